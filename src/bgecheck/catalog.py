@@ -1,0 +1,70 @@
+"""The troubleshooting matrix: every area with its rows, in the order in which a report shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from importlib import import_module
+
+from bgecheck.model import Area, BadInput, Check, Text
+
+AREAS = ("logs", "ports", "gpu", "probe", "launch", "embed")
+"""The areas in the order of a report: from the ground up."""
+
+
+def area(name: str) -> Area:
+    """The area of that name."""
+    module = import_module(f"bgecheck.checks.{name}")
+    found: Area = module.AREA
+    return found
+
+
+def areas(names: Iterable[str] = AREAS) -> list[Area]:
+    """The areas of those names, in catalogue order."""
+    wanted = set(names)
+    return [area(name) for name in AREAS if name in wanted]
+
+
+def rows() -> list[Check]:
+    """Every row of the matrix."""
+    return [check for a in areas() for check in a.checks]
+
+
+def select(
+    chosen: Sequence[Area], *, only: Sequence[str] = (), skip: Sequence[str] = (), quick: bool = False
+) -> list[Area]:
+    """The areas cut down to the rows that were asked for; areas without a row left are dropped.
+
+    `only` and `skip` hold ids or globs. Raises `BadInput` for one that names no row of the catalogue.
+    """
+    for pattern in (*only, *skip):
+        known(pattern)
+
+    def wanted(check: Check) -> bool:
+        if quick and check.costly:
+            return False
+        return (not only or _matches(check.id, only)) and not _matches(check.id, skip)
+
+    cut = [replace(a, checks=[c for c in a.checks if wanted(c)]) for a in chosen]
+    return [a for a in cut if a.checks]
+
+
+def known(pattern: str) -> None:
+    """Raise `BadInput` when an id or glob names no row of the catalogue."""
+    ids = [check.id for check in rows()]
+    if any(fnmatchcase(id_, pattern) for id_ in ids):
+        return
+    from difflib import get_close_matches
+
+    near = get_close_matches(pattern, [*ids, *(f"{name}.*" for name in AREAS)], n=1, cutoff=0.3)
+    hint_en, hint_zh = (f"did you mean {near[0]}? ", f"是不是 {near[0]}？") if near else ("", "")
+    raise BadInput(
+        pattern,
+        Text("no row has this id", "没有这个编号的检查项"),
+        Text(f"{hint_en}list all ids with: bgecheck matrix", f"{hint_zh}用 bgecheck matrix 列出全部编号"),
+    )
+
+
+def _matches(id_: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(id_, pattern) for pattern in patterns)

@@ -1,0 +1,241 @@
+"""Collects facts side by side, judges them in dependency order, loses no row, never prints."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from graphlib import TopologicalSorter
+from typing import Any
+
+from bgecheck.model import (
+    Area,
+    Check,
+    Evidence,
+    Finding,
+    Outcome,
+    Redactor,
+    Status,
+    Text,
+    Unavailable,
+    Words,
+    absent,
+    fill,
+    fill_command,
+    unclear,
+)
+
+
+class _Blocked(Exception):
+    """Not looked at, because a row that is needed does not hold."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(by)
+        self.by = by
+
+
+def run(
+    areas: Iterable[Area],
+    context: Any,
+    *,
+    seconds: float = 60.0,
+    values: Mapping[str, Any] | None = None,
+    redactor: Redactor | None = None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Finding, ...]:
+    """Judge every row of `areas` and return one finding for each, in the order of the rows.
+
+    `context` is handed to the collectors; `seconds` bounds the whole run; `values` fills the
+    placeholders of texts and commands beside the values of the outcome; `redactor` is applied to
+    every string that a judge returned. Raises `graphlib.CycleError` when rows need or explain each
+    other in a circle.
+    """
+    return _Run(list(areas), context, seconds, values or {}, redactor or Redactor(), on_finding, clock).findings()
+
+
+class _Run:
+    def __init__(
+        self,
+        areas: list[Area],
+        context: Any,
+        seconds: float,
+        values: Mapping[str, Any],
+        redactor: Redactor,
+        on_finding: Callable[[Finding], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._areas = {area.name: area for area in areas}
+        self._checks = {check.id: check for area in areas for check in area.checks}
+        self._context = context
+        self._values = values
+        self._redactor = redactor
+        self._on_finding = on_finding
+        self._clock = clock
+        self._ends = clock() + seconds
+        self._facts: dict[str, Any] = {}
+        self._found: dict[str, Finding] = {}
+        self._due: dict[str, float] = {}
+        self._inbox: queue.Queue[tuple[str, Any]] = queue.Queue()
+
+    def findings(self) -> tuple[Finding, ...]:
+        explainers = explained_by(self._checks.values())
+        sorter = TopologicalSorter(self._graph())
+        sorter.prepare()
+        while sorter.is_active():
+            for node in sorter.get_ready():
+                if node in self._checks:
+                    self._judge(self._checks[node])
+                    sorter.done(node)
+                elif not self._start(self._areas[node]):
+                    sorter.done(node)
+            if self._due and (name := self._receive()):
+                sorter.done(name)
+        return attribute(tuple(self._found[id_] for id_ in self._checks), explainers)
+
+    def _graph(self) -> dict[str, list[str]]:
+        graph = {name: [n for n in area.needs if n in self._checks] for name, area in self._areas.items()}
+        for id_, check in self._checks.items():
+            graph[id_] = [check.area, *(n for n in check.needs if n in self._checks)]
+        return graph
+
+    def _start(self, area: Area) -> bool:
+        """Start the collector of `area`; False when its facts are settled at once."""
+        if blocker := self._blocker(area.needs):
+            self._facts[area.name] = _Blocked(blocker)
+            return False
+        self._due[area.name] = min(self._clock() + area.seconds, self._ends)
+        # A daemon thread, not an executor: a hung driver must not keep the process alive.
+        threading.Thread(target=self._collect, args=(area,), name=f"collect-{area.name}", daemon=True).start()
+        return True
+
+    def _collect(self, area: Area) -> None:
+        try:
+            value = area.collector(self._context) if area.collector else None
+        except Exception as error:
+            value = error
+        self._inbox.put((area.name, value))
+
+    def _receive(self) -> str | None:
+        """Wait for the next collector and store its facts; None for one that had been given up on."""
+        name = min(self._due, key=self._due.__getitem__)
+        wait = self._due[name] - self._clock()
+        try:
+            name, value = self._inbox.get(timeout=max(0.0, wait))
+        except queue.Empty:
+            area = self._areas[name]
+            value = Unavailable(
+                Text(f"no answer within {area.seconds:g} s", f"{area.seconds:g} 秒内没有结果"), looked=True
+            )
+        if self._due.pop(name, None) is None:
+            return None
+        self._facts[name] = value
+        return name
+
+    def _blocker(self, needs: Sequence[str]) -> str | None:
+        return next((n for n in needs if n in self._found and not self._found[n].status.opens), None)
+
+    def _judge(self, check: Check) -> None:
+        started = self._clock()
+        facts = self._facts[check.area]
+        blocker = facts.by if isinstance(facts, _Blocked) else self._blocker(check.needs)
+        outcome = _blocked(self._found[blocker]) if blocker else judge(check, facts)
+        finding = self._finding(check, outcome, self._clock() - started)
+        if blocker:
+            finding = replace(finding, caused_by=blocker)
+        self._found[check.id] = finding
+        self._on_finding(finding)
+
+    def _finding(self, check: Check, outcome: Outcome, seconds: float) -> Finding:
+        hide = self._redactor.value
+        known = {**self._values, **hide(dict(outcome.values))}
+        advice = check.advice_for(outcome)
+        return Finding(
+            check=check,
+            status=_status(check, outcome),
+            title=fill(check.title, known),
+            cause=fill(advice.cause, known),
+            fix=fill(advice.fix, known),
+            commands=tuple(c for c in (fill_command(c, known) for c in advice.commands) if c),
+            evidence=tuple(
+                Evidence(
+                    self._say(e.subject), self._say(e.observed), None if e.expected is None else self._say(e.expected)
+                )
+                for e in outcome.evidence
+            ),
+            reason=None if outcome.reason is None else self._say(outcome.reason),
+            values=hide(dict(outcome.values)),
+            seconds=seconds,
+        )
+
+    def _say(self, words: Words) -> Words:
+        hide = self._redactor.value
+        return hide(words) if isinstance(words, str) else Text(hide(words.en), hide(words.zh))
+
+
+def judge(check: Check, facts: Any) -> Outcome:
+    """The outcome of one row; facts that could not be had, and a bug in the judge, are outcomes too."""
+    if isinstance(facts, Unavailable):
+        return unclear(facts.reason) if facts.looked else absent(facts.reason)
+    if isinstance(facts, Exception):
+        return unclear(f"{type(facts).__name__}: {facts}")
+    try:
+        outcome = check.judge(facts)
+        check.advice_for(outcome)
+        return outcome
+    except Unavailable as error:
+        return unclear(error.reason) if error.looked else absent(error.reason)
+    except Exception as bug:
+        return unclear(f"{type(bug).__name__}: {bug}")
+
+
+def _blocked(by: Finding) -> Outcome:
+    if by.status is Status.FAIL:
+        why = Text(f"needs {by.id}, which does not hold", f"依赖 {by.id}，而它不成立")
+    else:
+        why = Text(f"needs {by.id}, which was not judged", f"依赖 {by.id}，而它未能判断")
+    return absent(why)
+
+
+def _status(check: Check, outcome: Outcome) -> Status:
+    if outcome.holds is None:
+        return Status.ERROR if outcome.looked else Status.SKIP
+    return Status.PASS if outcome.holds else check.severity.status
+
+
+def explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
+    """For each row the rows that explain it. Raises `graphlib.CycleError` when they do so in a circle."""
+    rows = list(checks)
+    explainers = {
+        row.id: tuple(
+            c.id for c in rows if c.id != row.id and any(fnmatchcase(row.id, pattern) for pattern in c.explains)
+        )
+        for row in rows
+    }
+    TopologicalSorter(explainers).prepare()
+    return explainers
+
+
+def attribute(findings: tuple[Finding, ...], explainers: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
+    """The findings with `caused_by` naming the root cause: the problem at the end of the chain.
+
+    A row that was skipped because a needed row does not hold follows that row's chain.
+    """
+    by_id = {f.id: f for f in findings}
+
+    def root(id_: str) -> str:
+        finding = by_id[id_]
+        if finding.caused_by is not None and finding.caused_by in by_id:
+            return root(finding.caused_by)
+        above = [e for e in explainers[id_] if e in by_id and by_id[e].problem] if finding.problem else []
+        above.sort(key=lambda e: by_id[e].status is not Status.FAIL)
+        return root(above[0]) if above else id_
+
+    def cause(finding: Finding) -> str | None:
+        top = root(finding.id)
+        return top if top != finding.id and by_id[top].problem else None
+
+    return tuple(replace(f, caused_by=cause(f)) for f in findings)

@@ -1,0 +1,37 @@
+"""The words of the house: what a check is and what it can answer."""
+
+from bgecheck.model.checks import Advice, Area, Check, Evidence, Outcome, absent, broken, holds, unclear
+from bgecheck.model.errors import BadInput, Unavailable
+from bgecheck.model.hygiene import Redactor, clean
+from bgecheck.model.report import Finding, Report
+from bgecheck.model.target import Secret, ServerProcess, Target
+from bgecheck.model.words import Language, Severity, Status, Text, Words, fill, fill_command, say
+
+__all__ = [
+    "Advice",
+    "Area",
+    "BadInput",
+    "Check",
+    "Evidence",
+    "Finding",
+    "Language",
+    "Outcome",
+    "Redactor",
+    "Report",
+    "Secret",
+    "ServerProcess",
+    "Severity",
+    "Status",
+    "Target",
+    "Text",
+    "Unavailable",
+    "Words",
+    "absent",
+    "broken",
+    "clean",
+    "fill",
+    "fill_command",
+    "holds",
+    "say",
+    "unclear",
+]

@@ -1,0 +1,156 @@
+"""What a row of the matrix is, and what judging it can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from bgecheck.model.words import Severity, Text, Words
+
+Judge = Callable[..., "Outcome"]
+"""A pure function from an area's facts to an `Outcome`."""
+
+Collector = Callable[[Any], Any]
+"""A function from the run's context to an area's frozen facts; it does all the I/O of the area."""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was seen, beside what it should have been; numbers carry their units."""
+
+    subject: Words
+    observed: Words
+    expected: Words | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a judge found. Made by `holds`, `broken`, `absent` and `unclear`."""
+
+    holds: bool | None
+    looked: bool = True
+    evidence: tuple[Evidence, ...] = ()
+    reason: Words | None = None
+    advice: str | None = None
+    values: Mapping[str, Any] = _NOTHING
+
+
+def holds(*evidence: Evidence, **values: Any) -> Outcome:
+    """We looked, and it holds."""
+    return Outcome(True, evidence=evidence, values=values)
+
+
+def broken(*evidence: Evidence, advice: str | None = None, **values: Any) -> Outcome:
+    """We looked, and it does not hold; `advice` picks one of the row's alternative causes."""
+    return Outcome(False, evidence=evidence, advice=advice, values=values)
+
+
+def absent(reason: Words, **values: Any) -> Outcome:
+    """We did not look, because there is nothing to look at or it was not asked for."""
+    return Outcome(None, looked=False, reason=reason, values=values)
+
+
+def unclear(reason: Words, *evidence: Evidence, **values: Any) -> Outcome:
+    """We tried, and could not tell."""
+    return Outcome(None, reason=reason, evidence=evidence, values=values)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A cause and what mends it. In commands, `{name}` is filled in shell-quoted."""
+
+    cause: Text
+    fix: Text
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One row of the matrix."""
+
+    id: str
+    area: str
+    title: Text
+    advice: Advice
+    variants: Mapping[str, Advice]
+    severity: Severity
+    needs: tuple[str, ...]
+    explains: tuple[str, ...]
+    costly: bool
+    judge: Judge
+
+    def advice_for(self, outcome: Outcome) -> Advice:
+        """The cause and fix that fit this outcome."""
+        return self.advice if outcome.advice is None else self.variants[outcome.advice]
+
+
+@dataclass
+class Area:
+    """A part of the deployment: one collector, and the rows that judge what it collected.
+
+    The first row is the entry row: it answers whether the area could be looked at, and every other
+    row of the area needs it.
+    """
+
+    name: str
+    title: Text
+    seconds: float = 10.0
+    """How long the collector may take."""
+    needs: tuple[str, ...] = ()
+    """Rows of other areas without which the collector is not even started."""
+    collector: Collector | None = None
+    checks: list[Check] = field(default_factory=list)
+
+    def collect(self, collector: Collector) -> Collector:
+        """Register the function that looks."""
+        self.collector = collector
+        return collector
+
+    @property
+    def entry(self) -> str:
+        """The id of the entry row."""
+        return self.checks[0].id
+
+    def check(
+        self,
+        name: str,
+        *,
+        title: Text,
+        cause: Text,
+        fix: Text,
+        commands: tuple[str, ...] = (),
+        variants: Mapping[str, Advice] = _NOTHING,
+        severity: Severity = Severity.ERROR,
+        needs: tuple[str, ...] = (),
+        explains: tuple[str, ...] = (),
+        costly: bool = False,
+    ) -> Callable[[Judge], Judge]:
+        """Declare a row beside the function that judges it.
+
+        `needs` names rows that must hold before this one is judged; `explains` names rows (globs too)
+        that fail as a consequence when this one does; `costly` rows are left out by `--quick`.
+        """
+
+        def register(judge: Judge) -> Judge:
+            entry = (self.entry,) if self.checks else ()
+            self.checks.append(
+                Check(
+                    id=f"{self.name}.{name}",
+                    area=self.name,
+                    title=title,
+                    advice=Advice(cause, fix, commands),
+                    variants=variants,
+                    severity=severity,
+                    needs=entry + tuple(n for n in needs if n not in entry),
+                    explains=explains,
+                    costly=costly,
+                    judge=judge,
+                )
+            )
+            return judge
+
+        return register

@@ -1,0 +1,70 @@
+"""Makes foreign text harmless: no terminal escapes, no control or bidi characters, no secrets, bounded length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+LIMIT = 2000
+"""Characters that one foreign string may contribute to a report."""
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # OSC, DCS, SOS, PM, APC with their payload
+    r"|\x1b[ -/]*[0-~]"  # two-character escapes
+    r"|\x9b[0-?]*[ -/]*[@-~]"  # C1 form of CSI
+)
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 (tab and newline are folded to a blank below)
+    "\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"  # zero width, bidi, separators
+    "\U000e0000-\U000e007f\ud800-\udfff]"  # tag characters, lone surrogates
+)
+_KEY_SHAPES = (
+    re.compile(r"(?i)(bearer\s+)[^\s'\",;]+"),
+    re.compile(r"(?i)((?:admin[-_])?api[-_]?key['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b)[^\s'\",)}&]+"),
+    re.compile(r"(?i)(--(?:admin-)?api-key[= ]+)\S+"),
+    re.compile(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
+    re.compile(r"(?i)(://[^/\s:@]+:)[^/\s@]+(?=@)"),
+    re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
+)
+HIDDEN = "***"
+
+
+def clean(text: str, limit: int = LIMIT) -> str:
+    """`text` as one printable line of at most `limit` characters.
+
+    Terminal escape sequences, control, zero-width and bidirectional characters are removed; white space
+    other than a blank becomes one blank; a cut is marked by an ellipsis.
+    """
+    cut = text[: limit * 4]
+    cut = _ESCAPES.sub("", cut).replace("\t", " ").replace("\n", " ")
+    cut = _CONTROLS.sub("", cut)
+    return cut if len(cut) <= limit and len(text) <= limit * 4 else cut[: limit - 1] + "…"
+
+
+class Redactor:
+    """Hides the secrets it was told of, and whatever looks like a key, in everything that leaves the program."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # Longest first, so that a secret that contains another one is hidden whole. A very short
+        # secret ("EMPTY" is a placeholder, "a" is a letter) would blank out ordinary words.
+        self._secrets = sorted({s for s in secrets if len(s) >= 4 and s != "EMPTY"}, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        for shape in _KEY_SHAPES:
+            text = shape.sub(rf"\g<1>{HIDDEN}", text)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """`value` with every string in it cleaned and redacted; mappings and sequences keep their shape."""
+        if isinstance(value, str):
+            return self.text(clean(value))
+        if isinstance(value, Mapping):
+            return {self.text(clean(str(key))): self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        return value

@@ -1,0 +1,92 @@
+"""The answer: findings, what they add up to, and the one place where the exit code is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bgecheck.model.checks import Check, Evidence
+from bgecheck.model.words import Severity, Status, Words
+
+OK, PROBLEM, USAGE, STARTING, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""The exit codes, the same for every output format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What became of one row in one run. All its strings are already clean and free of secrets."""
+
+    check: Check
+    status: Status
+    title: Words
+    cause: Words
+    fix: Words
+    commands: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    reason: Words | None = None
+    caused_by: str | None = None
+    ignored: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The id of the row."""
+        return self.check.id
+
+    @property
+    def problem(self) -> bool:
+        """Whether the row does not hold and nobody asked to ignore it."""
+        return self.status.bad and self.ignored is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All findings of one run against one target, in catalogue order."""
+
+    command: str
+    findings: tuple[Finding, ...]
+    target: Mapping[str, str]
+    started_at: str
+    seconds: float
+    notes: tuple[Words, ...] = ()
+    starting: bool = False
+    """The server was still starting when the time given by `--wait` ran out."""
+    fail_on: Severity = Severity.ERROR
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have each status; ignored problems are counted apart."""
+        counts = dict.fromkeys((*(str(s) for s in Status), "ignored"), 0)
+        for finding in self.findings:
+            counts["ignored" if finding.ignored is not None else str(finding.status)] += 1
+        return counts
+
+    @property
+    def root_causes(self) -> tuple[Finding, ...]:
+        """The problems that no other problem explains, worst first, then in catalogue order."""
+        roots = [f for f in self.findings if f.problem and f.caused_by is None]
+        return tuple(sorted(roots, key=lambda f: f.status is not Status.FAIL))
+
+    def consequences(self, root: str) -> tuple[Finding, ...]:
+        """The findings folded under a root cause."""
+        return tuple(f for f in self.findings if f.caused_by == root)
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1, 3 or 4 (see DESIGN: worst wins in the order 1, 3, 4, 0)."""
+        problems = {f.status for f in self.findings if f.problem}
+        if Status.FAIL in problems or (problems and self.fail_on is Severity.WARNING):
+            return PROBLEM
+        if self.starting:
+            return STARTING
+        if any(f.status is Status.ERROR and f.ignored is None for f in self.findings):
+            return INCONCLUSIVE
+        return OK
+
+    @property
+    def verdict(self) -> str:
+        """One word for the whole: pass, warn, fail, starting or inconclusive."""
+        if self.exit_code == OK:
+            return "warn" if any(f.problem for f in self.findings) else "pass"
+        return {PROBLEM: "fail", STARTING: "starting", INCONCLUSIVE: "inconclusive"}[self.exit_code]

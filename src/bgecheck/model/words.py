@@ -1,0 +1,97 @@
+"""The words that a finding is made of: texts in two languages, statuses, severities."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One sentence, written by hand in each language; `{name}` is filled from a row's values."""
+
+    en: str
+    zh: str
+
+    def to(self, language: Language) -> str:
+        """The sentence in `language`."""
+        return self.zh if language == "zh" else self.en
+
+
+Words = Text | str
+"""What a row may say: a text of ours, or a string that has no language (a number, a foreign line)."""
+
+
+def say(words: Words, language: Language) -> str:
+    """`words` in `language`; a plain string is the same in both."""
+    return words if isinstance(words, str) else words.to(language)
+
+
+class _Known(dict[str, Any]):
+    """Values for a template; an unknown name stays as it stands."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+def fill(words: Words, values: Mapping[str, Any]) -> Words:
+    """`words` with `{name}` replaced by the value of that name, in every language."""
+    if isinstance(words, str):
+        return words
+    known = _Known(values)
+    return Text(words.en.format_map(known), words.zh.format_map(known))
+
+
+def fill_command(command: str, values: Mapping[str, Any]) -> str | None:
+    """A shell command with every value quoted, or None when a value it needs is not known.
+
+    Values may have come from outside (a path in a log, a model name in a reply): quoting keeps a
+    command that is pasted from running anything but itself.
+    """
+    try:
+        return command.format_map({k: shlex.quote(str(v)) for k, v in values.items() if v is not None})
+    except KeyError:
+        return None
+
+
+class Status(str, Enum):
+    """What became of one row."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+    ERROR = "error"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def opens(self) -> bool:
+        """Whether a row that needs this one may be judged."""
+        return self in (Status.PASS, Status.WARN)
+
+    @property
+    def bad(self) -> bool:
+        """Whether we looked and it does not hold."""
+        return self in (Status.WARN, Status.FAIL)
+
+
+class Severity(str, Enum):
+    """How much it matters when a row does not hold."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def status(self) -> Status:
+        """The status of a row of this severity that does not hold."""
+        return Status.FAIL if self is Severity.ERROR else Status.WARN
