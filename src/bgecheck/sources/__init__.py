@@ -1,0 +1,1 @@
+"""The doors to the machine: files, processes, sockets, NVML, HTTP. Third-party exceptions stop here."""

@@ -1,0 +1,39 @@
+"""What a collector is given: the target, the deadline, and the doors that several areas share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from bgecheck.model import Target
+from bgecheck.sources.deadline import Deadline
+
+if TYPE_CHECKING:
+    from bgecheck.sources.server import Server
+
+
+@dataclass
+class Context:
+    """One run against one target. Doors open lazily, once, and are shared between collectors."""
+
+    target: Target
+    deadline: Deadline
+    timeout: float = 10.0
+    """Seconds that one request may take."""
+    quick: bool = False
+    texts: tuple[str, ...] = ()
+    """Texts that the user asked to embed."""
+    _lock: RLock = field(default_factory=RLock, repr=False)
+
+    def server(self) -> Server:
+        """The HTTP door to the target, opened at first use."""
+        with self._lock:
+            return self._server
+
+    @cached_property
+    def _server(self) -> Server:
+        from bgecheck.sources.server import Server
+
+        return Server(self.target, self.deadline, self.timeout)

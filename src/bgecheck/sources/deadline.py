@@ -1,0 +1,25 @@
+"""The end of a run, from which every call takes its time-out."""
+
+from __future__ import annotations
+
+import time
+
+from bgecheck.model import Text, Unavailable
+
+
+class Deadline:
+    """A moment that no wait may outlast."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._ends - time.monotonic())
+
+    def timeout(self, at_most: float) -> float:
+        """Seconds that one call may take: `at_most`, or what is left. Raises `Unavailable` when nothing is."""
+        left = self.remaining()
+        if left <= 0:
+            raise Unavailable(Text("the time for this run is over", "本次运行的时间已用完"))
+        return min(at_most, left)
