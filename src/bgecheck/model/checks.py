@@ -36,7 +36,7 @@ class Outcome:
     evidence: tuple[Evidence, ...] = ()
     reason: Words | None = None
     advice: str | None = None
-    values: Mapping[str, Any] = _NOTHING
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def holds(*evidence: Evidence, **values: Any) -> Outcome:

@@ -1,8 +1,8 @@
 """The two ways in which bgecheck itself cannot go on.
 
-    Exception
-    ├── Unavailable   something could not be seen; becomes a row with its reason
-    └── BadInput      the user gave something unusable; becomes one line and exit code 2
+Exception
+├── Unavailable   something could not be seen; becomes a row with its reason
+└── BadInput      the user gave something unusable; becomes one line and exit code 2
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from bgecheck.model.words import Words
 
@@ -79,7 +78,7 @@ class Target:
     server: ServerProcess | None = None
     others: tuple[ServerProcess, ...] = ()
     """Further running servers that were found and not taken."""
-    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    origins: Mapping[str, str] = field(default_factory=dict)
     searched: tuple[Words, ...] = ()
     """Where a server was looked for, when none was found."""
 

@@ -1,0 +1,37 @@
+"""Thresholds: a number with its unit and where it comes from, so that no judge holds a bare constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A lower bound."""
+
+    value: float
+    unit: str
+    source: str
+
+    def admits(self, seen: float) -> bool:
+        """Whether `seen` reaches the bound; NaN never does."""
+        return seen >= self.value
+
+    def __str__(self) -> str:
+        return f">= {self.value:g}{self.unit and ' ' + self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """An upper bound."""
+
+    value: float
+    unit: str
+    source: str
+
+    def admits(self, seen: float) -> bool:
+        """Whether `seen` stays within the bound; NaN never does."""
+        return seen <= self.value
+
+    def __str__(self) -> str:
+        return f"<= {self.value:g}{self.unit and ' ' + self.unit}"
