@@ -5,7 +5,7 @@ from bgecheck.model.errors import BadInput, Unavailable
 from bgecheck.model.hygiene import Redactor, clean
 from bgecheck.model.report import Finding, Report
 from bgecheck.model.target import Secret, ServerProcess, Target
-from bgecheck.model.words import Language, Severity, Status, Text, Words, fill, fill_command, say
+from bgecheck.model.words import Language, Severity, Shell, Status, Text, Words, fill, fill_command, say
 
 __all__ = [
     "Advice",
@@ -21,6 +21,7 @@ __all__ = [
     "Secret",
     "ServerProcess",
     "Severity",
+    "Shell",
     "Status",
     "Target",
     "Text",

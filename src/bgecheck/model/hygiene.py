@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bgecheck.model.words import Shell
+
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
 
@@ -61,6 +63,8 @@ class Redactor:
 
     def value(self, value: Any) -> Any:
         """`value` with every string in it cleaned and redacted; mappings and sequences keep their shape."""
+        if isinstance(value, Shell):
+            return Shell(self.text(clean(value)))
         if isinstance(value, str):
             return self.text(clean(value))
         if isinstance(value, Mapping):

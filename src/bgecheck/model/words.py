@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -47,6 +47,17 @@ def fill(words: Words, values: Mapping[str, Any]) -> Words:
     return Text(words.en.format_map(known), words.zh.format_map(known))
 
 
+class Shell(str):
+    """A piece of a command line whose words are quoted already; commands take it as it stands."""
+
+    __slots__ = ()
+
+    @classmethod
+    def join(cls, words: Iterable[str]) -> Shell:
+        """The words as one line, each quoted where the shell needs it."""
+        return cls(shlex.join(words))
+
+
 def fill_command(command: str, values: Mapping[str, Any]) -> str | None:
     """A shell command with every value quoted, or None when a value it needs is not known.
 
@@ -54,9 +65,13 @@ def fill_command(command: str, values: Mapping[str, Any]) -> str | None:
     command that is pasted from running anything but itself.
     """
     try:
-        return command.format_map({k: shlex.quote(str(v)) for k, v in values.items() if v is not None})
+        return command.format_map({k: _quoted(v) for k, v in values.items() if v is not None})
     except KeyError:
         return None
+
+
+def _quoted(value: Any) -> str:
+    return str(value) if isinstance(value, Shell) else shlex.quote(str(value))
 
 
 class Status(str, Enum):

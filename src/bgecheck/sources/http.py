@@ -118,7 +118,7 @@ class Http:
         started = time.monotonic()
         self._clock.ends = started + seconds
         try:
-            return self._exchange(method, url, dict(headers or {}), body, limit, started)
+            return self._exchange(method, url, headers or {}, body, limit, started)
         except _Failed as failed:
             return Failure(failed.kind, str(failed), time.monotonic() - started)
         except Exception as error:
@@ -126,7 +126,7 @@ class Http:
             return Failure(kind, detail, time.monotonic() - started)
 
     def _exchange(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int, started: float
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int, started: float
     ) -> Reply:
         sent: dict[bytes | str, bytes | str] = {
             "Accept": "application/json",
@@ -316,13 +316,16 @@ def _backend(clock: _Clock) -> httpcore.NetworkBackend:
 
 def _readable(connection: socket.socket) -> bool:
     """Whether an idle connection has something to read, which means that the server has closed it."""
-    import select
-
     if connection.fileno() < 0:
         return True
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
+    connection.setblocking(False)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _understood(error: Exception) -> tuple[Kind, str]:

@@ -1,0 +1,175 @@
+"""The embeddings client: turns what a server answered to `POST /v1/embeddings` into vectors, or into why not."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bgecheck.model import clean
+from bgecheck.sources.http import Failure, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors as the server gave them, in the order of its `index` fields.
+
+    `nulls[i]` counts the JSON `null` components of vector i, which stand in it as NaN. `seconds` is
+    the whole exchange; `tokens` is `usage.prompt_tokens`.
+    """
+
+    vectors: tuple[tuple[float, ...], ...]
+    nulls: tuple[int, ...]
+    indexes: tuple[int | None, ...]
+    tokens: int | None
+    model: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An answer with another status than 200."""
+
+    status: int
+    message: str
+    html: bool
+    server: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A 200 that holds no usable vectors."""
+
+    kind: Literal["not-json", "null", "no-data", "wrong-count", "no-vector"]
+    detail: str
+    seconds: float
+
+
+Answer = Embedded | Refused | Unusable | Failure
+
+
+def request_body(texts: Sequence[str], model: str | None, encoding: str = "float") -> bytes:
+    """The JSON of an embeddings request; texts only, never token ids."""
+    body: dict[str, Any] = {"input": list(texts), "encoding_format": encoding}
+    if model is not None:
+        body["model"] = model
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def read(reply: Reply | Failure, count: int) -> Answer:
+    """What an exchange for `count` texts brought."""
+    if isinstance(reply, Failure):
+        return reply
+    if reply.status != 200:
+        html = "html" in reply.headers.get("content-type", "")
+        server = clean(reply.headers.get("server", ""), 60)
+        return Refused(reply.status, error_message(reply), html, server, reply.seconds)
+    payload = reply.json()
+    if payload is None:
+        null = reply.body.strip() == b"null"
+        kind: Literal["null", "not-json"] = "null" if null else "not-json"
+        return Unusable(kind, reply.excerpt(80) or "empty body", reply.seconds)
+    return _vectors(payload, reply, count)
+
+
+def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
+    data = payload.get("data") if isinstance(payload, Mapping) else None
+    if not isinstance(data, list) or not data:
+        return Unusable("no-data", reply.excerpt(80), reply.seconds)
+    if len(data) != count:
+        return Unusable("wrong-count", f"{len(data)} vectors for {count} texts", reply.seconds)
+    items = [item if isinstance(item, Mapping) else {} for item in data]
+    read_items = [_components(item.get("embedding")) for item in items]
+    for number, components in enumerate(read_items):
+        if components is None:
+            return Unusable("no-vector", f"data[{number}].embedding is {_kind_of(items[number])}", reply.seconds)
+    indexes = [_whole(item.get("index")) for item in items]
+    order = _order(indexes)
+    good = [c for c in read_items if c is not None]
+    usage = payload.get("usage")
+    model = payload.get("model")
+    return Embedded(
+        vectors=tuple(good[i][0] for i in order),
+        nulls=tuple(good[i][1] for i in order),
+        indexes=tuple(indexes),
+        tokens=_whole(usage.get("prompt_tokens")) if isinstance(usage, Mapping) else None,
+        model=clean(model, 200) if isinstance(model, str) else None,
+        seconds=reply.seconds,
+    )
+
+
+def _order(indexes: list[int | None]) -> list[int]:
+    """Positions sorted by `index` where the indexes are a permutation, else as they came."""
+    if sorted(i for i in indexes if i is not None) != list(range(len(indexes))):
+        return list(range(len(indexes)))
+    return sorted(range(len(indexes)), key=lambda position: indexes[position] or 0)
+
+
+def _components(embedding: Any) -> tuple[tuple[float, ...], int] | None:
+    if isinstance(embedding, str):
+        return _from_base64(embedding)
+    if not isinstance(embedding, list) or not embedding:
+        return None
+    values = []
+    for component in embedding:
+        if component is None:
+            values.append(math.nan)
+        elif isinstance(component, int | float) and not isinstance(component, bool):
+            values.append(_float(component))
+        else:
+            return None
+    return tuple(values), embedding.count(None)
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def _from_base64(text: str) -> tuple[tuple[float, ...], int] | None:
+    """Little-endian float32, as OpenAI's API defines it (sglang from 0.5.17 on)."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if not raw or len(raw) % 4:
+        return None
+    values = array("f", raw)
+    return tuple(values), 0
+
+
+def _kind_of(item: Mapping[str, Any]) -> str:
+    embedding = item.get("embedding")
+    if embedding is None:
+        return "null" if "embedding" in item else "missing"
+    if isinstance(embedding, list):
+        return "an empty list" if not embedding else "a list that holds more than numbers"
+    return f"a {type(embedding).__name__}"
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def error_message(reply: Reply) -> str:
+    """The server's own words in an error answer, whichever of the known shapes it has.
+
+    sglang: `{"object":"error","message":..}`, `{"error":"Unauthorized"}`, `{"detail":"Not Found"}`;
+    OpenAI and vLLM: `{"error":{"message":..}}`.
+    """
+    payload = reply.json()
+    if isinstance(payload, Mapping):
+        error = payload.get("error")
+        inner = error.get("message") if isinstance(error, Mapping) else error
+        for candidate in (payload.get("message"), inner, payload.get("detail")):
+            if isinstance(candidate, str) and candidate:
+                return clean(candidate, 200)
+    return reply.excerpt(120)
