@@ -64,15 +64,16 @@ def collect(context: Context) -> ProbeFacts:
     """Ask the model list, the info pages and one real embedding."""
     server = context.server()
     models = server.page("/v1/models")
-    reached = isinstance(models, Reply)
+    if isinstance(models, Failure):
+        return ProbeFacts(context.target, models, None, {}, Engine(None, None), (), models, _proxies())
     return ProbeFacts(
         target=context.target,
         models=models,
-        without_key=server.get("/v1/models", with_key=False) if reached and context.target.api_key else None,
-        elsewhere=_elsewhere(server) if reached and models.status == 404 else {},
-        engine=_engine(server, models) if isinstance(models, Reply) else Engine(None, None),
+        without_key=server.get("/v1/models", with_key=False) if context.target.api_key else None,
+        elsewhere=_elsewhere(server) if models.status == 404 else {},
+        engine=_engine(server, models),
         served=server.served(),
-        first=server.first_embedding(PROBE_TEXT) if reached else models,
+        first=server.first_embedding(PROBE_TEXT),
         proxies=_proxies(),
     )
 
@@ -350,7 +351,8 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     cause=Text(
         "the server serves {served}, not {asked}. sglang never checks the `model` field of a request, "
         "so a client gets vectors of another model without an error",
-        "服务上的模型是 {served}，不是 {asked}。sglang 从不校验请求里的 model 字段，客户端会毫无察觉地拿到另一个模型的向量",
+        "服务上的模型是 {served}，不是 {asked}。sglang 从不校验请求里的 model 字段，"
+        "客户端会毫无察觉地拿到另一个模型的向量",
     ),
     fix=Text(
         "ask the server that serves {asked}, or restart this one with its folder",
@@ -433,11 +435,13 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
             Text(
                 "the answer is 200 and holds no vector, which clients see as "
                 "\"'NoneType' object has no attribute 'data'\": a gateway or another program answers in its own shape",
-                "返回 200 但没有向量，客户端会报 'NoneType' object has no attribute 'data'：是网关或其他程序按自己的格式返回的",
+                "返回 200 但没有向量，客户端会报 'NoneType' object has no attribute 'data'："
+                "是网关或其他程序按自己的格式返回的",
             ),
             Text("ask sglang's own port, without the gateway", "绕开网关，直接请求 sglang 自己的端口"),
             (
-                "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' -d '{{\"input\":\"你好\"}}'",
+                "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
+                '-d \'{{"input":"你好"}}\'',
             ),
         ),
         "gateway": Advice(

@@ -1,0 +1,92 @@
+"""The command line: options become a target, a report becomes text, and only here the program exits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "doctor": "Everything after launch: finds the running server, looks at every area, root cause first.",
+    "logs": "What happened in the newest session of a log, and what was its root cause.",
+    "ports": "Who listens, on which address, and is it the server that is meant.",
+    "gpu": "Driver, memory, who holds it, and whether this model fits.",
+    "probe": "Does HTTP work as the clients need it: URL shape, key, model, a real embedding.",
+    "embed": "Are the vectors right: a short proof for a text.",
+    "demo": "An embedded server to try all of this on, and to show each fault.",
+    "explain": "The page of one row: what it checks, why it fails, what mends it.",
+    "matrix": "All rows that bgecheck can judge.",
+    "schema": "The JSON schema of a report.",
+}
+"""Every command with its short help; its function is `command` in the module of that name."""
+
+AREAS = ("ports", "gpu", "probe")
+"""The commands that only look at the area of their name; they share one function."""
+
+
+def run(argv: Sequence[str] | None = None) -> None:
+    """Run the program and exit."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    from bgecheck.model import BadInput
+
+    try:
+        _application(words)(args=words, prog_name="bgecheck")
+    except BadInput as bad:
+        _refuse(bad, words)
+
+
+def _application(words: Sequence[str]) -> Callable[..., None]:
+    """The Typer application with the function of the one command that is called; the others only have a name.
+
+    Describing the options of every command would take longer than running most of them.
+    """
+    import typer
+
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_group)
+    called = next((word for word in words if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        app.command(name, short_help=text)(_function(name, text) if name == called else _elsewhere)
+    return app
+
+
+def _function(name: str, text: str) -> Callable[..., None]:
+    if name in AREAS:
+        from bgecheck.cli.area import command_of
+
+        return command_of(name, text)
+    found: Callable[..., None] = import_module(f"bgecheck.cli.{name}").command
+    return found
+
+
+def _group() -> None:
+    """Deployment diagnostics for embedding models served by sglang: is it up, are its vectors right, will it hold?
+
+    Start with: bgecheck doctor. Without a server at hand: bgecheck demo.
+    """
+
+
+def _elsewhere() -> None:
+    """The name of a command that is not the one called."""
+
+
+def _refuse(bad: Exception, words: Sequence[str]) -> None:
+    from bgecheck.cli.language import preferred
+    from bgecheck.model import BadInput, Redactor, clean
+
+    assert isinstance(bad, BadInput)
+    language = preferred(words)
+    hide = Redactor().text
+    given = hide(clean(bad.given, 200))
+    stop = "。" if language == "zh" else "."
+    line = f"bgecheck: {given}: {hide(clean(bad.reason.to(language)))}; {hide(clean(bad.remedy.to(language)))}"
+    if language == "zh":
+        line = f"bgecheck: {given}：{clean(bad.reason.to(language))}；{clean(bad.remedy.to(language))}"
+    print(line.rstrip(stop), file=sys.stderr)
+    sys.exit(2)

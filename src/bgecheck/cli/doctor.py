@@ -1,0 +1,84 @@
+"""`bgecheck doctor`: every area of a running server, root cause first."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Annotated
+
+from typer import Option
+
+from bgecheck import catalog
+from bgecheck.cli.duration import seconds
+from bgecheck.cli.examine import Plan, deliver, examine, plan, target
+from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
+from bgecheck.model import BadInput, Report, Status, Target, Text
+
+_POLL = 1.0
+"""Seconds between two looks while waiting; a start takes tens of seconds."""
+
+
+@takes_options
+def command(
+    target_options: TargetOptions,
+    run_options: RunOptions,
+    every: Annotated[bool, Option("--all", envvar="BGECHECK_ALL", help="Every sglang server found running.")] = False,
+    wait: Annotated[
+        str | None,
+        Option("--wait", envvar="BGECHECK_WAIT", metavar="DUR", help="Wait until it is ready, or has failed for good."),
+    ] = None,
+) -> None:
+    """Find the running server, look at everything after launch, and say what is wrong and what mends it."""
+    the_plan = plan("doctor", catalog.AREAS, run_options)
+    patience = seconds("--wait", wait) if wait else 0.0
+    if every and (target_options.url or target_options.pid):
+        raise BadInput(
+            "--all", Text("it excludes --url and --pid", "不能与 --url、--pid 同时使用"), Text("give one", "只给一个")
+        )
+    looked_at = target(target_options)
+    targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
+    deliver(the_plan, [_settled(the_plan, t, target_options, patience) for t in targets], run_options)
+
+
+def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
+    return [target(replace(options, pid=server.pid)) for server in looked_at.others]
+
+
+def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float) -> Report:
+    """The report once the server is ready or has failed for good, or when patience has run out."""
+    ends = time.monotonic() + patience
+    while patience and time.monotonic() < ends:
+        glance = examine(_glance(the_plan), looked_at)
+        if not _starting(glance):
+            return examine(the_plan, looked_at)
+        time.sleep(min(_POLL, max(0.0, ends - time.monotonic())))
+        looked_at = target(options)
+    report = examine(the_plan, looked_at)
+    return replace(report, starting=True) if patience and _starting(report) else report
+
+
+def _glance(the_plan: Plan) -> Plan:
+    """Only what tells whether the server is ready: its log and one real embedding."""
+    areas = catalog.select(catalog.areas(["logs", "probe"]), only=("logs.*", "probe.reachable", "probe.ready"))
+    return replace(the_plan, command="glance", areas=tuple(areas), ignored={})
+
+
+def _starting(report: Report) -> bool:
+    """Whether waiting can still help: no embedding yet, and no cause in the log that is for good."""
+    found = {finding.id: finding for finding in report.findings}
+    ready = found.get("probe.ready")
+    if ready is not None and ready.status is Status.PASS:
+        return False
+    log = found.get("logs.ready")
+    told = log.values.get("state") if log else None
+    if told is not None:
+        return told == "starting"
+    # Without a log only the process tells: refused or busy may become ready, an answer in another shape won't.
+    return not any(f.problem and f.id.startswith("logs.") for f in report.findings) and not _answered(report)
+
+
+def _answered(report: Report) -> bool:
+    """Whether the server answered an embedding request with something that waiting does not change."""
+    return any(
+        f.id == "probe.ready" and f.problem and f.values.get("status") not in (None, 503) for f in report.findings
+    )

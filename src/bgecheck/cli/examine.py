@@ -1,0 +1,203 @@
+"""One run of a command that judges rows: options in, report out, exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import typer
+
+from bgecheck import catalog, engine
+from bgecheck.cli.duration import seconds
+from bgecheck.cli.language import language
+from bgecheck.cli.options import RunOptions, TargetOptions
+from bgecheck.cli.output import Sink, sinks
+from bgecheck.cli.progress import Progress
+from bgecheck.model import (
+    Area,
+    BadInput,
+    Finding,
+    Language,
+    Redactor,
+    Report,
+    Severity,
+    Target,
+    Text,
+    Words,
+)
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+
+NAGIOS = {0: 0, 1: 2, 2: 3, 3: 1, 4: 3}
+"""Exit codes as monitoring plugins use them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The options of a run, checked and understood."""
+
+    command: str
+    areas: tuple[Area, ...]
+    language: Language
+    sinks: tuple[Sink, ...]
+    ignored: dict[str, str]
+    fail_on: Severity
+    timeout: float
+    deadline: float
+    quick: bool
+    texts: tuple[str, ...] = ()
+
+
+def plan(command: str, names: Iterable[str], options: RunOptions, texts: Sequence[str] = ()) -> Plan:
+    """Understand the options before anything is looked at. Raises `BadInput`."""
+    chosen = language(options.lang)
+    only, skip = _listed(options.only), _listed(options.skip)
+    areas = catalog.select(catalog.areas(names), only=only, skip=skip, quick=options.quick)
+    if not areas:
+        raise BadInput(
+            "--only/--skip",
+            Text(f"they leave no row for bgecheck {command}", f"bgecheck {command} 一行检查都不剩"),
+            Text("list all ids with: bgecheck matrix", "用 bgecheck matrix 列出全部编号"),
+        )
+    _one_of("--fail-on", options.fail_on, ("error", "warning"))
+    _one_of("--exit-style", options.exit_style, ("plain", "nagios"))
+    return Plan(
+        command=command,
+        areas=tuple(areas),
+        language=chosen,
+        sinks=sinks(options, chosen),
+        ignored=_ignored(options.ignore),
+        fail_on=Severity(options.fail_on),
+        timeout=seconds("--timeout", options.timeout),
+        deadline=seconds("--deadline", options.deadline),
+        quick=options.quick,
+        texts=tuple(texts),
+    )
+
+
+def target(options: TargetOptions) -> Target:
+    """The server that is meant, as given or as found running. Raises `BadInput`."""
+    from bgecheck.sources.discovery import resolve
+
+    if options.expect_dim is not None and not 1 <= options.expect_dim <= 65536:
+        raise BadInput(
+            f"--expect-dim {options.expect_dim}",
+            Text("not a dimension", "不是合理的维度"),
+            Text("give the one of your index, 1024 for bge-large-zh-v1.5", "填索引的维度，bge-large-zh-v1.5 是 1024"),
+        )
+    if options.log:
+        from bgecheck.sources.logfile import usable
+
+        usable(options.log)
+    return resolve(
+        url=options.url,
+        model=options.model,
+        api_key=options.api_key,
+        log=options.log,
+        pid=options.pid,
+        model_path=options.model_path,
+        expect_dim=options.expect_dim,
+    )
+
+
+def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Report:
+    """Run every row of the plan against one target."""
+    started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
+    deadline = Deadline(the_plan.deadline)
+    context = Context(looked_at, deadline, the_plan.timeout, the_plan.quick, the_plan.texts)
+    with Progress(sum(len(a.checks) for a in the_plan.areas)) as progress:
+        findings = engine.run(
+            the_plan.areas,
+            context,
+            seconds=the_plan.deadline,
+            values=_placeholders(looked_at),
+            redactor=Redactor(looked_at.secrets()),
+            on_finding=progress.step,
+        )
+    redactor = Redactor(looked_at.secrets())
+    return Report(
+        command=the_plan.command,
+        findings=tuple(_with_ignored(findings, the_plan.ignored)),
+        target=redactor.value(looked_at.described()),
+        started_at=started,
+        seconds=time.monotonic() - clock,
+        notes=_notes(looked_at),
+        starting=starting,
+        fail_on=the_plan.fail_on,
+    )
+
+
+def deliver(the_plan: Plan, reports: Sequence[Report], options: RunOptions) -> NoReturn:
+    """Hand the reports to every output and exit with the worst code."""
+    for sink in the_plan.sinks:
+        sink.write(reports)
+    code = worst(report.exit_code for report in reports)
+    raise typer.Exit(NAGIOS[code] if options.exit_style == "nagios" else code)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several targets: worst wins in the order 1, 3, 4, 0."""
+    seen = set(codes)
+    return next((code for code in (1, 3, 4) if code in seen), 0)
+
+
+def _placeholders(looked_at: Target) -> dict[str, object]:
+    known = {
+        "url": looked_at.url,
+        "base_url": looked_at.base_url,
+        "host": looked_at.host,
+        "port": looked_at.port,
+        "model": looked_at.model,
+        "log": looked_at.log,
+        "pid": looked_at.pid,
+        "model_path": looked_at.model_path,
+    }
+    return Redactor(looked_at.secrets()).value({k: v for k, v in known.items() if v is not None})  # type: ignore[no-any-return]  # a mapping stays one
+
+
+def _notes(looked_at: Target) -> tuple[Words, ...]:
+    notes: list[Words] = list(looked_at.searched)
+    if looked_at.others:
+        pids = ", ".join(f"{s.pid} (port {s.port})" for s in looked_at.others)
+        notes.append(
+            Text(
+                f"more sglang servers run here: pid {pids}; choose one with --pid or --url, or take all with --all",
+                f"本机还有其他 sglang 服务：pid {pids}；用 --pid 或 --url 指定，或用 --all 全部检查",
+            )
+        )
+    return tuple(notes)
+
+
+def _with_ignored(findings: Iterable[Finding], ignored: dict[str, str]) -> Iterable[Finding]:
+    from fnmatch import fnmatchcase
+
+    for finding in findings:
+        reason = next((why for pattern, why in ignored.items() if fnmatchcase(finding.id, pattern)), None)
+        yield finding if reason is None or not finding.status.bad else replace(finding, ignored=reason)
+
+
+def _ignored(given: Sequence[str] | None) -> dict[str, str]:
+    pairs = [item.partition(":") for item in given or ()]
+    for pattern, _, _ in pairs:
+        catalog.known(pattern)
+    return {pattern: reason for pattern, _, reason in pairs}
+
+
+def _listed(given: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for item in given or () for part in item.split(",") if part.strip())
+
+
+def _one_of(option: str, given: str, allowed: Sequence[str]) -> None:
+    if given not in allowed:
+        choice = ", ".join(allowed)
+        raise BadInput(
+            f"{option} {given}", Text("no such choice", "没有这个选项"), Text(f"choose: {choice}", f"可选：{choice}")
+        )
+
+
+def interactive() -> bool:
+    """Whether somebody watches: hints and progress are only for them."""
+    return sys.stderr.isatty()

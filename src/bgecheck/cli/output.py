@@ -1,0 +1,102 @@
+"""Where a report goes: each `-o FORMAT[=FILE]` is one sink; the report alone goes to stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bgecheck.cli.options import RunOptions
+from bgecheck.model import BadInput, Language, Report, Text
+
+Render = Callable[[Sequence[Report]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """A format, and the file it is written to; None is stdout."""
+
+    render: Render
+    path: str | None
+
+    def write(self, reports: Sequence[Report]) -> None:
+        """Render and deliver."""
+        text = self.render(reports)
+        if self.path is None:
+            to_stdout(text)
+            return
+        try:
+            with open(self.path, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise _unwritable(self.path, error.strerror or str(error)) from error
+
+
+def to_stdout(text: str) -> None:
+    """Write text whatever the encoding of stdout can show; a closed pipe is no error of ours."""
+    if not text.endswith("\n"):
+        text += "\n"
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); the interpreter must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def sinks(options: RunOptions, language: Language, table: Render | None = None) -> tuple[Sink, ...]:
+    """The sinks that `-o` asks for; the table stays on stdout unless another format takes it."""
+    wanted = [item.partition("=")[::2] for item in options.output or ()]
+    found = tuple(_sink(name, path or None, options, language, table) for name, path in wanted)
+    if all(sink.path for sink in found):
+        found = (*found, _sink("table", None, options, language, table))
+    return found
+
+
+def _sink(name: str, path: str | None, options: RunOptions, language: Language, table: Render | None) -> Sink:
+    formats = ("table", "json")
+    if name not in formats:
+        listed = ", ".join(formats)
+        raise BadInput(
+            f"-o {name}", Text("no such format", "没有这种格式"), Text(f"choose: {listed}", f"可选：{listed}")
+        )
+    if path is not None:
+        _writable(path)
+    if name == "json":
+        return Sink(lambda reports: _json(reports, language), path)
+    return Sink(table or (lambda reports: _table(reports, language, options.verbose, path)), path)
+
+
+def _json(reports: Sequence[Report], language: Language) -> str:
+    from bgecheck.render import json
+
+    return json.render(reports, language=language)
+
+
+def _table(reports: Sequence[Report], language: Language, verbose: bool, path: str | None) -> str:
+    from bgecheck.render import table
+
+    terminal = path is None and sys.stdout.isatty()
+    encoding = (sys.stdout.encoding or "utf-8") if path is None else "utf-8"
+    return table.render(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
+
+
+def _writable(path: str) -> None:
+    """Refuse before the run what could not be written after it."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise _unwritable(path, "it is a folder")
+    if not os.path.isdir(folder):
+        raise _unwritable(path, f"no folder {folder}")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise _unwritable(path, "permission denied")
+
+
+def _unwritable(path: str, why: str) -> BadInput:
+    return BadInput(
+        f"-o ...={path}",
+        Text(f"cannot be written ({why})", f"无法写入（{why}）"),
+        Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
+    )

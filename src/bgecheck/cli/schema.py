@@ -1,0 +1,12 @@
+"""`bgecheck schema`: the JSON schema of a report."""
+
+from __future__ import annotations
+
+from bgecheck.cli.output import to_stdout
+
+
+def command() -> None:
+    """Print the JSON schema that every `-o json` report keeps to."""
+    from bgecheck.render.json import schema
+
+    to_stdout(schema())
