@@ -1,0 +1,58 @@
+# Everything a developer runs. Each target does its own set-up; nothing outside this folder is changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: help demo test check lint types layers docs format real bench clean
+
+help:  ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	touch $@
+
+demo: $(VENV)/.ready  ## Run doctor against the embedded demo server, healthy and with a silent fault
+	$(BIN)/bgecheck demo
+	@echo
+	@echo "The same server with sglang's default settings: 200 OK, norm 1.0, and wrong vectors."
+	$(BIN)/bgecheck demo --fault repeat-differs || test $$? -eq 1
+
+test: $(VENV)/.ready  ## Run the tests
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+check: lint types layers docs  ## Lint, types, layers, and the generated docs
+
+lint: $(VENV)/.ready  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready  ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(VENV)/.ready  ## import-linter: imports go down only
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.ready  ## Compare the generated pages with the rows they come from
+	$(BIN)/bgecheck matrix --markdown --lang en | diff -u docs/matrix.md -
+	$(BIN)/bgecheck matrix --markdown --lang zh | diff -u docs/matrix.zh.md -
+
+format: $(VENV)/.ready  ## Format the code and regenerate the pages
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/bgecheck matrix --markdown --lang en > docs/matrix.md
+	$(BIN)/bgecheck matrix --markdown --lang zh > docs/matrix.zh.md
+
+real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, Python 3.11+, 3.2 GB, minutes)
+	real/setup.sh
+	$(BIN)/python real/prove.py
+
+bench: $(VENV)/.ready  ## Start-up and doctor, as ratios against a named peer
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/doctor.py
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
