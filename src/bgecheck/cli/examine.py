@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -108,7 +109,7 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
     context = Context(looked_at, deadline, the_plan.timeout, the_plan.quick, the_plan.texts)
-    with Progress(sum(len(a.checks) for a in the_plan.areas)) as progress:
+    with Progress(sum(len(a.checks) for a in the_plan.areas)) as progress, closing(context):
         findings = engine.run(
             the_plan.areas,
             context,

@@ -32,6 +32,12 @@ class Context:
         with self._lock:
             return self._server
 
+    def close(self) -> None:
+        """Close the doors that were opened."""
+        with self._lock:
+            if "_server" in self.__dict__:
+                self._server.close()
+
     @cached_property
     def _server(self) -> Server:
         from bgecheck.sources.server import Server

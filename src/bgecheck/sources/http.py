@@ -125,6 +125,13 @@ class Http:
             kind, detail = _understood(error)
             return Failure(kind, detail, time.monotonic() - started)
 
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int, started: float
     ) -> Reply:
@@ -266,16 +273,23 @@ def _backend(clock: _Clock) -> httpcore.NetworkBackend:
     class Stream(httpcore.NetworkStream):
         def __init__(self, connection: socket.socket) -> None:
             self._socket = connection
+            self._answer_begins = True
 
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
             self._socket.settimeout(clock.left())
             try:
-                return self._socket.recv(min(max_bytes, _READ))
+                got = self._socket.recv(min(max_bytes, _READ))
             except TimeoutError as error:
                 raise _Failed("timeout", "connected, but no complete answer in time") from error
+            if self._answer_begins and not got.startswith(b"HTTP"[: len(got)]):
+                said = clean(got[:80].decode("latin-1"), 60)
+                raise _Failed("protocol", f"what answers is not HTTP, it begins with: {said}")
+            self._answer_begins = False
+            return got
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
             self._socket.settimeout(clock.left())
+            self._answer_begins = True
             try:
                 self._socket.sendall(buffer)
             except TimeoutError as error:

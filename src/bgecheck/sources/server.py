@@ -80,6 +80,10 @@ class Server:
         """The first real embedding of this run, shared by every row that only asks whether there is one."""
         return self._once("first embedding", lambda: self.embed([text]))
 
+    def close(self) -> None:
+        """Close the connections to the target."""
+        self._http.close()
+
     def _headers(self, with_key: bool) -> dict[str, str]:
         key: Secret | None = self.target.api_key
         return {"Authorization": f"Bearer {key.reveal()}"} if with_key and key else {}
