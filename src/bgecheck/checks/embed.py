@@ -22,8 +22,7 @@ UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <=
 _RESTART = Text(
     "restart with --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3, "
     "then embed again everything that was embedded so far",
-    "加上 --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3 重启，"
-    "并把之前的内容全部重新编码",
+    "加上 --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3 重启，并把之前的内容全部重新编码",
 )
 
 _COMMON = (

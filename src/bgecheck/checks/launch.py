@@ -25,6 +25,7 @@ from bgecheck.model import (
 from bgecheck.model.registry import BIDIRECTIONAL, lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.files import read_text
+from bgecheck.sources.launchline import MANY, parse_launch
 
 RIGHT = {"is-embedding": "", "disable-radix-cache": "", "chunked-prefill-size": "-1", "mem-fraction-static": "0.3"}
 """What a bidirectional encoder needs on every release from 0.5.9 on.
@@ -103,8 +104,6 @@ def _flags(target: Target, told: Mapping[str, Any]) -> Mapping[str, str] | None:
         return None
     import shlex
 
-    from bgecheck.sources.discovery import parse_launch
-
     try:
         return parse_launch(shlex.split(line))
     except ValueError:
@@ -167,7 +166,8 @@ def corrected(flags: Mapping[str, str]) -> Shell:
         if name in ("api-key", "admin-api-key"):
             words.append(Shell(f'--{name} "$API_KEY"'))
         else:
-            words.append(Shell.join([f"--{name}", *([value] if value else [])]))
+            values = value.split() if name in MANY else [value] if value else []
+            words.append(Shell.join([f"--{name}", *values]))
     return Shell(" ".join(words))
 
 

@@ -139,8 +139,8 @@ class Http:
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": "bgecheck",
-            **headers,
         }
+        sent.update(headers.items())
         pool = self._pool(url)
         with pool.stream(method, _ascii(url), headers=sent, content=body, extensions=_LONG) as response:
             got = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}

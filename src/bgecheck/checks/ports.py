@@ -1,0 +1,301 @@
+"""The `ports` area: who listens on the service port, on which address, and is it the server that is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bgecheck.model import (
+    Advice,
+    Area,
+    Evidence,
+    Outcome,
+    Severity,
+    Shell,
+    Target,
+    Text,
+    Unavailable,
+    Words,
+    absent,
+    broken,
+    holds,
+)
+from bgecheck.sources.context import Context
+from bgecheck.sources.discovery import Orphan, orphans, running_servers
+from bgecheck.sources.processes import Table
+from bgecheck.sources.sockets import Listener, accepts, free_port, is_own, listeners, resolved
+
+CONNECT = 1.0
+"""Seconds for one connection to this machine itself; it answers or refuses within microseconds."""
+
+FORWARDERS = frozenset({"docker-proxy", "rootlesskit", "slirp4netns", "pasta", "conmon", "kubectl", "ssh", "sshd"})
+"""Programs that hold a port on behalf of a server that runs elsewhere, in a container for instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The program behind a listener, as far as it may be seen."""
+
+    listener: Listener
+    name: str | None
+    sglang: bool
+    """Whether it is a running sglang server or one of its workers."""
+
+    def __str__(self) -> str:
+        who = f"pid {self.listener.pid} {self.name or ''}".rstrip() if self.listener.pid else "owner not visible"
+        return f"{self.listener.address}:{self.listener.port} {who}"
+
+
+@dataclass(frozen=True, slots=True)
+class PortFacts:
+    """Who listens on the target's port of this machine, and how it can be reached."""
+
+    target: Target
+    owners: tuple[Owner, ...]
+    reached: bool
+    """Whether the target's own address took a connection."""
+    localhost: tuple[str, ...]
+    """The addresses of the name `localhost`, in the order in which clients try them."""
+    over_ipv6: bool
+    left_over: tuple[Orphan, ...]
+    free: int | None
+
+
+AREA = Area("ports", Text("ports", "端口"), seconds=10.0)
+
+
+@AREA.collect
+def collect(context: Context) -> PortFacts:
+    """Read the socket and process tables, and connect to the port once by IPv4 and once by IPv6."""
+    target = context.target
+    if not target.is_local and not is_own(target.host):
+        raise Unavailable(
+            Text(
+                f"{target.host} is another machine: its sockets can only be seen there",
+                f"{target.host} 是另一台机器，只能在那台机器上查看端口",
+            ),
+            looked=False,
+        )
+    table = Table.now()
+    servers = {pid for s in running_servers(table) for pid in (s.pid, *s.children)}
+    owners = tuple(
+        Owner(x, table.processes[x.pid].name if x.pid in table.processes else None, x.pid in servers)
+        for x in listeners(target.port)
+    )
+    seconds = context.deadline.timeout(CONNECT)
+    return PortFacts(
+        target=target,
+        owners=owners,
+        reached=accepts(target.host, target.port, seconds),
+        localhost=resolved("localhost"),
+        over_ipv6=accepts("::1", target.port, seconds),
+        left_over=orphans(table),
+        free=free_port(target.port),
+    )
+
+
+def _seen(facts: PortFacts) -> tuple[Evidence, ...]:
+    return tuple(Evidence(Text("listener", "监听者"), str(owner)) for owner in facts.owners[:4])
+
+
+@AREA.check(
+    "readable",
+    title=Text("the listening sockets can be read", "能读到本机的监听端口"),
+    cause=Text("this system does not show them to this user", "系统不允许当前用户查看"),
+    fix=Text("run bgecheck on the machine of the server, as its user", "在服务所在机器上用同一用户运行 bgecheck"),
+)
+def sockets_are_readable(facts: PortFacts) -> Outcome:
+    """The entry row: the collector got here, so the tables were read."""
+    return holds(Evidence(Text("listeners on this port", "该端口上的监听者"), str(len(facts.owners))))
+
+
+@AREA.check(
+    "listening",
+    title=Text("the service port is listening", "服务端口正在监听"),
+    cause=Text(
+        "nothing listens on port {port}: the server was not started, has exited, or uses another --port",
+        "端口 {port} 上没有程序在监听：服务没启动、已退出，或换了 --port",
+    ),
+    fix=Text("read the start-up log, then see which ports are in use", "先看启动日志，再看实际监听的端口"),
+    commands=("bgecheck logs {log}", "ss -ltnp 'sport = :{port}'"),
+    variants={
+        "loading": Advice(
+            Text(
+                "pid {server_pid} runs and does not listen on {port} yet: sglang opens its port only after the model "
+                "is loaded",
+                "进程 {server_pid} 在运行，但还没监听 {port}：sglang 加载完模型才会打开端口",
+            ),
+            Text("wait until it is ready, or see in the log where it stands", "等待就绪，或看日志停在哪一步"),
+            ("bgecheck doctor --wait 5m --pid {server_pid}", "bgecheck logs {log}"),
+        )
+    },
+    explains=("probe.reachable",),
+)
+def port_is_listening(facts: PortFacts) -> Outcome:
+    """A connection that is taken counts too: a container's port may be forwarded without a visible socket."""
+    if facts.owners:
+        return holds(*_seen(facts))
+    where = f"{facts.target.host}:{facts.target.port}"
+    if facts.reached:
+        return holds(Evidence(Text("connection", "连接"), Text(f"{where} accepts", f"{where} 可连接")))
+    seen = Evidence(Text(f"listeners on port {facts.target.port}", f"端口 {facts.target.port} 的监听者"), "0", ">= 1")
+    server = facts.target.server
+    return broken(seen, advice="loading", server_pid=server.pid) if server else broken(seen)
+
+
+@AREA.check(
+    "owner",
+    title=Text("the port belongs to the server that is meant", "端口属于要查的那个服务"),
+    cause=Text(
+        "port {port} is held by {owner}, which is no sglang server: a server started on this port could not bind it",
+        "端口 {port} 被 {owner} 占用，它不是 sglang 服务：在这个端口启动的服务无法绑定",
+    ),
+    fix=Text(
+        "stop that program if it is not needed, or start the server with --port {free}, which is free, "
+        "and change the base URL of every caller",
+        "不需要的话停掉那个程序；或让服务改用空闲的 --port {free}，并同步修改所有调用方的 base URL",
+    ),
+    commands=("ss -ltnp 'sport = :{port}'", "ps -o pid,ppid,lstart,args -p {owner_pid}"),
+    variants={
+        "another": Advice(
+            Text(
+                "port {port} is held by another sglang server ({owner}), not by pid {server_pid}: "
+                "callers get answers of the old one",
+                "端口 {port} 被另一个 sglang 服务占用（{owner}），不是进程 {server_pid}：调用方拿到的是旧服务的结果",
+            ),
+            Text(
+                "stop the one that is not wanted, or give the new one a free port",
+                "停掉不要的那个，或让新服务换一个空闲端口",
+            ),
+            ("ss -ltnp 'sport = :{port}'", "ps -o pid,ppid,lstart,args -p {owner_pid},{server_pid}"),
+        )
+    },
+    needs=("ports.listening",),
+    explains=("probe.engine", "probe.reachable", "probe.base-url", "probe.api-key", "probe.ready", "embed.answers"),
+)
+def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
+    """The pid behind the listening socket against the pid of the server that was found or named."""
+    if not facts.owners:
+        return absent(Text("the port is forwarded from elsewhere", "端口是从别处转发来的"))
+    visible = [owner for owner in facts.owners if owner.listener.pid]
+    if not visible:
+        return absent(Text("the owner belongs to another user or container", "监听者属于其他用户或容器，看不到"))
+    server = facts.target.server
+    own = {server.pid, *server.children} if server else set()
+    owner = next((o for o in visible if o.listener.pid in own), visible[0])
+    seen = Evidence(Text("listener", "监听者"), str(owner), f"pid {server.pid}" if server else None)
+    if owner.listener.pid in own or (server is None and owner.sglang):
+        return holds(seen)
+    if owner.name in FORWARDERS or (server is None and facts.target.given_url):
+        return absent(_not_comparable(owner))
+    who, pid = f"pid {owner.listener.pid} {owner.name or ''}".rstrip(), owner.listener.pid
+    if server and owner.sglang:
+        return broken(seen, advice="another", owner=who, owner_pid=pid, server_pid=server.pid)
+    return broken(seen, owner=who, owner_pid=pid, free=facts.free)
+
+
+def _not_comparable(owner: Owner) -> Words:
+    return Text(
+        f"no sglang process is seen here to compare with; the port belongs to {owner}",
+        f"本机看不到可比对的 sglang 进程；端口属于 {owner}",
+    )
+
+
+@AREA.check(
+    "address",
+    title=Text("the server is bound where it is asked", "服务绑定的地址可被访问"),
+    cause=Text(
+        "the server listens on {bound} and is asked at {host}: only this machine itself can reach it",
+        "服务监听在 {bound}，而请求发往 {host}：只有本机能访问到它",
+    ),
+    fix=Text(
+        "restart it with --host 0.0.0.0 behind a firewall, or ask it at 127.0.0.1",
+        "加 --host 0.0.0.0 重启（注意防火墙），或改用 127.0.0.1 访问",
+    ),
+    commands=("ss -ltn 'sport = :{port}'",),
+    needs=("ports.listening",),
+    explains=("probe.reachable",),
+)
+def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
+    """sglang's default host is 127.0.0.1, which containers and other machines cannot reach; this row says so."""
+    if not facts.owners:
+        return absent(Text("the port is forwarded from elsewhere", "端口是从别处转发来的"))
+    bound = ", ".join(dict.fromkeys(owner.listener.address for owner in facts.owners))
+    local_only = all(owner.listener.loopback for owner in facts.owners)
+    reach = (
+        Text(
+            f"{bound} (this machine only; containers and other machines need --host 0.0.0.0)",
+            f"{bound}（仅本机可访问；容器或其他机器要访问，需加 --host 0.0.0.0）",
+        )
+        if local_only
+        else bound
+    )
+    seen = Evidence(Text("bound to", "绑定地址"), reach)
+    if facts.reached or facts.target.is_local:
+        return holds(seen)
+    return broken(seen, bound=bound)
+
+
+@AREA.check(
+    "localhost",
+    title=Text("localhost, 127.0.0.1 and ::1 lead to the same server", "localhost、127.0.0.1 与 ::1 指向同一个服务"),
+    cause=Text(
+        "::1 and 127.0.0.1 lead to different programs on port {port}: which one a client gets at `localhost` "
+        "depends on the client",
+        "端口 {port} 上 ::1 与 127.0.0.1 背后是不同的程序：客户端写 localhost 时连到哪个，取决于客户端自己",
+    ),
+    fix=Text("write 127.0.0.1 instead of localhost in every client", "客户端里一律写 127.0.0.1，不要写 localhost"),
+    commands=("ss -ltnp 'sport = :{port}'",),
+    variants={
+        "name": Advice(
+            Text(
+                "the name localhost does not lead to 127.0.0.1 on this machine",
+                "本机的 localhost 没有解析到 127.0.0.1",
+            ),
+            Text(
+                "mend the line of localhost in /etc/hosts, or write 127.0.0.1",
+                "修正 /etc/hosts 里的 localhost，或直接写 127.0.0.1",
+            ),
+            ("getent ahosts localhost",),
+        )
+    },
+    severity=Severity.WARNING,
+    needs=("ports.listening",),
+)
+def localhost_is_one_server(facts: PortFacts) -> Outcome:
+    """Clients that try ::1 first fall back to 127.0.0.1 when it refuses; two different owners are the fault."""
+    names = ", ".join(facts.localhost) or "-"
+    if "127.0.0.1" not in facts.localhost:
+        return broken(Evidence("localhost", names, "127.0.0.1"), advice="name")
+    by_family = {
+        family: {o.listener.pid for o in facts.owners if o.listener.pid and o.listener.address in addresses}
+        for family, addresses in (("127.0.0.1", ("127.0.0.1", "0.0.0.0")), ("::1", ("::1", "::")))
+    }
+    if all(by_family.values()) and not by_family["127.0.0.1"] & by_family["::1"]:
+        return broken(*(Evidence(k, ", ".join(f"pid {pid}" for pid in sorted(v))) for k, v in by_family.items()))
+    same = (
+        Text("the same server", "同一个服务")
+        if facts.over_ipv6
+        else Text("refused, clients fall back", "拒绝连接，客户端会回退")
+    )
+    return holds(Evidence("localhost", names), Evidence("::1", same))
+
+
+@AREA.check(
+    "orphans",
+    title=Text("no worker is left over from a dead server", "没有残留的 sglang 子进程"),
+    cause=Text(
+        "workers whose server is gone still run (pid {pids}): they hold GPU memory and ports, and a server that is "
+        "started beside them can hang",
+        "有子进程的主服务已经不在（进程 {pids}）：它们仍占着显存和端口，新启动的服务可能因此卡住",
+    ),
+    fix=Text("look at them, then end exactly these", "确认后只结束这几个进程"),
+    commands=("ps -o pid,ppid,etime,args -p {pids}", "kill {pids_apart}"),
+    severity=Severity.WARNING,
+)
+def no_worker_is_left_over(facts: PortFacts) -> Outcome:
+    """`sglang::*` processes whose parent is init; upstream reports: sglang #31645, #241, #9396."""
+    if not facts.left_over:
+        return holds(Evidence(Text("sglang:: processes without a server", "没有主服务的 sglang:: 进程"), "0"))
+    seen = [Evidence(f"pid {o.pid}", o.title) for o in facts.left_over[:5]]
+    pids = [str(o.pid) for o in facts.left_over]
+    return broken(*seen, pids=",".join(pids), pids_apart=Shell(" ".join(pids)))

@@ -1,0 +1,113 @@
+"""Understands a base URL in any shape that users paste, and refuses what cannot be one."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from bgecheck.model import BadInput, Text
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
+
+ROUTES = ("/chat/completions", "/embeddings", "/models", "/completions", "/health")
+"""Routes that users paste along with the base URL."""
+
+_SHAPE = Text("write it as http://127.0.0.1:30000/v1", "写成 http://127.0.0.1:30000/v1 这样")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is: `url` has scheme, host, port and a gateway's path, without `/v1`."""
+
+    url: str
+    host: str
+    port: int
+
+
+def parse_url(given: str) -> Address:
+    """The address behind a base URL with or without scheme, `/v1` (once or twice), a route or a trailing slash.
+
+    A bare port or host means sglang's default for the rest. Raises `BadInput` for another scheme, a host or
+    port that cannot be, credentials, a query, or a path that goes on below a route.
+    """
+    text = given.strip().strip("\"'")
+    if not text or re.search(r"\s|[\x00-\x1f\x7f]", text):
+        raise _bad(given, Text("not a URL", "不是 URL"))
+    if re.fullmatch(r":?\d{1,5}", text):
+        text = f"http://{DEFAULT_HOST}:{text.lstrip(':')}"
+    bare = "://" not in text
+    parts = _split(given, f"http://{text}" if bare else text)
+    if parts.scheme not in ("http", "https"):
+        raise _bad(given, Text("only http and https are spoken here", "只支持 http 和 https"))
+    if parts.username is not None:
+        raise _bad(
+            re.sub(r"//[^@]*@", "//***@", given),
+            Text("a URL must not hold credentials: they end up in logs", "URL 里不要写账号密码，会被记进日志"),
+            Text("give the key with --api-key or BGECHECK_API_KEY", "用 --api-key 或 BGECHECK_API_KEY 提供"),
+        )
+    if parts.query or parts.fragment:
+        raise _bad(given, Text("a base URL has no query and no fragment", "base URL 不带 ? 参数，也不带 #"))
+    host = _host(given, parts)
+    port = _port(given, parts) or (DEFAULT_PORT if bare and not parts.path else _PORTS[parts.scheme])
+    shown = f"[{host}]" if ":" in host else host
+    suffix = "" if port == _PORTS[parts.scheme] else f":{port}"
+    return Address(f"{parts.scheme}://{shown}{suffix}{_path(given, parts.path)}", host, port)
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def _bad(given: str, reason: Text, remedy: Text = _SHAPE) -> BadInput:
+    return BadInput(given or "--url ''", reason, remedy)
+
+
+def _split(given: str, text: str) -> SplitResult:
+    try:
+        return urlsplit(text)
+    except ValueError as error:
+        raise _bad(given, Text("not a URL", "不是 URL")) from error
+
+
+def _port(given: str, parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or (port is None and parts.netloc.endswith(":")):
+        raise _bad(given, Text("the port is not between 1 and 65535", "端口不在 1 到 65535 之间"))
+    return port
+
+
+def _host(given: str, parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if not host:
+        raise _bad(given, Text("there is no host in it", "缺少主机名"))
+    try:
+        literal = ipaddress.ip_address(host.partition("%")[0])
+        # A client cannot be connected to the wildcard address: the server's own host option was pasted.
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(literal), host)
+    except ValueError:
+        pass
+    digits = re.fullmatch(r"[\d.]+", host)
+    if digits or len(host) > 253 or not re.fullmatch(r"(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?", host):
+        raise _bad(given, Text(f"{host} is neither a host name nor an address", f"{host} 不是合法的主机名或地址"))
+    return host
+
+
+def _path(given: str, path: str) -> str:
+    """The gateway's part of the path: what is left without `/v1` and routes."""
+    rest = re.sub(r"/{2,}", "/", path).rstrip("/")
+    while True:
+        cut = next((rest.removesuffix(end) for end in ("/v1", *ROUTES) if rest.endswith(end)), rest)
+        if cut == rest:
+            break
+        rest = cut.rstrip("/")
+    beyond = re.search(r"/v1(/.+)", rest)
+    if beyond:
+        raise _bad(
+            given,
+            Text(f"nothing of the OpenAI API lies at /v1{beyond[1]}", f"OpenAI 接口没有 /v1{beyond[1]} 这个路径"),
+            Text("end it at /v1", "写到 /v1 为止"),
+        )
+    return rest

@@ -1,0 +1,155 @@
+"""The door to listening TCP sockets: which addresses and ports are taken, and by whom."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from bgecheck.model import Text, Unavailable
+
+_NET = "/proc/net"
+_LISTEN = "0A"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening socket. `pid` is None when its owner may not be seen (another user, another container)."""
+
+    address: str
+    port: int
+    pid: int | None = None
+    inode: str = ""
+    uid: int | None = None
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it takes connections on every address of the machine."""
+        return self.address in ("0.0.0.0", "::")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine itself can reach it."""
+        return self.address == "::1" or self.address.startswith("127.")
+
+
+def listeners(port: int) -> tuple[Listener, ...]:
+    """Who listens on `port`, IPv4 and IPv6, owners resolved where they may be seen. Raises `Unavailable`."""
+    if not os.path.isfile(f"{_NET}/tcp"):
+        return tuple(_from_psutil(port))
+    found = [x for x in _from_proc() if x.port == port]
+    return _owned(found) if found else ()
+
+
+def taken_ports() -> frozenset[int]:
+    """Every port that somebody listens on. Raises `Unavailable`."""
+    seen = _from_proc() if os.path.isfile(f"{_NET}/tcp") else _from_psutil(None)
+    return frozenset(listener.port for listener in seen)
+
+
+def free_port(near: int) -> int | None:
+    """The first port above `near` that nobody listens on, within a hundred; None when all are taken."""
+    taken = taken_ports()
+    return next((p for p in range(near + 1, min(near + 101, 65536)) if p not in taken), None)
+
+
+def accepts(host: str, port: int, seconds: float) -> bool:
+    """Whether a TCP connection to an address is taken; it is closed at once."""
+    try:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def resolved(name: str) -> tuple[str, ...]:
+    """The addresses of a host name in the order in which clients try them; none when it has none."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_own(host: str) -> bool:
+    """Whether an address belongs to this machine: only then a socket can be bound to it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((host, 0))
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def _from_proc() -> Iterator[Listener]:
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"{_NET}/{name}", encoding="ascii") as file:
+                lines = file.readlines()
+        except FileNotFoundError:
+            continue  # IPv6 is switched off
+        except OSError as error:
+            raise Unavailable(
+                Text(f"{_NET}/{name} cannot be read: {error.strerror}", f"无法读取 {_NET}/{name}：{error.strerror}")
+            ) from error
+        yield from _parsed(lines[1:])
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[Listener]:
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == _LISTEN:
+            address, _, port = fields[1].partition(":")
+            yield Listener(_address(address), int(port, 16), inode=fields[9], uid=int(fields[7]))
+
+
+def _address(text: str) -> str:
+    """The kernel writes each 32-bit word in the machine's own byte order."""
+    words = struct.pack(f"={len(text) // 8}I", *(int(text[i : i + 8], 16) for i in range(0, len(text), 8)))
+    if len(words) == 4:
+        return socket.inet_ntop(socket.AF_INET, words)
+    plain = socket.inet_ntop(socket.AF_INET6, words)
+    return plain.removeprefix("::ffff:") if plain.startswith("::ffff:") and "." in plain else plain
+
+
+def _owned(found: list[Listener]) -> tuple[Listener, ...]:
+    wanted = {f"socket:[{listener.inode}]": listener.inode for listener in found}
+    owners: dict[str, int] = {}
+    # A forked child holds its parent's socket too: the lowest pid is the one that opened it.
+    for pid in sorted((int(n) for n in os.listdir("/proc") if n.isdigit()), reverse=True):
+        owners |= {wanted[link]: pid for link in _links(pid) if link in wanted}
+    return tuple(replace(listener, pid=owners.get(listener.inode)) for listener in found)
+
+
+def _links(pid: int) -> Iterator[str]:
+    folder = f"/proc/{pid}/fd"
+    try:
+        numbers = os.listdir(folder)
+    except OSError:
+        return
+    for number in numbers:
+        # A descriptor may be closed while we look.
+        with suppress(OSError):
+            yield os.readlink(f"{folder}/{number}")
+
+
+def _from_psutil(port: int | None) -> Iterator[Listener]:
+    import psutil
+
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.Error as error:
+        raise Unavailable(
+            Text(
+                "this system shows listening sockets to its administrator only",
+                "本系统只允许管理员查看监听端口",
+            )
+        ) from error
+    for connection in connections:
+        local = connection.laddr
+        if connection.status == psutil.CONN_LISTEN and local and port in (None, local.port):
+            yield Listener(local.ip, local.port, connection.pid)
