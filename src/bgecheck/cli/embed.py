@@ -23,7 +23,7 @@ def command(
     """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove."""
     for text in texts or ():
         _usable(text)
-    the_plan = plan("embed", ["embed"], run_options, texts or ())
+    the_plan = plan("embed", ["embed"], run_options, texts or (), screen="smoke")
     deliver(the_plan, [examine(the_plan, target(target_options))], run_options)
 
 

@@ -29,6 +29,7 @@ from bgecheck.model import (
     Text,
     Words,
 )
+from bgecheck.model.report import worst
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 
@@ -52,7 +53,9 @@ class Plan:
     texts: tuple[str, ...] = ()
 
 
-def plan(command: str, names: Iterable[str], options: RunOptions, texts: Sequence[str] = ()) -> Plan:
+def plan(
+    command: str, names: Iterable[str], options: RunOptions, texts: Sequence[str] = (), screen: str = "table"
+) -> Plan:
     """Understand the options before anything is looked at. Raises `BadInput`."""
     chosen = language(options.lang)
     only, skip = _listed(options.only), _listed(options.skip)
@@ -69,7 +72,7 @@ def plan(command: str, names: Iterable[str], options: RunOptions, texts: Sequenc
         command=command,
         areas=tuple(areas),
         language=chosen,
-        sinks=sinks(options, chosen),
+        sinks=sinks(options, chosen, screen),
         ignored=_ignored(options.ignore),
         fail_on=Severity(options.fail_on),
         timeout=seconds("--timeout", options.timeout),
@@ -137,12 +140,6 @@ def deliver(the_plan: Plan, reports: Sequence[Report], options: RunOptions) -> N
         sink.write(reports)
     code = worst(report.exit_code for report in reports)
     raise typer.Exit(NAGIOS[code] if options.exit_style == "nagios" else code)
-
-
-def worst(codes: Iterable[int]) -> int:
-    """The exit code of several targets: worst wins in the order 1, 3, 4, 0."""
-    seen = set(codes)
-    return next((code for code in (1, 3, 4) if code in seen), 0)
 
 
 def _placeholders(looked_at: Target) -> dict[str, object]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 from bgecheck.cli.options import RunOptions
 from bgecheck.model import BadInput, Language, Report, Text
@@ -46,16 +47,19 @@ def to_stdout(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def sinks(options: RunOptions, language: Language, table: Render | None = None) -> tuple[Sink, ...]:
-    """The sinks that `-o` asks for; the table stays on stdout unless another format takes it."""
+def sinks(options: RunOptions, language: Language, screen: str) -> tuple[Sink, ...]:
+    """The sinks that `-o` asks for; the table stays on stdout unless another format takes it.
+
+    `screen` names the module of `bgecheck.render` that tells a person.
+    """
     wanted = [item.partition("=")[::2] for item in options.output or ()]
-    found = tuple(_sink(name, path or None, options, language, table) for name, path in wanted)
+    found = tuple(_sink(name, path or None, options, language, screen) for name, path in wanted)
     if all(sink.path for sink in found):
-        found = (*found, _sink("table", None, options, language, table))
+        found = (*found, _sink("table", None, options, language, screen))
     return found
 
 
-def _sink(name: str, path: str | None, options: RunOptions, language: Language, table: Render | None) -> Sink:
+def _sink(name: str, path: str | None, options: RunOptions, language: Language, screen: str) -> Sink:
     formats = ("table", "json")
     if name not in formats:
         listed = ", ".join(formats)
@@ -66,7 +70,7 @@ def _sink(name: str, path: str | None, options: RunOptions, language: Language, 
         _writable(path)
     if name == "json":
         return Sink(lambda reports: _json(reports, language), path)
-    return Sink(table or (lambda reports: _table(reports, language, options.verbose, path)), path)
+    return Sink(lambda reports: _screen(screen, reports, language, options.verbose, path), path)
 
 
 def _json(reports: Sequence[Report], language: Language) -> str:
@@ -75,12 +79,11 @@ def _json(reports: Sequence[Report], language: Language) -> str:
     return json.render(reports, language=language)
 
 
-def _table(reports: Sequence[Report], language: Language, verbose: bool, path: str | None) -> str:
-    from bgecheck.render import table
-
+def _screen(name: str, reports: Sequence[Report], language: Language, verbose: bool, path: str | None) -> str:
+    render: Callable[..., str] = import_module(f"bgecheck.render.{name}").render
     terminal = path is None and sys.stdout.isatty()
     encoding = (sys.stdout.encoding or "utf-8") if path is None else "utf-8"
-    return table.render(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
+    return render(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
 
 
 def _writable(path: str) -> None:

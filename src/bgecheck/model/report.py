@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,3 +90,9 @@ class Report:
         if self.exit_code == OK:
             return "warn" if any(f.problem for f in self.findings) else "pass"
         return {PROBLEM: "fail", STARTING: "starting", INCONCLUSIVE: "inconclusive"}[self.exit_code]
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several targets: worst wins in the order 1, 3, 4, 0."""
+    seen = set(codes)
+    return next((code for code in (PROBLEM, STARTING, INCONCLUSIVE) if code in seen), OK)

@@ -1,0 +1,98 @@
+"""The report as JSON, in the shape that `bgecheck schema` prints."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from bgecheck import __version__
+from bgecheck.model import Evidence, Finding, Language, Report, Words, say
+from bgecheck.model.report import worst
+
+REPORT = "bgecheck.report/1"
+REPORTS = "bgecheck.reports/1"
+
+
+def render(reports: Sequence[Report], *, language: Language) -> str:
+    """One report as it is; several (or none) under one head with the worst exit code."""
+    if len(reports) == 1:
+        whole = _report(reports[0], language)
+    else:
+        whole = {
+            "schema": REPORTS,
+            "exit_code": worst(r.exit_code for r in reports),
+            "reports": [_report(r, language) for r in reports],
+        }
+    return json.dumps(_valid(whole), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def schema() -> str:
+    """The JSON schema (draft 2020-12) of a report and of several."""
+    return files("bgecheck").joinpath("schema/report.schema.json").read_text(encoding="utf-8")
+
+
+def _report(report: Report, language: Language) -> dict[str, Any]:
+    return {
+        "schema": REPORT,
+        "tool": {"name": "bgecheck", "version": __version__},
+        "command": report.command,
+        "started_at": report.started_at,
+        "seconds": round(report.seconds, 3),
+        "target": dict(report.target),
+        "verdict": report.verdict,
+        "exit_code": report.exit_code,
+        "counts": report.counts(),
+        "root_causes": [finding.id for finding in report.root_causes],
+        "notes": [say(note, language) for note in report.notes],
+        "findings": [_finding(finding, language) for finding in report.findings],
+    }
+
+
+def _finding(finding: Finding, language: Language) -> dict[str, Any]:
+    bad = finding.status.bad
+    return {
+        "id": finding.id,
+        "area": finding.check.area,
+        "status": str(finding.status),
+        "severity": str(finding.check.severity),
+        "title": say(finding.title, language),
+        "evidence": [_evidence(evidence) for evidence in finding.evidence],
+        "cause": say(finding.cause, language) if bad else None,
+        "fix": {
+            "text": say(finding.fix, language) if bad else None,
+            "commands": list(finding.commands) if bad else [],
+        },
+        "caused_by": finding.caused_by,
+        "reason": None if finding.reason is None else say(finding.reason, language),
+        "ignored": finding.ignored,
+        "values": dict(finding.values),
+        "seconds": round(finding.seconds, 6),
+    }
+
+
+def _evidence(evidence: Evidence) -> dict[str, str | None]:
+    """Evidence is never translated: scripts compare it."""
+    expected = evidence.expected
+    return {
+        "subject": _plain(evidence.subject),
+        "observed": _plain(evidence.observed),
+        "expected": None if expected is None else _plain(expected),
+    }
+
+
+def _plain(words: Words) -> str:
+    return say(words, "en")
+
+
+def _valid(value: Any) -> Any:
+    """`value` without what JSON has no word for: NaN and infinities become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _valid(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_valid(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,57 @@
+"""The screen of `bgecheck embed`: the first vector in numbers, what was proven of it, else the root cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bgecheck.model import Finding, Language, Report, Status, Text
+from bgecheck.render.table import Style, captured, closing, console_for, style_for, tell_root, tell_row
+from bgecheck.render.table import render as render_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ENTRY = "embed.answers"
+"""The row whose values hold the first vector in numbers."""
+
+
+def render(reports: Sequence[Report], *, language: Language, verbose: bool, terminal: bool, encoding: str) -> str:
+    """One screen; the whole table with `verbose`, or when there is no vector to show."""
+    entry = next((f for f in reports[0].findings if f.id == ENTRY), None)
+    if verbose or entry is None or entry.status is not Status.PASS:
+        return render_table(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
+    console = console_for(terminal)
+    _tell(reports[0], entry, style_for(language, verbose, terminal, encoding), console)
+    return captured(console)
+
+
+def _tell(report: Report, entry: Finding, style: Style, console: Console) -> None:
+    console.print(style.say(_numbers(entry.values)))
+    console.print("[" + ", ".join(map(_number, entry.values["first"])) + ", ...]")
+    for finding in report.findings:
+        if finding.id != ENTRY and (finding.evidence or finding.status.bad or finding.reason):
+            tell_row(finding, style, console)
+    for root in report.root_causes:
+        console.print()
+        tell_root(root, report, style, console)
+    console.print()
+    console.print(closing(report, style))
+
+
+def _numbers(values: Mapping[str, Any]) -> Text:
+    tokens, kind = values.get("tokens"), values.get("dtype")
+    return Text(
+        f"{values['dims']} dims   norm {_number(values['norm'])}"
+        + (f"   {tokens} tokens" if tokens is not None else "")
+        + f"   {values['ms']:g} ms"
+        + (f"   {kind} (read off the bits)" if kind else ""),
+        f"{values['dims']} 维   范数 {_number(values['norm'])}"
+        + (f"   {tokens} 个 token" if tokens is not None else "")
+        + f"   {values['ms']:g} ms"
+        + (f"   {kind}（由数值的位模式判断）" if kind else ""),
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else str(value)

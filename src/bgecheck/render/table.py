@@ -1,0 +1,341 @@
+"""The report as a person reads it: root cause first with its command, then the areas, then one closing line."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bgecheck import __version__
+from bgecheck.model import Evidence, Finding, Language, Report, Severity, Status, Text, Words, say
+from bgecheck.model.report import worst
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDEST = 100
+"""Columns beyond which lines are hard to read."""
+
+_MARKS = {
+    Status.PASS: ("✓", "ok", "green"),
+    Status.WARN: ("!", "!", "yellow"),
+    Status.FAIL: ("✗", "X", "bold red"),
+    Status.SKIP: ("–", "-", "dim"),
+    Status.ERROR: ("?", "?", "magenta"),
+}
+"""For each status its mark, the mark where only ASCII is sure to be shown, and its style."""
+
+_ROOT = {Severity.ERROR: Text("ROOT CAUSE", "根因"), Severity.WARNING: Text("WARNING", "警告")}
+_SYMPTOM, _CAUSE, _SEEN, _FIX = (
+    Text("symptom", "现象"),
+    Text("cause", "原因"),
+    Text("seen", "依据"),
+    Text("fix", "处理"),
+)
+_SO, _MORE = Text("so", "连带"), Text("more", "详情")
+_NOT_SO = Text("not so: {title}", "不成立：{title}")
+_EXPECTED = Text(", expected {expected}", "，应为 {expected}")
+_OTHERS = Text("{ids} and {count} more", "{ids} 等，另有 {count} 项")
+_SHOWN_CONSEQUENCES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a report is to be told."""
+
+    language: Language
+    verbose: bool
+    unicode: bool
+
+    def mark(self, status: Status) -> tuple[str, str]:
+        """The mark of a status and its style."""
+        fine, plain, style = _MARKS[status]
+        return (fine if self.unicode else plain), style
+
+    def say(self, words: Words) -> str:
+        """Words in the language of the report."""
+        return say(words, self.language)
+
+
+def render(reports: Sequence[Report], *, language: Language, verbose: bool, terminal: bool, encoding: str) -> str:
+    """The reports one below the other."""
+    style = style_for(language, verbose, terminal, encoding)
+    console = console_for(terminal)
+    for number, report in enumerate(reports):
+        if number:
+            console.print()
+        _tell(report, style, console)
+    if len(reports) != 1:
+        console.print()
+        console.print(style.say(_several(reports)))
+    return captured(console)
+
+
+def style_for(language: Language, verbose: bool, terminal: bool, encoding: str) -> Style:
+    """Plain and ASCII-marked unless it is a terminal that can show more.
+
+    Where the encoding cannot show Chinese the report is in English: question marks help nobody.
+    """
+    shown: Language = language if _shows("中", encoding) else "en"
+    return Style(shown, verbose, terminal and _shows("✓✗–", encoding))
+
+
+def console_for(terminal: bool) -> Console:
+    """A console that writes to memory and takes every string as it is: no markup, no emoji, no highlighting."""
+    from rich.console import Console
+
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=terminal,
+        color_system="auto" if terminal else None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.width = min(console.width, WIDEST) if terminal else 80
+    return console
+
+
+def captured(console: Console) -> str:
+    """What was printed so far, without blanks at the ends of lines."""
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # console_for gave it a StringIO
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def _shows(sample: str, encoding: str) -> bool:
+    try:
+        sample.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _tell(report: Report, style: Style, console: Console) -> None:
+    for line in head(report, style):
+        for piece in wrapped(line, console.width):
+            console.print(piece, soft_wrap=True)
+    for root in report.root_causes:
+        console.print()
+        tell_root(root, report, style, console)
+    console.print()
+    _tell_areas(report, style, console)
+    console.print()
+    console.print(closing(report, style), soft_wrap=True)
+
+
+def head(report: Report, style: Style) -> list[str]:
+    """What was looked at, and what the run has to say of that."""
+    target = report.target
+    named = target.get("model")
+    where = Text(
+        f"{named} at {target['url']}" if named else target["url"],
+        f"{target['url']} 上的 {named}" if named else target["url"],
+    )
+    lines = [f"bgecheck {__version__}   {style.say(where)}"]
+    told = {finding.id: finding.values for finding in report.findings}
+    engine = told.get("probe.engine", {})
+    known = (
+        f"{engine['engine']} {engine.get('version') or ''}".rstrip() if engine.get("engine") else None,
+        f"pid {target['pid']}" if "pid" in target else None,
+        style.say(Text(f"log {target['log']}", f"日志 {target['log']}")) if "log" in target else None,
+    )
+    lines += [", ".join(part for part in known if part)] if any(known) else []
+    return lines + [f"({style.say(note)})" for note in report.notes]
+
+
+def tell_root(root: Finding, report: Report, style: Style, console: Console) -> None:
+    """A root cause: symptom, likely cause, what was seen, what to do with the command to copy, what follows."""
+    from rich.text import Text as Line
+
+    mark, colour = style.mark(root.status)
+    head_line = Line(f"{mark} {style.say(_ROOT[root.check.severity])}", style=colour)
+    console.print(head_line.append(f"   {root.id}", style="bold"))
+    symptom = _NOT_SO.to(style.language).format(title=style.say(root.title))
+    _labelled(console, style.say(_SYMPTOM), [symptom])
+    _labelled(console, style.say(_CAUSE), [style.say(root.cause)])
+    _labelled(console, style.say(_SEEN), [_evidence(e, style) for e in root.evidence])
+    _labelled(console, style.say(_FIX), [style.say(root.fix)])
+    for command in root.commands:
+        for line in folded(command, console.width - _CONTENT - 2):
+            # Commands are not wrapped by the terminal's rules: what is copied must run.
+            console.print(Line(" " * (_CONTENT + 2) + line, style="bold cyan"), soft_wrap=True)
+    following = [f.id for f in report.consequences(root.id) if f.status is not Status.SKIP]
+    skipped = sum(f.status is Status.SKIP for f in report.consequences(root.id))
+    if following or skipped:
+        _labelled(console, style.say(_SO), [_consequences(following, skipped, style)])
+    _labelled(console, style.say(_MORE), [f"bgecheck explain {root.id}"])
+
+
+_CONTENT = 12
+"""Columns before the content of a root cause."""
+
+
+def _labelled(console: Console, label: str, lines: Iterable[str]) -> None:
+    from rich.cells import cell_len
+    from rich.text import Text as Line
+
+    shown = f"  {label}"
+    for line in lines:
+        for piece in wrapped(line, console.width - _CONTENT):
+            padded = shown + " " * (_CONTENT - cell_len(shown))
+            console.print(Line(padded, style="dim").append(piece, "default"), soft_wrap=True)
+            shown = ""
+
+
+_ATOMS = re.compile(
+    r"[<>]= \S+|[\u2e80-\u303f\u3040-\u9fff\uf900-\ufaff\uff00-\uffef]|[^\s\u2e80-\u9fff\uf900-\uffef]+|\s"
+)
+"""What a line may be cut between: Chinese characters, words, and a comparison with its number, which stay whole."""
+
+_NOT_FIRST = frozenset("，。；：、？！）】》”’")
+"""Punctuation that no line of Chinese begins with."""
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns; a word that is longer than a line is cut."""
+    from rich.cells import cell_len, chop_cells
+
+    lines, line, used = [], "", 0
+    atoms = [piece for atom in _ATOMS.findall(text) for piece in (chop_cells(atom, width) or [atom])]
+    for atom in atoms:
+        cells = cell_len(atom)
+        if used + cells > width and atom not in _NOT_FIRST and line:
+            lines.append(line.rstrip())
+            line, used = "", 0
+        if line or not atom.isspace():
+            line, used = line + atom, used + cells
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+
+
+def _evidence(evidence: Evidence, style: Style) -> str:
+    subject, observed = style.say(evidence.subject), style.say(evidence.observed)
+    # A subject that ends in what was measured ("...: cosine") needs no second colon.
+    colon = " " if re.search("[:：]", subject) else "：" if style.language == "zh" else ": "
+    expected = ""
+    if evidence.expected:
+        expected = _EXPECTED.to(style.language).replace("{expected}", style.say(evidence.expected))
+    return f"{subject}{colon}{observed}{expected}"
+
+
+def _consequences(ids: Sequence[str], skipped: int, style: Style) -> str:
+    parts = list(ids[:_SHOWN_CONSEQUENCES])
+    hidden = len(ids) - len(parts) + skipped
+    if not parts:
+        return style.say(Text(f"{skipped} rows that need it were not judged", f"依赖它的 {skipped} 项没有判断"))
+    listed = ", ".join(parts)
+    return _OTHERS.to(style.language).format(ids=listed, count=hidden) if hidden else listed
+
+
+def folded(command: str, width: int) -> list[str]:
+    """A command over several lines, cut before options and continued by backslashes; quotes are kept whole."""
+    pieces = (
+        re.split(r" (?=-)", command) if len(command) > width and not re.search(r"['\"\\\n]", command) else [command]
+    )
+    lines = [pieces[0]]
+    for piece in pieces[1:]:
+        if len(lines[-1]) + len(piece) + 3 <= width:
+            lines[-1] += f" {piece}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"  {piece}")
+    return lines
+
+
+def _tell_areas(report: Report, style: Style, console: Console) -> None:
+    """One line for each area; below it every row that is not clean, or every row when that was asked for."""
+    roots = {finding.id for finding in report.root_causes}
+    for area in dict.fromkeys(f.check.area for f in report.findings):
+        rows = [f for f in report.findings if f.check.area == area]
+        _marked(console, f"{area:7}", _state(rows), _summary(rows, style), style)
+        for row in rows:
+            if _worth_a_line(row, style):
+                above = row.id in roots and not style.verbose
+                said = style.say(Text("see above", "见上")) if above else told(row, style)
+                _marked(console, " " * 7, row.status, f"{row.id.removeprefix(f'{area}.')}   {said}", style)
+
+
+def tell_row(row: Finding, style: Style, console: Console) -> None:
+    """One row: mark, name, and what was seen."""
+    _marked(console, "", row.status, f"{row.id.partition('.')[2]}   {told(row, style)}", style)
+
+
+def _marked(console: Console, before: str, status: Status, said: str, style: Style) -> None:
+    from rich.text import Text as Line
+
+    mark, colour = style.mark(status)
+    indent = len(before) + 4
+    for number, piece in enumerate(wrapped(said, console.width - indent)):
+        if number == 0:
+            line = Line(f"{before} " if before else "").append(f"{mark:2}", colour).append(f" {piece}")
+        else:
+            line = Line(" " * indent + piece)
+        console.print(line, soft_wrap=True)
+
+
+def _state(rows: Sequence[Finding]) -> Status:
+    """The status that stands for an area: the worst that somebody should see."""
+    seen = {f.status for f in rows if f.ignored is None}
+    order = (Status.FAIL, Status.WARN, Status.ERROR, Status.PASS)
+    return next((status for status in order if status in seen), Status.SKIP)
+
+
+def _summary(rows: Sequence[Finding], style: Style) -> str:
+    judged = [f for f in rows if f.status in (Status.PASS, Status.WARN, Status.FAIL)]
+    passed = sum(f.status is Status.PASS for f in judged)
+    if not judged:
+        reason = next((f.reason for f in rows if f.reason), "")
+        return style.say(Text("not looked at: ", "未检查：")) + style.say(reason or "")
+    counted = style.say(Text(f"{passed} of {len(judged)}", f"{passed}/{len(judged)}"))
+    shown = [e for f in judged if f.status is Status.PASS for e in f.evidence[:1]]
+    if passed < len(judged) or style.verbose or not shown:
+        return counted
+    colon, stop = ("：", "；") if style.language == "zh" else (": ", "; ")
+    told = stop.join(f"{style.say(e.subject)}{colon}{style.say(e.observed)}" for e in shown[:3])
+    return f"{counted}   {told}"
+
+
+def _worth_a_line(row: Finding, style: Style) -> bool:
+    if style.verbose:
+        return True
+    return row.status.bad or (row.status is Status.ERROR and row.caused_by is None)
+
+
+def told(row: Finding, style: Style) -> str:
+    """What there is to say of a row beside its name: the reason, or what was seen; its title when verbose."""
+    if row.ignored is not None:
+        return style.say(Text(f"ignored: {row.ignored}", f"已忽略：{row.ignored}")).rstrip(": ：")
+    if row.reason is not None:
+        return style.say(row.reason)
+    colon = "：" if style.language == "zh" else ": "
+    seen = "; ".join(_evidence(e, style) for e in row.evidence[:3])
+    return f"{style.say(row.title)}{colon}{seen}" if style.verbose and seen else seen or style.say(row.title)
+
+
+def closing(report: Report, style: Style) -> str:
+    """The line that sums up, with the exit code."""
+    roots = sum(f.status is Status.FAIL for f in report.root_causes)
+    warnings = sum(f.status is Status.WARN for f in report.root_causes)
+    consequences = sum(f.problem and f.caused_by is not None for f in report.findings)
+    counts = report.counts()
+    parts = (
+        (roots, Text("{n} root cause{s}", "{n} 个根因")),
+        (consequences, Text("{n} consequence{s}", "{n} 项连带")),
+        (warnings, Text("{n} warning{s}", "{n} 个警告")),
+        (counts["pass"], Text("{n} passed", "{n} 项通过")),
+        (counts["error"], Text("{n} could not be judged", "{n} 项无法判断")),
+        (counts["skip"], Text("{n} not looked at", "{n} 项未检查")),
+        (counts["ignored"], Text("{n} ignored", "{n} 项已忽略")),
+    )
+    comma = "，" if style.language == "zh" else ", "
+    told = comma.join(t.to(style.language).format(n=n, s="" if n == 1 else "s") for n, t in parts if n)
+    starting = style.say(Text("still starting; ", "仍在启动；")) if report.exit_code == 3 else ""
+    last = style.say(Text(f"exit {report.exit_code}", f"退出码 {report.exit_code}"))
+    return f"{starting}{told}   {report.seconds:.1f} s   {last}"
+
+
+def _several(reports: Sequence[Report]) -> Text:
+    code = worst(report.exit_code for report in reports)
+    return Text(f"{len(reports)} servers   exit {code}", f"{len(reports)} 个服务   退出码 {code}")
