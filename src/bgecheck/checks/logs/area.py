@@ -1,0 +1,241 @@
+"""The collector of the `logs` area, its two rows about the session as a whole, and how a cause becomes a row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bgecheck.checks.logs.diagnosis import Diagnosis, diagnose
+from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.checks.logs.session import Follower, Hit, Session, routine
+from bgecheck.model import (
+    Advice,
+    Area,
+    Evidence,
+    Outcome,
+    Severity,
+    Text,
+    Unavailable,
+    absent,
+    broken,
+    holds,
+    unclear,
+)
+from bgecheck.sources.context import Context
+from bgecheck.sources.logfile import Origin, read
+
+CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
+"""What fails because a start has failed or a server has died."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """The newest session of one log, and what became of it."""
+
+    origin: Origin
+    session: Session
+    older: int
+    diagnosis: Diagnosis
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return os.path.basename(self.origin.name)
+
+
+AREA = Area("logs", Text("log", "日志"), seconds=20.0)
+
+
+@AREA.collect
+def collect(context: Context) -> LogFacts:
+    """Read the log that was named, else the file that the server's stdout goes to."""
+    path = context.target.log
+    if path is None:
+        raise Unavailable(
+            Text(
+                "no log is known: name it with --log FILE (the server's stdout goes to no file that can be seen)",
+                "不知道日志在哪，用 --log 文件 指定（看不到服务的 stdout 写到了哪个文件）",
+            ),
+            looked=False,
+        )
+    origin, lines = read(path, routine)
+    follower = Follower().follow(lines)
+    diagnosis = diagnose(follower.session, origin.age, datetime.now())
+    return LogFacts(origin, follower.session, len([s for s in follower.older if s.sglang]), diagnosis)
+
+
+def _where(facts: LogFacts, line: int) -> str:
+    return f"{facts.name}:{line}"
+
+
+def _seen(facts: LogFacts, hit: Hit) -> Evidence:
+    return Evidence(_where(facts, hit.line), hit.text)
+
+
+def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
+    session = facts.session
+    return {
+        "file": facts.origin.name,
+        "line": hit.line,
+        "context": [*hit.before, hit.text, *hit.after],
+        "phase": hit.phase,
+        "seen": hit.count,
+        "confidence": {4: "high", 3: "high", 2: "medium"}.get(hit.weight, "low"),
+        "consequences": session.deaths,
+        "args_model": session.argument("model_path"),
+        "args_port": session.argument("port") or session.argument("http_port"),
+        "args_fraction": session.argument("mem_fraction_static"),
+    }
+
+
+@AREA.check(
+    "readable",
+    title=Text("the log can be read", "日志可读"),
+    cause=Text("the log file cannot be read", "日志文件无法读取"),
+    fix=Text("name the file that the server's stdout goes to, with --log", "用 --log 指定服务 stdout 写入的文件"),
+)
+def log_is_readable(facts: LogFacts) -> Outcome:
+    """The entry row: lines were read; an empty log says nothing yet."""
+    if facts.diagnosis.state == "empty":
+        return unclear(Text("the log is empty so far", "日志目前是空的"))
+    lines = Text(f"{facts.session.lines} lines", f"{facts.session.lines} 行")
+    return holds(Evidence(_where(facts, facts.session.first_line), lines), older_sessions=facts.older)
+
+
+_WAIT = Text("wait, and look again", "稍等后再查")
+
+
+@AREA.check(
+    "ready",
+    title=Text("the newest session became ready and still serves", "最近一次启动已就绪，且仍在服务"),
+    cause=Text(
+        "the server of this log has died; the last error it wrote: {error}",
+        "这份日志里的服务已经退出，最后的报错是：{error}",
+    ),
+    fix=Text("read the lines around it", "查看它前后的日志"),
+    commands=("tail -n +{from_line} {file} | head -n 40",),
+    variants={
+        "starting": Advice(
+            Text(
+                "the server is still starting (phase: {phase}, last line {age} s ago)",
+                "服务还在启动（阶段：{phase}，最后一行在 {age} 秒前）",
+            ),
+            _WAIT,
+            ("bgecheck doctor --wait 5m --log {file}",),
+        ),
+        "stuck": Advice(
+            Text(
+                "the start has stopped in phase `{phase}` without an error: {hangs_en}",
+                "启动停在 {phase} 阶段，没有任何报错：{hangs_zh}",
+            ),
+            Text("see what it waits for, then start again", "看它在等什么，再重新启动"),
+            ("tail -n 5 {file}",),
+        ),
+    },
+    explains=CONSEQUENCES[1:],
+)
+def newest_session_is_ready(facts: LogFacts) -> Outcome:
+    """Ready means: the ready line, no failed bind before it, nothing fatal after it (see the causes)."""
+    session, state = facts.session, facts.diagnosis.state
+    common: dict[str, Any] = {"state": state, "phase": session.phase, "older_sessions": facts.older}
+    if state in ("foreign", "empty"):
+        return absent(Text("not a log of sglang", "不是 sglang 的日志"), **common)
+    if state == "stopped":
+        where = _where(facts, session.stopped_line or 0)
+        return absent(Text(f"stopped in order by its operator ({where})", f"由运维正常停止（{where}）"), **common)
+    if state == "ready":
+        assert session.ready_line is not None
+        seconds = session.seconds(session.ready_stamp)
+        after = (
+            Text("ready", "已就绪") if seconds is None else Text(f"ready after {seconds:g} s", f"{seconds:g} 秒后就绪")
+        )
+        return holds(Evidence(_where(facts, session.ready_line), after), seconds_to_ready=seconds, **common)
+    line, text = session.last_exception or session.last
+    seen = Evidence(_where(facts, line), text)
+    if state == "failed":
+        return broken(seen, error=text, from_line=max(1, line - 20), file=facts.origin.name, **common)
+    last = Evidence(_where(facts, session.last[0]), session.last[1])
+    hangs = HANGS[session.phase]
+    age = None if facts.origin.age is None else round(facts.origin.age)
+    return broken(last, advice=state, file=facts.origin.name, age=age, hangs_en=hangs.en, hangs_zh=hangs.zh, **common)
+
+
+HANGS = {
+    "args": Text(
+        "importing torch and kernels from a slow disk takes longest here", "通常是从慢速磁盘导入 torch 和算子库"
+    ),
+    "device": Text(
+        "ranks wait for each other (NCCL, gloo), or the GPU driver does not answer",
+        "多卡进程互相等待（NCCL、gloo），或显卡驱动没有响应",
+    ),
+    "load": Text(
+        "the weights are being downloaded or read from a slow or hanging disk",
+        "正在下载权重，或从很慢、卡住的磁盘读取",
+    ),
+    "memory": Text("memory is being reserved, or kernels are being compiled", "正在预留显存，或在编译算子"),
+    "graph": Text("CUDA graphs are being captured", "正在捕获 CUDA graph"),
+    "warm-up": Text(
+        "the warm-up request does not come back: a proxy catches it, or the first kernel compiles",
+        "预热请求没有返回：被代理拦截，或首个算子还在编译",
+    ),
+    "serving": Text("the server is up", "服务已启动"),
+}
+"""What usually hangs in each phase of a start."""
+
+
+def cause(
+    name: str,
+    patterns: Iterable[Callable[[str], Pattern]],
+    *,
+    title: Text,
+    because: Text,
+    fix: Text,
+    commands: tuple[str, ...] = (),
+    severity: Severity = Severity.ERROR,
+    explains: tuple[str, ...] = CONSEQUENCES,
+) -> None:
+    """Declare a cause: its patterns and its words; its judge says whether it was decisive for the session."""
+    PATTERNS.extend(described(name) for described in patterns)
+
+    def judge(facts: LogFacts) -> Outcome:
+        if facts.diagnosis.state in ("foreign", "empty"):
+            return absent(Text("not a log of sglang", "不是 sglang 的日志"))
+        hit = facts.diagnosis.causes.get(name)
+        return holds() if hit is None else broken(_seen(facts, hit), **_values(facts, hit))
+
+    judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."
+    AREA.check(
+        name,
+        title=title,
+        cause=because,
+        fix=fix,
+        commands=commands,
+        severity=severity,
+        explains=explains,
+    )(judge)
+
+
+@AREA.check(
+    "wrong-engine",
+    title=Text("the log is sglang's", "日志来自 sglang"),
+    cause=Text("this is a log of {engine}, not of sglang", "这是 {engine} 的日志，不是 sglang 的"),
+    fix=Text("name the file that sglang's stdout goes to", "请给出 sglang 的 stdout 写入的文件"),
+    commands=("bgecheck logs sglang.log",),
+    variants={
+        "unknown": Advice(
+            Text("no line of this file was written by sglang", "文件里没有一行是 sglang 写的"),
+            Text("name the file that sglang's stdout goes to", "请给出 sglang 的 stdout 写入的文件"),
+            ("bgecheck logs sglang.log",),
+        )
+    },
+)
+def log_is_of_sglang(facts: LogFacts) -> Outcome:
+    """Judged on marks that only sglang writes; another engine is named where its own marks are there."""
+    if facts.diagnosis.state != "foreign":
+        return holds()
+    number, text = facts.session.first
+    seen, engine = Evidence(_where(facts, number), text), facts.session.engine
+    return broken(seen, engine=engine) if engine else broken(seen, advice="unknown")

@@ -1,0 +1,736 @@
+"""Causes from the machine: GPU memory, driver, kernels, libraries, collectives."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.checks.logs.area import cause
+from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
+from bgecheck.checks.logs.session import Session
+from bgecheck.model import Text
+
+_OTHERS = re.compile(r"\bProcess \d+ has ([\d.]+) ([MG])iB memory in use")
+_OWN = re.compile(r"this process has ([\d.]+) ([MG])iB memory in use")
+
+
+def _gib(found: re.Match[str]) -> float:
+    return float(found[1]) / (1 if found[2] == "G" else 1024)
+
+
+def _out_of_memory(session: Session, text: str) -> str:
+    """Which memory ran out: torch says the same in every phase, so phase and frames above it decide."""
+    others = sum(map(_gib, _OTHERS.finditer(text)))
+    own = _OWN.search(text)
+    if others > (_gib(own) if own else 0.5):
+        return "gpu-memory-held-by-others"
+    frames = "\n".join(list(session.recent)[-25:])
+    if session.ready_line is not None or session.phase == "serving":
+        return "gpu-oom-serving"
+    if re.search(r"[Cc]apture cuda graph|cuda_graph_runner|in capture", frames + text) or session.phase == "graph":
+        return "gpu-oom-graph-capture"
+    if re.search(r"memory_pool|init_memory_pool|_create_buffers|kv_cache_configurator", frames):
+        return "gpu-oom-kv-pool"
+    if session.phase in ("args", "device", "load"):
+        return "gpu-oom-weights"
+    return "gpu-oom-kv-pool" if session.phase == "memory" else "gpu-oom-serving"
+
+
+cause(
+    "gpu-oom-weights",
+    [
+        pattern(
+            "out of memory",
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 192.00 MiB. GPU 0 has a total capacity of 15.77 GiB",
+            regex=r"(?:CUDA out of memory|CUDA error: out of memory|HIP out of memory|cudaErrorMemoryAllocation)",
+            near="Prefill out of memory. Try to lower your batch size.",
+            seen="torch 2.x, 0.4.x to 0.5.23",
+            named=_out_of_memory,
+        ),
+    ],
+    title=Text("the weights fit the GPU", "显存装得下模型权重"),
+    because=Text(
+        "the GPU ran out of memory while the weights were loaded: the model is larger than the card "
+        "(bge-large-zh-v1.5 needs 0.65 GB in fp16: if this is it, something else fills the card)",
+        "加载权重时显存不足：模型比显卡大（bge-large-zh-v1.5 的 fp16 权重只有 0.65 GB，若是它，说明显存被别的占满了）",
+    ),
+    fix=Text(
+        "take a larger or an empty card, a smaller model, or fp16 instead of fp32; sglang never falls back to the CPU",
+        "换更大或空闲的显卡、更小的模型，或用 fp16 代替 fp32；sglang 不会自动退回 CPU",
+    ),
+    commands=("nvidia-smi", "bgecheck gpu"),
+)
+
+cause(
+    "gpu-oom-kv-pool",
+    [
+        pattern(
+            "Not enough memory. Please try to increase --mem-fraction-static",
+            "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static. "
+            "Current value: mem_fraction_static=0.55",
+            seen="0.4.3 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "leave no GPU memory for the KV cache",
+            "ValueError: Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=-0.049. "
+            "Raise --mem-fraction-static above 0.005",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("there is room for the memory pool", "显存池有足够空间"),
+    because=Text(
+        "the share of GPU memory that sglang may use (--mem-fraction-static {args_fraction}) leaves no room for its pool "
+        "beside the weights. --chunked-prefill-size -1 alone makes the automatic share too small or negative",
+        "允许 sglang 使用的显存比例（--mem-fraction-static {args_fraction}）除去权重后放不下显存池。"
+        "只加 --chunked-prefill-size -1 时，自动算出的比例会过小甚至为负",
+    ),
+    fix=Text(
+        "raise --mem-fraction-static (the opposite of what `CUDA out of memory` wants): with an encoder of this size "
+        "0.3 is enough on an empty card; if the card is shared, free it first",
+        "调大 --mem-fraction-static（与 CUDA out of memory 的处理方向相反）：这种大小的编码器在空闲显卡上 0.3 就够；"
+        "若显卡被共用，先腾出显存",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3",
+        "nvidia-smi",
+    ),
+)
+
+cause(
+    "gpu-oom-graph-capture",
+    [
+        pattern(
+            "apture",
+            "Exception: Capture cuda graph failed: CUDA out of memory. Tried to allocate 2.00 GiB.",
+            regex=r"Capture (?:cuda|CUDA) graph failed.*out of memory",
+            near="Capture cuda graph begin. This can take up to several minutes.",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("CUDA graphs can be captured", "CUDA graph 捕获成功"),
+    because=Text(
+        "the GPU ran out of memory while CUDA graphs were captured: the memory pool took what they need",
+        "捕获 CUDA graph 时显存不足：显存池占走了它需要的部分",
+    ),
+    fix=Text(
+        "lower --mem-fraction-static (now {args_fraction}), or go without graphs, which embedding does not need",
+        "调小 --mem-fraction-static（当前 {args_fraction}），或关闭 CUDA graph，embedding 用不上它",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --mem-fraction-static 0.3 "
+        "--disable-cuda-graph",
+    ),
+)
+
+cause(
+    "gpu-oom-serving",
+    [
+        pattern(
+            "in AlignedAllocator",
+            "RuntimeError: Error: Failed to allocate memory for batch_prefill_tmp_v with size 537919488 in AlignedAllocator",
+            seen="sglang #2102, #1405",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("batches fit the GPU while serving", "运行中的批次放得进显存"),
+    because=Text(
+        "the GPU ran out of memory while a batch was computed: the static share ({args_fraction}) leaves too little for "
+        "activations, or another process took memory meanwhile",
+        "计算一批请求时显存不足：静态比例（{args_fraction}）给激活值留得太少，或期间有别的进程占用了显存",
+    ),
+    fix=Text(
+        "lower --mem-fraction-static and cap what is computed at once, with --max-prefill-tokens 8192",
+        "调小 --mem-fraction-static，并用 --max-prefill-tokens 8192 限制单次计算量",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3 --max-prefill-tokens 8192",
+    ),
+)
+
+cause(
+    "gpu-memory-held-by-others",
+    [
+        pattern(
+            "The memory capacity is unbalanced",
+            "ValueError: The memory capacity is unbalanced. Some GPUs may be occupied by other processes. "
+            "pre_model_load_memory=23.1, local_gpu_memory=79.2",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("no other process holds the GPU's memory", "显存没有被其他进程占用"),
+    because=Text(
+        "another process holds most of the GPU's memory, so sglang does not find what it needs",
+        "显存大半被其他进程占着，sglang 拿不到需要的量",
+    ),
+    fix=Text(
+        "free that GPU, or take another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
+    ),
+    commands=("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv", "bgecheck gpu"),
+)
+
+cause(
+    "cuda-driver-too-old",
+    [
+        pattern(
+            "driver on your system is too old",
+            "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
+            seen="torch 2.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "CUDA driver version is insufficient",
+            "RuntimeError: CUDA error: CUDA driver version is insufficient for CUDA runtime version",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "forward compatibility was attempted",
+            "CUDA error: forward compatibility was attempted on non supported HW",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unsatisfied condition: cuda>=",
+            "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
+        ),
+    ],
+    title=Text("the NVIDIA driver is new enough", "NVIDIA 驱动版本够新"),
+    because=Text(
+        "the NVIDIA driver is older than the CUDA that this torch was built with",
+        "NVIDIA 驱动比当前 torch 所用的 CUDA 旧",
+    ),
+    fix=Text(
+        "update the driver, or use the image of sglang that is built for an older CUDA",
+        "升级驱动，或改用面向旧版 CUDA 构建的 sglang 镜像",
+    ),
+    commands=(
+        "nvidia-smi --query-gpu=driver_version --format=csv",
+        "python -c 'import torch; print(torch.version.cuda)'",
+    ),
+)
+
+cause(
+    "no-gpu-visible",
+    [
+        pattern(
+            "No accelerator (",
+            "RuntimeError: No accelerator (CUDA, XPU, HPU) is available.",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "no CUDA-capable device is detected",
+            "torch.AcceleratorError: CUDA error: no CUDA-capable device is detected",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No CUDA GPUs are available", "RuntimeError: No CUDA GPUs are available", seen="torch", weight=SPECIFIC
+        ),
+        pattern(
+            "Found no NVIDIA driver",
+            "RuntimeError: Found no NVIDIA driver on your system.",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "invalid device ordinal", "RuntimeError: CUDA error: invalid device ordinal", seen="CUDA", weight=SPECIFIC
+        ),
+        pattern(
+            "could not select device driver",
+            'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Torch not compiled with CUDA enabled",
+            "AssertionError: Torch not compiled with CUDA enabled",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("the server sees its GPUs", "服务能看到 GPU"),
+    because=Text(
+        "the process sees no GPU, or fewer than it asks for: a container without --gpus all, CUDA_VISIBLE_DEVICES, "
+        "or a torch without CUDA",
+        "进程看不到 GPU，或数量不够：容器没加 --gpus all、CUDA_VISIBLE_DEVICES 设置有误，或装的是不带 CUDA 的 torch",
+    ),
+    fix=Text(
+        "start the container with --gpus all; on a machine without GPU sglang needs --device cpu and "
+        "SGLANG_USE_CPU_ENGINE=1",
+        "容器加 --gpus all 启动；没有 GPU 的机器要加 --device cpu 并设 SGLANG_USE_CPU_ENGINE=1",
+    ),
+    commands=("nvidia-smi -L", "docker run --rm --gpus all lmsysorg/sglang:latest nvidia-smi -L"),
+)
+
+cause(
+    "gpu-arch-unsupported",
+    [
+        pattern(
+            "no kernel image is available",
+            "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            seen="CUDA",
+        ),
+        pattern(
+            "only supports sm75 and above", "RuntimeError: SGLang only supports sm75 and above.", seen="0.4.6 to 0.5.23"
+        ),
+        pattern(
+            "is not compatible with the current PyTorch installation",
+            "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation.",
+            seen="torch",
+            weight=GENERAL,
+        ),
+        pattern(
+            "Unsupported gpu architecture", "nvcc fatal   : Unsupported gpu architecture 'compute_120'", seen="nvcc"
+        ),
+        pattern(
+            "PTX was compiled with an unsupported toolchain",
+            "the provided PTX was compiled with an unsupported toolchain.",
+        ),
+    ],
+    title=Text("this build of sglang supports the GPU", "当前安装包支持这块 GPU"),
+    because=Text(
+        "torch or the kernel package holds no code for this generation of GPU: older than sm75 (V100 is sm70), "
+        "or newer than the build",
+        "torch 或算子包里没有这一代显卡的代码：比 sm75 老（V100 是 sm70），或比安装包还新",
+    ),
+    fix=Text(
+        "for a new card take a build for its CUDA; for a card older than sm75 use text-embeddings-inference",
+        "新卡换用对应 CUDA 版本的安装包；低于 sm75 的旧卡改用 text-embeddings-inference",
+    ),
+    commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
+)
+
+cause(
+    "dtype-unsupported",
+    [
+        pattern(
+            "not supported in this architecture",
+            "ValueError: type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')",
+            regex=r"type \w+ not supported in this architecture",
+            seen="triton",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Bfloat16 is only supported on GPUs",
+            "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.",
+            seen="X",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not implemented for 'Half'",
+            "RuntimeError: \"addmm_impl_cpu_\" not implemented for 'Half'",
+            regex=r"not implemented for '(?:Half|BFloat16)'",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is not supported for the current GPU",
+            "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 80.",
+            seen="X",
+        ),
+    ],
+    title=Text("the GPU can compute in the requested dtype", "GPU 支持所用的数据类型"),
+    because=Text(
+        "this GPU cannot compute in the dtype that was asked for (bf16 from sm80, fp8 from sm89)",
+        "这块 GPU 不支持所要求的数据类型（bf16 需要 sm80 起，fp8 需要 sm89 起）",
+    ),
+    fix=Text("start with --dtype float16", "加 --dtype float16 启动"),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --dtype float16 --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3",
+    ),
+)
+
+
+def _undefined_symbol(session: Session, text: str) -> str:
+    return "python-env-broken" if re.search(r"torchvision|torchaudio", text) else "kernel-package-mismatch"
+
+
+cause(
+    "kernel-package-mismatch",
+    [
+        pattern(
+            "undefined symbol",
+            "ImportError: /usr/lib/sgl_kernel/sm90/common_ops.abi3.so: undefined symbol: _ZNK3c106SymInt6sym_neERKS0_",
+            near="the symbol is undefined",
+            seen="sglang #13948, #18203",
+            named=_undefined_symbol,
+        ),
+        pattern(
+            "Could not load any common_ops library",
+            "[sgl_kernel] CRITICAL: Could not load any common_ops library!",
+            seen="0.5.x, sglang #29646",
+            weight=GENERAL,
+        ),
+        pattern(
+            "with minimum required version",
+            "Exception: sgl-kernel with minimum required version 0.3.21 is not installed.",
+            seen="0.4.9 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "which is less than the minimum required version",
+            "Exception: flashinfer_python is installed with version 0.2.5, which is less than the minimum required version 0.2.9.",
+            seen="0.4.9 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No module named '",
+            "ModuleNotFoundError: No module named 'sgl_kernel'",
+            regex=r"No module named '(?:sgl_kernel|flashinfer|deep_gemm|vllm)[\w.]*'",
+            near="ModuleNotFoundError: No module named 'common_ops'",
+            seen="0.4.x to 0.5.23",
+        ),
+        pattern(
+            "from 'sgl_kernel",
+            "ImportError: cannot import name 'top_k_renorm_prob' from 'sgl_kernel' (/usr/lib/sgl_kernel/__init__.py)",
+            regex=r"cannot import name '\w+' from '(?:sgl_kernel|flashinfer)",
+            seen="X",
+        ),
+    ],
+    title=Text("the kernel packages fit torch and sglang", "算子包与 torch、sglang 匹配"),
+    because=Text(
+        "sgl_kernel (sglang-kernel) or flashinfer is missing, of another version, or built for another torch or CUDA",
+        "sgl_kernel（sglang-kernel）或 flashinfer 缺失、版本不对，或面向另一版 torch/CUDA 编译",
+    ),
+    fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
+    commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang",),
+)
+
+cause(
+    "system-library-missing",
+    [
+        pattern(
+            "cannot open shared object file",
+            "ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
+            regex=r"lib[\w.+-]+\.so[\w.]*: cannot open shared object file",
+            near="cannot open shared object files over NFS",
+            seen="sglang #12119",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "' not found (required by",
+            "ImportError: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.32' not found (required by /usr/lib/x.so)",
+            regex=r"version `\w+_[\d.]+' not found",
+            seen="X",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("the system libraries are there", "系统库齐全"),
+    because=Text(
+        "a shared library of the system is missing or too old (the line names it)",
+        "缺少系统共享库，或版本过旧（报错行里写了名字）",
+    ),
+    fix=Text(
+        "install the library: libnuma1 for libnuma.so.1, the CUDA runtime for libnvrtc; for GLIBC use the image of sglang",
+        "安装对应的库：libnuma.so.1 装 libnuma1，libnvrtc 装 CUDA 运行库；GLIBC 过旧请用官方镜像",
+    ),
+    commands=("sudo apt-get install -y libnuma1",),
+)
+
+cause(
+    "build-tools-missing",
+    [
+        pattern(
+            "cannot find -lcuda",
+            "/usr/bin/ld: cannot find -lcuda: No such file or directory",
+            seen="X",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Could not find nvcc",
+            "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist",
+        ),
+        pattern(
+            "CUDA_HOME environment variable is not set",
+            "OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.",
+            seen="torch",
+        ),
+        pattern(
+            "Python.h: No such file", "main.c:1:10: fatal error: Python.h: No such file or directory", weight=SPECIFIC
+        ),
+        pattern("Ninja is required to load C++ extensions", "RuntimeError: Ninja is required to load C++ extensions"),
+        pattern("ninja: build stopped", "ninja: build stopped: subcommand failed.", weight=GENERAL),
+        pattern(
+            "No such file or directory: '",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'",
+            regex=r"No such file or directory: '(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+)'",
+            near="FileNotFoundError: [Errno 2] No such file or directory: 'ninja.txt'",
+        ),
+        pattern(
+            "Failed to find C compiler",
+            "RuntimeError: Failed to find C compiler. Please specify via CC environment variable or set triton.knobs.build.impl.",
+            seen="triton",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("kernels can be compiled at start", "启动时能编译算子"),
+    because=Text(
+        "a kernel is compiled at start, and nvcc, ninja, a C compiler, Python.h or libcuda is not there",
+        "启动时要即时编译算子，但缺少 nvcc、ninja、C 编译器、Python.h 或 libcuda",
+    ),
+    fix=Text(
+        "install the tool that the line names, or take a backend that compiles nothing: --attention-backend triton",
+        "安装报错里缺的工具，或换不需要编译的后端：--attention-backend triton",
+    ),
+    commands=("sudo apt-get install -y build-essential python3-dev ninja-build", "which nvcc ninja gcc"),
+)
+
+cause(
+    "shm-too-small",
+    [
+        pattern(
+            "/dev/shm",
+            "failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
+            regex=r"/dev/shm/\S+.*(?:No space left on device|error)",
+            near="leaving /dev/shm/sglang_loads_0a.shm behind",
+            seen="NCCL",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("/dev/shm is large enough", "/dev/shm 足够大"),
+    because=Text(
+        "NCCL found /dev/shm too small: a container has 64 MB unless told otherwise",
+        "NCCL 发现 /dev/shm 太小：容器默认只有 64 MB",
+    ),
+    fix=Text(
+        "start the container with --shm-size 8g or --ipc=host; a model of this size needs one GPU only (--tp-size 1)",
+        "容器加 --shm-size 8g 或 --ipc=host；这种大小的模型单卡就够（--tp-size 1）",
+    ),
+    commands=("df -h /dev/shm",),
+)
+
+cause(
+    "nccl-failure",
+    [
+        pattern("NCCL error", "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)"),
+        pattern("DistBackendError", "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:268"),
+        pattern("ncclUnhandledCudaError", "ncclUnhandledCudaError: Call to CUDA function failed.", weight=GENERAL),
+        pattern(
+            "ncclSystemError", "ncclSystemError: System call (e.g. socket, malloc) or external library call failed"
+        ),
+        pattern("ncclInternalError", "ncclInternalError: Internal check failed."),
+        pattern(
+            "Watchdog caught collective operation timeout",
+            "[rank1]:[E] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE)",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("the GPUs can talk to each other", "多卡通信正常"),
+    because=Text("NCCL failed between the GPUs of this server", "多卡之间的 NCCL 通信失败"),
+    fix=Text(
+        "use one GPU, which this model fits (--tp-size 1); else look with NCCL_DEBUG=INFO",
+        "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位",
+    ),
+    commands=("nvidia-smi topo -m",),
+)
+
+cause(
+    "illegal-memory-access",
+    [
+        pattern(
+            "illegal memory access",
+            "RuntimeError: CUDA error: an illegal memory access was encountered",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern("misaligned address", "RuntimeError: CUDA error: misaligned address", seen="CUDA", weight=SPECIFIC),
+        pattern("unspecified launch failure", "RuntimeError: CUDA error: unspecified launch failure", seen="CUDA"),
+    ],
+    title=Text("no kernel reaches outside its memory", "没有算子越界访问显存"),
+    because=Text(
+        "a GPU kernel reached outside its memory; the server died of it", "GPU 算子越界访问显存，服务因此退出"
+    ),
+    fix=Text(
+        "take another attention backend, then a newer sglang",
+        "先换一个 attention 后端，再考虑升级 sglang",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
+        "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
+    ),
+)
+
+cause(
+    "device-side-assert",
+    [
+        pattern(
+            "device-side assert triggered",
+            "torch.AcceleratorError: CUDA error: device-side assert triggered",
+            seen="CUDA",
+        ),
+        pattern("index out of range in self", "IndexError: index out of range in self", seen="0.5.23", weight=SPECIFIC),
+        pattern(
+            "Assertion `",
+            "/pytorch/aten/src/ATen/native/cuda/Indexing.cu:1553: indexSelectLargeIndex: block: [0,0,0] Assertion "
+            "`srcIndex < srcSelectDimSize` failed.",
+            regex=r"Assertion `.*(?:srcIndex|ind_dim_size|index).*` failed",
+            seen="torch",
+        ),
+    ],
+    title=Text("every token id and position is inside the model's tables", "token id 与位置都没有越界"),
+    because=Text(
+        "a token id beyond the vocabulary or a position beyond 512 reached the model, which kills the whole server. "
+        "LangChain's OpenAIEmbeddings sends tiktoken ids (up to 100,000) unless it is told not to",
+        "有超出词表的 token id 或超过 512 的位置进了模型，整个服务会因此退出。"
+        "LangChain 的 OpenAIEmbeddings 默认发送 tiktoken id（可达 10 万）",
+    ),
+    fix=Text(
+        "send texts, not ids (LangChain: check_embedding_ctx_length=False), and take "
+        "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN out of the environment",
+        "只发送文本，不要发送 id（LangChain 设 check_embedding_ctx_length=False），"
+        "并去掉环境变量 SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN",
+    ),
+)
+
+cause(
+    "attention-backend-unsupported",
+    [
+        pattern(
+            "FlashAttention v3 Backend requires",
+            "AssertionError: FlashAttention v3 Backend requires SM>=80 and SM<=90.",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "FlashAttention only supports",
+            "RuntimeError: FlashAttention only supports Ampere GPUs or newer.",
+            seen="flash-attn",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "ttention backend",
+            "ValueError: Attention backend 'trtllm_mha' is not supported on this GPU",
+            regex=r"(?:Error|Exception): .*[Aa]ttention backend.*(?:not supported|requires|only supports|not available)",
+            near="Attention backend not specified. Use flashinfer backend by default.",
+            seen="0.5.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "head_dim",
+            "ValueError: flashinfer does not support head_dim 32",
+            regex=r"(?:Error|Exception): .*(?:[Uu]nsupported|not support|Invalid).*head_dim",
+            seen="flashinfer",
+        ),
+    ],
+    title=Text("the attention backend serves this model on this GPU", "attention 后端适用于该模型与 GPU"),
+    because=Text(
+        "the attention backend that was asked for, or chosen, cannot serve this model or GPU",
+        "指定（或自动选中）的 attention 后端不支持该模型或 GPU",
+    ),
+    fix=Text("take triton, which serves every supported GPU", "改用 triton，它支持所有可用的 GPU"),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
+        "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
+    ),
+)
+
+cause(
+    "gpu-hardware-error",
+    [
+        pattern(
+            "uncorrectable ECC error", "RuntimeError: CUDA error: uncorrectable ECC error encountered", weight=SPECIFIC
+        ),
+        pattern("NVRM: Xid", "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus.", weight=SPECIFIC),
+        pattern("fallen off the bus", "RuntimeError: GPU has fallen off the bus", weight=SPECIFIC),
+        pattern(
+            "GPU is lost", "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.", weight=SPECIFIC
+        ),
+        pattern("hardware stack error", "RuntimeError: CUDA error: hardware stack error"),
+    ],
+    title=Text("the GPU works", "GPU 硬件正常"),
+    because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
+    fix=Text("take another GPU, reset or replace this one", "换一块卡；对这块卡复位或报修"),
+    commands=("nvidia-smi -q -d ECC,PAGE_RETIREMENT", "sudo dmesg -T | grep -i xid"),
+)
+
+
+def _host_memory(session: Session, text: str) -> str | None:
+    """sglang kills its own tree with signal 9 after any failure: only without one before it is it the system's doing."""
+    told = session.last_exception or (session.bind_failed and (0, ""))
+    return None if told else "host-oom-killed"
+
+
+cause(
+    "host-oom-killed",
+    [
+        pattern(
+            "xit code",
+            "Rank 0 scheduler died during initialization (exit code: -9). If exit code is -9 (SIGKILL), a common cause is "
+            "the OS OOM killer.",
+            regex=r"[Ee]xit code:? (?:is )?-9\b",
+            near="Exit code: -11",
+            seen="0.4.6 to 0.5.23",
+            weight=GENERAL,
+            named=_host_memory,
+        ),
+        pattern(
+            "Out of memory: Killed process",
+            "Out of memory: Killed process 4121 (sglang::schedul) total-vm:90000000kB",
+            seen="Linux",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "OOMKilled", "Last State: Terminated  Reason: OOMKilled  Exit Code: 137", seen="kubernetes", weight=SPECIFIC
+        ),
+        pattern(
+            "DefaultCPUAllocator: can't allocate memory",
+            "RuntimeError: [enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Killed",
+            "Killed",
+            regex=r"^\s*(?:Killed|已杀死)\s*$",
+            near="Killed by the operator",
+            weight=LAST,
+            named=_host_memory,
+        ),
+    ],
+    title=Text("the machine has memory enough", "主机内存足够"),
+    because=Text(
+        "the operating system killed a process (exit code -9, nothing fatal before it): host memory or the container's "
+        "limit ran out",
+        "进程被操作系统杀掉（退出码 -9，之前没有任何报错）：主机内存或容器内存上限不够",
+    ),
+    fix=Text(
+        "give the container more memory, or free some: sglang needs about 2.5 GB beside the weights, more while it loads",
+        "调大容器内存上限或腾出内存：除权重外 sglang 约需 2.5 GB，加载时更多",
+    ),
+    commands=("sudo dmesg -T | grep -i -e oom -e 'killed process'", "free -g"),
+)
+
+cause(
+    "segfault",
+    [
+        pattern(
+            "xit code", "Exit code: -11", regex=r"[Ee]xit code:? (?:is )?-11\b", near="Exit code: -9", weight=GENERAL
+        ),
+        pattern(
+            "Segmentation fault",
+            "Fatal Python error: Segmentation fault",
+            near="Segmentation faults are rare",
+            regex=r"Segmentation fault(?: \(core dumped\))?\s*$|Fatal Python error: Segmentation fault",
+        ),
+        pattern("段错误", "段错误 (核心已转储)", weight=GENERAL),
+        pattern(
+            "xit code", "Exit code: -4", regex=r"[Ee]xit code:? (?:is )?-4\b", near="Exit code: -44", weight=GENERAL
+        ),
+        pattern("SIGSEGV", "!!!!!!! Segfault encountered !!!!!!! SIGSEGV", regex=r"\bSIGSEGV\b", weight=GENERAL),
+    ],
+    title=Text("no native code crashes", "没有原生代码崩溃"),
+    because=Text(
+        "native code crashed (signal 11, or 4: an instruction that this CPU lacks): a kernel package or driver that does "
+        "not fit",
+        "原生代码崩溃（信号 11；信号 4 表示 CPU 缺少所需指令）：算子包或驱动不匹配",
+    ),
+    fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
+    commands=("pip check", "nvidia-smi"),
+)

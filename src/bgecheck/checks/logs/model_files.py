@@ -1,0 +1,621 @@
+"""Causes from the launch line to the loaded model: options, folders, the hub, weights, tokenizer, code."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.checks.logs.area import cause
+from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
+from bgecheck.checks.logs.session import Session
+from bgecheck.model import Text
+
+_PATHLIKE = r"['\"](?:/|\./|\.\./|~|[A-Za-z]:\\|[^'\"/]+/[^'\"/]+/)"
+"""How a quoted name begins that was meant as a folder and not as a repository of the hub."""
+
+cause(
+    "bad-cli-arguments",
+    [
+        pattern(
+            "error: unrecognized arguments",
+            "sglang serve: error: unrecognized arguments: --max-batch-size 16",
+            near="INFO: the client sent unrecognized arguments",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "error: ambiguous option",
+            "sglang serve: error: ambiguous option: --cuda-graph-max-bs could match --cuda-graph-max-bs-decode, "
+            "--cuda-graph-max-bs-prefill",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "error: argument ",
+            "launch_server.py: error: argument --dtype: invalid choice: 'fp16' (choose from 'auto', 'half')",
+            regex=r"error: argument \S+.*: (?:invalid|expected|ignored|not allowed)",
+            near="error: argument parsing took 3 s",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "error: the following arguments are required",
+            "launch_server.py: error: the following arguments are required: --model-path/--model",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is greater than the derived context_length",
+            "ValueError: Warning: User-specified context_length (8192) is greater than the derived context_length (512).",
+            regex=r"Error: .*User-specified context_length \(\d+\) is greater than the derived",
+            near="Warning: User-specified context_length (8192) is greater than the derived context_length (512).",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "served_model_name cannot contain a colon",
+            "ValueError: served_model_name cannot contain a colon (':') character.",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "server_args.py",
+            '  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 600, in check_server_args',
+            regex=r"server_args\.py\", line \d+, in (?:check_|_handle_|__post_init__|_validate)",
+            near='  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 9, in get_model_config',
+            seen="0.4.6 to 0.5.23",
+            weight=LAST,
+        ),
+    ],
+    title=Text("sglang accepts the launch options", "sglang 接受全部启动参数"),
+    because=Text(
+        "this version of sglang does not know an option of the launch line, or refuses its value",
+        "启动命令里有当前版本 sglang 不认识的参数，或参数值不被接受",
+    ),
+    fix=Text(
+        "take out or rename the option that the line names (there is no --max-batch-size: use --max-running-requests; "
+        "vLLM's --gpu-memory-utilization is --mem-fraction-static here, --max-model-len is --context-length)",
+        "按报错删掉或改名（没有 --max-batch-size，应用 --max-running-requests；vLLM 的 --gpu-memory-utilization "
+        "在这里是 --mem-fraction-static，--max-model-len 是 --context-length）",
+    ),
+    commands=("python -m sglang.launch_server --help | grep -e '--max-running' -e '--mem-fraction'",),
+)
+
+
+def _repo_id(session: Session, text: str) -> str:
+    named = re.findall(r"'([^']*)'", text)
+    last = next((n for n in reversed(named) if n not in ("repo_name", "namespace/repo_name")), "")
+    looks = last.startswith(("/", ".", "~")) or last.count("/") != 1 or "\\" in last
+    return "model-path-not-found" if looks else "hf-repo-not-found"
+
+
+def _identifier(session: Session, text: str) -> str:
+    named = re.search(r"(\S+) is not a local folder", text)
+    path = named[1].strip("'\"") if named else session.argument("model_path") or ""
+    looks = path.startswith(("/", ".", "~")) or path.count("/") > 1 or "\\" in path
+    return "model-path-not-found" if looks else "hf-repo-not-found"
+
+
+def _folder_or_repository(session: Session, text: str) -> str:
+    """The same words for a folder that is missing and for a repository that does not exist."""
+    told = re.search(r"(?:of|form [^:]*:|path_or_model_id:?|^OSError:|Error:) ?(['\"][^'\"]+['\"])", text)
+    named = told[1] if told else f"'{session.argument('model_path') or ''}'"
+    return "model-path-not-found" if re.match(_PATHLIKE, named) else "hf-repo-not-found"
+
+
+def _configuration(session: Session, text: str) -> str:
+    """A configuration that cannot be loaded: with the hub out of reach that is the cause, else the path."""
+    if "hf-unreachable" in session.hits:
+        return "hf-unreachable"
+    return "model-path-not-found"
+
+
+cause(
+    "model-path-not-found",
+    [
+        pattern(
+            "is the correct path to a directory containing a config.json file",
+            "Otherwise, make sure '/data/m' is the correct path to a directory containing a config.json file",
+            seen="transformers 4.4x to 5.19",
+        ),
+        pattern(
+            "Should have a `model_type` key in its config.json",
+            "ValueError: Unrecognized model in /data/m. Should have a `model_type` key in its config.json.",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is not a valid JSON file",
+            "OSError: It looks like the config file at '/data/m/config.json' is not a valid JSON file.",
+            regex=r"config\.json['\"]? is not a valid JSON file",
+            near="the request body is not a valid JSON file",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "does not appear to have a file named config.json",
+            "OSError: /data/m does not appear to have a file named config.json. Checkout 'https://huggingface.co//data/m'",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "FileNotFoundError",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
+            regex=r"FileNotFoundError: .*No such file or directory: '(?:[^']*config\.json|/[^']*models?/[^']*)'",
+            near="FileNotFoundError: [Errno 2] No such file or directory: 'nvcc'",
+            seen="X",
+        ),
+        pattern(
+            "NotADirectoryError",
+            "NotADirectoryError: [Errno 20] Not a directory: '/data/m/model.safetensors/config.json'",
+            regex=r"NotADirectoryError: .*config\.json",
+            seen="X",
+        ),
+    ],
+    title=Text("the model folder is there and whole", "模型目录存在且完整"),
+    because=Text(
+        "there is no usable model folder at {args_model}: the path is misspelt, not mounted into the container, "
+        "or its config.json is missing or broken. sglang then takes the path for a name on the hub, so the message "
+        "never says that a folder is missing",
+        "{args_model} 处没有可用的模型目录：路径写错、没挂载进容器，或 config.json 缺失、损坏。"
+        "sglang 会把路径当成 hub 上的仓库名，所以报错里从不提“目录不存在”",
+    ),
+    fix=Text(
+        "give --model-path the folder that holds config.json, as the server (or its container) sees it",
+        "把 --model-path 指向含 config.json 的目录，注意要用服务（容器）内看到的路径",
+    ),
+    commands=("ls -l {args_model}/config.json",),
+)
+
+# The same messages name a folder or a repository; what stands in them decides.
+cause(
+    "hf-repo-not-found",
+    [
+        pattern(
+            "RepositoryNotFoundError",
+            "huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error. (Request ID: Root=1-6)",
+            near="except RepositoryNotFoundError as e:",
+            regex=r"RepositoryNotFoundError: ",
+            seen="huggingface_hub 0.2x to 1.33",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is not a valid model identifier",
+            "OSError: BAAI/bge-large-zh-v1.6 is not a local folder and is not a valid model identifier listed on",
+            seen="transformers 4.4x to 5.19",
+            named=_identifier,
+        ),
+        pattern(
+            "Repo id must ",
+            "OSError: Repo id must be in the form 'repo_name' or 'namespace/repo_name': '/data/models/bge'. Use `repo_type`",
+            seen="0.5.23, huggingface_hub",
+            named=_repo_id,
+        ),
+        pattern(
+            "Incorrect path_or_model_id",
+            "OSError: Incorrect path_or_model_id: '/data/models/bge'. Please provide either the path to a local folder",
+            seen="transformers 4.5x",
+            named=_folder_or_repository,
+        ),
+        pattern(
+            "Can't load the configuration of",
+            "OSError: Can't load the configuration of '/data/models/bge'. If you were trying to load it from",
+            seen="0.5.3.post3",
+            named=_configuration,
+        ),
+    ],
+    title=Text("the model's name exists on the hub", "hub 上有这个模型"),
+    because=Text(
+        "the hub has no repository of this name ({args_model}): misspelt, private, or not on this mirror",
+        "hub 上没有这个仓库（{args_model}）：名字写错、是私有仓库，或镜像站没有同步",
+    ),
+    fix=Text(
+        "correct the name, or give --model-path a local folder",
+        "改正名字，或用 --model-path 指向本地目录",
+    ),
+    commands=("hf download {args_model}",),
+)
+
+
+cause(
+    "hf-gated-or-unauthorized",
+    [
+        pattern(
+            "GatedRepoError",
+            "huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: Root=1-6)",
+            regex=r"GatedRepoError: ",
+            seen="huggingface_hub 0.2x to 1.33",
+        ),
+        pattern(
+            "trying to access a gated repo",
+            "OSError: You are trying to access a gated repo.",
+            seen="transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is restricted",
+            "Access to model google/embeddinggemma-300m is restricted. You must have access to it and be authenticated",
+            regex=r"Access to model \S+ is restricted",
+            near="access to this page is restricted",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "403 Client Error",
+            "403 Client Error: Forbidden for url: https://huggingface.co/google/embeddinggemma-300m/resolve/main/config.json",
+            regex=r"403 Client Error.*(?:huggingface|hf-mirror|/resolve/)",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "Invalid credentials in Authorization header",
+            "Invalid credentials in Authorization header",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "Invalid user token",
+            "huggingface_hub.errors.HfHubHTTPError: Invalid user token.",
+            seen="huggingface_hub",
+        ),
+    ],
+    title=Text("the hub lets this account read the model", "账号有权下载该模型"),
+    because=Text(
+        "{args_model} is gated or private, and no token with access to it was given",
+        "{args_model} 需要授权或是私有仓库，而没有提供有权限的 token",
+    ),
+    fix=Text(
+        "accept the licence on the model's page, then start with a token in HF_TOKEN (bge models need none)",
+        "在模型页面同意许可，再带上 HF_TOKEN 启动（bge 系列不需要授权）",
+    ),
+    commands=("hf auth login",),
+)
+
+cause(
+    "tls-certificate-error",
+    [
+        pattern(
+            "CERTIFICATE_VERIFY_FAILED",
+            "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed "
+            "certificate in certificate chain (_ssl.c:1000)",
+            near="certificate verify ok",
+            seen="requests, httpx",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "SSLCertVerificationError",
+            "requests.exceptions.SSLError: (Caused by SSLError(SSLCertVerificationError(1, 'certificate has expired')))",
+            seen="requests",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "SSL: WRONG_VERSION_NUMBER", "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)", seen="X"
+        ),
+    ],
+    title=Text("the hub's certificate can be verified", "hub 的证书可以校验"),
+    because=Text(
+        "the certificate on the way to the hub cannot be verified: a company proxy puts its own in place, "
+        "or the machine's CA bundle or clock is out of date",
+        "到 hub 的 TLS 证书校验失败：公司代理替换了证书，或本机 CA 证书、系统时间过旧",
+    ),
+    fix=Text(
+        "give the proxy's CA in REQUESTS_CA_BUNDLE and SSL_CERT_FILE, or download the model elsewhere and use a folder",
+        "用 REQUESTS_CA_BUNDLE 和 SSL_CERT_FILE 指定代理的 CA 证书，或在别处下载模型后用本地目录",
+    ),
+    commands=("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt",),
+)
+
+_HUB = r"(?:huggingface\.co|hf-mirror\.com|modelscope|/resolve/main/|/api/models/)"
+cause(
+    "hf-unreachable",
+    [
+        pattern(
+            "We couldn't connect to '",
+            "OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the "
+            "cached files.",
+            seen="0.5.23, transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "OfflineModeIsEnabled",
+            "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach https://huggingface.co/api/models/BAAI/bge-m3",
+            seen="huggingface_hub",
+        ),
+        pattern("offline mode is enabled", "Cannot reach https://huggingface.co/BAAI/bge-m3: offline mode is enabled."),
+        pattern(
+            "LocalEntryNotFoundError",
+            "huggingface_hub.errors.LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "outgoing traffic has been disabled",
+            "Cannot find the requested files in the disk cache and outgoing traffic has been disabled.",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "Max retries exceeded",
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='huggingface.co', port=443): Max retries "
+            "exceeded with url: /BAAI/bge-m3/resolve/main/config.json",
+            regex=_HUB,
+            near="HTTPConnectionPool(host='127.0.0.1', port=30000): Max retries exceeded with url: /model_info",
+            weight=GENERAL,
+            seen="requests",
+        ),
+        pattern(
+            "thrown while requesting",
+            "'[Errno -2] Name or service not known' thrown while requesting HEAD https://huggingface.co/BAAI/bge-m3/"
+            "resolve/main/config.json",
+            weight=GENERAL,
+            seen="0.5.23",
+        ),
+        pattern(
+            "ConnectTimeout",
+            "httpx.ConnectTimeout: timed out while requesting https://huggingface.co/api/models/BAAI/bge-m3",
+            regex=_HUB,
+            near="ConnectTimeout while requesting http://127.0.0.1:30000/model_info",
+            weight=GENERAL,
+            seen="httpx",
+        ),
+    ],
+    title=Text("the hub can be reached, or the files are cached", "能连上 hub，或文件已在本地缓存"),
+    because=Text(
+        "the hub cannot be reached from here (or offline mode is on), and {args_model} is not in the local cache",
+        "从这台机器连不上 hub（或开了离线模式），而本地缓存里没有 {args_model}",
+    ),
+    fix=Text(
+        "give --model-path a local folder, or a mirror in HF_ENDPOINT before the server starts",
+        "用 --model-path 指向本地目录，或在启动前设置镜像 HF_ENDPOINT",
+    ),
+    commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_model}",),
+)
+
+cause(
+    "weights-missing",
+    [
+        pattern(
+            "Cannot find any model weights with",
+            "RuntimeError: Cannot find any model weights with `/data/models/bge-m3`",
+            seen="0.3.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "no file named",
+            "OSError: Error no file named pytorch_model.bin, model.safetensors found in directory /data/models/bge-m3",
+            regex=r"no file named .*(?:safetensors|pytorch_model|\.bin)",
+            near="no file named notes.txt",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "safetensors",
+            "FileNotFoundError: No such file or directory: '/data/models/m/model-00002-of-00002.safetensors'",
+            regex=r"(?:FileNotFoundError|No such file or directory).*\.safetensors",
+            near="Using model weights format ['*.safetensors']",
+            seen="safetensors",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not found in the checkpoint",
+            "ValueError: Following weights were not found in the checkpoint: {'model.layers.0.mlp.weight'}",
+            regex=r"[Ww]eights?.*not found in the checkpoint",
+            seen="X",
+        ),
+    ],
+    title=Text("all weight files are there", "权重文件齐全"),
+    because=Text(
+        "{args_model} holds no weight file, or a shard that its index names is absent: the download or copy is not whole",
+        "{args_model} 里没有权重文件，或缺少索引中列出的分片：下载或拷贝不完整",
+    ),
+    fix=Text("fetch the missing files", "补齐缺失的文件"),
+    commands=("ls -l {args_model}", "hf download BAAI/bge-large-zh-v1.5 --local-dir {args_model}"),
+)
+
+cause(
+    "weights-corrupt",
+    [
+        pattern(
+            "Error while deserializing header",
+            "safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "MetadataIncompleteBuffer", "SafetensorError: MetadataIncompleteBuffer", seen="safetensors", weight=SPECIFIC
+        ),
+        pattern(
+            "invalid load key",
+            "_pickle.UnpicklingError: invalid load key, 'v'.",
+            seen="torch.load",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "PytorchStreamReader failed",
+            "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory",
+            seen="torch.load",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Bus error",
+            "Fatal Python error: Bus error",
+            regex=r"(?:Fatal Python error: |^)Bus error",
+            near="the message bus error counter is 0",
+            seen="X",
+        ),
+        pattern(
+            "exit code -7",
+            "Subprocess scheduler_0 (pid=77) crashed with exit code -7. Triggering SIGQUIT for cleanup...",
+            regex=r"[Ee]xit code:? -7\b",
+            weight=GENERAL,
+            seen="X",
+        ),
+    ],
+    title=Text("the weight files are whole", "权重文件完好"),
+    because=Text(
+        "a weight file is cut off or is no weight file: an interrupted download, a git-lfs pointer (a few hundred bytes "
+        "of text), or an HTML page of a mirror",
+        "权重文件不完整或根本不是权重：下载中断、只是 git-lfs 指针（几百字节的文本），或镜像站返回的 HTML 页面",
+    ),
+    fix=Text("compare the sizes with the hub's, then fetch the file again", "与 hub 上的大小核对后重新下载"),
+    commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),
+)
+
+cause(
+    "tokenizer-missing",
+    [
+        pattern(
+            "Can't load tokenizer for",
+            "OSError: Can't load tokenizer for '/data/models/bge-m3'. If you were trying to load it from",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Unable to load vocabulary",
+            "OSError: Unable to load vocabulary from file. Please check that the provided vocabulary is accessible",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Couldn't instantiate the backend tokenizer",
+            "ValueError: Couldn't instantiate the backend tokenizer from one of: ",
+            seen="0.4.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unexpected error loading tokenizer.json",
+            "_fix_v5_tokenizer_components: unexpected error loading tokenizer.json for /data/models/bge",
+            seen="0.5.23",
+            weight=SPECIFIC,
+            fatal=False,
+        ),
+        pattern(
+            "failed to read tokenizer_config.json",
+            "_fix_v5_add_bos_eos_token: failed to read tokenizer_config.json for /data/models/bge",
+            seen="0.5.23",
+            fatal=False,
+        ),
+        pattern(
+            "You need to have sentencepiece",
+            "ImportError: You need to have sentencepiece installed to convert a slow tokenizer to a fast one.",
+            regex=r"(?:need to have|requires the) sentencepiece",
+            seen="transformers 4.4x",
+        ),
+    ],
+    title=Text("the tokenizer files are there", "分词器文件齐全"),
+    because=Text(
+        "tokenizer.json or vocab.txt is absent or unusable in {args_model}. sglang 0.5.23 starts all the same and turns "
+        "every character into [UNK]: texts of equal length then get the same vector",
+        "{args_model} 里的 tokenizer.json 或 vocab.txt 缺失或不可用。sglang 0.5.23 仍会启动，"
+        "但每个字都变成 [UNK]：等长的文本会得到同一个向量",
+    ),
+    fix=Text(
+        "fetch the tokenizer files, then embed again what was embedded so far", "补齐分词器文件，并把之前的内容重新编码"
+    ),
+    commands=(
+        "hf download BAAI/bge-large-zh-v1.5 tokenizer.json tokenizer_config.json vocab.txt --local-dir {args_model}",
+    ),
+)
+
+cause(
+    "trust-remote-code-required",
+    [
+        pattern(
+            "trust_remote_code=True",
+            "Please pass the argument `trust_remote_code=True` to allow custom code to be run.",
+            regex=r"(?:pass the argument|set(?:ting)? the option|consider setting|requires you to execute).*trust_remote_code",
+            near="server_args=ServerArgs(model_path='m', trust_remote_code=True)",
+            seen="transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "If the tokenizer is a custom tokenizer not yet available",
+            "RuntimeError: Failed to load the tokenizer. If the tokenizer is a custom tokenizer not yet available in the "
+            "HuggingFace transformers library, consider setting `trust_remote_code=True`",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "contains custom code which must be executed",
+            "ValueError: The repository for jinaai/jina-embeddings-v3 contains custom code which must be executed to "
+            "correctly load the model.",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("the model needs no code of its own, or may run it", "模型不需要自带代码，或已允许执行"),
+    because=Text(
+        "{args_model} ships its own Python code, and the server was started without --trust-remote-code",
+        "{args_model} 自带 Python 代码，而启动时没有加 --trust-remote-code",
+    ),
+    fix=Text(
+        "add --trust-remote-code if you trust the repository (bge models do not need it: then the path is wrong)",
+        "确认来源可信后加 --trust-remote-code（bge 系列不需要，若出现说明路径不对）",
+    ),
+)
+
+cause(
+    "unsupported-architecture",
+    [
+        pattern(
+            "are not supported for now",
+            "ValueError: Model architectures ['XLMRobertaLoRA'] are not supported for now. Supported architectures: dict_keys",
+            regex=r"Model architectures \[.*\] are not supported for now",
+            near="images are not supported for now",
+            seen="0.4.x to 0.5.23",
+        ),
+        pattern(
+            "has no SGlang implementation and the Transformers implementation is not compatible",
+            "ValueError: BertModel has no SGlang implementation and the Transformers implementation is not compatible "
+            "with SGLang.",
+            seen="0.4.7 to 0.5.23",
+        ),
+        pattern(
+            "Only 'absolute' position_embedding_type is supported",
+            "ValueError: Only 'absolute' position_embedding_type is supported",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+    ],
+    title=Text("sglang knows the model's architecture", "sglang 支持该模型结构"),
+    because=Text(
+        "this version of sglang has no implementation of the model's architecture (or could not import it: see the "
+        "`Ignore import error` line of that model above)",
+        "当前版本的 sglang 没有实现该模型结构（或导入失败：看上方对应模型的 Ignore import error 行）",
+    ),
+    fix=Text(
+        "use a newer sglang, or serve this model with text-embeddings-inference or vLLM",
+        "升级 sglang，或改用 text-embeddings-inference、vLLM 部署该模型",
+    ),
+    commands=("pip install --upgrade sglang",),
+)
+
+cause(
+    "transformers-too-old",
+    [
+        pattern(
+            "does not recognize this architecture",
+            "ValueError: The checkpoint you are trying to load has model type `qwen3` but Transformers does not recognize "
+            "this architecture.",
+            seen="transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "from 'transformers",
+            "ImportError: cannot import name 'Gemma3Config' from 'transformers' (/usr/lib/transformers/__init__.py)",
+            regex=r"cannot import name '\w+' from 'transformers",
+            seen="X",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "AttributeError: module 'transformers",
+            "AttributeError: module 'transformers.models' has no attribute 'qwen3'",
+            seen="X",
+        ),
+    ],
+    title=Text("transformers knows the model type", "transformers 版本匹配"),
+    because=Text(
+        "the installed transformers does not know this model type, or does not fit this version of sglang",
+        "已安装的 transformers 不认识该模型类型，或与当前 sglang 版本不匹配",
+    ),
+    fix=Text(
+        "install sglang into a fresh environment with the transformers that it asks for",
+        "在干净环境里重装 sglang，让它装上所要求的 transformers 版本",
+    ),
+    commands=("pip install --upgrade sglang transformers",),
+)

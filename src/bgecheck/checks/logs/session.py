@@ -1,0 +1,289 @@
+"""Follows a log line by line: its sessions, how far the newest came, and every line that tells of a cause."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.model.registry import BIDIRECTIONAL, lookup
+
+PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
+"""How far a start has come, in the order in which sglang goes through it."""
+
+_MILESTONES = (
+    ("server_args=", "device"),
+    ("Init torch distributed begin", "device"),
+    ("Init parallel begin", "device"),
+    ("Load weight begin", "load"),
+    ("Load weight end", "memory"),
+    ("KV Cache is allocated", "memory"),
+    ("Capture cuda graph begin", "graph"),
+    ("Capture cuda graph end", "warm-up"),
+    ("max_total_num_tokens=", "warm-up"),
+    ("Started server process", "warm-up"),
+    ("Uvicorn running on", "warm-up"),
+)
+READY = "The server is fired up and ready to roll!"
+_BIND_FAILED = ("address already in use", "[Errno 98]", "[Errno 48]", "[WinError 10048]")
+_WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"
+_ARGS = re.compile(r"\bserver_args=(?:ServerArgs\(|\{)")
+_USAGE = re.compile(r"^(?:usage: (?:sglang serve|launch_server\.py)|.*Automatically detected platform )")
+_STOPPING = (
+    "SIGTERM received",
+    "Gracefully exiting",
+    "KeyboardInterrupt",
+    "Finished server process",
+    "SIGINT received",
+)
+_DYING = (
+    "Received sigquit",
+    "SIGQUIT received",
+    "scheduler is dead",
+    "died during initialization",
+    "crashed with exit code",
+    "Scheduler hit an exception",
+    "DetokenizerManager hit an exception",
+    "TokenizerManager hit an exception",
+    "Initialization failed",
+    "BrokenPipeError",
+    "include_parent=True",
+    "Fatal Python error",
+)
+_KILLED = re.compile(r"^\s*(?:Killed|已杀死|Segmentation fault|Aborted|已中止|段错误)\b")
+_NOISE = ("Ignore import error when loading", ": obj=", "nanobind: leaked", "Receive: obj", "Finish: obj")
+"""Lines that quote other text: what they hold is never a cause."""
+_SGLANG = ("sglang", "server_args=", "launch_server", "Load weight begin", "Prefill batch", "sgl_kernel", READY)
+_STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
+_EXCEPTION = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)(?::|$)")
+_ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+_BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
+_OTHER_ENGINES = (
+    ("vLLM", re.compile(r"\bvllm\b|vLLM API server", re.IGNORECASE)),
+    ("text-embeddings-inference", re.compile(r"text_embeddings_router|text-embeddings-inference")),
+    ("Ollama", re.compile(r"\bollama\b|llama runner", re.IGNORECASE)),
+    ("Infinity", re.compile(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
+    ("Xinference", re.compile(r"xinference", re.IGNORECASE)),
+    ("llama.cpp", re.compile(r"llama_model_loader|llama_server|llama_init")),
+    ("nginx", re.compile(r"\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+")),
+)
+_CONTEXT = 3
+_RECENT = 60
+
+
+@dataclass
+class Hit:
+    """The first line that told of a cause, the lines around it, and how often such lines came."""
+
+    cause: str
+    line: int
+    text: str
+    weight: int
+    fatal: bool
+    phase: str
+    before: tuple[str, ...] = ()
+    after: list[str] = field(default_factory=list)
+    count: int = 1
+
+
+@dataclass
+class Session:
+    """One start of the server, from its first line to the next start."""
+
+    first_line: int
+    args: str = ""
+    args_line: int | None = None
+    phase: str = "args"
+    lines: int = 0
+    ready_line: int | None = None
+    bind_failed: bool = False
+    stopped_line: int | None = None
+    died_line: int | None = None
+    died_text: str = ""
+    last_exception: tuple[int, str] | None = None
+    first: tuple[int, str] = (0, "")
+    last: tuple[int, str] = (0, "")
+    first_stamp: str = ""
+    ready_stamp: str = ""
+    last_stamp: str = ""
+    architecture: str = ""
+    sglang: bool = False
+    engine: str | None = None
+    hits: dict[str, Hit] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+    refused: Hit | None = None
+    cached: tuple[int, str] | None = None
+    generate_warm_up: bool = False
+    deaths: int = 0
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is known to be gone."""
+        return self.died_line is not None or self.stopped_line is not None
+
+    def argument(self, name: str) -> str | None:
+        """One of the resolved options of `server_args=`, as Python wrote it; None when it is not told."""
+        found = re.search(rf"\b{name}'?[=:] ?('[^']*'|[\w.+-]+)", self.args)
+        return found[1].strip("'") if found else None
+
+    @property
+    def encoder(self) -> str | None:
+        """The bidirectional encoder that this session runs, by class or name; None when it runs none."""
+        if self.architecture:
+            return self.architecture if self.architecture in BIDIRECTIONAL else None
+        path = self.argument("model_path")
+        known = lookup(path)
+        return path if known and known.bidirectional else None
+
+    def seconds(self, stamp: str) -> float | None:
+        """Seconds from the first time stamp to `stamp`."""
+        try:
+            return (_time(stamp) - _time(self.first_stamp)).total_seconds()
+        except ValueError:
+            return None
+
+
+def _time(stamp: str) -> datetime:
+    return datetime.strptime(stamp.replace("T", " "), "%Y-%m-%d %H:%M:%S")
+
+
+def routine(raw: bytes) -> bool:
+    """Whether a line is one of the many that an untroubled server writes, which nothing is looked for in."""
+    return (b"Prefill batch" in raw and b"#cached-token: 0," in raw) or b'HTTP/1.1" 200' in raw
+
+
+class Follower:
+    """Takes a log line by line and keeps what is needed of its newest session."""
+
+    def __init__(self, patterns: Sequence[Pattern] = ()) -> None:
+        self._patterns = tuple(patterns) or tuple(PATTERNS)
+        self.session = Session(1)
+        self.older: list[Session] = []
+        self._before: deque[str] = deque(maxlen=_CONTEXT)
+        self._waiting: list[Hit] = []
+
+    def follow(self, lines: Iterable[tuple[int, str | bytes]]) -> Follower:
+        """Take all lines."""
+        for number, line in lines:
+            if isinstance(line, bytes):
+                self._take_routine(number, line)
+            else:
+                self._take(number, line)
+        return self
+
+    def _take_routine(self, number: int, raw: bytes) -> None:
+        session = self.session
+        session.lines += 1
+        session.sglang = True
+        if b'HTTP/1.1" 200' in raw:
+            session.requests["ok" if b" /v1/e" in raw or b" /encode" in raw else "page"] += 1
+            if session.ready_line is None and b'"POST /generate HTTP' in raw:
+                session.generate_warm_up = True
+            session.last = (number, raw[:200].decode("utf-8", "replace"))
+        if number % 256 == 0 or session.lines < 256:
+            self._stamp(raw[:32].decode("ascii", "replace"))
+
+    def _take(self, number: int, text: str) -> None:
+        if self._begins(text):
+            self.older.append(self.session)
+            self.session = Session(number)
+            self._before.clear()
+        session = self.session
+        session.lines += 1
+        session.last = (number, text)
+        session.first = session.first if session.first[0] else session.last
+        self._stamp(text)
+        if not session.sglang:
+            session.sglang = any(mark in text for mark in _SGLANG)
+        if session.engine is None and not session.sglang:
+            session.engine = next((name for name, mark in _OTHER_ENGINES if mark.search(text)), None)
+        self._advance(number, text)
+        if not any(mark in text for mark in _NOISE) and not self._is_code(text):
+            self._look(number, text)
+        self._before.append(text[:400])
+        session.recent.append(text[:400])
+
+    def _is_code(self, text: str) -> bool:
+        """Whether a line is source quoted by a traceback, which holds a message without having printed it."""
+        recent = self.session.recent
+        quoted = text.startswith("    ") and bool(recent) and recent[-1].startswith('  File "')
+        return quoted and not text.startswith("    assert ")
+
+    def _begins(self, text: str) -> bool:
+        """Whether a new start of the server begins with this line."""
+        session = self.session
+        marked = bool(_ARGS.search(text)) or _WARNED_START in text
+        if marked and (session.args or session.ended or session.ready_line):
+            return True
+        if _WARNED_START in text:
+            return session.lines > 0 and any(_WARNED_START in line for line in session.recent)
+        return session.ended and bool(_USAGE.match(text))
+
+    def _stamp(self, text: str) -> None:
+        if found := _STAMP.match(text):
+            self.session.first_stamp = self.session.first_stamp or found[1]
+            self.session.last_stamp = found[1]
+
+    def _advance(self, number: int, text: str) -> None:
+        session = self.session
+        if not session.args and _ARGS.search(text):
+            session.args, session.args_line = text, number
+        for mark, phase in _MILESTONES:
+            if mark in text and PHASES.index(phase) > PHASES.index(session.phase):
+                session.phase = phase
+        if READY in text:
+            session.ready_line, session.ready_stamp, session.phase = number, session.last_stamp, "serving"
+        if found := re.search(r"Load weight end\..*?\btype=(\w+)", text):
+            session.architecture = found[1]
+        session.bind_failed = session.bind_failed or any(mark in text for mark in _BIND_FAILED)
+        if any(mark in text for mark in _STOPPING) and session.died_line is None:
+            session.stopped_line = session.stopped_line or number
+        dying = _KILLED.match(text) or any(mark in text for mark in _DYING)
+        if dying and session.stopped_line is None:
+            session.deaths += 1
+            if session.died_line is None:
+                session.died_line, session.died_text = number, text
+        if _EXCEPTION.match(text):
+            session.last_exception = (number, text)
+        if found := _BATCH.search(text):
+            session.cached = session.cached or ((number, text) if int(found[2]) else None)
+        self._request(number, text)
+
+    def _request(self, number: int, text: str) -> None:
+        found = _ACCESS.search(text)
+        if not found:
+            return
+        session = self.session
+        method, path, status = found[1], found[2].split("?")[0], found[3]
+        if session.ready_line is None and method == "POST" and path == "/generate":
+            session.generate_warm_up = True
+        if (method == "POST" and (path.startswith("/v1/") or path in ("/encode", "/embeddings"))) or status == "401":
+            kind = "ok" if status == "200" else f"{method} {path} {status}"
+            session.requests[kind] += 1
+            if kind != "ok" and session.refused is None:
+                session.refused = Hit("", number, text, 2, False, session.phase, tuple(self._before))
+                self._waiting.append(session.refused)
+
+    def _look(self, number: int, text: str) -> None:
+        for waiting in self._waiting:
+            waiting.after.append(text[:400])
+        self._waiting = [hit for hit in self._waiting if len(hit.after) < _CONTEXT - 1]
+        for pattern in self._patterns:
+            if pattern.matches(text) and (cause := pattern.cause(self.session, text)):
+                self._hit(cause, pattern, number, text)
+
+    def _hit(self, cause: str, pattern: Pattern, number: int, text: str) -> None:
+        session = self.session
+        known = session.hits.get(cause)
+        if known is not None and known.weight >= pattern.weight:
+            known.count += known.line != number
+            return
+        # A line that says more replaces an earlier one of the same cause as what is shown.
+        hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, tuple(self._before))
+        hit.count += known.count if known else 0
+        session.hits[cause] = hit
+        self._waiting.append(hit)

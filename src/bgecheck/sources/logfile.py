@@ -1,0 +1,201 @@
+"""The door to log files: lines as text, however the log was written, wrapped and encoded, in constant memory."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from bgecheck.model import BadInput, Text, Unavailable
+
+LINE_LIMIT = 64 * 1024
+"""Bytes of one line that are kept: the longest that matters, sglang's `server_args=`, has about 20 KB."""
+
+READ_LIMIT = 256 * 2**20
+"""Bytes that are read of one log; of a longer one the last so many."""
+
+_CHUNK = 2**20
+_STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a log came from."""
+
+    name: str
+    age: float | None
+    """Seconds since it was last written; None for standard input."""
+    skipped: int
+    """Bytes at its beginning that were not read."""
+
+
+def usable(path: str) -> None:
+    """Refuse a log that was named and cannot be one: missing, a folder, unreadable, empty or binary."""
+    if path == _STDIN:
+        return
+    if os.path.isdir(path):
+        raise _bad(path, Text("is a folder, not a log file", "是目录，不是日志文件"))
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096) if os.path.isfile(path) else b"a pipe"
+    except FileNotFoundError:
+        raise _bad(path, Text("there is no such file", "文件不存在")) from None
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise _bad(path, Text(f"cannot be read: {why}", f"无法读取：{why}")) from error
+    if not head.strip():
+        raise _bad(path, Text("is empty", "是空文件"))
+    if _is_binary(head):
+        raise _bad(path, Text("is a binary file, not a log", "是二进制文件，不是日志"))
+
+
+def _bad(path: str, reason: Text) -> BadInput:
+    return BadInput(
+        path,
+        reason,
+        Text(
+            "name the file that the server's stdout goes to, for example: bgecheck logs sglang.log",
+            "请给出服务 stdout 写入的文件，例如：bgecheck logs sglang.log",
+        ),
+    )
+
+
+def _is_binary(head: bytes) -> bool:
+    """Known magic numbers, or more control bytes than junk in a log explains; UTF-16 is text."""
+    if head.startswith((b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"%PDF", b"\x80\x02", b"\x80\x04", b"SQLite format 3")):
+        return True
+    if _utf16(head):
+        return False
+    controls = sum(byte < 9 or 13 < byte < 27 for byte in head)
+    return controls > len(head) * 0.1
+
+
+def _utf16(head: bytes) -> str | None:
+    """The UTF-16 variant of a text, by its mark or by its pattern of zeros; None when it is none."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    half = max(len(head) // 2, 1)
+    if odd > half * 0.6 and even < half * 0.1:
+        return "utf-16-le"
+    return "utf-16-be" if even > half * 0.6 and odd < half * 0.1 else None
+
+
+def read(path: str, routine: Callable[[bytes], bool]) -> tuple[Origin, Iterator[tuple[int, str | bytes]]]:
+    """Where a log came from and its lines with their numbers, from 1.
+
+    A line for which `routine` holds comes as raw bytes; the others come as text, free of carriage returns,
+    colours and what docker, kubectl or journald put before them. Raises `Unavailable`.
+    """
+    if path == _STDIN:
+        return Origin("stdin", None, 0), _lines(sys.stdin.buffer, 1, routine)
+    try:
+        file = open(path, "rb")  # noqa: SIM115  # closed by the iterator
+        status = os.fstat(file.fileno())
+        skipped = max(0, status.st_size - READ_LIMIT)
+        first = 1 + _count_lines(file, skipped)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
+    return Origin(path, max(0.0, time.time() - status.st_mtime), skipped), _closing(file, first, routine)
+
+
+def _closing(file: BinaryIO, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
+    with file:
+        yield from _lines(file, first, routine)
+
+
+def _count_lines(file: BinaryIO, size: int) -> int:
+    """Newlines in the first `size` bytes, so that numbers stay right behind a part that is not judged."""
+    count = 0
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+        count += chunk.count(b"\n")
+        size -= len(chunk)
+    return count
+
+
+def _lines(stream: BinaryIO, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
+    for number, raw in enumerate(_split(stream), first):
+        if routine(raw):
+            yield number, raw
+            continue
+        for piece in raw.split(b"\r"):
+            if piece.strip(b"\0 \t"):
+                yield number, unwrapped(_decoded(piece))
+
+
+def _split(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines without their end, cut to `LINE_LIMIT`; never more than a chunk and a line in memory."""
+    carry = b""
+    for chunk in _chunks(stream):
+        parts = chunk.split(b"\n")
+        parts[0] = carry + parts[0]
+        carry = parts.pop()[:LINE_LIMIT]
+        for part in parts:
+            yield part[:LINE_LIMIT]
+    if carry:
+        yield carry
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    head = stream.read(_CHUNK)
+    encoding = _utf16(head[:4096])
+    if encoding is None:
+        while head:
+            yield head.removeprefix(b"\xef\xbb\xbf")
+            head = stream.read(_CHUNK)
+        return
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    while head:
+        yield decoder.decode(head).encode("utf-8", "replace")
+        head = stream.read(_CHUNK)
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    try:
+        # A Chinese Windows console writes GBK.
+        return raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "replace")
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_WRAPPINGS = re.compile(
+    r"(?:[\w.-]{1,80}\s+\| )"  # docker compose
+    r"|(?:\[pod/[^\]]{1,200}\] )"  # kubectl logs --prefix
+    r"|(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} [\w@.-]{1,80}(?:\[\d+\])?: )"  # journald, syslog
+    r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@.-]{1,80}\[\d+\]:)? "
+    r"(?:std(?:out|err) [FP] )?)"  # docker logs -t, containerd, journald with ISO time
+)
+
+
+def unwrapped(text: str) -> str:
+    """A line as sglang wrote it, without what a container runtime or terminal put around it."""
+    if "\x1b" in text:
+        text = _COLOURS.sub("", text)
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if text.startswith('{"log":'):
+        text = _docker(text)
+    wrapping = _WRAPPINGS.match(text)
+    return text[wrapping.end() :] if wrapping else text
+
+
+def _docker(text: str) -> str:
+    """The `log` field of docker's json-file driver."""
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    inner = entry.get("log") if isinstance(entry, dict) else None
+    return _COLOURS.sub("", inner.rstrip("\n").split("\r")[-1]) if isinstance(inner, str) else text
