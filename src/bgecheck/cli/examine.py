@@ -144,10 +144,10 @@ def deliver(the_plan: Plan, reports: Sequence[Report], options: RunOptions) -> N
 
 def _placeholders(looked_at: Target) -> dict[str, object]:
     known = {
-        "url": looked_at.url,
-        "base_url": looked_at.base_url,
-        "host": looked_at.host,
-        "port": looked_at.port,
+        "url": looked_at.url or None,
+        "base_url": looked_at.base_url if looked_at.url else None,
+        "host": looked_at.host or None,
+        "port": looked_at.port or None,
         "model": looked_at.model,
         "log": looked_at.log,
         "pid": looked_at.pid,

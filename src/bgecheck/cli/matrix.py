@@ -16,7 +16,7 @@ def command(
     markdown: Annotated[bool, Option("--markdown", help="As the page of the documentation.")] = False,
 ) -> None:
     """All rows that bgecheck can judge: id, statement, likely cause, what to do."""
-    from bgecheck.render import explain
+    from bgecheck.render import explain as pages
 
     chosen = language(lang)
-    to_stdout((explain.markdown if markdown else explain.matrix)(catalog.rows(), chosen))
+    to_stdout((pages.markdown if markdown else pages.matrix)(catalog.rows(), chosen))

@@ -100,7 +100,7 @@ class Target:
     def described(self) -> dict[str, str]:
         """The target as printable strings, for the head of a report; the key only as present."""
         known = {
-            "url": self.base_url,
+            "url": self.base_url if self.url else None,
             "model": self.model,
             "api_key": "***" if self.api_key else None,
             "log": self.log,

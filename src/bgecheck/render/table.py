@@ -129,12 +129,9 @@ def _tell(report: Report, style: Style, console: Console) -> None:
 def head(report: Report, style: Style) -> list[str]:
     """What was looked at, and what the run has to say of that."""
     target = report.target
-    named = target.get("model")
-    where = Text(
-        f"{named} at {target['url']}" if named else target["url"],
-        f"{target['url']} 上的 {named}" if named else target["url"],
-    )
-    lines = [f"bgecheck {__version__}   {style.say(where)}"]
+    named, url = target.get("model"), target.get("url")
+    where = Text(f"{named} at {url}", f"{url} 上的 {named}") if named and url else url or ""
+    lines = [f"bgecheck {__version__}   {style.say(where)}".rstrip()]
     told = {finding.id: finding.values for finding in report.findings}
     engine = told.get("probe.engine", {})
     known = (

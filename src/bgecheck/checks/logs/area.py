@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,10 +86,16 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "seen": hit.count,
         "confidence": {4: "high", 3: "high", 2: "medium"}.get(hit.weight, "low"),
         "consequences": session.deaths,
-        "args_model": session.argument("model_path"),
-        "args_port": session.argument("port") or session.argument("http_port"),
-        "args_fraction": session.argument("mem_fraction_static"),
+        "args_model": session.argument("model_path") or _quoted_path(hit.text) or "<model>",
+        "args_port": session.argument("port") or "<port>",
+        "args_fraction": session.argument("mem_fraction_static") or "auto",
     }
+
+
+def _quoted_path(text: str) -> str | None:
+    """The last quoted path of a line; a start that failed early has told no arguments."""
+    paths = [p for p in re.findall(r"['\"`]([^'\"`\s]+)['\"`]", text) if "/" in p and "namespace/" not in p]
+    return paths[-1].removesuffix("/config.json") if paths else None
 
 
 @AREA.check(
