@@ -72,7 +72,7 @@ def _starting(report: Report) -> bool:
     log = found.get("logs.ready")
     told = log.values.get("state") if log else None
     if told is not None:
-        return told == "starting"
+        return bool(told == "starting")
     # Without a log only the process tells: refused or busy may become ready, an answer in another shape won't.
     return not any(f.problem and f.id.startswith("logs.") for f in report.findings) and not _answered(report)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bgecheck.model import Target
 from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.files import size
 
 if TYPE_CHECKING:
     from bgecheck.sources.server import Server
@@ -25,7 +26,13 @@ class Context:
     quick: bool = False
     texts: tuple[str, ...] = ()
     """Texts that the user asked to embed."""
+    log_size: int | None = None
+    """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.log_size is None and self.target.log:
+            self.log_size = size(self.target.log)
 
     def server(self) -> Server:
         """The HTTP door to the target, opened at first use."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from bgecheck.model import Text, Unavailable
 
 
@@ -13,3 +15,11 @@ def read_text(path: str, limit: int) -> str:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
+
+
+def size(path: str) -> int | None:
+    """Bytes that a regular file has now; None for anything else."""
+    try:
+        return os.path.getsize(path) if os.path.isfile(path) else None
+    except OSError:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from bgecheck.model import BadInput, Text, Unavailable
 
@@ -22,6 +23,14 @@ READ_LIMIT = 256 * 2**20
 
 _CHUNK = 2**20
 _STDIN = "-"
+
+
+class Readable(Protocol):
+    """Anything that bytes can be read from, piece by piece."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,10 @@ def _utf16(head: bytes) -> str | None:
     return "utf-16-be" if even > half * 0.6 and odd < half * 0.1 else None
 
 
-def read(path: str, routine: Callable[[bytes], bool]) -> tuple[Origin, Iterator[tuple[int, str | bytes]]]:
-    """Where a log came from and its lines with their numbers, from 1.
+def read(
+    path: str, routine: Callable[[bytes], bool], until: int | None = None
+) -> tuple[Origin, Iterator[tuple[int, str | bytes]]]:
+    """Where a log came from and its lines with their numbers, from 1; of a file only the first `until` bytes.
 
     A line for which `routine` holds comes as raw bytes; the others come as text, free of carriage returns,
     colours and what docker, kubectl or journald put before them. Raises `Unavailable`.
@@ -98,15 +109,37 @@ def read(path: str, routine: Callable[[bytes], bool]) -> tuple[Origin, Iterator[
     try:
         file = open(path, "rb")  # noqa: SIM115  # closed by the iterator
         status = os.fstat(file.fileno())
-        skipped = max(0, status.st_size - READ_LIMIT)
+        end = status.st_size if until is None else min(until, status.st_size)
+        skipped = max(0, end - READ_LIMIT)
         first = 1 + _count_lines(file, skipped)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
-    return Origin(path, max(0.0, time.time() - status.st_mtime), skipped), _closing(file, first, routine)
+    return Origin(path, max(0.0, time.time() - status.st_mtime), skipped), _closing(
+        _Cut(file, end - skipped), first, routine
+    )
 
 
-def _closing(file: BinaryIO, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
+class _Cut(io.RawIOBase):
+    """A file that ends after so many more bytes; one of no size (a pipe) ends where it ends."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size if size > 0 else sys.maxsize
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        got = self._file.read(min(size, self._left) if size >= 0 else self._left)
+        self._left -= len(got)
+        return got
+
+    def close(self) -> None:
+        """Close the file too."""
+        self._file.close()
+        super().close()
+
+
+def _closing(file: _Cut, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
     with file:
         yield from _lines(file, first, routine)
 
@@ -120,7 +153,7 @@ def _count_lines(file: BinaryIO, size: int) -> int:
     return count
 
 
-def _lines(stream: BinaryIO, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
+def _lines(stream: Readable, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
     for number, raw in enumerate(_split(stream), first):
         if routine(raw):
             yield number, raw
@@ -130,7 +163,7 @@ def _lines(stream: BinaryIO, first: int, routine: Callable[[bytes], bool]) -> It
                 yield number, unwrapped(_decoded(piece))
 
 
-def _split(stream: BinaryIO) -> Iterator[bytes]:
+def _split(stream: Readable) -> Iterator[bytes]:
     """Lines without their end, cut to `LINE_LIMIT`; never more than a chunk and a line in memory."""
     carry = b""
     for chunk in _chunks(stream):
@@ -143,7 +176,7 @@ def _split(stream: BinaryIO) -> Iterator[bytes]:
         yield carry
 
 
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+def _chunks(stream: Readable) -> Iterator[bytes]:
     head = stream.read(_CHUNK)
     encoding = _utf16(head[:4096])
     if encoding is None:

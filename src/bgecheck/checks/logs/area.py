@@ -62,7 +62,7 @@ def collect(context: Context) -> LogFacts:
             ),
             looked=False,
         )
-    origin, lines = read(path, routine)
+    origin, lines = read(path, routine, context.log_size)
     follower = Follower().follow(lines)
     diagnosis = diagnose(follower.session, origin.age, datetime.now())
     return LogFacts(origin, follower.session, len([s for s in follower.older if s.sglang]), diagnosis)

@@ -129,7 +129,7 @@ def _generation_requests(session: Session) -> Hit | None:
 
 def _rejected(session: Session) -> Hit | None:
     """A share of requests that is no accident: all of two or more, or a quarter of at least eight."""
-    bad = sum(n for kind, n in session.requests.items() if kind not in ("ok", "page"))
+    bad = sum(n for kind, n in session.requests.items() if kind not in ("ok", "page") and not kind.endswith(" 503"))
     good = session.requests["ok"]
     enough = bad >= 2 if good == 0 else bad >= 4 and bad * 3 >= good
     return session.refused if enough else None

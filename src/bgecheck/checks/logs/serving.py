@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.checks.logs.area import cause
+from bgecheck.checks.logs.area import CONSEQUENCES, cause
 from bgecheck.checks.logs.rules import GENERAL, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
 from bgecheck.model import Severity, Text
@@ -46,6 +46,7 @@ cause(
         "停掉占用端口的程序，或换一个端口启动，并同步修改所有调用方的 base URL",
     ),
     commands=("ss -ltnp 'sport = :{args_port}'", "bgecheck ports --url 127.0.0.1:{args_port}"),
+    explains=(*CONSEQUENCES, "probe.base-url", "probe.engine", "probe.api-key", "probe.model-name"),
 )
 
 

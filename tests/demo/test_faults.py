@@ -1,0 +1,73 @@
+"""Every fault of the demo breaks exactly the rows it names, over true processes, files and sockets."""
+
+from __future__ import annotations
+
+import pytest
+
+from bgecheck import catalog, engine
+from bgecheck.demo.faults import FAULTS
+from bgecheck.demo.stage import Staged, stage
+from bgecheck.model import Finding
+from bgecheck.model.report import Report
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.discovery import resolve
+
+
+def examined(staged: Staged) -> tuple[Finding, ...]:
+    """The findings of doctor's areas for a scene."""
+    target = resolve(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid)
+    context = Context(target, Deadline(30), timeout=5)
+    try:
+        return engine.run(catalog.areas(), context, seconds=30)
+    finally:
+        context.close()
+
+
+def test_the_healthy_demo_breaks_no_row() -> None:
+    with stage(None) as staged:
+        findings = examined(staged)
+    assert [f.id for f in findings if f.status.bad] == []
+    # No driver on a test machine is a reasoned skip; everything else was judged.
+    assert {f.check.area for f in findings if f.status.value in ("skip", "error")} <= {"gpu"}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_breaks_exactly_its_rows(name: str) -> None:
+    with stage(name) as staged:
+        findings = examined(staged)
+    assert {f.id for f in findings if f.status.bad} == set(FAULTS[name].rows)
+    assert not [f for f in findings if f.status.value == "error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "root"),
+    [
+        ("gpu-oom", "logs.gpu-oom-weights"),
+        ("model-path", "logs.model-path-not-found"),
+        ("port-in-use", "logs.port-in-use"),
+        ("stuck-loading", "logs.stalled-no-error"),
+        ("refused", "ports.listening"),
+        ("api-key", "probe.api-key"),
+        ("wrong-path", "probe.base-url"),
+        ("rate-limited", "probe.rate-limit"),
+        ("repeat-differs", "launch.prefix-cache"),
+        ("nan-as-null", "embed.finite"),
+    ],
+)
+def test_a_fault_has_one_root_cause(name: str, root: str) -> None:
+    """Whatever else fails is folded under it."""
+    with stage(name) as staged:
+        findings = examined(staged)
+    report = Report(command="doctor", findings=findings, target={}, started_at="", seconds=0)
+    assert [f.id for f in report.root_causes] == [root]
+
+
+def test_the_scene_leaves_nothing_behind() -> None:
+    with stage("port-in-use") as staged:
+        log = staged.log
+    assert log is not None
+    with pytest.raises(FileNotFoundError):
+        open(log)  # noqa: SIM115  # it is the opening that fails
+    findings = {f.id: f for f in examined(Staged(staged.url, None, None, None, None))}
+    assert findings["ports.listening"].status.bad
