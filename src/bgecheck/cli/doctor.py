@@ -18,6 +18,10 @@ _POLL = 1.0
 """Seconds between two looks while waiting; a start takes tens of seconds."""
 
 
+NOT_YET = frozenset({"logs.ready", "ports.listening", "probe.reachable", "probe.ready", "embed.answers"})
+"""Rows that fail while a server is starting, and not for good."""
+
+
 @takes_options
 def command(
     target_options: TargetOptions,
@@ -48,13 +52,16 @@ def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience
     """The report once the server is ready or has failed for good, or when patience has run out."""
     ends = time.monotonic() + patience
     while patience and time.monotonic() < ends:
-        glance = examine(_glance(the_plan), looked_at)
+        # A log that was only lying in the folder may be an older start's: it must not end the waiting.
+        told_by = replace(looked_at, log=None) if looked_at.origins.get("log") == "folder" else looked_at
+        glance = examine(_glance(the_plan), told_by)
         if not _starting(glance):
             return examine(the_plan, looked_at)
         time.sleep(min(_POLL, max(0.0, ends - time.monotonic())))
         looked_at = target(options)
     report = examine(the_plan, looked_at)
-    return replace(report, starting=True) if patience and _starting(report) else report
+    only_starting = {root.id for root in report.root_causes} <= NOT_YET
+    return replace(report, starting=True) if patience and only_starting and _starting(report) else report
 
 
 def _glance(the_plan: Plan) -> Plan:
@@ -64,16 +71,20 @@ def _glance(the_plan: Plan) -> Plan:
 
 
 def _starting(report: Report) -> bool:
-    """Whether waiting can still help: no embedding yet, and no cause in the log that is for good."""
+    """Whether waiting can still help: nothing is wrong for good, and log or server are not there yet.
+
+    sglang answers real requests while its own warm-up still runs, which can end it: where there is a log,
+    its ready line is waited for too.
+    """
     found = {finding.id: finding for finding in report.findings}
-    ready = found.get("probe.ready")
-    if ready is not None and ready.status is Status.PASS:
-        return False
     log = found.get("logs.ready")
     told = log.values.get("state") if log else None
     if told is not None:
         return bool(told == "starting")
-    # Without a log only the process tells: refused or busy may become ready, an answer in another shape won't.
+    ready = found.get("probe.ready")
+    if ready is not None and ready.status is Status.PASS:
+        return False
+    # Without a log only the server tells: refused or busy may become ready, an answer in another shape won't.
     return not any(f.problem and f.id.startswith("logs.") for f in report.findings) and not _answered(report)
 
 

@@ -52,7 +52,7 @@ class Report:
     seconds: float
     notes: tuple[Words, ...] = ()
     starting: bool = False
-    """The server was still starting when the time given by `--wait` ran out."""
+    """Nothing was wrong but that the server was still starting when the time given by `--wait` ran out."""
     fail_on: Severity = Severity.ERROR
 
     def counts(self) -> dict[str, int]:
@@ -75,11 +75,11 @@ class Report:
     @property
     def exit_code(self) -> int:
         """0, 1, 3 or 4 (see DESIGN: worst wins in the order 1, 3, 4, 0)."""
+        if self.starting:
+            return STARTING
         problems = {f.status for f in self.findings if f.problem}
         if Status.FAIL in problems or (problems and self.fail_on is Severity.WARNING):
             return PROBLEM
-        if self.starting:
-            return STARTING
         if any(f.status is Status.ERROR and f.ignored is None for f in self.findings):
             return INCONCLUSIVE
         return OK

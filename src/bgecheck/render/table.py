@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bgecheck import __version__
@@ -153,7 +154,8 @@ def tell_root(root: Finding, report: Report, style: Style, console: Console) -> 
     symptom = _NOT_SO.to(style.language).format(title=style.say(root.title))
     _labelled(console, style.say(_SYMPTOM), [symptom])
     _labelled(console, style.say(_CAUSE), [style.say(root.cause)])
-    _labelled(console, style.say(_SEEN), [_evidence(e, style) for e in root.evidence])
+    seen = [_evidence(e, style) for e in root.evidence]
+    _labelled(console, style.say(_SEEN), seen + [f"{f.id}: {style.say(f.reason or '')}" for f in _silent(root, report)])
     _labelled(console, style.say(_FIX), [style.say(root.fix)])
     for command in root.commands:
         for line in folded(command, console.width - _CONTENT - 2):
@@ -164,6 +166,18 @@ def tell_root(root: Finding, report: Report, style: Style, console: Console) -> 
     if following or skipped:
         _labelled(console, style.say(_SO), [_consequences(following, skipped, style)])
     _labelled(console, style.say(_MORE), [f"bgecheck explain {root.id}"])
+
+
+def _silent(root: Finding, report: Report) -> list[Finding]:
+    """Rows that could have explained this one and were not judged: their reasons belong to what was seen."""
+    found = {}
+    for finding in report.findings:
+        if finding.status is not Status.SKIP or not any(fnmatchcase(root.id, p) for p in finding.check.explains):
+            continue
+        first = next(f for f in report.findings if f.check.area == finding.check.area)
+        told = first if first.status is Status.SKIP else finding
+        found.setdefault(told.check.area, told)
+    return [f for f in found.values() if f.check.area != root.check.area and f.reason is not None]
 
 
 _CONTENT = 12

@@ -111,7 +111,7 @@ def resolve(
     Without `url` and `pid` the newest running server is taken, the others are named; without any, sglang's
     default address and a log in the working folder. Raises `BadInput` for a URL or pid that cannot be meant.
     """
-    given = parse_url(url) if url else None
+    given = parse_url(url) if url is not None else None
     table = Table.now()
     servers = running_servers(table)
     server = _chosen(servers, table, given, pid)

@@ -23,7 +23,6 @@ from bgecheck.model import (
     absent,
     broken,
     holds,
-    unclear,
 )
 from bgecheck.sources.context import Context
 from bgecheck.sources.logfile import Origin, read
@@ -107,7 +106,7 @@ def _quoted_path(text: str) -> str | None:
 def log_is_readable(facts: LogFacts) -> Outcome:
     """The entry row: lines were read; an empty log says nothing yet."""
     if facts.diagnosis.state == "empty":
-        return unclear(Text("the log is empty so far", "日志目前是空的"))
+        return absent(Text("the log is empty so far", "日志目前是空的"))
     lines = Text(f"{facts.session.lines} lines", f"{facts.session.lines} 行")
     return holds(Evidence(_where(facts, facts.session.first_line), lines), older_sessions=facts.older)
 
@@ -210,6 +209,8 @@ def cause(
     def judge(facts: LogFacts) -> Outcome:
         if facts.diagnosis.state in ("foreign", "empty"):
             return absent(Text("not a log of sglang", "不是 sglang 的日志"))
+        if name in facts.diagnosis.doubts:
+            return absent(facts.diagnosis.doubts[name])
         hit = facts.diagnosis.causes.get(name)
         return holds() if hit is None else broken(_seen(facts, hit), **_values(facts, hit))
 

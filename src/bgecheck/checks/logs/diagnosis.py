@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from bgecheck.checks.logs.rules import PATTERNS
 from bgecheck.checks.logs.session import Hit, Session
+from bgecheck.model import Text
 
 State = Literal["ready", "starting", "stuck", "failed", "stopped", "empty", "foreign"]
 
 QUIET = 180.0
 """Seconds without a line after which a start is stuck: sglang's slowest step that writes nothing, reading the
 weights of this size from a cold network disk, ends well within."""
+
+TAIL = 12
+"""Lines that a message and what the interpreter adds to it take up at the end of a log."""
 
 ANY_ZONE = 15 * 3600.0
 """Seconds that two clocks can differ by time zone alone; a larger gap is age."""
@@ -30,21 +36,23 @@ class Diagnosis:
     causes: Mapping[str, Hit]
     why: str | None = None
     """The decisive cause, when the session failed."""
+    doubts: Mapping[str, Text] = field(default_factory=dict)
+    """Causes that may be there although nothing in the log shows it, with the reason."""
 
 
 def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
     """What became of a session whose file was last written `age` seconds ago (None: not known)."""
-    fatal = _decisive(session)
+    fatal = _import_error(session, _decisive(session))
     if not session.sglang and (session.engine or fatal is None):
         return Diagnosis("foreign" if session.lines else "empty", {})
     if fatal is not None:
         return Diagnosis("failed", {fatal.cause: fatal}, fatal.cause)
     if session.stopped_line is not None and session.died_line is None:
         return Diagnosis("stopped", _proven(session) if session.ready_line else {})
-    if session.died_line is not None or (session.bind_failed and session.ready_line is not None):
+    if session.died_line is not None or (session.bind_failed and session.ready_line is not None) or _raised(session):
         return Diagnosis("failed", {})
     if session.ready_line is not None:
-        return Diagnosis("ready", _while_ready(session))
+        return _serving(session)
     if _quiet(session, age, now):
         number, text = session.last
         return Diagnosis("stuck", {"stalled-no-error": Hit("stalled-no-error", number, text, 3, True, session.phase)})
@@ -61,6 +69,34 @@ def _decisive(session: Session) -> Hit | None:
     until = session.stopped_line or float("inf")
     fatal = [h for h in session.hits.values() if h.fatal and survived <= h.line <= until]
     return min(fatal, key=lambda h: (-h.weight, h.line), default=None)
+
+
+def _import_error(session: Session, fatal: Hit | None) -> Hit | None:
+    """An architecture counts as unknown too when its own module could not be imported: then that is the cause."""
+    if fatal is None or fatal.cause != "unsupported-architecture":
+        return fatal
+    classes = [
+        name.lower()
+        for name in re.findall(r"\b[A-Z]\w*(?:Model|LM|Classification)\b", fatal.text.split("Supported")[0])
+    ]
+    for module, (number, text) in session.imports.items():
+        stem = re.sub(r"[\d_]+", "", module)
+        if stem and any(re.sub(r"\d+", "", name).startswith(stem) or stem in name for name in classes):
+            return replace(fatal, cause=_cause_of_import(session, text), line=number, text=text)
+    return fatal
+
+
+def _cause_of_import(session: Session, text: str) -> str:
+    reason = text.split("Ignore import error", 1)[-1]
+    found = [(p.weight, name) for p in PATTERNS if p.matches(reason) and (name := p.cause(session, reason))]
+    return max(found)[1] if found else "python-env-broken"
+
+
+def _raised(session: Session) -> bool:
+    """Whether a start ended in an exception that nothing came after."""
+    if session.ready_line is not None or session.last_exception is None:
+        return False
+    return session.last[0] - session.last_exception[0] <= TAIL
 
 
 def _quiet(session: Session, age: float | None, now: datetime) -> bool:
@@ -82,16 +118,32 @@ def _proven(session: Session) -> dict[str, Hit]:
     return found
 
 
-def _while_ready(session: Session) -> dict[str, Hit]:
-    """What is wrong with a server that serves: its settings, and the requests it refuses."""
-    found = {h.cause: h for h in session.hits.values() if not h.fatal}
+def _serving(session: Session) -> Diagnosis:
+    """A server that serves: what is wrong with its requests, and with its settings.
+
+    A setting alone is a danger, not yet a cause: where the log shows another one and no batch that used the
+    cache, it is told as a doubt.
+    """
+    found, doubts = _while_ready(session), {}
     if encoder := _encoder_vectors(session):
-        found["encoder-vectors-wrong"] = encoder
+        if found and session.cached is None:
+            doubts[encoder.cause] = Text(
+                f"{encoder.text} (line {encoder.line}), but no batch in this log used the cache: see launch.prefix-cache",
+                f"{encoder.text}（第 {encoder.line} 行），但日志中没有批次命中缓存：见 launch.prefix-cache",
+            )
+        else:
+            found[encoder.cause] = encoder
+    return Diagnosis("ready", found, doubts=doubts)
+
+
+def _while_ready(session: Session) -> dict[str, Hit]:
+    """What is wrong with the requests that a server gets."""
+    found = {h.cause: h for h in session.hits.values() if not h.fatal}
     if "not-launched-as-embedding" not in found and (hit := _not_as_embedding(session)):
         found["not-launched-as-embedding"] = hit
     if hit := _generation_requests(session):
         found.setdefault("generation-request-on-embedding", hit)
-    if not set(found) - {"encoder-vectors-wrong"} and (hit := _rejected(session)):
+    if not found and (hit := _rejected(session)):
         found["client-request-rejected"] = hit
     return found
 
@@ -113,23 +165,28 @@ def _encoder_vectors(session: Session) -> Hit | None:
 
 
 def _not_as_embedding(session: Session) -> Hit | None:
-    """Warmed up by /generate, and no embeddings request was ever answered."""
-    refused = sum(n for kind, n in session.requests.items() if kind.endswith(" 400") and "embeddings" in kind)
-    if not session.generate_warm_up or refused < 2 or session.requests["ok"]:
+    """A generation server that never answered an embeddings request."""
+    generates = session.generate_warm_up or (
+        session.argument("is_embedding") == "False" and "CausalLM" in session.architecture
+    )
+    if not generates or session.requests["ok"]:
         return None
-    return session.refused
+    return _first(session, lambda path, status: status == "400" and ("embeddings" in path or path == "/encode"))
 
 
 def _generation_requests(session: Session) -> Hit | None:
-    kinds = [k for k in session.requests if k not in ("ok", "page") and k.split()[1] in GENERATION]
-    if not kinds or session.generate_warm_up:
-        return None
-    return session.refused
+    return None if session.generate_warm_up else _first(session, lambda path, status: path in GENERATION)
+
+
+def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
+    """The first refused request whose path and status are wanted."""
+    found = [hit for kind, hit in session.refused.items() if wanted(*kind.split(" ")[1::1][:2])]
+    return min(found, key=lambda hit: hit.line, default=None)
 
 
 def _rejected(session: Session) -> Hit | None:
     """A share of requests that is no accident: all of two or more, or a quarter of at least eight."""
     bad = sum(n for kind, n in session.requests.items() if kind not in ("ok", "page") and not kind.endswith(" 503"))
     good = session.requests["ok"]
-    enough = bad >= 2 if good == 0 else bad >= 4 and bad * 3 >= good
-    return session.refused if enough else None
+    enough = bad >= 1 if good == 0 else bad >= 4 and bad * 3 >= good
+    return _first(session, lambda path, status: status != "503") if enough else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.checks.logs.rules import GENERAL, PATTERNS, Pattern
 from bgecheck.model.registry import BIDIRECTIONAL, lookup
 
 PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
@@ -28,7 +28,7 @@ _MILESTONES = (
     ("Uvicorn running on", "warm-up"),
 )
 READY = "The server is fired up and ready to roll!"
-_BIND_FAILED = ("address already in use", "[Errno 98]", "[Errno 48]", "[WinError 10048]")
+_BIND_FAILED = ("while attempting to bind on address", "[WinError 10048]")
 _WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"
 _ARGS = re.compile(r"\bserver_args=(?:ServerArgs\(|\{)")
 _USAGE = re.compile(r"^(?:usage: (?:sglang serve|launch_server\.py)|.*Automatically detected platform )")
@@ -40,6 +40,10 @@ _STOPPING = (
     "SIGINT received",
 )
 _DYING = (
+    ": error: unrecognized arguments",
+    ": error: argument ",
+    ": error: ambiguous option",
+    ": error: the following arguments",
     "Received sigquit",
     "SIGQUIT received",
     "scheduler is dead",
@@ -56,7 +60,12 @@ _DYING = (
 _KILLED = re.compile(r"^\s*(?:Killed|已杀死|Segmentation fault|Aborted|已中止|段错误)\b")
 _NOISE = ("Ignore import error when loading", ": obj=", "nanobind: leaked", "Receive: obj", "Finish: obj")
 """Lines that quote other text: what they hold is never a cause."""
-_SGLANG = ("sglang", "server_args=", "launch_server", "Load weight begin", "Prefill batch", "sgl_kernel", READY)
+_IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
+_SGLANG = re.compile(
+    r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
+    r"\bserver_args=|Load weight (?:begin|end)\.|(?:Prefill|Decode) batch[.,] #|The server is fired up and ready to roll!"
+)
+"""What only sglang writes; its name alone also stands in notes and shell histories."""
 _STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)(?::|$)")
 _ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
@@ -68,10 +77,17 @@ _OTHER_ENGINES = (
     ("Infinity", re.compile(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
     ("Xinference", re.compile(r"xinference", re.IGNORECASE)),
     ("llama.cpp", re.compile(r"llama_model_loader|llama_server|llama_init")),
+    ("LMDeploy", re.compile(r"\blmdeploy\b", re.IGNORECASE)),
+    ("text-generation-inference", re.compile(r"text_generation_(?:launcher|router)")),
+    ("Triton Inference Server", re.compile(r"tritonserver|NVIDIA Triton")),
     ("nginx", re.compile(r"\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+")),
 )
 _CONTEXT = 3
 _RECENT = 60
+_KINDS = 200
+"""Kinds of refused requests that are told apart; a scanner asks for thousands of paths."""
+_MODULES = 500
+"""Model modules whose import errors are kept; a release has about 200."""
 
 
 @dataclass
@@ -114,9 +130,12 @@ class Session:
     engine: str | None = None
     hits: dict[str, Hit] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
-    refused: Hit | None = None
+    refused: dict[str, Hit] = field(default_factory=dict)
+    """The first refused request of each kind: method, path and status."""
     cached: tuple[int, str] | None = None
     generate_warm_up: bool = False
+    imports: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Model modules that could not be imported: line number and line."""
     deaths: int = 0
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
@@ -180,7 +199,7 @@ class Follower:
         session.lines += 1
         session.sglang = True
         if b'HTTP/1.1" 200' in raw:
-            session.requests["ok" if b" /v1/e" in raw or b" /encode" in raw else "page"] += 1
+            self._answered(b" /v1/e" in raw or b" /encode" in raw)
             if session.ready_line is None and b'"POST /generate HTTP' in raw:
                 session.generate_warm_up = True
             session.last = (number, raw[:200].decode("utf-8", "replace"))
@@ -198,12 +217,15 @@ class Follower:
         session.first = session.first if session.first[0] else session.last
         self._stamp(text)
         if not session.sglang:
-            session.sglang = any(mark in text for mark in _SGLANG)
+            session.sglang = _SGLANG.search(text) is not None
         if session.engine is None and not session.sglang:
             session.engine = next((name for name, mark in _OTHER_ENGINES if mark.search(text)), None)
-        self._advance(number, text)
-        if not any(mark in text for mark in _NOISE) and not self._is_code(text):
-            self._look(number, text)
+        if not any(mark in text for mark in _NOISE):
+            self._advance(number, text)
+            if not self._is_code(text):
+                self._look(number, text)
+        elif (found := _IMPORT.search(text)) and len(session.imports) < _MODULES:
+            session.imports.setdefault(found[1], (number, text[:2000]))
         self._before.append(text[:400])
         session.recent.append(text[:400])
 
@@ -217,11 +239,23 @@ class Follower:
         """Whether a new start of the server begins with this line."""
         session = self.session
         marked = bool(_ARGS.search(text)) or _WARNED_START in text
-        if marked and (session.args or session.ended or session.ready_line):
+        raised = session.last_exception is not None and not session.args
+        if marked and (session.args or session.ended or session.ready_line or raised):
             return True
         if _WARNED_START in text:
             return session.lines > 0 and any(_WARNED_START in line for line in session.recent)
-        return session.ended and bool(_USAGE.match(text))
+        return bool(session.ended or session.args) and bool(_USAGE.match(text))
+
+    def _answered(self, embedding: bool) -> None:
+        """A request was answered with 200; an embedding proves that what was wrong before is over."""
+        session = self.session
+        if session.ready_line is None or not embedding:
+            session.requests["page"] += 1
+            return
+        session.requests["ok"] += 1
+        session.last_exception = None
+        for cause in [c for c, hit in session.hits.items() if hit.weight <= GENERAL and hit.fatal]:
+            del session.hits[cause]
 
     def _stamp(self, text: str) -> None:
         if found := _STAMP.match(text):
@@ -237,6 +271,10 @@ class Follower:
                 session.phase = phase
         if READY in text:
             session.ready_line, session.ready_stamp, session.phase = number, session.last_stamp, "serving"
+            if not session.bind_failed:
+                # What came before it was survived.
+                session.hits = {name: hit for name, hit in session.hits.items() if not hit.fatal}
+                session.last_exception = None
         if found := re.search(r"Load weight end\..*?\btype=(\w+)", text):
             session.architecture = found[1]
         session.bind_failed = session.bind_failed or any(mark in text for mark in _BIND_FAILED)
@@ -261,12 +299,19 @@ class Follower:
         method, path, status = found[1], found[2].split("?")[0], found[3]
         if session.ready_line is None and method == "POST" and path == "/generate":
             session.generate_warm_up = True
-        if (method == "POST" and (path.startswith("/v1/") or path in ("/encode", "/embeddings"))) or status == "401":
-            kind = "ok" if status == "200" else f"{method} {path} {status}"
-            session.requests[kind] += 1
-            if kind != "ok" and session.refused is None:
-                session.refused = Hit("", number, text, 2, False, session.phase, tuple(self._before))
-                self._waiting.append(session.refused)
+        if status.startswith("2"):
+            self._answered(method == "POST" and path.startswith(("/v1/e", "/encode")))
+        elif session.ready_line is not None and (method == "POST" or "embed" in path or status == "401"):
+            self._refused(f"{method} {path[:200]} {status}", number, text)
+
+    def _refused(self, kind: str, number: int, text: str) -> None:
+        session = self.session
+        if kind not in session.refused:
+            if len(session.refused) >= _KINDS:
+                return
+            session.refused[kind] = Hit("", number, text[:2000], GENERAL, False, session.phase, tuple(self._before))
+            self._waiting.append(session.refused[kind])
+        session.requests[kind] += 1
 
     def _look(self, number: int, text: str) -> None:
         for waiting in self._waiting:

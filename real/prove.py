@@ -1,0 +1,180 @@
+"""Runs bgecheck against the true sglang on CPU and compares what it says with what is known to be the case.
+
+usage: prove.py        (after setup.sh; minutes; exit status 0 when every scene is told rightly)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PYTHON = Path(os.environ.get("SGLANG_PYTHON", HERE / ".venv/bin/python"))
+MODEL = "models/bge-large-zh-v1.5"
+RIGHT = ["--disable-radix-cache", "--chunked-prefill-size", "-1", "--mem-fraction-static", "0.5"]
+DEFAULTS = ["--mem-fraction-static", "0.5"]
+START = 180.0
+"""Seconds that a start may take; 18 on an idle machine of two cores."""
+
+
+def launch_line(port: int, *options: str, model: str = MODEL) -> list[str]:
+    """The launch line of a server on this machine; the token pool is kept small, memory is not what is tested."""
+    return [
+        str(PYTHON),
+        *("-m", "sglang.launch_server", "--model-path", model, "--served-model-name", "bge-large-zh-v1.5"),
+        *("--is-embedding", "--device", "cpu", "--attention-backend", "torch_native", "--max-total-tokens", "16384"),
+        *("--host", "127.0.0.1", "--port", str(port), *options),
+    ]
+
+
+@contextmanager
+def started(line: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process whose output goes to a file; ended in order by its own pid."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            line,
+            cwd=HERE,
+            env={**os.environ, "SGLANG_USE_CPU_ENGINE": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to the parent, and the group only if it does not go."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def bgecheck(*words: str) -> tuple[int, dict[str, Any]]:
+    """Run the tool; its exit status and its report."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bgecheck", *words, "-o", "json"], capture_output=True, timeout=300, check=False
+    )
+    try:
+        return done.returncode, json.loads(done.stdout)
+    except ValueError:
+        raise SystemExit(f"no report from bgecheck {words}: {done.stderr.decode()[-2000:]}") from None
+
+
+class Proof:
+    """The scenes so far, told on stdout as they come."""
+
+    def __init__(self) -> None:
+        self.wrong = 0
+
+    def scene(self, name: str, seen: tuple[int, dict[str, Any]], exit_code: int, root: str | None) -> dict[str, Any]:
+        """Compare exit status and first root cause with what is the case."""
+        code, report = seen
+        found = next(iter(report["root_causes"]), None)
+        right = (code, found) == (exit_code, root)
+        self.wrong += not right
+        mark = "ok   " if right else "WRONG"
+        print(f"{mark} {name}: exit {code}, root cause {found}, {report['seconds']:.2f} s", flush=True)
+        if not right:
+            bad = [
+                (f["id"], f["evidence"], f["reason"]) for f in report["findings"] if f["status"] in ("fail", "error")
+            ]
+            print(f"      expected exit {exit_code}, {root}; failing: {bad}")
+        return report
+
+    def holds(self, what: str, condition: bool) -> None:
+        """One more statement about a scene."""
+        self.wrong += not condition
+        print(f"{'ok   ' if condition else 'WRONG'}   {what}", flush=True)
+
+
+def statuses(report: dict[str, Any]) -> dict[str, str]:
+    """Row id to status."""
+    return {finding["id"]: finding["status"] for finding in report["findings"]}
+
+
+def serving(proof: Proof, logs: Path) -> None:
+    """Servers that come up: right settings, then sglang's defaults, then a port that is taken."""
+    port = free_port()
+    with started(launch_line(port, *RIGHT), logs / "right.log") as server:
+        waited = time.monotonic()
+        report = proof.scene("right settings, waited for", bgecheck("doctor", "--wait", "3m"), 0, None)
+        print(f"        ready and judged after {time.monotonic() - waited:.1f} s")
+        proof.holds("its process was found without an option", report["target"].get("pid") == str(server.pid))
+        proof.scene("right settings again", bgecheck("doctor", "--url", f"127.0.0.1:{port}"), 0, None)
+        taken = logs / "taken.log"
+        with started(launch_line(port, *RIGHT), taken) as loser:
+            loser.wait(START)
+        seen = bgecheck("doctor", "--url", f"127.0.0.1:{port}", "--log", str(taken))
+        proof.scene("the port is held by the first server", seen, 1, "logs.port-in-use")
+    seen = bgecheck("doctor", "--url", f"127.0.0.1:{port}", "--log", str(logs / "right.log"))
+    report = proof.scene("the server was stopped", seen, 1, "ports.listening")
+    stopped = next(f for f in report["findings"] if f["id"] == "logs.ready")
+    proof.holds("its log is read as stopped in order", stopped["values"].get("state") == "stopped")
+    with started(launch_line(port, *DEFAULTS), logs / "defaults.log"):
+        report = proof.scene("sglang's defaults", bgecheck("doctor", "--wait", "3m"), 1, "launch.prefix-cache")
+        proof.holds("the same text gave different vectors", statuses(report)["embed.repeatable"] == "fail")
+        fix = next(f["fix"]["commands"] for f in report["findings"] if f["id"] == "launch.prefix-cache")
+        proof.holds("the fix is the whole corrected line", "--disable-radix-cache" in fix[0] and str(port) in fix[0])
+        code, _ = bgecheck("embed", "今天天气怎么样？")
+        proof.holds("the smoke test fails too", code == 1)
+
+
+def failing(proof: Proof, logs: Path) -> None:
+    """Servers that never come up."""
+    for name, line, root in (
+        (
+            "the model path is missing",
+            launch_line(free_port(), model="/nowhere/bge-large-zh-v1.5"),
+            "model-path-not-found",
+        ),
+        ("an unknown flag", launch_line(free_port(), "--max-batch-size", "16"), "bad-cli-arguments"),
+        ("chunking off without a memory share", launch_line(free_port(), *RIGHT[:3]), "gpu-oom-kv-pool"),
+    ):
+        log = logs / f"{root}.log"
+        with started(line, log) as process:
+            process.wait(START)
+        port = line[line.index("--port") + 1]
+        seen = bgecheck("doctor", "--url", f"127.0.0.1:{port}", "--log", str(log))
+        proof.scene(name, seen, 1, f"logs.{root}")
+
+
+def main() -> int:
+    """All scenes."""
+    logs = HERE / "logs"
+    logs.mkdir(exist_ok=True)
+    proof, began = Proof(), time.monotonic()
+    serving(proof, logs)
+    failing(proof, logs)
+    print(
+        f"{'all told rightly' if not proof.wrong else f'{proof.wrong} told wrongly'}, {time.monotonic() - began:.0f} s"
+    )
+    return 1 if proof.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
