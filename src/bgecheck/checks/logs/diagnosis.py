@@ -180,13 +180,15 @@ def _generation_requests(session: Session) -> Hit | None:
 
 def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
     """The first refused request whose path and status are wanted."""
-    found = [hit for kind, hit in session.refused.items() if wanted(*kind.split(" ")[1::1][:2])]
+    found = [hit for kind, hit in session.refused.items() if wanted(*kind.split(" ")[1:3])]
     return min(found, key=lambda hit: hit.line, default=None)
 
 
 def _rejected(session: Session) -> Hit | None:
-    """A share of requests that is no accident: all of two or more, or a quarter of at least eight."""
-    bad = sum(n for kind, n in session.requests.items() if kind not in ("ok", "page") and not kind.endswith(" 503"))
-    good = session.requests["ok"]
-    enough = bad >= 1 if good == 0 else bad >= 4 and bad * 3 >= good
+    """A share of requests that is no accident: with none answered two, or one with a wrong key or path; else a quarter."""
+    refused = {k: n for k, n in session.requests.items() if k in session.refused and not k.endswith(" 503")}
+    bad = sum(refused.values())
+    good = session.requests["ok"] + session.requests["other"]
+    plain = any(kind.endswith((" 401", " 403", " 404")) for kind in refused)
+    enough = bad >= (1 if plain else 2) if good == 0 else bad >= 4 and bad * 3 >= good
     return _first(session, lambda path, status: status != "503") if enough else None

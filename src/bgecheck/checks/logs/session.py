@@ -199,7 +199,7 @@ class Follower:
         session.lines += 1
         session.sglang = True
         if b'HTTP/1.1" 200' in raw:
-            self._answered(b" /v1/e" in raw or b" /encode" in raw)
+            self._answered(b'"POST /v1/e' in raw or b'"POST /encode' in raw, b'"POST /' in raw)
             if session.ready_line is None and b'"POST /generate HTTP' in raw:
                 session.generate_warm_up = True
             session.last = (number, raw[:200].decode("utf-8", "replace"))
@@ -246,11 +246,11 @@ class Follower:
             return session.lines > 0 and any(_WARNED_START in line for line in session.recent)
         return bool(session.ended or session.args) and bool(_USAGE.match(text))
 
-    def _answered(self, embedding: bool) -> None:
+    def _answered(self, embedding: bool, post: bool) -> None:
         """A request was answered with 200; an embedding proves that what was wrong before is over."""
         session = self.session
         if session.ready_line is None or not embedding:
-            session.requests["page"] += 1
+            session.requests["other" if post and session.ready_line else "page"] += 1
             return
         session.requests["ok"] += 1
         session.last_exception = None
@@ -300,7 +300,7 @@ class Follower:
         if session.ready_line is None and method == "POST" and path == "/generate":
             session.generate_warm_up = True
         if status.startswith("2"):
-            self._answered(method == "POST" and path.startswith(("/v1/e", "/encode")))
+            self._answered(method == "POST" and path.startswith(("/v1/e", "/encode")), method == "POST")
         elif session.ready_line is not None and (method == "POST" or "embed" in path or status == "401"):
             self._refused(f"{method} {path[:200]} {status}", number, text)
 
