@@ -12,6 +12,10 @@ from bgecheck.model import Text
 _OTHERS = re.compile(r"\bProcess \d+ has ([\d.]+) ([MG])iB memory in use")
 _OWN = re.compile(r"this process has ([\d.]+) ([MG])iB memory in use")
 
+_ALLOCATED = re.compile(r"Of the allocated memory ([\d.]+) ([MG])iB is allocated by PyTorch")
+CUDA_CONTEXT = 1.0
+"""GiB that a process holds beside what torch allocates: its CUDA context and libraries (0.3 to 0.6 seen)."""
+
 
 def _gib(found: re.Match[str]) -> float:
     return float(found[1]) / (1 if found[2] == "G" else 1024)
@@ -20,7 +24,11 @@ def _gib(found: re.Match[str]) -> float:
 def _out_of_memory(session: Session, text: str) -> str:
     """Which memory ran out: torch says the same in every phase, so phase and frames above it decide."""
     others = sum(map(_gib, _OTHERS.finditer(text)))
-    own = _OWN.search(text)
+    own, allocated = _OWN.search(text), _ALLOCATED.search(text)
+    if own is None and allocated is not None:
+        # In a container torch does not find its own process id, and lists itself among the others.
+        others = max(0.0, others - _gib(allocated) - CUDA_CONTEXT)
+        own = allocated
     if others > (_gib(own) if own else 0.5):
         return "gpu-memory-held-by-others"
     frames = "\n".join(list(session.recent)[-25:])
@@ -197,6 +205,19 @@ cause(
         pattern(
             "unsatisfied condition: cuda>=",
             "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unsupported display driver / cuda driver combination",
+            "Error 803: system has unsupported display driver / cuda driver combination",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "PTX was compiled with an unsupported toolchain",
+            "RuntimeError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
+            seen="CUDA 222: the driver is older than the toolkit",
+            weight=SPECIFIC,
         ),
     ],
     title=Text("the NVIDIA driver is new enough", "NVIDIA 驱动版本够新"),
@@ -248,6 +269,31 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "NVMLError_",
+            "pynvml.NVMLError_LibraryNotFound: NVML Shared Library Not Found",
+            regex=r"NVMLError_(?:LibraryNotFound|DriverNotLoaded|NoPermission|Uninitialized)",
+            near="except pynvml.NVMLError_NotSupported:",
+            seen="nvidia-ml-py",
+        ),
+        pattern(
+            "Setting the available devices to be zero",
+            "CUDA unknown error - this may be due to an incorrectly set up environment. Setting the available devices to be zero.",
+            seen="torch",
+            weight=GENERAL,
+        ),
+        pattern(
+            "nvml error: driver not loaded",
+            "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
+            seen="nvidia-container-toolkit",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unknown or invalid runtime name: nvidia",
+            "docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "Torch not compiled with CUDA enabled",
             "AssertionError: Torch not compiled with CUDA enabled",
             seen="torch",
@@ -289,8 +335,19 @@ cause(
             "Unsupported gpu architecture", "nvcc fatal   : Unsupported gpu architecture 'compute_120'", seen="nvcc"
         ),
         pattern(
-            "PTX was compiled with an unsupported toolchain",
-            "the provided PTX was compiled with an unsupported toolchain.",
+            "is not defined for option 'gpu-name'",
+            "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
+            seen="ptxas",
+        ),
+        pattern("invalid device function", "RuntimeError: CUDA error: invalid device function", seen="CUDA, HIP"),
+        pattern(
+            "device kernel image is invalid", "RuntimeError: CUDA error: device kernel image is invalid", seen="CUDA"
+        ),
+        pattern(
+            "requires GPUs with sm",
+            "RuntimeError: FlashInfer requires GPUs with sm75 or higher",
+            seen="flashinfer",
+            weight=SPECIFIC,
         ),
     ],
     title=Text("this build of sglang supports the GPU", "当前安装包支持这块 GPU"),
@@ -328,6 +385,19 @@ cause(
             regex=r"not implemented for '(?:Half|BFloat16)'",
             seen="torch",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "requires .target sm_",
+            "ptxas /tmp/tmp1.ptx, line 51; error   : Feature '.bf16' requires .target sm_80 or higher",
+            regex=r"Feature '\.?(?:bf16|e4m3|e5m2|fp8)\S*' requires \.target sm_",
+            near="Feature 'cp.async' requires .target sm_80 or higher",
+            seen="ptxas",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No compiled cutlass_scaled_mm for",
+            "RuntimeError: No compiled cutlass_scaled_mm for a compute capability less than CUDA device capability: 75",
+            seen="fp8 kernels",
         ),
         pattern(
             "is not supported for the current GPU",
@@ -383,9 +453,29 @@ cause(
         pattern(
             "No module named '",
             "ModuleNotFoundError: No module named 'sgl_kernel'",
-            regex=r"No module named '(?:sgl_kernel|flashinfer|deep_gemm|vllm)[\w.]*'",
+            regex=r"No module named '(?:sgl_kernel|flashinfer|deep_gemm)[\w.]*'",
             near="ModuleNotFoundError: No module named 'common_ops'",
             seen="0.4.x to 0.5.23",
+        ),
+        pattern(
+            "object has no attribute",
+            "AttributeError: '_OpNamespace' 'sgl_kernel' object has no attribute 'rotary_embedding'",
+            regex=r"'_OpNamespace' '\w+' object has no attribute|module '(?:sgl_kernel|flashinfer)[\w.]*' has no attribute",
+            near="AttributeError: 'Qwen3Config' object has no attribute 'rope_theta'",
+            seen="sgl-kernel older than sglang",
+        ),
+        pattern(
+            "has no attribute",
+            "AttributeError: module 'sgl_kernel' has no attribute 'fast_topk'",
+            regex=r"module '(?:sgl_kernel|flashinfer)[\w.]*' has no attribute",
+            near="AttributeError: module 'torch' has no attribute 'float4'",
+            seen="sgl-kernel older than sglang",
+        ),
+        pattern(
+            "does not match flashinfer version",
+            "RuntimeError: flashinfer-cubin version (0.4.0) does not match flashinfer version (0.5.2).",
+            seen="flashinfer 0.4 to 0.6",
+            weight=SPECIFIC,
         ),
         pattern(
             "from 'sgl_kernel",
@@ -458,6 +548,37 @@ cause(
         pattern("Ninja is required to load C++ extensions", "RuntimeError: Ninja is required to load C++ extensions"),
         pattern("ninja: build stopped", "ninja: build stopped: subcommand failed.", weight=GENERAL),
         pattern(
+            "Ninja build failed", "RuntimeError: Ninja build failed. Ninja output:", weight=GENERAL, seen="flashinfer"
+        ),
+        pattern(
+            "not found",
+            "/bin/sh: 1: /usr/local/cuda/bin/nvcc: not found",
+            regex=r"sh: (?:\d+: |line \d+: )?(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+|cicc): (?:not found|command not found)",
+            near="/bin/sh: 1: nvidia-smi: not found",
+            weight=SPECIFIC,
+            seen="sh, bash",
+        ),
+        pattern(
+            "No working C++ compiler found",
+            "torch._inductor.exc.InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx",
+            weight=SPECIFIC,
+            seen="torch",
+        ),
+        pattern(
+            "fatal error: ",
+            "/tmp/a.cu:3:10: fatal error: cuda_runtime.h: No such file or directory",
+            regex=r"fatal error: (?:cuda\w*|cublas\w*|nv\w+|cub/\S+|curand\w*)\.(?:h|cuh|hpp): No such file",
+            near="fatal error: /data/m: No such file or directory",
+            weight=SPECIFIC,
+            seen="nvcc, gcc",
+        ),
+        pattern(
+            "find CUDA_HOME",
+            "AssertionError: Cannot find CUDA_HOME. CUDA must be available to build the package.",
+            regex=r"(?:Can't|Cannot|Could not) find CUDA_HOME",
+            seen="deep_gemm, torch",
+        ),
+        pattern(
             "No such file or directory: '",
             "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'",
             regex=r"No such file or directory: '(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+)'",
@@ -488,8 +609,22 @@ cause(
         pattern(
             "/dev/shm",
             "failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
-            regex=r"/dev/shm/\S+.*(?:No space left on device|error)",
+            regex=r"/dev/shm/\S+.*(?:No space left on device|error)|[Ee]rror.*/dev/shm/",
             near="leaving /dev/shm/sglang_loads_0a.shm behind",
+            seen="NCCL",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "shared memory",
+            "RuntimeError: unable to allocate shared memory(shm) for file </torch_4711_1201>: No space left on device (28)",
+            regex=r"shared memory.*No space left on device|insufficient shared memory \(shm\)|out of shared memory.*shm",
+            near="out of resource: shared memory, Required: 131072, Hardware limit: 101376.",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Call to posix_fallocate failed",
+            "NCCL WARN Call to posix_fallocate failed : No space left on device",
             seen="NCCL",
             weight=SPECIFIC,
         ),
@@ -517,6 +652,31 @@ cause(
         ),
         pattern("ncclInternalError", "ncclInternalError: Internal check failed."),
         pattern(
+            "Duplicate GPU detected",
+            "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 3b000",
+            seen="NCCL",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "DistStoreError",
+            "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 1/2 clients joined.",
+            seen="torch",
+        ),
+        pattern(
+            "[c10d] The client socket has timed out",
+            "[c10d] The client socket has timed out after 600000ms while trying to connect to (10.0.0.1, 5000).",
+            seen="torch",
+        ),
+        pattern(
+            "unhandled system error", "unhandled system error (run with NCCL_DEBUG=INFO for details)", weight=GENERAL
+        ),
+        pattern(
+            "CustomAllreduce",
+            "RuntimeError: CustomAllreduce: peer access failed",
+            regex=r"Error: .*[Cc]ustom.?[Aa]ll.?reduce",
+            weight=GENERAL,
+        ),
+        pattern(
             "Watchdog caught collective operation timeout",
             "[rank1]:[E] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE)",
             weight=SPECIFIC,
@@ -539,6 +699,14 @@ cause(
             "RuntimeError: CUDA error: an illegal memory access was encountered",
             seen="CUDA",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "illegal instruction was", "RuntimeError: CUDA error: an illegal instruction was encountered", seen="CUDA"
+        ),
+        pattern(
+            "Memory access fault by GPU",
+            "Memory access fault by GPU node-1 (Agent handle: 0x55) on address 0x7f.",
+            seen="ROCm",
         ),
         pattern("misaligned address", "RuntimeError: CUDA error: misaligned address", seen="CUDA", weight=SPECIFIC),
         pattern("unspecified launch failure", "RuntimeError: CUDA error: unspecified launch failure", seen="CUDA"),
@@ -613,6 +781,39 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "Invalid configuration : ",
+            "FlashInfer Internal Error: Invalid configuration : NUM_MMA_Q=2 NUM_MMA_D_QK=2 NUM_MMA_D_VO=2 NUM_MMA_KV=4",
+            regex=r"Invalid configuration : (?:NUM_|num_)",
+            near="Invalid configuration : no such key",
+            seen="flashinfer, head_dim 32 (sglang #6050)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "nvalid attention backend",
+            "ValueError: Invalid attention backend: fa5",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is only supported on sm",
+            "NotImplementedError: flash_attn at sgl-kernel is only supported on sm90 and above",
+            regex=r"(?:flash_?attn|[Ff]lash_?[Aa]ttention|[Ff]lash ?MLA|trtllm\S*|cutlass\S*).* only supported on sm",
+            seen="sgl-kernel",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not supported",
+            "ValueError: Cross attention is not supported in the torch_native attention backend.",
+            regex=r"(?:Error|Exception): .*(?:[Aa]ttention|[Ee]ncoder[_-]only).* (?:is|are) not supported (?:in|by|with|for|on)",
+            near="ValueError: encoder model is not supported",
+            seen="sglang",
+        ),
+        pattern(
+            "assert Lq in {",
+            "AssertionError: assert Lq in {16, 32, 64, 128, 256, 576}, where Lq = 80.",
+            seen="sglang #1109",
+        ),
+        pattern(
             "head_dim",
             "ValueError: flashinfer does not support head_dim 32",
             regex=r"(?:Error|Exception): .*(?:[Uu]nsupported|not support|Invalid).*head_dim",
@@ -643,6 +844,12 @@ cause(
             "GPU is lost", "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.", weight=SPECIFIC
         ),
         pattern("hardware stack error", "RuntimeError: CUDA error: hardware stack error"),
+        pattern(
+            "uncorrectable NVLink error",
+            "RuntimeError: CUDA error: uncorrectable NVLink error detected during the execution",
+            weight=SPECIFIC,
+        ),
+        pattern("GPU requires reset", "Unable to determine the device handle: GPU requires reset", weight=SPECIFIC),
     ],
     title=Text("the GPU works", "GPU 硬件正常"),
     because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
@@ -664,20 +871,49 @@ cause(
             "xit code",
             "Rank 0 scheduler died during initialization (exit code: -9). If exit code is -9 (SIGKILL), a common cause is "
             "the OS OOM killer.",
-            regex=r"[Ee]xit code:? (?:is )?-9\b",
+            regex=r"\(exit code: -9\)|(?:^|\] )Exit code: -9\b|with exit code -9\b",
             near="Exit code: -11",
             seen="0.4.6 to 0.5.23",
             weight=GENERAL,
             named=_host_memory,
         ),
         pattern(
-            "Out of memory: Killed process",
-            "Out of memory: Killed process 4121 (sglang::schedul) total-vm:90000000kB",
+            "ut of memory: Killed process",
+            "Memory cgroup out of memory: Killed process 4121 (sglang::schedul) total-vm:90000000kB",
             seen="Linux",
             weight=SPECIFIC,
         ),
         pattern(
             "OOMKilled", "Last State: Terminated  Reason: OOMKilled  Exit Code: 137", seen="kubernetes", weight=SPECIFIC
+        ),
+        pattern(
+            "annot allocate memory",
+            "RuntimeError: unable to mmap 1340616616 bytes from file </data/m/model.safetensors>: Cannot allocate memory (12)",
+            regex=r"Errno 12\]|Cannot allocate memory",
+            near="NCCL cannot allocate memory on the GPU",
+            seen="sglang #5762",
+        ),
+        pattern(
+            "MemoryError",
+            "MemoryError",
+            regex=r"^(?:\w+\.)*MemoryError\b",
+            near="CudaMemoryError: no",
+            seen="Python, numpy",
+        ),
+        pattern(
+            "code=killed, status=9/KILL",
+            "sglang.service: Main process exited, code=killed, status=9/KILL",
+            seen="systemd",
+            weight=GENERAL,
+            named=_host_memory,
+        ),
+        pattern(
+            "OOM killer",
+            "sglang.service: A process of this unit has been killed by the OOM killer.",
+            regex=r"killed by the OOM killer",
+            near="a common cause is the OS OOM killer. Run `dmesg`",
+            seen="systemd",
+            weight=SPECIFIC,
         ),
         pattern(
             "DefaultCPUAllocator: can't allocate memory",
@@ -710,9 +946,7 @@ cause(
 cause(
     "segfault",
     [
-        pattern(
-            "xit code", "Exit code: -11", regex=r"[Ee]xit code:? (?:is )?-11\b", near="Exit code: -9", weight=GENERAL
-        ),
+        pattern("xit code", "Exit code: -11", regex=r"[Ee]xit code:? -11\b", near="Exit code: -9", weight=GENERAL),
         pattern(
             "Segmentation fault",
             "Fatal Python error: Segmentation fault",
@@ -720,9 +954,15 @@ cause(
             regex=r"Segmentation fault(?: \(core dumped\))?\s*$|Fatal Python error: Segmentation fault",
         ),
         pattern("段错误", "段错误 (核心已转储)", weight=GENERAL),
+        pattern("xit code", "Exit code: -4", regex=r"[Ee]xit code:? -4\b", near="Exit code: -44", weight=GENERAL),
         pattern(
-            "xit code", "Exit code: -4", regex=r"[Ee]xit code:? (?:is )?-4\b", near="Exit code: -44", weight=GENERAL
+            "llegal instruction",
+            "Illegal instruction (core dumped)",
+            regex=r"^(?:Fatal Python error: )?Illegal instruction\b",
+            near="RuntimeError: CUDA error: an illegal instruction was encountered",
         ),
+        pattern("非法指令", "非法指令 (核心已转储)"),
+        pattern("double free or corruption", "double free or corruption (!prev)", weight=GENERAL),
         pattern("SIGSEGV", "!!!!!!! Segfault encountered !!!!!!! SIGSEGV", regex=r"\bSIGSEGV\b", weight=GENERAL),
     ],
     title=Text("no native code crashes", "没有原生代码崩溃"),

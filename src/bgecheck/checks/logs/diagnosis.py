@@ -68,7 +68,11 @@ def _decisive(session: Session) -> Hit | None:
     survived = session.ready_line if session.ready_line and not session.bind_failed else 0
     until = session.stopped_line or float("inf")
     fatal = [h for h in session.hits.values() if h.fatal and survived <= h.line <= until]
-    return min(fatal, key=lambda h: (-h.weight, h.line), default=None)
+    first = min(fatal, key=lambda h: (-h.weight, h.line), default=None)
+    if first is not None and first.text.startswith('  File "') and (raised := session.last_exception):
+        # A frame tells the cause, the message that ends its traceback tells it better.
+        return replace(first, line=raised[0], text=raised[1]) if raised[0] > first.line else first
+    return first
 
 
 def _import_error(session: Session, fatal: Hit | None) -> Hit | None:

@@ -9,8 +9,8 @@ from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
 from bgecheck.model import Text
 
-_PATHLIKE = r"['\"](?:/|\./|\.\./|~|[A-Za-z]:\\|[^'\"/]+/[^'\"/]+/)"
-"""How a quoted name begins that was meant as a folder and not as a repository of the hub."""
+_FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
+"""How a name begins that was meant as a folder and not as a repository of the hub."""
 
 cause(
     "bad-cli-arguments",
@@ -52,6 +52,23 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "is not divisible by",
+            "AssertionError: 14 is not divisible by 4",
+            regex=r"^AssertionError: \d+ is not divisible by \d+",
+            near="AssertionError: chunk is not divisible by page",
+            seen="--tp-size that does not divide the attention heads",
+        ),
+        pattern(
+            "Quantization method specified in the model config",
+            "ValueError: Quantization method specified in the model config (awq) does not match the quantization method "
+            "specified in the `quantization` argument (fp8).",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No such option", "Error: No such option: --max-batch-size", regex=r"^Error: No such option:", seen="click"
+        ),
+        pattern(
             "served_model_name cannot contain a colon",
             "ValueError: served_model_name cannot contain a colon (':') character.",
             seen="0.5.23",
@@ -81,32 +98,32 @@ cause(
 )
 
 
+def _named(name: str) -> str:
+    """The cause behind words that are the same for a folder and for a repository, by the name in them."""
+    return "model-path-not-found" if _FOLDER.match(name) else "hf-repo-not-found"
+
+
 def _repo_id(session: Session, text: str) -> str:
-    named = re.findall(r"'([^']*)'", text)
-    last = next((n for n in reversed(named) if n not in ("repo_name", "namespace/repo_name")), "")
-    looks = last.startswith(("/", ".", "~")) or last.count("/") != 1 or "\\" in last
-    return "model-path-not-found" if looks else "hf-repo-not-found"
+    told = [n for n in re.findall(r"'([^']*)'", text) if len(n) > 1 and n not in ("repo_name", "namespace/repo_name")]
+    return _named(told[-1] if told else "/")
 
 
 def _identifier(session: Session, text: str) -> str:
-    named = re.search(r"(\S+) is not a local folder", text)
-    path = named[1].strip("'\"") if named else session.argument("model_path") or ""
-    looks = path.startswith(("/", ".", "~")) or path.count("/") > 1 or "\\" in path
-    return "model-path-not-found" if looks else "hf-repo-not-found"
+    told = re.search(r"(\S+) is not a local folder", text)
+    return _named(told[1].strip("'\"") if told else session.argument("model_path") or "")
 
 
-def _folder_or_repository(session: Session, text: str) -> str:
-    """The same words for a folder that is missing and for a repository that does not exist."""
-    told = re.search(r"(?:of|form [^:]*:|path_or_model_id:?|^OSError:|Error:) ?(['\"][^'\"]+['\"])", text)
-    named = told[1] if told else f"'{session.argument('model_path') or ''}'"
-    return "model-path-not-found" if re.match(_PATHLIKE, named) else "hf-repo-not-found"
+def _path_or_model_id(session: Session, text: str) -> str:
+    told = re.search(r"path_or_model_id: ?['\"]([^'\"]+)['\"]", text)
+    return _named(told[1] if told else session.argument("model_path") or "")
 
 
 def _configuration(session: Session, text: str) -> str:
-    """A configuration that cannot be loaded: with the hub out of reach that is the cause, else the path."""
+    """A configuration that cannot be loaded: with the hub out of reach that is the cause, else what the name is."""
     if "hf-unreachable" in session.hits:
         return "hf-unreachable"
-    return "model-path-not-found"
+    told = re.search(r"configuration of ['\"]([^'\"]+)['\"]", text)
+    return _named(told[1] if told else "/")
 
 
 cause(
@@ -140,7 +157,7 @@ cause(
         pattern(
             "FileNotFoundError",
             "FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
-            regex=r"FileNotFoundError: .*No such file or directory: '(?:[^']*config\.json|/[^']*models?/[^']*)'",
+            regex=r"FileNotFoundError: .*No such file or directory: '(?:[^']*config\.json|/[^']*models?/[^'.]*)'",
             near="FileNotFoundError: [Errno 2] No such file or directory: 'nvcc'",
             seen="X",
         ),
@@ -179,6 +196,27 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "RevisionNotFoundError",
+            "huggingface_hub.errors.RevisionNotFoundError: 404 Client Error. (Request ID: Root=1-6)",
+            regex=r"RevisionNotFoundError: ",
+            near="except RevisionNotFoundError as e:",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "NotExistError",
+            "modelscope.hub.errors.NotExistError: The model: BAAI/bge-m4 has no revision: master",
+            regex=r"modelscope.*NotExistError: ",
+            near="except NotExistError:",
+            seen="modelscope",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Repository Not Found for url",
+            "Repository Not Found for url: https://hf-mirror.com/BAAI/bge-m4/resolve/main/config.json.",
+            seen="huggingface_hub",
+        ),
+        pattern(
             "is not a valid model identifier",
             "OSError: BAAI/bge-large-zh-v1.6 is not a local folder and is not a valid model identifier listed on",
             seen="transformers 4.4x to 5.19",
@@ -194,7 +232,7 @@ cause(
             "Incorrect path_or_model_id",
             "OSError: Incorrect path_or_model_id: '/data/models/bge'. Please provide either the path to a local folder",
             seen="transformers 4.5x",
-            named=_folder_or_repository,
+            named=_path_or_model_id,
         ),
         pattern(
             "Can't load the configuration of",
@@ -237,12 +275,30 @@ cause(
             regex=r"Access to model \S+ is restricted",
             near="access to this page is restricted",
             seen="huggingface_hub",
-            weight=SPECIFIC,
         ),
         pattern(
             "403 Client Error",
             "403 Client Error: Forbidden for url: https://huggingface.co/google/embeddinggemma-300m/resolve/main/config.json",
             regex=r"403 Client Error.*(?:huggingface|hf-mirror|/resolve/)",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "401 Client Error",
+            "huggingface_hub.errors.HfHubHTTPError: 401 Client Error: Unauthorized for url: https://huggingface.co/api/models/a/b",
+            regex=r"HfHubHTTPError: 401 Client Error: Unauthorized for url",
+            near="huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error. (Request ID: Root=1-6)",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "LocalTokenNotFoundError",
+            "huggingface_hub.errors.LocalTokenNotFoundError: Token is required (`token=True`), but no token found.",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is awaiting a review from the repo authors",
+            "Your request to access model google/embeddinggemma-300m is awaiting a review from the repo authors.",
             seen="huggingface_hub",
         ),
         pattern(
@@ -282,6 +338,13 @@ cause(
         pattern(
             "SSLCertVerificationError",
             "requests.exceptions.SSLError: (Caused by SSLError(SSLCertVerificationError(1, 'certificate has expired')))",
+            seen="requests",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "TLS CA certificate bundle",
+            "OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /etc/ssl/certs/corp.pem",
+            regex=r"Could not find a suitable TLS CA certificate bundle",
             seen="requests",
             weight=SPECIFIC,
         ),
@@ -346,6 +409,39 @@ cause(
             seen="0.5.23",
         ),
         pattern(
+            "FileMetadataError",
+            "huggingface_hub.errors.FileMetadataError: Distant resource does not seem to be on huggingface.co.",
+            regex=r"FileMetadataError: ",
+            near="except FileMetadataError:",
+            seen="huggingface_hub behind a mirror or proxy",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Error: ",
+            "requests.exceptions.HTTPError: 504 Server Error: Gateway Time-out for url: https://hf-mirror.com/api/models/BAAI/bge-m3",
+            regex=r"(?:5\d\d Server Error|429 Client Error): .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://hf-mirror.com/BAAI/bge-m4",
+            seen="requests",
+        ),
+        pattern(
+            "Read timed out",
+            "requests.exceptions.ReadTimeout: (ReadTimeoutError(\"HTTPSConnectionPool(host='cdn-lfs.hf-mirror.com', port=443): "
+            'Read timed out. (read timeout=10)"))',
+            regex=r"host='[\w.-]*(?:huggingface\.co|hf\.co|hf-mirror\.com|modelscope\.cn|aliyuncs\.com)'.*Read timed out",
+            near="HTTPConnectionPool(host='127.0.0.1', port=30000): Read timed out. (read timeout=600)",
+            seen="requests",
+        ),
+        pattern(
+            "An error happened while trying to locate the file",
+            "An error happened while trying to locate the file on the Hub and we cannot find the requested files in the local cache.",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "CAS service error",
+            "RuntimeError: Data processing error: CAS service error : ReqwestMiddleware Error: Request failed",
+            seen="hf-xet",
+        ),
+        pattern(
             "ConnectTimeout",
             "httpx.ConnectTimeout: timed out while requesting https://huggingface.co/api/models/BAAI/bge-m3",
             regex=_HUB,
@@ -392,6 +488,29 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "No such file or directory",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/data/models/m/pytorch_model-00001-of-00002.bin'",
+            regex=r"No such file or directory: ['\"][^'\"]*\.(?:bin|pt|pth|gguf|index\.json)['\"]",
+            near="FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "issing ",
+            "RuntimeError: Missing 1 shard(s) of model.safetensors.index.json: ['model-00003-of-00004.safetensors']",
+            regex=r"[Mm]issing \d+ (?:weight |checkpoint )?(?:shards?|files?)\b.*(?:safetensors|index)",
+            near="Missing 1 file in the request",
+            seen="0.5.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not initialized from checkpoint",
+            "RuntimeError: Some weights are not initialized from checkpoints: {'encoder.layer.0.output.dense.weight'}",
+            regex=r"Error: .*weights (?:are|were) not initialized from checkpoint",
+            near="Some weights of BertModel were not initialized from the model checkpoint at m",
+            seen="sglang, vllm loaders",
+        ),
+        pattern(
             "not found in the checkpoint",
             "ValueError: Following weights were not found in the checkpoint: {'model.layers.0.mlp.weight'}",
             regex=r"[Ww]eights?.*not found in the checkpoint",
@@ -406,6 +525,12 @@ cause(
     fix=Text("fetch the missing files", "补齐缺失的文件"),
     commands=("ls -l {args_model}", "hf download BAAI/bge-large-zh-v1.5 --local-dir {args_model}"),
 )
+
+
+def _warm_up_failed(session: Session, text: str) -> str | None:
+    """Before it is ready only sglang itself sends requests, and a 500 then is a vector that is not a number."""
+    return "weights-corrupt" if session.ready_line is None else None
+
 
 cause(
     "weights-corrupt",
@@ -432,6 +557,53 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "Ran out of input", "EOFError: Ran out of input", regex=r"^EOFError: Ran out of input", seen="torch.load"
+        ),
+        pattern(
+            "Consistency check failed",
+            "OSError: Consistency check failed: file should be of size 1302220525 but has size 734003200 (pytorch_model.bin).",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unexpected EOF",
+            "RuntimeError: unexpected EOF, expected 512 more bytes. The file might be corrupted.",
+            regex=r"unexpected EOF, expected \d+ more bytes",
+            near="unexpected EOF while reading the reply",
+            seen="torch.load",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Unable to load weights from pytorch checkpoint",
+            "OSError: Unable to load weights from pytorch checkpoint file for '/data/m/pytorch_model.bin'",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "cloned a repository without having git-lfs",
+            "OSError: You seem to have cloned a repository without having git-lfs installed.",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Errno 5]",
+            "OSError: [Errno 5] Input/output error: '/data/m/model.safetensors'",
+            regex=r"Errno 5\] Input/output error",
+            seen="Linux",
+        ),
+        pattern(
+            '"POST /encode HTTP/1.1" 500',
+            '[2026-11-02 22:10:18] INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 500 Internal Server Error',
+            near='INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 200 OK',
+            seen="0.5.23: NaN weights fail the warm-up",
+            named=_warm_up_failed,
+        ),
+        pattern(
+            "Out of range float values are not JSON compliant",
+            "ValueError: Out of range float values are not JSON compliant: nan",
+            seen="0.5.x: NaN vectors",
+        ),
+        pattern(
             "Bus error",
             "Fatal Python error: Bus error",
             regex=r"(?:Fatal Python error: |^)Bus error",
@@ -455,6 +627,12 @@ cause(
     fix=Text("compare the sizes with the hub's, then fetch the file again", "与 hub 上的大小核对后重新下载"),
     commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),
 )
+
+
+def _in_tokenizer(session: Session, text: str) -> str | None:
+    """A file name that is None, raised below a tokenizer's frames."""
+    return "tokenizer-missing" if any("tokeniz" in line for line in list(session.recent)[-30:]) else None
+
 
 cause(
     "tokenizer-missing",
@@ -489,6 +667,39 @@ cause(
             "_fix_v5_add_bos_eos_token: failed to read tokenizer_config.json for /data/models/bge",
             seen="0.5.23",
             fatal=False,
+        ),
+        pattern(
+            "did not match any variant of untagged enum",
+            "Exception: data did not match any variant of untagged enum ModelWrapper at line 757272 column 3",
+            seen="tokenizers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Tokenizer class ",
+            "ValueError: Tokenizer class XLMTokenizerX does not exist or is not currently imported.",
+            regex=r"Tokenizer class \S+ does not exist or is not currently imported",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "does not appear to have a file named",
+            "OSError: BAAI/bge-m3 does not appear to have a file named tokenizer.json.",
+            regex=r"does not appear to have a file named (?:tokenizer|vocab|sentencepiece|spiece)",
+            near="OSError: /data/m does not appear to have a file named config.json",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "TypeError: not a string",
+            "TypeError: not a string",
+            regex=r"^TypeError: not a string$",
+            seen="sentencepiece",
+        ),
+        pattern(
+            "not NoneType",
+            "TypeError: expected str, bytes or os.PathLike object, not NoneType",
+            seen="transformers 4.4x: a vocabulary that is None",
+            named=_in_tokenizer,
         ),
         pattern(
             "You need to have sentencepiece",
@@ -585,6 +796,13 @@ cause(
     commands=("pip install --upgrade sglang",),
 )
 
+
+def _in_auto_configuration(session: Session, text: str) -> str | None:
+    """A model type that the mapping of the installed transformers does not hold."""
+    told = any("configuration_auto.py" in line or "CONFIG_MAPPING" in line for line in list(session.recent)[-12:])
+    return "transformers-too-old" if told else None
+
+
 cause(
     "transformers-too-old",
     [
@@ -601,6 +819,28 @@ cause(
             regex=r"cannot import name '\w+' from 'transformers",
             seen="X",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "KeyError: '",
+            "KeyError: 'gemma3_text'",
+            regex=r"^KeyError: '[a-z][\w-]*'$",
+            near="KeyError: 'model.layers.0.weight'",
+            seen="transformers 4.3x to 4.5x",
+            weight=GENERAL,
+            named=_in_auto_configuration,
+        ),
+        pattern(
+            "is already used by a Transformers config",
+            "ValueError: 'aimv2' is already used by a Transformers config, pick another name.",
+            seen="transformers newer than sglang",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "object has no attribute",
+            "AttributeError: 'Qwen2Tokenizer' object has no attribute 'all_special_tokens_extended'",
+            regex=r"AttributeError: '\w*(?:Tokenizer\w*|Config)' object has no attribute",
+            near="AttributeError: 'Scheduler' object has no attribute 'tokenizer'",
+            seen="transformers 5 under an older sglang",
         ),
         pattern(
             "AttributeError: module 'transformers",
