@@ -11,7 +11,7 @@ from typing import Any
 
 from bgecheck.checks.logs.diagnosis import Diagnosis, diagnose
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
-from bgecheck.checks.logs.session import Follower, Hit, Session, routine
+from bgecheck.checks.logs.session import Follower, Hit, Session
 from bgecheck.model import (
     Advice,
     Area,
@@ -61,10 +61,11 @@ def collect(context: Context) -> LogFacts:
             ),
             looked=False,
         )
-    origin, lines = read(path, routine, context.log_size)
-    follower = Follower().follow(lines)
+    follower = Follower()
+    origin, lines = read(path, follower.routine, context.log_size)
+    follower.follow(lines)
     diagnosis = diagnose(follower.session, origin.age, datetime.now())
-    return LogFacts(origin, follower.session, len([s for s in follower.older if s.sglang]), diagnosis)
+    return LogFacts(origin, follower.session, follower.older, diagnosis)
 
 
 def _where(facts: LogFacts, line: int) -> str:

@@ -21,13 +21,14 @@ SPECIFIC, PLAIN, GENERAL, LAST = 4, 3, 2, 1
 class Pattern:
     """One way in which software writes that something is wrong.
 
-    A line counts when it holds `needle` (letter for letter) and `regex` is found in it. `sample` is such
+    A line counts when it holds `needle` (letter for letter) and `regex`, where there is one, is found in it; it
+    is compiled when first needed, which most are in no run. `sample` is such
     a line as software prints it, `near` one that looks alike and means something else, `seen` the
     releases or the report where it was seen.
     """
 
     needle: str
-    regex: re.Pattern[str]
+    regex: str | None
     sample: str
     near: str | None
     seen: str
@@ -37,7 +38,7 @@ class Pattern:
 
     def matches(self, text: str) -> bool:
         """Whether this line is one."""
-        return self.needle in text and self.regex.search(text) is not None
+        return self.needle in text and (self.regex is None or re.search(self.regex, text) is not None)
 
     def cause(self, session: Session, text: str) -> str | None:
         """The name of the cause in this place of a session."""
@@ -63,5 +64,4 @@ def pattern(
 
     Without `regex` the needle decides alone.
     """
-    compiled = re.compile(re.escape(needle) if regex is None else regex)
-    return lambda name: Pattern(needle, compiled, sample, near, seen, weight, named or name, fatal)
+    return lambda name: Pattern(needle, regex, sample, near, seen, weight, named or name, fatal)

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from bgecheck.checks.logs.rules import GENERAL, PATTERNS, Pattern
 from bgecheck.model.registry import BIDIRECTIONAL, lookup
@@ -82,6 +83,29 @@ _OTHER_ENGINES = (
     ("Triton Inference Server", re.compile(r"tritonserver|NVIDIA Triton")),
     ("nginx", re.compile(r"\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+")),
 )
+_TYPE = re.compile(r"\btype=(\w+)")
+_EVENTS = (
+    *(mark for mark, _ in _MILESTONES),
+    *_STOPPING,
+    *_DYING,
+    *_BIND_FAILED,
+    _WARNED_START,
+    READY,
+    "Killed",
+    "已杀死",
+    "Segmentation fault",
+    "Aborted",
+    "已中止",
+    "段错误",
+    "usage: ",
+    "Automatically detected platform",
+    "Prefill batch",
+)
+"""What a line holds that changes the state of a session."""
+_BLOCK = 128
+"""Lines that are looked through together before each of them is."""
+_JUDGED = 4000
+"""Characters of a line that are judged: messages are shorter, and a hostile line costs no more than this."""
 _CONTEXT = 3
 _RECENT = 60
 _KINDS = 200
@@ -170,29 +194,41 @@ def _time(stamp: str) -> datetime:
     return datetime.strptime(stamp.replace("T", " "), "%Y-%m-%d %H:%M:%S")
 
 
-def routine(raw: bytes) -> bool:
-    """Whether a line is one of the many that an untroubled server writes, which nothing is looked for in."""
-    return (b"Prefill batch" in raw and b"#cached-token: 0," in raw) or b'HTTP/1.1" 200' in raw
-
-
 class Follower:
     """Takes a log line by line and keeps what is needed of its newest session."""
 
     def __init__(self, patterns: Sequence[Pattern] = ()) -> None:
-        self._patterns = tuple(patterns) or tuple(PATTERNS)
+        self._patterns = tuple((p.needle, p) for p in patterns or PATTERNS)
+        self._active = self._patterns
+        self._eventful = True
         self.session = Session(1)
-        self.older: list[Session] = []
+        self.older = 0
+        """Earlier sessions that sglang wrote."""
         self._before: deque[str] = deque(maxlen=_CONTEXT)
         self._waiting: list[Hit] = []
 
     def follow(self, lines: Iterable[tuple[int, str | bytes]]) -> Follower:
         """Take all lines."""
-        for number, line in lines:
-            if isinstance(line, bytes):
-                self._take_routine(number, line)
-            else:
-                self._take(number, line)
+        source = iter(lines)
+        while block := list(islice(source, _BLOCK)):
+            self._prepare("\n".join(line for _, line in block if isinstance(line, str)))
+            for number, line in block:
+                if isinstance(line, bytes):
+                    self._take_routine(number, line)
+                else:
+                    self._take(number, line)
         return self
+
+    def _prepare(self, text: str) -> None:
+        """Find out what can be in any line of a block: most patterns are in none of it."""
+        self._active = tuple(pair for pair in self._patterns if pair[0] in text)
+        self._eventful = any(mark in text for mark in _EVENTS)
+
+    def routine(self, raw: bytes) -> bool:
+        """Whether a line is one of the many that a server writes while it works, which nothing is looked for in."""
+        if b"Prefill batch" in raw:
+            return b"#cached-token: 0," in raw or self.session.cached is not None
+        return b'HTTP/1.1" 200' in raw
 
     def _take_routine(self, number: int, raw: bytes) -> None:
         session = self.session
@@ -203,12 +239,14 @@ class Follower:
             if session.ready_line is None and b'"POST /generate HTTP' in raw:
                 session.generate_warm_up = True
             session.last = (number, raw[:200].decode("utf-8", "replace"))
+        elif session.cached is None:
+            self._batch(number, raw[:2000].decode("utf-8", "replace"))
         if number % 256 == 0 or session.lines < 256:
             self._stamp(raw[:32].decode("ascii", "replace"))
 
     def _take(self, number: int, text: str) -> None:
         if self._begins(text):
-            self.older.append(self.session)
+            self.older += self.session.sglang
             self.session = Session(number)
             self._before.clear()
         session = self.session
@@ -220,6 +258,9 @@ class Follower:
             session.sglang = _SGLANG.search(text) is not None
         if session.engine is None and not session.sglang:
             session.engine = next((name for name, mark in _OTHER_ENGINES if mark.search(text)), None)
+        if not session.args and _ARGS.search(text):
+            session.args, session.args_line = text, number
+        text = text[:_JUDGED]
         if not any(mark in text for mark in _NOISE):
             self._advance(number, text)
             if not self._is_code(text):
@@ -238,6 +279,8 @@ class Follower:
     def _begins(self, text: str) -> bool:
         """Whether a new start of the server begins with this line."""
         session = self.session
+        if not self._eventful:
+            return False
         marked = bool(_ARGS.search(text)) or _WARNED_START in text
         raised = session.last_exception is not None and not session.args
         if marked and (session.args or session.ended or session.ready_line or raised):
@@ -264,8 +307,12 @@ class Follower:
 
     def _advance(self, number: int, text: str) -> None:
         session = self.session
-        if not session.args and _ARGS.search(text):
-            session.args, session.args_line = text, number
+        if _EXCEPTION.match(text):
+            session.last_exception = (number, text)
+        if '" ' in text and " HTTP/" in text:
+            self._request(number, text)
+        if not self._eventful:
+            return
         for mark, phase in _MILESTONES:
             if mark in text and PHASES.index(phase) > PHASES.index(session.phase):
                 session.phase = phase
@@ -275,7 +322,7 @@ class Follower:
                 # What came before it was survived.
                 session.hits = {name: hit for name, hit in session.hits.items() if not hit.fatal}
                 session.last_exception = None
-        if found := re.search(r"Load weight end\..*?\btype=(\w+)", text):
+        if found := _TYPE.search(text.partition("Load weight end.")[2]):
             session.architecture = found[1]
         session.bind_failed = session.bind_failed or any(mark in text for mark in _BIND_FAILED)
         if any(mark in text for mark in _STOPPING) and session.died_line is None:
@@ -285,11 +332,12 @@ class Follower:
             session.deaths += 1
             if session.died_line is None:
                 session.died_line, session.died_text = number, text
-        if _EXCEPTION.match(text):
-            session.last_exception = (number, text)
-        if found := _BATCH.search(text):
-            session.cached = session.cached or ((number, text) if int(found[2]) else None)
-        self._request(number, text)
+        self._batch(number, text)
+
+    def _batch(self, number: int, text: str) -> None:
+        found = _BATCH.search(text)
+        if found and int(found[2]) and self.session.cached is None:
+            self.session.cached = (number, text)
 
     def _request(self, number: int, text: str) -> None:
         found = _ACCESS.search(text)
@@ -317,8 +365,8 @@ class Follower:
         for waiting in self._waiting:
             waiting.after.append(text[:400])
         self._waiting = [hit for hit in self._waiting if len(hit.after) < _CONTEXT - 1]
-        for pattern in self._patterns:
-            if pattern.matches(text) and (cause := pattern.cause(self.session, text)):
+        for needle, pattern in self._active:
+            if needle in text and pattern.regex.search(text) and (cause := pattern.cause(self.session, text)):
                 self._hit(cause, pattern, number, text)
 
     def _hit(self, cause: str, pattern: Pattern, number: int, text: str) -> None:
