@@ -366,7 +366,7 @@ class Follower:
             waiting.after.append(text[:400])
         self._waiting = [hit for hit in self._waiting if len(hit.after) < _CONTEXT - 1]
         for needle, pattern in self._active:
-            if needle in text and pattern.regex.search(text) and (cause := pattern.cause(self.session, text)):
+            if needle in text and pattern.matches(text) and (cause := pattern.cause(self.session, text)):
                 self._hit(cause, pattern, number, text)
 
     def _hit(self, cause: str, pattern: Pattern, number: int, text: str) -> None:
