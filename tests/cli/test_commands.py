@@ -18,9 +18,9 @@ import pytest
 
 from bgecheck import __version__
 from bgecheck.demo.stage import Staged, stage
-from bgecheck.render.json import schema
+from bgecheck.schema import text
 
-SCHEMA = json.loads(schema())
+SCHEMA = json.loads(text())
 
 
 def run(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -327,7 +327,8 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
         ),
     },
     needs=("probe.base-url",),
-    explains=("probe.ready", "embed.answers"),
+    # A client that asks again and again with a wrong key, this one too while it waits, fills the log with 401.
+    explains=("probe.ready", "embed.answers", "logs.client-request-rejected"),
 )
 def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     """Judged on /v1/models, which is behind the key; `/health` is open even with one (auth.py, 0.4.6-0.5.23)."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bgecheck.model import BadInput
 
 COMMANDS = {
     "doctor": "Everything after launch: finds the running server, looks at every area, root cause first.",
@@ -27,12 +31,15 @@ AREAS = ("ports", "gpu", "probe")
 def run(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit."""
     words = list(sys.argv[1:] if argv is None else argv)
-    from bgecheck.model import BadInput
-
     try:
         _application(words)(args=words, prog_name="bgecheck")
-    except BadInput as bad:
-        _refuse(bad, words)
+    except Exception as error:
+        # The model is loaded only by commands that need it; help and the schema do not.
+        from bgecheck.model import BadInput
+
+        if not isinstance(error, BadInput):
+            raise
+        _refuse(error, words)
 
 
 def _application(words: Sequence[str]) -> Callable[..., None]:
@@ -76,11 +83,10 @@ def _elsewhere() -> None:
     """The name of a command that is not the one called."""
 
 
-def _refuse(bad: Exception, words: Sequence[str]) -> None:
+def _refuse(bad: BadInput, words: Sequence[str]) -> None:
     from bgecheck.cli.language import preferred
-    from bgecheck.model import BadInput, Redactor, clean
+    from bgecheck.model import Redactor, clean
 
-    assert isinstance(bad, BadInput)
     language = preferred(words)
     hide = Redactor().text
     given = hide(clean(bad.given, 200))

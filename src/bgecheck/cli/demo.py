@@ -12,7 +12,7 @@ from bgecheck import catalog
 from bgecheck.cli.examine import deliver, examine, plan, target
 from bgecheck.cli.language import language
 from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
-from bgecheck.cli.output import to_stdout
+from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import BadInput, Language, Text
 
 

@@ -8,7 +8,7 @@ from typer import Option
 
 from bgecheck import catalog
 from bgecheck.cli.language import language
-from bgecheck.cli.output import to_stdout
+from bgecheck.cli.stdout import to_stdout
 
 
 def command(

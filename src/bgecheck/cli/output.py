@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from bgecheck.cli.options import RunOptions
+from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import BadInput, Language, Report, Text
 
 Render = Callable[[Sequence[Report]], str]
@@ -32,19 +33,6 @@ class Sink:
                 file.write(text)
         except OSError as error:
             raise _unwritable(self.path, error.strerror or str(error)) from error
-
-
-def to_stdout(text: str) -> None:
-    """Write text whatever the encoding of stdout can show; a closed pipe is no error of ours."""
-    if not text.endswith("\n"):
-        text += "\n"
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`); the interpreter must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def sinks(options: RunOptions, language: Language, screen: str) -> tuple[Sink, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bgecheck.cli.output import to_stdout
+from bgecheck.cli.stdout import to_stdout
 
 
 def command() -> None:
     """Print the JSON schema that every `-o json` report keeps to."""
-    from bgecheck.render.json import schema
+    from bgecheck.schema import text
 
-    to_stdout(schema())
+    to_stdout(text())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 from bgecheck import __version__
@@ -27,11 +26,6 @@ def render(reports: Sequence[Report], *, language: Language) -> str:
             "reports": [_report(r, language) for r in reports],
         }
     return json.dumps(_valid(whole), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-
-
-def schema() -> str:
-    """The JSON schema (draft 2020-12) of a report and of several."""
-    return files("bgecheck").joinpath("schema/report.schema.json").read_text(encoding="utf-8")
 
 
 def _report(report: Report, language: Language) -> dict[str, Any]:

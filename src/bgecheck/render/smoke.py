@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bgecheck.model import Finding, Language, Report, Status, Text
-from bgecheck.render.table import Style, captured, closing, console_for, style_for, tell_root, tell_row
+from bgecheck.render.page import Page
+from bgecheck.render.table import Style, closing, style_for, tell_root, tell_row
 from bgecheck.render.table import render as render_table
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 ENTRY = "embed.answers"
 """The row whose values hold the first vector in numbers."""
@@ -21,22 +19,22 @@ def render(reports: Sequence[Report], *, language: Language, verbose: bool, term
     entry = next((f for f in reports[0].findings if f.id == ENTRY), None)
     if verbose or entry is None or entry.status is not Status.PASS:
         return render_table(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
-    console = console_for(terminal)
-    _tell(reports[0], entry, style_for(language, verbose, terminal, encoding), console)
-    return captured(console)
+    page = Page(terminal)
+    _tell(reports[0], entry, style_for(language, verbose, terminal, encoding), page)
+    return page.text()
 
 
-def _tell(report: Report, entry: Finding, style: Style, console: Console) -> None:
-    console.print(style.say(_numbers(entry.values)))
-    console.print("[" + ", ".join(map(_number, entry.values["first"])) + ", ...]")
+def _tell(report: Report, entry: Finding, style: Style, page: Page) -> None:
+    page.line(style.say(_numbers(entry.values)))
+    page.line("[" + ", ".join(map(_number, entry.values["first"])) + ", ...]")
     for finding in report.findings:
         if finding.id != ENTRY and (finding.evidence or finding.status.bad or finding.reason):
-            tell_row(finding, style, console)
+            tell_row(finding, style, page)
     for root in report.root_causes:
-        console.print()
-        tell_root(root, report, style, console)
-    console.print()
-    console.print(closing(report, style))
+        page.line()
+        tell_root(root, report, style, page)
+    page.line()
+    page.line(closing(report, style))
 
 
 def _numbers(values: Mapping[str, Any]) -> Text:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from bgecheck import __version__
 from bgecheck.model import Evidence, Finding, Language, Report, Severity, Status, Text, Words, say
 from bgecheck.model.report import worst
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-WIDEST = 100
-"""Columns beyond which lines are hard to read."""
+from bgecheck.render.page import Page
 
 _MARKS = {
     Status.PASS: ("✓", "ok", "green"),
@@ -63,15 +56,15 @@ class Style:
 def render(reports: Sequence[Report], *, language: Language, verbose: bool, terminal: bool, encoding: str) -> str:
     """The reports one below the other."""
     style = style_for(language, verbose, terminal, encoding)
-    console = console_for(terminal)
+    page = Page(terminal)
     for number, report in enumerate(reports):
         if number:
-            console.print()
-        _tell(report, style, console)
+            page.line()
+        _tell(report, style, page)
     if len(reports) != 1:
-        console.print()
-        console.print(style.say(_several(reports)))
-    return captured(console)
+        page.line()
+        page.line(style.say(_several(reports)))
+    return page.text()
 
 
 def style_for(language: Language, verbose: bool, terminal: bool, encoding: str) -> Style:
@@ -83,29 +76,6 @@ def style_for(language: Language, verbose: bool, terminal: bool, encoding: str) 
     return Style(shown, verbose, terminal and _shows("✓✗–", encoding))
 
 
-def console_for(terminal: bool) -> Console:
-    """A console that writes to memory and takes every string as it is: no markup, no emoji, no highlighting."""
-    from rich.console import Console
-
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=terminal,
-        color_system="auto" if terminal else None,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        legacy_windows=False,
-    )
-    console.width = min(console.width, WIDEST) if terminal else 80
-    return console
-
-
-def captured(console: Console) -> str:
-    """What was printed so far, without blanks at the ends of lines."""
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # console_for gave it a StringIO
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-
-
 def _shows(sample: str, encoding: str) -> bool:
     try:
         sample.encode(encoding)
@@ -114,17 +84,17 @@ def _shows(sample: str, encoding: str) -> bool:
     return True
 
 
-def _tell(report: Report, style: Style, console: Console) -> None:
+def _tell(report: Report, style: Style, page: Page) -> None:
     for line in head(report, style):
-        for piece in wrapped(line, console.width):
-            console.print(piece, soft_wrap=True)
+        for piece in wrapped(line, page.width):
+            page.line(piece)
     for root in report.root_causes:
-        console.print()
-        tell_root(root, report, style, console)
-    console.print()
-    _tell_areas(report, style, console)
-    console.print()
-    console.print(closing(report, style), soft_wrap=True)
+        page.line()
+        tell_root(root, report, style, page)
+    page.line()
+    _tell_areas(report, style, page)
+    page.line()
+    page.line(closing(report, style))
 
 
 def head(report: Report, style: Style) -> list[str]:
@@ -144,33 +114,30 @@ def head(report: Report, style: Style) -> list[str]:
     return lines + [f"({style.say(note)})" for note in report.notes]
 
 
-def tell_root(root: Finding, report: Report, style: Style, console: Console) -> None:
+def tell_root(root: Finding, report: Report, style: Style, page: Page) -> None:
     """A root cause: symptom, likely cause, what was seen, what to do with the command to copy, what follows."""
-    from rich.text import Text as Line
-
     mark, colour = style.mark(root.status)
-    head_line = Line(f"{mark} {style.say(_ROOT[root.check.severity])}", style=colour)
-    console.print(head_line.append(f"   {root.id}", style="bold"))
+    page.line((f"{mark} {style.say(_ROOT[root.check.severity])}", colour), (f"   {root.id}", "bold"))
     symptom = _NOT_SO.to(style.language).format(title=style.say(root.title))
-    _labelled(console, style.say(_SYMPTOM), [symptom])
-    _labelled(console, style.say(_CAUSE), [style.say(root.cause)])
+    _labelled(page, style.say(_SYMPTOM), [symptom])
+    _labelled(page, style.say(_CAUSE), [style.say(root.cause)])
     seen = [_evidence(e, style) for e in root.evidence]
-    _labelled(console, style.say(_SEEN), seen + [f"{f.id}: {style.say(f.reason or '')}" for f in _silent(root, report)])
-    _labelled(console, style.say(_FIX), [style.say(root.fix)])
+    _labelled(page, style.say(_SEEN), seen + [f"{f.id}: {style.say(f.reason or '')}" for f in _silent(root, report)])
+    _labelled(page, style.say(_FIX), [style.say(root.fix)])
     for command in root.commands:
-        for line in folded(command, console.width - _CONTENT - 2):
+        for line in folded(command, page.width - _CONTENT - 2):
             # Commands are not wrapped by the terminal's rules: what is copied must run.
-            console.print(Line(" " * (_CONTENT + 2) + line, style="bold cyan"), soft_wrap=True)
+            page.line((" " * (_CONTENT + 2) + line, "bold cyan"))
     following = [f.id for f in report.consequences(root.id) if f.status is not Status.SKIP]
     skipped = sum(f.status is Status.SKIP for f in report.consequences(root.id))
     if following or skipped:
-        _labelled(console, style.say(_SO), [_consequences(following, skipped, style)])
-    _labelled(console, style.say(_MORE), [f"bgecheck explain {root.id}"])
+        _labelled(page, style.say(_SO), [_consequences(following, skipped, style)])
+    _labelled(page, style.say(_MORE), [f"bgecheck explain {root.id}"])
 
 
 def _silent(root: Finding, report: Report) -> list[Finding]:
     """Rows that could have explained this one and were not judged: their reasons belong to what was seen."""
-    found = {}
+    found: dict[str, Finding] = {}
     for finding in report.findings:
         if finding.status is not Status.SKIP or not any(fnmatchcase(root.id, p) for p in finding.check.explains):
             continue
@@ -184,15 +151,14 @@ _CONTENT = 12
 """Columns before the content of a root cause."""
 
 
-def _labelled(console: Console, label: str, lines: Iterable[str]) -> None:
+def _labelled(page: Page, label: str, lines: Iterable[str]) -> None:
     from rich.cells import cell_len
-    from rich.text import Text as Line
 
     shown = f"  {label}"
     for line in lines:
-        for piece in wrapped(line, console.width - _CONTENT):
+        for piece in wrapped(line, page.width - _CONTENT):
             padded = shown + " " * (_CONTENT - cell_len(shown))
-            console.print(Line(padded, style="dim").append(piece, "default"), soft_wrap=True)
+            page.line((padded, "dim"), piece)
             shown = ""
 
 
@@ -255,35 +221,32 @@ def folded(command: str, width: int) -> list[str]:
     return lines
 
 
-def _tell_areas(report: Report, style: Style, console: Console) -> None:
+def _tell_areas(report: Report, style: Style, page: Page) -> None:
     """One line for each area; below it every row that is not clean, or every row when that was asked for."""
     roots = {finding.id for finding in report.root_causes}
     for area in dict.fromkeys(f.check.area for f in report.findings):
         rows = [f for f in report.findings if f.check.area == area]
-        _marked(console, f"{area:7}", _state(rows), _summary(rows, style), style)
+        _marked(page, f"{area:7}", _state(rows), _summary(rows, style), style)
         for row in rows:
             if _worth_a_line(row, style):
                 above = row.id in roots and not style.verbose
                 said = style.say(Text("see above", "见上")) if above else told(row, style)
-                _marked(console, " " * 7, row.status, f"{row.id.removeprefix(f'{area}.')}   {said}", style)
+                _marked(page, " " * 7, row.status, f"{row.id.removeprefix(f'{area}.')}   {said}", style)
 
 
-def tell_row(row: Finding, style: Style, console: Console) -> None:
+def tell_row(row: Finding, style: Style, page: Page) -> None:
     """One row: mark, name, and what was seen."""
-    _marked(console, "", row.status, f"{row.id.partition('.')[2]}   {told(row, style)}", style)
+    _marked(page, "", row.status, f"{row.id.partition('.')[2]}   {told(row, style)}", style)
 
 
-def _marked(console: Console, before: str, status: Status, said: str, style: Style) -> None:
-    from rich.text import Text as Line
-
+def _marked(page: Page, before: str, status: Status, said: str, style: Style) -> None:
     mark, colour = style.mark(status)
     indent = len(before) + 4
-    for number, piece in enumerate(wrapped(said, console.width - indent)):
+    for number, piece in enumerate(wrapped(said, page.width - indent)):
         if number == 0:
-            line = Line(f"{before} " if before else "").append(f"{mark:2}", colour).append(f" {piece}")
+            page.line(f"{before} " if before else "", (f"{mark:2}", colour), f" {piece}")
         else:
-            line = Line(" " * indent + piece)
-        console.print(line, soft_wrap=True)
+            page.line(" " * indent + piece)
 
 
 def _state(rows: Sequence[Finding]) -> Status:

@@ -9,16 +9,11 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from bgecheck.model import clean
-
-if TYPE_CHECKING:
-    import ssl
-
-    import httpcore
 
 Kind = Literal[
     "dns",  # the host name has no address
@@ -78,11 +73,11 @@ class _Failed(Exception):
         self.kind: Kind = kind
 
 
-@dataclass
-class _Clock(threading.local):
-    """When the exchange of this thread ends; httpcore's time-outs only bound single reads."""
+@dataclass(frozen=True)
+class _Clock:
+    """When an exchange ends, whatever single reads would still be allowed."""
 
-    ends: float = field(default=0.0)
+    ends: float
 
     def left(self) -> float:
         left = self.ends - time.monotonic()
@@ -99,10 +94,9 @@ class Http:
     """
 
     def __init__(self, *, verify: bool = True) -> None:
-        self._clock = _Clock()
         self._lock = threading.Lock()
         self._verify = verify
-        self._opened: httpcore.ConnectionPool | None = None
+        self._idle: list[_Connection] = []
 
     def exchange(
         self,
@@ -115,10 +109,10 @@ class Http:
         limit: int = BODY_LIMIT,
     ) -> Reply | Failure:
         """Send one request and read the whole answer within `seconds` and `limit` bytes."""
+        clock = _Clock(time.monotonic() + seconds)
         started = time.monotonic()
-        self._clock.ends = started + seconds
         try:
-            return self._exchange(method, url, headers or {}, body, limit, started)
+            return self._exchange(method, url, headers or {}, body or b"", limit, clock, started)
         except _Failed as failed:
             return Failure(failed.kind, str(failed), time.monotonic() - started)
         except Exception as error:
@@ -128,41 +122,133 @@ class Http:
     def close(self) -> None:
         """Close the connections that are kept alive."""
         with self._lock:
-            if self._opened is not None:
-                self._opened.close()
-                self._opened = None
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
 
     def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int, started: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        limit: int,
+        clock: _Clock,
+        started: float,
     ) -> Reply:
-        sent: dict[bytes | str, bytes | str] = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": "bgecheck",
-        }
-        sent.update(headers.items())
-        pool = self._pool(url)
-        with pool.stream(method, _ascii(url), headers=sent, content=body, extensions=_LONG) as response:
-            got = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
-            raw = _bounded(response.iter_stream(), limit)
-            return Reply(response.status, got, _decoded(raw, got, limit), time.monotonic() - started)
+        from urllib.parse import urlsplit
 
-    def _pool(self, url: str) -> httpcore.ConnectionPool:
-        with self._lock:
-            if self._opened is None:
-                import httpcore
+        parts = urlsplit(_ascii(url))
+        head = [("Host", parts.netloc), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
+        head += [("User-Agent", "bgecheck"), *headers.items()]
+        if body:
+            head.append(("Content-Length", str(len(body))))
+        connection = self._kept() or self._opened(parts.scheme, parts.hostname or "", parts.port, clock)
+        try:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            status, got, raw = connection.ask(method, target, head, body, limit, clock)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.again():
+            with self._lock:
+                self._idle.append(connection)
+        return Reply(status, got, _decoded(raw, got, limit), time.monotonic() - started)
 
-                self._opened = httpcore.ConnectionPool(
-                    ssl_context=_tls(self._verify) if url.startswith("https:") else None,
-                    network_backend=_backend(self._clock),
-                    max_connections=32,
-                    keepalive_expiry=5.0,
-                )
-            return self._opened
+    def _kept(self) -> _Connection | None:
+        """An idle connection that the server has not closed meanwhile."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if not _readable(connection.socket):
+                return connection
+            connection.close()
+
+    def _opened(self, scheme: str, host: str, port: int | None, clock: _Clock) -> _Connection:
+        connection = _connect(host, port or (443 if scheme == "https" else 80), clock)
+        if scheme == "https":
+            connection = _wrapped(connection, host, self._verify, clock)
+        return _Connection(connection)
 
 
-# httpcore gives up a read after these seconds; the clock of the exchange, which is shorter, decides.
-_LONG = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), 3600.0)}
+class _Connection:
+    """One connection, whose bytes h11 understands, and whose waits end with the exchange."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        import h11
+
+        self.socket = connection
+        self._h11 = h11
+        self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=64 * 1024)
+        self._answer_begins = True
+
+    def ask(
+        self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes, limit: int, clock: _Clock
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers by lower-case name, and body of the answer to one request."""
+        h11 = self._h11
+        self._answer_begins = True
+        request = self._talk.send(h11.Request(method=method, target=target, headers=list(headers))) or b""
+        self._send(request + (self._talk.send(h11.Data(body)) or b"" if body else b""), clock)
+        self._talk.send(h11.EndOfMessage())
+        answer, received = None, bytearray()
+        while True:
+            event = self._next(clock)
+            if isinstance(event, h11.Response):
+                answer = event
+            elif isinstance(event, h11.Data):
+                received += event.data
+                if len(received) > limit:
+                    raise _Failed("too-large", f"more than {limit} bytes of body")
+            elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+                break
+        if answer is None:
+            raise _Failed("closed", "the server closed the connection without an answer")
+        got = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+        return answer.status_code, got, bytes(received)
+
+    def _next(self, clock: _Clock) -> Any:
+        """The next event of the answer; informational ones (1xx) count against the clock like all else."""
+        while True:
+            event = self._talk.next_event()
+            if event is not self._h11.NEED_DATA:
+                return event
+            self._talk.receive_data(self._read(clock))
+
+    def _read(self, clock: _Clock) -> bytes:
+        self.socket.settimeout(clock.left())
+        try:
+            got = self.socket.recv(_READ)
+        except TimeoutError as error:
+            raise _Failed("timeout", "connected, but no complete answer in time") from error
+        if self._answer_begins and not got:
+            raise _Failed("closed", "the server closed the connection without an answer")
+        if self._answer_begins and not got.startswith(b"HTTP"[: len(got)]):
+            said = clean(got[:80].decode("latin-1"), 60)
+            raise _Failed("protocol", f"what answers is not HTTP, it begins with: {said}")
+        self._answer_begins = False
+        return got
+
+    def _send(self, data: bytes, clock: _Clock) -> None:
+        self.socket.settimeout(clock.left())
+        try:
+            self.socket.sendall(data)
+        except TimeoutError as error:
+            raise _Failed("timeout", "connected, but the request was not taken in time") from error
+
+    def again(self) -> bool:
+        """Whether another request may be sent; else the connection is closed."""
+        if self._talk.our_state is self._h11.DONE and self._talk.their_state is self._h11.DONE:
+            self._talk.start_next_cycle()
+            return True
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
 
 
 def _ascii(url: str) -> str:
@@ -174,23 +260,23 @@ def _ascii(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, quote(parts.path, safe="/%:@!$&'()*+,;=~-._"), parts.query, ""))
 
 
-def _tls(verify: bool) -> ssl.SSLContext:
+def _wrapped(connection: socket.socket, host: str, verify: bool, clock: _Clock) -> socket.socket:
+    """The connection with TLS over it, the certificate checked against the system's authorities."""
     import ssl
 
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _bounded(chunks: Iterable[bytes], limit: int) -> bytes:
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        if len(body) > limit:
-            raise _Failed("too-large", f"more than {limit} bytes of body")
-    return bytes(body)
+    connection.settimeout(clock.left())
+    try:
+        return context.wrap_socket(connection, server_hostname=host)
+    except TimeoutError as error:
+        connection.close()
+        raise _Failed("tls", "connected, but the TLS handshake did not end in time") from error
+    except OSError as error:
+        connection.close()
+        raise _Failed("tls", f"TLS handshake failed: {clean(str(error), 160)}") from error
 
 
 def _decoded(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
@@ -266,68 +352,6 @@ def _os_text(error: BaseException | None) -> str:
     return clean(getattr(error, "strerror", None) or str(error), 120)
 
 
-def _backend(clock: _Clock) -> httpcore.NetworkBackend:
-    """httpcore's network seam, with every wait cut to what the exchange has left."""
-    import httpcore
-
-    class Stream(httpcore.NetworkStream):
-        def __init__(self, connection: socket.socket) -> None:
-            self._socket = connection
-            self._answer_begins = True
-
-        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            self._socket.settimeout(clock.left())
-            try:
-                got = self._socket.recv(min(max_bytes, _READ))
-            except TimeoutError as error:
-                raise _Failed("timeout", "connected, but no complete answer in time") from error
-            if self._answer_begins and not got.startswith(b"HTTP"[: len(got)]):
-                said = clean(got[:80].decode("latin-1"), 60)
-                raise _Failed("protocol", f"what answers is not HTTP, it begins with: {said}")
-            self._answer_begins = False
-            return got
-
-        def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            self._socket.settimeout(clock.left())
-            self._answer_begins = True
-            try:
-                self._socket.sendall(buffer)
-            except TimeoutError as error:
-                raise _Failed("timeout", "connected, but the request was not taken in time") from error
-
-        def close(self) -> None:
-            self._socket.close()
-
-        def start_tls(
-            self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-        ) -> httpcore.NetworkStream:
-            self._socket.settimeout(clock.left())
-            try:
-                return Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
-            except TimeoutError as error:
-                raise _Failed("tls", "connected, but the TLS handshake did not end in time") from error
-            except OSError as error:
-                raise _Failed("tls", f"TLS handshake failed: {clean(str(error), 160)}") from error
-
-        def get_extra_info(self, info: str) -> Any:
-            if info == "is_readable":
-                return _readable(self._socket)
-            return self._socket if info == "socket" else None
-
-    class Backend(httpcore.NetworkBackend):
-        def connect_tcp(
-            self,
-            host: str,
-            port: int,
-            timeout: float | None = None,
-            local_address: str | None = None,
-            socket_options: Iterable[Any] | None = None,
-        ) -> httpcore.NetworkStream:
-            return Stream(_connect(host, port, clock))
-
-    return Backend()
-
-
 def _readable(connection: socket.socket) -> bool:
     """Whether an idle connection has something to read, which means that the server has closed it."""
     if connection.fileno() < 0:
@@ -343,11 +367,9 @@ def _readable(connection: socket.socket) -> bool:
 
 
 def _understood(error: Exception) -> tuple[Kind, str]:
-    name = type(error).__name__
-    text = clean(str(error), 160)
-    if name == "RemoteProtocolError":
-        closed = "without sending a response" in text
-        return ("closed", "the server closed the connection without an answer") if closed else ("protocol", text)
-    if isinstance(error, ConnectionError) or name in ("ReadError", "WriteError"):
+    name, text = type(error).__name__, clean(str(error), 160)
+    if isinstance(error, OSError):
         return "reset", f"connection reset: {text or name}"
+    if name == "RemoteProtocolError":
+        return "protocol", text
     return "protocol", f"{name}: {text}"
