@@ -69,6 +69,7 @@ _SGLANG = re.compile(
 """What only sglang writes; its name alone also stands in notes and shell histories."""
 _STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)(?::|$)")
+_WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
 _ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
 _BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
 _OTHER_ENGINES = (
@@ -188,6 +189,13 @@ class Session:
             return (_time(stamp) - _time(self.first_stamp)).total_seconds()
         except ValueError:
             return None
+
+
+def _says_more(weight: int, text: str, known: Hit) -> bool:
+    """Whether a line is the better proof of a cause: it weighs more, or is the exception that a warning announced."""
+    if weight != known.weight:
+        return weight > known.weight
+    return _EXCEPTION.match(text) is not None and _WARNING.search(known.text) is not None
 
 
 def _time(stamp: str) -> datetime:
@@ -372,7 +380,7 @@ class Follower:
     def _hit(self, cause: str, pattern: Pattern, number: int, text: str) -> None:
         session = self.session
         known = session.hits.get(cause)
-        if known is not None and known.weight >= pattern.weight:
+        if known is not None and not _says_more(pattern.weight, text, known):
             known.count += known.line != number
             return
         # A line that says more replaces an earlier one of the same cause as what is shown.
