@@ -86,13 +86,15 @@ class _Run:
         sorter = TopologicalSorter(self._graph())
         sorter.prepare()
         while sorter.is_active():
-            for node in sorter.get_ready():
+            ready = sorter.get_ready()
+            for node in ready:
                 if node in self._checks:
                     self._judge(self._checks[node])
                     sorter.done(node)
                 elif not self._start(self._areas[node]):
                     sorter.done(node)
-            if self._due and (name := self._receive()):
+            # Only when nothing is left to judge or start: a row may have opened another area.
+            if not ready and self._due and (name := self._receive()):
                 sorter.done(name)
         return attribute(tuple(self._found[id_] for id_ in self._checks), explainers)
 
@@ -209,14 +211,25 @@ def _status(check: Check, outcome: Outcome) -> Status:
 def explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
     """For each row the rows that explain it. Raises `graphlib.CycleError` when they do so in a circle."""
     rows = list(checks)
-    explainers = {
-        row.id: tuple(
-            c.id for c in rows if c.id != row.id and any(fnmatchcase(row.id, pattern) for pattern in c.explains)
-        )
-        for row in rows
-    }
+    explainers: dict[str, list[str]] = {row.id: [] for row in rows}
+    for row in rows:
+        for id_ in _named(row.explains, explainers):
+            if id_ != row.id:
+                explainers[id_].append(row.id)
     TopologicalSorter(explainers).prepare()
-    return explainers
+    return {id_: tuple(above) for id_, above in explainers.items()}
+
+
+def _named(patterns: Iterable[str], ids: Iterable[str]) -> list[str]:
+    """The ids that a list of ids and globs names, each once; most are ids, which need no search."""
+    known = dict.fromkeys(ids)
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        if pattern in known:
+            found[pattern] = None
+        elif any(mark in pattern for mark in "*?["):
+            found |= dict.fromkeys(id_ for id_ in known if fnmatchcase(id_, pattern))
+    return list(found)
 
 
 def attribute(findings: tuple[Finding, ...], explainers: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bgecheck.model import Area, Evidence, Outcome, Severity, Target, Text, Unavailable, absent, broken, holds
+from bgecheck.model import (
+    Advice,
+    Area,
+    Evidence,
+    Outcome,
+    Severity,
+    Target,
+    Text,
+    Unavailable,
+    Words,
+    absent,
+    broken,
+    holds,
+)
 from bgecheck.model.expected import AtLeast
 from bgecheck.sources.context import Context
+from bgecheck.sources.files import read_text, weights_size
 from bgecheck.sources.gpus import Gpu, Gpus, Holder, read_gpus
 from bgecheck.sources.processes import Table, environment
+from bgecheck.sources.sockets import accepts, is_own
 
 GIB = 2**30
-ENOUGH = AtLeast(2.0, "GiB", "0.62 GB of fp16 weights, 0.5 GB CUDA context and activations: 2 to 4 GB are enough")
-NOTABLE = AtLeast(0.5, "GiB", "less than a CUDA context is held by desktops and monitors")
-OLDEST_CUDA = AtLeast(12.0, "", "torch 2.6 to 2.9 (sglang 0.4.6 to 0.5.9) are built for CUDA 12, sglang 0.5.23 for 13")
+BESIDE = 1.4 * GIB
+"""Bytes that a server needs beside its weights: CUDA context 0.5 GB, activations, and the least of a pool."""
+ENOUGH = 2 * GIB
+"""Bytes for bge-large-zh-v1.5: 0.62 GB of fp16 weights and what stands beside them; 2 to 4 GB are enough."""
+NOTABLE = AtLeast(0.5, "GiB", "less than one CUDA context: what desktops and monitors hold")
+UNNAMED = AtLeast(2.0, "GiB", "the driver itself reserves up to about 1 GiB of a large card")
+OLDEST_CUDA = AtLeast(12.0, "", "torch 2.6 to 2.9 (sglang 0.4.6 to 0.5.9) are built for CUDA 12")
+NEWEST_CUDA = AtLeast(13.0, "", "sglang 0.5.23 pins torch 2.14.1 and flashinfer for CUDA 13, driver 580 or newer")
 OLDEST_CAPABILITY = AtLeast(7.5, "", "sglang 0.4.6 to 0.5.23: `SGLang only supports sm75 and above.`")
+NEAR = 3
+"""Degrees Celsius below the slowdown threshold that count as near: a margin of our own."""
+_CONNECT = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuFacts:
     """The GPUs that the server may use, and whose memory is held by whom."""
 
@@ -26,22 +50,52 @@ class GpuFacts:
     seen: Gpus
     names: Mapping[int, str]
     """Names of the processes that hold memory, as far as they may be seen."""
-    own: frozenset[int]
-    """The pids of the server and its workers."""
+    own: frozenset[int] = frozenset()
+    """The pids of the server and its workers; empty when its process was not found."""
+    answered: bool = False
+    """Whether somebody takes connections on the server's port."""
+    visible: str | None = None
+    """CUDA_VISIBLE_DEVICES of the server."""
+    chosen: tuple[Gpu, ...] = ()
+    """The GPUs that this leaves to it."""
+    needed: float = ENOUGH
+    """Bytes that the model needs."""
+
+    @property
+    def serving(self) -> tuple[Gpu, ...]:
+        """The GPUs on which the server is seen to hold memory."""
+        return tuple(g for g in self.seen.gpus if any(h.pid in self.own for h in g.holders or ()))
+
+    @property
+    def judged(self) -> tuple[Gpu, ...]:
+        """The GPUs that matter: those on which the server computes, else those that it may use."""
+        return self.serving or self.chosen
+
+    @property
+    def unplaced(self) -> bool:
+        """Whether a server runs of which no GPU memory is seen: starting, or in a container of its own."""
+        return bool(self.own or self.answered) and not self.serving
+
+    @property
+    def emptiest(self) -> Gpu | None:
+        """The GPU with the most free memory."""
+        known = [g for g in self.judged if g.free is not None]
+        return max(known, key=lambda g: g.free or 0, default=None)
+
+    @property
+    def taken(self) -> tuple[Gpu, ...]:
+        """The GPUs whose memory is the server's: before it runs the first, which sglang takes by itself."""
+        return self.judged if self.own else self.judged[:1]
 
     def others(self, gpu: Gpu) -> list[Holder]:
-        """Holders of memory that are not the server."""
-        return [holder for holder in gpu.holders or () if holder.pid not in self.own]
+        """Holders of memory that are not the server, largest first."""
+        found = [holder for holder in gpu.holders or () if holder.pid not in self.own]
+        return sorted(found, key=lambda h: -(h.used or 0))
 
-    @property
-    def serving(self) -> list[Gpu]:
-        """The GPUs on which the server itself holds memory."""
-        return [g for g in self.seen.gpus if any(h.pid in self.own for h in g.holders or ())]
-
-    @property
-    def judged(self) -> list[Gpu]:
-        """The GPUs that matter: those of the server, else all."""
-        return self.serving or list(self.seen.gpus)
+    def named(self, holder: Holder) -> str:
+        """A holder as it stands in a message."""
+        name = self.names.get(holder.pid)
+        return f"pid {holder.pid}{f' {name}' if name else ''} ({_size(holder.used)})"
 
 
 AREA = Area("gpu", Text("GPU", "GPU"), seconds=8.0)
@@ -50,8 +104,8 @@ AREA = Area("gpu", Text("GPU", "GPU"), seconds=8.0)
 @AREA.collect
 def collect(context: Context) -> GpuFacts:
     """Ask NVML on the machine of the server."""
-    target = context.target
-    if not target.is_local:
+    target, server = context.target, context.target.server
+    if server is None and not target.is_local and not is_own(target.host):
         raise Unavailable(
             Text(
                 f"{target.host} is another machine: run bgecheck gpu there",
@@ -59,49 +113,113 @@ def collect(context: Context) -> GpuFacts:
             ),
             looked=False,
         )
+    if server and server.flags.get("device") == "cpu":
+        raise Unavailable(
+            Text("the server computes on the CPU (--device cpu)", "服务在 CPU 上运行（--device cpu）"), looked=False
+        )
     seen = read_gpus()
-    table = Table.now()
-    names = {h.pid: table.processes[h.pid].name for g in seen.gpus for h in g.holders or () if h.pid in table.processes}
-    server = target.server
-    own = frozenset((server.pid, *server.children)) if server else frozenset()
-    return GpuFacts(target, _chosen(seen, server.pid if server else None), names, own)
+    visible = environment(server.pid, "CUDA_VISIBLE_DEVICES") if server else None
+    if visible is not None and visible.strip() in ("", "-1"):
+        raise Unavailable(
+            Text(
+                f"the server is kept from every GPU (CUDA_VISIBLE_DEVICES='{visible}')",
+                f"服务被设为不使用任何 GPU（CUDA_VISIBLE_DEVICES='{visible}'）",
+            ),
+            looked=False,
+        )
+    by_bus = server is not None and environment(server.pid, "CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    return GpuFacts(
+        target=target,
+        seen=seen,
+        names=_names(seen),
+        own=frozenset((server.pid, *server.children)) if server else frozenset(),
+        answered=bool(target.port) and accepts(target.host, target.port, context.deadline.timeout(_CONNECT)),
+        visible=visible,
+        chosen=seen.gpus if visible is None else chosen(seen.gpus, visible, by_bus=by_bus),
+        needed=_needed(target.model_path),
+    )
 
 
-def _chosen(seen: Gpus, pid: int | None) -> Gpus:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves to the server, by index or UUID; all when it cannot be told."""
-    visible = environment(pid, "CUDA_VISIBLE_DEVICES") if pid else None
-    if not visible:
-        return seen
-    wanted = [word.strip() for word in visible.split(",")]
-    kept = tuple(g for g in seen.gpus if str(g.index) in wanted or any(w and g.uuid.startswith(w) for w in wanted))
-    return Gpus(seen.driver, seen.cuda, kept or seen.gpus)
+def chosen(gpus: tuple[Gpu, ...], visible: str, *, by_bus: bool) -> tuple[Gpu, ...]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves, by index or by the beginning of a UUID.
+
+    As CUDA reads it, the list ends at the first entry that names nothing. Without CUDA_DEVICE_ORDER=PCI_BUS_ID
+    CUDA counts the fastest card first and NVML by the bus: among unlike cards an index then says nothing, and
+    all are kept.
+    """
+    words = [word.strip() for word in visible.split(",")]
+    if any(w.isdigit() for w in words) and not by_bus and len({(g.name, g.capability, g.total) for g in gpus}) > 1:
+        return gpus
+    kept: list[Gpu] = []
+    for word in words:
+        found = [g for g in gpus if (word == str(g.index) if word.isdigit() else word and g.uuid.startswith(word))]
+        if not found:
+            break
+        kept += [g for g in found if g not in kept]
+    return tuple(kept)
 
 
-def _gib(size: int | None) -> str:
-    return "?" if size is None else f"{size / GIB:.1f} GiB"
+def _names(seen: Gpus) -> dict[int, str]:
+    held = {h.pid for g in seen.gpus for h in g.holders or ()}
+    processes = Table.now().processes if held else {}
+    return {pid: processes[pid].name for pid in held if pid in processes}
+
+
+def _needed(folder: str | None) -> float:
+    """From the weights in the model folder; sglang serves an fp32 checkpoint as fp16 (`--dtype auto`)."""
+    on_disk = weights_size(folder) if folder else None
+    if not on_disk:
+        return ENOUGH
+    try:
+        config = json.loads(read_text(f"{folder}/config.json", 2**20))
+    except (Unavailable, ValueError, RecursionError):
+        config = None
+    halved = isinstance(config, dict) and config.get("torch_dtype", config.get("dtype")) == "float32"
+    return max(ENOUGH, (on_disk / 2 if halved else on_disk) + BESIDE)
+
+
+def _size(size: float | None) -> str:
+    if size is None:
+        return "? GiB"
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 2**20:.0f} MiB"
+
+
+def _label(gpu: Gpu) -> str:
+    return f"GPU {gpu.index}"
 
 
 @AREA.check(
     "visible",
-    title=Text("the driver shows a GPU", "驱动能看到 GPU"),
-    cause=Text("the driver shows no GPU that the server may use", "驱动没有给出服务可用的 GPU"),
-    fix=Text("see what the driver says", "查看驱动状态"),
+    title=Text("the driver shows a GPU that the server may use", "驱动给出了服务可用的 GPU"),
+    cause=Text(
+        "the server was started with CUDA_VISIBLE_DEVICES={visible}, and the driver shows no such GPU",
+        "服务启动时的 CUDA_VISIBLE_DEVICES={visible}，而驱动里没有这块 GPU",
+    ),
+    fix=Text(
+        "list the GPUs, and start the server with an index or UUID that is there",
+        "列出 GPU，用存在的编号或 UUID 重新启动服务",
+    ),
     commands=("nvidia-smi -L",),
 )
 def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
-    """The entry row: NVML answered and named at least one GPU."""
-    return holds(*(Evidence(f"GPU {g.index}", f"{g.name}, {_gib(g.total)}") for g in facts.seen.gpus[:8]))
+    """The entry row: NVML answered, and what it shows is left to the server."""
+    seen = [Evidence(_label(g), f"{g.name}, {_size(g.total)}") for g in facts.seen.gpus[:8]]
+    if not facts.judged:
+        asked = Evidence("CUDA_VISIBLE_DEVICES", facts.visible or "", ", ".join(str(g.index) for g in facts.seen.gpus))
+        return broken(asked, *seen, visible=facts.visible)
+    return holds(*seen)
 
 
 @AREA.check(
     "driver",
     title=Text("the driver is new enough for sglang's CUDA", "驱动满足 sglang 所用的 CUDA"),
     cause=Text(
-        "the driver runs CUDA up to {cuda}: too old for the torch that sglang installs",
-        "驱动最高只支持 CUDA {cuda}，低于 sglang 所装 torch 的要求",
+        "the driver runs CUDA up to {cuda}: too old for the torch that sglang installs, which wants 12 or newer",
+        "驱动最高只支持 CUDA {cuda}，而 sglang 所装的 torch 要求 12 以上",
     ),
     fix=Text(
-        "update the NVIDIA driver (580 or newer for sglang 0.5.23)", "升级 NVIDIA 驱动（sglang 0.5.23 需要 580 以上）"
+        "update the NVIDIA driver (580 or newer runs every sglang, 525 or newer those up to 0.5.9)",
+        "升级 NVIDIA 驱动（580 以上可运行所有版本的 sglang，525 以上可运行到 0.5.9）",
     ),
     commands=("nvidia-smi --query-gpu=driver_version --format=csv",),
     explains=("logs.cuda-driver-too-old",),
@@ -111,67 +229,150 @@ def driver_is_new_enough(facts: GpuFacts) -> Outcome:
     if facts.seen.cuda is None:
         return absent(Text("the driver does not tell its CUDA version", "驱动没有给出 CUDA 版本"))
     cuda = f"{facts.seen.cuda[0]}.{facts.seen.cuda[1]}"
-    seen = Evidence(f"driver {facts.seen.driver or '?'}", f"CUDA up to {cuda}", str(OLDEST_CUDA))
-    enough = OLDEST_CUDA.admits(facts.seen.cuda[0] + facts.seen.cuda[1] / 10)
-    return holds(seen) if enough or facts.serving else broken(seen, cuda=cuda)
+    number = float(cuda)
+    seen = Evidence(f"driver {facts.seen.driver or '?'}", f"CUDA <= {cuda}", str(OLDEST_CUDA))
+    if facts.serving or NEWEST_CUDA.admits(number):
+        return holds(seen)
+    if OLDEST_CUDA.admits(number):
+        return absent(_depends(cuda), cuda=cuda)
+    return broken(seen, cuda=cuda)
+
+
+def _depends(cuda: str) -> Text:
+    return Text(
+        f"it runs CUDA {cuda}: enough for sglang up to 0.5.9, too old for 0.5.23 (CUDA 13, driver 580); "
+        "which one is to run is not seen",
+        f"驱动支持到 CUDA {cuda}：够 sglang 0.5.9 及以前用，不够 0.5.23（CUDA 13，驱动 580）；看不出要运行哪个版本",
+    )
+
+
+_WHO = ("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",)
 
 
 @AREA.check(
     "memory",
     title=Text("there is GPU memory for the model", "显存放得下模型"),
     cause=Text(
-        "only {free} of {total} are free on the emptiest GPU, and the model needs {needed}",
-        "最空的一块 GPU 只剩 {free}（共 {total}），而模型需要 {needed}",
+        "only {free} of {total} are free on the emptiest GPU ({gpu}), and the model needs {needed}",
+        "最空的一块 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}",
     ),
-    fix=Text("free memory, or take another GPU", "腾出显存，或换一块 GPU"),
-    commands=("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",),
-    explains=("logs.gpu-oom-weights", "logs.gpu-oom-kv-pool"),
+    fix=Text("take a larger GPU, or a smaller model", "换更大的 GPU，或更小的模型"),
+    commands=("nvidia-smi",),
+    variants={
+        "held": Advice(
+            Text(
+                "only {free} of {total} are free on the emptiest GPU ({gpu}), and the model needs {needed}. "
+                "The rest is held by {holders}",
+                "最空的一块 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}。其余被 {holders} 占用",
+            ),
+            Text(
+                "end those processes if they are not needed, or take another GPU",
+                "若不再需要，结束这些进程；或换一块 GPU",
+            ),
+            _WHO,
+        )
+    },
+    explains=("gpu.others", "logs.gpu-oom-weights", "logs.gpu-memory-held-by-others"),
 )
 def model_fits(facts: GpuFacts) -> Outcome:
-    """For a server that runs: what its GPU holds; for one that does not: what is free against 2 GiB."""
-    known = [g for g in facts.judged if g.free is not None and g.total is not None]
-    if not known:
+    """For a server that runs: what its GPU holds; for one that does not: what is free against what it needs."""
+    best = facts.emptiest
+    if best is None or best.total is None:
         return absent(Text("the driver does not tell the memory", "驱动没有给出显存信息"))
-    seen = [Evidence(f"GPU {g.index}", f"{_gib(g.used)} of {_gib(g.total)} used") for g in known[:8]]
-    if facts.serving or facts.target.server:
-        return holds(*seen)
-    best = max(known, key=lambda g: g.free or 0)
-    if ENOUGH.admits((best.free or 0) / GIB):
-        return holds(Evidence(f"GPU {best.index}", f"{_gib(best.free)} free of {_gib(best.total)}", str(ENOUGH)))
-    return broken(*seen, free=_gib(best.free), total=_gib(best.total), needed=f"{ENOUGH.value:g} GiB")
+    if facts.serving:
+        return holds(*(Evidence(_label(g), f"{_size(g.used)} / {_size(g.total)}") for g in facts.serving[:8]))
+    if facts.unplaced:
+        return absent(_UNPLACED)
+    free, needed = _size(best.free), _size(facts.needed)
+    seen = Evidence(
+        Text(f"free on {_label(best)}", f"{_label(best)} 空闲"), f"{free} / {_size(best.total)}", f">= {needed}"
+    )
+    if (best.free or 0) >= facts.needed:
+        return holds(seen)
+    others = ", ".join(facts.named(h) for h in facts.others(best)[:4])
+    values = {"gpu": _label(best), "free": free, "total": _size(best.total), "needed": needed, "holders": others}
+    return broken(seen, advice="held" if others else None, **values)
+
+
+_UNPLACED = Text(
+    "a server runs, but its process is not among those that hold GPU memory (still starting, or in a container)",
+    "有服务在运行，但占用显存的进程里没有它（还在启动，或在另一个容器里）",
+)
 
 
 @AREA.check(
     "others",
     title=Text("the GPU's memory is the server's own", "显存没有被其他进程占用"),
     cause=Text(
-        "other processes hold memory of the server's GPU: {holders}. What they take later, the server may lack",
-        "其他进程占着服务所用 GPU 的显存：{holders}。它们继续申请时，服务可能不够用",
+        "other processes hold memory of {gpu}: {holders}. What they take later, the server may lack",
+        "其他进程占着 {gpu} 的显存：{holders}。它们继续申请时，服务可能不够用",
     ),
     fix=Text(
         "move them to another GPU, or give sglang a fixed share with --mem-fraction-static",
         "把它们移到别的 GPU，或用 --mem-fraction-static 给 sglang 固定份额",
     ),
-    commands=("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",),
+    commands=_WHO,
+    variants={
+        "elsewhere": Advice(
+            Text(
+                "other processes hold memory of {gpu}, which sglang takes by itself: {holders}. "
+                "{other} has {free} free",
+                "其他进程占着 {gpu} 的显存：{holders}，而 sglang 默认用这块卡。{other} 空闲 {free}",
+            ),
+            Text(
+                "start the server with CUDA_VISIBLE_DEVICES={index}, or with --base-gpu-id {index}",
+                "启动服务时设 CUDA_VISIBLE_DEVICES={index}，或加 --base-gpu-id {index}",
+            ),
+            _WHO,
+        )
+    },
     severity=Severity.WARNING,
 )
 def memory_is_the_servers(facts: GpuFacts) -> Outcome:
     """Every holder that is not the server or its worker, from half a GiB in sum."""
-    if all(g.holders is None for g in facts.judged):
-        return absent(Text("the driver does not tell who holds memory", "驱动没有给出占用显存的进程"))
-    found = [(g, h) for g in facts.judged for h in facts.others(g)]
-    if found and facts.target.server and not facts.serving:
-        return absent(
-            Text(
-                "the server's own process is not among the holders (another pid namespace): they cannot be told apart",
-                "占用者里看不到服务自己的进程（pid 命名空间不同），无法区分",
-            )
+    found = [(g, h) for g in facts.taken for h in facts.others(g)]
+    held = sum(h.used or 0 for _, h in found)
+    if (reason := _cannot_tell(facts, found, held)) is not None:
+        return absent(reason)
+    seen = Evidence(Text("held by others", "其他进程占用"), _size(held), f"< {NOTABLE.value:g} {NOTABLE.unit}")
+    if not NOTABLE.admits(held / GIB):
+        return holds(seen)
+    named = ", ".join(facts.named(h) for _, h in found[:4])
+    values = {"gpu": ", ".join(dict.fromkeys(_label(g) for g, _ in found)), "holders": named}
+    return broken(seen, **values, **_elsewhere(facts))
+
+
+def _cannot_tell(facts: GpuFacts, found: list[tuple[Gpu, Holder]], held: int) -> Words | None:
+    """Why nothing can be said of who holds memory; None when something can."""
+    if all(g.holders is None for g in facts.taken):
+        return Text("the driver does not tell who holds memory", "驱动没有给出占用显存的进程")
+    if facts.unplaced and any(h.pid not in facts.names for _, h in found):
+        return _UNPLACED
+    if NOTABLE.admits(held / GIB):
+        return None
+    if any(h.used is None for _, h in found):
+        return Text(
+            f"{len(found)} other processes hold memory, and the driver does not tell how much",
+            f"另有 {len(found)} 个进程占用显存，驱动没有给出各占多少",
         )
-    total = sum(h.used or 0 for _, h in found)
-    named = [Evidence(f"GPU {g.index}", f"pid {h.pid} {facts.names.get(h.pid, '')} {_gib(h.used)}") for g, h in found]
-    if not NOTABLE.admits(total / GIB):
-        return holds(Evidence(Text("held by others", "其他进程占用"), _gib(total)))
-    return broken(*named[:6], holders=", ".join(f"pid {h.pid} ({_gib(h.used)})" for _, h in found[:4]))
+    unnamed = max(((g.used or 0) - sum(h.used or 0 for h in g.holders or ()) for g in facts.taken), default=0)
+    own = any(h.used is None for g in facts.taken for h in g.holders or ())
+    if UNNAMED.admits(unnamed / GIB) and not own:
+        return Text(
+            f"{_size(unnamed)} are in use by processes that are not shown here (another container or user)",
+            f"有 {_size(unnamed)} 被这里看不到的进程占用（在另一个容器里，或属于其他用户）",
+        )
+    return None
+
+
+def _elsewhere(facts: GpuFacts) -> dict[str, str]:
+    """Before a server runs: the GPU that has room, when it is not the one that sglang would take."""
+    best = facts.emptiest
+    if facts.own or facts.answered or best is None or best in facts.taken or best.index == facts.taken[0].index:
+        return {}
+    if (best.free or 0) < facts.needed or best.mig:
+        return {}
+    return {"advice": "elsewhere", "other": _label(best), "free": _size(best.free), "index": str(best.index)}
 
 
 @AREA.check(
@@ -189,14 +390,15 @@ def memory_is_the_servers(facts: GpuFacts) -> Outcome:
     explains=("logs.gpu-arch-unsupported",),
 )
 def generation_is_supported(facts: GpuFacts) -> Outcome:
-    """The oldest of the GPUs that matter decides."""
+    """The oldest of the server's GPUs decides; before a server runs the newest, beside which a display card may sit."""
     known = [(g.capability, g) for g in facts.judged if g.capability]
     if not known:
         return absent(Text("the driver does not tell it", "驱动没有给出计算能力"))
-    (major, minor), oldest = min(known, key=lambda pair: pair[0])
-    seen = Evidence(f"GPU {oldest.index} {oldest.name}", f"{major}.{minor}", str(OLDEST_CAPABILITY))
-    enough = OLDEST_CAPABILITY.admits(major + minor / 10)
-    return holds(seen) if enough else broken(seen, name=oldest.name, capability=f"{major}.{minor}")
+    pick = min if facts.own else max
+    (major, minor), gpu = pick(known, key=lambda pair: pair[0])
+    seen = Evidence(f"{_label(gpu)} {gpu.name}", f"{major}.{minor}", str(OLDEST_CAPABILITY))
+    enough = OLDEST_CAPABILITY.admits(float(f"{major}.{minor}"))
+    return holds(seen) if enough else broken(seen, name=gpu.name, capability=f"{major}.{minor}")
 
 
 @AREA.check(
@@ -204,30 +406,61 @@ def generation_is_supported(facts: GpuFacts) -> Outcome:
     title=Text("the GPU reports no fault", "GPU 没有报告故障"),
     cause=Text(
         "a GPU reports a fault or runs too hot: {faults}",
-        "GPU 报告了故障或过热：{faults}",
+        "GPU 报告了故障或过热：{faults_zh}",
     ),
     fix=Text(
-        "look at its full state; uncorrected ECC errors want a reset or a replacement, heat wants cooling",
-        "查看完整状态；不可纠正的 ECC 错误需要复位或更换，过热要检查散热",
+        "look at its full state; a lost GPU and uncorrected ECC errors want a reset or a new card, heat wants cooling",
+        "查看完整状态；GPU 掉卡或有不可纠正的 ECC 错误需要复位或更换，过热要检查散热",
     ),
     commands=("nvidia-smi -q -d ECC,TEMPERATURE,PERFORMANCE", "sudo dmesg -T | grep -i xid"),
     severity=Severity.WARNING,
 )
 def no_fault_is_reported(facts: GpuFacts) -> Outcome:
     """ECC, throttling and temperature as NVML tells them; past Xid errors stand in the kernel's log only."""
-    faults = [f"GPU {g.index}: {fault}" for g in facts.judged for fault in _faults(g)]
+    faults = [f for g in facts.judged for f in _faults(g)] + [_lost(*lost) for lost in facts.seen.lost]
     if faults:
-        return broken(*(Evidence(Text("fault", "故障"), fault) for fault in faults[:6]), faults="; ".join(faults[:4]))
+        told = {"faults": "; ".join(f.en for f in faults[:4]), "faults_zh": "；".join(f.zh for f in faults[:4])}
+        return broken(*(Evidence(Text("fault", "故障"), fault) for fault in faults[:6]), **told)
     warmest = max((g.temperature for g in facts.judged if g.temperature is not None), default=None)
     if warmest is None:
         return absent(Text("the driver tells neither temperature nor errors", "驱动没有给出温度和错误计数"))
-    return holds(Evidence(Text("temperature", "温度"), f"{warmest} °C"))
+    return holds(Evidence(Text("temperature", "温度"), f"{warmest} °C"), _NO_XID)
 
 
-def _faults(gpu: Gpu) -> list[str]:
-    found = [f"throttled by {reason}" for reason in gpu.throttled or ()]
+_NO_XID = Evidence(
+    "Xid", Text("not looked at: they stand in the kernel log (dmesg) only", "未查看：只记录在内核日志（dmesg）里")
+)
+
+
+def _lost(index: int, said: str) -> Text:
+    return Text(f"GPU {index} answers no more ({said})", f"GPU {index} 已不响应（{said}）")
+
+
+_REASONS = {
+    "hardware slowdown": "硬件降频",
+    "software thermal": "软件过热降频",
+    "hardware thermal": "硬件过热降频",
+    "power brake": "外部供电限制",
+}
+
+
+def _faults(gpu: Gpu) -> list[Text]:
+    label = _label(gpu)
+    found = [Text(f"{label} is throttled: {reason}", f"{label} 被{_REASONS[reason]}") for reason in gpu.throttled or ()]
     if gpu.uncorrected:
-        found.append(f"{gpu.uncorrected} uncorrected ECC errors")
-    if gpu.temperature is not None and gpu.slows_down_at and gpu.temperature >= gpu.slows_down_at:
-        found.append(f"{gpu.temperature} °C, slows down at {gpu.slows_down_at} °C")
+        found.append(
+            Text(
+                f"{label} has {gpu.uncorrected} uncorrected ECC errors",
+                f"{label} 有 {gpu.uncorrected} 个不可纠正的 ECC 错误",
+            )
+        )
+    if gpu.pending:
+        found.append(Text(f"{label} has bad memory that waits for a reset", f"{label} 有坏显存待复位后隔离"))
+    if gpu.temperature is not None and gpu.slows_down_at and gpu.temperature >= gpu.slows_down_at - NEAR:
+        found.append(
+            Text(
+                f"{label} is at {gpu.temperature} °C and slows down at {gpu.slows_down_at} °C",
+                f"{label} 温度 {gpu.temperature} °C，到 {gpu.slows_down_at} °C 会降频",
+            )
+        )
     return found

@@ -79,7 +79,7 @@ def collect(context: Context) -> PortFacts:
     servers = {pid for s in running_servers(table) for pid in (s.pid, *s.children)}
     owners = tuple(
         Owner(x, table.processes[x.pid].name if x.pid in table.processes else None, x.pid in servers)
-        for x in listeners(target.port)
+        for x in listeners(target.port, servers)
     )
     seconds = context.deadline.timeout(CONNECT)
     return PortFacts(

@@ -23,3 +23,17 @@ def size(path: str) -> int | None:
         return os.path.getsize(path) if os.path.isfile(path) else None
     except OSError:
         return None
+
+
+def weights_size(folder: str) -> int | None:
+    """Bytes of a model folder's weights: its safetensors, else its torch files; None when it has neither."""
+    try:
+        with os.scandir(folder) as entries:
+            sizes = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+    except OSError:
+        return None
+    for ending in (".safetensors", ".bin"):
+        found = [size for name, size in sizes.items() if name.endswith(ending) and name != "training_args.bin"]
+        if found:
+            return sum(found)
+    return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ LIBRARY = "nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"
 THROTTLED = {0x08: "hardware slowdown", 0x20: "software thermal", 0x40: "hardware thermal", 0x80: "power brake"}
 """Clock throttle reasons that mean trouble (nvml.h); idle and power cap are ordinary."""
 
+_GPU_LIMIT, _HOLDER_LIMIT = 64, 512
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -24,32 +27,38 @@ class Holder:
     used: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU. Memory in bytes, temperatures in degrees Celsius."""
+    """One GPU, or one instance of a GPU that is cut up by MIG. Memory in bytes, temperatures in degrees Celsius."""
 
     index: int
     name: str
-    uuid: str
-    total: int | None
-    used: int | None
-    free: int | None
-    capability: tuple[int, int] | None
-    temperature: int | None
-    slows_down_at: int | None
-    throttled: tuple[str, ...] | None
-    uncorrected: int | None
+    uuid: str = ""
+    total: int | None = None
+    used: int | None = None
+    free: int | None = None
+    capability: tuple[int, int] | None = None
+    temperature: int | None = None
+    slows_down_at: int | None = None
+    throttled: tuple[str, ...] | None = None
+    uncorrected: int | None = None
     """ECC errors that could not be corrected since the driver was loaded."""
-    holders: tuple[Holder, ...] | None
+    pending: bool | None = None
+    """Whether bad memory is taken out of use only after a reset; True as well when that failed."""
+    mig: bool | None = None
+    holders: tuple[Holder, ...] | None = None
+    """Processes that compute or draw on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpus:
     """All GPUs that the driver shows, with its own version and the newest CUDA it can run, as (major, minor)."""
 
     driver: str | None
     cuda: tuple[int, int] | None
     gpus: tuple[Gpu, ...]
+    lost: tuple[tuple[int, str], ...] = ()
+    """Index of each GPU that answers no more, with the driver's own words."""
 
 
 def read_gpus() -> Gpus:
@@ -70,7 +79,8 @@ def read_gpus() -> Gpus:
     except pynvml.NVMLError as error:
         raise _refused(pynvml, error) from error
     finally:
-        _told(pynvml, pynvml.nvmlShutdown)
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
 
 
 def _nothing(en: str, zh: str) -> Unavailable:
@@ -78,10 +88,9 @@ def _nothing(en: str, zh: str) -> Unavailable:
 
 
 def _refused(pynvml: Any, error: Any) -> Unavailable:
-    code = error.value
+    code, said = error.value, _said(error)
     if code in (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED):
         return _nothing("the NVIDIA driver is not loaded", "NVIDIA 驱动没有加载")
-    said = clean(str(error), 120)
     if code == pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
         return Unavailable(
             Text(
@@ -89,57 +98,118 @@ def _refused(pynvml: Any, error: Any) -> Unavailable:
                 f"已加载的驱动与用户态库版本不一致，重启机器可恢复（{said}）",
             )
         )
+    if code == pynvml.NVML_ERROR_NO_PERMISSION:
+        return Unavailable(
+            Text(f"this user may not ask the NVIDIA driver ({said})", f"当前用户无权访问 NVIDIA 驱动（{said}）")
+        )
     return Unavailable(Text(f"the NVIDIA driver answers: {said}", f"NVIDIA 驱动返回：{said}"))
 
 
+def _said(error: Any) -> str:
+    return clean(str(error), 120)
+
+
 def _told(pynvml: Any, ask: Callable[..., Any], *arguments: Any) -> Any:
-    """What NVML answers, or None when this GPU, driver or user does not get it."""
+    """What NVML answers, or None when this GPU, driver or user does not get it. A lost GPU still raises."""
     try:
         return ask(*arguments)
-    except (pynvml.NVMLError, UnicodeDecodeError):
+    except UnicodeDecodeError:
+        return None
+    except pynvml.NVMLError as error:
+        if error.value in (pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED):
+            raise
         return None
 
 
 def _snapshot(pynvml: Any) -> Gpus:
-    count = pynvml.nvmlDeviceGetCount()
+    count = min(pynvml.nvmlDeviceGetCount(), _GPU_LIMIT)
     if not count:
         raise _nothing("the NVIDIA driver shows no GPU", "NVIDIA 驱动看不到任何 GPU")
     cuda = _told(pynvml, pynvml.nvmlSystemGetCudaDriverVersion)
-    driver = _told(pynvml, pynvml.nvmlSystemGetDriverVersion)
+    answers = [(index, _gpu(pynvml, index)) for index in range(count)]
+    found = [gpu for _, answer in answers if isinstance(answer, list) for gpu in answer]
+    failed = [(index, answer) for index, answer in answers if isinstance(answer, pynvml.NVMLError)]
+    if not found:
+        raise failed[0][1]
     return Gpus(
-        driver=_text(driver),
+        driver=_text(_told(pynvml, pynvml.nvmlSystemGetDriverVersion)),
         cuda=(cuda // 1000, cuda % 1000 // 10) if cuda else None,
-        gpus=tuple(_gpu(pynvml, index) for index in range(min(count, 64))),
+        gpus=tuple(found),
+        # A container may be kept from some GPUs of its machine: those are not lost.
+        lost=tuple((index, _said(e)) for index, e in failed if e.value != pynvml.NVML_ERROR_NO_PERMISSION),
     )
 
 
-def _gpu(pynvml: Any, index: int) -> Gpu:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+def _gpu(pynvml: Any, index: int) -> list[Gpu] | Exception:
+    """The GPU at `index`, its instances when it is cut up and they may be seen, or NVML's error when it is lost."""
+    try:
+        card = _Device(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index))
+        mode = card.told("MigMode")
+        mig = None if mode is None else bool(mode[0])
+        parts = list(_instances(pynvml, card)) if mig else []
+        return [_read(pynvml, index, part, card, mig) for part in parts or [card]]
+    except pynvml.NVMLError as error:
+        return error  # type: ignore[no-any-return]  # pynvml has no types
 
-    def told(name: str, *more: Any) -> Any:
-        ask = getattr(pynvml, f"nvmlDeviceGet{name}", None)
-        return _told(pynvml, ask, handle, *more) if ask else None
 
-    memory, reasons = told("MemoryInfo"), told("CurrentClocksThrottleReasons")
-    holders, capability = told("ComputeRunningProcesses"), told("CudaComputeCapability")
+class _Device:
+    """A handle, and the questions to it."""
+
+    def __init__(self, pynvml: Any, handle: Any) -> None:
+        self._pynvml = pynvml
+        self._handle = handle
+
+    def told(self, name: str, *more: Any) -> Any:
+        ask = getattr(self._pynvml, f"nvmlDeviceGet{name}", None)
+        return _told(self._pynvml, ask, self._handle, *more) if ask else None
+
+
+def _instances(pynvml: Any, card: _Device) -> Iterator[_Device]:
+    for number in range(min(card.told("MaxMigDeviceCount") or 0, 16)):
+        if handle := card.told("MigDeviceHandleByIndex", number):
+            yield _Device(pynvml, handle)
+
+
+def _read(pynvml: Any, index: int, part: _Device, card: _Device, mig: bool | None) -> Gpu:
+    """Name, memory and holders are those of the instance, all else that of its card."""
+    memory = part.told("MemoryInfo")
+    reasons = card.told("CurrentClocksThrottleReasons")
+    capability = card.told("CudaComputeCapability")
     return Gpu(
         index=index,
-        name=_text(told("Name")) or "GPU",
-        uuid=_text(told("UUID")) or "",
+        name=_text(part.told("Name")) or "GPU",
+        uuid=_text(part.told("UUID")) or "",
         total=memory and int(memory.total),
         used=memory and int(memory.used),
         free=memory and int(memory.free),
-        capability=tuple(capability) if capability else None,
-        temperature=told("Temperature", pynvml.NVML_TEMPERATURE_GPU),
-        slows_down_at=told("TemperatureThreshold", pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
+        capability=(int(capability[0]), int(capability[1])) if capability else None,
+        temperature=card.told("Temperature", pynvml.NVML_TEMPERATURE_GPU),
+        slows_down_at=card.told("TemperatureThreshold", pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
         throttled=None if reasons is None else tuple(name for bit, name in THROTTLED.items() if reasons & bit),
-        uncorrected=told("TotalEccErrors", pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC),
-        holders=None if holders is None else tuple(Holder(int(p.pid), p.usedGpuMemory) for p in holders),
+        uncorrected=card.told("TotalEccErrors", pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC),
+        pending=_pending(card),
+        mig=mig,
+        holders=_holders(part),
     )
 
 
+def _pending(card: _Device) -> bool | None:
+    """Ampere and newer remap rows (corrected, uncorrected, pending, failed); older cards retire pages."""
+    rows = card.told("RemappedRows")
+    if rows is not None:
+        return bool(rows[2] or rows[3])
+    pages = card.told("RetiredPagesPendingStatus")
+    return None if pages is None else bool(pages)
+
+
+def _holders(part: _Device) -> tuple[Holder, ...] | None:
+    """A process that computes and draws is in both lists, and is named once."""
+    computing, drawing = part.told("ComputeRunningProcesses"), part.told("GraphicsRunningProcesses")
+    if computing is None:
+        return None
+    found = {int(p.pid): Holder(int(p.pid), p.usedGpuMemory) for p in (*(drawing or ()), *computing)}
+    return tuple(found[pid] for pid in sorted(found)[:_HOLDER_LIMIT])
+
+
 def _text(value: Any) -> str | None:
-    """NVML's strings came as bytes up to nvidia-ml-py 11.5."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
     return clean(value, 100) if isinstance(value, str) else None

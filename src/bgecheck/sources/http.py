@@ -299,10 +299,12 @@ def _decoded(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
 def resolve(host: str, port: int, seconds: float) -> list[tuple[int, str]]:
     """The addresses of `host` as (family, address), within `seconds`. Raises OSError; `TimeoutError` when late."""
     found: queue.Queue[list[tuple[int, str]] | OSError] = queue.Queue()
+    # Bytes pass as they are; for a str Python first loads its tables of international names.
+    asked = host.encode() if host.isascii() else host
 
     def look() -> None:
         try:
-            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            infos = socket.getaddrinfo(asked, port, type=socket.SOCK_STREAM)
             found.put([(info[0], str(info[4][0])) for info in infos])
         except OSError as error:
             found.put(error)

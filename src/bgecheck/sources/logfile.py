@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,12 @@ LINE_LIMIT = 64 * 1024
 READ_LIMIT = 256 * 2**20
 """Bytes that are read of one log; of a longer one the last so many."""
 
+COUNT_LIMIT = 4 * 2**30
+"""Bytes that are gone through only to number the lines behind them; behind more, numbers count from where reading began."""
+
 _CHUNK = 2**20
 _STDIN = "-"
+_BLANK = b"\0 \t\r\n"
 
 
 class Readable(Protocol):
@@ -42,26 +47,42 @@ class Origin:
     """Seconds since it was last written; None for standard input."""
     skipped: int
     """Bytes at its beginning that were not read."""
+    numbered: bool = True
+    """Whether line numbers count from the file's beginning, not from behind what was skipped."""
 
 
 def usable(path: str) -> None:
     """Refuse a log that was named and cannot be one: missing, a folder, unreadable, empty or binary."""
     if path == _STDIN:
         return
-    if os.path.isdir(path):
-        raise _bad(path, Text("is a folder, not a log file", "是目录，不是日志文件"))
     try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise _bad(path, Text("is a folder, not a log file", "是目录，不是日志文件"))
+        if not stat.S_ISREG(mode):
+            if not stat.S_ISFIFO(mode):
+                raise _bad(path, Text("is a device, not a log file", "是设备，不是日志文件"))
+            return
         with open(path, "rb") as file:
-            head = file.read(4096) if os.path.isfile(path) else b"a pipe"
+            head = _behind_a_hole(file)
     except FileNotFoundError:
         raise _bad(path, Text("there is no such file", "文件不存在")) from None
-    except OSError as error:
-        why = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise _bad(path, Text(f"cannot be read: {why}", f"无法读取：{why}")) from error
-    if not head.strip():
+    if not head.strip(_BLANK):
         raise _bad(path, Text("is empty", "是空文件"))
     if _is_binary(head):
         raise _bad(path, Text("is a binary file, not a log", "是二进制文件，不是日志"))
+
+
+def _behind_a_hole(file: BinaryIO) -> bytes:
+    """The first bytes of a log, or its last where it begins with nothing but NUL, as `copytruncate` leaves it."""
+    head = file.read(4096)
+    if head.strip(_BLANK) or len(head) < 4096:
+        return head
+    file.seek(-min(file.seek(0, os.SEEK_END), 4096), os.SEEK_END)
+    return file.read(4096)
 
 
 def _bad(path: str, reason: Text) -> BadInput:
@@ -81,8 +102,9 @@ def _is_binary(head: bytes) -> bool:
         return True
     if _utf16(head):
         return False
-    controls = sum(byte < 9 or 13 < byte < 27 for byte in head)
-    return controls > len(head) * 0.1
+    solid = re.sub(rb"\0{16,}", b"", head)
+    controls = sum(byte < 9 or 13 < byte < 27 for byte in solid)
+    return controls > len(solid) * 0.1
 
 
 def _utf16(head: bytes) -> str | None:
@@ -110,22 +132,26 @@ def read(
         file = open(path, "rb")  # noqa: SIM115  # closed by the iterator
         status = os.fstat(file.fileno())
         end = status.st_size if until is None else min(until, status.st_size)
-        skipped = max(0, end - READ_LIMIT)
-        first = 1 + _count_lines(file, skipped)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
+        # An even number of bytes, or UTF-16 would be read out of step.
+        skipped = max(0, end - READ_LIMIT) & ~1
+        numbered = skipped <= COUNT_LIMIT
+        first = 1 + (_count_lines(file, skipped) if numbered else 0)
+        if not numbered:
+            file.seek(skipped)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
-    return Origin(path, max(0.0, time.time() - status.st_mtime), skipped), _closing(
-        _Cut(file, end - skipped), first, routine
-    )
+    origin = Origin(path, max(0.0, time.time() - status.st_mtime), skipped, numbered)
+    left = end - skipped if stat.S_ISREG(status.st_mode) else sys.maxsize
+    return origin, _closing(_Cut(file, left), first, routine)
 
 
 class _Cut(io.RawIOBase):
-    """A file that ends after so many more bytes; one of no size (a pipe) ends where it ends."""
+    """A file that ends after so many more bytes."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
-        self._left = size if size > 0 else sys.maxsize
+        self._left = size
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
@@ -154,13 +180,22 @@ def _count_lines(file: BinaryIO, size: int) -> int:
 
 
 def _lines(stream: Readable, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
+    begun: tuple[int, str] | None = None
     for number, raw in enumerate(_split(stream), first):
-        if routine(raw):
+        if begun is None and routine(raw):
             yield number, raw
             continue
         for piece in raw.split(b"\r"):
-            if piece.strip(b"\0 \t"):
-                yield number, unwrapped(_decoded(piece))
+            if not piece.strip(_BLANK):
+                continue
+            text, whole = unwrapped(_decoded(piece))
+            if begun is not None:
+                number, text = begun[0], begun[1] + text
+            begun = None if whole or len(text) > LINE_LIMIT else (number, text)
+            if begun is None:
+                yield number, text
+    if begun is not None:
+        yield begun
 
 
 def _split(stream: Readable) -> Iterator[bytes]:
@@ -202,33 +237,46 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("utf-8", "replace")
 
 
+_NESTED = 3
+"""Wrappings that may be around each other: a time stamp of docker inside a prefix of compose."""
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _WRAPPINGS = re.compile(
     r"(?:[\w.-]{1,80}\s+\| )"  # docker compose
     r"|(?:\[pod/[^\]]{1,200}\] )"  # kubectl logs --prefix
     r"|(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} [\w@.-]{1,80}(?:\[\d+\])?: )"  # journald, syslog
     r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@.-]{1,80}\[\d+\]:)? "
-    r"(?:std(?:out|err) [FP] )?)"  # docker logs -t, containerd, journald with ISO time
+    r"(?:std(?:out|err) (?P<part>[FP]) )?)"  # docker logs -t, containerd, journald with ISO time
 )
 
 
-def unwrapped(text: str) -> str:
-    """A line as sglang wrote it, without what a container runtime or terminal put around it."""
+def unwrapped(text: str) -> tuple[str, bool]:
+    """A line as sglang wrote it, without what a container runtime or terminal put around it, and whether it is whole.
+
+    Docker and containerd cut a line of more than 16 KB, which `server_args=` is, into pieces.
+    """
+    whole = True
+    if text.startswith('{"log":'):
+        text, whole = _docker(text)
     if "\x1b" in text:
         text = _COLOURS.sub("", text)
     if "\0" in text:
         text = text.replace("\0", "")
-    if text.startswith('{"log":'):
-        text = _docker(text)
-    wrapping = _WRAPPINGS.match(text)
-    return text[wrapping.end() :] if wrapping else text
+    for _ in range(_NESTED):
+        wrapping = _WRAPPINGS.match(text)
+        if wrapping is None:
+            break
+        whole = whole and wrapping["part"] != "P"
+        text = text[wrapping.end() :]
+    return text, whole
 
 
-def _docker(text: str) -> str:
-    """The `log` field of docker's json-file driver."""
+def _docker(text: str) -> tuple[str, bool]:
+    """The `log` field of docker's json-file driver, which ends with a line feed where the line does."""
     try:
         entry = json.loads(text)
     except (ValueError, RecursionError):
-        return text
+        return text, True
     inner = entry.get("log") if isinstance(entry, dict) else None
-    return _COLOURS.sub("", inner.rstrip("\n").split("\r")[-1]) if isinstance(inner, str) else text
+    if not isinstance(inner, str):
+        return text, True
+    return inner.rstrip("\r\n").rpartition("\r")[2], inner.endswith("\n") or not inner

@@ -36,12 +36,15 @@ class Listener:
         return self.address == "::1" or self.address.startswith("127.")
 
 
-def listeners(port: int) -> tuple[Listener, ...]:
-    """Who listens on `port`, IPv4 and IPv6, owners resolved where they may be seen. Raises `Unavailable`."""
+def listeners(port: int, likely: Iterable[int] = ()) -> tuple[Listener, ...]:
+    """Who listens on `port`, IPv4 and IPv6, owners resolved where they may be seen. Raises `Unavailable`.
+
+    The processes that are `likely` to be the owner are looked at first.
+    """
     if not os.path.isfile(f"{_NET}/tcp"):
         return tuple(_from_psutil(port))
     found = [x for x in _from_proc() if x.port == port]
-    return _owned(found) if found else ()
+    return _owned(found, likely) if found else ()
 
 
 def taken_ports() -> frozenset[int]:
@@ -56,19 +59,22 @@ def free_port(near: int) -> int | None:
     return next((p for p in range(near + 1, min(near + 101, 65536)) if p not in taken), None)
 
 
-def accepts(host: str, port: int, seconds: float) -> bool:
-    """Whether a TCP connection to an address is taken; it is closed at once."""
-    try:
-        socket.create_connection((host, port), timeout=seconds).close()
-    except OSError:
-        return False
-    return True
+def accepts(address: str, port: int, seconds: float) -> bool:
+    """Whether a TCP connection to an address or name is taken; it is closed at once."""
+    for found in resolved(address):
+        family = socket.AF_INET6 if ":" in found else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(seconds)
+            if probe.connect_ex((found, port)) == 0:
+                return True
+    return False
 
 
 def resolved(name: str) -> tuple[str, ...]:
     """The addresses of a host name in the order in which clients try them; none when it has none."""
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        # Bytes pass as they are; for a str Python first loads its tables of international names.
+        found = socket.getaddrinfo(name.encode() if name.isascii() else name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ()
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -116,12 +122,17 @@ def _address(text: str) -> str:
     return plain.removeprefix("::ffff:") if plain.startswith("::ffff:") and "." in plain else plain
 
 
-def _owned(found: list[Listener]) -> tuple[Listener, ...]:
+def _owned(found: list[Listener], likely: Iterable[int]) -> tuple[Listener, ...]:
     wanted = {f"socket:[{listener.inode}]": listener.inode for listener in found}
     owners: dict[str, int] = {}
     # A forked child holds its parent's socket too: the lowest pid is the one that opened it.
-    for pid in sorted((int(n) for n in os.listdir("/proc") if n.isdigit()), reverse=True):
-        owners |= {wanted[link]: pid for link in _links(pid) if link in wanted}
+    everybody = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    for pid in (*sorted(likely), *everybody):
+        for link in _links(pid):
+            if link in wanted:
+                owners.setdefault(wanted[link], pid)
+        if len(owners) == len(set(wanted.values())):
+            break
     return tuple(replace(listener, pid=owners.get(listener.inode)) for listener in found)
 
 

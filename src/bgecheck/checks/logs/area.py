@@ -109,7 +109,16 @@ def log_is_readable(facts: LogFacts) -> Outcome:
     if facts.diagnosis.state == "empty":
         return absent(Text("the log is empty so far", "日志目前是空的"))
     lines = Text(f"{facts.session.lines} lines", f"{facts.session.lines} 行")
-    return holds(Evidence(_where(facts, facts.session.first_line), lines), older_sessions=facts.older)
+    seen = [Evidence(_where(facts, facts.session.first_line), lines)]
+    if skipped := facts.origin.skipped:
+        seen.append(_left_out(skipped, facts.origin.numbered))
+    return holds(*seen, older_sessions=facts.older, skipped_bytes=skipped)
+
+
+def _left_out(skipped: int, numbered: bool) -> Evidence:
+    size = f"{skipped / 2**20:.0f} MiB"
+    en, zh = ("", "") if numbered else ("; line numbers count from there", "；行号从其后算起")
+    return Evidence(Text("not read", "未读取"), Text(f"the first {size} of the file{en}", f"文件开头的 {size}{zh}"))
 
 
 _WAIT = Text("wait, and look again", "稍等后再查")

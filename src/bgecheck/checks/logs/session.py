@@ -184,7 +184,7 @@ class Session:
         return path if known and known.bidirectional else None
 
     def seconds(self, stamp: str) -> float | None:
-        """Seconds from the first time stamp to `stamp`."""
+        """Seconds from the first time stamp to `stamp`; None when one of them is not known."""
         try:
             return (_time(stamp) - _time(self.first_stamp)).total_seconds()
         except ValueError:
@@ -244,8 +244,10 @@ class Follower:
         session.sglang = True
         if b'HTTP/1.1" 200' in raw:
             self._answered(b'"POST /v1/e' in raw or b'"POST /encode' in raw, b'"POST /' in raw)
-            if session.ready_line is None and b'"POST /generate HTTP' in raw:
-                session.generate_warm_up = True
+            if session.ready_line is None:
+                session.generate_warm_up = session.generate_warm_up or b'"POST /generate HTTP' in raw
+                if b'"POST /v1/' in raw:
+                    self._serves(number)
             session.last = (number, raw[:200].decode("utf-8", "replace"))
         elif session.cached is None:
             self._batch(number, raw[:2000].decode("utf-8", "replace"))
@@ -308,6 +310,11 @@ class Follower:
         for cause in [c for c, hit in session.hits.items() if hit.weight <= GENERAL and hit.fatal]:
             del session.hits[cause]
 
+    def _serves(self, number: int) -> None:
+        """Clients are answered: the log was cut off at its beginning, or keeps no ready line (`--log-level`)."""
+        if not self.session.bind_failed:
+            self.session.ready_line, self.session.phase = number, "serving"
+
     def _stamp(self, text: str) -> None:
         if found := _STAMP.match(text):
             self.session.first_stamp = self.session.first_stamp or found[1]
@@ -355,6 +362,8 @@ class Follower:
         method, path, status = found[1], found[2].split("?")[0], found[3]
         if session.ready_line is None and method == "POST" and path == "/generate":
             session.generate_warm_up = True
+        if session.ready_line is None and status == "200" and method == "POST" and path.startswith("/v1/"):
+            self._serves(number)
         if status.startswith("2"):
             self._answered(method == "POST" and path.startswith(("/v1/e", "/encode")), method == "POST")
         elif session.ready_line is not None and (method == "POST" or "embed" in path or status == "401"):
