@@ -11,8 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from bgecheck.model import BadInput, Text, Unavailable
 
@@ -23,7 +22,7 @@ READ_LIMIT = 256 * 2**20
 """Bytes that are read of one log; of a longer one the last so many."""
 
 COUNT_LIMIT = 4 * 2**30
-"""Bytes that are gone through only to number the lines behind them; behind more, numbers count from where reading began."""
+"""Bytes that are gone through only to number the lines behind them; with more, numbers count from behind them."""
 
 _CHUNK = 2**20
 _STDIN = "-"
@@ -38,8 +37,7 @@ class Readable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a log came from."""
 
     name: str

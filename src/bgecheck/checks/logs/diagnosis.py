@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bgecheck.checks.logs.rules import PATTERNS
 from bgecheck.checks.logs.session import Hit, Session
@@ -28,8 +28,7 @@ GENERATION = ("/v1/chat/completions", "/v1/completions", "/generate", "/v1/reran
 """Routes that an embedding server cannot serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """The state of a session and its causes: the decisive one first, then what is wrong independently of it."""
 
     state: State

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from bgecheck.checks.logs.session import Session
@@ -17,8 +16,7 @@ SPECIFIC, PLAIN, GENERAL, LAST = 4, 3, 2, 1
 """How much a line says: a cause by its own name, an error, one that has several causes, and what only follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """One way in which software writes that something is wrong.
 
     A line counts when it holds `needle` (letter for letter) and `regex`, where there is one, is found in it; it
