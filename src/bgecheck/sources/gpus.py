@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bgecheck.model import Text, Unavailable, clean
 
@@ -19,8 +19,7 @@ THROTTLED = {0x08: "hardware slowdown", 0x20: "software thermal", 0x40: "hardwar
 _GPU_LIMIT, _HOLDER_LIMIT = 64, 512
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """A process that holds GPU memory; `used` in bytes, None where the driver does not tell (containers, WSL)."""
 
     pid: int
