@@ -96,13 +96,15 @@ def _bad(path: str, reason: Text) -> BadInput:
 
 def _is_binary(head: bytes) -> bool:
     """Known magic numbers, or more control bytes than junk in a log explains; UTF-16 is text."""
-    if head.startswith((b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"%PDF", b"\x80\x02", b"\x80\x04", b"SQLite format 3")):
+    if head.startswith(
+        (b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"%PDF", b"\x80\x02", b"\x80\x04", b"\x1f\x8b", b"SQLite format 3")
+    ):
         return True
     if _utf16(head):
         return False
     solid = re.sub(rb"\0{16,}", b"", head)
     controls = sum(byte < 9 or 13 < byte < 27 for byte in solid)
-    return controls > len(solid) * 0.1
+    return controls > len(solid) * 0.05
 
 
 def _utf16(head: bytes) -> str | None:

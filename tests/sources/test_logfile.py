@@ -1,0 +1,210 @@
+"""Logs are read line by line however they were written, numbered right, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bgecheck.model import BadInput, Unavailable
+from bgecheck.sources import logfile
+
+
+def _read(path: Path, until: int | None = None) -> list[tuple[int, str]]:
+    _, lines = logfile.read(str(path), lambda raw: False, until)
+    return [(number, line) for number, line in lines if isinstance(line, str)]
+
+
+def _texts(path: Path, content: bytes) -> list[str]:
+    path.write_bytes(content)
+    return [line for _, line in _read(path)]
+
+
+LINE = "[2026-11-02 22:10:15 TP0] Load weight begin. avail mem=22.48 GB"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        LINE,
+        f"\x1b[1;32m{LINE}\x1b[0m",
+        f"Fetching:   0%|\rFetching: 100%|\r{LINE}",
+        f"\0\0{LINE}\0",
+        json.dumps({"log": LINE + "\n", "stream": "stderr", "time": "2026-11-02T22:10:15Z"}),
+        json.dumps({"log": f"\x1b[31m{LINE}\x1b[0m\r\n", "stream": "stdout"}),
+        f"sglang-1  | {LINE}",
+        f"sglang-1  | 2026-11-02T22:10:15.001Z {LINE}",
+        f"[pod/bge-0/server] {LINE}",
+        f"Nov  2 22:10:15 gpu-01 python[811]: {LINE}",
+        f"2026-11-02T22:10:15+0800 gpu-01 python[811]: {LINE}",
+        f"2026-11-02T22:10:15.000000001Z stderr F {LINE}",
+    ],
+)
+def test_a_line_comes_as_sglang_wrote_it(written: str, tmp_path: Path) -> None:
+    assert _texts(tmp_path / "a.log", written.encode() + b"\n")[-1] == LINE
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_encodings_are_recognised(encoding: str, tmp_path: Path) -> None:
+    text = f"{LINE}\r\n已杀死\r\n{LINE}\r\n"
+    assert _texts(tmp_path / "a.log", text.encode(encoding)) == [LINE, "已杀死", LINE]
+
+
+@pytest.mark.parametrize("kind", ["docker", "containerd"])
+def test_a_long_line_that_a_runtime_cut_is_whole_again(kind: str, tmp_path: Path) -> None:
+    """Docker and containerd write at most 16 KB in one piece; the number is that of the first."""
+    pieces = ["server_args=" + "a" * 16000, "b" * 16000, "c"]
+    if kind == "docker":
+        ends = ["", "", "\n"]
+        lines = [json.dumps({"log": p + e, "stream": "stderr"}) for p, e in zip(pieces, ends, strict=True)]
+    else:
+        lines = [f"2026-11-02T22:10:15Z stderr {f} {p}" for p, f in zip(pieces, "PPF", strict=True)]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(["first", *lines, "last"]))
+    assert _read(path) == [(1, "first"), (2, "".join(pieces)), (5, "last")]
+
+
+def test_numbers_count_lines_of_the_file_behind_what_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the end of a long log is read, and its lines keep their numbers."""
+    monkeypatch.setattr(logfile, "READ_LIMIT", 100)
+    path = tmp_path / "a.log"
+    path.write_text("".join(f"line {n:05d}\n" for n in range(1, 1001)))
+    origin, lines = logfile.read(str(path), lambda raw: False)
+    told = list(lines)
+    assert origin.skipped == 11 * 1000 - 100
+    assert told[-1] == (1000, "line 01000")
+    assert len(told) <= 11
+    monkeypatch.setattr(logfile, "COUNT_LIMIT", 10)
+    origin, lines = logfile.read(str(path), lambda raw: False)
+    assert not origin.numbered
+    assert len(list(lines)) == len(told)
+
+
+def test_what_is_written_during_the_run_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("one\ntwo\nthree\n")
+    assert _read(path, until=8) == [(1, "one"), (2, "two")]
+    assert _read(path, until=0) == []
+
+
+def test_routine_lines_come_raw(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("Prefill batch\nother\n")
+    _, lines = logfile.read(str(path), lambda raw: raw.startswith(b"Prefill"))
+    assert list(lines) == [(1, b"Prefill batch"), (2, "other")]
+
+
+@pytest.mark.parametrize("content", [b"x" * (48 * 2**20), b"\0" * (48 * 2**20), b"\r\n" * 2**20])
+def test_memory_stays_small_whatever_a_line_holds(content: bytes, tmp_path: Path) -> None:
+    """A line without an end, a hole of NUL, and millions of blank lines take a few MiB."""
+    path = tmp_path / "a.log"
+    path.write_bytes(content + b"\nend\n")
+    tracemalloc.start()
+    try:
+        last = None
+        for line in logfile.read(str(path), lambda raw: False)[1]:
+            assert len(line[1]) <= logfile.LINE_LIMIT
+            last = line[1]
+        assert tracemalloc.get_traced_memory()[1] < 12 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert last == "end"
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=st.binary(max_size=3000))
+def test_any_bytes_are_read_and_numbered_in_order(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.log"
+    path.write_bytes(content)
+    numbers = [number for number, _ in _read(path)]
+    assert numbers == sorted(numbers)
+    assert all(1 <= number <= content.count(b"\n") + 1 for number in numbers)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lines=st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zs"]), min_size=1, max_size=60), max_size=40)
+)
+def test_a_text_comes_back_line_by_line(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What no wrapping is comes back as it was written, behind its number."""
+    path = tmp_path_factory.getbasetemp() / "text.log"
+    path.write_text("\n".join(["start of the log, in ASCII", *(f"- {line}" for line in lines)]), encoding="utf-8")
+    assert _read(path)[1:] == [(n, f"- {line}") for n, line in enumerate(lines, 2)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"\n \r\n\t", "is empty"),
+        (b"\0" * 9000, "is empty"),
+        (b"\x7fELF\x02\x01\x01" + bytes(100), "is a binary file, not a log"),
+        (b"PK\x03\x04" + os.urandom(2000), "is a binary file, not a log"),
+        (bytes(range(256)) * 8, "is a binary file, not a log"),
+    ],
+)
+def test_a_file_that_is_no_log_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(content)
+    with pytest.raises(BadInput) as refused:
+        logfile.usable(str(path))
+    assert refused.value.reason.en == reason
+    assert refused.value.reason.zh
+    assert refused.value.given == str(path)
+
+
+def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    for path, reason in (
+        (tmp_path / "none.log", "there is no such file"),
+        (tmp_path, "is a folder, not a log file"),
+        (Path("/dev/null"), "is a device, not a log file"),
+    ):
+        with pytest.raises(BadInput) as refused:
+            logfile.usable(str(path))
+        assert refused.value.reason.en == reason
+    with pytest.raises(BadInput):
+        logfile.usable("bad\0name")
+    with pytest.raises(Unavailable) as gone:
+        logfile.read(str(tmp_path / "none.log"), lambda raw: False)
+    assert gone.value.looked
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may read every file")
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("text")
+    path.chmod(0)
+    with pytest.raises(BadInput, match="cannot be read"):
+        logfile.usable(str(path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LINE.encode(),
+        LINE.encode("utf-16"),
+        "已杀死\n".encode("gb18030"),
+        b"\0" * 70000 + LINE.encode(),
+        b"\x1b[32m" + LINE.encode(),
+    ],
+)
+def test_a_log_in_any_shape_is_accepted(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(content)
+    logfile.usable(str(path))
+    logfile.usable("-")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_not_opened_before_it_is_read(tmp_path: Path) -> None:
+    """Opening a pipe that nobody writes to would wait for ever."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    logfile.usable(str(path))
