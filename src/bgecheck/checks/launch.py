@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bgecheck.model import (
     Advice,
@@ -35,8 +35,7 @@ negative and the server dies in its start (R on 0.5.23: rc 137, `--mem-fraction-
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting of the running server and who says so."""
 
     value: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bgecheck.model import (
     Advice,
@@ -31,8 +32,7 @@ FORWARDERS = frozenset({"docker-proxy", "rootlesskit", "slirp4netns", "pasta", "
 """Programs that hold a port on behalf of a server that runs elsewhere, in a container for instance."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The program behind a listener, as far as it may be seen."""
 
     listener: Listener
@@ -58,6 +58,7 @@ class PortFacts:
     over_ipv6: bool
     left_over: tuple[Orphan, ...]
     free: int | None
+    """A port to move to, looked for when somebody else holds this one."""
 
 
 AREA = Area("ports", Text("ports", "端口"), seconds=10.0)
@@ -89,7 +90,7 @@ def collect(context: Context) -> PortFacts:
         localhost=resolved("localhost"),
         over_ipv6=accepts("::1", target.port, seconds),
         left_over=orphans(table),
-        free=free_port(target.port),
+        free=None if all(owner.sglang for owner in owners) else free_port(target.port),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bgecheck.model import (
     Advice,
@@ -31,8 +31,7 @@ SHAPES = ("/v1/models", "/models", "/v1/v1/models")
 """Where OpenAI-compatible servers and gateways keep their model list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(NamedTuple):
     """Which server answers, as far as it tells."""
 
     name: str | None

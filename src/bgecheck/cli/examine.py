@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import NoReturn
+from dataclasses import replace
+from typing import NamedTuple, NoReturn
 
 import typer
 
@@ -37,8 +37,7 @@ NAGIOS = {0: 0, 1: 2, 2: 3, 3: 1, 4: 3}
 """Exit codes as monitoring plugins use them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The options of a run, checked and understood."""
 
     command: str

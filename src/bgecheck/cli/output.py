@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 
 from bgecheck.cli.options import RunOptions
 from bgecheck.cli.stdout import to_stdout
@@ -15,8 +15,7 @@ from bgecheck.model import BadInput, Language, Report, Text
 Render = Callable[[Sequence[Report]], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Sink:
+class Sink(NamedTuple):
     """A format, and the file it is written to; None is stdout."""
 
     render: Render

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from bgecheck.model.words import Severity, Text, Words
 
@@ -18,8 +18,7 @@ Collector = Callable[[Any], Any]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One thing that was seen, beside what it should have been; numbers carry their units."""
 
     subject: Words
@@ -27,8 +26,7 @@ class Evidence:
     expected: Words | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a judge found. Made by `holds`, `broken`, `absent` and `unclear`."""
 
     holds: bool | None
@@ -36,7 +34,7 @@ class Outcome:
     evidence: tuple[Evidence, ...] = ()
     reason: Words | None = None
     advice: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = _NOTHING
 
 
 def holds(*evidence: Evidence, **values: Any) -> Outcome:
@@ -59,8 +57,7 @@ def unclear(reason: Words, *evidence: Evidence, **values: Any) -> Outcome:
     return Outcome(None, reason=reason, evidence=evidence, values=values)
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """A cause and what mends it. In commands, `{name}` is filled in shell-quoted."""
 
     cause: Text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class AtLeast:
+class AtLeast(NamedTuple):
     """A lower bound."""
 
     value: float
@@ -21,8 +20,7 @@ class AtLeast:
         return f">= {self.value:g}{self.unit and ' ' + self.unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class AtMost:
+class AtMost(NamedTuple):
     """An upper bound."""
 
     value: float

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Pooling = Literal["cls", "mean", "last"]
 
@@ -27,8 +26,7 @@ BIDIRECTIONAL = frozenset(
 """Architectures whose attention looks both ways, so that a cached prefix is never valid for another text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """What is known of one published embedding model."""
 
     name: str

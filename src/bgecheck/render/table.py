@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from bgecheck import __version__
 from bgecheck.model import Evidence, Finding, Language, Report, Severity, Status, Text, Words, say
@@ -35,8 +35,7 @@ _OTHERS = Text("{ids} and {count} more", "{ids} 等，另有 {count} 项")
 _SHOWN_CONSEQUENCES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How a report is to be told."""
 
     language: Language

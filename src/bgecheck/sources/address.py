@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from bgecheck.model import BadInput, Text
@@ -16,8 +16,7 @@ ROUTES = ("/chat/completions", "/embeddings", "/models", "/completions", "/healt
 _SHAPE = Text("write it as http://127.0.0.1:30000/v1", "写成 http://127.0.0.1:30000/v1 这样")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a server is: `url` has scheme, host, port and a gateway's path, without `/v1`."""
 
     url: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
@@ -66,8 +66,7 @@ def _configured(path: str | None, folder: str | None) -> dict[str, str]:
     return {name.replace("_", "-"): value.strip("\"'") for name, value in pairs}
 
 
-@dataclass(frozen=True, slots=True)
-class Orphan:
+class Orphan(NamedTuple):
     """A worker process whose server is gone."""
 
     pid: int

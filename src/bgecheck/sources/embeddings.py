@@ -8,15 +8,13 @@ import json
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bgecheck.model import clean
 from bgecheck.sources.http import Failure, Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
+class Embedded(NamedTuple):
     """Vectors as the server gave them, in the order of its `index` fields.
 
     `nulls[i]` counts the JSON `null` components of vector i, which stand in it as NaN. `seconds` is
@@ -31,8 +29,7 @@ class Embedded:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """An answer with another status than 200."""
 
     status: int
@@ -42,8 +39,7 @@ class Refused:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(NamedTuple):
     """A 200 that holds no usable vectors."""
 
     kind: Literal["not-json", "null", "no-data", "wrong-count", "no-vector"]

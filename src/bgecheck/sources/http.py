@@ -10,8 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bgecheck.model import clean
 
@@ -34,8 +33,7 @@ BODY_LIMIT = 16 * 2**20
 _READ = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a server answered. Times are seconds since the request was begun."""
 
     status: int
@@ -55,8 +53,7 @@ class Reply:
         return clean(self.body[: limit * 4].decode("utf-8", "replace"), limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why there is no answer. `seconds` is how long it took to know."""
 
     kind: Kind
@@ -73,8 +70,7 @@ class _Failed(Exception):
         self.kind: Kind = kind
 
 
-@dataclass(frozen=True)
-class _Clock:
+class _Clock(NamedTuple):
     """When an exchange ends, whatever single reads would still be allowed."""
 
     ends: float

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PROC = "/proc"
 _COMMAND_LIMIT = 64 * 1024
 """Bytes of one command line that are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """One entry of the process table.
 
     `name` is cut to 15 characters on Linux; `ticks` orders by start (clock ticks since boot on Linux,

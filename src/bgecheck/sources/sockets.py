@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bgecheck.model import Text, Unavailable
 
@@ -15,8 +15,7 @@ _NET = "/proc/net"
 _LISTEN = "0A"
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(NamedTuple):
     """A listening socket. `pid` is None when its owner may not be seen (another user, another container)."""
 
     address: str
@@ -133,7 +132,7 @@ def _owned(found: list[Listener], likely: Iterable[int]) -> tuple[Listener, ...]
                 owners.setdefault(wanted[link], pid)
         if len(owners) == len(set(wanted.values())):
             break
-    return tuple(replace(listener, pid=owners.get(listener.inode)) for listener in found)
+    return tuple(listener._replace(pid=owners.get(listener.inode)) for listener in found)
 
 
 def _links(pid: int) -> Iterator[str]:
