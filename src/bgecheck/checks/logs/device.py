@@ -609,7 +609,7 @@ cause(
         pattern(
             "/dev/shm",
             "failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
-            regex=r"/dev/shm/\S+.*(?:No space left on device|error)|[Ee]rror.*/dev/shm/",
+            regex=r"/dev/shm/\S{1,100}.{0,200}(?:No space left on device|error)|[Ee]rror.{0,200}/dev/shm/",
             near="leaving /dev/shm/sglang_loads_0a.shm behind",
             seen="NCCL",
             weight=SPECIFIC,

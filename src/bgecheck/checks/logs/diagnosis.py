@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from bgecheck.checks.logs.rules import PATTERNS
@@ -35,7 +36,7 @@ class Diagnosis(NamedTuple):
     causes: Mapping[str, Hit]
     why: str | None = None
     """The decisive cause, when the session failed."""
-    doubts: Mapping[str, Text] = field(default_factory=dict)
+    doubts: Mapping[str, Text] = MappingProxyType({})
     """Causes that may be there although nothing in the log shows it, with the reason."""
 
 

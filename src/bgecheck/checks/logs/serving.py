@@ -25,7 +25,7 @@ cause(
         pattern(
             "is already in use",
             "RuntimeError: engine_info_bootstrap_port 6789 is already in use",
-            regex=r"(?:Error|Exception).*\bport\S* (?:=?\d+ )?is already in use|Port is already in use",
+            regex=r"(?:Error|Exception).*port\S* (?:=?\d+ )?is already in use|Port is already in use",
             near="Port 30000 is already in use, trying port 30001",
             seen="0.5.23",
             weight=SPECIFIC,
@@ -313,7 +313,7 @@ cause(
             "No module named",
             "ModuleNotFoundError: No module named 'uvicorn'",
             regex=r"(?:^|Error: |python\S*: )No module named '?[\w.]+",
-            near="ModuleNotFoundError: No module named 'common_ops'",
+            near="skipped an optional part: No module named 'deep_ep'",
             seen="X",
             named=_module,
         ),
