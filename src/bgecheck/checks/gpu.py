@@ -136,7 +136,7 @@ def collect(context: Context) -> GpuFacts:
         answered=bool(target.port) and accepts(target.host, target.port, context.deadline.timeout(_CONNECT)),
         visible=visible,
         chosen=seen.gpus if visible is None else chosen(seen.gpus, visible, by_bus=by_bus),
-        needed=_needed(target.model_path),
+        needed=memory_needed(target.model_path),
     )
 
 
@@ -165,7 +165,7 @@ def _names(seen: Gpus) -> dict[int, str]:
     return {pid: processes[pid].name for pid in held if pid in processes}
 
 
-def _needed(folder: str | None) -> float:
+def memory_needed(folder: str | None) -> float:
     """From the weights in the model folder; sglang serves an fp32 checkpoint as fp16 (`--dtype auto`)."""
     on_disk = weights_size(folder) if folder else None
     if not on_disk:

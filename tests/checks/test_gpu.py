@@ -1,0 +1,319 @@
+"""The rows of the `gpu` area, judged from facts: what each number makes of its row, and what is left unsaid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgecheck import engine
+from bgecheck.checks import gpu as area
+from bgecheck.checks.gpu import ENOUGH, GIB, GpuFacts, chosen
+from bgecheck.model import Finding, Redactor, Status, Target, Text, say
+from bgecheck.sources.files import weights_size
+from bgecheck.sources.gpus import THROTTLED, Gpu, Gpus, Holder
+
+TARGET = Target(url="http://127.0.0.1:30000", host="127.0.0.1", port=30000)
+OWN, WORKER, STRANGER = 100, 101, 555
+
+
+def card(index: int = 0, *holders: Holder, used: float = 0.4, total: float = 24.0, **more: Any) -> Gpu:
+    """A card in order; memory in GiB."""
+    told: dict[str, Any] = {
+        "name": "NVIDIA A10",
+        "uuid": f"GPU-{index}{index}{index}{index}",
+        "total": int(total * GIB),
+        "used": int(used * GIB),
+        "free": int((total - used) * GIB),
+        "capability": (8, 6),
+        "temperature": 50,
+        "slows_down_at": 90,
+        "throttled": (),
+        "uncorrected": 0,
+        "pending": False,
+        "mig": False,
+        "holders": holders,
+    }
+    return Gpu(index=index, **{**told, **more})
+
+
+def held(gib: float | None, pid: int = STRANGER) -> Holder:
+    return Holder(pid, None if gib is None else int(gib * GIB))
+
+
+def facts(*cards: Gpu, running: bool = False, cuda: tuple[int, int] | None = (13, 0), **more: Any) -> GpuFacts:
+    seen = Gpus(driver="580.65.06", cuda=cuda, gpus=cards, lost=more.pop("lost", ()))
+    told = {"names": {STRANGER: "python", OWN: "sglang"}, "chosen": cards} | more
+    return GpuFacts(target=TARGET, seen=seen, own=frozenset({OWN, WORKER}) if running else frozenset(), **told)
+
+
+def judged(seen: GpuFacts) -> dict[str, Finding]:
+    """The findings by the name of the row."""
+    it = replace(area.AREA, collector=lambda context: seen)
+    return {found.id.removeprefix("gpu."): found for found in engine.run([it], None, redactor=Redactor())}
+
+
+def statuses(seen: GpuFacts) -> dict[str, str]:
+    return {name: str(found.status) for name, found in judged(seen).items()}
+
+
+def words(found: Finding) -> str:
+    """Everything that the finding says, in English."""
+    said = [found.cause, found.fix, found.reason or "", *(e.observed for e in found.evidence)]
+    return " ".join(say(text, "en") for text in said)
+
+
+def test_an_empty_card_with_a_new_driver_passes_every_row() -> None:
+    assert set(statuses(facts(card())).values()) == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("cuda", "running", "status"),
+    [
+        ((11, 8), False, "fail"),
+        ((12, 0), False, "skip"),
+        ((12, 8), False, "skip"),
+        ((13, 0), False, "pass"),
+        ((11, 8), True, "pass"),
+        (None, False, "skip"),
+    ],
+)
+def test_the_driver_by_its_cuda(cuda: tuple[int, int] | None, running: bool, status: str) -> None:
+    """CUDA 12 runs sglang up to 0.5.9 only, so it says nothing alone; a server that computes proves its driver."""
+    holder = held(20, WORKER)
+    assert statuses(facts(card(0, holder), cuda=cuda, running=running))["driver"] == status
+
+
+def test_memory_is_measured_against_what_the_model_needs() -> None:
+    assert statuses(facts(card(used=21.9)))["memory"] == "pass"
+    short = judged(facts(card(used=22.5)))["memory"]
+    assert short.status is Status.FAIL
+    assert "only 1.5 GiB of 24.0 GiB are free on the emptiest GPU (GPU 0), and the model needs 2.0 GiB" in words(short)
+    assert statuses(facts(card(used=12), needed=15 * GIB))["memory"] == "fail"
+
+
+def test_the_emptiest_card_decides_before_a_server_runs() -> None:
+    assert statuses(facts(card(0, used=23.9), card(1, used=1)))["memory"] == "pass"
+
+
+def test_a_server_that_fills_its_card_has_memory_enough() -> None:
+    """sglang reserves what it is given: a full card is how it works, not a fault."""
+    rows = judged(facts(card(0, held(23, WORKER), used=23.9), running=True))
+    assert (rows["memory"].status, rows["others"].status) == (Status.PASS, Status.PASS)
+
+
+@pytest.mark.parametrize("unseen", [{"running": True}, {"answered": True}])
+def test_a_server_whose_memory_is_not_seen_is_not_judged_by_what_is_free(unseen: dict[str, Any]) -> None:
+    rows = judged(facts(card(0, held(23, 999), used=23.9), **unseen))
+    assert (rows["memory"].status, rows["others"].status) == (Status.SKIP, Status.SKIP)
+
+
+def test_processes_that_are_seen_are_others_also_while_the_server_starts() -> None:
+    rows = judged(facts(card(0, held(20), used=21), running=True))
+    assert rows["others"].status is Status.WARN
+    assert f"pid {STRANGER} python (20.0 GiB)" in words(rows["others"])
+
+
+def test_what_fills_the_card_is_named_in_the_one_cause() -> None:
+    rows = judged(facts(card(0, held(22), held(0.7, 556), used=23)))
+    assert f"held by pid {STRANGER} python (22.0 GiB), pid 556 (717 MiB)" in words(rows["memory"])
+    assert rows["others"].caused_by == "gpu.memory"
+
+
+def test_little_that_others_hold_does_not_matter() -> None:
+    assert statuses(facts(card(0, held(0.4))))["others"] == "pass"
+    assert statuses(facts(card(0, held(0.3), held(0.3, 556))))["others"] == "warn"
+
+
+def test_others_on_a_card_that_the_server_does_not_use_are_no_matter() -> None:
+    seen = facts(card(0, held(20, WORKER), used=21), card(1, held(20), used=21), running=True)
+    assert statuses(seen)["others"] == "pass"
+
+
+def test_a_free_card_beside_a_full_one_is_named_with_how_to_take_it() -> None:
+    others = judged(facts(card(0, held(20), used=21), card(1)))["others"]
+    assert "GPU 1 has 23.6 GiB free" in words(others)
+    assert "CUDA_VISIBLE_DEVICES=1" in words(others)
+    assert "CUDA_VISIBLE_DEVICES" not in words(judged(facts(card(0, held(5), used=6), card(1, used=23)))["others"])
+
+
+@pytest.mark.parametrize(
+    ("cards", "reason"),
+    [
+        ((card(0, used=20, holders=None),), "does not tell who"),
+        ((card(0, held(None), used=20),), "does not tell how much"),
+        ((card(0, used=20),), "20.0 GiB are in use by processes that are not shown here"),
+    ],
+)
+def test_who_holds_memory_is_left_open_where_the_driver_does_not_tell(cards: tuple[Gpu, ...], reason: str) -> None:
+    others = judged(facts(*cards))["others"]
+    assert others.status is Status.SKIP
+    assert reason in words(others)
+
+
+def test_the_server_s_own_share_without_a_number_hides_nobody() -> None:
+    """In WSL the driver tells no process's share: what is in use may all be the server's."""
+    assert statuses(facts(card(0, held(None, WORKER), used=20), running=True))["others"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("capability", "status"),
+    [((7, 0), "fail"), ((7, 5), "pass"), ((8, 9), "pass"), ((12, 0), "pass"), ((6, 1), "fail"), (None, "skip")],
+)
+def test_generations_from_turing_on_are_supported(capability: tuple[int, int] | None, status: str) -> None:
+    assert statuses(facts(card(capability=capability)))["capability"] == status
+
+
+def test_a_display_card_beside_a_good_one_does_not_matter_until_the_server_takes_it() -> None:
+    old = card(0, held(1, WORKER), capability=(3, 5), name="NVIDIA GT 710")
+    assert statuses(facts(old, card(1)))["capability"] == "pass"
+    assert statuses(facts(old, card(1), running=True))["capability"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ({"uncorrected": 3}, "GPU 0 has 3 uncorrected ECC errors"),
+        ({"pending": True}, "GPU 0 has bad memory that waits for a reset"),
+        ({"throttled": ("hardware thermal",)}, "GPU 0 is throttled: hardware thermal"),
+        ({"temperature": 88}, "GPU 0 is at 88 °C and slows down at 90 °C"),
+    ],
+)
+def test_a_fault_is_said_with_its_number(trouble: dict[str, Any], said: str) -> None:
+    health = judged(facts(card(**trouble)))["health"]
+    assert health.status is Status.WARN
+    assert said in words(health)
+
+
+def test_a_warm_card_is_no_fault_and_xid_errors_are_said_to_be_unseen() -> None:
+    health = judged(facts(card(temperature=86)))["health"]
+    assert health.status is Status.PASS
+    assert "86 °C" in words(health)
+    assert "not looked at" in words(health)
+
+
+def test_a_lost_card_is_a_fault() -> None:
+    assert "GPU 1 answers no more (GPU is lost)" in words(judged(facts(card(), lost=((1, "GPU is lost"),)))["health"])
+
+
+def test_a_card_that_tells_nothing_is_skipped_row_by_row() -> None:
+    rows = judged(facts(Gpu(index=0, name="GPU"), cuda=None))
+    assert {name: str(found.status) for name, found in rows.items()} == {
+        "visible": "pass", "driver": "skip", "memory": "skip", "others": "skip", "capability": "skip", "health": "skip",
+    }  # fmt: skip
+    assert all(found.reason for name, found in rows.items() if name != "visible")
+
+
+def test_every_throttle_reason_has_its_words_in_both_languages() -> None:
+    health = judged(facts(card(throttled=tuple(THROTTLED.values()))))["health"]
+    assert isinstance(health.cause, Text)
+    assert "降频" in health.cause.zh
+
+
+CARDS = (card(0), card(1), card(2))
+MIXED = (card(0), card(1, name="Tesla P40", capability=(6, 1)))
+
+
+@pytest.mark.parametrize(
+    ("visible", "kept"),
+    [
+        ("0", [0]),
+        ("2,0", [2, 0]),
+        (" 1 , 2 ", [1, 2]),
+        ("1,1", [1]),
+        ("0,7,1", [0]),
+        ("7", []),
+        ("GPU-11", [1]),
+        ("GPU-2222,0", [2, 0]),
+        ("NoDevFiles", []),
+        ("0,", [0]),
+        ("²", []),
+    ],
+)
+def test_cuda_visible_devices_is_read_as_cuda_reads_it(visible: str, kept: list[int]) -> None:
+    assert [g.index for g in chosen(CARDS, visible, by_bus=False)] == kept
+
+
+def test_an_index_among_unlike_cards_says_nothing_unless_cuda_counts_by_the_bus() -> None:
+    assert chosen(MIXED, "0", by_bus=False) == MIXED
+    assert chosen(MIXED, "0", by_bus=True) == MIXED[:1]
+    assert chosen(MIXED, "GPU-1", by_bus=False) == MIXED[1:]
+
+
+@given(st.text(max_size=20), st.booleans())
+def test_any_text_in_cuda_visible_devices_leaves_known_cards_once(visible: str, by_bus: bool) -> None:
+    kept = chosen(CARDS, visible, by_bus=by_bus)
+    assert len(kept) == len(set(kept))
+    assert set(kept) <= set(CARDS)
+
+
+def test_a_choice_of_no_card_breaks_the_entry_row() -> None:
+    rows = judged(facts(card(), running=True, chosen=(), visible="3"))
+    assert rows["visible"].status is Status.FAIL
+    assert {str(f.status) for name, f in rows.items() if name != "visible"} == {"skip"}
+
+
+def sized(folder: Path, size: int, config: Any = None, name: str = "model.safetensors") -> float:
+    """What a folder with weights of `size` bytes needs, in GiB."""
+    with open(folder / name, "wb") as file:
+        file.truncate(size)
+    if config is not None:
+        (folder / "config.json").write_text(json.dumps(config))
+    return area.memory_needed(str(folder)) / GIB
+
+
+def test_the_need_follows_the_weights_and_fp32_is_served_as_fp16(tmp_path: Path) -> None:
+    assert sized(tmp_path, 15 * GIB) == pytest.approx(16.4)
+    assert sized(tmp_path, 15 * GIB, {"torch_dtype": "float32"}) == pytest.approx(8.9)
+    assert sized(tmp_path, 15 * GIB, [1]) == pytest.approx(16.4)
+    assert sized(tmp_path, int(1.3e9), {"torch_dtype": "float32"}) == pytest.approx(2, abs=0.01)
+
+
+def test_weights_are_counted_once_and_a_folder_without_them_has_no_size(tmp_path: Path) -> None:
+    assert weights_size(str(tmp_path)) is None
+    assert weights_size(str(tmp_path / "none")) is None
+    assert area.memory_needed(str(tmp_path)) == ENOUGH
+    for name, size in {"pytorch_model.bin": 70, "training_args.bin": 5}.items():
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert weights_size(str(tmp_path)) == 70
+    for name, size in {"model-1.safetensors": 30, "model-2.safetensors": 31}.items():
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert weights_size(str(tmp_path)) == 61
+
+
+holders = st.lists(
+    st.builds(Holder, st.sampled_from([OWN, STRANGER, 556]), st.none() | st.integers(0, 24 * GIB)), max_size=3
+)
+maybe_cards = st.builds(
+    Gpu,
+    index=st.integers(0, 3),
+    name=st.sampled_from(["A", "\x1b[31mB"]),
+    total=st.none() | st.just(24 * GIB),
+    used=st.none() | st.integers(0, 24 * GIB),
+    free=st.none() | st.integers(0, 24 * GIB),
+    capability=st.none() | st.tuples(st.integers(3, 12), st.integers(0, 9)),
+    temperature=st.none() | st.integers(0, 120),
+    slows_down_at=st.none() | st.integers(0, 100),
+    throttled=st.none() | st.lists(st.sampled_from(list(THROTTLED.values())), unique=True).map(tuple),
+    uncorrected=st.none() | st.integers(0, 9),
+    pending=st.none() | st.booleans(),
+    mig=st.none() | st.booleans(),
+    holders=st.none() | holders.map(tuple),
+)
+
+
+@given(st.lists(maybe_cards, min_size=1, max_size=3), st.booleans(), st.booleans())
+def test_whatever_the_driver_tells_every_row_is_judged_without_a_bug(
+    cards: Sequence[Gpu], running: bool, answered: bool
+) -> None:
+    for found in judged(facts(*cards, running=running, answered=answered)).values():
+        assert found.status is not Status.ERROR, found.reason
+        assert (found.reason is not None) == (found.status is Status.SKIP)
+        assert "{" not in words(found) or not found.status.bad
+        assert "\x1b" not in words(found)
