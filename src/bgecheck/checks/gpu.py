@@ -34,7 +34,7 @@ ENOUGH = 2 * GIB
 """Bytes for bge-large-zh-v1.5: 0.62 GB of fp16 weights and what stands beside them; 2 to 4 GB are enough."""
 NOTABLE = AtLeast(0.5, "GiB", "less than one CUDA context: what desktops and monitors hold")
 UNNAMED = AtLeast(2.0, "GiB", "the driver itself reserves up to about 1 GiB of a large card")
-OLDEST_CUDA = AtLeast(12.0, "", "torch 2.6 to 2.9 (sglang 0.4.6 to 0.5.9) are built for CUDA 12")
+OLDEST_CUDA = AtLeast(12.0, "", "torch 2.6 to 2.9 (sglang 0.4.6 to 0.5.9) want CUDA 12, any minor version")
 NEWEST_CUDA = AtLeast(13.0, "", "sglang 0.5.23 pins torch 2.14.1 and flashinfer for CUDA 13, driver 580 or newer")
 OLDEST_CAPABILITY = AtLeast(7.5, "", "sglang 0.4.6 to 0.5.23: `SGLang only supports sm75 and above.`")
 NEAR = 3
@@ -383,8 +383,8 @@ def _elsewhere(facts: GpuFacts) -> dict[str, str]:
         "{name} 的计算能力是 {capability}：sglang 没有 7.5 以下的算子",
     ),
     fix=Text(
-        "take a T4 or newer, or serve the model with text-embeddings-inference",
-        "换 T4 或更新的显卡，或用 text-embeddings-inference 部署",
+        "take a T4 or newer, or serve the model on the CPU, for instance with text-embeddings-inference",
+        "换 T4 或更新的显卡，或在 CPU 上部署（例如用 text-embeddings-inference 的 CPU 镜像）",
     ),
     commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
     explains=("logs.gpu-arch-unsupported",),
