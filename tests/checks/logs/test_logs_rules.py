@@ -1,0 +1,139 @@
+"""Each rule answers to its sample and not to its near miss, and its words are complete in both languages."""
+
+from __future__ import annotations
+
+import re
+import string
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bgecheck import catalog
+from bgecheck.checks.logs import AREA
+from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.checks.logs.session import Follower, Session
+from bgecheck.engine import explained_by
+from bgecheck.model import Check, Severity
+
+LABELS = re.findall(
+    r"\w+",
+    """
+gpu_oom_weights gpu_oom_kv_pool gpu_oom_graph_capture gpu_oom_serving gpu_memory_held_by_others kv_pool_exhausted
+port_in_use model_path_not_found hf_repo_not_found hf_gated_or_unauthorized hf_unreachable tls_certificate_error
+stalled_no_error weights_missing weights_corrupt tokenizer_missing trust_remote_code_required
+unsupported_architecture transformers_too_old not_launched_as_embedding generation_request_on_embedding
+bad_cli_arguments cuda_driver_too_old no_gpu_visible gpu_arch_unsupported dtype_unsupported kernel_package_mismatch
+system_library_missing build_tools_missing nccl_failure shm_too_small permission_denied disk_full host_oom_killed
+scheduler_hang illegal_memory_access segfault device_side_assert input_too_long attention_backend_unsupported
+python_env_broken proxy_breaks_warmup gpu_hardware_error engine_internal_error client_request_rejected
+encoder_vectors_wrong wrong_engine
+""",
+)
+PLACEHOLDERS = {
+    "args_model",
+    "args_port",
+    "args_fraction",
+    "file",
+    "log",
+    "phase",
+    "engine",
+    "from_line",
+    "host",
+    "port",
+}
+
+
+def _name(pattern: Pattern) -> str:
+    return re.sub(r"[^a-zA-Z0-9]+", "-", pattern.sample)[:50]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=_name)
+def test_a_rule_finds_its_sample_and_leaves_its_near_miss(pattern: Pattern) -> None:
+    assert pattern.matches(pattern.sample)
+    assert pattern.near is None or not pattern.matches(pattern.near)
+
+
+@pytest.mark.parametrize("pattern", [p for p in PATTERNS if p.regex], ids=_name)
+def test_a_rule_stays_fast_on_the_worst_line(pattern: Pattern) -> None:
+    """A judged line has at most 4000 characters; no repetition of a rule's own words may make it slow."""
+    parts = [pattern.needle, pattern.sample, pattern.needle + " ", pattern.sample[: len(pattern.sample) // 2]]
+    started = time.perf_counter()
+    for part in parts:
+        pattern.matches((part * 4000)[:4000])
+    assert time.perf_counter() - started < 0.5
+
+
+def test_every_label_is_a_row() -> None:
+    ids = [check.id for check in AREA.checks]
+    assert ids[:2] == ["logs.readable", "logs.ready"]
+    assert set(ids[2:]) == {"logs." + label.replace("_", "-") for label in LABELS}
+    assert not [id_ for id_, count in Counter(ids).items() if count > 1]
+
+
+def test_rules_name_rows() -> None:
+    """A rule's cause is a row, and every cause that has no rule is told from the state of a session."""
+    ids = {check.id for check in AREA.checks}
+    named = {"logs." + p.name for p in PATTERNS if isinstance(p.name, str)}
+    assert named <= ids
+    assert {"logs.stalled-no-error", "logs.client-request-rejected", "logs.encoder-vectors-wrong"} <= ids - named
+
+
+@pytest.mark.parametrize("check", AREA.checks, ids=lambda check: check.id)
+def test_words_are_complete_in_both_languages(check: Check) -> None:
+    for advice in (check.advice, *check.variants.values()):
+        for text in (check.title, advice.cause, advice.fix):
+            assert text.en
+            assert re.search(r"[\u4e00-\u9fff]", text.zh), text
+            assert "!" not in text.en + text.zh
+            assert "！" not in text.zh
+        for command in advice.commands:
+            names = {name for _, name, _, _ in string.Formatter().parse(command) if name}
+            assert names <= PLACEHOLDERS, command
+
+
+def test_requests_that_the_server_survives_only_warn() -> None:
+    severity = {check.id: check.severity for check in AREA.checks}
+    assert severity["logs.client-request-rejected"] is Severity.WARNING
+    assert severity["logs.input-too-long"] is Severity.WARNING
+    assert severity["logs.not-launched-as-embedding"] is Severity.ERROR
+    assert severity["logs.encoder-vectors-wrong"] is Severity.ERROR
+
+
+def test_a_fatal_cause_explains_what_follows_from_it() -> None:
+    """The whole catalogue explains without a circle."""
+    explainers = explained_by(catalog.rows())
+    for label in ("port-in-use", "gpu-oom-weights", "host-oom-killed"):
+        for row in ("logs.ready", "ports.listening", "probe.reachable", "probe.ready", "embed.answers"):
+            assert f"logs.{label}" in explainers[row]
+    assert "logs.encoder-vectors-wrong" not in explainers["logs.ready"]
+    assert "launch.prefix-cache" in explainers["logs.encoder-vectors-wrong"]
+
+
+def test_opposite_memory_messages_get_opposite_advice() -> None:
+    fixes = {check.id: check.advice.fix for check in AREA.checks}
+    assert fixes["logs.gpu-oom-kv-pool"].en.startswith("raise --mem-fraction-static")
+    assert fixes["logs.gpu-oom-graph-capture"].en.startswith("lower --mem-fraction-static")
+    assert fixes["logs.gpu-oom-serving"].en.startswith("lower --mem-fraction-static")
+    assert fixes["logs.gpu-oom-kv-pool"].zh.startswith("调大")
+    assert fixes["logs.gpu-oom-graph-capture"].zh.startswith("调小")
+
+
+_WORDS = st.sampled_from([word for p in PATTERNS for word in (p.needle, p.sample, p.sample.split(" ")[0])])
+
+
+@settings(max_examples=150, deadline=None)
+@given(lines=st.lists(st.one_of(st.text(max_size=80), _WORDS, st.binary(max_size=40)), max_size=60))
+def test_any_lines_can_be_followed(lines: list[str | bytes]) -> None:
+    """Whatever comes, a session is kept and its hits point at lines that came."""
+    session: Session = Follower().follow(enumerate(lines, 1)).session
+    assert all(1 <= hit.line <= len(lines) for hit in session.hits.values())
+    assert all(len(hit.text) <= 2000 and len(hit.before) <= 3 for hit in session.hits.values())
+
+
+def test_a_million_restarts_are_counted_and_not_kept() -> None:
+    follower = Follower()
+    follower.follow((n, "server_args=ServerArgs(model_path='m')") for n in range(1, 20_001))
+    assert follower.older == 19_999

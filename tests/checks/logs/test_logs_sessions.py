@@ -1,0 +1,243 @@
+"""A log is judged by its newest start: whether that became ready, and if not, why."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bgecheck import engine
+from bgecheck.checks.logs import AREA
+from bgecheck.model import Finding, Status, Target
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+
+ARGS = (
+    "[2026-11-02 22:10:05] server_args={'model_path': '/srv/models/MODEL', 'host': '127.0.0.1', 'port': 30000, "
+    "'is_embedding': True, 'api_key': 'sk-hush', 'mem_fraction_static': 0.7, 'disable_radix_cache': RADIX}"
+)
+LOADING = "[2026-11-02 22:10:15] Load weight begin. avail mem=22.48 GB"
+READY = """[2026-11-02 22:10:17] INFO:     Started server process [1307]
+[2026-11-02 22:10:17] INFO:     Application startup complete.
+[2026-11-02 22:10:17] INFO:     Uvicorn running on http://127.0.0.1:30000 (Press CTRL+C to quit)
+[2026-11-02 22:10:18] INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 200 OK
+[2026-11-02 22:10:18] The server is fired up and ready to roll!"""
+SERVED = '[2026-11-02 22:12:40] INFO:     127.0.0.1:50432 - "POST /v1/embeddings HTTP/1.1" 200 OK'
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 594.00 MiB."
+DIED = "[2026-11-02 22:10:20] Received sigquit from a child process. It usually means the child failed."
+
+
+def _args(model: str = "Qwen3-Embedding-0.6B", radix_off: bool = False) -> str:
+    return ARGS.replace("MODEL", model).replace("RADIX", str(radix_off))
+
+
+def _judge(path: Path, *lines: str, age: float = 0.0) -> dict[str, Finding]:
+    """The rows of a log that was last written `age` seconds ago."""
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    then = time.time() - age
+    os.utime(path, (then, then))
+    context = Context(Target(url="", host="", port=0, log=str(path)), Deadline(30))
+    return {finding.id: finding for finding in engine.run([AREA], context)}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "sglang.log"
+
+
+def _problems(rows: dict[str, Finding]) -> list[str]:
+    return [id_ for id_, row in rows.items() if row.problem]
+
+
+def test_a_ready_session_holds(log: Path) -> None:
+    rows = _judge(log, _args(), LOADING, READY, SERVED)
+    assert _problems(rows) == []
+    assert rows["logs.ready"].status is Status.PASS
+    assert rows["logs.ready"].values["state"] == "ready"
+    assert rows["logs.ready"].values["seconds_to_ready"] == 13
+    assert rows["logs.ready"].evidence[0].subject == "sglang.log:7"
+
+
+def test_the_newest_session_is_judged_and_older_ones_are_counted(log: Path) -> None:
+    rows = _judge(log, _args(), LOADING, OOM, DIED, "Killed", _args(), LOADING, READY, SERVED)
+    assert _problems(rows) == []
+    assert rows["logs.ready"].values["older_sessions"] == 1
+    rows = _judge(log, _args(), READY, SERVED, _args(), LOADING, OOM, DIED)
+    assert _problems(rows) == ["logs.ready", "logs.gpu-oom-weights"]
+
+
+def test_consequences_are_folded_under_their_cause(log: Path) -> None:
+    """Only the cause is a root; what it kills is counted, and the row that fails with it names it."""
+    crash = "[2026-11-02 22:10:20] Scheduler hit an exception: Traceback (most recent call last):"
+    exit_line = "[2026-11-02 22:10:21] Subprocess scheduler_0 (pid=11) crashed with exit code -9. Triggering SIGQUIT"
+    rows = _judge(
+        log, _args(), LOADING, crash, OOM, DIED, exit_line, "BrokenPipeError: [Errno 32] Broken pipe", "Killed"
+    )
+    cause = rows["logs.gpu-oom-weights"]
+    assert _problems(rows) == ["logs.ready", "logs.gpu-oom-weights"]
+    assert rows["logs.ready"].caused_by == cause.id
+    assert cause.caused_by is None
+    assert cause.values["consequences"] == 5
+    assert cause.values["line"] == 4
+    assert cause.values["phase"] == "load"
+    assert cause.values["file"] == str(log)
+    assert cause.values["context"] == [_args().replace("sk-hush", "***")[:400], LOADING, crash, OOM, DIED, exit_line]
+
+
+def test_the_first_of_two_causes_is_the_decisive_one(log: Path) -> None:
+    later = "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)"
+    rows = _judge(log, _args(), LOADING, OOM, later, DIED)
+    assert _problems(rows) == ["logs.ready", "logs.gpu-oom-weights"]
+    assert rows["logs.nccl-failure"].status is Status.PASS
+
+
+def test_what_a_start_survived_is_no_cause(log: Path) -> None:
+    """A retry that succeeded before the ready line explains nothing after it."""
+    retry = (
+        "'[Errno -2] Name or service not known' thrown while requesting HEAD https://huggingface.co/a/resolve/main/c"
+    )
+    assert _problems(_judge(log, _args(), retry, LOADING, READY, SERVED)) == []
+    gone = "[2026-11-02 23:00:00] Subprocess scheduler_0 (pid=11) crashed with exit code -9. Triggering SIGQUIT"
+    assert "logs.host-oom-killed" in _problems(_judge(log, _args(), retry, LOADING, READY, SERVED, gone))
+
+
+def test_a_ready_line_after_a_failed_bind_is_false(log: Path) -> None:
+    bind = (
+        "[2026-11-02 22:10:17] ERROR:    [Errno 98] error while attempting to bind on address ('::1', 30000): "
+        "address already in use"
+    )
+    rows = _judge(log, _args(), LOADING, READY.split("\n")[0], bind, READY.split("\n")[-1])
+    assert _problems(rows) == ["logs.ready", "logs.port-in-use"]
+    assert rows["logs.ready"].values["state"] == "failed"
+
+
+def test_a_start_is_starting_while_its_file_is_fresh_and_stuck_when_not(log: Path) -> None:
+    now = time.strftime("[%Y-%m-%d %H:%M:%S]")
+    lines = (_args(), now + " Load weight begin. avail mem=22.48 GB")
+    rows = _judge(log, *lines)
+    assert _problems(rows) == ["logs.ready"]
+    assert rows["logs.ready"].values["state"] == "starting"
+    assert "--wait" in rows["logs.ready"].commands[0]
+    rows = _judge(log, *lines, age=900)
+    assert _problems(rows) == ["logs.ready", "logs.stalled-no-error"]
+    assert rows["logs.ready"].values["state"] == "stuck"
+    assert rows["logs.ready"].caused_by == "logs.stalled-no-error"
+    assert rows["logs.ready"].values["phase"] == "load"
+    assert rows["logs.stalled-no-error"].evidence[0].subject == "sglang.log:2"
+
+
+def test_a_copied_log_of_an_old_start_is_stuck_although_the_file_is_new(log: Path) -> None:
+    assert _judge(log, _args(), LOADING.replace("2026", "2020"))["logs.ready"].values["state"] == "stuck"
+
+
+def test_a_stopped_server_is_no_failure(log: Path) -> None:
+    stop = "[2026-11-02 23:00:00] SIGTERM received. signum=None frame=None. Draining requests and shutting down..."
+    rows = _judge(log, _args(), LOADING, READY, SERVED, stop, "Killed")
+    assert _problems(rows) == []
+    assert rows["logs.ready"].status is Status.SKIP
+    assert rows["logs.ready"].values["state"] == "stopped"
+
+
+def test_an_exception_that_no_rule_knows_is_still_a_failure(log: Path) -> None:
+    """The row shows the last message itself, with the command that shows what stands around it."""
+    rows = _judge(log, _args(), LOADING, "Traceback (most recent call last):", "RuntimeError: flux capacitor", age=900)
+    assert _problems(rows) == ["logs.ready"]
+    assert rows["logs.ready"].values["state"] == "failed"
+    assert rows["logs.ready"].evidence[0].observed == "RuntimeError: flux capacitor"
+    assert rows["logs.ready"].commands[0].startswith("tail -n +1 ")
+
+
+def test_a_log_without_its_beginning_is_judged_by_what_it_serves(log: Path) -> None:
+    """`docker logs --tail` cuts the start off; answered embeddings prove that it was ready."""
+    assert _problems(_judge(log, SERVED, SERVED, age=900)) == []
+    assert _judge(log, SERVED, SERVED)["logs.ready"].values["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("line", "engine_name"),
+    [
+        ("INFO 11-02 22:10:05 [api_server.py:1289] vLLM API server version 0.10.1", "vLLM"),
+        (
+            "2026-11-02T22:10:05Z  INFO text_embeddings_router: router/src/main.rs:203: Args",
+            "text-embeddings-inference",
+        ),
+        ('time=2026-11-02T22:10:05Z level=INFO source=routes.go:1 msg="Ollama cloud disabled"', "Ollama"),
+        ("2026/11/02 22:10:05 [emerg] 1#1: bind() to 0.0.0.0:80 failed (98: Address already in use)", "nginx"),
+    ],
+)
+def test_a_log_of_another_engine_is_named(line: str, engine_name: str, log: Path) -> None:
+    rows = _judge(log, line, "torch.OutOfMemoryError: CUDA out of memory.", age=900)
+    assert _problems(rows) == ["logs.wrong-engine"]
+    cause = rows["logs.wrong-engine"].cause
+    assert not isinstance(cause, str)
+    assert engine_name in cause.en
+    assert engine_name in cause.zh
+
+
+def test_notes_about_sglang_are_no_log_of_it(log: Path) -> None:
+    rows = _judge(log, "# how to start", "python -m sglang.launch_server --model-path bge", "sglang is fast", age=900)
+    assert _problems(rows) == ["logs.wrong-engine"]
+
+
+@pytest.mark.parametrize("model", ["bge-large-zh-v1.5", "models--BAAI--bge-m3/snapshots/5617a9f6"])
+def test_an_encoder_with_the_prefix_cache_on_computes_wrong_vectors(model: str, log: Path) -> None:
+    batch = "[2026-11-02 22:12:40] Prefill batch, #new-seq: 1, #new-token: 14, #cached-token: 12, token usage: 0.00,"
+    rows = _judge(log, _args(model), LOADING, READY, SERVED)
+    assert _problems(rows) == ["logs.encoder-vectors-wrong"]
+    assert rows["logs.encoder-vectors-wrong"].evidence[0].observed == "disable_radix_cache=False"
+    rows = _judge(log, _args(model), LOADING, READY, batch, SERVED)
+    assert rows["logs.encoder-vectors-wrong"].evidence[0].observed == batch
+    assert "--disable-radix-cache" in rows["logs.encoder-vectors-wrong"].commands[0]
+    assert _problems(_judge(log, _args(model, radix_off=True), LOADING, READY, SERVED)) == []
+
+
+def test_a_decoder_may_reuse_its_prefix(log: Path) -> None:
+    batch = "[2026-11-02 22:12:40] Prefill batch, #new-seq: 1, #new-token: 14, #cached-token: 12, token usage: 0.00,"
+    assert _problems(_judge(log, _args(), LOADING, READY, batch, SERVED)) == []
+
+
+def test_a_setting_that_did_no_harm_yet_stands_behind_what_was_seen(log: Path) -> None:
+    """Refused texts are the cause; the cache, which no batch used, is left open and said."""
+    long = "[2026-11-02 22:12:40] The input (801 tokens) is longer than the model's context length (512 tokens)."
+    rows = _judge(log, _args("bge-large-zh-v1.5"), LOADING, READY, long, SERVED)
+    assert _problems(rows) == ["logs.input-too-long"]
+    doubt = rows["logs.encoder-vectors-wrong"]
+    assert doubt.status is Status.SKIP
+    assert doubt.reason is not None
+    assert "disable_radix_cache=False" in str(doubt.reason)
+
+
+def test_a_crash_of_the_detokenizer_after_a_handled_error_is_told_by_its_own_cause(log: Path) -> None:
+    """An error that a request got, and that was served after, does not hide the killed process."""
+    handled = ("Traceback (most recent call last):", "KeyError: 'text'")
+    gone = "[2026-11-02 23:00:00] Subprocess detokenizer_0 (pid=12) crashed with exit code -9. Triggering SIGQUIT"
+    rows = _judge(log, _args(), LOADING, READY, *handled, SERVED, gone)
+    assert _problems(rows) == ["logs.ready", "logs.host-oom-killed"]
+
+
+def test_markup_and_escapes_of_a_log_come_out_harmless(log: Path) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2Jtorch.OutOfMemoryError: CUDA out of memory. \u202e[red]<script>api_key=sk-abcdef123"
+    rows = _judge(log, _args(), LOADING, evil, DIED)
+    told = repr([(f.evidence, f.values, f.commands) for f in rows.values()])
+    for bad in ("\\x1b", "\\x07", "\\u202e", "sk-abcdef123", "sk-hush"):
+        assert bad not in told
+
+
+def test_without_a_log_nothing_was_looked_at() -> None:
+    rows = engine.run([AREA], Context(Target(url="", host="", port=0), Deadline(30)))
+    assert {row.status for row in rows} == {Status.SKIP}
+
+
+def test_a_log_that_vanished_could_not_be_judged(tmp_path: Path) -> None:
+    gone = Context(Target(url="", host="", port=0, log=str(tmp_path / "gone.log")), Deadline(30))
+    rows = engine.run([AREA], gone)
+    assert rows[0].status is Status.ERROR
+    assert not any(row.problem for row in rows)
+
+
+def test_an_empty_log_says_nothing_yet(log: Path) -> None:
+    rows = _judge(log, "")
+    assert Status.PASS not in {row.status for row in rows.values()}
+    assert _problems(rows) == []
