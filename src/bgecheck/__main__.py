@@ -10,9 +10,29 @@ def main() -> None:
 
         print(f"bgecheck {__version__}")
         return
+    import gc
+
+    # A run makes few cycles and ends soon; looking for them costs a twentieth of it.
+    gc.set_threshold(100_000, 20, 20)
     from bgecheck.cli import run
 
-    run()
+    try:
+        run()
+    except SystemExit as ending:
+        _leave(ending.code)
+
+
+def _leave(code: object) -> None:
+    """End the process at once: unloading takes longer than a look, and a hung driver call would hold it."""
+    import os
+
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        # The reader has gone (`| head`); there is nobody left to tell.
+        pass
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 if __name__ == "__main__":

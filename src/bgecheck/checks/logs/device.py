@@ -472,6 +472,21 @@ cause(
             seen="sgl-kernel older than sglang",
         ),
         pattern(
+            "cannot open shared object file",
+            "ImportError: libtorch_cuda.so: cannot open shared object file: No such file or directory",
+            regex=r"\blib(?:torch|c10)\w*\.so[\w.]*: cannot open shared object file",
+            near="ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
+            seen="kernels built for another torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "PackageNotFoundError",
+            "importlib.metadata.PackageNotFoundError: No package metadata was found for flashinfer",
+            regex=r"PackageNotFoundError: .*(?:flashinfer|sgl[-_]kernel|sglang[-_]kernel)",
+            near="importlib.metadata.PackageNotFoundError: No package metadata was found for orjson",
+            seen="flashinfer #788, #794",
+        ),
+        pattern(
             "does not match flashinfer version",
             "RuntimeError: flashinfer-cubin version (0.4.0) does not match flashinfer version (0.5.2).",
             seen="flashinfer 0.4 to 0.6",
@@ -499,8 +514,9 @@ cause(
         pattern(
             "cannot open shared object file",
             "ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
-            regex=r"lib[\w.+-]+\.so[\w.]*: cannot open shared object file",
-            near="cannot open shared object files over NFS",
+            regex=r"^(?!.*NCCL INFO).*\blib(?!torch|c10)[\w.+-]+\.so[\w.]*: cannot open shared object file",
+            near="gpu01:53277:53277 [0] NCCL INFO NET/Plugin : dlerror=libnccl-net.so: cannot open shared object file: No such "
+            "file or directory No plugin found (libnccl-net.so), using internal implementation",
             seen="sglang #12119",
             weight=SPECIFIC,
         ),
@@ -567,7 +583,7 @@ cause(
         pattern(
             "fatal error: ",
             "/tmp/a.cu:3:10: fatal error: cuda_runtime.h: No such file or directory",
-            regex=r"fatal error: (?:cuda\w*|cublas\w*|nv\w+|cub/\S+|curand\w*)\.(?:h|cuh|hpp): No such file",
+            regex=r"fatal error: [\w./+-]+\.(?:h|cuh|hpp): No such file",
             near="fatal error: /data/m: No such file or directory",
             weight=SPECIFIC,
             seen="nvcc, gcc",
@@ -656,6 +672,11 @@ cause(
             "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 3b000",
             seen="NCCL",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "is setting up NCCL communicator",
+            "RuntimeError: [1] is setting up NCCL communicator and retrieving ncclUniqueId from [0] via c10d key-value store",
+            seen="torch, NCCL #708",
         ),
         pattern(
             "DistStoreError",

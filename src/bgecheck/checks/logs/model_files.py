@@ -830,6 +830,18 @@ cause(
             named=_in_auto_configuration,
         ),
         pattern(
+            "No module named 'transformers.",
+            "ModuleNotFoundError: No module named 'transformers.models.qwen3'",
+            seen="transformers older than sglang",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Backend should be defined in the BACKENDS_MAPPING",
+            "ValueError: Backend should be defined in the BACKENDS_MAPPING. Offending backend: torchvision",
+            seen="sglang #23233",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "is already used by a Transformers config",
             "ValueError: 'aimv2' is already used by a Transformers config, pick another name.",
             seen="transformers newer than sglang",

@@ -302,8 +302,9 @@ cause(
 
 def _module(session: Session, text: str) -> str | None:
     named = re.search(r"No module named '([\w.]+)'", text)
-    module = named[1].split(".")[0] if named else ""
-    return None if module in ("sgl_kernel", "flashinfer", "deep_gemm", "common_ops") else "python-env-broken"
+    module, _, part = (named[1] if named else "").partition(".")
+    elsewhere = module in ("sgl_kernel", "flashinfer", "deep_gemm", "common_ops") or (module == "transformers" and part)
+    return None if elsewhere else "python-env-broken"
 
 
 cause(
