@@ -142,7 +142,7 @@ def matrices(draw: st.DrawFn) -> list[Area]:
     ids: list[str] = []
     for name in draw(st.lists(st.sampled_from("pqrst"), min_size=1, max_size=4, unique=True)):
         area = Area(name, T, collector=lambda context: None)
-        if ids and draw(st.booleans()):
+        if draw(st.booleans()) and ids:
             area.needs = (draw(st.sampled_from(ids)),)
         for letter in "abcde"[: draw(st.integers(1, 5))]:
             picked: st.SearchStrategy[list[str]] = st.just([])
@@ -155,7 +155,7 @@ def matrices(draw: st.DrawFn) -> list[Area]:
                 fix=T,
                 needs=tuple(draw(picked)),
                 explains=tuple(draw(picked)),
-                severity=draw(st.sampled_from(Severity)),
+                severity=draw(st.sampled_from(list(Severity))),
                 variants={"other": Advice(T, T)},
             )(OUTCOMES[draw(st.sampled_from(sorted(OUTCOMES)))])
             ids.append(f"{name}.{letter}")

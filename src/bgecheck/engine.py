@@ -78,6 +78,7 @@ class _Run:
         self._ends = clock() + seconds
         self._facts: dict[str, Any] = {}
         self._found: dict[str, Finding] = {}
+        self._given: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._inbox: queue.Queue[tuple[str, Any]] = queue.Queue()
 
@@ -109,7 +110,9 @@ class _Run:
         if blocker := self._blocker(area.needs):
             self._facts[area.name] = _Blocked(blocker)
             return False
-        self._due[area.name] = min(self._clock() + area.seconds, self._ends)
+        now = self._clock()
+        self._given[area.name] = max(0.0, min(area.seconds, self._ends - now))
+        self._due[area.name] = now + self._given[area.name]
         # A daemon thread, not an executor: a hung driver must not keep the process alive.
         threading.Thread(target=self._collect, args=(area,), name=f"collect-{area.name}", daemon=True).start()
         return True
@@ -117,7 +120,7 @@ class _Run:
     def _collect(self, area: Area) -> None:
         try:
             value = area.collector(self._context) if area.collector else None
-        except Exception as error:
+        except BaseException as error:  # a library that calls sys.exit must not pass for a slow one
             value = error
         self._inbox.put((area.name, value))
 
@@ -128,10 +131,8 @@ class _Run:
         try:
             name, value = self._inbox.get(timeout=max(0.0, wait))
         except queue.Empty:
-            area = self._areas[name]
-            value = Unavailable(
-                Text(f"no answer within {area.seconds:g} s", f"{area.seconds:g} 秒内没有结果"), looked=True
-            )
+            given = f"{self._given[name]:.3g}"
+            value = Unavailable(Text(f"no answer within {given} s", f"{given} 秒内没有结果"), looked=True)
         if self._due.pop(name, None) is None:
             return None
         self._facts[name] = value
@@ -145,7 +146,10 @@ class _Run:
         facts = self._facts[check.area]
         blocker = facts.by if isinstance(facts, _Blocked) else self._blocker(check.needs)
         outcome = _blocked(self._found[blocker]) if blocker else judge(check, facts)
-        finding = self._finding(check, outcome, self._clock() - started)
+        try:
+            finding = self._finding(check, outcome, self._clock() - started)
+        except Exception as bug:  # evidence or values that are none
+            finding = self._finding(check, _crashed(bug), self._clock() - started)
         if blocker:
             finding = replace(finding, caused_by=blocker)
         self._found[check.id] = finding
@@ -182,8 +186,8 @@ def judge(check: Check, facts: Any) -> Outcome:
     """The outcome of one row; facts that could not be had, and a bug in the judge, are outcomes too."""
     if isinstance(facts, Unavailable):
         return unclear(facts.reason) if facts.looked else absent(facts.reason)
-    if isinstance(facts, Exception):
-        return unclear(f"{type(facts).__name__}: {facts}")
+    if isinstance(facts, BaseException):
+        return _crashed(facts)
     try:
         outcome = check.judge(facts)
         check.advice_for(outcome)
@@ -191,7 +195,14 @@ def judge(check: Check, facts: Any) -> Outcome:
     except Unavailable as error:
         return unclear(error.reason) if error.looked else absent(error.reason)
     except Exception as bug:
+        return _crashed(bug)
+
+
+def _crashed(bug: BaseException) -> Outcome:
+    try:
         return unclear(f"{type(bug).__name__}: {bug}")
+    except Exception:  # an error may fail to print itself
+        return unclear(type(bug).__name__)
 
 
 def _blocked(by: Finding) -> Outcome:

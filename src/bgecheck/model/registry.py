@@ -41,7 +41,7 @@ class Model(NamedTuple):
 _ZH = "为这个句子生成表示以用于检索相关文章："
 _EN = "Represent this sentence for searching relevant passages: "
 
-# dims, lengths, pooling and prefixes are the model cards' own; see docs/facts.md.
+# Dims, lengths, pooling and prefixes as the models' cards and their 1_Pooling/config.json give them.
 _MODELS = (
     Model("bge-small-zh-v1.5", 512, 512, "cls", True, query_prefix=_ZH),
     Model("bge-base-zh-v1.5", 768, 512, "cls", True, query_prefix=_ZH),

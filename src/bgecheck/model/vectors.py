@@ -9,14 +9,9 @@ from operator import mul
 Vector = Sequence[float]
 
 
-def dot(a: Vector, b: Vector) -> float:
-    """The inner product of two vectors of the same length."""
-    return math.fsum(map(mul, a, b))
-
-
 def norm(a: Vector) -> float:
-    """The Euclidean length."""
-    return math.sqrt(dot(a, a))
+    """The Euclidean length; infinite or NaN when a component is, never an overflow."""
+    return math.hypot(*a)
 
 
 def cosine(a: Vector, b: Vector) -> float:
@@ -25,5 +20,12 @@ def cosine(a: Vector, b: Vector) -> float:
         return math.nan
     if not all(map(math.isfinite, a)) or not all(map(math.isfinite, b)):
         return math.nan
+    a, b = _scaled(a), _scaled(b)
     length = norm(a) * norm(b)
-    return max(-1.0, min(1.0, dot(a, b) / length)) if length else math.nan
+    return max(-1.0, min(1.0, math.fsum(map(mul, a, b)) / length)) if length else math.nan
+
+
+def _scaled(a: Vector) -> Vector:
+    """The same direction with components up to 1, so that no product over- or underflows."""
+    most = max(map(abs, a))
+    return [x / most for x in a] if most else a

@@ -243,8 +243,9 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _WRAPPINGS = re.compile(
     r"(?:[\w.-]{1,80}\s{1,40}\| )"  # docker compose
     r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
-    r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - (?=\[\d{4}-))"  # a Python program that starts it
-    r"|(?:\d{1,4}: (?=\[\d{4}-| |Traceback|[\w.]+(?:Error|Exception)))"  # srun --label
+    # a Python program that started it
+    r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - (?=\[\d{4}-))"
+    r"|(?:\d{1,4}: )"  # srun --label
     r"|(?:\[pod/[^\]]{1,200}\] )"  # kubectl logs --prefix
     r"|(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} [\w@.-]{1,80}(?:\[\d+\])?: )"  # journald, syslog
     r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@.-]{1,80}\[\d+\]:)? "

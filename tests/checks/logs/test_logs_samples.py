@@ -216,6 +216,8 @@ DRESSES: dict[str, Callable[[str], bytes]] = {
     "journald": _each("Nov 02 22:10:05 gpu-01 sglang[811]: "),
     "docker -t": _each("2026-11-02T22:10:05.123456789Z "),
     "containerd": _each("2026-11-02T22:10:05.123456789+08:00 stderr F "),
+    "ray": _each("(SGLangEngine pid=23902, ip=10.0.0.7) "),
+    "srun --label": _each("0: "),
     "NUL bytes": lambda text: b"\0" * 512 + text.encode() + b"\0\0",
     "a progress bar before each line": _each("\rFetching 3 files:  33%|###  | 1/3\r"),
     "chinese of a GBK console": lambda text: ("正在启动服务…\n" + text).encode("gb18030"),

@@ -294,6 +294,13 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "nvidia-smi not found",
+            "RuntimeError: nvidia-smi not found. Ensure NVIDIA drivers are installed and accessible.",
+            regex=r"Error: nvidia-smi not found",
+            near="nvidia-smi not found, skipping the memory check",
+            seen="0.4.x to 0.5.9",
+        ),
+        pattern(
             "Torch not compiled with CUDA enabled",
             "AssertionError: Torch not compiled with CUDA enabled",
             seen="torch",
@@ -562,6 +569,14 @@ cause(
             "Python.h: No such file", "main.c:1:10: fatal error: Python.h: No such file or directory", weight=SPECIFIC
         ),
         pattern("Ninja is required to load C++ extensions", "RuntimeError: Ninja is required to load C++ extensions"),
+        pattern(
+            "returned non-zero exit status",
+            "subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.",
+            regex=r"Command '?\[?'?(?:/\S+/)?(?:ninja|nvcc|gcc|cc|g\+\+|c\+\+)\b.{0,2000}returned non-zero exit status",
+            near="Command '['nvidia-smi']' returned non-zero exit status 9.",
+            seen="torch, triton",
+            weight=GENERAL,
+        ),
         pattern("ninja: build stopped", "ninja: build stopped: subcommand failed.", weight=GENERAL),
         pattern(
             "Ninja build failed", "RuntimeError: Ninja build failed. Ninja output:", weight=GENERAL, seen="flashinfer"
@@ -816,9 +831,9 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
-            "is only supported on sm",
+            "only supported on ",
             "NotImplementedError: flash_attn at sgl-kernel is only supported on sm90 and above",
-            regex=r"(?:flash_?attn|[Ff]lash_?[Aa]ttention|[Ff]lash ?MLA|trtllm\S*|cutlass\S*).* only supported on sm",
+            regex=r"(?:flash_?attn|[Ff]lash_?[Aa]ttention|[Ff]lash ?MLA|trtllm|TRTLLM|cutlass|[Bb]ackend).{0,200} only supported on ",
             seen="sgl-kernel",
             weight=SPECIFIC,
         ),
@@ -943,9 +958,18 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "已杀死",
+            "[1]+  已杀死               python -m sglang.launch_server --model-path /srv/models/bge-large-zh-v1.5",
+            regex=r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*行?\s*\d+[:：]\s+\d+\s+)?已杀死(?:\s|$)",
+            near="日志里写着已杀死的进程",
+            seen="bash",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
             "Killed",
-            "Killed",
-            regex=r"^\s*(?:Killed|已杀死)\s*$",
+            "start.sh: line 3:  4711 Killed                  python3 -m sglang.launch_server --model-path m",
+            regex=r"^\s*(?:\[\d+\]\S*\s+|\S+: line \d+:\s+\d+ )?Killed(?:\s{2,}|\s*$)",
             near="Killed by the operator",
             weight=LAST,
             named=_host_memory,
@@ -984,6 +1008,7 @@ cause(
         ),
         pattern("非法指令", "非法指令 (核心已转储)"),
         pattern("double free or corruption", "double free or corruption (!prev)", weight=GENERAL),
+        pattern("Segfault encountered", "!!!!!!! Segfault encountered !!!!!!!", seen="torch"),
         pattern("SIGSEGV", "!!!!!!! Segfault encountered !!!!!!! SIGSEGV", regex=r"\bSIGSEGV\b", weight=GENERAL),
     ],
     title=Text("no native code crashes", "没有原生代码崩溃"),

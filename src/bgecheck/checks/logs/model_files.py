@@ -59,6 +59,14 @@ cause(
             seen="--tp-size that does not divide the attention heads",
         ),
         pattern(
+            "quantization method: ",
+            "ValueError: Unknown quantization method: fp7. Must be one of ['fp8', 'awq', 'gptq'].",
+            regex=r"(?:Unknown|Invalid) quantization method: ",
+            near="Detected quantization method: fp8",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "Quantization method specified in the model config",
             "ValueError: Quantization method specified in the model config (awq) does not match the quantization method "
             "specified in the `quantization` argument (fp8).",
@@ -126,6 +134,14 @@ def _configuration(session: Session, text: str) -> str:
     return _named(told[1] if told else "/")
 
 
+def _in_configuration(session: Session, text: str) -> str | None:
+    """A file of the model that is no JSON, by the frames above it."""
+    frames = list(session.recent)[-12:]
+    if any("safetensors" in line or "index" in line for line in frames):
+        return "weights-corrupt"
+    return "model-path-not-found" if any("config" in line for line in frames) else None
+
+
 cause(
     "model-path-not-found",
     [
@@ -160,6 +176,20 @@ cause(
             regex=r"FileNotFoundError: .*No such file or directory: '(?:[^']*config\.json|/[^']*models?/[^'.]*)'",
             near="FileNotFoundError: [Errno 2] No such file or directory: 'nvcc'",
             seen="X",
+        ),
+        pattern(
+            "bind source path does not exist",
+            'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /data/m.',
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "JSONDecodeError",
+            "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+            regex=r"JSONDecodeError: ",
+            near="except json.JSONDecodeError:",
+            seen="Python",
+            named=_in_configuration,
         ),
         pattern(
             "NotADirectoryError",
@@ -511,6 +541,14 @@ cause(
             seen="sglang, vllm loaders",
         ),
         pattern(
+            "does not appear to have a file named",
+            "OSError: BAAI/bge-m3 does not appear to have a file named pytorch_model.bin, model.safetensors or tf_model.h5.",
+            regex=r"does not appear to have a file named (?:pytorch_model|model\.safetensors)",
+            near="OSError: /data/m does not appear to have a file named config.json",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "not found in the checkpoint",
             "ValueError: Following weights were not found in the checkpoint: {'model.layers.0.mlp.weight'}",
             regex=r"[Ww]eights?.*not found in the checkpoint",
@@ -704,8 +742,15 @@ cause(
         pattern(
             "You need to have sentencepiece",
             "ImportError: You need to have sentencepiece installed to convert a slow tokenizer to a fast one.",
-            regex=r"(?:need to have|requires the) sentencepiece",
             seen="transformers 4.4x",
+        ),
+        pattern(
+            "okenizer",
+            "ImportError: XLMRobertaTokenizer requires the SentencePiece library but it was not found in your environment.",
+            regex=r"Error: \s*\w*Tokenizer\w* requires the \w+ library but it was not found",
+            near="ImportError: AutoProcessor requires the PIL library but it was not found in your environment.",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
         ),
     ],
     title=Text("the tokenizer files are there", "分词器文件齐全"),
@@ -775,6 +820,11 @@ cause(
             "ValueError: BertModel has no SGlang implementation and the Transformers implementation is not compatible "
             "with SGLang.",
             seen="0.4.7 to 0.5.23",
+        ),
+        pattern(
+            "Cannot find model module",
+            "ValueError: Cannot find model module. 'FooModel' is not a registered model in the Transformers library",
+            seen="0.5.x",
         ),
         pattern(
             "Only 'absolute' position_embedding_type is supported",

@@ -255,6 +255,7 @@ cause(
             seen="transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
+        pattern("Permission denied (os error 13)", "safetensors_rust.SafetensorError: Permission denied (os error 13)"),
         pattern("Errno 30] Read-only file system", "OSError: [Errno 30] Read-only file system: '/models/.cache'"),
     ],
     title=Text("the server may use its files and port", "服务有权访问所需文件与端口"),
@@ -321,7 +322,7 @@ cause(
         pattern(
             "command not found",
             "bash: sglang: command not found",
-            regex=r"(?:sglang|python3?|pip3?): command not found",
+            regex=r"(?:sglang|python3?|pip3?): command not found|command not found: (?:sglang|python3?|pip3?)",
             near="sh: nvidia-smi: command not found",
             seen="bash",
             weight=SPECIFIC,

@@ -57,8 +57,12 @@ _DYING = (
     "BrokenPipeError",
     "include_parent=True",
     "Fatal Python error",
+    "!!! Segfault encountered !!!",
 )
-_KILLED = re.compile(r"^\s*(?:Killed|已杀死|Segmentation fault|Aborted|已中止|段错误)\b")
+_KILLED = re.compile(
+    r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*(?:line|行)?\s*\d+[:：]\s+\d+\s+)?"
+    r"(?:(?:Killed|Aborted)(?:\s{2,}|\s*$)|Aborted \(|(?:Segmentation fault|已杀死|已中止|段错误)\b)"
+)
 _NOISE = ("Ignore import error when loading", ": obj=", "nanobind: leaked", "Receive: obj", "Finish: obj")
 """Lines that quote other text: what they hold is never a cause."""
 _IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
@@ -98,6 +102,7 @@ _EVENTS = (
     "Aborted",
     "已中止",
     "段错误",
+    "Segfault",
     "usage: ",
     "Automatically detected platform",
     "Prefill batch",
