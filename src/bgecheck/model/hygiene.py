@@ -19,18 +19,20 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 (tab and newline are folded to a blank below)
-    "\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"  # zero width, bidi, separators
-    "\U000e0000-\U000e007f\ud800-\udfff]"  # tag characters, lone surrogates
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi, separators
+    "\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff]"  # musical marks, tags, lone surrogates
 )
 _KEY_SHAPES = (
-    re.compile(r"(?i)(bearer\s+)[^\s'\",;]+"),
-    re.compile(r"(?i)((?:admin[-_])?api[-_]?key['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b)[^\s'\",)}&]+"),
-    re.compile(r"(?i)(--(?:admin-)?api-key[= ]+)\S+"),
+    re.compile(r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*['\"]?basic\s+)[^\s'\",;]+"),
+    # A variable of the shell that stands for a key is no key: our own commands name one.
+    re.compile(r"(?i)((?:api[-_]?key|password)['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b|\$[A-Z_]+\b)[^\s'\",)}&]+"),
+    re.compile(r"(?i)(--(?:admin-)?api-key[= ]+)(?!\"?\$[A-Z_]+\"?(?:\s|$))(?:'[^']*'|\"[^\"]*\"|\S+)"),
     re.compile(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
-    re.compile(r"(?i)(://[^/\s:@]+:)[^/\s@]+(?=@)"),
+    re.compile(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
     re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
 )
 HIDDEN = "***"
+CUT = "…"
 
 
 def clean(text: str, limit: int = LIMIT) -> str:
@@ -42,7 +44,13 @@ def clean(text: str, limit: int = LIMIT) -> str:
     cut = text[: limit * 4]
     cut = _ESCAPES.sub("", cut).replace("\t", " ").replace("\n", " ")
     cut = _CONTROLS.sub("", cut)
-    return cut if len(cut) <= limit and len(text) <= limit * 4 else cut[: limit - 1] + "…"
+    return cut if len(cut) <= limit and len(text) <= limit * 4 else cut[: limit - 1] + CUT
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it stands, cleaned, and as it stands inside a Python or JSON string."""
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
+    return {secret, clean(secret), repr(secret)[1:-1], ascii(secret)[1:-1], quoted}
 
 
 class Redactor:
@@ -51,7 +59,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # Longest first, so that a secret that contains another one is hidden whole. A very short
         # secret ("EMPTY" is a placeholder, "a" is a letter) would blank out ordinary words.
-        self._secrets = sorted({s for s in secrets if len(s) >= 4 and s != "EMPTY"}, key=len, reverse=True)
+        known = {form for s in secrets if s != "EMPTY" for form in _forms(s) if len(form) >= 4}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
@@ -59,6 +68,15 @@ class Redactor:
             text = text.replace(secret, HIDDEN)
         for shape in _KEY_SHAPES:
             text = shape.sub(rf"\g<1>{HIDDEN}", text)
+        return self._without_stump(text) if text.endswith(CUT) else text
+
+    def _without_stump(self, text: str) -> str:
+        """`text`, which was cut, without the beginning of a secret that the cut went through."""
+        body = text[: -len(CUT)]
+        for secret in self._secrets:
+            for length in range(min(len(secret) - 1, len(body)), 2, -1):
+                if body.endswith(secret[:length]):
+                    return body[:-length] + HIDDEN + CUT
         return text
 
     def value(self, value: Any) -> Any:

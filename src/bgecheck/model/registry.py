@@ -79,10 +79,11 @@ def lookup(name: str | None) -> Model | None:
     """The model that a served name, hub id or folder stands for, or None when it is not known.
 
     The last path component decides, whatever its case; a hub cache folder
-    (`models--BAAI--bge-m3/snapshots/<hash>`) is recognised by its own name.
+    (`models--BAAI--bge-m3/snapshots/<hash>`) is recognised by its own name, and one of ModelScope,
+    which writes `___` for a dot (`bge-large-zh-v1___5`), as well.
     """
     if not name:
         return None
     cached = re.search(r"models--[^/\\]+?--([^/\\]+)", name)
     last = cached[1] if cached else re.split(r"[/\\]", name.rstrip("/\\"))[-1]
-    return _BY_NAME.get(last.lower())
+    return _BY_NAME.get(last.lower().replace("___", "."))

@@ -7,7 +7,7 @@ from typing import Any
 
 from bgecheck.model import Finding, Language, Report, Status, Text
 from bgecheck.render.page import Page
-from bgecheck.render.table import Style, closing, style_for, tell_root, tell_row
+from bgecheck.render.table import Style, style_for, tell_closing, tell_root, tell_row
 from bgecheck.render.table import render as render_table
 
 ENTRY = "embed.answers"
@@ -34,7 +34,7 @@ def _tell(report: Report, entry: Finding, style: Style, page: Page) -> None:
         page.line()
         tell_root(root, report, style, page)
     page.line()
-    page.line(closing(report, style))
+    tell_closing(report, style, page)
 
 
 def _numbers(values: Mapping[str, Any]) -> Text:

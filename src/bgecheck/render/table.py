@@ -93,7 +93,7 @@ def _tell(report: Report, style: Style, page: Page) -> None:
     page.line()
     _tell_areas(report, style, page)
     page.line()
-    page.line(closing(report, style))
+    tell_closing(report, style, page)
 
 
 def head(report: Report, style: Style) -> list[str]:
@@ -287,8 +287,13 @@ def told(row: Finding, style: Style) -> str:
     return f"{style.say(row.title)}{colon}{seen}" if style.verbose and seen else seen or style.say(row.title)
 
 
-def closing(report: Report, style: Style) -> str:
+def tell_closing(report: Report, style: Style, page: Page) -> None:
     """The line that sums up, with the exit code."""
+    for piece in wrapped(_closing(report, style), page.width):
+        page.line(piece)
+
+
+def _closing(report: Report, style: Style) -> str:
     roots = sum(f.status is Status.FAIL for f in report.root_causes)
     warnings = sum(f.status is Status.WARN for f in report.root_causes)
     consequences = sum(f.problem and f.caused_by is not None for f in report.findings)
