@@ -25,8 +25,8 @@ _CONTROLS = re.compile(
 _KEY_SHAPES = (
     re.compile(r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*['\"]?basic\s+)[^\s'\",;]+"),
     # A variable of the shell that stands for a key is no key: our own commands name one.
-    re.compile(r"(?i)((?:api[-_]?key|password)['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b|\$[A-Z_]+\b)[^\s'\",)}&]+"),
-    re.compile(r"(?i)(--(?:admin-)?api-key[= ]+)(?!\"?\$[A-Z_]+\"?(?:\s|$))(?:'[^']*'|\"[^\"]*\"|\S+)"),
+    re.compile(r"(?i)((?:api[-_]?key|password)['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b|(?-i:\$[A-Z_]+\b))[^\s'\",)}&]+"),
+    re.compile(r"(?i)(--(?:admin-)?api-key[= ]+)(?!(?-i:\"?\$[A-Z_]+\"?)(?:\s|$))(?:'[^']*'|\"[^\"]*\"|\S+)"),
     re.compile(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
     re.compile(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
     re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
