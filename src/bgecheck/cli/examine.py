@@ -123,7 +123,7 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
     redactor = Redactor(looked_at.secrets())
     return Report(
         command=the_plan.command,
-        findings=tuple(_with_ignored(findings, the_plan.ignored)),
+        findings=_with_ignored(findings, the_plan.ignored),
         target=redactor.value(looked_at.described()),
         started_at=started,
         seconds=time.monotonic() - clock,
@@ -168,12 +168,22 @@ def _notes(looked_at: Target) -> tuple[Words, ...]:
     return tuple(notes)
 
 
-def _with_ignored(findings: Iterable[Finding], ignored: dict[str, str]) -> Iterable[Finding]:
+def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
+    """The findings with those ignored that were asked to be; what they caused gets its next cause, or is a root."""
+    reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
+    if not reasons:
+        return findings
+    marked = tuple(
+        replace(f, ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
+        for f in findings
+    )
+    return engine.attribute(marked, engine.explained_by(f.check for f in findings))
+
+
+def _reason(id_: str, ignored: dict[str, str]) -> str | None:
     from fnmatch import fnmatchcase
 
-    for finding in findings:
-        reason = next((why for pattern, why in ignored.items() if fnmatchcase(finding.id, pattern)), None)
-        yield finding if reason is None or not finding.status.bad else replace(finding, ignored=reason)
+    return next((why for pattern, why in ignored.items() if fnmatchcase(id_, pattern)), None)
 
 
 def _ignored(given: Sequence[str] | None) -> dict[str, str]:
