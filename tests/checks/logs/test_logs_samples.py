@@ -28,6 +28,7 @@ FINE = ("healthy", "stopped_by_operator")
 _SCHEDULER = """[@] Scheduler hit an exception: Traceback (most recent call last):
   File "/usr/lib/python3.12/site-packages/sglang/srt/managers/scheduler.py", line 3130, in run_scheduler_process
     scheduler = Scheduler(server_args, port_args, gpu_id, tp_rank, dp_rank)"""
+_LAUNCHED = '  File "/opt/venv/lib/python3.12/site-packages/sglang/launch_server.py", line 27, in <module>'
 _DIED = """
 [@] Received sigquit from a child process. It usually means the child failed.
 Killed"""
@@ -67,6 +68,8 @@ class Snippet:
     def _expanded(self, line: str, pieces: dict[str, list[str]]) -> list[str]:
         if line == "@serving":
             return pieces["serving"]
+        if line.startswith("Traceback") and self.phase == "args":
+            return [line, _LAUNCHED]
         return {"@scheduler": _SCHEDULER, "@died": _DIED}.get(line, line).split("\n")
 
     def _values(self, rank: str) -> dict[str, str]:
@@ -231,7 +234,11 @@ def test_a_log_is_understood_as_it_is_found(dress: str, tmp_path: Path) -> None:
     """Whatever a terminal, a container runtime or an editor put around the lines, the cause stays the same."""
     wrong = []
     for index, snippet in enumerate(snippets()):
-        if dress.startswith("an older") and snippet.phase == "args":
+        if (
+            dress.startswith("an older")
+            and snippet.phase == "args"
+            and snippet.lines[:1] != ("Traceback (most recent call last):",)
+        ):
             continue  # nothing says that a new start began
         rank = (" TP0", " DP1 TP0", "")[index % 3]
         path = _written(tmp_path / "sglang.log", DRESSES[dress](snippet.log(RELEASES[index % 4], rank)))

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from bgecheck.checks.logs.rules import PATTERNS
+from bgecheck.checks.logs.rules import GENERAL, PATTERNS
 from bgecheck.checks.logs.session import Hit, Session
 from bgecheck.model import Text
 
@@ -142,7 +142,9 @@ def _serving(session: Session) -> Diagnosis:
 
 def _while_ready(session: Session) -> dict[str, Hit]:
     """What is wrong with the requests that a server gets."""
-    found = {h.cause: h for h in session.hits.values() if not h.fatal}
+    refused = any(kind.endswith(" 400") for kind in session.refused)
+    # A general line only warns; without a request that was refused, no client noticed.
+    found = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
     if "not-launched-as-embedding" not in found and (hit := _not_as_embedding(session)):
         found["not-launched-as-embedding"] = hit
     if hit := _generation_requests(session):

@@ -33,12 +33,18 @@ _BIND_FAILED = ("while attempting to bind on address", "[WinError 10048]")
 _WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"
 _ARGS = re.compile(r"\bserver_args=(?:ServerArgs\(|\{)")
 _USAGE = re.compile(r"^(?:usage: (?:sglang serve|launch_server\.py)|.*Automatically detected platform )")
+_LAUNCHED = re.compile(r"launch_server\.py\", line \d+, in <module>")
+"""The outermost frame of a start that failed before it wrote its arguments."""
 _STOPPING = (
     "SIGTERM received",
     "Gracefully exiting",
     "KeyboardInterrupt",
     "Finished server process",
     "SIGINT received",
+    "Received SIGTERM",
+    "Received SIGINT",
+    "eceived signal 15",
+    "Deactivated successfully",
 )
 _DYING = (
     ": error: unrecognized arguments",
@@ -54,11 +60,11 @@ _DYING = (
     "DetokenizerManager hit an exception",
     "TokenizerManager hit an exception",
     "Initialization failed",
-    "BrokenPipeError",
-    "include_parent=True",
     "Fatal Python error",
     "!!! Segfault encountered !!!",
 )
+_FOLLOWING = ("BrokenPipeError", "include_parent=True", "EOFError")
+"""What follows a death. A client that hangs up leaves some of it too, so it proves none."""
 _KILLED = re.compile(
     r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*(?:line|行)?\s*\d+[:：]\s+\d+\s+)?"
     r"(?:(?:Killed|Aborted)(?:\s{2,}|\s*$)|Aborted \(|(?:Segmentation fault|已杀死|已中止|段错误)\b)"
@@ -93,6 +99,7 @@ _EVENTS = (
     *(mark for mark, _ in _MILESTONES),
     *_STOPPING,
     *_DYING,
+    *_FOLLOWING,
     *_BIND_FAILED,
     _WARNED_START,
     READY,
@@ -104,6 +111,7 @@ _EVENTS = (
     "段错误",
     "Segfault",
     "usage: ",
+    "launch_server.py",
     "Automatically detected platform",
     "Prefill batch",
 )
@@ -147,6 +155,10 @@ class Session:
     ready_line: int | None = None
     bind_failed: bool = False
     stopped_line: int | None = None
+    interrupted: bool = False
+    """Stopped by Ctrl-C, whose tracebacks look like those of a start."""
+    gone: bool = False
+    """Killed, so that nothing more of it can come."""
     died_line: int | None = None
     died_text: str = ""
     last_exception: tuple[int, str] | None = None
@@ -302,6 +314,9 @@ class Follower:
             return True
         if _WARNED_START in text:
             return session.lines > 0 and any(_WARNED_START in line for line in session.recent)
+        over = session.gone or (session.stopped_line is not None and not session.interrupted)
+        if over and _LAUNCHED.search(text):
+            return True
         return bool(session.ended or session.args) and bool(_USAGE.match(text))
 
     def _answered(self, embedding: bool, post: bool) -> None:
@@ -311,7 +326,8 @@ class Follower:
             session.requests["other" if post and session.ready_line else "page"] += 1
             return
         session.requests["ok"] += 1
-        session.last_exception = None
+        session.last_exception = session.died_line = None
+        session.deaths = 0
         for cause in [c for c, hit in session.hits.items() if hit.weight <= GENERAL and hit.fatal]:
             del session.hits[cause]
 
@@ -347,10 +363,13 @@ class Follower:
         session.bind_failed = session.bind_failed or any(mark in text for mark in _BIND_FAILED)
         if any(mark in text for mark in _STOPPING) and session.died_line is None:
             session.stopped_line = session.stopped_line or number
-        dying = _KILLED.match(text) or any(mark in text for mark in _DYING)
-        if dying and session.stopped_line is None:
+            session.interrupted = session.interrupted or "KeyboardInterrupt" in text
+        killed = _KILLED.match(text) is not None
+        session.gone = session.gone or killed or "include_parent=True" in text
+        dying = killed or any(mark in text for mark in _DYING)
+        if session.stopped_line is None and (dying or any(mark in text for mark in _FOLLOWING)):
             session.deaths += 1
-            if session.died_line is None:
+            if dying and session.died_line is None:
                 session.died_line, session.died_text = number, text
         self._batch(number, text)
 
