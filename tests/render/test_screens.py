@@ -30,7 +30,7 @@ def area(name: str, *rows: tuple[str, Any, dict[str, Any]]) -> Area:
     return made
 
 
-SETTING = {
+SETTING: dict[str, Any] = {
     "title": Text("the prefix cache is off for a bidirectional encoder", "双向编码器已关闭前缀缓存"),
     "cause": Text(
         "the prefix (radix) cache is on: a text that begins like an earlier one gets a wrong vector",

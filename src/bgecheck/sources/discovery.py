@@ -39,7 +39,7 @@ def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProc
         flags=flags,
         host=told.get("host") or DEFAULT_HOST,
         port=_port(told.get("port")),
-        model_path=os.path.join(folder, path) if path and folder and path.startswith(("./", "../")) else path,
+        model_path=_folder(path, folder),
         served_name=told.get("served-model-name") or path,
         api_key=Secret(key) if key else None,
         cwd=folder,
@@ -47,6 +47,14 @@ def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProc
         started_at=started_at(process),
         children=table.descendants(process.pid),
     )
+
+
+def _folder(path: str | None, working: str | None) -> str | None:
+    """A model path as this program can open it: relative ones start where the server runs; hub names stay."""
+    if not path or not working or os.path.isabs(path):
+        return path
+    joined = os.path.normpath(os.path.join(working, path))
+    return joined if path.startswith(".") or os.path.isdir(joined) else path
 
 
 def _port(text: str | None) -> int:

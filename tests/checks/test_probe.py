@@ -1,0 +1,300 @@
+"""The rows of HTTP, the settings and the cheap vectors, judged over true sockets by servers made for each case."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from bgecheck import catalog, engine
+from bgecheck.checks import launch
+from bgecheck.checks.launch import LaunchFacts, Setting, corrected
+from bgecheck.model import Finding, Secret, Status, Target
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+
+Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
+CARD = {"object": "list", "data": [{"id": "bge-large-zh-v1.5", "owned_by": "sglang"}]}
+
+
+def vector(seed: int = 0, dims: int = 1024) -> list[float]:
+    """A unit vector along one axis."""
+    return [1.0 if i == seed else 0.0 for i in range(dims)]
+
+
+def embedded(*vectors: Any, tokens: int = 4) -> dict[str, Any]:
+    data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
+    return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": tokens}}
+
+
+def pages(**more: Answer) -> dict[str, Answer]:
+    """What a healthy server answers by path, with changes."""
+    usual: dict[str, Answer] = {
+        "/v1/models": (200, CARD),
+        "/model_info": (
+            200,
+            {"model_path": "bge-large-zh-v1.5", "is_generation": False, "architectures": ["BertModel"]},
+        ),
+        "/server_info": (200, {"version": "0.5.23", "disable_radix_cache": True, "chunked_prefill_size": -1}),
+    }
+    return usual | {path.replace("_", "/", 1) if path.startswith("_") else path: a for path, a in more.items()}
+
+
+@contextmanager
+def serving(
+    answers: Mapping[str, Answer], embed: Callable[[dict[str, Any], Mapping[str, str]], Answer] | None = None
+) -> Iterator[str]:
+    """A server that answers pages by path and embeddings by a function."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self._send(answers.get(self.path, (404, {"detail": "Not Found"})))
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append((self.path, body))
+            if self.path != "/v1/embeddings" or embed is None:
+                self._send((404, {"detail": "Not Found"}))
+            else:
+                self._send(embed(body, dict(self.headers)))
+
+        def _send(self, answer: Answer) -> None:
+            body = answer[1] if isinstance(answer[1], bytes) else json.dumps(answer[1]).encode()
+            self.send_response(answer[0])
+            for name, value in (answer[2] if len(answer) > 2 else {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    seen: list[tuple[str, Any]] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def same(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+    """Every text has the same unit vector."""
+    texts = body["input"]
+    return 200, embedded(*(vector(1) for _ in texts))
+
+
+def found(url: str, *areas: str, **more: Any) -> dict[str, Finding]:
+    port = int(url.rsplit(":", 1)[1].split("/")[0])
+    target = Target(url=url, host="127.0.0.1", port=port, **more)
+    context = Context(target, Deadline(20), timeout=3)
+    try:
+        return {f.id: f for f in engine.run(catalog.areas(areas or ("probe", "launch", "embed")), context)}
+    finally:
+        context.close()
+
+
+def bad(rows: Mapping[str, Finding]) -> set[str]:
+    return {id_ for id_, finding in rows.items() if finding.status.bad}
+
+
+def test_a_healthy_server_passes() -> None:
+    with serving(pages(), same) as url:
+        rows = found(url)
+    assert bad(rows) == set()
+    assert rows["probe.engine"].values == {"engine": "sglang", "version": "0.5.23"}
+
+
+@pytest.mark.parametrize(("shape", "other"), [("", "/v1"), ("/gateway", "/gateway/models"), ("/gw", "/models")])
+def test_a_wrong_base_url_names_the_right_one(shape: str, other: str) -> None:
+    """The model list is found where it is; the URL to use instead is part of the fix."""
+    path = other if other.endswith("models") else f"{other}/models"
+    with serving({path: (200, CARD)}, same) as url:
+        rows = found(url + (shape or "/nowhere"), "probe")
+    assert "probe.base-url" in bad(rows)
+    assert rows["probe.base-url"].values["found"] == url + path.removesuffix("/models")
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with serving({"/v1/models": (302, {}, {"Location": "http://127.0.0.1:1/v1/models"})}, same) as url:
+        rows = found(url, "probe", api_key=Secret("topsecret"))
+    assert rows["probe.base-url"].status is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    ("key", "cause"), [(None, "no key was given"), ("EMPTY", "placeholder"), ("wrong-key", "is not the one")]
+)
+def test_a_refused_key_says_which_kind(key: str | None, cause: str) -> None:
+    with serving(
+        {"/v1/models": (401, {"error": "Unauthorized"})}, lambda b, h: (401, {"error": "Unauthorized"})
+    ) as url:
+        rows = found(url, "probe", api_key=Secret(key) if key else None)
+    assert bad(rows) == {"probe.api-key", "probe.ready"}
+    assert cause in str(rows["probe.api-key"].cause)
+    assert rows["probe.ready"].caused_by == "probe.api-key"
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_whether_a_key_is_checked_is_told(checks: bool) -> None:
+    with serving(pages(), same) as url:
+        row = found(url, "probe", api_key=Secret("any-key"))["probe.api-key"]
+    assert (row.status, row.values["key_checked"]) == (Status.PASS, False)
+
+
+def test_another_model_than_asked_for_fails() -> None:
+    """sglang itself never compares the names."""
+    with serving(pages(), same) as url:
+        assert "probe.model-name" in bad(found(url, "probe", model="bge-m3"))
+        assert "probe.model-name" not in bad(found(url, "probe", model="BAAI/bge-large-zh-v1.5"))
+
+
+def test_another_engine_is_a_warning_with_its_name() -> None:
+    card = {"object": "list", "data": [{"id": "m", "owned_by": "vllm"}]}
+    with serving({"/v1/models": (200, card), "/version": (200, {"version": "0.11.0"})}, same) as url:
+        row = found(url, "probe")["probe.engine"]
+    assert (row.status, row.values) == (Status.WARN, {"engine": "vLLM", "version": "0.11.0"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ((503, {"message": "The request queue is full."}), "503"),
+        ((502, b"<html>bad gateway</html>", {"Content-Type": "text/html"}), "gateway answers HTTP 502"),
+        ((400, {"message": "Input cannot be empty"}), "Input cannot be empty"),
+        ((200, None), "NoneType"),
+        ((200, {"object": "list", "data": []}), "NoneType"),
+        ((200, b"not json"), "NoneType"),
+    ],
+)
+def test_a_status_page_does_not_make_a_server_ready(answer: Answer, cause: str) -> None:
+    with serving(pages(), lambda body, headers: answer) as url:
+        rows = found(url)
+    assert bad(rows) == {"probe.ready", "embed.answers"}
+    assert cause in str(rows["probe.ready"].cause)
+    assert rows["embed.answers"].caused_by == "probe.ready"
+
+
+def test_a_429_is_a_gateways() -> None:
+    with serving(pages(), lambda body, headers: (429, {})) as url:
+        rows = found(url)
+    assert {i for i, f in rows.items() if f.status.bad and f.caused_by is None} == {"probe.rate-limit"}
+
+
+@pytest.mark.parametrize(
+    ("change", "rows"),
+    [
+        (lambda v: [2 * x for x in v], {"embed.normalized"}),
+        (lambda v: v[:256], {"embed.dimension"}),
+        (
+            lambda v: [*v[1:], None],
+            {"embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"},
+        ),
+        (lambda v: [0.0] * 1024, {"embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"}),
+    ],
+)
+def test_what_is_wrong_with_the_numbers_is_told(change: Callable[[list[float]], Any], rows: set[str]) -> None:
+    with serving(pages(), lambda b, h: (200, embedded(*(change(vector(1)) for _ in b["input"])))) as url:
+        assert bad(found(url)) == rows
+
+
+def test_256_of_1024_is_a_misread_base64() -> None:
+    with serving(pages(), lambda b, h: (200, embedded(*(vector(1, 256) for _ in b["input"])))) as url:
+        assert "base64" in str(found(url)["embed.dimension"].cause)
+
+
+def test_an_unknown_model_is_judged_by_what_the_user_expects() -> None:
+    card = {"object": "list", "data": [{"id": "mine", "owned_by": "sglang"}]}
+    with serving({"/v1/models": (200, card)}, same) as url:
+        assert found(url)["embed.dimension"].status is Status.SKIP
+        assert found(url, expect_dim=768)["embed.dimension"].status is Status.FAIL
+
+
+def test_a_text_that_changes_its_vector_is_caught_by_a_fresh_text() -> None:
+    """The first answer to a text is one vector, every later one another, as under a prefix cache."""
+    known: set[str] = set()
+
+    def forgetful(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        answer = embedded(*(vector(2 if text in known else 1) for text in body["input"]))
+        known.update(body["input"])
+        return 200, answer
+
+    with serving(pages(), forgetful) as url:
+        for _ in range(2):
+            assert {"embed.repeatable", "embed.batch-equals-single"} <= bad(found(url))
+
+
+def settings(**told: Any) -> LaunchFacts:
+    names = told.pop("architectures", ("BertModel",))
+    flags = told.pop("flags", {"model-path": "/m/bge-large-zh-v1.5", "port": "30000"})
+    return LaunchFacts({k: Setting(v, "/server_info") for k, v in told.items()}, flags, names, "bge-large-zh-v1.5")
+
+
+def judged(facts: LaunchFacts) -> dict[str, Finding]:
+    area = replace(launch.AREA, collector=lambda context: facts, needs=())
+    return {f.id: f for f in engine.run([area], None)}
+
+
+@pytest.mark.parametrize(
+    ("version", "flag", "status"),
+    [
+        ("0.4.6.post5", True, Status.FAIL),
+        ("0.5.8", True, Status.FAIL),
+        ("0.5.9", False, Status.FAIL),
+        ("0.5.9", True, Status.PASS),
+        ("0.5.16", False, Status.FAIL),
+        ("0.5.17", False, Status.PASS),
+        ("0.5.23", False, Status.PASS),
+        ("0.6.0", False, Status.PASS),
+        ("nightly", True, Status.SKIP),
+    ],
+)
+def test_pooling_is_told_by_release_and_flag(version: str, flag: bool, status: Status) -> None:
+    """BertModel pools the last token up to 0.5.8, and the first from 0.5.17 on, with --is-embedding from 0.5.9 on."""
+    assert judged(settings(version=version, is_embedding=flag))["launch.pooling"].status is status
+
+
+def test_a_causal_model_may_keep_its_caches() -> None:
+    rows = judged(settings(disable_radix_cache=False, chunked_prefill_size=8192, architectures=("Qwen3Model",)))
+    assert rows["launch.prefix-cache"].status is Status.PASS
+    assert rows["launch.chunked-prefill"].status is Status.PASS
+
+
+@pytest.mark.parametrize(("told", "status"), [(False, Status.FAIL), (True, Status.PASS), (None, Status.SKIP)])
+def test_the_prefix_cache_is_judged_by_what_the_server_says(told: bool | None, status: Status) -> None:
+    known = {} if told is None else {"disable_radix_cache": told}
+    assert judged(settings(version="0.5.23", **known))["launch.prefix-cache"].status is status
+
+
+def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
+    line = corrected(
+        {
+            "model-path": "/m/a b",
+            "port": "31000",
+            "api-key": "topsecret",
+            "chunked-prefill-size": "4096",
+            "cuda-graph-bs": "1 2",
+        }
+    )
+    assert "'/m/a b'" in line
+    assert "--port 31000" in line
+    assert '--api-key "$API_KEY"' in line
+    assert "topsecret" not in line
+    assert "--cuda-graph-bs 1 2 " in line
+    assert line.endswith("--is-embedding --disable-radix-cache --mem-fraction-static 0.3")
+    assert "--chunked-prefill-size -1" in line
+
+
+def test_a_hostile_flag_does_not_get_into_the_line() -> None:
+    line = corrected({"model-path": "/m", "port; rm -rf ~": "", "host": "$(reboot)"})
+    assert "rm -rf" not in line
+    assert "'$(reboot)'" in line
