@@ -99,13 +99,16 @@ class Machine:
         assert isinstance(answer, Gpus), answer
         return answer
 
-    def judged(self, port: int, **more: str) -> dict[str, dict[str, Any]]:
-        """The rows of `bgecheck gpu` by their name."""
-        command = [sys.executable, "-m", "bgecheck", "gpu", "-o", "json", "--url", f"http://127.0.0.1:{port}"]
-        ran = subprocess.run(
-            command, env={**self.environment, **more}, cwd=self.folder, capture_output=True, timeout=30
-        )
-        findings = json.loads(ran.stdout)["findings"]
+    def report(self, *options: str) -> dict[str, Any]:
+        """What `bgecheck gpu` reports."""
+        command = [sys.executable, "-m", "bgecheck", "gpu", "-o", "json", *options]
+        ran = subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True, timeout=30)
+        report: dict[str, Any] = json.loads(ran.stdout)
+        return report
+
+    def judged(self, port: int) -> dict[str, dict[str, Any]]:
+        """The rows of `bgecheck gpu` by their name, for the server at a port of this machine."""
+        findings = self.report("--url", f"http://127.0.0.1:{port}")["findings"]
         return {found["id"].removeprefix("gpu."): found for found in findings}
 
 
@@ -327,6 +330,15 @@ def test_a_stranger_that_fills_the_card_is_the_root_cause_by_name(machine: Machi
     assert (rows["others"]["status"], rows["others"]["caused_by"]) == ("warn", "gpu.memory")
 
 
+def test_what_an_ignored_row_caused_is_a_root_of_its_own(machine: Machine, port: int) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        machine.tells(gpu0_memory=f"{24 * GIB},{23 * GIB}", gpu0_compute=f"{stranger.pid}:{22 * GIB}")
+        report = machine.report("--url", f"http://127.0.0.1:{port}", "--ignore", "gpu.memory:known")
+        stranger.kill()
+    assert (report["root_causes"], report["counts"]["ignored"]) == (["gpu.others"], 1)
+    assert {found["id"]: found["caused_by"] for found in report["findings"]}["gpu.others"] is None
+
+
 def test_the_server_s_own_choice_of_cards_counts(machine: Machine, port: int) -> None:
     """CUDA_VISIBLE_DEVICES is read from the running process."""
     machine.tells(**TWO, gpu0_ecc=4)
@@ -375,8 +387,6 @@ def test_a_driver_that_hangs_costs_the_area_s_time_and_no_more(machine: Machine,
 
 
 def test_another_machine_is_not_looked_at(machine: Machine) -> None:
-    command = [sys.executable, "-m", "bgecheck", "gpu", "-o", "json", "--url", "http://203.0.113.9:30000"]
-    ran = subprocess.run(command, env=machine.environment, cwd=machine.folder, capture_output=True, timeout=30)
-    report = json.loads(ran.stdout)
+    report = machine.report("--url", "http://203.0.113.9:30000")
     assert {found["status"] for found in report["findings"]} == {"skip"}
     assert "203.0.113.9 is another machine" in report["findings"][0]["reason"]
