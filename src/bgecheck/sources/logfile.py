@@ -18,7 +18,7 @@ from bgecheck.model import BadInput, Text, Unavailable
 LINE_LIMIT = 64 * 1024
 """Bytes of one line that are kept: the longest that matters, sglang's `server_args=`, has about 20 KB."""
 
-READ_LIMIT = 256 * 2**20
+READ_LIMIT = 128 * 2**20
 """Bytes that are read of one log; of a longer one the last so many."""
 
 COUNT_LIMIT = 4 * 2**30

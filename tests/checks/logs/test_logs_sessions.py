@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from pathlib import Path
@@ -126,6 +127,18 @@ def test_a_start_is_starting_while_its_file_is_fresh_and_stuck_when_not(log: Pat
     assert rows["logs.ready"].caused_by == "logs.stalled-no-error"
     assert rows["logs.ready"].values["phase"] == "load"
     assert rows["logs.stalled-no-error"].evidence[0].subject == "sglang.log:2"
+
+
+def test_of_a_pipe_the_time_stamps_tell_whether_it_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`docker logs sglang | bgecheck logs -` knows no file; containers mostly write UTC."""
+    states = []
+    for clock in (time.localtime(), time.gmtime(), time.gmtime(0)):
+        stamp = time.strftime("[%Y-%m-%d %H:%M:%S]", clock)
+        lines = f"{_args()}\n{stamp} Load weight begin. avail mem=22.48 GB\n"
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+        rows = engine.run([AREA], Context(Target(url="", host="", port=0, log="-"), Deadline(30)))
+        states.append(next(row.values["state"] for row in rows if row.id == "logs.ready"))
+    assert states == ["starting", "starting", "stuck"]
 
 
 def test_a_copied_log_of_an_old_start_is_stuck_although_the_file_is_new(log: Path) -> None:

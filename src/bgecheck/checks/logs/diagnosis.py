@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -104,13 +104,19 @@ def _raised(session: Session) -> bool:
 
 
 def _quiet(session: Session, age: float | None, now: datetime) -> bool:
-    """Whether nothing was written for so long that the start hangs: by the file's age and its time stamps."""
-    if age is None or age > QUIET:
+    """Whether nothing was written for so long that the start hangs: by the file's age and its time stamps.
+
+    Of a pipe only the stamps are known, in local time or, in most containers, in UTC.
+    """
+    if age is not None and age > QUIET:
         return True
     try:
         last = datetime.strptime(session.last_stamp.replace("T", " "), "%Y-%m-%d %H:%M:%S")
     except ValueError:
-        return False
+        return age is None
+    if age is None:
+        clocks = (now, now.astimezone(timezone.utc).replace(tzinfo=None))
+        return all(abs((clock - last).total_seconds()) > QUIET for clock in clocks)
     return abs((now - last).total_seconds()) > ANY_ZONE
 
 

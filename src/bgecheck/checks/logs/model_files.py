@@ -659,8 +659,9 @@ cause(
     title=Text("the weight files are whole", "权重文件完好"),
     because=Text(
         "a weight file is cut off or is no weight file: an interrupted download, a git-lfs pointer (a few hundred bytes "
-        "of text), or an HTML page of a mirror",
-        "权重文件不完整或根本不是权重：下载中断、只是 git-lfs 指针（几百字节的文本），或镜像站返回的 HTML 页面",
+        "of text), or an HTML page of a mirror. A warm-up that is answered with 500 means that the model computes NaN",
+        "权重文件不完整或根本不是权重：下载中断、只是 git-lfs 指针（几百字节的文本），或镜像站返回的 HTML 页面。"
+        "预热请求返回 500 则说明模型算出了 NaN",
     ),
     fix=Text("compare the sizes with the hub's, then fetch the file again", "与 hub 上的大小核对后重新下载"),
     commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),

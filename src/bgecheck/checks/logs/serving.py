@@ -220,15 +220,14 @@ cause(
     ],
     title=Text("sglang's own checks hold", "sglang 的内部自检通过"),
     because=Text(
-        "a self-check of sglang failed. After `POST /encode 500` in the warm-up it means that the model computes NaN: "
-        "broken weights, or fp16 overflow",
-        "sglang 的内部自检失败。若预热时 POST /encode 返回 500，说明模型算出了 NaN：权重损坏或 fp16 溢出",
+        "sglang failed in its own code: a self-check or a manager process, not the model, the card or the launch line",
+        "sglang 自身出错：内部自检或管理进程失败，与模型、显卡、启动参数无关",
     ),
     fix=Text(
-        "check the weights, then use a newer sglang; report it with these lines if it stays",
-        "先核对权重，再升级 sglang；仍复现就带上这几行去提 issue",
+        "use a newer sglang; if it stays, report it with these lines",
+        "升级 sglang；仍复现就带上这几行去提 issue",
     ),
-    commands=("pip install --upgrade sglang", "sha256sum {args_model}/*.safetensors"),
+    commands=("pip install --upgrade sglang",),
 )
 
 cause(
