@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bgecheck.model import Advice, Check, Finding, Report, Severity, Status, Text, holds
 from bgecheck.model.report import worst
@@ -10,25 +15,37 @@ from bgecheck.model.report import worst
 T = Text("words", "文字")
 
 
-def finding(status: str, *, severity: Severity = Severity.ERROR, **more: str) -> Finding:
+def finding(
+    status: str,
+    *,
+    name: str | None = None,
+    severity: Severity = Severity.ERROR,
+    ignored: str | None = None,
+    caused_by: str | None = None,
+) -> Finding:
     check = Check(
-        id=f"x.{status}", area="x", title=T, advice=Advice(T, T), variants={}, severity=severity, needs=(),
+        id=name or f"x.{status}", area="x", title=T, advice=Advice(T, T), variants={}, severity=severity, needs=(),
         explains=(), costly=False, judge=lambda facts: holds(),
     )  # fmt: skip
-    return Finding(check=check, status=Status(status), title=T, cause=T, fix=T, **more)  # type: ignore[arg-type]
+    return Finding(
+        check=check, status=Status(status), title=T, cause=T, fix=T, ignored=ignored, caused_by=caused_by
+    )  # fmt: skip
 
 
-def report(*statuses: str, starting: bool = False, fail_on: Severity = Severity.ERROR) -> Report:
-    findings = tuple(map(finding, statuses))
+def reported(findings: Sequence[Finding], *, starting: bool = False, fail_on: Severity = Severity.ERROR) -> Report:
     return Report(
         command="doctor",
-        findings=findings,
+        findings=tuple(findings),
         target={},
         started_at="",
         seconds=0,
         starting=starting,
         fail_on=fail_on,
     )
+
+
+def report(*statuses: str, starting: bool = False, fail_on: Severity = Severity.ERROR) -> Report:
+    return reported([finding(status) for status in statuses], starting=starting, fail_on=fail_on)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +55,7 @@ def report(*statuses: str, starting: bool = False, fail_on: Severity = Severity.
         (("pass", "skip"), 0, "pass"),
         (("pass", "warn"), 0, "warn"),
         (("pass", "error"), 4, "inconclusive"),
+        (("warn", "error"), 4, "inconclusive"),
         (("warn", "error", "fail"), 1, "fail"),
     ],
 )
@@ -47,6 +65,8 @@ def test_the_worst_row_decides(statuses: tuple[str, ...], code: int, verdict: st
 
 def test_a_warning_fails_the_run_only_when_asked() -> None:
     assert report("warn", fail_on=Severity.WARNING).exit_code == 1
+    assert report("warn", "error", fail_on=Severity.WARNING).exit_code == 1
+    assert report("error", fail_on=Severity.WARNING).exit_code == 4
 
 
 def test_a_server_that_is_only_starting_is_neither_right_nor_wrong() -> None:
@@ -56,7 +76,7 @@ def test_a_server_that_is_only_starting_is_neither_right_nor_wrong() -> None:
 
 
 def test_an_ignored_problem_is_shown_and_does_not_count() -> None:
-    one = Report(command="doctor", findings=(finding("fail", ignored="known"),), target={}, started_at="", seconds=0)
+    one = reported([finding("fail", ignored="known")])
     assert (one.exit_code, one.root_causes, one.counts()["ignored"], one.counts()["fail"]) == (0, (), 1, 0)
 
 
@@ -65,3 +85,48 @@ def test_of_several_targets_the_worst_wins() -> None:
     assert worst([0, 4, 3]) == 3
     assert worst([0, 4]) == 4
     assert worst([]) == 0
+
+
+def test_the_order_of_several_targets_does_not_matter() -> None:
+    for codes in itertools.combinations_with_replacement([0, 1, 3, 4], 3):
+        assert len({worst(order) for order in itertools.permutations(codes)}) == 1
+
+
+def test_root_causes_are_failures_first_and_consequences_are_under_them() -> None:
+    rows = [
+        finding("warn", name="x.a"),
+        finding("fail", name="x.b"),
+        finding("fail", name="x.c", caused_by="x.b"),
+        finding("skip", name="x.d", caused_by="x.b"),
+        finding("pass", name="x.e"),
+    ]
+    whole = reported(rows)
+    assert [f.id for f in whole.root_causes] == ["x.b", "x.a"]
+    assert [f.id for f in whole.consequences("x.b")] == ["x.c", "x.d"]
+    assert whole.consequences("x.a") == ()
+
+
+rows = st.lists(
+    st.builds(
+        finding,
+        st.sampled_from([str(s) for s in Status]),
+        ignored=st.none() | st.just("known"),
+        caused_by=st.none() | st.just("x.fail"),
+    ),
+    max_size=8,
+)
+
+
+@given(rows, st.sampled_from(Severity), st.booleans())
+def test_the_numbers_of_a_report_agree_with_each_other(found: list[Finding], fail_on: Severity, starting: bool) -> None:
+    whole = reported(found, fail_on=fail_on, starting=starting)
+    counts = whole.counts()
+    assert sum(counts.values()) == len(found)
+    assert set(counts) == {"pass", "warn", "fail", "skip", "error", "ignored"}
+    verdicts = {0: {"pass", "warn"}, 1: {"fail"}, 3: {"starting"}, 4: {"inconclusive"}}
+    assert whole.verdict in verdicts[whole.exit_code]
+    assert all(f.problem and f.caused_by is None for f in whole.root_causes)
+    if not starting:
+        failing = counts["fail"] + (counts["warn"] if fail_on is Severity.WARNING else 0)
+        assert (whole.exit_code == 1) == bool(failing)
+        assert (whole.verdict == "pass") == (not counts["fail"] + counts["warn"] and whole.exit_code == 0)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shlex
+import subprocess
+import time
 import unicodedata
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bgecheck.model import Redactor, Secret, Shell, Text, clean, fill, fill_command
+from bgecheck.model import Redactor, Secret, Shell, Text, clean, fill, fill_command, say
+from bgecheck.model.expected import AtLeast, AtMost
 from bgecheck.model.hygiene import LIMIT
-from bgecheck.model.registry import lookup
+from bgecheck.model.registry import MODELS, Model, lookup
 from bgecheck.model.vectors import cosine, norm
 
 
@@ -26,9 +33,34 @@ def test_a_value_in_a_command_stays_one_word(value: str) -> None:
     assert shlex.split(command) == ["run", "--x", value, "end"]
 
 
-def test_a_command_that_lacks_a_value_is_dropped() -> None:
-    assert fill_command("bgecheck logs {log}", {"log": None}) is None
-    assert fill_command("bgecheck logs {log}", {}) is None
+@pytest.mark.parametrize(
+    "value", ["$(touch pwned)", "`id`", "a; touch pwned", "'", '"\'"', "-n", "a\nb", "~", "*", "密 文", ""]
+)
+def test_a_true_shell_takes_a_value_as_one_word(value: str, tmp_path: Path) -> None:
+    command = fill_command("printf '<%s>' x {value} y", {"value": value})
+    assert command is not None
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, cwd=tmp_path, check=True)
+    assert ran.stdout.decode() == f"<x><{value}><y>"
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.lists(st.text(max_size=20).filter(lambda s: "\x00" not in s), min_size=1, max_size=4))
+def test_words_joined_for_a_shell_come_apart_as_they_were(words: list[str]) -> None:
+    assert shlex.split(fill_command("{line}", {"line": Shell.join(words)}) or "") == words
+
+
+@given(st.dictionaries(st.sampled_from(["port", "log", "model"]), st.none() | st.text(max_size=5)))
+def test_a_command_that_lacks_a_value_is_dropped(values: dict[str, str | None]) -> None:
+    whole = all(values.get(name) is not None for name in ("port", "log"))
+    assert (fill_command("bgecheck logs {log} --port {port}", values) is not None) == whole
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_value_with_braces_is_not_filled_again(en: str, zh: str, value: str) -> None:
+    filled = fill(Text("{v}", "值 {v}"), {"v": value, "x": "other"})
+    assert filled == Text(value, f"值 {value}")
+    assert fill("{v}", {"v": value}) == "{v}"
+    assert (say(Text(en, zh), "en"), say(Text(en, zh), "zh"), say(en, "zh")) == (en, zh, en)
 
 
 def test_a_shell_piece_stands_as_it_is() -> None:
@@ -39,12 +71,45 @@ def test_an_unknown_placeholder_of_a_text_stays() -> None:
     assert fill(Text("{a} {b}", "{a}"), {"a": 1}) == Text("1 {b}", "1")
 
 
-@given(st.text(max_size=3 * LIMIT))
-def test_clean_text_is_one_printable_line_of_bounded_length(text: str) -> None:
-    cleaned = clean(text)
-    assert len(cleaned) <= LIMIT
-    assert not any(unicodedata.category(c) in ("Cc", "Cs") for c in cleaned)
-    assert not re.search("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", cleaned)
+VISIBLE = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+"""Format characters of Arabic, Syriac and Kaithi that are drawn."""
+hostile = st.text(
+    st.characters()
+    | st.sampled_from("\x1b\x9b\x07\\[]PX^_;m\n\t\r\u202e\u2066\u200b\ufeff\ud800\u061c\u206a\U000e0041"),
+    max_size=60,
+)
+
+
+@given(hostile | st.builds("".join, st.lists(hostile, max_size=5)), st.integers(1, 80) | st.just(LIMIT))
+def test_clean_text_is_one_printable_line_of_bounded_length(text: str, limit: int) -> None:
+    cleaned = clean(text, limit)
+    assert len(cleaned) <= limit
+    assert not [c for c in cleaned if unicodedata.category(c) in ("Cc", "Cs", "Cf", "Zl", "Zp") and c not in VISIBLE]
+    cleaned.encode("utf-8")
+    assert clean(cleaned, limit) == cleaned
+
+
+@given(st.integers(0, 400), st.integers(1, 100))
+def test_a_cut_is_marked_and_what_fits_is_left_alone(length: int, limit: int) -> None:
+    cleaned = clean("x" * length, limit)
+    assert cleaned == ("x" * length if length <= limit else "x" * (limit - 1) + "…")
+
+
+def test_a_flood_of_foreign_text_is_cleaned_in_no_time() -> None:
+    """Half-open escape sequences, one after the other, do not make the patterns go back and forth."""
+    started = time.perf_counter()
+    for piece in ("\x1b]", "\x1b[", "\x1bP0", "a", "\u202e"):
+        assert len(clean(piece * 5_000_000)) <= LIMIT
+    assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    "piece", ["bearer ", "api_key=", "--api-key '", "://:", "authorization: basic ", "hf_a", "sk-"]
+)
+def test_a_flood_of_what_looks_like_keys_is_redacted_in_no_time(piece: str) -> None:
+    started = time.perf_counter()
+    Redactor(["topsecret"]).value(piece * 100_000)
+    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -73,6 +138,14 @@ def test_terminal_escapes_and_bidi_are_taken_out(foreign: str, harmless: str) ->
         "HF_TOKEN=hf_abcdefghijkl",
         "http://user:topsecret@proxy:3128",
         "key sk-abcdefgh",
+        "launch_server --api-key 'topsecret with blanks' --port 1",
+        'launch_server --api-key "topsecret topsecret" --port 1',
+        "http://:topsecret@proxy:3128",
+        "http://user:p@topsecret@proxy:3128",
+        "Authorization: Basic dXNlcjp0topsecret",
+        "{'authorization': 'Basic topsecret'}",
+        "ServerArgs(ssl_keyfile_password='topsecret')",
+        "x-api-key: topsecret",
     ],
 )
 def test_what_looks_like_a_key_is_hidden(line: str) -> None:
@@ -81,15 +154,60 @@ def test_what_looks_like_a_key_is_hidden(line: str) -> None:
     assert not re.search("topsecret|abcdefgh", shown)
 
 
-def test_an_absent_key_is_not_hidden() -> None:
-    assert Redactor().text("ServerArgs(api_key=None)") == "ServerArgs(api_key=None)"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ServerArgs(api_key=None)",
+        '{"api_key": null}',
+        "Prefill batch, #new-seq: 1, #new-token: 55, token usage: 0.00",
+        "Invalid API Key",
+        'python -m sglang.launch_server --model-path m --api-key "$API_KEY" --port 30000',
+        "see http://127.0.0.1:30000/v1",
+    ],
+)
+def test_what_is_no_key_is_not_hidden(text: str) -> None:
+    """A variable of the shell stands for a key in the commands that we print: they must work when pasted."""
+    assert Redactor().value(Shell(text)) == text
 
 
-@given(st.text(min_size=4, max_size=20), st.text(max_size=40), st.text(max_size=40))
+secrets = st.text(st.characters(exclude_characters="*…", exclude_categories=["Cs"]), min_size=4, max_size=20).filter(
+    lambda s: s != "EMPTY" and len(clean(s).strip()) >= 4
+)
+
+
+@given(secrets, hostile, hostile)
 def test_a_known_secret_never_comes_out(secret: str, before: str, after: str) -> None:
-    assume(secret != "EMPTY" and secret.strip("*"))
-    shown = Redactor([secret]).text(before + secret + after)
-    assert secret not in shown or secret in "***"
+    """Neither as it is nor as cleaning would have left it, in whatever shape of value."""
+    assume(clean(secret) not in clean(before + "…" + after))
+    shown = Redactor([secret]).value({"a": [before + secret + after], "b": Shell(secret), secret: 1})
+    assert secret not in str(shown)
+    assert clean(secret) not in shown["a"][0]
+    assert shown["b"] == "***"
+
+
+@given(st.text("abcXYZ", min_size=8, max_size=30), st.integers(LIMIT - 40, LIMIT + 5))
+def test_a_secret_that_the_cut_goes_through_leaves_no_beginning(secret: str, at: int) -> None:
+    shown = Redactor([secret]).value("-" * at + secret + "-" * LIMIT)
+    assert secret[:3] not in shown
+
+
+@pytest.mark.parametrize("quote", [repr, ascii, json.dumps, lambda s: json.dumps(s, ensure_ascii=False)])
+def test_a_secret_with_quotes_is_hidden_where_a_log_quotes_it(quote: Callable[[str], str]) -> None:
+    for secret in ('top"secret', "top'sec\"ret\\", "密钥topsecret"):
+        assert "sec" not in Redactor([secret]).text(f"key {quote(secret)}")
+
+
+def test_a_secret_inside_a_longer_one_does_not_split_it() -> None:
+    assert Redactor(["abcd", "abcdefgh"]).text("abcdefgh") == "***"
+
+
+def test_a_placeholder_or_a_letter_is_no_secret() -> None:
+    assert Redactor(["EMPTY", "a", ""]).text("api key EMPTY, a b") == "api key EMPTY, a b"
+
+
+def test_numbers_and_shapes_stay() -> None:
+    value = {"n": 1, "x": 1.5, "none": None, "yes": True, "list": [1, ("a", {"b": "c"})]}
+    assert Redactor().value(value) == {**value, "list": [1, ["a", {"b": "c"}]]}
 
 
 def test_a_secret_does_not_print() -> None:
@@ -104,6 +222,9 @@ def test_a_secret_does_not_print() -> None:
         "/data/models/BGE-Large-zh-v1.5/",
         "C:\\models\\bge-large-zh-v1.5",
         "/root/.cache/huggingface/hub/models--BAAI--bge-large-zh-v1.5/snapshots/79e7739",
+        "C:\\hub\\models--BAAI--bge-large-zh-v1.5\\snapshots\\79e7739\\",
+        "/root/.cache/modelscope/hub/models/BAAI/bge-large-zh-v1___5",
+        "./bge-large-zh-v1.5//",
     ],
 )
 def test_a_model_is_known_by_any_of_its_names(name: str) -> None:
@@ -112,20 +233,89 @@ def test_a_model_is_known_by_any_of_its_names(name: str) -> None:
     assert (known.dims, known.pooling, known.bidirectional) == (1024, "cls", True)
 
 
-@pytest.mark.parametrize("name", [None, "", "default", "my-own-model"])
+@pytest.mark.parametrize(
+    "name", [None, "", "default", "my-own-model", "/", "///", "models--", "bge-large-zh-v1.5-finetuned", "bge-m3/ckpt"]
+)
 def test_an_unknown_name_is_no_model(name: str | None) -> None:
+    """Nor is a model that only begins with a known name: what it was trained to may differ."""
     assert lookup(name) is None
 
 
-vectors = st.lists(st.floats(-100, 100), min_size=2, max_size=30).filter(lambda v: norm(v) > 1e-3)
+@given(st.text(max_size=60) | st.text("models-/\\bge3zh.", max_size=40))
+def test_any_name_is_looked_up_without_harm(name: str) -> None:
+    known = lookup(name)
+    assert known is None or known.name in name.lower().replace("___", ".")
 
 
-@given(vectors, st.floats(0.1, 10))
-def test_cosine_ignores_length_and_is_one_with_itself(vector: list[float], factor: float) -> None:
-    assert cosine(vector, [factor * x for x in vector]) == pytest.approx(1)
-    assert cosine(vector, [-x for x in vector]) == pytest.approx(-1)
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: str(m.name))
+def test_a_known_model_is_found_by_its_own_name_and_is_plausible(model: Model) -> None:
+    assert lookup(model.name) is model
+    assert lookup(f"org/{model.name.upper()}/") is model
+    assert 128 <= model.dims <= 8192
+    assert 128 <= model.max_tokens <= 131072
 
 
-@pytest.mark.parametrize(("a", "b"), [([1.0], [1.0, 2.0]), ([0.0], [1.0]), ([math.nan], [1.0]), ([], [])])
+numbers = st.floats(-100, 100, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-6)
+pairs = st.integers(1, 30).flatmap(lambda n: st.tuples(*[st.lists(numbers, min_size=n, max_size=n)] * 2))
+
+
+@given(pairs)
+def test_cosine_is_symmetric_and_between_minus_one_and_one(pair: tuple[list[float], list[float]]) -> None:
+    a, b = pair
+    if not any(a) or not any(b):
+        assert math.isnan(cosine(a, b))
+    else:
+        assert cosine(a, b) == cosine(b, a)
+        assert -1 <= cosine(a, b) <= 1
+        assert cosine(a, a) == pytest.approx(1, abs=1e-12)
+        assert cosine(a, [-x for x in a]) == pytest.approx(-1, abs=1e-12)
+
+
+@given(pairs, st.sampled_from([1e-300, 1e-30, 0.1, 7.0, 1e30, 1e290]))
+def test_cosine_does_not_depend_on_length_however_small_or_large(
+    pair: tuple[list[float], list[float]], factor: float
+) -> None:
+    a, b = pair
+    if any(a) and any(b):
+        assert cosine([factor * x for x in a], b) == pytest.approx(cosine(a, b), abs=1e-9)
+
+
+@given(pairs)
+def test_cosine_is_what_numpy_computes(pair: tuple[list[float], list[float]]) -> None:
+    a, b = map(np.array, pair)
+    if a.any() and b.any():
+        assert cosine(*pair) == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-12)
+        assert norm(pair[0]) == pytest.approx(np.linalg.norm(a))
+
+
+@given(st.lists(st.floats(), max_size=6), st.lists(st.floats(), max_size=6))
+def test_hostile_numbers_give_nan_or_a_cosine_and_never_an_error(a: list[float], b: list[float]) -> None:
+    seen = cosine(a, b)
+    assert math.isnan(seen) or -1 <= seen <= 1
+    assert math.isnan(norm(a)) or norm(a) >= 0
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [([1.0], [1.0, 2.0]), ([0.0], [1.0]), ([math.nan], [1.0]), ([math.inf], [1.0]), ([], [])]
+)
 def test_what_has_no_cosine_is_nan(a: list[float], b: list[float]) -> None:
     assert math.isnan(cosine(a, b))
+
+
+@pytest.mark.parametrize(
+    ("bound", "seen", "admitted"),
+    [
+        (AtLeast(2, "GiB", "x"), 2, True),
+        (AtLeast(2, "GiB", "x"), 1.99, False),
+        (AtLeast(2, "GiB", "x"), math.nan, False),
+        (AtMost(2, "", "x"), 2, True),
+        (AtMost(2, "", "x"), 2.01, False),
+        (AtMost(2, "", "x"), math.nan, False),
+    ],
+)
+def test_a_bound_includes_itself_and_never_nan(bound: AtLeast | AtMost, seen: float, admitted: bool) -> None:
+    assert bound.admits(seen) is admitted
+
+
+def test_a_bound_prints_with_its_unit() -> None:
+    assert (str(AtLeast(2, "GiB", "x")), str(AtMost(0.5, "", "x"))) == (">= 2 GiB", "<= 0.5")

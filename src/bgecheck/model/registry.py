@@ -42,7 +42,7 @@ _ZH = "为这个句子生成表示以用于检索相关文章："
 _EN = "Represent this sentence for searching relevant passages: "
 
 # Dims, lengths, pooling and prefixes as the models' cards and their 1_Pooling/config.json give them.
-_MODELS = (
+MODELS = (
     Model("bge-small-zh-v1.5", 512, 512, "cls", True, query_prefix=_ZH),
     Model("bge-base-zh-v1.5", 768, 512, "cls", True, query_prefix=_ZH),
     Model("bge-large-zh-v1.5", 1024, 512, "cls", True, query_prefix=_ZH),
@@ -72,7 +72,7 @@ _MODELS = (
     Model("text2vec-base-chinese", 768, 512, "mean", False),
     Model("text2vec-large-chinese", 1024, 512, "mean", False),
 )
-_BY_NAME = {model.name: model for model in _MODELS}
+_BY_NAME = {model.name: model for model in MODELS}
 
 
 def lookup(name: str | None) -> Model | None:
