@@ -49,9 +49,21 @@ cause(
         pattern(
             "out of memory",
             "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 192.00 MiB. GPU 0 has a total capacity of 15.77 GiB",
-            regex=r"(?:CUDA out of memory|CUDA error: out of memory|HIP out of memory|cudaErrorMemoryAllocation)",
+            regex=r"\b(?:CUDA|HIP|NPU|XPU|MUSA)(?: driver)?(?: error:|\]:|:)? out of memory",
             near="Prefill out of memory. Try to lower your batch size.",
             seen="torch 2.x, 0.4.x to 0.5.23",
+            named=_out_of_memory,
+        ),
+        pattern(
+            "CUBLAS_STATUS_ALLOC_FAILED",
+            "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            seen="torch",
+            named=_out_of_memory,
+        ),
+        pattern(
+            "cudaErrorMemoryAllocation",
+            "RuntimeError: cudaErrorMemoryAllocation: out of memory",
+            seen="CUDA",
             named=_out_of_memory,
         ),
     ],
@@ -291,6 +303,12 @@ cause(
             "unknown or invalid runtime name: nvidia",
             "docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
             seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "CUDA driver initialization failed",
+            "RuntimeError: CUDA driver initialization failed, you might not have a CUDA gpu.",
+            seen="torch",
             weight=SPECIFIC,
         ),
         pattern(
@@ -557,6 +575,12 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "libcuda.so cannot found",
+            "AssertionError: libcuda.so cannot found! Possible files are located at ['/usr/lib/x86_64-linux-gnu/libcuda.so.1'].",
+            seen="triton",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "Could not find nvcc",
             "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist",
         ),
@@ -682,6 +706,19 @@ cause(
             "ncclSystemError", "ncclSystemError: System call (e.g. socket, malloc) or external library call failed"
         ),
         pattern("ncclInternalError", "ncclInternalError: Internal check failed."),
+        pattern(
+            "connectFullMesh failed",
+            "RuntimeError: Gloo connectFullMesh failed with [pair.cc:144] no error",
+            seen="gloo",
+        ),
+        pattern(
+            "Connection closed by peer",
+            "RuntimeError: [/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:5000",
+            regex=r"gloo.*Connection closed by peer",
+            near="requests.exceptions.ConnectionError: Connection closed by peer",
+            seen="gloo: what the other ranks say when one has died",
+            weight=LAST,
+        ),
         pattern(
             "Duplicate GPU detected",
             "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 3b000",

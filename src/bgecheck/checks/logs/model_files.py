@@ -321,6 +321,13 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "403 Forbidden: ",
+            "huggingface_hub.errors.HfHubHTTPError: 403 Forbidden: None. Cannot access content at: https://huggingface.co/a/b",
+            regex=r"HfHubHTTPError: .{0,80}403 Forbidden",
+            near='INFO:     10.0.0.1:1 - "POST /v1/embeddings HTTP/1.1" 403 Forbidden: no',
+            seen="huggingface_hub",
+        ),
+        pattern(
             "LocalTokenNotFoundError",
             "huggingface_hub.errors.LocalTokenNotFoundError: Token is required (`token=True`), but no token found.",
             seen="huggingface_hub",

@@ -129,6 +129,11 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "Please set a smaller number for `--max-running-requests`",
+            "RuntimeError: Out of memory. Please set a smaller number for `--max-running-requests`.",
+            seen="0.3.x to 0.5.9",
+        ),
+        pattern(
             "alloc_req_slots runs out of memory", "RuntimeError: alloc_req_slots runs out of memory.", weight=SPECIFIC
         ),
     ],
@@ -248,6 +253,12 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "permission denied while trying to connect to the Docker daemon",
+            "docker: permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock.",
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "Check cache directory permissions",
             "OSError: PermissionError at /srv/hf/hub/models--BAAI--bge-m3 when downloading BAAI/bge-m3. Check cache directory "
             "permissions.",
@@ -331,6 +342,31 @@ cause(
             "TypeError: unsupported operand type(s) for |: 'type' and 'NoneType'",
             seen="Python older than 3.10",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "were compiled with different CUDA",
+            "RuntimeError: Detected that PyTorch and torchvision were compiled with different CUDA major versions.",
+            seen="torchvision",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "requires a different Python",
+            "ERROR: Package 'sglang' requires a different Python: 3.8.10 not in '>=3.10'",
+            seen="pip",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "'type' object is not subscriptable",
+            "TypeError: 'type' object is not subscriptable",
+            seen="Python older than 3.9",
+        ),
+        pattern(
+            "module 'torch",
+            "AttributeError: module 'torch.distributed' has no attribute 'ReduceOp'",
+            regex=r"AttributeError: module 'torch[\w.]*' has no attribute",
+            near="module 'torch' loaded",
+            seen="another torch than sglang asks for",
+            weight=GENERAL,
         ),
         pattern(
             "DLL load failed while importing",
@@ -500,6 +536,12 @@ cause(
             "Input length (900 tokens) exceeds the maximum allowed length (511 tokens). Use a shorter input or enable "
             "--allow-auto-truncate.",
             seen="0.5.x",
+            fatal=False,
+        ),
+        pattern(
+            "exceeds the model's maximum context length",
+            "Requested token count exceeds the model's maximum context length of 512 tokens.",
+            seen="0.4.9 to 0.5.23",
             fatal=False,
         ),
         pattern(
