@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -237,12 +238,18 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
     assert json.loads(told.stdout)["target"]["api_key"] == "***"
 
 
+def heed_interrupts() -> None:
+    """As in a terminal, even where the tests themselves run in the background, which ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_within_a_second_and_leaves_no_process() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "bgecheck", "demo", "--serve"],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        preexec_fn=heed_interrupts,
     )
     assert process.stderr is not None
     with process.stderr as errors:
@@ -255,6 +262,28 @@ def test_ctrl_c_ends_within_a_second_and_leaves_no_process() -> None:
         assert time.monotonic() - began < 1.5
         assert "Traceback" not in errors.read()
     assert run("probe", "--url", f"127.0.0.1:{port}").returncode == 1
+
+
+def test_ctrl_c_ends_a_look_at_a_server_that_hangs() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bgecheck", "doctor", "--url", f"127.0.0.1:{silent.getsockname()[1]}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            preexec_fn=heed_interrupts,
+        )
+        silent.settimeout(10)
+        asking = [silent.accept()[0] for _ in range(2)]
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=5)
+        for connection in asking:
+            connection.close()
+    assert (process.returncode, b"Traceback" in errors) == (130, False)
+    assert time.monotonic() - began < 1
 
 
 def test_the_pages_of_rows_and_the_matrix() -> None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from typer import Option
 
@@ -87,7 +87,7 @@ class RunOptions:
 
 def takes_options(function: Callable[..., None]) -> Callable[..., None]:
     """Let a command take whole dataclasses of options; Typer sees their fields as parameters."""
-    hints = get_type_hints(function, include_extras=True)
+    hints = _hints(function)
     hints.pop("return", None)
     groups = {name: hint for name, hint in hints.items() if is_dataclass(hint) and isinstance(hint, type)}
     seen: dict[str, inspect.Parameter] = {}
@@ -108,8 +108,18 @@ def takes_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _fields(group: Any) -> dict[str, inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
+    hints = _hints(group)
     return {
         f.name: inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
         for f in fields(group)
     }
+
+
+def _hints(annotated: Any) -> dict[str, Any]:
+    """Type hints with their `Annotated`, which Python 3.10 wraps into an Optional where the default is None."""
+    return {name: _unwrapped(hint) for name, hint in get_type_hints(annotated, include_extras=True).items()}
+
+
+def _unwrapped(hint: Any) -> Any:
+    inner = [argument for argument in get_args(hint) if hasattr(argument, "__metadata__")]
+    return inner[0] if inner and not hasattr(hint, "__metadata__") else hint
