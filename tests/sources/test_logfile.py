@@ -87,6 +87,25 @@ def test_numbers_count_lines_of_the_file_behind_what_is_not_read(
     assert len(list(lines)) == len(told)
 
 
+@pytest.mark.parametrize("chunk", [2**20, 64, 19])
+def test_the_last_start_before_the_end_of_a_long_log_is_read_too(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arguments of a server that wrote a lot since are still known, with their line number."""
+    monkeypatch.setattr(logfile, "READ_LIMIT", 100)
+    monkeypatch.setattr(logfile, "START_LIMIT", 60)
+    monkeypatch.setattr(logfile, "_CHUNK", chunk)
+    lines = [f"line {n:05d}" for n in range(1, 1001)]
+    lines[99] = "[10:00] server_args=old"
+    lines[499] = "[11:00] server_args=new"
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(lines) + "\n")
+    told = _read(path)
+    assert told[:3] == [(500, "server_args=new"), (501, "line 00501"), (502, "line 00502")]
+    assert told[-1] == (1000, "line 01000")
+    assert "server_args=old" not in dict(told).values()
+
+
 def test_what_is_written_during_the_run_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("one\ntwo\nthree\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import io
 import json
 import os
 import re
@@ -20,6 +19,9 @@ LINE_LIMIT = 64 * 1024
 
 READ_LIMIT = 128 * 2**20
 """Bytes that are read of one log; of a longer one the last so many."""
+
+START_LIMIT = 2 * 2**20
+"""Bytes that are read of a start that lies before the end of a long log: a start writes at most some 100 KB."""
 
 COUNT_LIMIT = 4 * 2**30
 """Bytes that are gone through only to number the lines behind them; with more, numbers count from behind them."""
@@ -119,12 +121,13 @@ def _utf16(head: bytes) -> str | None:
 
 
 def read(
-    path: str, routine: Callable[[bytes], bool], until: int | None = None
+    path: str, routine: Callable[[bytes], bool], until: int | None = None, beginning: bytes = b"server_args="
 ) -> tuple[Origin, Iterator[tuple[int, str | bytes]]]:
     """Where a log came from and its lines with their numbers, from 1; of a file only the first `until` bytes.
 
     A line for which `routine` holds comes as raw bytes; the others come as text, free of carriage returns,
-    colours and what docker, kubectl or journald put before them. Raises `Unavailable`.
+    colours and what docker, kubectl or journald put before them. Of a log that is too long its end comes, and
+    before it, where the end does not hold one, the lines from the last that has `beginning`. Raises `Unavailable`.
     """
     if path == _STDIN:
         return Origin("stdin", None, 0), _lines(sys.stdin.buffer, 1, routine)
@@ -135,18 +138,17 @@ def read(
         # An even number of bytes, or UTF-16 would be read out of step.
         skipped = max(0, end - READ_LIMIT) & ~1
         numbered = skipped <= COUNT_LIMIT
-        first = 1 + (_count_lines(file, skipped) if numbered else 0)
-        if not numbered:
-            file.seek(skipped)
+        passed = _pass_over(file, skipped, beginning) if numbered else _Passed()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
     origin = Origin(path, max(0.0, time.time() - status.st_mtime), skipped, numbered)
-    left = end - skipped if stat.S_ISREG(status.st_mode) else sys.maxsize
-    return origin, _closing(_Cut(file, left), first, routine)
+    if not stat.S_ISREG(status.st_mode):
+        return origin, _closing(file, routine)
+    return origin, _parts(file, passed, skipped, end, routine)
 
 
-class _Cut(io.RawIOBase):
+class _Cut:
     """A file that ends after so many more bytes."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -159,24 +161,46 @@ class _Cut(io.RawIOBase):
         self._left -= len(got)
         return got
 
-    def close(self) -> None:
-        """Close the file too."""
-        self._file.close()
-        super().close()
 
-
-def _closing(file: _Cut, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
+def _closing(file: BinaryIO, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
     with file:
-        yield from _lines(file, first, routine)
+        yield from _lines(file, 1, routine)
 
 
-def _count_lines(file: BinaryIO, size: int) -> int:
-    """Newlines in the first `size` bytes, so that numbers stay right behind a part that is not judged."""
-    count = 0
-    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
-        count += chunk.count(b"\n")
-        size -= len(chunk)
-    return count
+class _Passed(NamedTuple):
+    """What was seen of a part that is not judged."""
+
+    newlines: int = 0
+    begins_at: int | None = None
+    """Offset of the last `beginning` in it."""
+    begins_in: int = 1
+    """Number of that line."""
+
+
+def _pass_over(file: BinaryIO, size: int, beginning: bytes) -> _Passed:
+    """Go through the first `size` bytes, so that numbers stay right behind them and the last start is known."""
+    passed, offset, carry = _Passed(), 0, b""
+    while offset < size and (chunk := file.read(min(size - offset, _CHUNK))):
+        found = (carry + chunk).rfind(beginning)
+        if found >= 0:
+            line = passed.newlines + 1 + chunk.count(b"\n", 0, max(0, found - len(carry)))
+            passed = _Passed(passed.newlines, offset - len(carry) + found, line)
+        passed = passed._replace(newlines=passed.newlines + chunk.count(b"\n"))
+        offset += len(chunk)
+        carry = chunk[-len(beginning) + 1 :]
+    return passed
+
+
+def _parts(
+    file: BinaryIO, passed: _Passed, skipped: int, end: int, routine: Callable[[bytes], bool]
+) -> Iterator[tuple[int, str | bytes]]:
+    """The lines of the last start in the part that was passed over, then those behind it."""
+    with file:
+        if passed.begins_at is not None:
+            file.seek(passed.begins_at)
+            yield from _lines(_Cut(file, min(START_LIMIT, skipped - passed.begins_at)), passed.begins_in, routine)
+        file.seek(skipped)
+        yield from _lines(_Cut(file, end - skipped), passed.newlines + 1, routine)
 
 
 def _lines(stream: Readable, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:

@@ -118,7 +118,13 @@ def log_is_readable(facts: LogFacts) -> Outcome:
 def _left_out(skipped: int, numbered: bool) -> Evidence:
     size = f"{skipped / 2**20:.0f} MiB"
     en, zh = ("", "") if numbered else ("; line numbers count from there", "；行号从其后算起")
-    return Evidence(Text("not read", "未读取"), Text(f"the first {size} of the file{en}", f"文件开头的 {size}{zh}"))
+    return Evidence(
+        Text("not read", "未读取"),
+        Text(
+            f"the first {size} of the file, but for its last start{en}",
+            f"文件开头的 {size}（其中最近一次启动除外）{zh}",
+        ),
+    )
 
 
 _WAIT = Text("wait, and look again", "稍等后再查")
