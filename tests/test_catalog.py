@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 import string
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bgecheck import catalog, engine
-from bgecheck.model import BadInput, Check, Text
+from bgecheck.model import Area, BadInput, Check, Status, Text, Unavailable, fill_command
 
 ROWS = catalog.rows()
 FIRST_CATALOGUE = {
@@ -83,3 +90,83 @@ def test_a_glob_selects_and_an_unknown_id_is_refused_with_the_nearest() -> None:
         catalog.select(catalog.areas(), only=("launch.prefix-cach",))
     with pytest.raises(BadInput):
         catalog.known("nonsense.*")
+
+
+def fields(template: str) -> list[tuple[str, str | None, str | None]]:
+    """Name, format and conversion of each placeholder."""
+    return [(name, spec, how) for _, name, spec, how in string.Formatter().parse(template) if name is not None]
+
+
+@pytest.mark.parametrize("check", ROWS, ids=lambda check: str(check.id))
+def test_placeholders_are_plain_names(check: Check) -> None:
+    """Filling one can then not fail, whatever its value is."""
+    commands = [c for a in (check.advice, *check.variants.values()) for c in a.commands]
+    for template in (*commands, *(words for text in texts(check) for words in (text.en, text.zh))):
+        for name, spec, how in fields(template):
+            assert name.isidentifier(), template
+            assert not spec, template
+            assert how is None, template
+
+
+def test_commands_are_what_a_shell_can_read() -> None:
+    commands = [c for row in ROWS for a in (row.advice, *row.variants.values()) for c in a.commands]
+    filled = [fill_command(c, {name: "it's" for name, _, _ in fields(c)}) for c in commands]
+    assert None not in filled
+    for command in dict.fromkeys(filled):
+        ran = subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True)
+        assert ran.returncode == 0, (command, ran.stderr)
+
+
+def test_every_other_row_needs_the_entry_row_of_its_area() -> None:
+    for area in catalog.areas():
+        assert area.entry not in area.checks[0].needs
+        assert all(area.entry in check.needs for check in area.checks[1:])
+
+
+def raising(looked: bool) -> Callable[[Any], Any]:
+    def collect(context: Any) -> Any:
+        raise Unavailable("not here", looked=looked)
+
+    return collect
+
+
+@pytest.mark.parametrize(("looked", "entry"), [(False, Status.SKIP), (True, Status.ERROR)])
+def test_a_machine_on_which_nothing_can_be_seen_gets_every_row_with_a_reason(looked: bool, entry: Status) -> None:
+    """Unknown is neither pass nor fail, in no area."""
+    blind = [replace(area, collector=raising(looked)) for area in catalog.areas()]
+    findings = engine.run(blind, None)
+    assert [f.id for f in findings] == [row.id for row in ROWS]
+    assert {f.status for f in findings if f.id in {a.entry for a in blind if not a.needs}} == {entry}
+    assert {f.status for f in findings} <= {Status.SKIP, entry}
+    assert all(f.reason is not None and f.caused_by is None for f in findings)
+
+
+patterns = st.lists(st.sampled_from([*(row.id for row in ROWS), *(f"{name}.*" for name in catalog.AREAS)]), max_size=3)
+
+
+@given(patterns, patterns, st.booleans())
+def test_a_selection_keeps_exactly_what_was_asked_for_in_order(only: list[str], skip: list[str], quick: bool) -> None:
+    def asked(check: Check) -> bool:
+        taken = not only or any(fnmatchcase(check.id, pattern) for pattern in only)
+        return taken and not any(fnmatchcase(check.id, p) for p in skip) and not (quick and check.costly)
+
+    chosen = catalog.select(catalog.areas(), only=only, skip=skip, quick=quick)
+    assert [c.id for area in chosen for c in area.checks] == [row.id for row in ROWS if asked(row)]
+    assert all(area.checks for area in chosen)
+    assert catalog.rows() == ROWS
+
+
+@given(st.text(max_size=30))
+def test_any_pattern_names_rows_or_is_refused(pattern: str) -> None:
+    try:
+        catalog.known(pattern)
+    except BadInput as refusal:
+        assert refusal.given == pattern
+        assert not any(fnmatchcase(row.id, pattern) for row in ROWS)
+    else:
+        assert any(fnmatchcase(row.id, pattern) for row in ROWS)
+
+
+def test_areas_come_in_the_order_of_a_report_whatever_the_order_asked() -> None:
+    assert [a.name for a in catalog.areas(["embed", "logs", "ports"])] == ["logs", "ports", "embed"]
+    assert all(isinstance(catalog.area(name), Area) for name in catalog.AREAS)

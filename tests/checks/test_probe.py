@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,15 +21,19 @@ from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 
 Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
-CARD = {"object": "list", "data": [{"id": "bge-large-zh-v1.5", "owned_by": "sglang"}]}
+CARD = {"object": "list", "data": [{"id": "bge-base-zh-v1.5", "owned_by": "sglang"}]}
 
 
-def vector(seed: int = 0, dims: int = 1024) -> list[float]:
-    """A unit vector along one axis."""
-    return [1.0 if i == seed else 0.0 for i in range(dims)]
+def vector(text: str, dims: int = 768) -> list[float]:
+    """A unit vector of the characters that a text holds."""
+    counts = [0] * dims
+    for character in text:
+        counts[ord(character) % dims] += 1
+    length = math.hypot(*counts)
+    return [count / length for count in counts]
 
 
-def embedded(*vectors: Any, tokens: int = 4) -> dict[str, Any]:
+def embedded(*vectors: Any, tokens: int = 14) -> dict[str, Any]:
     data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
     return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": tokens}}
 
@@ -39,7 +44,7 @@ def pages(**more: Answer) -> dict[str, Answer]:
         "/v1/models": (200, CARD),
         "/model_info": (
             200,
-            {"model_path": "bge-large-zh-v1.5", "is_generation": False, "architectures": ["BertModel"]},
+            {"model_path": "bge-base-zh-v1.5", "is_generation": False, "architectures": ["BertModel"]},
         ),
         "/server_info": (200, {"version": "0.5.23", "disable_radix_cache": True, "chunked_prefill_size": -1}),
     }
@@ -89,9 +94,8 @@ def serving(
 
 
 def same(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
-    """Every text has the same unit vector."""
-    texts = body["input"]
-    return 200, embedded(*(vector(1) for _ in texts))
+    """The same text has the same vector, wherever it stands."""
+    return 200, embedded(*map(vector, body["input"]), tokens=sum(len(text) + 2 for text in body["input"]))
 
 
 def found(url: str, *areas: str, **more: Any) -> dict[str, Finding]:
@@ -155,7 +159,7 @@ def test_another_model_than_asked_for_fails() -> None:
     """sglang itself never compares the names."""
     with serving(pages(), same) as url:
         assert "probe.model-name" in bad(found(url, "probe", model="bge-m3"))
-        assert "probe.model-name" not in bad(found(url, "probe", model="BAAI/bge-large-zh-v1.5"))
+        assert "probe.model-name" not in bad(found(url, "probe", model="BAAI/bge-base-zh-v1.5"))
 
 
 def test_another_engine_is_a_warning_with_its_name() -> None:
@@ -194,21 +198,21 @@ def test_a_429_is_a_gateways() -> None:
     ("change", "rows"),
     [
         (lambda v: [2 * x for x in v], {"embed.normalized"}),
-        (lambda v: v[:256], {"embed.dimension"}),
+        (lambda v: [*v, 0.0], {"embed.dimension"}),
         (
             lambda v: [*v[1:], None],
             {"embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"},
         ),
-        (lambda v: [0.0] * 1024, {"embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"}),
+        (lambda v: [0.0] * 768, {"embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"}),
     ],
 )
 def test_what_is_wrong_with_the_numbers_is_told(change: Callable[[list[float]], Any], rows: set[str]) -> None:
-    with serving(pages(), lambda b, h: (200, embedded(*(change(vector(1)) for _ in b["input"])))) as url:
+    with serving(pages(), lambda b, h: (200, embedded(*(change(vector(t)) for t in b["input"])))) as url:
         assert bad(found(url)) == rows
 
 
-def test_256_of_1024_is_a_misread_base64() -> None:
-    with serving(pages(), lambda b, h: (200, embedded(*(vector(1, 256) for _ in b["input"])))) as url:
+def test_192_of_768_is_a_misread_base64() -> None:
+    with serving(pages(), lambda b, h: (200, embedded(*(vector(t, 192) for t in b["input"])))) as url:
         assert "base64" in str(found(url)["embed.dimension"].cause)
 
 
@@ -216,7 +220,7 @@ def test_an_unknown_model_is_judged_by_what_the_user_expects() -> None:
     card = {"object": "list", "data": [{"id": "mine", "owned_by": "sglang"}]}
     with serving({"/v1/models": (200, card)}, same) as url:
         assert found(url)["embed.dimension"].status is Status.SKIP
-        assert found(url, expect_dim=768)["embed.dimension"].status is Status.FAIL
+        assert found(url, expect_dim=1024)["embed.dimension"].status is Status.FAIL
 
 
 def test_a_text_that_changes_its_vector_is_caught_by_a_fresh_text() -> None:
@@ -224,7 +228,7 @@ def test_a_text_that_changes_its_vector_is_caught_by_a_fresh_text() -> None:
     known: set[str] = set()
 
     def forgetful(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
-        answer = embedded(*(vector(2 if text in known else 1) for text in body["input"]))
+        answer = embedded(*(vector("错" if text in known else text) for text in body["input"]))
         known.update(body["input"])
         return 200, answer
 

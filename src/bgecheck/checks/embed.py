@@ -555,6 +555,7 @@ def _compared(subject: Text, worst: float, expected: AtLeast) -> Outcome:
     ),
     fix=_RESTART,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
     costly=True,
 )
 def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
@@ -575,6 +576,7 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
         "ask sglang's own port, without a gateway; then look at the settings", "绕开网关直连 sglang，再检查启动参数"
     ),
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
     costly=True,
 )
 def order_is_kept(facts: EmbedFacts) -> Outcome:
@@ -595,6 +597,7 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
     ),
     fix=_RESTART,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
     costly=True,
 )
 def long_batch_is_right(facts: EmbedFacts) -> Outcome:
@@ -626,6 +629,7 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
     ),
     fix=_RESTART,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
     costly=True,
 )
 def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
@@ -654,6 +658,7 @@ def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
     ),
     commands=("ls -l {model_path}/tokenizer.json {model_path}/vocab.txt",),
     explains=("embed.semantic", "embed.golden", "embed.reference"),
+    needs=("embed.finite",),
     costly=True,
 )
 def different_texts_differ(facts: EmbedFacts) -> Outcome:
@@ -678,6 +683,7 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
     fix=Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
     commands=("curl -sS --noproxy '*' {url}/model_info", "ls -l {model_path}"),
     severity=Severity.WARNING,
+    needs=("embed.finite",),
     costly=True,
 )
 def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
@@ -713,6 +719,7 @@ _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp
     ),
     commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
     severity=Severity.WARNING,
+    needs=("embed.finite",),
     costly=True,
 )
 def precision_is_the_one_asked_for(facts: EmbedFacts) -> Outcome:
@@ -738,6 +745,7 @@ def precision_is_the_one_asked_for(facts: EmbedFacts) -> Outcome:
     ),
     fix=Text("see which weights the server has loaded, and how it pools them", "确认服务加载的权重，以及池化方式"),
     commands=("curl -sS --noproxy '*' {url}/model_info",),
+    needs=("embed.finite",),
     costly=True,
 )
 def meaning_is_kept(facts: EmbedFacts) -> Outcome:
@@ -768,6 +776,7 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
     fix=Text("see which weights the server has loaded, and how it pools them", "确认服务加载的权重，以及池化方式"),
     commands=("curl -sS --noproxy '*' {url}/model_info",),
     severity=Severity.WARNING,
+    needs=("embed.finite",),
     costly=True,
 )
 def published_pair_matches(facts: EmbedFacts) -> Outcome:

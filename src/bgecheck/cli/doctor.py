@@ -67,7 +67,7 @@ def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience
 def _glance(the_plan: Plan) -> Plan:
     """Only what tells whether the server is ready: its log and one real embedding."""
     areas = catalog.select(catalog.areas(["logs", "probe"]), only=("logs.*", "probe.reachable", "probe.ready"))
-    return the_plan._replace(command="glance", areas=tuple(areas), ignored={})
+    return the_plan._replace(command="glance", areas=tuple(areas), ignored={}, quick=True, full=False)
 
 
 def _starting(report: Report) -> bool:

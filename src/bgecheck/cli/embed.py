@@ -20,10 +20,10 @@ def command(
         Argument(metavar="TEXT...", help="Texts to embed; without one, a new Chinese text is made up."),
     ] = None,
 ) -> None:
-    """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove."""
+    """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove; --full for all."""
     for text in texts or ():
         _usable(text)
-    the_plan = plan("embed", ["embed"], run_options, texts or (), screen="smoke")
+    the_plan = plan("embed", ["embed"], run_options, texts or (), screen="smoke", cheap=not run_options.full)
     deliver(the_plan, [examine(the_plan, target(target_options))], run_options)
 
 

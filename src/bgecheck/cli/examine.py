@@ -49,16 +49,29 @@ class Plan(NamedTuple):
     timeout: float
     deadline: float
     quick: bool
+    full: bool
     texts: tuple[str, ...] = ()
 
 
 def plan(
-    command: str, names: Iterable[str], options: RunOptions, texts: Sequence[str] = (), screen: str = "table"
+    command: str,
+    names: Iterable[str],
+    options: RunOptions,
+    texts: Sequence[str] = (),
+    screen: str = "table",
+    cheap: bool = False,
 ) -> Plan:
-    """Understand the options before anything is looked at. Raises `BadInput`."""
+    """Understand the options before anything is looked at. Raises `BadInput`.
+
+    A `cheap` command has no costly rows; `--quick` shows them as left out.
+    """
+    if options.quick and options.full:
+        raise BadInput(
+            "--quick --full", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
+        )
     chosen = language(options.lang)
     only, skip = _listed(options.only), _listed(options.skip)
-    areas = catalog.select(catalog.areas(names), only=only, skip=skip, quick=options.quick)
+    areas = catalog.select(catalog.areas(names), only=only, skip=skip, quick=cheap)
     if not areas:
         raise BadInput(
             "--only/--skip",
@@ -76,7 +89,8 @@ def plan(
         fail_on=Severity(options.fail_on),
         timeout=seconds("--timeout", options.timeout),
         deadline=seconds("--deadline", options.deadline),
-        quick=options.quick,
+        quick=options.quick or cheap,
+        full=options.full,
         texts=tuple(texts),
     )
 
@@ -110,7 +124,9 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
     """Run every row of the plan against one target."""
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
-    context = Context(looked_at, deadline, the_plan.timeout, the_plan.quick, the_plan.texts)
+    context = Context(
+        looked_at, deadline, the_plan.timeout, quick=the_plan.quick, full=the_plan.full, texts=the_plan.texts
+    )
     with Progress(sum(len(a.checks) for a in the_plan.areas)) as progress, closing(context):
         findings = engine.run(
             the_plan.areas,

@@ -79,6 +79,9 @@ class RunOptions:
         str, Option("--deadline", envvar="BGECHECK_DEADLINE", metavar="DUR", help="For the whole run.")
     ] = "60s"
     quick: Annotated[bool, Option("--quick", envvar="BGECHECK_QUICK", help="Only the cheap rows.")] = False
+    full: Annotated[
+        bool, Option("--full", envvar="BGECHECK_FULL", help="All rows, a burst of requests and the SDK included.")
+    ] = False
     exit_style: Annotated[
         str,
         Option("--exit-style", envvar="BGECHECK_EXIT_STYLE", metavar="plain|nagios", help="Which exit codes to use."),

@@ -10,6 +10,13 @@ HEALTHY = ("--is-embedding", "--disable-radix-cache", "--chunked-prefill-size", 
 """What a bidirectional encoder is rightly started with."""
 
 _NOT_UP = ("logs.ready", "ports.listening", "probe.reachable")
+_PREFIX = (
+    "embed.repeatable",
+    "embed.batch-equals-single",
+    "embed.prefix-independent",
+    "embed.order",
+    "embed.concurrent",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +103,29 @@ FAULTS: dict[str, Fault] = {
         ("probe.rate-limit", "probe.ready", "embed.answers"),
         flags=_own("rate-limited"),
     ),
-    "loading-503": Fault(
-        Text("status pages answer, embeddings are refused with 503", "状态页正常，embedding 请求返回 503"),
+    "queue-full": Fault(
+        Text(
+            "the request queue is full: status pages answer, embeddings get 503",
+            "请求队列已满：状态页正常，embedding 返回 503",
+        ),
         ("probe.ready", "embed.answers"),
-        flags=_own("loading-503"),
+        flags=_own("queue-full"),
+    ),
+    "dead-scheduler": Fault(
+        Text(
+            "the scheduler is dead behind a living HTTP server: /v1/models is 200, embeddings hang (0.5.9 and older)",
+            "调度进程已死而 HTTP 还在：/v1/models 返回 200，embedding 一直没有响应（0.5.9 及更早）",
+        ),
+        ("probe.ready", "embed.answers"),
+        # From 0.5.10 on a watchdog ends the whole server within ten seconds (SubprocessWatchdog, watchdog.py).
+        flags=(*HEALTHY, "--version", "0.5.9", "--skip-server-warmup", "--fault", "dead-scheduler"),
     ),
     "repeat-differs": Fault(
         Text(
             "prefix cache on: 200, norm 1.0, and the same text gives another vector",
             "前缀缓存开着：返回 200、范数 1.0，但同一文本的向量会变",
         ),
-        ("logs.encoder-vectors-wrong", "launch.prefix-cache", "embed.repeatable", "embed.batch-equals-single"),
+        ("logs.encoder-vectors-wrong", "launch.prefix-cache", *_PREFIX),
         flags=("--is-embedding", "--chunked-prefill-size", "-1", "--mem-fraction-static", "0.3"),
     ),
     "chunked-prefill": Fault(
@@ -114,7 +133,7 @@ FAULTS: dict[str, Fault] = {
             "chunked prefill on: texts at a chunk border get wrong vectors",
             "分块 prefill 开着：分块边界上的文本向量错误",
         ),
-        ("launch.chunked-prefill",),
+        ("launch.chunked-prefill", "embed.long-batch"),
         flags=("--is-embedding", "--disable-radix-cache", "--mem-fraction-static", "0.3"),
     ),
     "wrong-pooling": Fault(
@@ -130,7 +149,8 @@ FAULTS: dict[str, Fault] = {
     "nan-as-null": Fault(
         Text("the model computes NaN, and the answer holds null", "模型算出 NaN，返回里是 null"),
         ("embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"),
-        flags=_own("nan-as-null"),
+        # With a warm-up the server would end itself: sglang's /encode answers 500 over NaN.
+        flags=(*HEALTHY, "--skip-server-warmup", "--fault", "nan"),
     ),
     "wrong-dimension": Fault(
         Text("another model of 768 dimensions is served under this name", "同名服务背后是另一个 768 维的模型"),

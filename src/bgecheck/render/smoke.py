@@ -28,7 +28,7 @@ def _tell(report: Report, entry: Finding, style: Style, page: Page) -> None:
     page.line(style.say(_numbers(entry.values)))
     page.line("[" + ", ".join(map(_number, entry.values["first"])) + ", ...]")
     for finding in report.findings:
-        if finding.id != ENTRY and (finding.evidence or finding.status.bad or finding.reason):
+        if finding.id != ENTRY and finding.status is not Status.SKIP:
             tell_row(finding, style, page)
     for root in report.root_causes:
         page.line()

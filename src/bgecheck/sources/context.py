@@ -24,6 +24,9 @@ class Context:
     timeout: float = 10.0
     """Seconds that one request may take."""
     quick: bool = False
+    """Only what costs next to nothing was asked for."""
+    full: bool = False
+    """What burdens a server, a burst of requests for instance, was asked for too."""
     texts: tuple[str, ...] = ()
     """Texts that the user asked to embed."""
     log_size: int | None = None
