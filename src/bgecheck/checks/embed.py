@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bgecheck.model import (
@@ -222,11 +224,19 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
 
 
 def _at_once(server: Server, texts: Sequence[str]) -> tuple[Answer, ...]:
-    """Each text in a request of its own, all at the same time."""
-    from concurrent.futures import ThreadPoolExecutor
+    """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
+    answers: list[Answer] = [Failure("timeout", "the time for this run is over")] * len(texts)
 
-    with ThreadPoolExecutor(len(texts)) as pool:
-        return tuple(pool.map(lambda text: server.embed([text]), texts))
+    def ask(number: int) -> None:
+        with suppress(Unavailable):
+            answers[number] = server.embed([texts[number]])
+
+    threads = [threading.Thread(target=ask, args=(n,), daemon=True) for n in range(len(texts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tuple(answers)
 
 
 def _long(server: Server, chunk: int | None, dice: random.Random) -> tuple[Answer, Answer, Answer] | None:
@@ -273,25 +283,29 @@ def dtype(vectors: Sequence[Sequence[float]]) -> str | None:
     values = [x for vector in vectors for x in vector if math.isfinite(x)]
     if not any(values):
         return None
-    return "fp16" if all(map(_is_half, values)) else "bf16" if all(map(_is_bfloat, values)) else "fp32"
+    return "fp16" if _are_half(values) else "bf16" if _are_bfloat(values) else "fp32"
 
 
-def _is_half(value: float) -> bool:
+def _are_half(values: Sequence[float]) -> bool:
+    """Whether every number comes out of fp16 as it went in."""
     import struct
 
+    form = f"<{len(values)}e"
     try:
-        return bool(struct.unpack("<e", struct.pack("<e", value))[0] == value)
+        return struct.unpack(form, struct.pack(form, *values)) == tuple(values)
     except OverflowError:
         return False
 
 
-def _is_bfloat(value: float) -> bool:
+def _are_bfloat(values: Sequence[float]) -> bool:
+    """Whether the low half of every number as float32 is zero."""
     import struct
 
     try:
-        return struct.pack("<f", value)[:2] == b"\0\0"
+        packed = struct.pack(f"<{len(values)}f", *values)
     except OverflowError:
         return False
+    return not any(packed[0::4]) and not any(packed[1::4])
 
 
 @AREA.check(

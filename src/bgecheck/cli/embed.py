@@ -20,7 +20,7 @@ def command(
         Argument(metavar="TEXT...", help="Texts to embed; without one, a new Chinese text is made up."),
     ] = None,
 ) -> None:
-    """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove; --full for all."""
+    """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove (--full: all)."""
     for text in texts or ():
         _usable(text)
     the_plan = plan("embed", ["embed"], run_options, texts or (), screen="smoke", cheap=not run_options.full)

@@ -112,6 +112,8 @@ def _components(embedding: Any) -> tuple[tuple[float, ...], int] | None:
         return _from_base64(embedding)
     if not isinstance(embedding, list) or not embedding:
         return None
+    if set(map(type, embedding)) == {float}:
+        return tuple(embedding), 0
     values = []
     for component in embedding:
         if component is None:
