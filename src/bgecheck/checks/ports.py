@@ -117,7 +117,7 @@ def sockets_are_readable(facts: PortFacts) -> Outcome:
         "端口 {port} 上没有程序在监听：服务没启动、已退出，或换了 --port",
     ),
     fix=Text("read the start-up log, then see which ports are in use", "先看启动日志，再看实际监听的端口"),
-    commands=("bgecheck logs {log}", "ss -ltnp 'sport = :{port}'"),
+    commands=("bgecheck logs {log}", "ss -ltnp sport = :{port}"),
     variants={
         "loading": Advice(
             Text(
@@ -155,7 +155,7 @@ def port_is_listening(facts: PortFacts) -> Outcome:
         "and change the base URL of every caller",
         "不需要的话停掉那个程序；或让服务改用空闲的 --port {free}，并同步修改所有调用方的 base URL",
     ),
-    commands=("ss -ltnp 'sport = :{port}'", "ps -o pid,ppid,lstart,args -p {owner_pid}"),
+    commands=("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owner_pid}"),
     variants={
         "another": Advice(
             Text(
@@ -167,7 +167,7 @@ def port_is_listening(facts: PortFacts) -> Outcome:
                 "stop the one that is not wanted, or give the new one a free port",
                 "停掉不要的那个，或让新服务换一个空闲端口",
             ),
-            ("ss -ltnp 'sport = :{port}'", "ps -o pid,ppid,lstart,args -p {owner_pid},{server_pid}"),
+            ("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owner_pid},{server_pid}"),
         )
     },
     needs=("ports.listening",),
@@ -212,7 +212,7 @@ def _not_comparable(owner: Owner) -> Words:
         "restart it with --host 0.0.0.0 behind a firewall, or ask it at 127.0.0.1",
         "加 --host 0.0.0.0 重启（注意防火墙），或改用 127.0.0.1 访问",
     ),
-    commands=("ss -ltn 'sport = :{port}'",),
+    commands=("ss -ltn sport = :{port}",),
     needs=("ports.listening",),
     explains=("probe.reachable",),
 )
@@ -245,7 +245,7 @@ def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
         "端口 {port} 上 ::1 与 127.0.0.1 背后是不同的程序：客户端写 localhost 时连到哪个，取决于客户端自己",
     ),
     fix=Text("write 127.0.0.1 instead of localhost in every client", "客户端里一律写 127.0.0.1，不要写 localhost"),
-    commands=("ss -ltnp 'sport = :{port}'",),
+    commands=("ss -ltnp sport = :{port}",),
     variants={
         "name": Advice(
             Text(

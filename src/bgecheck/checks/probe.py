@@ -161,7 +161,7 @@ def _seen(answer: Reply | Answer) -> str:
         "read the start-up log, then see which port is in use",
         "先看启动日志，再确认服务实际用的端口",
     ),
-    commands=(_LOG, "ss -ltnp 'sport = :{port}'"),
+    commands=(_LOG, "ss -ltnp sport = :{port}"),
     variants={
         "dns": Advice(
             Text("the host name {host} has no address here", "主机名 {host} 在本机解析不到地址"),
@@ -182,7 +182,7 @@ def _seen(answer: Reply | Answer) -> str:
                 "端口能连上但没有响应：服务卡住，或端口被别的程序占用",
             ),
             Text("see who owns the port and what the log says last", "看端口归谁、日志停在哪一行"),
-            ("ss -ltnp 'sport = :{port}'", _LOG),
+            ("ss -ltnp sport = :{port}", _LOG),
         ),
         "cut": Advice(
             Text(
@@ -201,7 +201,7 @@ def _seen(answer: Reply | Answer) -> str:
                 "see who owns the port; if it serves TLS, use --url https://...",
                 "看端口归谁；若是 TLS，改用 --url https://...",
             ),
-            ("ss -ltnp 'sport = :{port}'",),
+            ("ss -ltnp sport = :{port}",),
         ),
         "tls": Advice(
             Text("the TLS connection cannot be made", "TLS 连接建立失败"),

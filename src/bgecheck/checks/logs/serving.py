@@ -59,7 +59,7 @@ cause(
         "stop what holds the port, or start on another one and change every caller's base URL",
         "停掉占用端口的程序，或换一个端口启动，并同步修改所有调用方的 base URL",
     ),
-    commands=("ss -ltnp 'sport = :{args_port}'", "bgecheck ports --url 127.0.0.1:{args_port}"),
+    commands=("ss -ltnp sport = :{args_port}", "bgecheck ports --url 127.0.0.1:{args_port}"),
     explains=(*CONSEQUENCES, "probe.base-url", "probe.engine", "probe.api-key", "probe.model-name"),
 )
 

@@ -1,0 +1,199 @@
+"""What the `embed` area asks a server, and what came back."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from bgecheck.checks.embed.texts import (
+    COMMON,
+    COUNTED,
+    CROWD,
+    GOLDEN_MODEL,
+    GOLDEN_PAIR,
+    LARGEST_CHUNK,
+    LONG_TEXT,
+    fresh_texts,
+    has_chinese_vocabulary,
+    triples_for,
+)
+from bgecheck.model import Area, Target, Text, Unavailable
+from bgecheck.model.registry import Model, lookup
+from bgecheck.sources.context import Context
+from bgecheck.sources.embeddings import Answer, Embedded, Refused
+from bgecheck.sources.http import Failure
+from bgecheck.sources.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """The answers that prove what a batch of three cannot."""
+
+    after_relative: Answer
+    """The fresh text once more, after a text that begins like it."""
+    reversed: Answer
+    """The batch of three, in the opposite order."""
+    crowd: tuple[Answer, ...]
+    """Different texts of equal length, one in each of as many requests at the same time."""
+    crowd_batch: Answer
+    """The same texts in one request."""
+    chunk: int | None
+    """Tokens of one prefill chunk, as the server tells; -1 when chunking is off, None when it does not tell."""
+    long: tuple[Answer, Answer, Answer] | None
+    """A batch of one and a half chunks, then its two halves, none of which fills a chunk."""
+    counted: Answer | None
+    """`COUNTED` in one request, when the tokenizer is known."""
+    meaning: Answer | None
+    """The texts of the model's language, as triples of text, relative and stranger."""
+    pair: Answer | None
+    """The published pair, when the model is the one it was published for."""
+    declared: str | None
+    """The dtype that the server was started with."""
+    demo: bool
+    """Whether the server says that it is bgecheck's own demo, which has no meaning."""
+
+    def answers(self) -> list[Answer]:
+        """Every answer."""
+        told = [self.after_relative, self.reversed, *self.crowd, self.crowd_batch, *(self.long or ())]
+        return told + [a for a in (self.counted, self.meaning, self.pair) if a is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedFacts:
+    """What the server answered: one fresh text three times, and once between two others in a batch."""
+
+    target: Target
+    served: tuple[str, ...]
+    texts: tuple[str, ...]
+    """The texts that the user asked for, or the fresh one."""
+    asked: Answer
+    """The vectors of `texts`."""
+    repeats: tuple[Answer, ...]
+    """The fresh text, alone, three times."""
+    batch: Answer | None
+    """A batch of three whose middle text is the fresh one."""
+    more: More | None = None
+    """What the rows that cost more asked; None when they were left out."""
+
+    @property
+    def model(self) -> Model | None:
+        """What the registry knows of the model that is served."""
+        names = (*self.served, self.target.model, self.target.model_path)
+        return next((m for m in map(lookup, names) if m), None)
+
+    def vectors(self) -> list[tuple[float, ...]]:
+        """Every vector that was answered."""
+        return [v for a in self._embedded() for v in a.vectors]
+
+    def nulls(self) -> list[int]:
+        """For each of `vectors`, how many components were null."""
+        return [n for a in self._embedded() for n in a.nulls]
+
+    def answers(self) -> list[Answer]:
+        """Every answer, each once."""
+        told = [self.asked, *(a for a in self.repeats if a is not self.asked), self.batch]
+        told += self.more.answers() if self.more else []
+        return [a for a in told if a is not None]
+
+    def _embedded(self) -> list[Embedded]:
+        return [a for a in self.answers() if isinstance(a, Embedded)]
+
+
+AREA = Area("embed", Text("vectors", "向量"), seconds=30.0, needs=("probe.reachable",))
+
+
+@AREA.collect
+def collect(context: Context) -> EmbedFacts:
+    """Send short texts that no server has seen before; stop at the first that brings no vector."""
+    server = context.server()
+    dice = random.Random()
+    fresh = fresh_texts(dice, 3)
+    texts = context.texts or (fresh[1],)
+    asked = server.embed(texts)
+    if not isinstance(asked, Embedded):
+        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
+    # Fresh means never sent before: after two sends a broken prefix cache answers the same wrong vector.
+    first = server.embed([fresh[1]]) if context.texts else asked
+    repeats = (first, *(server.embed([fresh[1]]) for _ in range(2)))
+    batch = server.embed(list(fresh))
+    facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, batch)
+    return facts if context.quick else replace(facts, more=_more(context, facts.model, fresh, dice))
+
+
+def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
+    server = context.server()
+    info, told = server.model_info() or {}, server.server_info() or {}
+    demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
+    relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(dice, 1)[0]
+    server.embed([relative])
+    after_relative = server.embed([fresh[1]])
+    crowd = fresh_texts(dice, CROWD, same_length=True)
+    chunk = told.get("chunked_prefill_size")
+    chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
+    dtype_told = told.get("dtype")
+    return More(
+        after_relative=after_relative,
+        reversed=server.embed(list(reversed(fresh))),
+        crowd=_at_once(server, crowd),
+        crowd_batch=server.embed(crowd),
+        chunk=chunk,
+        long=_long(server, chunk, dice),
+        counted=_where(has_chinese_vocabulary(name), server, [text for text, _ in COUNTED]),
+        meaning=_where(not demo, server, [text for triple in triples_for(name) for text in triple]),
+        pair=_where(name == GOLDEN_MODEL and not demo, server, GOLDEN_PAIR),
+        declared=dtype_told if isinstance(dtype_told, str) else None,
+        demo=demo,
+    )
+
+
+def _where(applies: bool, server: Server, texts: Sequence[str]) -> Answer | None:
+    """The answer to texts that only some models are asked for."""
+    return server.embed(texts) if applies and texts else None
+
+
+def _at_once(server: Server, texts: Sequence[str]) -> tuple[Answer, ...]:
+    """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
+    answers: list[Answer] = [Failure("timeout", "the time for this run is over")] * len(texts)
+
+    def ask(number: int) -> None:
+        with suppress(Unavailable):
+            answers[number] = server.embed([texts[number]])
+
+    threads = [threading.Thread(target=ask, args=(n,), daemon=True) for n in range(len(texts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tuple(answers)
+
+
+def _long(server: Server, chunk: int | None, dice: random.Random) -> tuple[Answer, Answer, Answer] | None:
+    """One and a half chunks in one request, then each half; None where there is no chunk to overflow."""
+    if chunk is None or not 0 < chunk <= LARGEST_CHUNK:
+        return None
+    count = math.ceil(1.5 * chunk / (LONG_TEXT + 2))
+    texts = ["".join(dice.choices(COMMON, k=LONG_TEXT)) for _ in range(count)]
+    half = count // 2
+    return server.embed(texts), server.embed(texts[:half]), server.embed(texts[half:])
+
+
+LEFT_OUT = Text("left out by --quick", "--quick 未包含此项")
+
+
+def more_of(facts: EmbedFacts) -> More:
+    """What the costly rows asked. Raises `Unavailable` when they were left out."""
+    if facts.more is None:
+        raise Unavailable(LEFT_OUT, looked=False)
+    return facts.more
+
+
+def vectors_of(answer: Answer | None) -> tuple[tuple[float, ...], ...]:
+    """The vectors of an answer. Raises `Unavailable` with what came instead."""
+    if isinstance(answer, Embedded):
+        return answer.vectors
+    said = f"HTTP {answer.status}: {answer.message}" if isinstance(answer, Refused) else getattr(answer, "detail", "-")
+    raise Unavailable(Text(f"a request of this row brought no vector: {said}", f"本项的请求没有得到向量：{said}"))

@@ -1,0 +1,263 @@
+"""Rows about the numbers of a vector: are there any, how many, finite, of length 1, of the precision asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.model.expected import AtMost
+from bgecheck.model.vectors import norm
+from bgecheck.sources.embeddings import Embedded, Refused, Unusable
+from bgecheck.sources.http import Failure
+
+UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <= 1e-6 (random BERT-large)")
+
+COMPARED = (
+    "embed.prefix-independent",
+    "embed.batch-equals-single",
+    "embed.order",
+    "embed.long-batch",
+    "embed.concurrent",
+    "embed.distinct",
+    "embed.semantic",
+    "embed.golden",
+    "embed.reference",
+)
+"""The rows that compare vectors: they fail too where the vectors are not numbers, or change by themselves."""
+
+
+def _first_numbers(vector: Sequence[float]) -> list[float]:
+    return [round(x, 4) if math.isfinite(x) else x for x in vector[:5]]
+
+
+def dtype(vectors: Sequence[Sequence[float]]) -> str | None:
+    """The dtype that the bits show: every component of an fp16 server is exactly representable in fp16.
+
+    Checked for fp16 first, then bf16 (the low half of the float32 is zero), else fp32; None when
+    nothing finite is there. Source: measured on sglang 0.5.23 and random BERT-large.
+    """
+    values = [x for vector in vectors for x in vector if math.isfinite(x)]
+    if not any(values):
+        return None
+    return "fp16" if _are_half(values) else "bf16" if _are_bfloat(values) else "fp32"
+
+
+def _are_half(values: Sequence[float]) -> bool:
+    """Whether every number comes out of fp16 as it went in."""
+    import struct
+
+    form = f"<{len(values)}e"
+    try:
+        return struct.unpack(form, struct.pack(form, *values)) == tuple(values)
+    except OverflowError:
+        return False
+
+
+def _are_bfloat(values: Sequence[float]) -> bool:
+    """Whether the low half of every number as float32 is zero."""
+    import struct
+
+    try:
+        packed = struct.pack(f"<{len(values)}f", *values)
+    except OverflowError:
+        return False
+    return not any(packed[0::4]) and not any(packed[1::4])
+
+
+@AREA.check(
+    "answers",
+    title=Text("the server answers with vectors", "服务能返回向量"),
+    cause=Text("no connection: {detail}", "连不上服务：{detail}"),
+    fix=Text("find out whether the server is up", "先确认服务是否启动"),
+    commands=("bgecheck doctor --url {base_url}",),
+    variants={
+        "refused": Advice(
+            Text("the server refuses the request: HTTP {status}, {detail}", "服务拒绝了请求：HTTP {status}，{detail}"),
+            Text("find out why", "查明原因"),
+            ("bgecheck probe --url {base_url}",),
+        ),
+        "unusable": Advice(
+            Text(
+                "the answer is 200 and holds no vector: {detail}",
+                "返回 200，但里面没有可用的向量：{detail}",
+            ),
+            Text("ask sglang's own port, without a gateway", "绕开网关，直接请求 sglang 自己的端口"),
+            ("bgecheck probe --url {base_url}",),
+        ),
+    },
+)
+def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
+    """The entry row: 200, and one vector of numbers for each text."""
+    answer = facts.asked
+    match answer:
+        case Embedded():
+            vector = answer.vectors[0]
+            ms = answer.seconds * 1000
+            seen = Evidence(
+                "POST /v1/embeddings", f"HTTP 200, {len(answer.vectors)} x {len(vector)} floats in {ms:.0f} ms"
+            )
+            requests, sent = (
+                len(facts.answers()),
+                sum(a.tokens or 0 for a in facts.answers() if isinstance(a, Embedded)),
+            )
+            return holds(
+                seen,
+                Evidence(Text("sent for all rows of vectors", "本区检查共发送"), f"{requests} requests, {sent} tokens"),
+                dims=len(vector),
+                norm=round(norm(vector), 6),
+                first=_first_numbers(vector),
+                tokens=answer.tokens,
+                ms=round(ms, 1),
+                dtype=dtype(answer.vectors[:1]),
+            )
+        case Refused():
+            seen = Evidence("POST /v1/embeddings", f"HTTP {answer.status}: {answer.message}", "HTTP 200")
+            return broken(seen, advice="refused", status=answer.status, detail=answer.message)
+        case Unusable():
+            seen = Evidence("POST /v1/embeddings", f"HTTP 200, {answer.kind}: {answer.detail}")
+            return broken(seen, advice="unusable", detail=answer.detail)
+        case Failure():
+            return broken(Evidence("POST /v1/embeddings", answer.detail, "HTTP 200"), detail=answer.detail)
+
+
+@AREA.check(
+    "dimension",
+    title=Text("the vectors have the model's dimension", "向量维度与模型一致"),
+    cause=Text(
+        "the server gives {dims} dimensions and {wanted} were expected: another model is served under this name",
+        "返回 {dims} 维，而应为 {wanted} 维：这个名字下面跑的是另一个模型",
+    ),
+    fix=Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
+    commands=("bgecheck probe --only probe.model-name --url {base_url}", "curl -sS --noproxy '*' {url}/model_info"),
+    variants={
+        "base64": Advice(
+            Text(
+                "{dims} is a quarter of {wanted}: four bytes of base64 were read as one number",
+                "{dims} 正好是 {wanted} 的四分之一：base64 的 4 个字节被当成了 1 个数",
+            ),
+            Text(
+                "let clients ask for encoding_format=float, or mend the gateway in between",
+                "客户端显式传 encoding_format=float，或修正中间的网关",
+            ),
+        ),
+        "mixed": Advice(
+            Text("the vectors differ in length among themselves", "返回的向量长度不一致"),
+            Text("ask sglang's own port, without a gateway", "绕开网关，直接请求 sglang 自己的端口"),
+        ),
+    },
+    explains=(*COMPARED, "embed.repeatable"),
+)
+def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
+    """Expected is what `--expect-dim` says, else what the registry says of the model served."""
+    lengths = sorted({len(v) for v in facts.vectors()})
+    wanted = facts.target.expect_dim or (facts.model.dims if facts.model else None)
+    if len(lengths) > 1:
+        return broken(Evidence("dims", ", ".join(map(str, lengths)), str(wanted or "")), advice="mixed")
+    if wanted is None:
+        return absent(
+            Text(
+                f"the model is not in the registry and no --expect-dim was given; seen: {lengths[0]}",
+                f"模型不在登记表里，也没有给 --expect-dim；实际 {lengths[0]} 维",
+            )
+        )
+    seen = Evidence("dims", str(lengths[0]), str(wanted))
+    if lengths[0] == wanted:
+        return holds(seen)
+    return broken(seen, advice="base64" if lengths[0] * 4 == wanted else None, dims=lengths[0], wanted=wanted)
+
+
+@AREA.check(
+    "finite",
+    title=Text("every number is finite, and no vector is zero", "数值全部有限，没有零向量"),
+    cause=Text(
+        "the model computes NaN: broken or half-downloaded weights, or fp16 overflow; "
+        "sglang hides it as null with status 200 when it was started with --skip-server-warmup",
+        "模型算出了 NaN：权重损坏或没下全，或 fp16 溢出；带 --skip-server-warmup 启动时，sglang 会照样返回 200 和 null",
+    ),
+    fix=Text(
+        "check the weight files against their hash, then start without --skip-server-warmup",
+        "核对权重文件的哈希，再去掉 --skip-server-warmup 重启",
+    ),
+    commands=("sha256sum {model_path}/*.safetensors {model_path}/*.bin",),
+    explains=("embed.normalized", "embed.repeatable", *COMPARED),
+)
+def every_number_is_finite(facts: EmbedFacts) -> Outcome:
+    """null, NaN, infinity and the zero vector, per vector, over all that was answered."""
+    vectors, nulls = facts.vectors(), facts.nulls()
+    bad = [n for n, v in enumerate(vectors) if not all(map(math.isfinite, v)) or not any(v)]
+    if not bad:
+        return holds(
+            Evidence(Text("vectors", "向量"), Text(f"{len(vectors)}, all finite", f"{len(vectors)} 条，全部有限"))
+        )
+    first = vectors[bad[0]]
+    odd = sum(not math.isfinite(x) for x in first)
+    return broken(
+        Evidence(
+            Text("vectors with null, NaN, inf or only zeros", "含 null、NaN、inf 或全零的向量"),
+            f"{len(bad)} / {len(vectors)}",
+            "0",
+        ),
+        Evidence(Text("in the first of them", "其中第一条"), f"{odd} / {len(first)} (null: {nulls[bad[0]]})", "0"),
+    )
+
+
+@AREA.check(
+    "normalized",
+    title=Text("the vectors have length 1", "向量已归一化"),
+    cause=Text(
+        "the vectors are not L2-normalised (norm {norm}): this is not sglang's own output, which always is; "
+        "inner product is then not cosine similarity",
+        "向量没有做 L2 归一化（范数 {norm}）：sglang 自己的输出总是归一化的；此时内积不等于余弦相似度",
+    ),
+    fix=Text(
+        "normalise before you store or compare, use the COSINE metric, or serve with an engine that normalises",
+        "入库和比较前先归一化，或用 COSINE 度量，或换会做归一化的引擎",
+    ),
+    commands=("bgecheck probe --only probe.engine --url {base_url}",),
+)
+def vectors_have_length_one(facts: EmbedFacts) -> Outcome:
+    """Every vector's norm within `UNIT_NORM` of 1, unless the model is published without normalisation."""
+    if facts.model and not facts.model.normalized:
+        return absent(Text(f"{facts.model.name} is published without it", f"{facts.model.name} 本就不做归一化"))
+    norms = [norm(v) for v in facts.vectors()]
+    worst = max(norms, key=lambda n: abs(n - 1) if math.isfinite(n) else math.inf)
+    seen = Evidence(
+        Text("norm, the farthest from 1", "范数（离 1 最远的）"), f"{worst:.6g}", f"1 ± {UNIT_NORM.value:g}"
+    )
+    return holds(seen) if UNIT_NORM.admits(abs(worst - 1)) else broken(seen, norm=f"{worst:.4g}")
+
+
+_DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float": "fp32"}
+
+
+@AREA.check(
+    "precision",
+    title=Text("the vectors have the precision that was asked for", "向量精度与启动参数一致"),
+    cause=Text(
+        "the server was started with --dtype {declared}, and the bits of its numbers are {seen}: the GPU cannot do "
+        "better (below sm80 sglang falls back to float16), or something rounds on the way",
+        "启动参数是 --dtype {declared}，而数值的位模式是 {seen}：显卡不支持（sm80 以下 sglang 会退回 float16），"
+        "或中间环节做了截断",
+    ),
+    fix=Text(
+        "if fp16 is enough, say so with --dtype half; cosines change by less than 1e-5",
+        "fp16 够用的话直接写 --dtype half，余弦相似度的变化小于 1e-5",
+    ),
+    commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
+    severity=Severity.WARNING,
+    needs=("embed.finite",),
+    costly=True,
+)
+def precision_is_the_one_asked_for(facts: EmbedFacts) -> Outcome:
+    """Whether every component can be held in fp16, else in bf16, else neither; against the server's own --dtype."""
+    seen = dtype(facts.vectors()[:4])
+    declared = more_of(facts).declared
+    wanted = _DTYPES.get(declared or "")
+    if seen is None:
+        return absent(Text("no number to read it off", "没有可用的数值"))
+    if wanted is None:
+        return absent(Text(f"the bits show {seen}; no dtype was asked for", f"位模式是 {seen}；启动参数没有指定 dtype"))
+    evidence = Evidence(Text("bits of the numbers", "数值的位模式"), seen, wanted)
+    return holds(evidence) if seen == wanted else broken(evidence, declared=declared, seen=seen)

@@ -1,0 +1,190 @@
+"""Rows that compare vectors of the same text: repeated, in a batch, in another order, after and beside other texts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
+from bgecheck.checks.embed.numbers import COMPARED
+from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
+from bgecheck.model.expected import AtLeast
+from bgecheck.model.vectors import cosine
+from bgecheck.sources.embeddings import Embedded, Refused
+
+SAME_TEXT = AtLeast(0.9999, "", "measured on sglang 0.5.23: 1.0 with the prefix cache off, 0.40-0.46 with it on")
+SAME_IN_BATCH = AtLeast(0.999, "", "measured on sglang 0.5.23: 1.0 with chunking off, 0.40 at a chunk border")
+
+RESTART = Text(
+    "restart with --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3, "
+    "then embed again everything that was embedded so far",
+    "加上 --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3 重启，并把之前的内容全部重新编码",
+)
+
+
+def _lowest(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> float:
+    """The lowest cosine of pairs; one that is not a number counts as the lowest."""
+    return min((cosine(a, b) for a, b in pairs), key=lambda c: c if math.isfinite(c) else -2.0)
+
+
+def _compared(subject: Text, worst: float, expected: AtLeast) -> Outcome:
+    seen = Evidence(subject, f"{worst:.4f}", str(expected))
+    return holds(seen, cosine=worst) if expected.admits(worst) else broken(seen, cosine=worst)
+
+
+@AREA.check(
+    "repeatable",
+    title=Text("the same text gives the same vector", "同一文本得到同一向量"),
+    cause=Text(
+        "the same new text gives different vectors, so most vectors of this server are wrong. On sglang the prefix "
+        "(radix) cache does this to every bidirectional encoder",
+        "同一段新文本先后得到不同的向量，说明这个服务的大部分向量都不可信。"
+        "sglang 上最常见的原因是双向编码器开着前缀缓存（radix cache）",
+    ),
+    fix=RESTART,
+    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    explains=COMPARED,
+)
+def same_text_same_vector(facts: EmbedFacts) -> Outcome:
+    """The lowest cosine among three answers to one text that was never sent before."""
+    vectors = [a.vectors[0] for a in facts.repeats if isinstance(a, Embedded)]
+    if len(vectors) < len(facts.repeats):
+        failed = next(a for a in facts.repeats if not isinstance(a, Embedded))
+        return broken(
+            Evidence(Text("a repeat of the request", "重复同一请求"), type(failed).__name__.lower(), "HTTP 200")
+        )
+    cosines = [cosine(vectors[0], other) for other in vectors[1:]]
+    worst = min(cosines, key=lambda c: c if math.isfinite(c) else -2.0)
+    seen = Evidence(
+        Text(
+            f"the same new text embedded {len(vectors)} times: cosine",
+            f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
+        ),
+        f"{worst:.4f}",
+        str(SAME_TEXT),
+    )
+    return holds(seen, cosine=worst) if SAME_TEXT.admits(worst) else broken(seen, cosine=worst)
+
+
+@AREA.check(
+    "batch-equals-single",
+    title=Text("a text in a batch has the same vector as alone", "批量与单条的向量一致"),
+    cause=Text(
+        "the vector of a text depends on what else is in the request: its neighbours' tokens are cached or cut into it",
+        "一条文本的向量受同批其他文本影响：相邻文本的 token 被缓存或切分进来了",
+    ),
+    fix=RESTART,
+    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+)
+def batch_equals_single(facts: EmbedFacts) -> Outcome:
+    """The fresh text alone (its first answer) against the same text between two others."""
+    single, batch = facts.repeats[0] if facts.repeats else None, facts.batch
+    if not isinstance(single, Embedded) or batch is None:
+        return absent(Text("the text alone got no vector", "单条请求没有得到向量"))
+    if not isinstance(batch, Embedded):
+        detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else batch.detail
+        return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"))
+    seen = cosine(single.vectors[0], batch.vectors[1])
+    evidence = Evidence(
+        Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度"), f"{seen:.4f}", str(SAME_IN_BATCH)
+    )
+    return holds(evidence, cosine=seen) if SAME_IN_BATCH.admits(seen) else broken(evidence, cosine=seen)
+
+
+@AREA.check(
+    "prefix-independent",
+    title=Text("a text does not depend on one that begins like it", "文本的向量不受开头相同的文本影响"),
+    cause=Text(
+        "after a text with the same beginning, this text has another vector: what the server kept of the first one "
+        "is used for the second. On sglang that is the prefix (radix) cache",
+        "先算过一段开头相同的文本后，这段文本的向量变了：服务把前一段的中间结果用在了后一段上，"
+        "在 sglang 上就是前缀缓存（radix cache）",
+    ),
+    fix=RESTART,
+    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
+    costly=True,
+)
+def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
+    """The fresh text alone, and again after a text that shares its first half."""
+    after = vectors_of(more_of(facts).after_relative)[0]
+    subject = Text("alone, and after one with the same beginning: cosine", "单独，与先算开头相同的文本之后：余弦相似度")
+    return _compared(subject, cosine(vectors_of(facts.repeats[0])[0], after), SAME_IN_BATCH)
+
+
+@AREA.check(
+    "order",
+    title=Text("the vectors come in the order of the texts", "向量顺序与文本一致"),
+    cause=Text(
+        "the same texts in the opposite order have other vectors: answers are mixed up, or depend on their neighbours",
+        "同样的文本倒序发送，得到的向量对不上：返回顺序错乱，或受相邻文本影响",
+    ),
+    fix=Text(
+        "ask sglang's own port, without a gateway; then look at the settings", "绕开网关直连 sglang，再检查启动参数"
+    ),
+    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
+    costly=True,
+)
+def order_is_kept(facts: EmbedFacts) -> Outcome:
+    """A batch of three against its reverse, text by text; the `index` fields must count up from 0."""
+    forward, backward = vectors_of(facts.batch), vectors_of(more_of(facts).reversed)
+    subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
+    return _compared(subject, _lowest(zip(forward, reversed(backward), strict=True)), SAME_IN_BATCH)
+
+
+@AREA.check(
+    "long-batch",
+    title=Text("a batch longer than a prefill chunk is right", "超过一个 prefill 分块的批次结果正确"),
+    cause=Text(
+        "in a request with more tokens than one prefill chunk ({chunk}), {wrong} of {count} texts have another vector "
+        "than in a smaller request: they are cut at the chunk's border",
+        "一次请求的 token 数超过一个 prefill 分块（{chunk}）时，{count} 条里有 {wrong} 条与小批量的结果不同："
+        "它们在分块边界被切断了",
+    ),
+    fix=RESTART,
+    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
+    costly=True,
+)
+def long_batch_is_right(facts: EmbedFacts) -> Outcome:
+    """One and a half chunks in one request, against the same texts in two requests that fill none."""
+    more = more_of(facts)
+    if more.chunk is not None and more.chunk <= 0:
+        return absent(
+            Text("chunked prefill is off: there is no chunk to overflow", "分块 prefill 已关闭，不存在分块边界")
+        )
+    if more.long is None:
+        told = "-" if more.chunk is None else str(more.chunk)
+        return absent(
+            Text(f"the prefill chunk is not known or too large ({told})", f"不知道分块大小，或分块太大（{told}）")
+        )
+    whole, halves = vectors_of(more.long[0]), (*vectors_of(more.long[1]), *vectors_of(more.long[2]))
+    cosines = [cosine(a, b) for a, b in zip(whole, halves, strict=True)]
+    wrong = sum(not SAME_IN_BATCH.admits(c) for c in cosines)
+    subject = Text(f"{len(whole)} texts in one request and in two: wrong", f"{len(whole)} 条一次发送与分两次：不一致")
+    seen = Evidence(subject, f"{wrong} / {len(whole)}", "0")
+    return broken(seen, chunk=more.chunk, wrong=wrong, count=len(whole)) if wrong else holds(seen)
+
+
+@AREA.check(
+    "concurrent",
+    title=Text("requests at the same time do not mix", "并发请求互不影响"),
+    cause=Text(
+        "texts that were sent at the same time have other vectors than in one request: requests contaminate each other",
+        "同时发送的文本，与放在一个请求里的结果不同：并发请求之间串了数据",
+    ),
+    fix=RESTART,
+    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    needs=("embed.finite",),
+    costly=True,
+)
+def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
+    """Different texts, each in its own request at the same time, against all of them in one."""
+    more = more_of(facts)
+    alone, together = [vectors_of(a)[0] for a in more.crowd], vectors_of(more.crowd_batch)
+    subject = Text(
+        f"{len(alone)} at the same time and in one request, the lowest: cosine",
+        f"{len(alone)} 条并发与一次发送（最低）：余弦相似度",
+    )
+    return _compared(subject, _lowest(zip(alone, together, strict=True)), SAME_IN_BATCH)

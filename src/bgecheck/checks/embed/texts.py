@@ -1,0 +1,70 @@
+"""The texts that the rows of vectors send: made up anew, or fixed where what comes back is known."""
+
+from __future__ import annotations
+
+import random
+
+COMMON = (
+    "天气今明山水花草书店车站老师学校公园电影音乐城市春夏秋冬红蓝白黑大小新旧来去看听说写想走跑吃喝买卖开关上下左右"
+)
+"""Characters that every Chinese BERT vocabulary holds, one token each."""
+
+
+CROWD = 8
+"""Requests at the same time: enough to share a batch in the scheduler, few enough to harm nobody."""
+
+LONG_TEXT, LARGEST_CHUNK = 200, 16384
+"""Characters of one text of the long batch; tokens of the largest chunk that is overflowed, sglang's own maximum."""
+
+COUNTED = (("北京天安门", 7), ("天", 3), ("你好", 4))
+"""Texts and their tokens, [CLS] and [SEP] included, in the vocabulary of bert-base-chinese."""
+
+GOLDEN_MODEL, GOLDEN_PAIR = "bge-large-zh-v1.5", ("The weather is lovely today.", "It's so sunny outside!")
+
+TRIPLES = (
+    ("如何重置登录密码？", "忘记登录密码后怎样重新设置？", "今天的天气非常适合去公园散步"),
+    ("手机屏幕碎了怎么维修？", "手机屏幕摔坏了去哪里修？", "这部电影的结局让人意想不到"),
+    ("明天北京会下雨吗？", "北京明天的天气预报有雨吗？", "公司的年度财务报告已经发布"),
+    ("怎样学好英语口语？", "提高英语口语水平的方法", "新能源汽车的电池寿命有多长"),
+    ("这家餐厅的菜很好吃", "这家饭店的菜味道非常好", "服务器的内存不够用了"),
+    ("如何申请退款？", "我想退款应该怎么申请？", "地球绕太阳公转一周需要一年"),
+    ("孩子发烧了怎么办？", "小孩发烧应该如何处理？", "股票市场今天大幅下跌"),
+    ("这本书的作者是谁？", "请问这本书是谁写的？", "周末我们去爬山吧"),
+)
+"""A text, one that means the same, and one that has nothing to do with it; any Chinese model tells them apart."""
+
+TRIPLES_EN = (
+    (
+        "How do I reset my password?",
+        "I forgot my password, how can I set a new one?",
+        "The weather is fine for a walk.",
+    ),
+    ("My phone screen is broken.", "The display of my phone is cracked.", "The ending of this film surprised me."),
+    ("Will it rain in Paris tomorrow?", "Is rain expected in Paris tomorrow?", "The annual report was published."),
+    ("How can I improve my spoken English?", "Ways to get better at speaking English", "Batteries age slowly."),
+    ("The food in this restaurant is great.", "This restaurant serves delicious food.", "The disk is full."),
+    ("How do I ask for a refund?", "I want my money back, what must I do?", "The earth goes round the sun."),
+    ("My child has a fever, what can I do?", "What helps a child with a fever?", "Shares fell sharply today."),
+    ("Who wrote this book?", "Who is the author of this book?", "Let us go hiking at the weekend."),
+)
+
+
+def fresh_texts(dice: random.Random, count: int, *, same_length: bool = False) -> list[str]:
+    """`count` Chinese texts of 14 to 18 characters (16 with `same_length`) that no server has seen before."""
+    return ["".join(dice.choices(COMMON, k=16 if same_length else 14 + 2 * (n % 3))) for n in range(count)]
+
+
+def has_chinese_vocabulary(name: str) -> bool:
+    """Whether the model has the vocabulary of bert-base-chinese."""
+    return name.startswith("bge-") and "-zh" in name
+
+
+def triples_for(name: str) -> tuple[tuple[str, str, str], ...]:
+    """The triples in a language that the model knows; none for a model that is not known."""
+    if not name:
+        return ()
+    return (
+        TRIPLES_EN
+        if name.endswith(("-en", "-en-v1.5")) or name in ("e5-large-v2", "gte-base", "gte-large")
+        else TRIPLES
+    )
