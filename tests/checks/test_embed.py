@@ -1,0 +1,212 @@
+"""The costly rows of vectors: each fault is staged by a server that has it, and each right server passes."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgecheck import engine
+from bgecheck.checks import embed
+from bgecheck.checks.embed.facts import EmbedFacts, More, collect
+from bgecheck.checks.embed.numbers import dtype
+from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
+from bgecheck.demo.stage import stage
+from bgecheck.model import Finding, Status, Target
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.embeddings import Answer, Embedded, Refused
+
+DIMS = 512
+
+
+def vector(text: str, salt: int = 0) -> tuple[float, ...]:
+    """A unit vector of the characters that a text holds."""
+    counts = [0.0] * DIMS
+    for character in text:
+        counts[(ord(character) + salt) % DIMS] += 1
+    length = math.hypot(*counts)
+    return tuple(count / length for count in counts)
+
+
+def embedded(vectors: Sequence[tuple[float, ...]], tokens: int | None = 14) -> Embedded:
+    return Embedded(tuple(vectors), (0,) * len(vectors), tuple(range(len(vectors))), tokens, "m", 0.01)
+
+
+FRESH = ("春天的花", "夏天的雨", "秋天的风")
+CROWD = tuple(f"第{n}段文本" for n in "一二三四")
+
+
+def right(**changed: Any) -> EmbedFacts:
+    """What a right server answers, with changes to the costly part."""
+    target = Target(url="http://h:1", host="h", port=1)
+    batch = embedded([vector(t) for t in FRESH])
+    one = embedded([vector(FRESH[1])])
+    usual: dict[str, Any] = {
+        "after_relative": one,
+        "reversed": embedded([vector(t) for t in reversed(FRESH)]),
+        "crowd": tuple(embedded([vector(t)]) for t in CROWD),
+        "crowd_batch": embedded([vector(t) for t in CROWD]),
+        "chunk": 4096,
+        "long": (batch, embedded([vector(FRESH[0])]), embedded([vector(t) for t in FRESH[1:]])),
+        "counted": one,
+        "meaning": embedded([vector(t) for triple in TRIPLES for t in triple]),
+        "pair": None,
+        "declared": None,
+        "demo": False,
+    }
+    return EmbedFacts(target, ("bge-small-zh-v1.5",), (FRESH[1],), one, (one, one, one), batch, More(**usual | changed))
+
+
+def judged(facts: EmbedFacts) -> dict[str, Finding]:
+    area = replace(embed.AREA, collector=lambda context: facts, needs=())
+    return {f.id.removeprefix("embed."): f for f in engine.run([area], None)}
+
+
+def bad(facts: EmbedFacts) -> set[str]:
+    return {name for name, finding in judged(facts).items() if finding.status.bad}
+
+
+def test_a_right_server_passes() -> None:
+    assert bad(right()) == set()
+
+
+WRONG = embedded([vector("错")])
+
+
+@pytest.mark.parametrize(
+    ("changed", "row"),
+    [
+        ({"after_relative": WRONG}, "prefix-independent"),
+        ({"reversed": embedded([vector(t) for t in FRESH])}, "order"),
+        ({"crowd": (*(embedded([vector(t)]) for t in CROWD[:3]), WRONG)}, "concurrent"),
+        (
+            {"long": (embedded([vector("错"), *map(vector, FRESH[1:])]), *right().more.long[1:])},  # type: ignore[union-attr,index]
+            "long-batch",
+        ),
+        ({"counted": embedded([vector("你")], tokens=8)}, "token-count"),
+        ({"meaning": embedded([vector(t) for a, p, n in TRIPLES for t in (a, n, p)])}, "semantic"),
+        ({"declared": "bfloat16"}, "precision"),
+        ({"pair": embedded([vector("ab"), vector("ab")])}, "golden"),
+    ],
+)
+def test_each_fault_breaks_its_row_alone(changed: dict[str, Any], row: str) -> None:
+    assert bad(right(**changed)) == {row}
+
+
+def test_a_collapsed_tokenizer_breaks_distinct_and_explains_meaning() -> None:
+    """Every character is [UNK]: texts of equal length have one vector."""
+    same = embedded([vector("某")] * 4)
+    facts = right(
+        crowd=(WRONG._replace(vectors=same.vectors[:1]),) * 4, crowd_batch=same, meaning=embedded([vector("某")] * 24)
+    )
+    rows = judged(facts)
+    assert {n for n, f in rows.items() if f.status.bad} == {"distinct", "semantic"}
+    assert rows["semantic"].caused_by == "embed.distinct"
+
+
+@pytest.mark.parametrize(
+    ("changed", "row"),
+    [
+        ({"chunk": -1, "long": None}, "long-batch"),
+        ({"chunk": None, "long": None}, "long-batch"),
+        ({"counted": None}, "token-count"),
+        ({"counted": embedded([vector("你")], tokens=None)}, "token-count"),
+        ({"meaning": None}, "semantic"),
+        ({"pair": None}, "golden"),
+        ({"declared": "auto"}, "precision"),
+        ({"demo": True}, "semantic"),
+    ],
+)
+def test_what_does_not_apply_is_skipped_with_its_reason(changed: dict[str, Any], row: str) -> None:
+    found = judged(right(**changed))[row]
+    assert found.status is Status.SKIP
+    assert found.reason
+
+
+def test_a_request_without_a_vector_is_unknown_and_not_wrong() -> None:
+    refused: Answer = Refused(429, "slow down", False, "nginx", 0.1)
+    row = judged(right(reversed=refused))["order"]
+    assert row.status is Status.ERROR
+    assert "429" in str(row.reason)
+
+
+def test_left_out_by_quick_is_said() -> None:
+    rows = judged(replace(right(), more=None))
+    assert {n for n, f in rows.items() if f.status is Status.SKIP} >= {"order", "concurrent", "semantic"}
+    assert rows["repeatable"].status is Status.PASS
+
+
+def test_a_single_miss_of_meaning_decides_nothing() -> None:
+    triples = [*TRIPLES[:7], (TRIPLES[7][0], TRIPLES[7][2], TRIPLES[7][1])]
+    assert bad(right(meaning=embedded([vector(t) for triple in triples for t in triple]))) == set()
+
+
+@pytest.mark.parametrize("triples", [TRIPLES, TRIPLES_EN])
+def test_triples_are_texts_of_three_different_kinds(triples: Any) -> None:
+    assert len(triples) >= 8
+    assert all(len(set(triple)) == 3 for triple in triples)
+
+
+def test_no_text_is_ever_sent_twice_by_chance() -> None:
+    """A fresh text has 14 of 60 characters or more: 10^24 of them."""
+    import random
+
+    texts = [t for _ in range(200) for t in fresh_texts(random.Random(), 8, same_length=True)]
+    assert len(set(texts)) == len(texts)
+    assert {len(t) for t in texts} == {16}
+    assert sum(count for _, count in COUNTED) == 14
+
+
+@given(st.lists(st.floats(-2, 2, width=16), min_size=1, max_size=50).filter(any))
+def test_numbers_of_fp16_are_read_as_fp16(values: list[float]) -> None:
+    assert dtype([values]) == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [([0.1, 0.2], "fp32"), ([2.0**-40, 0.5], "bf16"), ([math.nan], None), ([0.0, 0.0], None), ([1e300], "fp32")],
+)
+def test_the_bits_tell_the_precision(values: list[float], seen: str | None) -> None:
+    assert dtype([values]) == seen
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_requests_stay_few_and_small(quick: bool) -> None:
+    """At most 40 requests and 4,000 tokens, the long batch aside; the demo has none."""
+    with stage(None) as staged:
+        port = int(staged.url.rsplit(":", 1)[1])
+        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), Deadline(20), quick=quick)
+        facts = collect(context)
+        context.close()
+    answers = [a for a in facts.answers() if isinstance(a, Embedded)]
+    assert len(answers) == len(facts.answers())
+    assert len(answers) <= (5 if quick else 40)
+    assert sum(a.tokens or 0 for a in answers) <= 4000
+
+
+def test_two_hundred_runs_against_a_right_server_raise_no_alarm() -> None:
+    """Judging what was asked anew each time, over true HTTP, by four at a time."""
+    alarms: list[set[str]] = []
+
+    def look(url: str, times: int) -> None:
+        for _ in range(times):
+            target = Target(url=url, host="127.0.0.1", port=int(url.rsplit(":", 1)[1]))
+            context = Context(target, Deadline(20))
+            alarms.append(bad(collect(context)))
+            context.close()
+
+    with stage(None) as staged:
+        threads = [threading.Thread(target=look, args=(staged.url, 50)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(alarms) == 200
+    assert set().union(*alarms) == set()
