@@ -1,4 +1,4 @@
-"""What sglang says: its log lines, pages and error bodies, as 0.5.23 writes them and, where they differ, older releases.
+"""What sglang says: its log lines, pages and error bodies, as 0.5.23 writes them, and older releases where they differ.
 
 Nothing here is made up: lines and bodies were recorded from sglang 0.5.23 on CPU (bodies, order of lines, endings),
 from 0.5.3.post3 (its lines), and read in the sources of 0.5.9; only the numbers of memory and speed are samples.
