@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from bgecheck.model import BadInput
+    from bgecheck.model import BadInput, Unavailable
 
 COMMANDS = {
     "doctor": "Everything after launch: finds the running server, looks at every area, root cause first.",
@@ -35,8 +35,10 @@ def run(argv: Sequence[str] | None = None) -> None:
         _application(words)(args=words, prog_name="bgecheck")
     except Exception as error:
         # The model is loaded only by commands that need it; help and the schema do not.
-        from bgecheck.model import BadInput
+        from bgecheck.model import BadInput, Unavailable
 
+        if isinstance(error, Unavailable):
+            _give_up(error, words)
         if not isinstance(error, BadInput):
             raise
         _refuse(error, words)
@@ -81,6 +83,15 @@ def _group() -> None:
 
 def _elsewhere() -> None:
     """The name of a command that is not the one called."""
+
+
+def _give_up(error: Unavailable, words: Sequence[str]) -> NoReturn:
+    """Nothing could be looked at: one line, and the code of what could not be judged."""
+    from bgecheck.cli.language import preferred
+    from bgecheck.model import say
+
+    print(f"bgecheck: {say(error.reason, preferred(words))}", file=sys.stderr)
+    sys.exit(4)
 
 
 def _refuse(bad: BadInput, words: Sequence[str]) -> None:

@@ -31,6 +31,10 @@ FAULTS = (
 """What this process does wrong by itself; the other faults are settings and surroundings."""
 
 
+ENDS_WITH_STARTER = "BGECHECK_DEMO_ENDS_WITH_STARTER"
+"""Set by the program that starts this one and keeps its stdin: no option, so that none but sglang's are on the line."""
+
+
 def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bgecheck.demo.server", description=dialect.NOTICE)
     parser.add_argument("--model-path", "--model", default="models/bge-large-zh-v1.5")
@@ -47,7 +51,6 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--version", default="0.5.23", help="the release of sglang to sound like")
     parser.add_argument("--dims", type=int, default=1024, help="the model's dimensions, at most 1024")
     parser.add_argument("--fault", choices=FAULTS)
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end when the starting program does")
     options = parser.parse_args(words)
     options.typed = shlex.join(words)
     return options
@@ -153,7 +156,7 @@ def main(words: Sequence[str]) -> None:
     """Serve until a signal, or until the program that started this one has ended."""
     options = _options(words)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if options.until_stdin_closes:
+    if os.environ.get(ENDS_WITH_STARTER):
         threading.Thread(target=_end_with_starter, daemon=True).start()
     print(dialect.NOTICE, flush=True)
     _start_or_fail(options)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bgecheck.demo import dialect
 from bgecheck.demo.faults import FAULTS, Fault
-from bgecheck.model import Text
+from bgecheck.model import Text, Unavailable, clean
 
 PATIENCE = 20.0
 """Seconds that a start may take; it takes half a second on an idle machine."""
@@ -74,7 +74,7 @@ def _free_port() -> int:
 
 def _server(scene: Fault, port: int, folder: str) -> subprocess.Popen[bytes]:
     line = [sys.executable, "-m", "bgecheck.demo.server", "--model-path", "models/bge-large-zh-v1.5"]
-    line += ["--served-model-name", "bge-large-zh-v1.5", "--port", str(port), *scene.flags, "--until-stdin-closes"]
+    line += ["--served-model-name", "bge-large-zh-v1.5", "--port", str(port), *scene.flags]
     with open(Path(folder, "sglang.log"), "wb") as log:
         return _started(line, log.fileno(), folder)
 
@@ -90,7 +90,7 @@ def _holder(port: int, folder: str) -> subprocess.Popen[bytes]:
                 return process
         time.sleep(0.02)
     _end(process)
-    raise RuntimeError("the program that was to hold the port did not start")
+    raise Unavailable(Text("the program that was to hold the port did not start", "占用端口的程序没有启动"))
 
 
 def _started(line: list[str], output: int, folder: str) -> subprocess.Popen[bytes]:
@@ -102,7 +102,7 @@ def _started(line: list[str], output: int, folder: str) -> subprocess.Popen[byte
         stdout=output,
         stderr=output,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "BGECHECK_DEMO_ENDS_WITH_STARTER": "1"},
         start_new_session=True,
     )
 
@@ -120,7 +120,8 @@ def _until_it_stands(scene: Fault, server: subprocess.Popen[bytes], log: Path) -
             break
         time.sleep(0.02)
     if scene.serves and server.poll() is not None:
-        raise RuntimeError(f"the demo server did not start: {log.read_text(errors='replace')[-500:]}")
+        said = clean(log.read_text(errors="replace")[-500:])
+        raise Unavailable(Text(f"the demo server did not start: {said}", f"演示服务没有启动：{said}"))
     if hangs:
         written = time.time() - 600
         os.utime(log, (written, written))

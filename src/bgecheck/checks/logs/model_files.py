@@ -255,6 +255,9 @@ cause(
         pattern(
             "Repo id must ",
             "OSError: Repo id must be in the form 'repo_name' or 'namespace/repo_name': '/data/models/bge'. Use `repo_type`",
+            regex=r"^(?!.*_fix_v5_).*Repo id must (?:be in the form|use)",
+            near="_fix_v5_tokenizer_components: unexpected error loading tokenizer.json for /data/models/bge, v5 component "
+            "fix will not be applied: Repo id must be in the form 'repo_name' or 'namespace/repo_name'",
             seen="0.5.23, huggingface_hub",
             named=_repo_id,
         ),
