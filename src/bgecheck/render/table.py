@@ -28,6 +28,7 @@ _SYMPTOM, _CAUSE, _SEEN, _FIX = (
     Text("seen", "依据"),
     Text("fix", "处理"),
 )
+_AROUND = Text("around", "上下文")
 _SO, _MORE = Text("so", "连带"), Text("more", "详情")
 _NOT_SO = Text("not so: {title}", "不成立：{title}")
 _EXPECTED = Text(", expected {expected}", "，应为 {expected}")
@@ -122,6 +123,8 @@ def tell_root(root: Finding, report: Report, style: Style, page: Page) -> None:
     _labelled(page, style.say(_CAUSE), [style.say(root.cause)])
     seen = [_evidence(e, style) for e in root.evidence]
     _labelled(page, style.say(_SEEN), seen + [f"{f.id}: {style.say(f.reason or '')}" for f in _silent(root, report)])
+    if (style.verbose or report.command == "logs") and isinstance(around := root.values.get("context"), list):
+        _labelled(page, style.say(_AROUND), [str(line) for line in around])
     _labelled(page, style.say(_FIX), [style.say(root.fix)])
     for command in root.commands:
         for line in folded(command, page.width - _CONTENT - 2):
