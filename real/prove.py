@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,17 @@ def started(line: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the parent, and the group only if it does not go."""
+    """SIGTERM to the parent, as an operator does it; then nothing of it is left."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
+    # Ended while it starts, sglang can leave a worker behind; it is in the group that was made for this server.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_port() -> int:
@@ -118,7 +121,6 @@ class Proof:
         """One more statement about a scene."""
         self.wrong += not condition
         print(f"{'ok   ' if condition else 'WRONG'}   {what}", flush=True)
-
 
     def table(self) -> str:
         """What was seen, scene by scene, as a page of the documentation."""

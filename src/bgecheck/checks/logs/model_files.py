@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.checks.logs.area import cause
+from bgecheck.checks.logs.area import CONSEQUENCES, cause
 from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
 from bgecheck.model import Text
@@ -777,6 +777,7 @@ cause(
     commands=(
         "hf download BAAI/bge-large-zh-v1.5 tokenizer.json tokenizer_config.json vocab.txt --local-dir {args_model}",
     ),
+    explains=(*CONSEQUENCES, "embed.distinct"),
 )
 
 cause(
