@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
-from rounds import medians
+from rounds import medians, program
 
 from bgecheck.demo.stage import stage
 
@@ -29,7 +29,7 @@ def main() -> int:
         port = staged.url.rsplit(":", 1)[1]
         commands = {
             "guide": ["bash", script, port, str(staged.log)],
-            "doctor": [sys.executable, "-m", "bgecheck", "doctor", "--pid", str(staged.pid)],
+            "doctor": [*program(), "doctor", "--pid", str(staged.pid)],
         }
         rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
         assert staged.pid is not None

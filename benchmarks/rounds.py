@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 # A user's Python keeps what it has compiled; without that, every run would be timed compiling this program.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def program() -> list[str]:
+    """The program as a user calls it, where it is installed beside this Python."""
+    script = Path(sys.executable).with_name("bgecheck")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "bgecheck"]
 
 
 def seconds(command: Sequence[str]) -> float:

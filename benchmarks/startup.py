@@ -6,9 +6,8 @@ usage: startup.py [ROUNDS]        exit status 1 when a bound is exceeded
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from rounds import medians
+from rounds import medians, program
 
 BOUNDS = {"--version": 1.75, "schema": 6.0, "--help": 6.5}
 """`schema` stands for a command that does nothing: it prints a file."""
@@ -16,9 +15,7 @@ BOUNDS = {"--version": 1.75, "schema": 6.0, "--help": 6.5}
 
 def main() -> int:
     """Print the ratios beside their bounds."""
-    script = Path(sys.executable).with_name("bgecheck")
-    program = [str(script)] if script.exists() else [sys.executable, "-m", "bgecheck"]
-    commands = {"pass": [sys.executable, "-c", "pass"], **{word: [*program, word] for word in BOUNDS}}
+    commands = {"pass": [sys.executable, "-c", "pass"], **{word: [*program(), word] for word in BOUNDS}}
     taken = medians(commands, int(sys.argv[1]) if len(sys.argv) > 1 else 21)
     base = taken.pop("pass")
     print(f"python -c pass        {base * 1000:6.1f} ms")

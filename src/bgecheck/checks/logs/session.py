@@ -216,7 +216,7 @@ def _says_more(weight: int, text: str, known: Hit) -> bool:
 
 
 def _time(stamp: str) -> datetime:
-    return datetime.strptime(stamp.replace("T", " "), "%Y-%m-%d %H:%M:%S")
+    return datetime.fromisoformat(stamp)
 
 
 class Follower:
