@@ -6,7 +6,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
 from typing import Any
@@ -27,6 +26,9 @@ from bgecheck.model import (
     fill_command,
     unclear,
 )
+
+_HEAD_START = 0.05
+"""Seconds that areas on which others wait are alone: theirs is the longest way, and threads share a processor."""
 
 
 class _Blocked(Exception):
@@ -81,6 +83,9 @@ class _Run:
         self._given: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._inbox: queue.Queue[tuple[str, Any]] = queue.Queue()
+        needed = {need for area in areas for need in area.needs}
+        self._awaited = {check.area for check in self._checks.values() if check.id in needed}
+        self._others_may_start = threading.Event()
 
     def findings(self) -> tuple[Finding, ...]:
         explainers = explained_by(self._checks.values())
@@ -107,6 +112,8 @@ class _Run:
 
     def _start(self, area: Area) -> bool:
         """Start the collector of `area`; False when its facts are settled at once."""
+        if area.needs:
+            self._others_may_start.set()
         if blocker := self._blocker(area.needs):
             self._facts[area.name] = _Blocked(blocker)
             return False
@@ -118,6 +125,8 @@ class _Run:
         return True
 
     def _collect(self, area: Area) -> None:
+        if self._awaited and area.name not in self._awaited:
+            self._others_may_start.wait(_HEAD_START)
         try:
             value = area.collector(self._context) if area.collector else None
         except BaseException as error:  # a library that calls sys.exit must not pass for a slow one
@@ -151,7 +160,7 @@ class _Run:
         except Exception as bug:  # evidence or values that are none
             finding = self._finding(check, _crashed(bug), self._clock() - started)
         if blocker:
-            finding = replace(finding, caused_by=blocker)
+            finding = finding._replace(caused_by=blocker)
         self._found[check.id] = finding
         self._on_finding(finding)
 
@@ -262,4 +271,4 @@ def attribute(findings: tuple[Finding, ...], explainers: Mapping[str, Sequence[s
         top = root(finding.id)
         return top if top != finding.id and by_id[top].problem else None
 
-    return tuple(replace(f, caused_by=cause(f)) for f in findings)
+    return tuple(f._replace(caused_by=cause(f)) for f in findings)

@@ -94,7 +94,7 @@ def test_bound_to_loopback_and_asked_elsewhere_fails() -> None:
     owner = Owner(Listener("127.0.0.1", 30000, 7), "python", True)
     base = PortFacts(target(30000, host="192.0.2.1"), (owner,), False, ("127.0.0.1",), False, (), None)
     assert judged(base)["ports.address"].status is Status.FAIL
-    here = judged(replace(base, target=target(30000), reached=True))["ports.address"]
+    here = judged(base._replace(target=target(30000), reached=True))["ports.address"]
     assert here.status is Status.PASS
     assert "--host 0.0.0.0" in str(here.evidence)
 
@@ -105,8 +105,8 @@ def test_two_programs_on_one_port_number_are_told_apart() -> None:
     facts = PortFacts(target(30000), (four, six), True, ("::1", "127.0.0.1"), True, (), None)
     assert judged(facts)["ports.localhost"].status is Status.WARN
     both = Owner(Listener("::", 30000, 7), "python", True)
-    assert judged(replace(facts, owners=(four, both)))["ports.localhost"].status is Status.PASS
-    assert judged(replace(facts, localhost=("10.0.0.1",)))["ports.localhost"].status is Status.WARN
+    assert judged(facts._replace(owners=(four, both)))["ports.localhost"].status is Status.PASS
+    assert judged(facts._replace(localhost=("10.0.0.1",)))["ports.localhost"].status is Status.WARN
 
 
 def test_orphans_are_named_with_a_command_for_exactly_them() -> None:

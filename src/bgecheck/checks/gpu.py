@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.model import (
     Advice,
@@ -23,9 +23,11 @@ from bgecheck.model import (
 from bgecheck.model.expected import AtLeast
 from bgecheck.sources.context import Context
 from bgecheck.sources.files import read_text, weights_size
-from bgecheck.sources.gpus import Gpu, Gpus, Holder, read_gpus
 from bgecheck.sources.processes import Table, environment
 from bgecheck.sources.sockets import accepts, is_own
+
+if TYPE_CHECKING:
+    from bgecheck.sources.gpus import Gpu, Gpus, Holder
 
 GIB = 2**30
 BESIDE = 1.4 * GIB
@@ -42,8 +44,7 @@ NEAR = 3
 _CONNECT = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuFacts:
+class GpuFacts(NamedTuple):
     """The GPUs that the server may use, and whose memory is held by whom."""
 
     target: Target
@@ -104,6 +105,8 @@ AREA = Area("gpu", Text("GPU", "GPU"), seconds=8.0)
 @AREA.collect
 def collect(context: Context) -> GpuFacts:
     """Ask NVML on the machine of the server."""
+    from bgecheck.sources.gpus import read_gpus
+
     target, server = context.target, context.target.server
     if server is None and not target.is_local and not is_own(target.host):
         raise Unavailable(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bgecheck.model import (
@@ -42,8 +41,7 @@ class Setting(NamedTuple):
     told_by: str
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchFacts:
+class LaunchFacts(NamedTuple):
     """The settings of the running server, from what it says of itself, else from its command line."""
 
     settings: Mapping[str, Setting]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from bgecheck.model import (
@@ -45,8 +44,7 @@ class Owner(NamedTuple):
         return f"{self.listener.address}:{self.listener.port} {who}"
 
 
-@dataclass(frozen=True, slots=True)
-class PortFacts:
+class PortFacts(NamedTuple):
     """Who listens on the target's port of this machine, and how it can be reached."""
 
     target: Target

@@ -53,7 +53,7 @@ def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience
     ends = time.monotonic() + patience
     while patience and time.monotonic() < ends:
         # A log that was only lying in the folder may be an older start's: it must not end the waiting.
-        told_by = replace(looked_at, log=None) if looked_at.origins.get("log") == "folder" else looked_at
+        told_by = looked_at._replace(log=None) if looked_at.origins.get("log") == "folder" else looked_at
         glance = examine(_glance(the_plan), told_by)
         if not _starting(glance):
             return examine(the_plan, looked_at)
@@ -61,7 +61,7 @@ def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience
         looked_at = target(options)
     report = examine(the_plan, looked_at)
     only_starting = {root.id for root in report.root_causes} <= NOT_YET
-    return replace(report, starting=True) if patience and only_starting and _starting(report) else report
+    return report._replace(starting=True) if patience and only_starting and _starting(report) else report
 
 
 def _glance(the_plan: Plan) -> Plan:

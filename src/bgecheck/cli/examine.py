@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 import typer
@@ -190,7 +189,7 @@ def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tup
     if not reasons:
         return findings
     marked = tuple(
-        replace(f, ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
+        f._replace(ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
         for f in findings
     )
     return engine.attribute(marked, engine.explained_by(f.check for f in findings))

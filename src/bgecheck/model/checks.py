@@ -65,8 +65,7 @@ class Advice(NamedTuple):
     commands: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """One row of the matrix."""
 
     id: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from bgecheck.model.checks import Check, Evidence
 from bgecheck.model.words import Severity, Status, Words
@@ -13,8 +13,7 @@ OK, PROBLEM, USAGE, STARTING, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """The exit codes, the same for every output format."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """What became of one row in one run. All its strings are already clean and free of secrets."""
 
     check: Check
@@ -27,7 +26,7 @@ class Finding:
     reason: Words | None = None
     caused_by: str | None = None
     ignored: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = MappingProxyType({})
     seconds: float = 0.0
 
     @property
@@ -41,8 +40,7 @@ class Finding:
         return self.status.bad and self.ignored is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """All findings of one run against one target, in catalogue order."""
 
     command: str

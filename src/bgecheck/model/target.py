@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from bgecheck.model.words import Words
 
@@ -38,8 +39,7 @@ class Secret:
         return hash(self._value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerProcess:
+class ServerProcess(NamedTuple):
     """A running sglang server, read from its process."""
 
     pid: int
@@ -60,8 +60,7 @@ class ServerProcess:
     children: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """Everything a run needs to know of the server; `origins` says where each value came from."""
 
     url: str
@@ -78,7 +77,7 @@ class Target:
     server: ServerProcess | None = None
     others: tuple[ServerProcess, ...] = ()
     """Further running servers that were found and not taken."""
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = MappingProxyType({})
     searched: tuple[Words, ...] = ()
     """Where a server was looked for, when none was found."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -62,6 +61,8 @@ class Gpus:
 
 def read_gpus() -> Gpus:
     """Take a snapshot. Raises `Unavailable`: not looked without a driver or GPU, looked when the driver fails."""
+    import ctypes
+
     try:
         # The loader answers within microseconds where pynvml takes 20 ms to be imported.
         ctypes.CDLL(LIBRARY)
