@@ -270,8 +270,8 @@ def _summary(rows: Sequence[Finding], style: Style) -> str:
     if passed < len(judged) or style.verbose or not shown:
         return counted
     colon, stop = ("：", "；") if style.language == "zh" else (": ", "; ")
-    told = stop.join(f"{style.say(e.subject)}{colon}{style.say(e.observed)}" for e in shown[:3])
-    return f"{counted}   {told}"
+    said = dict.fromkeys(f"{style.say(e.subject)}{colon}{style.say(e.observed)}" for e in shown)
+    return f"{counted}   {stop.join(list(said)[:3])}"
 
 
 def _worth_a_line(row: Finding, style: Style) -> bool:
