@@ -1,0 +1,119 @@
+"""Reads the weights of a model folder: mapped from safetensors or a torch file, never executed, never all in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgecheck.model import Text, Unavailable
+from bgecheck.reference.mapped import Floats, Tensor, broken, mapped
+from bgecheck.reference.torchfile import tensors_of as torch_tensors
+from bgecheck.sources.files import read_text
+
+SAFETENSORS, TORCH = "model.safetensors", "pytorch_model.bin"
+_INDEX_LIMIT = 16 * 2**20
+_SHARDS = 512
+
+
+class Weights:
+    """The tensors of a model by name, whatever the prefix that its class wrote before them."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], path: str) -> None:
+        self.path = path
+        self._tensors = {_plain(name): tensor for name, tensor in tensors.items()}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def get(self, name: str, *shape: int, rows: NDArray[np.int64] | None = None) -> Floats:
+        """A tensor of that shape as float32. Raises `Unavailable` where it is missing or has another shape."""
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            raise Unavailable(Text(f"{self.path} holds no {name}", f"{self.path} 里没有 {name}"))
+        seen = tuple(tensor.raw.shape)
+        if seen != shape:
+            raise Unavailable(
+                Text(
+                    f"{name} has the shape {seen}, and config.json says {shape}",
+                    f"{name} 的形状是 {seen}，而 config.json 说是 {shape}",
+                )
+            )
+        return tensor.floats(rows)
+
+
+def _plain(name: str) -> str:
+    """`bert.encoder.layer.0.output.LayerNorm.gamma` as `encoder.layer.0.output.LayerNorm.weight`."""
+    for prefix in ("model.", "bert.", "roberta.", "xlm_roberta.", "0.auto_model."):
+        name = name.removeprefix(prefix)
+    return name.removesuffix(".gamma") + ".weight" if name.endswith(".gamma") else name.replace(".beta", ".bias")
+
+
+def open_weights(folder: str) -> Weights:
+    """The weights that a loader would take: safetensors before torch's file, one file before shards.
+
+    Raises `Unavailable` for a missing, foreign or damaged file. Files are mapped: of a model of 1.3 GB
+    only the pages that are used come into memory, and the system can drop them at any time.
+    """
+    for name, tensors_of in ((SAFETENSORS, safetensors_of), (TORCH, torch_tensors)):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return Weights(tensors_of(mapped(path), path), path)
+        index = f"{path}.index.json"
+        if os.path.isfile(index):
+            shards = [os.path.join(folder, shard) for shard in _shards(index)]
+            found = [tensors_of(mapped(shard), shard) for shard in shards]
+            return Weights({name: tensor for part in found for name, tensor in part.items()}, index)
+    raise Unavailable(
+        Text(
+            f"{folder} holds neither {SAFETENSORS} nor {TORCH}",
+            f"{folder} 里既没有 {SAFETENSORS} 也没有 {TORCH}",
+        )
+    )
+
+
+def _shards(index: str) -> list[str]:
+    """The files that an index names, all of them in its own folder."""
+    try:
+        told = json.loads(read_text(index, _INDEX_LIMIT))
+        names = sorted(set(told["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        names = []
+    if not 0 < len(names) <= _SHARDS or any(not n or os.path.basename(n) != n for n in names):
+        raise Unavailable(Text(f"{index} names no shards", f"{index} 里没有可用的分片列表"))
+    return names
+
+
+_DTYPES: Mapping[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+
+
+def safetensors_of(raw: NDArray[np.uint8], path: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file that hold floats.
+
+    The library checks the file (its header, that offsets neither leave it nor overlap); the numbers are then
+    read where they lie, for its numpy side knows no bfloat16 and copies what it returns.
+    """
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, framework="numpy"):
+            size = int.from_bytes(raw[:8].tobytes(), "little")
+            header = json.loads(raw[8 : 8 + size].tobytes())
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        broken(path, str(error))
+    body = raw[8 + size :]
+    return {name: _at(body, told) for name, told in header.items() if told.get("dtype") in _DTYPES}
+
+
+def _at(body: NDArray[np.uint8], told: Mapping[str, Any]) -> Tensor:
+    begin, end = told["data_offsets"]
+    view = np.frombuffer(body, _DTYPES[told["dtype"]], count=(end - begin) // _size(told), offset=begin)
+    return Tensor(view.reshape(told["shape"]), told["dtype"] == "BF16")
+
+
+def _size(told: Mapping[str, Any]) -> int:
+    return int(np.dtype(_DTYPES[told["dtype"]]).itemsize)
