@@ -140,7 +140,7 @@ class _Run:
         try:
             name, value = self._inbox.get(timeout=max(0.0, wait))
         except queue.Empty:
-            given = f"{self._given[name]:.3g}"
+            given = f"{round(self._given[name], 2):g}"
             value = Unavailable(Text(f"no answer within {given} s", f"{given} 秒内没有结果"), looked=True)
         if self._due.pop(name, None) is None:
             return None

@@ -236,7 +236,14 @@ def test_deep_nesting_is_not_json() -> None:
 
 def test_a_resolver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system resolver has no time-out of its own. It can't be made to hang for real here, so it is replaced."""
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: time.sleep(5))
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: [released.wait(30)][:0])
 
     with pytest.raises(TimeoutError):
         resolve("anything", 80, 0.1)
+    released.set()
+
+
+def test_a_name_that_cannot_be_encoded_is_an_error_of_the_name() -> None:
+    with pytest.raises(OSError, match="not a host name"):
+        resolve("中..文", 80, 3.0)

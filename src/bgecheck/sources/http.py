@@ -314,6 +314,8 @@ def resolve(host: str, port: int, seconds: float) -> list[tuple[int, str]]:
             found.put([(info[0], str(info[4][0])) for info in infos])
         except OSError as error:
             found.put(error)
+        except UnicodeError as error:  # no name of a host: an empty label, or one that is too long
+            found.put(OSError(f"not a host name: {error}"))
 
     # The system resolver knows no time-out, so it is waited for from outside.
     threading.Thread(target=look, name="resolve", daemon=True).start()
