@@ -15,6 +15,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel
 
 SIZE = 21128
+PUBLISHED = {"architectures": ["BertModel"], "position_embedding_type": "absolute", "torch_dtype": "float32"}
+"""What the published config.json says and transformers 5 no longer writes; sglang reads the second of them."""
+
+MODULES = ("Transformer", "Pooling", "Normalize")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -55,7 +59,7 @@ def main(folder: Path, layers: int) -> None:
     )
     BertModel(config).eval().save_pretrained(folder, safe_serialization=True)
     told = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**told, "architectures": ["BertModel"]}, indent=2))
+    (folder / "config.json").write_text(json.dumps({**told, **PUBLISHED}, indent=2))
     names = {
         "cls_token": "[CLS]",
         "sep_token": "[SEP]",
@@ -66,6 +70,11 @@ def main(folder: Path, layers: int) -> None:
     (folder / "special_tokens_map.json").write_text(json.dumps(names))
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "tokenize_chinese_chars": True, **names}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    modules = [
+        {"idx": n, "name": str(n), "path": f"{n}_{name}" if n else "", "type": f"sentence_transformers.models.{name}"}
+        for n, name in enumerate(MODULES)
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules, indent=2))
     pooling = folder / "1_Pooling"
     pooling.mkdir(exist_ok=True)
     (pooling / "config.json").write_text(json.dumps({"word_embedding_dimension": 1024, "pooling_mode_cls_token": True}))
