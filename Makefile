@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help demo test check lint types layers docs format real bench clean
+.PHONY: help demo test check lint types layers docs format real reference bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,10 @@ format: $(VENV)/.ready  ## Format the code and regenerate the pages
 real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, Python 3.11+, 3.2 GB, minutes)
 	real/setup.sh
 	$(BIN)/python real/prove.py
+
+reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5 (builds what `make real` builds)
+	real/setup.sh
+	real/.venv/bin/python real/compare_encoder.py
 
 bench: $(VENV)/.ready  ## Start-up and doctor, as ratios against a named peer
 	$(BIN)/python benchmarks/startup.py

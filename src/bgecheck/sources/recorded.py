@@ -1,0 +1,293 @@
+"""The door to files of texts and their vectors: JSONL, .npy and .safetensors, read within bounds, written whole."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from bgecheck.model import BadInput, Text, clean
+
+MOST_TEXTS = 32
+"""Texts of a file that are compared: the first ones. More would say no more, and cost the server more."""
+
+MOST_CHARACTERS = 2000
+"""Characters of all of them together, and so about as many tokens at most."""
+
+_LINE, _SIDECAR, _FILE = 2 * 2**20, 16 * 2**20, 2 * 2**30
+"""Bytes of one JSON line, of a file of texts, and of a file that is mapped."""
+
+
+class Recorded(NamedTuple):
+    """Texts and their vectors, and what is known of where they come from."""
+
+    texts: tuple[str, ...]
+    vectors: tuple[tuple[float, ...], ...]
+    model: str | None = None
+    recipe: str | None = None
+    """How the vectors were made of the model's states, `cls` for instance."""
+    tool: str | None = None
+    path: str = ""
+
+    def few(self) -> Recorded:
+        """The first texts, as many as may be sent."""
+        kept, characters = 0, 0
+        for text in self.texts[:MOST_TEXTS]:
+            characters += len(text)
+            if characters > MOST_CHARACTERS and kept:
+                break
+            kept += 1
+        return self._replace(texts=self.texts[:kept], vectors=self.vectors[:kept])
+
+
+FORMATS = (".jsonl", ".npy", ".safetensors")
+
+
+def checked(path: str) -> str:
+    """A path whose ending names a format. Raises `BadInput` for any other."""
+    if not path.endswith(FORMATS):
+        listed = ", ".join(FORMATS)
+        raise BadInput(
+            path,
+            Text("its ending names no format of vectors", "后缀不是支持的向量格式"),
+            Text(f"choose: {listed}", f"可选：{listed}"),
+        )
+    return path
+
+
+def read_recorded(path: str) -> Recorded:
+    """The texts and vectors of a file; of a long one only the first `MOST_TEXTS` are read.
+
+    JSONL: an object a line with `text` and `vector` (or `embedding`). .npy: a matrix, with the texts beside it
+    in a .json of the same name (a list, or an object with `texts`) or a .txt (one a line). .safetensors: one
+    matrix, with the texts in its metadata (`texts`, a JSON list) or beside it. Raises `BadInput`.
+    """
+    checked(path)
+    if not os.path.isfile(path):
+        _refuse(path, Text("there is no such file", "没有这个文件"))
+    if os.path.getsize(path) > _FILE:
+        _refuse(path, Text("larger than 2 GiB", "超过 2 GiB"))
+    read: Callable[[str], Recorded] = {".jsonl": _read_lines, ".npy": _read_npy}.get(
+        os.path.splitext(path)[1], _read_safetensors
+    )
+    try:
+        found = read(path)
+    except OSError as error:
+        _refuse(path, Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}"))
+    return _consistent(found._replace(path=path), path)
+
+
+def write_recorded(path: str, recorded: Recorded) -> None:
+    """Write texts and vectors, replacing the file as a whole. Raises `BadInput` where it cannot be written."""
+    checked(path)
+    write = {".jsonl": _write_lines, ".npy": _write_npy}.get(os.path.splitext(path)[1], _write_safetensors)
+    try:
+        write(path, recorded)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise BadInput(
+            path,
+            Text(f"cannot be written: {why}", f"无法写入：{why}"),
+            Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
+        ) from error
+
+
+def _refuse(path: str, reason: Text) -> NoReturn:
+    raise BadInput(
+        path,
+        reason,
+        Text(
+            'one JSON object a line: {"text": "...", "vector": [...]}; or .npy and .safetensors with the texts beside',
+            '每行一个 JSON 对象：{"text": "...", "vector": [...]}；或 .npy、.safetensors 加同名文本文件',
+        ),
+    )
+
+
+def _consistent(found: Recorded, path: str) -> Recorded:
+    texts, vectors = found.texts, found.vectors
+    if not texts:
+        _refuse(path, Text("holds no texts", "没有文本"))
+    if len(texts) != len(vectors):
+        told = f"{len(texts)} / {len(vectors)}"
+        _refuse(path, Text(f"texts and vectors differ in number: {told}", f"文本与向量的数量不一致：{told}"))
+    if any(not isinstance(text, str) or not text.strip() for text in texts):
+        _refuse(path, Text("one of its texts is blank or no text", "有文本为空或不是字符串"))
+    if len({len(vector) for vector in vectors}) != 1 or not vectors[0]:
+        _refuse(path, Text("its vectors differ in length", "各向量的长度不一致"))
+    if not all(math.isfinite(x) for vector in vectors for x in vector):
+        _refuse(path, Text("one of its vectors holds NaN or infinity", "有向量含 NaN 或无穷大"))
+    return found
+
+
+# JSONL
+
+
+def _read_lines(path: str) -> Recorded:
+    rows: list[tuple[str, tuple[float, ...]]] = []
+    head: Mapping[str, Any] = {}
+    with open(path, "rb") as file:
+        number = 0
+        while len(rows) < MOST_TEXTS and (line := file.readline(_LINE)):
+            number += 1
+            if line.strip():
+                told = _object(line, path, number)
+                head = head or told
+                rows.append((told["text"], _vector(told, path, number)))
+    return _headed(head, [text for text, _ in rows], [vector for _, vector in rows])
+
+
+def _object(line: bytes, path: str, number: int) -> Mapping[str, Any]:
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or not isinstance(told.get("text"), str):
+        _refuse(
+            path,
+            Text(f"line {number} is no JSON object with a text", f"第 {number} 行不是带 text 的 JSON 对象"),
+        )
+    return told
+
+
+def _vector(told: Mapping[str, Any], path: str, number: int) -> tuple[float, ...]:
+    vector = told.get("vector", told.get("embedding"))
+    if not isinstance(vector, list) or not all(type(x) in (float, int) for x in vector):
+        _refuse(path, Text(f"line {number} holds no vector of numbers", f"第 {number} 行没有数值向量"))
+    try:
+        return tuple(map(float, vector))
+    except OverflowError:
+        _refuse(path, Text(f"line {number} holds no vector of numbers", f"第 {number} 行没有数值向量"))
+
+
+def _headed(head: Mapping[str, Any], texts: Sequence[Any], vectors: Sequence[Sequence[float]]) -> Recorded:
+    """What was read, with what the file says of where it comes from."""
+    told = {key: clean(head[key], 200) for key in ("model", "recipe", "tool") if isinstance(head.get(key), str)}
+    return Recorded(tuple(texts), tuple(tuple(v) for v in vectors), **told)
+
+
+def _write_lines(path: str, recorded: Recorded) -> None:
+    with _Whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        for text, vector in zip(recorded.texts, recorded.vectors, strict=True):
+            line = {"text": text, "vector": list(vector), **_told(recorded)}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _told(recorded: Recorded) -> dict[str, str]:
+    known = {"model": recorded.model, "recipe": recorded.recipe, "tool": recorded.tool}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+# .npy
+
+
+def _read_npy(path: str) -> Recorded:
+    import numpy as np
+
+    try:
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        _refuse(path, Text(f"no .npy of numbers: {str(error)[:80]}", f"不是数值 .npy：{str(error)[:80]}"))
+    texts, head = _beside(path)
+    return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path))
+
+
+def _rows(matrix: Any, texts: int, path: str) -> list[list[float]]:
+    """The first rows of a matrix that has as many as there are texts."""
+    import numpy as np
+
+    if getattr(matrix, "ndim", 0) != 2 or matrix.dtype.kind not in "fiu" or not 0 < matrix.shape[1] <= 65536:
+        _refuse(path, Text("its array is no matrix of one vector a row", "数组不是每行一个向量的矩阵"))
+    if len(matrix) != texts:
+        told = f"{texts} / {len(matrix)}"
+        _refuse(path, Text(f"texts and vectors differ in number: {told}", f"文本与向量的数量不一致：{told}"))
+    found: list[list[float]] = np.asarray(matrix[:MOST_TEXTS], np.float64).tolist()
+    return found
+
+
+def _beside(path: str) -> tuple[list[Any], Mapping[str, Any]]:
+    """The texts in the .json or .txt of the same name."""
+    stem = os.path.splitext(path)[0]
+    for name in (f"{stem}.json", f"{stem}.txt"):
+        if os.path.isfile(name):
+            break
+    else:
+        _refuse(
+            path, Text(f"no texts beside it: {stem}.json or {stem}.txt", f"旁边没有文本：{stem}.json 或 {stem}.txt")
+        )
+    with open(name, "rb") as file:
+        content = file.read(_SIDECAR)
+    if name.endswith(".txt"):
+        return [line for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()], {}
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        _refuse(name, Text("no JSON", "不是合法的 JSON"))
+    texts = told.get("texts") if isinstance(told, dict) else told
+    if not isinstance(texts, list):
+        _refuse(name, Text("no list of texts", "里面没有文本列表"))
+    return texts, told if isinstance(told, dict) else {}
+
+
+def _write_npy(path: str, recorded: Recorded) -> None:
+    import numpy as np
+
+    sidecar = f"{os.path.splitext(path)[0]}.json"
+    with _Whole(path) as partial, open(partial, "wb") as numbers:
+        np.save(numbers, np.array(recorded.vectors, np.float32))
+    with _Whole(sidecar) as partial, open(partial, "w", encoding="utf-8") as file:
+        json.dump({**_told(recorded), "texts": list(recorded.texts)}, file, ensure_ascii=False, indent=1)
+
+
+# .safetensors
+
+
+def _read_safetensors(path: str) -> Recorded:
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            names, head = list(file.keys()), file.metadata() or {}
+            name = next((n for n in ("vectors", "embeddings") if n in names), names[0] if len(names) == 1 else None)
+            matrix = file.get_tensor(name) if name else None
+    except (safetensors.SafetensorError, TypeError, ValueError) as error:  # TypeError: bfloat16, which numpy lacks
+        _refuse(path, Text(f"no safetensors: {str(error)[:80]}", f"不是可读的 safetensors：{str(error)[:80]}"))
+    if matrix is None:
+        _refuse(path, Text("holds no tensor called vectors or embeddings", "没有名为 vectors 或 embeddings 的张量"))
+    if "texts" not in head:
+        texts, head = _beside(path)
+        return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path))
+    try:
+        told = json.loads(head["texts"])
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, list):
+        _refuse(path, Text("its metadata holds no JSON list of texts", "元数据里的 texts 不是 JSON 列表"))
+    return _headed(head, told[:MOST_TEXTS], _rows(matrix, len(told), path))
+
+
+def _write_safetensors(path: str, recorded: Recorded) -> None:
+    import numpy as np
+    from safetensors.numpy import save
+
+    texts = json.dumps(list(recorded.texts), ensure_ascii=False)
+    matrix = np.array(recorded.vectors, np.float32)
+    with _Whole(path) as partial, open(partial, "wb") as file:
+        file.write(save({"vectors": matrix}, metadata={**_told(recorded), "texts": texts}))
+
+
+class _Whole:
+    """A file that is there as a whole or not at all: written beside its place, then moved there."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._partial = path, f"{path}.{os.getpid()}.part"
+
+    def __enter__(self) -> str:
+        return self._partial
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            os.replace(self._partial, self._path)
+        elif os.path.exists(self._partial):
+            os.unlink(self._partial)
