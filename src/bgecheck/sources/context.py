@@ -12,6 +12,7 @@ from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.files import size
 
 if TYPE_CHECKING:
+    from bgecheck.sources.recorded import Recorded
     from bgecheck.sources.server import Server
 
 
@@ -29,6 +30,12 @@ class Context:
     """What burdens a server, a burst of requests for instance, was asked for too."""
     texts: tuple[str, ...] = ()
     """Texts that the user asked to embed."""
+    recorded: Recorded | None = None
+    """Vectors recorded elsewhere, to compare with."""
+    against: Target | None = None
+    """Another server to compare with."""
+    proves: bool = False
+    """A comparison with the model's own weights was asked for, though the run is quick."""
     log_size: int | None = None
     """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)
@@ -36,6 +43,11 @@ class Context:
     def __post_init__(self) -> None:
         if self.log_size is None and self.target.log:
             self.log_size = size(self.target.log)
+
+    @property
+    def compares(self) -> bool:
+        """Whether vectors are to be compared with a reference."""
+        return self.proves or not self.quick or self.recorded is not None or self.against is not None
 
     def server(self) -> Server:
         """The HTTP door to the target, opened at first use."""

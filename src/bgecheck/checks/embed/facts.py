@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from bgecheck.checks.embed.proof import AREA_SECONDS, Proof, embedded, prove
 from bgecheck.checks.embed.texts import (
     COMMON,
     COUNTED,
@@ -24,7 +26,7 @@ from bgecheck.checks.embed.texts import (
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, Refused
+from bgecheck.sources.embeddings import Answer, Embedded
 from bgecheck.sources.http import Failure
 from bgecheck.sources.server import Server
 
@@ -78,6 +80,8 @@ class EmbedFacts:
     """A batch of three whose middle text is the fresh one."""
     more: More | None = None
     """What the rows that cost more asked; None when they were left out."""
+    proof: Proof | Unavailable | None = None
+    """The comparison with a reference, or why there is none; None when it was left out."""
 
     @property
     def model(self) -> Model | None:
@@ -97,19 +101,20 @@ class EmbedFacts:
         """Every answer, each once."""
         told = [self.asked, *(a for a in self.repeats if a is not self.asked), self.batch]
         told += self.more.answers() if self.more else []
+        told += [self.proof.served] if isinstance(self.proof, Proof) else []
         return [a for a in told if a is not None]
 
     def _embedded(self) -> list[Embedded]:
         return [a for a in self.answers() if isinstance(a, Embedded)]
 
 
-AREA = Area("embed", Text("vectors", "向量"), seconds=30.0, needs=("probe.reachable",))
+AREA = Area("embed", Text("vectors", "向量"), seconds=AREA_SECONDS, needs=("probe.reachable",))
 
 
 @AREA.collect
 def collect(context: Context) -> EmbedFacts:
     """Send short texts that no server has seen before; stop at the first that brings no vector."""
-    server = context.server()
+    server, started = context.server(), time.monotonic()
     dice = random.Random()
     fresh = fresh_texts(dice, 3)
     texts = context.texts or (fresh[1],)
@@ -121,7 +126,16 @@ def collect(context: Context) -> EmbedFacts:
     repeats = (first, *(server.embed([fresh[1]]) for _ in range(2)))
     batch = server.embed(list(fresh))
     facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, batch)
-    return facts if context.quick else replace(facts, more=_more(context, facts.model, fresh, dice))
+    if not context.quick:
+        facts = replace(facts, more=_more(context, facts.model, fresh, dice))
+    return replace(facts, proof=_proof(context, facts.model, started)) if context.compares else facts
+
+
+def _proof(context: Context, model: Model | None, started: float) -> Proof | Unavailable:
+    try:
+        return prove(context, model, started)
+    except Unavailable as unavailable:
+        return unavailable
 
 
 def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
@@ -193,7 +207,6 @@ def more_of(facts: EmbedFacts) -> More:
 
 def vectors_of(answer: Answer | None) -> tuple[tuple[float, ...], ...]:
     """The vectors of an answer. Raises `Unavailable` with what came instead."""
-    if isinstance(answer, Embedded):
-        return answer.vectors
-    said = f"HTTP {answer.status}: {answer.message}" if isinstance(answer, Refused) else getattr(answer, "detail", "-")
-    raise Unavailable(Text(f"a request of this row brought no vector: {said}", f"本项的请求没有得到向量：{said}"))
+    if answer is None:
+        raise Unavailable(Text("a request of this row was not made", "本项的请求没有发出"))
+    return embedded(answer).vectors

@@ -68,3 +68,18 @@ def triples_for(name: str) -> tuple[tuple[str, str, str], ...]:
         if name.endswith(("-en", "-en-v1.5")) or name in ("e5-large-v2", "gte-base", "gte-large")
         else TRIPLES
     )
+
+
+def probe_texts(dice: random.Random) -> list[str]:
+    """Five texts to compare with a reference, 120 tokens in all: Chinese, English, digits, capitals, long and short.
+
+    Each begins anew, for a server that keeps what it computed of a text answers the second time from there.
+    """
+    ends = (
+        "北京天安门",
+        "今天天气怎么样？",
+        "The quick brown fox jumps over the lazy dog.",
+        "GPT 和 BERT 有什么区别？2024 年的 GPU 要多少显存",
+        "向量检索把文本变成数字，再按相似度排序；同一段话无论单独发送还是批量发送，结果都应该一样。",
+    )
+    return ["".join(dice.choices(COMMON, k=6)) + end for end in ends]

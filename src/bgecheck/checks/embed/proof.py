@@ -1,0 +1,155 @@
+"""What the server's vectors are compared with: the same weights computed here, a recorded file, or another server."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from bgecheck.checks.embed.texts import probe_texts
+from bgecheck.model import Target, Text, Unavailable
+from bgecheck.model.registry import Model
+from bgecheck.model.vectors import cosine, norm
+from bgecheck.sources.context import Context
+from bgecheck.sources.embeddings import Answer, Embedded, Refused
+from bgecheck.sources.server import Server
+
+if TYPE_CHECKING:
+    from bgecheck.reference.recipes import Match
+
+AREA_SECONDS = 45.0
+"""How long the whole area may take."""
+
+MOST_SECONDS = 15.0
+"""What computing may take; five short texts of a model of 24 layers take one on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The same texts from the server and from somewhere else."""
+
+    kind: Literal["weights", "file", "server"]
+    source: str
+    """The folder, the file, or the other server's URL."""
+    served: Embedded
+    dims: int
+    """Components of a vector of the other side."""
+    cosines: tuple[float, ...] = ()
+    """Text by text, for a file or a server."""
+    norms: tuple[float, ...] = ()
+    """Of the other side's vectors, for a file or a server."""
+    match: Match | None = None
+    """The nearest recipe, for weights; None where the lengths differ."""
+    counted: int | None = None
+    """Tokens as the folder's tokenizer counts them."""
+    wanted: str | None = None
+    """The pooling that the model is published with."""
+    made_by: str | None = None
+    """What the file says of the model and recipe that its vectors are of."""
+
+
+def prove(context: Context, model: Model | None, started: float) -> Proof:
+    """Ask the server for a few texts and compare. Raises `Unavailable`; `started` is when the collector began."""
+    if context.recorded is not None:
+        return _with_file(context)
+    if context.against is not None:
+        return _with_server(context, context.against)
+    return _with_weights(context, model, started)
+
+
+def embedded(answer: Answer) -> Embedded:
+    """The answer where it brought vectors. Raises `Unavailable` with what came instead."""
+    if isinstance(answer, Embedded):
+        return answer
+    said = f"HTTP {answer.status}: {answer.message}" if isinstance(answer, Refused) else answer.detail
+    raise Unavailable(Text(f"a request of this row brought no vector: {said}", f"本项的请求没有得到向量：{said}"))
+
+
+def _with_file(context: Context) -> Proof:
+    recorded = context.recorded
+    assert recorded is not None
+    few = recorded.few()
+    served = embedded(context.server().embed(few.texts))
+    told = ", ".join(part for part in (few.model, few.recipe, few.tool) if part)
+    return _pairs("file", few.path, served, few.vectors, told or None)
+
+
+def _with_server(context: Context, other: Target) -> Proof:
+    texts = probe_texts(random.Random())
+    served = embedded(context.server().embed(texts))
+    with closing(Server(other, context.deadline, context.timeout)) as server:
+        theirs = embedded(server.embed(texts))
+    return _pairs("server", other.base_url, served, theirs.vectors, server.model_name())
+
+
+def _pairs(
+    kind: Literal["file", "server"],
+    source: str,
+    served: Embedded,
+    vectors: Sequence[Sequence[float]],
+    made_by: str | None,
+) -> Proof:
+    cosines = tuple(cosine(a, b) for a, b in zip(served.vectors, vectors, strict=True))
+    return Proof(kind, source, served, len(vectors[0]), cosines, tuple(map(norm, vectors)), made_by=made_by)
+
+
+def _with_weights(context: Context, model: Model | None, started: float) -> Proof:
+    """Compare with what the model's folder gives here; more recipes are computed only where the usual ones fail."""
+    folder, wanted = _folder(context), model.pooling if model else None
+    from bgecheck.reference.config import pooling_of, shape_of
+    from bgecheck.reference.nearest import Folder, nearest
+
+    shape, texts = shape_of(folder), probe_texts(random.Random())
+    served = embedded(context.server().embed(texts))
+    proof = Proof("weights", folder, served, shape.hidden, wanted=pooling_of(folder) or wanted)
+    if any(len(vector) != shape.hidden for vector in served.vectors):
+        return proof
+    pace, asked = _Pace(context, started), Folder(folder, shape, model.query_prefix if model else None)
+    match, counted = nearest(asked, texts, served.vectors, pace.begin)
+    return replace(proof, match=match, counted=counted)
+
+
+def _folder(context: Context) -> str:
+    """The folder that the user named, else the one of the server's process or of its own page."""
+    from bgecheck.reference.folder import model_folder
+
+    info = context.server().model_info() or {}
+    if info.get("bgecheck_demo") is True:
+        raise Unavailable(
+            Text("the demo server's vectors come of no weights", "演示服务的向量不是由权重算出的"), looked=False
+        )
+    told = info.get("model_path")
+    local = context.target.is_local and isinstance(told, str)
+    return model_folder(context.target.model_path or (told if local else None))
+
+
+class _Pace:
+    """Ends a pass through the layers that will not be done in time, as soon as that can be told."""
+
+    def __init__(self, context: Context, started: float) -> None:
+        self._ends = min(
+            time.monotonic() + min(MOST_SECONDS, context.deadline.remaining() - 1.0), started + AREA_SECONDS - 3.0
+        )
+        self._began = 0.0
+
+    def begin(self) -> Callable[[int, int], None]:
+        """Start the clock of a pass."""
+        self._began = time.monotonic()
+        return self._step
+
+    def _step(self, number: int, layers: int) -> None:
+        now = time.monotonic()
+        expected = (now - self._began) / number * (layers - number) if number else 0.0
+        if now + expected > self._ends:
+            left = max(0.0, self._ends - self._began)
+            raise Unavailable(
+                Text(
+                    f"computing {layers} layers here takes longer than the {left:.1f} s left; "
+                    "give more with --deadline, or compare with a file: bgecheck embed --reference FILE",
+                    f"在本机计算 {layers} 层来不及（剩余 {left:.1f} 秒）；"
+                    "可用 --deadline 延长，或与文件比对：bgecheck embed --reference FILE",
+                )
+            )

@@ -1,0 +1,279 @@
+"""The row that compares with a reference: the same weights computed here, a recorded file, or another server."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bgecheck.checks.embed.facts import AREA, LEFT_OUT, EmbedFacts
+from bgecheck.checks.embed.numbers import UNIT_NORM, dtype
+from bgecheck.checks.embed.proof import Proof
+from bgecheck.checks.embed.sameness import RESTART
+from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds, unclear
+from bgecheck.model.expected import AtLeast
+
+if TYPE_CHECKING:
+    from bgecheck.reference.recipes import Match, Recipe
+
+SAME_WEIGHTS = AtLeast(0.999, "", "fp16 is off by 8e-6, another pooling by 0.02 to 0.6 (random BERT-large)")
+SAME_WEIGHTS_BF16 = AtLeast(0.998, "", "bf16 is off by 8e-5 to 9e-4 (random BERT-large)")
+SAME_INDEX = AtLeast(0.998, "", "fp16, bf16 and fp32 of one model; what is below is quantised, cut, or another model")
+NEAR = AtLeast(0.98, "", "quantised weights, or texts that are cut or closed in another way; another pooling is below")
+
+_AGAIN = ", then embed again everything that was embedded so far"
+_AGAIN_ZH = "，并把之前的内容全部重新编码"
+_TOKENS = {"cls": "[CLS]", "last": "the last token", "mean": "the mean of all tokens"}
+_TOKENS_ZH = {"cls": "[CLS] 的状态", "last": "最后一个 token 的状态", "mean": "全部 token 的均值"}
+_OTHER = {
+    "inner-mean": Text("the mean without [CLS] and [SEP]", "去掉 [CLS]、[SEP] 后的均值"),
+    "max": Text("the largest of each component", "逐维最大值"),
+    "pooler": Text("the pooler's output", "pooler 层的输出"),
+    "token": Text("a token in the middle", "中间某个 token 的状态"),
+}
+
+
+def named(recipe: Recipe) -> Text:
+    """A recipe in words."""
+    what = _OTHER.get(recipe.pooling) or Text(_TOKENS[recipe.pooling], _TOKENS_ZH[recipe.pooling])
+    after = Text(", the instruction before it", "，文本前加了指令") if recipe.instruction else Text("", "")
+    if recipe.causal:
+        after = Text(after.en + ", attention only backwards", after.zh + "，注意力只看前文")
+    return Text(what.en + after.en, what.zh + after.zh)
+
+
+@AREA.check(
+    "reference",
+    title=Text("the vectors equal a reference", "向量与参照一致"),
+    cause=Text(
+        "no recipe gives the server's vectors from the weights in {folder}: the nearest, {recipe_en}, has cosine "
+        "{cosine}. The server has other weights, another tokenizer, or computes them wrongly",
+        "用 {folder} 的权重，没有一种算法能得到服务的向量：最接近的是{recipe_zh}，余弦相似度 {cosine}。"
+        "服务加载的是别的权重、别的分词器，或计算有误",
+    ),
+    fix=Text(
+        "see which folder the server has loaded; after each change ask again with a new text",
+        "确认服务加载的是哪个目录；每改一处就用新文本再查一次",
+    ),
+    commands=("curl -sS --noproxy '*' {url}/model_info", "bgecheck doctor --url {base_url} --only 'launch.*,embed.*'"),
+    variants={
+        "last": Advice(
+            Text(
+                "the vectors are the last token's ([SEP]), and this model pools {wanted}: sglang pools BertModel by "
+                "the last token up to 0.5.8, and up to 0.5.16 where --is-embedding is missing",
+                "向量取的是最后一个 token（[SEP]），而模型应取 {wanted}：sglang 0.5.8 及以前对 BertModel 一律取最后一个"
+                " token，0.5.9 到 0.5.16 没加 --is-embedding 时也是",
+            ),
+            Text(
+                "use sglang 0.5.17 or newer, or 0.5.9 and newer with --is-embedding" + _AGAIN,
+                "换用 sglang 0.5.17 或更新版本，或 0.5.9 起加 --is-embedding" + _AGAIN_ZH,
+            ),
+            ("pip install --upgrade 'sglang>=0.5.17'",),
+        ),
+        "cls": Advice(
+            Text(
+                "the vectors are the first token's ([CLS]), and this model pools {wanted}: sglang does not read the "
+                "model's 1_Pooling, so no flag of its mends it",
+                "向量取的是首个 token（[CLS]），而模型应取 {wanted}：sglang 不读模型自带的 1_Pooling，没有参数能改",
+            ),
+            Text(
+                "serve this model with an engine that reads it, for example text-embeddings-inference" + _AGAIN,
+                "改用会读取该配置的引擎，例如 text-embeddings-inference" + _AGAIN_ZH,
+            ),
+        ),
+        "mean": Advice(
+            Text(
+                "the vectors are the mean of all tokens, and this model pools {wanted}: sglang does so in no "
+                "version; engines fall back to the mean where 1_Pooling/config.json is missing",
+                "向量是全部 token 的均值，而模型应取 {wanted}：各版本 sglang 对 BertModel 都不这样做；"
+                "缺少 1_Pooling/config.json 时，别的引擎会退回均值",
+            ),
+            Text(
+                "give the engine the model's 1_Pooling/config.json and modules.json, or its own option (--pooling cls "
+                "of text-embeddings-inference)" + _AGAIN,
+                "补上模型的 1_Pooling/config.json 和 modules.json，或用引擎自己的参数"
+                "（text-embeddings-inference 是 --pooling cls）" + _AGAIN_ZH,
+            ),
+            ("ls -l {folder}/modules.json {folder}/1_Pooling/config.json",),
+        ),
+        "other": Advice(
+            Text(
+                "the vectors are {recipe_en}, and this model pools {wanted}",
+                "向量取的是{recipe_zh}，而模型应取 {wanted}",
+            ),
+            Text(
+                "see how the engine, or the gateway before it, makes one vector of a text" + _AGAIN,
+                "查看引擎或前面的网关如何由文本得到一个向量" + _AGAIN_ZH,
+            ),
+            ("bgecheck probe --only probe.engine --url {base_url}",),
+        ),
+        "token": Advice(
+            Text(
+                "the vectors are those of tokens in the middle of the texts (number {positions}, counted from 0): the "
+                "server pools the first token of what it computed, and took the beginning from its prefix cache",
+                "向量取的是文本中间的 token（从 0 数第 {positions} 个）：服务取了本次实际计算部分的首个 token，"
+                "前面的部分来自前缀缓存",
+            ),
+            RESTART,
+            ("bgecheck doctor --url {base_url} --only 'launch.*'",),
+        ),
+        "causal": Advice(
+            Text(
+                "the vectors are {recipe_en}: the attention kernel ignores that an encoder looks both ways. Of the "
+                "backends of sglang only triton and torch_native know it in 0.4.6 to 0.4.8; trtllm_mha does from 0.5.17 on",
+                "向量是{recipe_zh}：注意力后端没有按双向计算。sglang 0.4.6 到 0.4.8 只有 triton 和 torch_native 支持，"
+                "trtllm_mha 从 0.5.17 起支持",
+            ),
+            Text(
+                "restart with --attention-backend triton" + _AGAIN,
+                "加上 --attention-backend triton 重启" + _AGAIN_ZH,
+            ),
+            ("bgecheck doctor --url {base_url} --only 'launch.*'",),
+        ),
+        "instruction": Advice(
+            Text(
+                "the vectors are those of the texts with the model's query instruction before them: something between "
+                "client and model adds it to passages too",
+                "向量对应的是前面加了查询指令的文本：客户端与模型之间有一层把指令也加到了正文上",
+            ),
+            Text(
+                "take the default prompt out of the engine or the gateway; clients add it, to queries only" + _AGAIN,
+                "去掉引擎或网关的默认 prompt；指令由客户端加，只加在查询上" + _AGAIN_ZH,
+            ),
+        ),
+        "length": Advice(
+            Text(
+                "the server's vectors have {seen} components, and those of {source} have {dims}: another model",
+                "服务的向量是 {seen} 维，而 {source} 是 {dims} 维：不是同一个模型",
+            ),
+            Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
+            ("curl -sS --noproxy '*' {url}/model_info",),
+        ),
+        "near": Advice(
+            Text(
+                "the vectors are near those of {source}, and not the same (lowest cosine {cosine}): quantised weights, "
+                "or texts that are cut or closed by special tokens in another way",
+                "向量与 {source} 接近但不相同（最低余弦相似度 {cosine}）："
+                "权重做过量化，或文本截断、特殊 token 的处理不同",
+            ),
+            Text(
+                "compare dtype and quantisation of both sides; do not mix both in one index",
+                "核对两边的 dtype 和量化方式；两种向量不要放进同一个索引",
+            ),
+            ("bgecheck embed --full --url {base_url}",),
+        ),
+        "elsewhere": Advice(
+            Text(
+                "the vectors are not those of {source} (lowest cosine {cosine}): another model, another pooling, or "
+                "another version of the engine; an index of the one cannot be searched with the other",
+                "向量与 {source} 不一致（最低余弦相似度 {cosine}）：模型、池化方式或引擎版本不同；"
+                "用一边建的索引，不能拿另一边来检索",
+            ),
+            Text(
+                "find out which side is right: name the model's folder with --model-path; then embed again with it",
+                "用 --model-path 指定模型目录，判断哪一边是对的；再统一用它重新编码",
+            ),
+            ("bgecheck embed --full --url {base_url}",),
+        ),
+    },
+    explains=("embed.semantic", "embed.golden"),
+    needs=("embed.finite",),
+    costly=True,
+)
+def vectors_equal_the_reference(facts: EmbedFacts) -> Outcome:
+    """Five fresh texts against every recipe of the same weights computed here; or recorded ones, or another server."""
+    proof = facts.proof
+    if proof is None:
+        return absent(LEFT_OUT)
+    if isinstance(proof, Unavailable):
+        raise proof
+    seen = len(proof.served.vectors[0])
+    if seen != proof.dims:
+        evidence = Evidence(Text("components", "维度"), str(seen), str(proof.dims))
+        return broken(evidence, advice="length", seen=seen, dims=proof.dims, source=proof.source)
+    return _elsewhere(proof) if proof.match is None else _weights(proof, proof.match)
+
+
+def _elsewhere(proof: Proof) -> Outcome:
+    """A file or another server: text by text."""
+    worst = min(proof.cosines, key=lambda c: c if math.isfinite(c) else -2.0)
+    wrong = sum(not SAME_INDEX.admits(c) for c in proof.cosines)
+    count = len(proof.cosines)
+    subject = Text(
+        f"{count} texts against {proof.source}: lowest cosine", f"{count} 条文本与 {proof.source} 比：最低余弦相似度"
+    )
+    evidence = [
+        Evidence(subject, f"{worst:.4f}", str(SAME_INDEX)),
+        Evidence(Text("texts that differ", "不一致的文本"), f"{wrong} / {count}", "0"),
+    ]
+    if proof.made_by:
+        evidence.append(Evidence(Text("the other side is", "对方是"), proof.made_by))
+    values = {"cosine": round(worst, 6), "source": proof.source}
+    if not wrong:
+        return holds(*evidence, **values)
+    return broken(*evidence, advice="near" if NEAR.admits(worst) else "elsewhere", **values)
+
+
+def _weights(proof: Proof, match: Match) -> Outcome:
+    """The same weights: which recipe is the server's, and is it the model's."""
+    enough = SAME_WEIGHTS_BF16 if dtype(proof.served.vectors) == "bf16" else SAME_WEIGHTS
+    values, evidence = _values(proof, match), _evidence(proof, match, enough)
+    if not enough.admits(match.cosine):
+        return broken(
+            *evidence, advice="near" if NEAR.admits(match.cosine) and _usual(proof, match) else None, **values
+        )
+    recipe = match.recipe
+    if recipe.causal or recipe.instruction:
+        return broken(*evidence, advice="causal" if recipe.causal else "instruction", **values)
+    if recipe.pooling == proof.wanted or (proof.wanted is None and recipe.pooling in ("cls", "mean")):
+        return holds(*evidence, **values)
+    if proof.wanted is None:
+        told = named(recipe)
+        return unclear(
+            Text(f"they are {told.en}; nothing says what the model pools", f"取的是{told.zh}；无从得知模型应如何池化")
+        )
+    known = recipe.pooling in ("last", "cls", "mean", "token")
+    return broken(*evidence, advice=recipe.pooling if known else "other", **values)
+
+
+def _usual(proof: Proof, match: Match) -> bool:
+    """Whether the nearest recipe is the model's own."""
+    recipe = match.recipe
+    return recipe.pooling == proof.wanted and not recipe.causal and not recipe.instruction
+
+
+def _values(proof: Proof, match: Match) -> dict[str, Any]:
+    told = named(match.recipe)
+    return {
+        "folder": proof.source,
+        "source": proof.source,
+        "recipe": str(match.recipe),
+        "recipe_en": told.en,
+        "recipe_zh": told.zh,
+        "cosine": round(match.cosine, 6),
+        "wanted": (proof.wanted or "?").upper(),
+        "positions": ", ".join(map(str, match.positions)),
+        "normalized": UNIT_NORM.admits(abs(match.norm - 1)),
+    }
+
+
+def _evidence(proof: Proof, match: Match, enough: AtLeast) -> list[Evidence]:
+    told, count = named(match.recipe), len(proof.served.vectors)
+    subject = Text(
+        f"{count} texts computed here from {proof.source}; nearest is {told.en}: lowest cosine",
+        f"用 {proof.source} 在本机计算 {count} 条文本，最接近的是{told.zh}：最低余弦相似度",
+    )
+    found = [Evidence(subject, f"{match.cosine:.6f}", str(enough))]
+    if others := [f"{recipe} {cosine:.4f}" for recipe, cosine in match.others if not recipe.causal][:3]:
+        found.append(Evidence(Text("the next: cosine", "其次：余弦相似度"), "; ".join(others)))
+    if not UNIT_NORM.admits(abs(match.norm - 1)):
+        subject = Text(
+            "norm of the server's vector, and of ours before it is normalised", "服务向量的范数，与本机归一化前的范数"
+        )
+        found.append(Evidence(subject, f"{match.norm:.4g}", f"1 ({match.own_norm:.4g})"))
+    if proof.counted is not None and proof.served.tokens not in (None, proof.counted):
+        found.append(
+            Evidence(
+                Text("tokens counted by the server", "服务计的 token 数"), str(proof.served.tokens), str(proof.counted)
+            )
+        )
+    return found
