@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import Annotated
 
 from typer import Argument
 
-from bgecheck.cli.examine import deliver, examine, plan, target
-from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
-from bgecheck.model import BadInput, Text
+from bgecheck import __version__
+from bgecheck.checks.embed.texts import triples_for
+from bgecheck.cli.examine import Plan, deliver, examine, plan, target
+from bgecheck.cli.options import ReferenceOptions, RunOptions, TargetOptions, takes_options
+from bgecheck.model import BadInput, Report, Target, Text, say
+from bgecheck.sources.recorded import Recorded, checked, read_recorded, write_recorded
+
+REFERENCE = "embed.reference"
 
 
 @takes_options
 def command(
     target_options: TargetOptions,
     run_options: RunOptions,
+    reference: ReferenceOptions,
     texts: Annotated[
         list[str] | None,
         Argument(metavar="TEXT...", help="Texts to embed; without one, a new Chinese text is made up."),
@@ -23,8 +33,74 @@ def command(
     """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove (--full: all)."""
     for text in texts or ():
         _usable(text)
-    the_plan = plan("embed", ["embed"], run_options, texts or (), screen="smoke", cheap=not run_options.full)
-    deliver(the_plan, [examine(the_plan, target(target_options))], run_options)
+    the_plan = _plan(run_options, reference, texts or ())
+    looked_at = target(target_options)
+    if reference.against is not None:
+        the_plan = the_plan._replace(against=_other(reference, looked_at))
+    report = examine(the_plan, looked_at)
+    if reference.record is not None:
+        _record(reference.record, texts or (), looked_at, report, the_plan)
+    deliver(the_plan, [report], run_options)
+
+
+def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Plan:
+    """The cheap rows, or all with --full; the row of references too where one of them is asked for."""
+    if reference.reference is not None and reference.against is not None:
+        raise BadInput(
+            "--reference --against", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
+        )
+    if reference.record is not None:
+        checked(reference.record)
+    recorded = None if reference.reference is None else read_recorded(reference.reference)
+    compares = any(o is not None for o in (reference.reference, reference.against, reference.record))
+    if not compares or options.full:
+        made = plan("embed", ["embed"], options, texts, screen="smoke", cheap=not options.full)
+        return made._replace(recorded=recorded)
+    every = plan("embed", ["embed"], options, texts, screen="smoke")
+    areas = tuple(
+        replace(area, checks=[c for c in area.checks if not c.costly or c.id == REFERENCE]) for area in every.areas
+    )
+    return every._replace(
+        areas=tuple(area for area in areas if area.checks), quick=True, proves=True, recorded=recorded
+    )
+
+
+def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
+    """The server to compare with; a key goes to the server that it was given for, never to another."""
+    from bgecheck.sources.discovery import resolve
+
+    other = resolve(url=reference.against, api_key=reference.against_key)
+    if other.url == looked_at.url:
+        raise BadInput(
+            f"--against {reference.against}",
+            Text("the same server", "就是同一个服务"),
+            Text("name another one", "换成另一个服务的地址"),
+        )
+    return other
+
+
+def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, the_plan: Plan) -> None:
+    """Write the vectors of the texts, or of the built-in ones, with the recipe that the report found them to follow."""
+    from bgecheck.sources.deadline import Deadline
+    from bgecheck.sources.embeddings import Embedded
+    from bgecheck.sources.server import Server
+
+    with closing(Server(looked_at, Deadline(the_plan.timeout), the_plan.timeout)) as server:
+        name = server.model_name()
+        wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
+        answer = server.embed(wanted)
+    if not isinstance(answer, Embedded):
+        told = Text("nothing was recorded: the server brought no vectors", "没有记录：服务没有返回向量")
+    else:
+        recipe = next((f.values.get("recipe") for f in report.findings if f.id == REFERENCE and f.values), None)
+        made = Recorded(tuple(wanted), answer.vectors, name, recipe, f"bgecheck {__version__}")
+        write_recorded(path, made)
+        doubt = any(f.problem for f in report.findings)
+        told = Text(
+            f"{len(wanted)} texts and vectors recorded in {path}" + "; not all rows hold, see the report" * doubt,
+            f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项不成立，见报告" * doubt,
+        )
+    print(f"bgecheck: {say(told, the_plan.language)}", file=sys.stderr)
 
 
 def _usable(text: str) -> None:

@@ -31,6 +31,7 @@ from bgecheck.model import (
 from bgecheck.model.report import worst
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.recorded import Recorded
 
 NAGIOS = {0: 0, 1: 2, 2: 3, 3: 1, 4: 3}
 """Exit codes as monitoring plugins use them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
@@ -50,6 +51,9 @@ class Plan(NamedTuple):
     quick: bool
     full: bool
     texts: tuple[str, ...] = ()
+    recorded: Recorded | None = None
+    against: Target | None = None
+    proves: bool = False
 
 
 def plan(
@@ -124,7 +128,15 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
     context = Context(
-        looked_at, deadline, the_plan.timeout, quick=the_plan.quick, full=the_plan.full, texts=the_plan.texts
+        looked_at,
+        deadline,
+        the_plan.timeout,
+        quick=the_plan.quick,
+        full=the_plan.full,
+        texts=the_plan.texts,
+        recorded=the_plan.recorded,
+        against=the_plan.against,
+        proves=the_plan.proves,
     )
     with Progress(sum(len(a.checks) for a in the_plan.areas)) as progress, closing(context):
         findings = engine.run(

@@ -88,6 +88,33 @@ class RunOptions:
     ] = "plain"
 
 
+@dataclass(frozen=True)
+class ReferenceOptions:
+    """What vectors are compared with, and where they are recorded."""
+
+    reference: Annotated[
+        str | None,
+        Option(
+            "--reference",
+            envvar="BGECHECK_REFERENCE",
+            metavar="FILE",
+            help="Compare with vectors recorded elsewhere: .jsonl of text and vector, .npy, .safetensors.",
+        ),
+    ] = None
+    against: Annotated[
+        str | None,
+        Option("--against", envvar="BGECHECK_AGAINST", metavar="URL", help="Compare with another server."),
+    ] = None
+    against_key: Annotated[
+        str | None,
+        Option("--against-key", envvar="BGECHECK_AGAINST_KEY", metavar="KEY", help="The other server's key."),
+    ] = None
+    record: Annotated[
+        str | None,
+        Option("--record", metavar="FILE", help="Write texts and vectors: .jsonl, .npy or .safetensors."),
+    ] = None
+
+
 def takes_options(function: Callable[..., None]) -> Callable[..., None]:
     """Let a command take whole dataclasses of options; Typer sees their fields as parameters."""
     hints = _hints(function)

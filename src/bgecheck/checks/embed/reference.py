@@ -118,8 +118,8 @@ def named(recipe: Recipe) -> Text:
         ),
         "causal": Advice(
             Text(
-                "the vectors are {recipe_en}: the attention kernel ignores that an encoder looks both ways. Of the "
-                "backends of sglang only triton and torch_native know it in 0.4.6 to 0.4.8; trtllm_mha does from 0.5.17 on",
+                "the vectors are {recipe_en}: the attention kernel ignores that an encoder looks both ways. In "
+                "sglang 0.4.6 to 0.4.8 only triton and torch_native know that; trtllm_mha does from 0.5.17 on",
                 "向量是{recipe_zh}：注意力后端没有按双向计算。sglang 0.4.6 到 0.4.8 只有 triton 和 torch_native 支持，"
                 "trtllm_mha 从 0.5.17 起支持",
             ),
