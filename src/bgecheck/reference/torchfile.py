@@ -9,6 +9,7 @@ method is called, and `pickle.loads` is never reached.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
@@ -168,9 +169,14 @@ def _named(built: Any) -> dict[str, Described]:
 
 
 def _tensor(described: Described, entries: Mapping[str, NDArray[np.uint8]], root: str) -> Tensor:
-    """A view of the entry; numpy itself refuses a size or step that leaves it."""
+    """A view of the entry; numpy itself refuses a size or step that leaves it.
+
+    Steps of 0 would make any number of elements out of one, so there may be no more than the entry has.
+    """
     dtype, bfloat16 = _STORAGES[described.storage.kind]
     step = np.dtype(dtype).itemsize
+    if math.prod(described.size) * step > entries[f"{root}/data/{described.storage.key}"].size:
+        raise Foreign("a tensor larger than its storage")
     view: NDArray[Any] = np.ndarray(
         described.size,
         dtype,

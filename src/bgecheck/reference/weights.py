@@ -83,7 +83,8 @@ def _shards(index: str) -> list[str]:
         names = sorted(set(told["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         names = []
-    if not 0 < len(names) <= _SHARDS or any(not n or os.path.basename(n) != n for n in names):
+    strange = [n for n in names if not isinstance(n, str) or not n or os.path.basename(n) != n]
+    if strange or not 0 < len(names) <= _SHARDS:
         raise Unavailable(Text(f"{index} names no shards", f"{index} 里没有可用的分片列表"))
     return names
 

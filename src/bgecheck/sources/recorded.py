@@ -186,8 +186,8 @@ def _read_npy(path: str) -> Recorded:
     import numpy as np
 
     try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        matrix = np.lib.format.open_memmap(path, mode="r")  # which refuses pickled objects
+    except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:
         _refuse(path, Text(f"no .npy of numbers: {str(error)[:80]}", f"不是数值 .npy：{str(error)[:80]}"))
     texts, head = _beside(path)
     return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path))
