@@ -33,15 +33,15 @@ def _first_numbers(vector: Sequence[float]) -> list[float]:
 
 
 def dtype(vectors: Sequence[Sequence[float]]) -> str | None:
-    """The dtype that the bits show: every component of an fp16 server is exactly representable in fp16.
+    """The dtype that the bits show; None when nothing finite is there.
 
-    Checked for fp16 first, then bf16 (the low half of the float32 is zero), else fp32; None when
-    nothing finite is there. Source: measured on sglang 0.5.23 and random BERT-large.
+    bf16 is looked for first: between 2^-14 and 1 every number of bf16 is one of fp16 as well (8 bits of 11), and
+    sglang 0.5.23 with --dtype bfloat16 answers such vectors; of fp16's numbers only one in eight is one of bf16.
     """
     values = [x for vector in vectors for x in vector if math.isfinite(x)]
     if not any(values):
         return None
-    return "fp16" if _are_half(values) else "bf16" if _are_bfloat(values) else "fp32"
+    return "bf16" if _are_bfloat(values) else "fp16" if _are_half(values) else "fp32"
 
 
 def _are_half(values: Sequence[float]) -> bool:
@@ -251,7 +251,7 @@ _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp
     costly=True,
 )
 def precision_is_the_one_asked_for(facts: EmbedFacts) -> Outcome:
-    """Whether every component can be held in fp16, else in bf16, else neither; against the server's own --dtype."""
+    """Whether every component can be held in bf16, else in fp16, else neither; against the server's own --dtype."""
     seen = dtype(facts.vectors()[:4])
     declared = more_of(facts).declared
     wanted = _DTYPES.get(declared or "")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SAME_WEIGHTS = AtLeast(0.999, "", "fp16 is off by 8e-6, another pooling by 0.02 to 0.6 (random BERT-large)")
 SAME_WEIGHTS_BF16 = AtLeast(0.998, "", "bf16 is off by 8e-5 to 9e-4 (random BERT-large)")
+EXACT = ("half", "float16", "float", "float32")
+"""What --dtype says where the server computes in more than bf16."""
+
 SAME_INDEX = AtLeast(0.998, "", "fp16, bf16 and fp32 of one model; what is below is quantised, cut, or another model")
 NEAR = AtLeast(0.98, "", "quantised weights, or texts that are cut or closed in another way; another pooling is below")
 
@@ -190,7 +193,7 @@ def vectors_equal_the_reference(facts: EmbedFacts) -> Outcome:
     if seen != proof.dims:
         evidence = Evidence(Text("components", "维度"), str(seen), str(proof.dims))
         return broken(evidence, advice="length", seen=seen, dims=proof.dims, source=proof.source)
-    return _elsewhere(proof) if proof.match is None else _weights(proof, proof.match)
+    return _elsewhere(proof) if proof.match is None else _weights(proof, proof.match, _bar(facts, proof))
 
 
 def _elsewhere(proof: Proof) -> Outcome:
@@ -213,9 +216,14 @@ def _elsewhere(proof: Proof) -> Outcome:
     return broken(*evidence, advice="near" if NEAR.admits(worst) else "elsewhere", **values)
 
 
-def _weights(proof: Proof, match: Match) -> Outcome:
+def _bar(facts: EmbedFacts, proof: Proof) -> AtLeast:
+    """What the precision of the server admits; where neither bits nor settings tell it, that of bf16."""
+    exact = dtype(proof.served.vectors) == "fp16" or (facts.more is not None and facts.more.declared in EXACT)
+    return SAME_WEIGHTS if exact else SAME_WEIGHTS_BF16
+
+
+def _weights(proof: Proof, match: Match, enough: AtLeast) -> Outcome:
     """The same weights: which recipe is the server's, and is it the model's."""
-    enough = SAME_WEIGHTS_BF16 if dtype(proof.served.vectors) == "bf16" else SAME_WEIGHTS
     values, evidence = _values(proof, match), _evidence(proof, match, enough)
     if not enough.admits(match.cosine):
         return broken(
