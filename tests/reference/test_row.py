@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bgecheck import engine
+from bgecheck import catalog, engine
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import collect
+from bgecheck.checks.embed.reference import named
 from bgecheck.model import Finding, Status, Target
 from bgecheck.model.registry import lookup
+from bgecheck.reference.recipes import Recipe, candidates
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.recorded import Recorded
@@ -180,6 +183,25 @@ def test_quick_leaves_it_out(serve: Serve, folder: Path) -> None:
     assert found.status is Status.SKIP
 
 
-def test_wrong_pooling_explains_what_it_does_to_meaning() -> None:
-    row = next(check for check in embed.AREA.checks if check.id == "embed.reference")
-    assert {"embed.semantic", "embed.golden"} <= set(row.explains)
+def test_the_setting_explains_the_row_and_the_row_explains_meaning(serve: Serve, folder: Path) -> None:
+    """Of findings that all fail, launch.pooling is the root; without it, the row is."""
+    with serve(folder, pool="last") as server:
+        found = looked_at(server.url, folder)
+    rows = {check.id: check for check in catalog.rows()}
+    chain = ("launch.pooling", "embed.reference", "embed.semantic", "embed.golden")
+    findings = tuple(found._replace(check=rows[id_], caused_by=None) for id_ in chain)
+    explainers = engine.explained_by(catalog.rows())
+    assert {f.id: f.caused_by for f in engine.attribute(findings, explainers)} == {
+        "launch.pooling": None,
+        **dict.fromkeys(chain[1:], "launch.pooling"),
+    }
+    alone = engine.attribute(findings[1:], explainers)
+    assert [f.caused_by for f in alone] == [None, "embed.reference", "embed.reference"]
+
+
+def test_every_recipe_has_words_in_both_languages() -> None:
+    one = [np.random.default_rng(1).standard_normal((4, 8)).astype(np.float32)]
+    for recipe in [*candidates(one, one[0][:1], causal=True), *candidates(one, instruction=True), Recipe("token")]:
+        told = named(recipe)
+        assert told.en.isascii()
+        assert not told.zh.isascii()
