@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tracemalloc
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgecheck.model import BadInput, Unavailable
-from bgecheck.sources import logfile
+from bgecheck.sources import logfile, logread
 
 
-def _read(path: Path, until: int | None = None) -> list[tuple[int, str]]:
-    _, lines = logfile.read(str(path), lambda raw: False, until)
-    return [(number, line) for number, line in lines if isinstance(line, str)]
+def _lines(blocks: Iterable[logfile.Block]) -> Iterator[tuple[int, str]]:
+    """The texts of blocks with their numbers, joined where a runtime has cut them."""
+    unwrapper, number = logfile.Unwrapper(), 1
+    for block in blocks:
+        number = block.first or number
+        rows = block.data.split(b"\n")
+        for raw in rows[:-1] if not rows[-1] else rows:
+            yield from unwrapper.texts(number, raw)
+            number += 1
+    yield from unwrapper.rest()
+
+
+def _read(path: Path, until: int | None = None, whole: int = logread.WHOLE) -> list[tuple[int, str]]:
+    return list(_lines(logread.read(str(path), until, whole)[1]))
 
 
 def _texts(path: Path, content: bytes) -> list[str]:
@@ -69,41 +81,48 @@ def test_a_long_line_that_a_runtime_cut_is_whole_again(kind: str, tmp_path: Path
     assert _read(path) == [(1, "first"), (2, "".join(pieces)), (5, "last")]
 
 
+def _numbered(path: Path) -> list[str]:
+    lines = [f"line {n:05d}" for n in range(1, 1001)]
+    path.write_text("\n".join(lines) + "\n")
+    return lines
+
+
 def test_numbers_count_lines_of_the_file_behind_what_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the end of a long log is read, and its lines keep their numbers."""
-    monkeypatch.setattr(logfile, "READ_LIMIT", 100)
+    """Only the end of a long log without a start is read, and its lines keep their numbers."""
     path = tmp_path / "a.log"
-    path.write_text("".join(f"line {n:05d}\n" for n in range(1, 1001)))
-    origin, lines = logfile.read(str(path), lambda raw: False)
-    told = list(lines)
-    assert origin.skipped == 11 * 1000 - 100
-    assert told[-1] == (1000, "line 01000")
-    assert len(told) <= 11
-    monkeypatch.setattr(logfile, "COUNT_LIMIT", 10)
-    origin, lines = logfile.read(str(path), lambda raw: False)
+    _numbered(path)
+    origin, blocks = logread.read(str(path), whole=100)
+    told = list(_lines(blocks))
+    assert origin.skipped == 11 * 1000 - 99
+    assert told == [(n, f"line {n:05d}") for n in range(992, 1001)]
+    monkeypatch.setattr(logread, "COUNT_LIMIT", 10)
+    origin, blocks = logread.read(str(path), whole=100)
     assert not origin.numbered
-    assert len(list(lines)) == len(told)
+    assert [text for _, text in _lines(blocks)] == [text for _, text in told]
 
 
-@pytest.mark.parametrize("chunk", [2**20, 64, 19])
+@pytest.mark.parametrize("walk", [2**20, 64, 19])
+@pytest.mark.parametrize("whole", [8000, 100])
 def test_the_last_start_before_the_end_of_a_long_log_is_read_too(
-    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    walk: int, whole: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The arguments of a server that wrote a lot since are still known, with their line number."""
-    monkeypatch.setattr(logfile, "READ_LIMIT", 100)
-    monkeypatch.setattr(logfile, "START_LIMIT", 60)
-    monkeypatch.setattr(logfile, "_CHUNK", chunk)
-    lines = [f"line {n:05d}" for n in range(1, 1001)]
+    """The newest session is read from its start; where it is too long, its start and its end, with their numbers."""
+    monkeypatch.setattr(logread, "START_LIMIT", 60)
+    monkeypatch.setattr(logread, "_LEAD", 40)
+    monkeypatch.setattr(logread, "_WALK", walk)
+    path = tmp_path / "a.log"
+    lines = _numbered(path)
     lines[99] = "[10:00] server_args=old"
     lines[499] = "[11:00] server_args=new"
-    path = tmp_path / "a.log"
     path.write_text("\n".join(lines) + "\n")
-    told = _read(path)
-    assert told[:3] == [(500, "server_args=new"), (501, "line 00501"), (502, "line 00502")]
+    told = _read(path, whole=whole)
+    assert dict(told)[500] == lines[499]
     assert told[-1] == (1000, "line 01000")
-    assert "server_args=old" not in dict(told).values()
+    assert lines[99] not in dict(told).values()
+    assert 501 <= len(told) <= 505 if whole == 8000 else len(told) < 30
+    assert all(text.endswith(f"{number:05d}") for number, text in told if number != 500)
 
 
 def test_what_is_written_during_the_run_is_left_out(tmp_path: Path) -> None:
@@ -111,13 +130,6 @@ def test_what_is_written_during_the_run_is_left_out(tmp_path: Path) -> None:
     path.write_text("one\ntwo\nthree\n")
     assert _read(path, until=8) == [(1, "one"), (2, "two")]
     assert _read(path, until=0) == []
-
-
-def test_routine_lines_come_raw(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    path.write_text("Prefill batch\nother\n")
-    _, lines = logfile.read(str(path), lambda raw: raw.startswith(b"Prefill"))
-    assert list(lines) == [(1, b"Prefill batch"), (2, "other")]
 
 
 @pytest.mark.parametrize("content", [b"x" * (48 * 2**20), b"\0" * (48 * 2**20), b"\r\n" * 2**20])
@@ -128,7 +140,7 @@ def test_memory_stays_small_whatever_a_line_holds(content: bytes, tmp_path: Path
     tracemalloc.start()
     try:
         last = None
-        for line in logfile.read(str(path), lambda raw: False)[1]:
+        for line in _lines(logread.read(str(path))[1]):
             assert len(line[1]) <= logfile.LINE_LIMIT
             last = line[1]
         assert tracemalloc.get_traced_memory()[1] < 12 * 2**20
@@ -191,7 +203,7 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput):
         logfile.usable("bad\0name")
     with pytest.raises(Unavailable) as gone:
-        logfile.read(str(tmp_path / "none.log"), lambda raw: False)
+        logread.read(str(tmp_path / "none.log"))
     assert gone.value.looked
 
 

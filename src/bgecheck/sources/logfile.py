@@ -7,27 +7,17 @@ import json
 import os
 import re
 import stat
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
-from bgecheck.model import BadInput, Text, Unavailable
+from bgecheck.model import BadInput, Text
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one line that are kept: the longest that matters, sglang's `server_args=`, has about 20 KB."""
 
-READ_LIMIT = 128 * 2**20
-"""Bytes that are read of one log; of a longer one the last so many."""
-
-START_LIMIT = 2 * 2**20
-"""Bytes that are read of a start that lies before the end of a long log: a start writes at most some 100 KB."""
-
-COUNT_LIMIT = 4 * 2**30
-"""Bytes that are gone through only to number the lines behind them; with more, numbers count from behind them."""
-
-_CHUNK = 2**20
-_STDIN = "-"
+_CHUNK = 2**18
+STDIN = "-"
+GZIP = b"\x1f\x8b"
 _BLANK = b"\0 \t\r\n"
 
 
@@ -39,21 +29,18 @@ class Readable(Protocol):
         ...
 
 
-class Origin(NamedTuple):
-    """Where a log came from."""
+class Block(NamedTuple):
+    """Whole lines of a log, as bytes in UTF-8, GBK or what the runtime wrote."""
 
-    name: str
-    age: float | None
-    """Seconds since it was last written; None for standard input."""
-    skipped: int
-    """Bytes at its beginning that were not read."""
-    numbered: bool = True
-    """Whether line numbers count from the file's beginning, not from behind what was skipped."""
+    first: int | None
+    """Number of the first line, from 1; None where it follows on the block before."""
+    data: bytes
+    """The lines with their line feeds; only the last line of a log may have none."""
 
 
 def usable(path: str) -> None:
     """Refuse a log that was named and cannot be one: missing, a folder, unreadable, empty or binary."""
-    if path == _STDIN:
+    if path == STDIN:
         return
     try:
         mode = os.stat(path).st_mode
@@ -64,7 +51,7 @@ def usable(path: str) -> None:
                 raise _bad(path, Text("is a device, not a log file", "是设备，不是日志文件"))
             return
         with open(path, "rb") as file:
-            head = _behind_a_hole(file)
+            head = _inflated(_behind_a_hole(file))
     except FileNotFoundError:
         raise _bad(path, Text("there is no such file", "文件不存在")) from None
     except (OSError, ValueError) as error:
@@ -85,6 +72,18 @@ def _behind_a_hole(file: BinaryIO) -> bytes:
     return file.read(4096)
 
 
+def _inflated(head: bytes) -> bytes:
+    """The beginning of what a gzip file holds; of any other what it is."""
+    if not head.startswith(GZIP):
+        return head
+    import zlib
+
+    try:
+        return zlib.decompressobj(31).decompress(head, 4096)
+    except zlib.error:
+        return head
+
+
 def _bad(path: str, reason: Text) -> BadInput:
     return BadInput(
         path,
@@ -98,9 +97,7 @@ def _bad(path: str, reason: Text) -> BadInput:
 
 def _is_binary(head: bytes) -> bool:
     """Known magic numbers, or more control bytes than junk in a log explains; UTF-16 is text."""
-    if head.startswith(
-        (b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"%PDF", b"\x80\x02", b"\x80\x04", b"\x1f\x8b", b"SQLite format 3")
-    ):
+    if head.startswith((b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"%PDF", b"\x80\x02", b"\x80\x04", b"SQLite format 3")):
         return True
     if _utf16(head):
         return False
@@ -120,119 +117,54 @@ def _utf16(head: bytes) -> str | None:
     return "utf-16-be" if even > half * 0.6 and odd < half * 0.1 else None
 
 
-def read(
-    path: str, routine: Callable[[bytes], bool], until: int | None = None, beginning: bytes = b"server_args="
-) -> tuple[Origin, Iterator[tuple[int, str | bytes]]]:
-    """Where a log came from and its lines with their numbers, from 1; of a file only the first `until` bytes.
-
-    A line for which `routine` holds comes as raw bytes; the others come as text, free of carriage returns,
-    colours and what docker, kubectl or journald put before them. Of a log that is too long its end comes, and
-    before it, where the end does not hold one, the lines from the last that has `beginning`. Raises `Unavailable`.
-    """
-    if path == _STDIN:
-        return Origin("stdin", None, 0), _lines(sys.stdin.buffer, 1, routine)
-    try:
-        file = open(path, "rb")  # noqa: SIM115  # closed by the iterator
-        status = os.fstat(file.fileno())
-        end = status.st_size if until is None else min(until, status.st_size)
-        # An even number of bytes, or UTF-16 would be read out of step.
-        skipped = max(0, end - READ_LIMIT) & ~1
-        numbered = skipped <= COUNT_LIMIT
-        passed = _pass_over(file, skipped, beginning) if numbered else _Passed()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
-    origin = Origin(path, max(0.0, time.time() - status.st_mtime), skipped, numbered)
-    if not stat.S_ISREG(status.st_mode):
-        return origin, _closing(file, routine)
-    return origin, _parts(file, passed, skipped, end, routine)
-
-
-class _Cut:
-    """A file that ends after so many more bytes."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._left = size
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        got = self._file.read(min(size, self._left) if size >= 0 else self._left)
-        self._left -= len(got)
-        return got
-
-
-def _closing(file: BinaryIO, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
-    with file:
-        yield from _lines(file, 1, routine)
-
-
-class _Passed(NamedTuple):
-    """What was seen of a part that is not judged."""
-
-    newlines: int = 0
-    begins_at: int | None = None
-    """Offset of the last `beginning` in it."""
-    begins_in: int = 1
-    """Number of that line."""
-
-
-def _pass_over(file: BinaryIO, size: int, beginning: bytes) -> _Passed:
-    """Go through the first `size` bytes, so that numbers stay right behind them and the last start is known."""
-    passed, offset, carry = _Passed(), 0, b""
-    while offset < size and (chunk := file.read(min(size - offset, _CHUNK))):
-        found = (carry + chunk).rfind(beginning)
-        if found >= 0:
-            line = passed.newlines + 1 + chunk.count(b"\n", 0, max(0, found - len(carry)))
-            passed = _Passed(passed.newlines, offset - len(carry) + found, line)
-        passed = passed._replace(newlines=passed.newlines + chunk.count(b"\n"))
-        offset += len(chunk)
-        carry = chunk[-len(beginning) + 1 :]
-    return passed
-
-
-def _parts(
-    file: BinaryIO, passed: _Passed, skipped: int, end: int, routine: Callable[[bytes], bool]
-) -> Iterator[tuple[int, str | bytes]]:
-    """The lines of the last start in the part that was passed over, then those behind it."""
-    with file:
-        if passed.begins_at is not None:
-            file.seek(passed.begins_at)
-            yield from _lines(_Cut(file, min(START_LIMIT, skipped - passed.begins_at)), passed.begins_in, routine)
-        file.seek(skipped)
-        yield from _lines(_Cut(file, end - skipped), passed.newlines + 1, routine)
-
-
-def _lines(stream: Readable, first: int, routine: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
-    begun: tuple[int, str] | None = None
-    for number, raw in enumerate(_split(stream), first):
-        if begun is None and routine(raw):
-            yield number, raw
+def blocks(stream: Readable, first: int | None = 1) -> Iterator[Block]:
+    """Whole lines in pieces of about 256 KiB; what a line has beyond `LINE_LIMIT` is left out."""
+    carry, number = b"", first
+    for chunk in _chunks(stream):
+        cut = chunk.rfind(b"\n") + 1
+        if not cut:
+            carry += chunk[: max(0, LINE_LIMIT - len(carry))]
             continue
-        for piece in raw.split(b"\r"):
+        if len(carry) >= LINE_LIMIT:
+            carry, chunk, cut = carry + b"\n", chunk[(head := chunk.find(b"\n") + 1) :], cut - head
+        yield Block(number, carry + chunk[:cut])
+        number, carry = None, chunk[cut:][:LINE_LIMIT]
+    if carry:
+        yield Block(number, carry)
+
+
+class Unwrapper:
+    """Turns raw lines into the text that sglang wrote, and joins what a container runtime has cut."""
+
+    def __init__(self) -> None:
+        self._begun: tuple[int, str] | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the next line continues the one before it."""
+        return self._begun is not None
+
+    def texts(self, number: int, raw: bytes) -> list[tuple[int, str]]:
+        """The texts of one raw line with the number of the line where each began.
+
+        A line that was overwritten by carriage returns, as progress bars are, holds several; a piece none yet.
+        """
+        found = []
+        for piece in raw[:LINE_LIMIT].split(b"\r"):
             if not piece.strip(_BLANK):
                 continue
             text, whole = unwrapped(_decoded(piece))
-            if begun is not None:
-                number, text = begun[0], begun[1] + text
-            begun = None if whole or len(text) > LINE_LIMIT else (number, text)
-            if begun is None:
-                yield number, text
-    if begun is not None:
-        yield begun
+            if self._begun is not None:
+                number, text = self._begun[0], self._begun[1] + text
+            self._begun = None if whole or len(text) > LINE_LIMIT else (number, text)
+            if self._begun is None:
+                found.append((number, text))
+        return found
 
-
-def _split(stream: Readable) -> Iterator[bytes]:
-    """Lines without their end, cut to `LINE_LIMIT`; never more than a chunk and a line in memory."""
-    carry = b""
-    for chunk in _chunks(stream):
-        parts = chunk.split(b"\n")
-        parts[0] = carry + parts[0]
-        carry = parts.pop()[:LINE_LIMIT]
-        for part in parts:
-            yield part[:LINE_LIMIT]
-    if carry:
-        yield carry
+    def rest(self) -> list[tuple[int, str]]:
+        """What had begun when the log ended."""
+        begun, self._begun = self._begun, None
+        return [] if begun is None else [begun]
 
 
 def _chunks(stream: Readable) -> Iterator[bytes]:

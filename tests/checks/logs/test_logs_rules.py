@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from bgecheck import catalog
 from bgecheck.checks.logs import AREA
+from bgecheck.checks.logs.follower import Follower
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
-from bgecheck.checks.logs.session import Follower, Session
+from bgecheck.checks.logs.session import Session
 from bgecheck.engine import explained_by
 from bgecheck.model import Check, Severity
+from bgecheck.sources.logfile import Block
 
 LABELS = re.findall(
     r"\w+",
@@ -128,12 +130,14 @@ _WORDS = st.sampled_from([word for p in PATTERNS for word in (p.needle, p.sample
 @given(lines=st.lists(st.one_of(st.text(max_size=80), _WORDS, st.binary(max_size=40)), max_size=60))
 def test_any_lines_can_be_followed(lines: list[str | bytes]) -> None:
     """Whatever comes, a session is kept and its hits point at lines that came."""
-    session: Session = Follower().follow(enumerate(lines, 1)).session
-    assert all(1 <= hit.line <= len(lines) for hit in session.hits.values())
+    data = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
+    session: Session = Follower().follow([Block(1, data)]).session
+    assert all(1 <= hit.line <= data.count(b"\n") + 1 for hit in session.hits.values())
     assert all(len(hit.text) <= 2000 and len(hit.before) <= 3 for hit in session.hits.values())
 
 
 def test_a_million_restarts_are_counted_and_not_kept() -> None:
     follower = Follower()
-    follower.follow((n, "server_args=ServerArgs(model_path='m')") for n in range(1, 20_001))
+    follower.follow([Block(1, b"server_args=ServerArgs(model_path='m')\n" * 20_000)])
     assert follower.older == 19_999
+    assert len(follower.past) == 20

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from bgecheck.checks.logs.diagnosis import Diagnosis, diagnose
+from bgecheck.checks.logs.follower import Follower
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
-from bgecheck.checks.logs.session import Follower, Hit, Session
+from bgecheck.checks.logs.session import Hit, Session
 from bgecheck.model import (
     Advice,
     Area,
@@ -25,7 +26,7 @@ from bgecheck.model import (
     holds,
 )
 from bgecheck.sources.context import Context
-from bgecheck.sources.logfile import Origin, read
+from bgecheck.sources.logread import WHOLE, Origin, read
 
 CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
 """What fails because a start has failed or a server has died."""
@@ -46,7 +47,10 @@ class LogFacts:
         return os.path.basename(self.origin.name)
 
 
-AREA = Area("logs", Text("log", "日志"), seconds=20.0)
+BESIDE = 128 * 2**20
+"""Bytes that are read of the log of a running server, whose other areas are waited for too."""
+
+AREA = Area("logs", Text("log", "日志"), seconds=60.0)
 
 
 @AREA.collect
@@ -61,15 +65,16 @@ def collect(context: Context) -> LogFacts:
             ),
             looked=False,
         )
-    follower = Follower()
-    origin, lines = read(path, follower.routine, context.log_size)
-    follower.follow(lines)
+    alone = not context.target.url
+    origin, blocks = read(path, context.log_size, WHOLE if alone else BESIDE, 0.9 * context.deadline.remaining())
+    follower = Follower().follow(blocks)
     diagnosis = diagnose(follower.session, origin.age, datetime.now())
     return LogFacts(origin, follower.session, follower.older, diagnosis)
 
 
 def _where(facts: LogFacts, line: int) -> str:
-    return f"{facts.name}:{line}"
+    name, number = facts.origin.place(line)
+    return f"{os.path.basename(name)}:{number}"
 
 
 def _seen(facts: LogFacts, hit: Hit) -> Evidence:

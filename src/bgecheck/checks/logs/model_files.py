@@ -457,9 +457,16 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
-            "Error: ",
+            " Server Error: ",
             "requests.exceptions.HTTPError: 504 Server Error: Gateway Time-out for url: https://hf-mirror.com/api/models/BAAI/bge-m3",
-            regex=r"(?:5\d\d Server Error|429 Client Error): .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            regex=r"5\d\d Server Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 504 Server Error: Gateway Time-out for url: http://10.0.0.7:30000/v1/embeddings",
+            seen="requests",
+        ),
+        pattern(
+            "429 Client Error: ",
+            "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://huggingface.co/api/models/BAAI/bge-m3",
+            regex=r"429 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
             near="requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://hf-mirror.com/BAAI/bge-m4",
             seen="requests",
         ),

@@ -1,0 +1,166 @@
+"""Sorts lines into kinds: a server writes few sentences with ever other numbers, and each sentence is judged once.
+
+The key of a kind is a raw line without its digits. Of a key it is found out once which literals of which patterns
+its lines can hold, and whether they change anything at all; most change nothing and are only counted. That makes a
+log as fast to read as a search for all literals in C is, without a library for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bgecheck.checks.logs.marks import ACCESS, EVENTS, EXCEPTION, NOISE, OTHER_ENGINES, SGLANG, WARNED_START
+from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.sources.logfile import Unwrapper
+
+DIGITS = b"0123456789"
+_NONE = {ord(digit): None for digit in "0123456789"}
+_KEPT = 8 * 2**20
+"""Bytes of keys that are remembered; then all are forgotten."""
+_LONG = 4000
+"""A longer line is a kind of its own each time."""
+_ALTERING = (" HTTP/.", "Error", "Exception", "Interrupt", "Timeout", "batch", "Ignore import error", " P ")
+"""What stands in other lines that change something: requests, exceptions, batches, pieces of lines."""
+_OURS = ("sglang", "sgl_kernel", "sgl-kernel", "launch_server", "Load weight", "fired up and ready")
+_WRAPPED = (b'{"', b"\x1b", b"\0", b"\r")
+
+
+def undigited(text: str) -> str:
+    """A text as it stands in keys."""
+    return text.translate(_NONE)
+
+
+class Kind:
+    """What the lines of one key are to a session."""
+
+    __slots__ = ("answer", "batch", "blank", "deep", "each", "exception", "patterns", "quiet", "refusal", "sglang")
+
+    def __init__(self) -> None:
+        self.blank = False
+        self.quiet = True
+        """Changes nothing."""
+        self.each = False
+        """Has to be looked at line by line: it changes the session's state, or its numbers matter."""
+        self.answer = ""
+        """Says that a request was answered with 200: an `embedding`, another `post`, or a `page`."""
+        self.batch = False
+        self.exception = False
+        self.refusal = False
+        """Says that a request was answered with something else."""
+        self.sglang = False
+        """Only sglang writes it."""
+        self.deep = False
+        """Its cause depends on the traceback above it."""
+        self.patterns: tuple[Pattern, ...] | None = ()
+        """The patterns that can be found in it; None means any, for it is a piece of a line."""
+
+    @property
+    def calm(self) -> bool:
+        """Whether its lines can be counted without looking at where they stand."""
+        return self.quiet or self.batch or bool(self.answer)
+
+
+_QUIET = Kind()
+_BLANK = Kind()
+_BLANK.blank = True
+
+
+def _numeric(pattern: Pattern) -> bool:
+    """Whether the numbers of a line decide: an exit code, an errno, a status."""
+    regex = re.sub(r"\\d|\{\d*,?\d*\}", "", pattern.regex or "")
+    return re.search(r"\d", pattern.needle + regex) is not None
+
+
+class Kinds:
+    """The kinds of line that a log has shown so far."""
+
+    def __init__(self, patterns: Sequence[Pattern] = ()) -> None:
+        self._patterns = [(undigited(p.needle), p) for p in patterns or PATTERNS]
+        self._events = tuple(map(undigited, EVENTS))
+        texts = dict.fromkeys([*(needle for needle, _ in self._patterns), *self._events, *_ALTERING, *_OURS])
+        raw = dict.fromkeys(text.encode(code) for text in texts for code in ("utf-8", "gb18030"))
+        self._literals = tuple(raw)
+        self._known: dict[bytes, Kind] = {}
+        self._size = 0
+        self.engines = True
+        """Whether marks of other engines are looked for too."""
+
+    def of(self, keys: Sequence[bytes], different: Iterable[bytes], data: bytes) -> Mapping[bytes, Kind]:
+        """The kind of each of the `different` keys; `keys` are those of all lines of `data`, in their order."""
+        known = self._known
+        fresh = {key for key in different if key not in known}
+        if fresh:
+            if self._size > _KEPT:
+                fresh.update(known.keys() & set(keys))
+                known.clear()
+                self._size = 0
+            self._learn(fresh, keys, data)
+        return known
+
+    def _learn(self, fresh: set[bytes], keys: Sequence[bytes], data: bytes) -> None:
+        together = b"\n".join(fresh)
+        literals = [literal for literal in self._literals if literal in together]
+        examples = None
+        for key in fresh:
+            self._size += len(key) + 100
+            if not key.strip():
+                self._known[key] = _BLANK
+                continue
+            plain = not self.engines and not any(mark in key for mark in _WRAPPED)
+            if plain and not any(literal in key for literal in literals):
+                self._known[key] = _QUIET
+                continue
+            if examples is None:
+                examples = dict(zip(keys, data.split(b"\n")))  # noqa: B905  # data may end with a line feed
+            self._known[key] = self._judged(examples[key])
+
+    def _judged(self, raw: bytes) -> Kind:
+        unwrapper, kind = Unwrapper(), Kind()
+        texts = [text for _, text in unwrapper.texts(0, raw)]
+        if unwrapper.waits:
+            kind.quiet, kind.each, kind.patterns = False, True, None
+            return kind
+        if not texts:
+            return _BLANK
+        for text in texts:
+            self._add(kind, text)
+        if len(texts) > 1:
+            kind.each, kind.answer = kind.each or not kind.quiet, ""
+        return kind
+
+    def _add(self, kind: Kind, text: str) -> None:
+        if any(mark in text for mark in NOISE):
+            kind.each = kind.each or "Ignore import error" in text
+        else:
+            self._look(kind, text)
+        kind.sglang = kind.sglang or SGLANG.search(text) is not None
+        if self.engines and not kind.sglang:
+            kind.each = kind.each or any(mark.search(text) for _, mark in OTHER_ENGINES)
+        found = kind.each or kind.patterns or kind.answer or kind.refusal or kind.batch or kind.exception or kind.sglang
+        kind.quiet = not found
+
+    def _look(self, kind: Kind, text: str) -> None:
+        bare = undigited(text)
+        found = tuple(pattern for needle, pattern in self._patterns if needle in bare)
+        kind.patterns = (*(kind.patterns or ()), *found)
+        kind.batch = kind.batch or "Prefill batch" in text
+        kind.exception = EXCEPTION.match(text) is not None
+        kind.deep = kind.deep or WARNED_START in text or any(callable(p.name) for p in found)
+        # Source that a traceback quotes is told from a message by what stands above it.
+        quoted = text.startswith("    ") and bool(found)
+        kind.each = kind.each or quoted or any(mark in bare for mark in self._events) or any(map(_numeric, found))
+        if access := ACCESS.search(text):
+            self._request(kind, access, text)
+
+    def _request(self, kind: Kind, access: re.Match[str], text: str) -> None:
+        method, path, status = access.groups()
+        if not re.match(r" ?[A-Za-z]", text[access.end() :]):
+            # Without its name a status is only a number.
+            kind.each = True
+        elif status.startswith("2") and not kind.patterns and not kind.each:
+            embedding = path.startswith(("/v1/e", "/encode"))
+            kind.answer = "page" if method == "GET" else "embedding" if embedding else "post"
+        else:
+            kind.refusal = not status.startswith("2")
+            kind.each = kind.each or not kind.refusal

@@ -1,0 +1,110 @@
+"""What sglang, uvicorn and the shell write at each turn of a server's life, whatever the release."""
+
+from __future__ import annotations
+
+import re
+
+PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
+"""How far a start has come, in the order in which sglang goes through it."""
+
+MILESTONES = (
+    ("server_args=", "device"),
+    ("Init torch distributed begin", "device"),
+    ("Init parallel begin", "device"),
+    ("Load weight begin", "load"),
+    ("Load weight end", "memory"),
+    ("KV Cache is allocated", "memory"),
+    ("Capture cuda graph begin", "graph"),
+    ("Capture cuda graph end", "warm-up"),
+    ("max_total_num_tokens=", "warm-up"),
+    ("Started server process", "warm-up"),
+    ("Uvicorn running on", "warm-up"),
+)
+READY = "The server is fired up and ready to roll!"
+BIND_FAILED = ("while attempting to bind on address", "[WinError 10048]")
+WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"
+ARGS = re.compile(r"\bserver_args=(?:ServerArgs\(|\{)")
+USAGE = re.compile(r"^(?:usage: (?:sglang serve|launch_server\.py)|.*Automatically detected platform )")
+LAUNCHED = re.compile(r"launch_server\.py\", line \d+, in <module>")
+"""The outermost frame of a start that failed before it wrote its arguments."""
+STOPPING = (
+    "SIGTERM received",
+    "Gracefully exiting",
+    "KeyboardInterrupt",
+    "Finished server process",
+    "SIGINT received",
+    "Received SIGTERM",
+    "Received SIGINT",
+    "eceived signal 15",
+    "Deactivated successfully",
+)
+DYING = (
+    ": error: unrecognized arguments",
+    ": error: argument ",
+    ": error: ambiguous option",
+    ": error: the following arguments",
+    "Received sigquit",
+    "SIGQUIT received",
+    "scheduler is dead",
+    "died during initialization",
+    "crashed with exit code",
+    "Scheduler hit an exception",
+    "DetokenizerManager hit an exception",
+    "TokenizerManager hit an exception",
+    "Initialization failed",
+    "Fatal Python error",
+    "!!! Segfault encountered !!!",
+)
+FOLLOWING = ("BrokenPipeError", "include_parent=True", "EOFError")
+"""What follows a death. A client that hangs up leaves some of it too, so it proves none."""
+KILLED = re.compile(
+    r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*(?:line|行)?\s*\d+[:：]\s+\d+\s+)?"
+    r"(?:(?:Killed|Aborted)(?:\s{2,}|\s*$)|Aborted \(|(?:Segmentation fault|已杀死|已中止|段错误)\b)"
+)
+NOISE = ("Ignore import error when loading", ": obj=", "nanobind: leaked", "Receive: obj", "Finish: obj")
+"""Lines that quote other text: what they hold is never a cause."""
+IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
+SGLANG = re.compile(
+    r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
+    r"\bserver_args=|Load weight (?:begin|end)\.|(?:Prefill|Decode) batch[.,] #|The server is fired up and ready to roll!"
+)
+"""What only sglang writes; its name alone also stands in notes and shell histories."""
+STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
+EXCEPTION = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)(?::|$)")
+WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
+ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
+OTHER_ENGINES = (
+    ("vLLM", re.compile(r"\bvllm\b|vLLM API server", re.IGNORECASE)),
+    ("text-embeddings-inference", re.compile(r"text_embeddings_router|text-embeddings-inference")),
+    ("Ollama", re.compile(r"\bollama\b|llama runner", re.IGNORECASE)),
+    ("Infinity", re.compile(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
+    ("Xinference", re.compile(r"xinference", re.IGNORECASE)),
+    ("llama.cpp", re.compile(r"llama_model_loader|llama_server|llama_init")),
+    ("LMDeploy", re.compile(r"\blmdeploy\b", re.IGNORECASE)),
+    ("text-generation-inference", re.compile(r"text_generation_(?:launcher|router)")),
+    ("Triton Inference Server", re.compile(r"tritonserver|NVIDIA Triton")),
+    ("nginx", re.compile(r"\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+")),
+)
+TYPE = re.compile(r"\btype=(\w+)")
+EVENTS = (
+    *(mark for mark, _ in MILESTONES),
+    *STOPPING,
+    *DYING,
+    *FOLLOWING,
+    *BIND_FAILED,
+    WARNED_START,
+    READY,
+    "Killed",
+    "已杀死",
+    "Segmentation fault",
+    "Aborted",
+    "已中止",
+    "段错误",
+    "Segfault",
+    "usage: sglang serve",
+    "usage: launch_server.py",
+    "launch_server.py",
+    "Automatically detected platform",
+)
+"""What a line holds that changes the state of a session."""
