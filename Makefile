@@ -48,6 +48,7 @@ format: $(VENV)/.ready  ## Format the code and regenerate the pages
 
 real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, Python 3.11+, 3.2 GB, minutes)
 	real/setup.sh
+	real/setup_old.sh
 	$(BIN)/python real/prove.py
 
 reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5 (builds what `make real` builds)

@@ -20,6 +20,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PYTHON = Path(os.environ.get("SGLANG_PYTHON", HERE / ".venv/bin/python"))
+OLD_PYTHON = Path(os.environ.get("OLD_SGLANG_PYTHON", HERE / ".venv-old/bin/python"))
+"""sglang 0.5.3.post3, which pools the last token of a BertModel; built by setup_old.sh."""
 MODEL = "models/bge-large-zh-v1.5"
 RIGHT = ["--disable-radix-cache", "--chunked-prefill-size", "-1", "--mem-fraction-static", "0.5"]
 DEFAULTS = ["--mem-fraction-static", "0.5"]
@@ -27,10 +29,10 @@ START = 180.0
 """Seconds that a start may take; 18 on an idle machine of two cores."""
 
 
-def launch_line(port: int, *options: str, model: str = MODEL) -> list[str]:
+def launch_line(port: int, *options: str, model: str = MODEL, python: Path = PYTHON) -> list[str]:
     """The launch line of a server on this machine; the token pool is kept small, memory is not what is tested."""
     return [
-        str(PYTHON),
+        str(python),
         *("-m", "sglang.launch_server", "--model-path", model, "--served-model-name", "bge-large-zh-v1.5"),
         *("--is-embedding", "--device", "cpu", "--attention-backend", "torch_native", "--max-total-tokens", "16384"),
         *("--host", "127.0.0.1", "--port", str(port), *options),
@@ -127,7 +129,7 @@ class Proof:
         lines = [
             "# Seen on the true server",
             "",
-            "Written by `make real`: sglang 0.5.23 on CPU, a random BertModel of the shape of bge-large-zh-v1.5 "
+            "Written by `make real`: sglang 0.5.23 (where not said otherwise) on CPU, a random BertModel of the shape of bge-large-zh-v1.5 "
             "(`embed.semantic` and `embed.golden` left out: random weights have no meaning).",
             "",
             "| scene | exit | root cause | rows that did not hold |",
@@ -195,6 +197,17 @@ def silent(proof: Proof, logs: Path) -> None:
         proof.holds("different texts had one vector", statuses(report)["embed.distinct"] == "fail")
 
 
+def pooling(proof: Proof, logs: Path) -> None:
+    """The older release: every vector repeats, has norm 1, and is the last token's."""
+    line = launch_line(free_port(), "--disable-radix-cache", "--mem-fraction-static", "0.5", python=OLD_PYTHON)
+    with started(line, logs / "last.log"):
+        report = proof.scene("sglang 0.5.3.post3", bgecheck("doctor", "--wait", "3m"), 1, "launch.pooling")
+        rows = {f["id"]: f for f in report["findings"]}
+        proof.holds("the same text has the same vector", rows["embed.repeatable"]["status"] == "pass")
+        named = rows["embed.reference"]["values"].get("recipe")
+        proof.holds(f"computed here from the same weights, they are: {named}", named == "last")
+
+
 PREFIX = ("repeatable", "batch-equals-single", "prefix-independent", "order", "concurrent", "distinct")
 
 
@@ -225,6 +238,10 @@ def main() -> int:
     serving(proof, logs)
     silent(proof, logs)
     failing(proof, logs)
+    if OLD_PYTHON.exists():
+        pooling(proof, logs)
+    else:
+        print("not run: sglang 0.5.3.post3, built by real/setup_old.sh")
     print(
         f"{'all told rightly' if not proof.wrong else f'{proof.wrong} told wrongly'}, {time.monotonic() - began:.0f} s"
     )
