@@ -234,6 +234,13 @@ def test_deep_nesting_is_not_json() -> None:
     assert reply.json() is None
 
 
+def test_json_of_millions_of_values_is_not_parsed() -> None:
+    """Five million empty lists have 15 MB as bytes and 900 MB as Python objects; a thousand vectors are read."""
+    assert Reply(200, {}, b"[" + b"[]," * 300_000 + b"0]", 0.0).json() is None
+    vectors = b'{"embedding":[' + b"0.25," * 1000 + b'0],"index":0,"object":"embedding"},'
+    assert len(Reply(200, {}, b"[" + vectors * 1000 + b"0]", 0.0).json()) == 1001
+
+
 def test_a_resolver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system resolver has no time-out of its own. It can't be made to hang for real here, so it is replaced."""
     released = threading.Event()

@@ -48,9 +48,20 @@ def clean(text: str, limit: int = LIMIT) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as it stands, cleaned, and as it stands inside a Python or JSON string."""
+    """A secret as it stands, cleaned, and as it stands inside a Python or JSON string, a URL, or HTML."""
     quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
-    return {secret, clean(secret), repr(secret)[1:-1], ascii(secret)[1:-1], quoted}
+    forms = {secret, clean(secret), repr(secret)[1:-1], ascii(secret)[1:-1], quoted, quoted.replace("/", "\\/")}
+    if secret.isalnum():
+        return forms
+    from html import escape
+    from urllib.parse import quote, quote_plus
+
+    return forms | {quote(secret), quote(secret, safe=""), quote_plus(secret), escape(secret)}
+
+
+def _spread(secret: str) -> re.Pattern[str]:
+    """A long secret with white space anywhere in it, as it stands in a text that was wrapped."""
+    return re.compile(r"\s*".join(map(re.escape, secret)), re.IGNORECASE)
 
 
 class Redactor:
@@ -61,11 +72,14 @@ class Redactor:
         # secret ("EMPTY" is a placeholder, "a" is a letter) would blank out ordinary words.
         known = {form for s in secrets if s != "EMPTY" for form in _forms(s) if len(form) >= 4}
         self._secrets = sorted(known, key=len, reverse=True)
+        self._spread = [_spread(form) for form in self._secrets if len(form) >= 8]
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
+        for wrapped in self._spread:
+            text = wrapped.sub(HIDDEN, text)
         for shape in _KEY_SHAPES:
             text = shape.sub(rf"\g<1>{HIDDEN}", text)
         return self._without_stump(text) if text.endswith(CUT) else text

@@ -9,12 +9,15 @@ from typing import Any, TypeVar
 from bgecheck.model import Secret, Target, clean
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.embeddings import Answer, read, request_body
-from bgecheck.sources.http import Failure, Http, Reply
+from bgecheck.sources.http import BODY_LIMIT, PAGE_LIMIT, Failure, Http, Reply
 
 T = TypeVar("T")
 
 MODEL_INFO = ("/model_info", "/get_model_info")
 """The first is there from 0.5.9 on; asking for the second there writes a deprecation into the server's log."""
+
+LARGEST_VECTOR = 256 * 1024
+"""Bytes that one vector of an answer may have: 8192 floats of 17 digits, with their commas and more."""
 
 SERVER_INFO = ("/server_info", "/get_server_info")
 
@@ -74,7 +77,8 @@ class Server:
         """The vectors of `texts`, in one request."""
         headers = {**self._headers(True), "Content-Type": "application/json"}
         body = request_body(texts, self.model_name(), encoding)
-        return read(self._exchange("POST", self.target.url + "/v1/embeddings", headers, body), len(texts))
+        limit = min(BODY_LIMIT, PAGE_LIMIT + len(texts) * LARGEST_VECTOR)
+        return read(self._exchange("POST", self.target.url + "/v1/embeddings", headers, body, limit), len(texts))
 
     def first_embedding(self, text: str) -> Answer:
         """The first real embedding of this run, shared by every row that only asks whether there is one."""
@@ -88,9 +92,11 @@ class Server:
         key: Secret | None = self.target.api_key
         return {"Authorization": f"Bearer {key.reveal()}"} if with_key and key else {}
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply | Failure:
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int = PAGE_LIMIT
+    ) -> Reply | Failure:
         seconds = self._deadline.timeout(self._timeout)
-        return self._http.exchange(method, url, seconds=seconds, headers=headers, body=body)
+        return self._http.exchange(method, url, seconds=seconds, headers=headers, body=body, limit=limit)
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
         with self._lock:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.numbers import COMPARED
-from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
+from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds
 from bgecheck.model.expected import AtLeast
 from bgecheck.model.vectors import cosine
 from bgecheck.sources.embeddings import Embedded, Refused
@@ -123,11 +123,28 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
         "ask sglang's own port, without a gateway; then look at the settings", "绕开网关直连 sglang，再检查启动参数"
     ),
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    variants={
+        "index": Advice(
+            Text(
+                "the `index` fields of the answer do not count up from 0: a client that sorts by them gets other "
+                "vectors for its texts than one that takes them as they come",
+                "返回的 index 字段没有从 0 依次递增：按 index 排序的客户端与按返回顺序取用的客户端，拿到的向量会对不上",
+            ),
+            Text(
+                "ask sglang's own port, without a gateway: sglang itself counts right",
+                "绕开网关直连 sglang：sglang 自己的 index 是对的",
+            ),
+            ("bgecheck ports",),
+        )
+    },
     needs=("embed.finite",),
     costly=True,
 )
 def order_is_kept(facts: EmbedFacts) -> Outcome:
     """A batch of three against its reverse, text by text; the `index` fields must count up from 0."""
+    if isinstance(facts.batch, Embedded) and facts.batch.indexes != tuple(range(len(facts.batch.indexes))):
+        told = ", ".join("-" if i is None else str(i)[:20] for i in facts.batch.indexes)
+        return broken(Evidence("data[].index", told, "0, 1, 2"), advice="index")
     forward, backward = vectors_of(facts.batch), vectors_of(more_of(facts).reversed)
     subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
     return _compared(subject, _lowest(zip(forward, reversed(backward), strict=True)), SAME_IN_BATCH)

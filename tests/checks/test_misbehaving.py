@@ -1,0 +1,187 @@
+"""The real program against servers that misbehave: an answer in time, in bounds, in the right row, and nothing raw."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import jsonschema
+import pytest
+
+from bgecheck.schema import text
+from fakes import misbehaving
+from fakes.misbehaving import CASES, KEY, Case, serving
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4, which tells what a process used")
+
+DEADLINE = 8.0
+"""Seconds that a run may take; two more are left for the start of the interpreter on a loaded machine."""
+
+MEMORY = 300
+"""MiB that a run may hold."""
+
+SCHEMA = json.loads(text())
+
+FORMS = (KEY, quote(KEY, safe=""), KEY[:9], KEY[10:], quote(KEY[9:], safe=""))
+"""The key, encoded, and its halves."""
+
+_CRASH = re.compile(r"\w*(Error|Exception|Iteration)\b")
+"""How the reason of a row begins whose judge failed over what a server said."""
+
+_RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class Run(NamedTuple):
+    """What a run of the program left behind; memory in MiB."""
+
+    code: int
+    output: str
+    errors: str
+    seconds: float
+    memory: float
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report as JSON."""
+        found: dict[str, Any] = json.loads(self.output)
+        return found
+
+
+def run(case: Case, command: list[str], folder: str) -> Run:
+    """Run the program against the server of a case."""
+    with serving(case) as port:
+        return called([*command, "--url", f"http://127.0.0.1:{port}"], folder)
+
+
+def called(command: list[str], folder: str) -> Run:
+    """Run the program as a user does, from an empty folder, and measure it."""
+    options = ["-o", "json", "--lang", "en", "--timeout", "1s", "--deadline", f"{DEADLINE:g}s"]
+    environment = {**os.environ, "BGECHECK_API_KEY": KEY}
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bgecheck", *command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=folder,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    told: list[bytes] = []
+    reader = threading.Thread(target=lambda: told.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
+    reader.start()
+    output = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    reader.join(5)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    process.stderr.close()
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    return Run(process.returncode, output.decode(), told[0].decode(), seconds, used.ru_maxrss / scale)
+
+
+class Listener:
+    """Another host, which notes whether anybody comes."""
+
+    def __init__(self) -> None:
+        self.visits: list[bytes] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                with connection:
+                    connection.settimeout(2)
+                    self.visits.append(connection.recv(65536))
+
+    def close(self) -> None:
+        """Stop listening."""
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+
+COMMANDS = {"probe": ["probe"], "doctor": ["doctor"], "embed": ["embed", "你好", "天气"], "full": ["embed", "--full"]}
+
+ALSO_BY_DOCTOR = ("silence", "endless-1xx", "hostile-names", "echoed-key", "many-values", "nan", "retry-after-a-year")
+"""Cases that the whole doctor is run against too."""
+
+
+def _command(case: Case) -> str:
+    """Which command has the row of a case."""
+    return "probe" if case.row.startswith("probe.") else "full" if case.row in COSTLY else "embed"
+
+
+COSTLY = ("embed.order",)
+
+WANTED = [(name, _command(case)) for name, case in CASES.items()] + [(name, "doctor") for name in ALSO_BY_DOCTOR]
+GROUPS = [WANTED[start::10] for start in range(10)]
+"""A run mostly waits for its server: those of a group wait side by side."""
+
+
+@pytest.mark.parametrize("group", range(len(GROUPS)))
+def test_misbehaving_servers_have_their_rows(group: int, tmp_path: Path) -> None:
+    """In time, in bounds, exit 1 or 4, a valid report with the row that names the trouble, and nothing raw."""
+    with ThreadPoolExecutor(4) as pool:
+        runs = {
+            (name, command): pool.submit(run, CASES[name], COMMANDS[command], str(tmp_path))
+            for name, command in GROUPS[group]
+        }
+        problems = {key: found for key, future in runs.items() if (found := _problems(key[0], future.result()))}
+    assert problems == {}
+
+
+def _problems(name: str, ran: Run) -> list[str]:
+    """What is wrong with a run; nothing when it is as it should be."""
+    if ran.code not in (1, 4) or "Traceback" in ran.output + ran.errors:
+        return [f"exit {ran.code}: {ran.errors[-500:]}"]
+    jsonschema.validate(ran.report, SCHEMA)
+    rows = {finding["id"]: finding for finding in ran.report["findings"]}
+    status = rows[CASES[name].row]["status"]
+    crashes = [row["reason"] for row in rows.values() if row["status"] == "error" and _CRASH.match(str(row["reason"]))]
+    told = {
+        f"took {ran.seconds:.1f} s": ran.seconds > DEADLINE + 4,
+        f"held {ran.memory:.0f} MiB": ran.memory > MEMORY,
+        f"{CASES[name].row} is {status}": status not in ("fail", "warn"),
+        f"a crash of ours: {crashes}": bool(crashes),
+        f"raw: {[s for s in _strings(ran.report) if _RAW.search(s)]}": any(map(_RAW.search, _strings(ran.report))),
+        "a key": any(form in ran.output + ran.errors for form in FORMS),
+    }
+    return [text for text, wrong in told.items() if wrong]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def test_a_redirect_to_another_host_is_not_followed(tmp_path: Path) -> None:
+    """The other host hears nothing: neither the key nor anything else."""
+    with closing(Listener()) as listener:
+        misbehaving.LISTENER_PORT[0] = listener.port
+        ran = run(CASES["redirect-elsewhere"], ["probe"], str(tmp_path))
+    assert ran.code == 1
+    assert listener.visits == []
