@@ -58,8 +58,10 @@ class Follower:
         self._raws: list[bytes] = []
         self._fed = -1
         """Index of the last line of the block that is known as context."""
-        self._above: tuple[bytes, bool] = (b"", True)
-        """The end of the block before, and whether its last line is known as context."""
+        self._above: list[bytes] = []
+        """Lines of earlier blocks that are not yet known as context."""
+        self._broken = False
+        """Whether more such lines were passed over than are kept."""
         self._raised: tuple[int, bytes] | None = None
         """The last exception of a kind that was only counted."""
 
@@ -221,14 +223,15 @@ class Follower:
 
     def _catch_up(self, index: int, depth: int) -> None:
         """Know the lines above as context: as many as are kept, where some were passed over."""
-        begin = max(self._fed + 1, index - depth)
-        above: list[bytes] = []
-        if begin == 0 and self._fed < 0 and not self._above[1] and depth > index:
-            above = self._above[0].split(b"\n")[-(depth - index) - 1 :]
-        if begin > self._fed + 1 or above:
+        above = self._raws[max(self._fed + 1, index - depth) : index]
+        passed = self._fed + 1 < index - depth
+        if self._fed < 0 and index < depth:
+            above = [*self._above[index - depth :], *above]
+            passed = self._broken or len(self._above) > depth - index
+        if passed:
             self._before.clear()
             self.session.recent.clear()
-        for raw in [*above, *self._raws[begin:index]]:
+        for raw in above:
             for _, text in Unwrapper().texts(0, raw):
                 self._stamp(text)
                 self._before.append(text[:400])
@@ -237,17 +240,20 @@ class Follower:
     def _close(self, data: bytes, lines: int) -> None:
         """Keep the end of a block: the last line of the session so far, and the context of the next block."""
         self._settle_exception()
-        fed = self._fed == lines - 1
-        end = data[-2 * RECENT * 400 :]
-        self._above = (end.rstrip(b"\n"), fed)
-        if fed:
-            return
-        for back, raw in enumerate(reversed(end.rsplit(b"\n", 6)[1 if len(end) < len(data) else 0 :])):
-            number = self._first + lines - back - (0 if end.endswith(b"\n") else 1)
-            for _, text in reversed(Unwrapper().texts(number, raw)):
-                if number > self.session.last[0]:
-                    self.session.last = (number, text)
-                    self._stamp(text)
+        left = lines - 1 - self._fed
+        kept = min(left, RECENT)
+        raws = data.removesuffix(b"\n").rsplit(b"\n", kept)[-kept:] if kept else []
+        if self._fed >= 0:
+            self._above, self._broken = [], False
+        self._broken = self._broken or len(self._above) + left > RECENT
+        self._above = [*self._above, *raws][-RECENT:]
+        told = False
+        for back, raw in enumerate(reversed(raws)):
+            if not (texts := Unwrapper().texts(self._first + lines - 1 - back, raw)):
+                continue
+            self.session.last = self.session.last if told else texts[-1]
+            told = True
+            if self._stamp(texts[-1][1]):
                 return
 
     def _take(self, number: int, text: str, patterns: Sequence[Pattern]) -> None:
@@ -333,10 +339,14 @@ class Follower:
         if not self.session.bind_failed:
             self.session.ready_line, self.session.phase = number, "serving"
 
-    def _stamp(self, text: str) -> None:
-        if found := marks.STAMP.match(text):
-            self.session.first_stamp = self.session.first_stamp or found[1]
-            self.session.last_stamp = found[1]
+    def _stamp(self, text: str) -> bool:
+        """Take the time stamp of a line; whether it has one."""
+        found = marks.STAMP.match(text)
+        if found is None:
+            return False
+        self.session.first_stamp = self.session.first_stamp or found[1]
+        self.session.last_stamp = found[1]
+        return True
 
     def _advance(self, number: int, text: str) -> None:
         session = self.session

@@ -1,0 +1,206 @@
+"""However a log is cut into blocks, packed, rotated or repeated, the same is kept of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bgecheck.checks.logs.area import LogFacts, collect
+from bgecheck.checks.logs.follower import Follower
+from bgecheck.model import Target
+from bgecheck.sources import logread
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.logfile import Block
+
+START = """[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/bge-large-zh-v1.5', disable_radix_cache=True)
+[2026-11-02 22:10:12] Load weight begin. avail mem=22.48 GB
+[2026-11-02 22:10:14] Load weight end. type=BertModel, dtype=torch.float16, avail mem=21.30 GB, mem usage=0.65 GB.
+[2026-11-02 22:10:15] INFO:     Started server process [1307]
+[2026-11-02 22:10:16] The server is fired up and ready to roll!
+"""
+SERVED = '[2026-11-02 22:12:40] INFO:     10.0.0.{n}:504{n} - "POST /v1/embeddings HTTP/1.1" 200 OK'
+LINES = (
+    SERVED,
+    SERVED,
+    '[2026-11-02 22:12:{n}] INFO:     10.0.0.{n}:5043 - "GET /health HTTP/1.1" 200 OK',
+    "[2026-11-02 22:12:{n}] Prefill batch, #new-seq: {n}, #new-token: 14, #cached-token: 0, token usage: 0.00,",
+    "[2026-11-02 22:12:{n}] Prefill batch, #new-seq: 1, #new-token: 14, #cached-token: {n}, token usage: 0.00,",
+    '[2026-11-02 22:12:{n}] INFO:     10.0.0.{n}:504 - "POST /v1/embeddings HTTP/1.1" 400 Bad Request',
+    '[2026-11-02 22:12:{n}] INFO:     10.0.0.{n}:504 - "POST /v1/chat/completions HTTP/1.1" 404 Not Found',
+    "[2026-11-02 22:12:{n}] The input ({n}01 tokens) is longer than the model's context length (512 tokens).",
+    "Traceback (most recent call last):\n  File \"/opt/x.py\", line {n}, in f\n    raise KeyError(name)\nKeyError: 'text'",
+    "RuntimeError: flux capacitor {n}",
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate {n}.00 MiB.",
+    "[2026-11-02 23:00:{n}] Subprocess scheduler_0 (pid={n}) crashed with exit code -9. Triggering SIGQUIT",
+    "[2026-11-02 23:00:{n}] Subprocess scheduler_0 (pid={n}) crashed with exit code -11. Triggering SIGQUIT",
+    "",
+    "Fetching:  {n}%|##\rFetching: 100%|####",
+    "\x1b[32m[2026-11-02 22:12:{n}]\x1b[0m The server is fired up and ready to roll!",
+    '{{"log":"[2026-11-02 22:12:{n}] Uvicorn ","stream":"stderr"}}\n{{"log":"running on {n}\\n","stream":"out"}}',
+    START,
+)
+
+
+def _blocks(text: bytes, sizes: Sequence[int]) -> list[Block]:
+    """A text in blocks of so many lines each; the last size counts for the rest."""
+    lines = text.splitlines(keepends=True) if b"\r" not in text else [x + b"\n" for x in text.split(b"\n")[:-1]]
+    found: list[Block] = []
+    at = 0
+    for size in sizes:
+        if at < len(lines):
+            found.append(Block(1 if not found else None, b"".join(lines[at : at + size])))
+            at += size
+    while at < len(lines):
+        found.append(Block(1 if not found else None, b"".join(lines[at : at + sizes[-1]])))
+        at += sizes[-1]
+    return found
+
+
+def _kept(follower: Follower) -> dict[str, object]:
+    session = follower.session
+    return {
+        "hits": {c: (h.line, h.text, h.count, h.before, tuple(h.after), h.phase) for c, h in session.hits.items()},
+        "refused": {k: (h.line, h.text, h.before, tuple(h.after)) for k, h in session.refused.items()},
+        "requests": dict(session.requests),
+        "older": follower.older,
+        "lines": session.lines,
+        "last": session.last,
+        "raised": session.last_exception,
+        "died": session.died_line,
+        "ready": (session.ready_line, session.ready_stamp, session.phase),
+        "cached": session.cached,
+        "first": (session.first_line, session.first, session.first_stamp),
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    picked=st.lists(st.tuples(st.sampled_from(LINES), st.integers(10, 59)), max_size=80),
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=8),
+)
+def test_what_is_kept_does_not_depend_on_the_blocks(picked: list[tuple[str, int]], sizes: list[int]) -> None:
+    """Lines that are only counted leave the same behind as lines that are taken one by one."""
+    text = (START + "".join(line.format(n=n) + "\n" for line, n in picked)).encode()
+    whole = Follower().follow(_blocks(text, [10**6]))
+    assert _kept(Follower().follow(_blocks(text, sizes))) == _kept(whole)
+    assert _kept(Follower().follow(_blocks(text, [1]))) == _kept(whole)
+
+
+def test_repeated_errors_are_counted_each(tmp_path: Path) -> None:
+    rnd = random.Random(3)
+    lines = [rnd.choice(LINES[:8]).format(n=rnd.randint(10, 59)) for _ in range(5000)]
+    session = Follower().follow([Block(1, (START + "\n".join(lines)).encode())]).session
+    assert session.requests["ok"] == sum('/embeddings HTTP/1.1" 200' in line for line in lines)
+    assert session.requests["POST /v1/embeddings 400"] == sum("400 Bad" in line for line in lines)
+    assert session.hits["input-too-long"].count == sum("is longer than" in line for line in lines)
+    assert session.lines == 5005
+
+
+def test_numbers_that_decide_are_read_in_every_line() -> None:
+    """Two lines that differ only in an exit code tell of two causes."""
+    text = START + "\n".join(LINES[i].format(n=n) for i, n in ((12, 10), (12, 11), (11, 12)))
+    hits = Follower().follow([Block(1, text.encode())]).session.hits
+    assert {"segfault", "host-oom-killed"} <= set(hits)
+
+
+def _facts(path: Path | str) -> LogFacts:
+
+    facts: LogFacts = collect(Context(Target(url="", host="", port=0, log=str(path)), Deadline(30)))
+    return facts
+
+
+FAILS = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 594.00 MiB.\n"
+DIES = "[2026-11-02 22:20:20] Received sigquit from a child process. It usually means the child failed.\n"
+
+
+def test_a_packed_log_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its first bytes, not its name; of several members; from a pipe; and as far as it goes when it was cut."""
+    text = (START.replace("True", "False") + SERVED.format(n=1) + "\n").encode()
+    packed = gzip.compress(text[:200]) + gzip.compress(text[200:])
+    for content in (packed, packed[:-5]):
+        (tmp_path / "sglang.log").write_bytes(content)
+        facts = _facts(tmp_path / "sglang.log")
+        assert facts.diagnosis.state == "ready"
+        assert list(facts.diagnosis.causes) == ["encoder-vectors-wrong"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(packed)))
+    assert _facts("-").diagnosis.state == "ready"
+
+
+def test_a_bomb_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logread, "STREAM_LIMIT", 2**22)
+    (tmp_path / "a.log").write_bytes(gzip.compress((START + "\n" * 2**24).encode()))
+    began = time.perf_counter()
+    facts = _facts(tmp_path / "a.log")
+    assert facts.origin.cut
+    assert facts.session.ready_line == 5
+    assert time.perf_counter() - began < 3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("sglang.log", "sglang.log.1", "sglang.log.2.gz"),
+        ("sglang.log", "sglang.log-20261102", "sglang.log-20261101.gz"),
+        ("sglang.log.1", "sglang.log.2", "sglang.log.10"),
+    ],
+)
+def test_a_session_that_began_in_an_older_file_is_read_from_there(names: tuple[str, str, str], tmp_path: Path) -> None:
+    """The newest file holds no start; lines are told by the file that holds them."""
+    newest, middle, oldest = (tmp_path / name for name in names)
+    start = (START.replace("/srv/bge-large-zh-v1.5", "/srv/m") + SERVED.format(n=1) + "\n").encode()
+    oldest.write_bytes(gzip.compress(start) if oldest.suffix == ".gz" else start)
+    middle.write_text((SERVED.format(n=2) + "\n") * 3)
+    newest.write_text(SERVED.format(n=3) + "\n" + FAILS + DIES)
+    facts = _facts(newest)
+    assert facts.session.argument("model_path") == "/srv/m"
+    assert facts.diagnosis.why == "gpu-oom-serving"
+    assert facts.origin.place(facts.diagnosis.causes["gpu-oom-serving"].line) == (str(newest), 2)
+    assert facts.origin.place(2) == (str(oldest), 2)
+    assert facts.session.requests["ok"] == 5
+
+
+def test_other_files_of_the_folder_are_no_part_of_a_log(tmp_path: Path) -> None:
+    (tmp_path / "sglang.log").write_text(SERVED.format(n=3) + "\n")
+    for name in ("sglang.log.bak", "sglang.logs.1", "other.log.1", "sglang.log.1.txt"):
+        (tmp_path / name).write_text(START)
+    os.mkdir(tmp_path / "sglang.log.2")
+    assert _facts(tmp_path / "sglang.log").session.args == ""
+
+
+def test_a_newest_file_with_a_start_stands_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "sglang.log.1").write_text(START + FAILS + DIES)
+    (tmp_path / "sglang.log").write_text(START + SERVED.format(n=1) + "\n")
+    facts = _facts(tmp_path / "sglang.log")
+    assert (facts.older, facts.diagnosis.state) == (0, "ready")
+
+
+def test_a_pipe_that_stays_open_is_judged_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tail -f sglang.log | bgecheck logs -` ends with what came by then."""
+    reader, writer = os.pipe()
+    os.write(writer, START.encode())
+    with open(reader) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        facts: LogFacts = collect(Context(Target(url="", host="", port=0, log="-"), Deadline(0.6)))
+    os.close(writer)
+    assert facts.origin.cut
+    assert facts.diagnosis.state == "ready"
+
+
+@pytest.mark.parametrize("unit", [b"\n", b"x", b"\0", b"Error: \n", b'{"log":', b"\r"])
+def test_a_hostile_log_takes_little_time(unit: bytes) -> None:
+    """One line without an end, and millions of empty ones."""
+    data = unit * (2**23 // len(unit))
+    pieces = (Block(None, data[at : at + 2**18]) for at in range(0, len(data), 2**18))
+    began = time.perf_counter()
+    Follower().follow([Block(1, START.encode()), *pieces])
+    assert time.perf_counter() - began < 5
