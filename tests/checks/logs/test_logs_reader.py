@@ -38,7 +38,7 @@ LINES = (
     '[2026-11-02 22:12:{n}] INFO:     10.0.0.{n}:504 - "POST /v1/embeddings HTTP/1.1" 400 Bad Request',
     '[2026-11-02 22:12:{n}] INFO:     10.0.0.{n}:504 - "POST /v1/chat/completions HTTP/1.1" 404 Not Found',
     "[2026-11-02 22:12:{n}] The input ({n}01 tokens) is longer than the model's context length (512 tokens).",
-    "Traceback (most recent call last):\n  File \"/opt/x.py\", line {n}, in f\n    raise KeyError(name)\nKeyError: 'text'",
+    "Traceback (most recent call last):\n  File \"/opt/x.py\", line {n}, in f\n    raise E(n)\nKeyError: 'text'",
     "RuntimeError: flux capacitor {n}",
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate {n}.00 MiB.",
     "[2026-11-02 23:00:{n}] Subprocess scheduler_0 (pid={n}) crashed with exit code -9. Triggering SIGQUIT",

@@ -1,0 +1,132 @@
+"""A log is followed while it is written, through rotation and truncation, until its server is ready or has failed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bgecheck.checks.logs.following import until_decided
+from bgecheck.sources.logtail import Tail
+
+NOW = time.strftime("[%Y-%m-%d %H:%M:%S]")
+ARGS = f"{NOW} server_args=ServerArgs(model_path='/srv/Qwen3-Embedding-0.6B', disable_radix_cache=True)\n"
+LOADING = f"{NOW} Load weight begin. avail mem=22.48 GB\n"
+READY = f"{NOW} The server is fired up and ready to roll!\n"
+FAILED = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 594.00 MiB.\n"
+DIED = f"{NOW} Received sigquit from a child process. It usually means the child failed.\n"
+
+
+@contextmanager
+def _meanwhile(*steps: Callable[[], object]) -> Iterator[None]:
+    """Do something every 0.3 s beside the test."""
+
+    def work() -> None:
+        for step in steps:
+            time.sleep(0.3)
+            step()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_following_ends_when_the_server_is_ready(tmp_path: Path) -> None:
+    """The file need not be there yet, and a line may come in two writes."""
+    log, phases = tmp_path / "sglang.log", list[str]()
+    steps = [lambda: _append(log, ARGS + LOADING[:30]), lambda: _append(log, LOADING[30:]), lambda: _append(log, READY)]
+    with _meanwhile(*steps):
+        assert until_decided(str(log), 10, phases.append) == "ready"
+    assert phases == ["device", "load", "serving"]
+
+
+def test_following_ends_with_what_has_failed(tmp_path: Path) -> None:
+    log = tmp_path / "sglang.log"
+    log.write_text(ARGS + LOADING)
+    with _meanwhile(lambda: _append(log, FAILED), lambda: _append(log, DIED)):
+        assert until_decided(str(log), 10) == "failed"
+
+
+def test_following_ends_with_the_time(tmp_path: Path) -> None:
+    log = tmp_path / "sglang.log"
+    assert until_decided(str(log), 0.3) == "empty"
+    log.write_text(ARGS + LOADING)
+    began = time.monotonic()
+    assert until_decided(str(log), 0.6) == "starting"
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("how", ["renamed", "cut short"])
+def test_a_log_that_is_rotated_is_followed_on(how: str, tmp_path: Path) -> None:
+    log = tmp_path / "sglang.log"
+    log.write_text(ARGS + LOADING + "x" * 200 + "\n")
+
+    def rotate() -> None:
+        if how == "renamed":
+            log.rename(tmp_path / "sglang.log.1")
+        log.write_text(READY)
+
+    with _meanwhile(rotate):
+        assert until_decided(str(log), 10) == "ready"
+
+
+def test_what_was_written_is_read_once(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    tail = Tail(str(log))
+    assert list(tail.added()) == []
+    log.write_bytes(b"one\ntw")
+    assert [block.data for block in tail.added()] == [b"one\n"]
+    assert list(tail.added()) == []
+    _append(log, "o\nthree\n")
+    assert [block.data for block in tail.added()] == [b"two\nthree\n"]
+    tail.close()
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "bgecheck", "logs", *arguments, "--lang", "en"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("end", "code"), [(READY, 0), (FAILED + DIED, 1), ("", 3)])
+def test_the_exit_code_says_how_it_ended(end: str, code: int, tmp_path: Path) -> None:
+    log = tmp_path / "sglang.log"
+    log.write_text(ARGS + LOADING)
+    process = _started("--follow", str(log), "--wait", "2s")
+    with _meanwhile(lambda: _append(log, end)):
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == code, (out, err)
+    assert ("logs.gpu-oom-weights" in out) == (code == 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+    log = tmp_path / "sglang.log"
+    log.write_text(ARGS + LOADING)
+    process = _started("-f", str(log))
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_a_pipe_is_not_followed(tmp_path: Path) -> None:
+    process = _started("--follow", "-")
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "only a file" in err
