@@ -103,7 +103,9 @@ def _started(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize(("end", "code"), [(READY, 0), (FAILED + DIED, 1), ("", 3)])
+@pytest.mark.parametrize(
+    ("end", "code"), [(READY, 0), (FAILED + DIED, 1), ("", 3)], ids=["ready", "failed", "still starting"]
+)
 def test_the_exit_code_says_how_it_ended(end: str, code: int, tmp_path: Path) -> None:
     log = tmp_path / "sglang.log"
     log.write_text(ARGS + LOADING)

@@ -69,6 +69,36 @@ def test_the_newest_session_is_judged_and_older_ones_are_counted(log: Path) -> N
     assert _problems(rows) == ["logs.ready", "logs.gpu-oom-weights"]
 
 
+def test_older_sessions_are_told_in_one_line_each(log: Path) -> None:
+    rows = _judge(log, _args(), LOADING, OOM, DIED, "Killed", _args(), LOADING, READY, SERVED, _args(), READY, SERVED)
+    told = rows["logs.readable"].values["sessions"]
+    assert [(t["line"], t["state"], t["cause"]) for t in told] == [(1, "failed", "gpu-oom-weights"), (6, "ready", None)]
+    assert "sglang.log:1 2026-11-02 22:10:05 failed gpu-oom-weights" in str(rows["logs.readable"].evidence[1].observed)
+    assert rows["logs.readable"].values["older_sessions"] == 2
+
+
+def test_a_session_that_the_next_one_replaced_was_given_up(log: Path) -> None:
+    rows = _judge(log, _args(), LOADING, _args(), READY, SERVED)
+    assert [t["state"] for t in rows["logs.readable"].values["sessions"]] == ["given up"]
+
+
+def test_the_start_is_told_by_its_stages(log: Path) -> None:
+    """From the time stamps: how long each stage took until the next that was seen."""
+    loaded = "[2026-11-02 22:10:16] Load weight end. type=Qwen3ForCausalLM, dtype=torch.float16, avail mem=21.30 GB"
+    values = _judge(log, _args(), LOADING, loaded, READY, SERVED)["logs.ready"].values
+    assert values["stages"] == {"arguments": 10, "weights": 1, "memory-pool": 1, "warm-up": 1, "idle": 142}
+
+
+def test_requests_are_counted_by_how_they_were_answered(log: Path) -> None:
+    refused = SERVED.replace("200 OK", "400 Bad Request")
+    broken = SERVED.replace("200 OK", "500 Internal Server Error")
+    page = SERVED.replace("POST /v1/embeddings", "GET /health")
+    told = _judge(log, _args(), READY, SERVED, SERVED, SERVED, page, refused, refused, broken)["logs.ready"].values
+    assert told["requests"]["embeddings"] == 3
+    assert told["requests"]["refused"] == {"POST /v1/embeddings 400": 2, "POST /v1/embeddings 500": 1}
+    assert (told["requests"]["client_errors"], told["requests"]["server_errors"]) == (2, 1)
+
+
 def test_consequences_are_folded_under_their_cause(log: Path) -> None:
     """Only the cause is a root; what it kills is counted, and the row that fails with it names it."""
     crash = "[2026-11-02 22:10:20] Scheduler hit an exception: Traceback (most recent call last):"

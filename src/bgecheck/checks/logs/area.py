@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from bgecheck.checks.logs.diagnosis import Diagnosis, diagnose
 from bgecheck.checks.logs.follower import Follower
@@ -32,6 +33,18 @@ CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable
 """What fails because a start has failed or a server has died."""
 
 
+class Told(NamedTuple):
+    """An older session in one line."""
+
+    line: int
+    lines: int
+    since: str
+    """Its first time stamp."""
+    state: str
+    cause: str | None
+    """The cause that was decisive for it, as the name of a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogFacts:
     """The newest session of one log, and what became of it."""
@@ -40,6 +53,8 @@ class LogFacts:
     session: Session
     older: int
     diagnosis: Diagnosis
+    past: tuple[Told, ...] = ()
+    """The last of the older sessions, the oldest first."""
 
     @property
     def name(self) -> str:
@@ -69,7 +84,14 @@ def collect(context: Context) -> LogFacts:
     origin, blocks = read(path, context.log_size, WHOLE if alone else BESIDE, 0.9 * context.deadline.remaining())
     follower = Follower().follow(blocks)
     diagnosis = diagnose(follower.session, origin.age, datetime.now())
-    return LogFacts(origin, follower.session, follower.older, diagnosis)
+    return LogFacts(origin, follower.session, follower.older, diagnosis, tuple(map(_told, follower.past)))
+
+
+def _told(session: Session) -> Told:
+    """An older session; what was still starting when the next began has failed or was given up."""
+    diagnosis = diagnose(session, 0.0, datetime.now())
+    state = "given up" if diagnosis.state in ("starting", "stuck") else diagnosis.state
+    return Told(session.first_line, session.lines, session.first_stamp, state, next(iter(diagnosis.causes), None))
 
 
 def _where(facts: LogFacts, line: int) -> str:
@@ -117,7 +139,21 @@ def log_is_readable(facts: LogFacts) -> Outcome:
     seen = [Evidence(_where(facts, facts.session.first_line), lines)]
     if skipped := facts.origin.skipped:
         seen.append(_left_out(skipped, facts.origin.numbered))
-    return holds(*seen, older_sessions=facts.older, skipped_bytes=skipped)
+    if facts.past:
+        seen.append(_before(facts))
+    if facts.origin.cut:
+        seen.append(Evidence(Text("not read", "未读取"), Text("what came after that", "其后的内容")))
+    sessions = [told._asdict() for told in facts.past]
+    return holds(*seen, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
+
+
+def _before(facts: LogFacts) -> Evidence:
+    """The older sessions, each in a few words; of many the last."""
+    shown = facts.past[-_SHOWN:]
+    lines = [f"{_where(facts, t.line)} {t.since} {t.state} {t.cause or ''}".rstrip() for t in shown]
+    more = facts.older - len(shown)
+    also = Text(f"{more} more, and ", f"另有 {more} 次；") if more > 0 else Text("", "")
+    return Evidence(Text("before it", "此前"), Text(also.en + " | ".join(lines), also.zh + " | ".join(lines)))
 
 
 def _left_out(skipped: int, numbered: bool) -> Evidence:
@@ -128,6 +164,63 @@ def _left_out(skipped: int, numbered: bool) -> Evidence:
         Text(
             f"the first {size} of the file, but for its last start{en}",
             f"文件开头的 {size}（其中最近一次启动除外）{zh}",
+        ),
+    )
+
+
+_SHOWN = 5
+"""Older sessions that are shown; the JSON report has all that are kept."""
+
+
+def _timeline(session: Session) -> dict[str, float]:
+    """Seconds that each stage took until the next that was seen; the last is when the first request was answered."""
+    stages = list(session.stages.items())
+    taken = {}
+    for (name, since), (_, until) in pairwise(stages):
+        begun, ended = session.seconds(since), session.seconds(until)
+        if begun is not None and ended is not None:
+            taken["idle" if name == "ready" else name] = ended - begun
+    return taken
+
+
+_STAGES = {
+    "arguments": Text("imports", "导入"),
+    "device": Text("device", "初始化设备"),
+    "weights": Text("weights", "加载权重"),
+    "memory-pool": Text("memory pool", "显存池"),
+    "graph-capture": Text("graph capture", "捕获 CUDA graph"),
+    "warm-up": Text("warm-up", "预热"),
+    "idle": Text("until the first request", "等到首个请求"),
+}
+
+
+def _start_up(taken: dict[str, float]) -> Evidence:
+    en = ", ".join(f"{_STAGES[name].en} {seconds:g} s" for name, seconds in taken.items())
+    zh = "，".join(f"{_STAGES[name].zh} {seconds:g} 秒" for name, seconds in taken.items())
+    return Evidence(Text("start-up", "启动过程"), Text(en, zh))
+
+
+def _statistics(session: Session) -> dict[str, Any]:
+    """What was asked of the server: embeddings answered, other requests answered, and refused ones by kind."""
+    refused = {kind: count for kind, count in session.requests.items() if kind in session.refused}
+    return {
+        "embeddings": session.requests["ok"],
+        "others": session.requests["other"],
+        "pages": session.requests["page"],
+        "refused": refused,
+        "client_errors": sum(n for kind, n in refused.items() if kind.rpartition(" ")[2].startswith("4")),
+        "server_errors": sum(n for kind, n in refused.items() if kind.rpartition(" ")[2].startswith("5")),
+        "warnings": {name: hit.count for name, hit in session.hits.items() if not hit.fatal},
+    }
+
+
+def _served(told: dict[str, Any]) -> Evidence:
+    ok, four, five = told["embeddings"], told["client_errors"], told["server_errors"]
+    return Evidence(
+        Text("requests", "请求"),
+        Text(
+            f"{ok} embeddings answered, {four} refused (4xx), {five} failed (5xx)",
+            f"向量请求成功 {ok}，4xx {four}，5xx {five}",
         ),
     )
 
@@ -179,11 +272,15 @@ def newest_session_is_ready(facts: LogFacts) -> Outcome:
         after = (
             Text("ready", "已就绪") if seconds is None else Text(f"ready after {seconds:g} s", f"{seconds:g} 秒后就绪")
         )
-        return holds(Evidence(_where(facts, session.ready_line), after), seconds_to_ready=seconds, **common)
+        taken, told = _timeline(session), _statistics(session)
+        seen = [Evidence(_where(facts, session.ready_line), after)]
+        seen += [_start_up(taken)] if taken else []
+        seen += [_served(told)] if session.requests else []
+        return holds(*seen, seconds_to_ready=seconds, stages=taken, requests=told, **common)
     line, text = session.last_exception or session.last
-    seen = Evidence(_where(facts, line), text)
+    last_said = Evidence(_where(facts, line), text)
     if state == "failed":
-        return broken(seen, error=text, from_line=max(1, line - 20), file=facts.origin.name, **common)
+        return broken(last_said, error=text, from_line=max(1, line - 20), file=facts.origin.name, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
     hangs = HANGS[session.phase]
     age = None if facts.origin.age is None else round(facts.origin.age)

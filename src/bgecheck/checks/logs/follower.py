@@ -322,6 +322,7 @@ class Follower:
             session.requests["other" if post and session.ready_line else "page"] += 1
             return
         session.requests["ok"] += 1
+        session.stages.setdefault("first-request", session.last_stamp)
         self._recover()
 
     def _recover(self) -> None:
@@ -357,7 +358,11 @@ class Follower:
         for mark, phase in marks.MILESTONES:
             if mark in text and marks.PHASES.index(phase) > marks.PHASES.index(session.phase):
                 session.phase = phase
+        for mark, stage in marks.STAGES:
+            if mark in text:
+                session.stages.setdefault(stage, session.last_stamp)
         if marks.READY in text:
+            session.stages.setdefault("ready", session.last_stamp)
             session.ready_line, session.ready_stamp, session.phase = number, session.last_stamp, "serving"
             if not session.bind_failed:
                 # What came before it was survived.

@@ -20,6 +20,16 @@ MILESTONES = (
     ("Started server process", "warm-up"),
     ("Uvicorn running on", "warm-up"),
 )
+STAGES = (
+    ("server_args=", "arguments"),
+    ("Init torch distributed begin", "device"),
+    ("Load weight begin", "weights"),
+    ("Load weight end", "memory-pool"),
+    ("Capture cuda graph begin", "graph-capture"),
+    ("Capture cuda graph end", "warm-up"),
+    ("Started server process", "warm-up"),
+)
+"""What begins with a line; each stage lasts until the next that was seen."""
 READY = "The server is fired up and ready to roll!"
 BIND_FAILED = ("while attempting to bind on address", "[WinError 10048]")
 WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"

@@ -52,6 +52,8 @@ class Session:
     first_stamp: str = ""
     ready_stamp: str = ""
     last_stamp: str = ""
+    stages: dict[str, str] = field(default_factory=dict)
+    """Time stamps of what the session came to, each when it was first seen."""
     architecture: str = ""
     sglang: bool = False
     engine: str | None = None
