@@ -129,7 +129,7 @@ class Proof:
         lines = [
             "# Seen on the true server",
             "",
-            "Written by `make real`: sglang 0.5.23 (where not said otherwise) on CPU, a random BertModel of the shape of "
+            "Written by `make real`: sglang 0.5.23 (where not said otherwise) on CPU, a random BertModel shaped like "
             "bge-large-zh-v1.5 (`embed.semantic` and `embed.golden` left out: random weights have no meaning).",
             "",
             "| scene | exit | root cause | rows that did not hold |",
