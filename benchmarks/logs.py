@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rounds import ENVIRONMENT, program
 
-from bgecheck import catalog
+from bgecheck.checks.logs import AREA
 from bgecheck.checks.logs.marks import EVENTS
 from bgecheck.checks.logs.rules import PATTERNS
 from bgecheck.sources.logread import newest_start
@@ -97,7 +97,7 @@ def make(path: Path, mib: int, errors: float) -> None:
 
 def literals() -> list[str]:
     """What is looked for: every literal of every rule, every turn of a session, and requests that were refused."""
-    assert catalog.areas()
+    assert AREA.checks
     return list(dict.fromkeys([*(p.needle for p in PATTERNS), *EVENTS, 'HTTP/1.1" 4', 'HTTP/1.1" 5', "Error: "]))
 
 

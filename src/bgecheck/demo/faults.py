@@ -95,7 +95,7 @@ FAULTS: dict[str, Fault] = {
             "a gateway answers 200 and `null`: 'NoneType' object has no attribute 'data'",
             "网关返回 200 和 null：NoneType 没有 data",
         ),
-        ("probe.ready", "embed.answers"),
+        ("probe.ready", "probe.health-agrees", "embed.answers"),
         flags=_own("empty-response"),
     ),
     "rate-limited": Fault(
@@ -108,7 +108,7 @@ FAULTS: dict[str, Fault] = {
             "the request queue is full: status pages answer, embeddings get 503",
             "请求队列已满：状态页正常，embedding 返回 503",
         ),
-        ("probe.ready", "embed.answers"),
+        ("probe.ready", "probe.health-agrees", "embed.answers"),
         flags=_own("queue-full"),
     ),
     "dead-scheduler": Fault(

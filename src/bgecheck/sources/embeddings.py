@@ -27,6 +27,8 @@ class Embedded(NamedTuple):
     tokens: int | None
     model: str | None
     seconds: float
+    packed: bool = False
+    """Whether the vectors came as base64."""
 
 
 class Refused(NamedTuple):
@@ -97,6 +99,7 @@ def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
         tokens=_whole(usage.get("prompt_tokens")) if isinstance(usage, Mapping) else None,
         model=clean(model, 200) if isinstance(model, str) else None,
         seconds=reply.seconds,
+        packed=isinstance(items[0].get("embedding"), str),
     )
 
 

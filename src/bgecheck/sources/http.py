@@ -27,6 +27,18 @@ Kind = Literal[
     "too-large",  # more bytes than any right answer has
 ]
 
+Refusal = Literal[
+    "expired",
+    "not-yet",
+    "self-signed",
+    "unknown-authority",
+    "wrong-host",
+    "plain",  # the port does not speak TLS
+    "late",  # the handshake did not end
+    "other",
+]
+"""What is wrong with an encryption that cannot be had."""
+
 BODY_LIMIT = 16 * 2**20
 """Bytes that one answer may have. A batch of 64 vectors of 1024 floats written with 17 digits has 1.5 MB."""
 
@@ -68,15 +80,25 @@ class Failure(NamedTuple):
     kind: Kind
     detail: str
     seconds: float = 0.0
+    tls: Refusal | None = None
+    """Why there is no encryption, when that is what failed."""
 
     def __str__(self) -> str:
         return self.detail
 
 
+class Certificate(NamedTuple):
+    """A certificate that was accepted: seconds until it ends, and the version of TLS that was spoken."""
+
+    left: float
+    version: str
+
+
 class _Failed(Exception):
-    def __init__(self, kind: Kind, detail: str) -> None:
+    def __init__(self, kind: Kind, detail: str, tls: Refusal | None = None) -> None:
         super().__init__(detail)
         self.kind: Kind = kind
+        self.tls = tls
 
 
 class _Clock(NamedTuple):
@@ -135,7 +157,7 @@ class Http:
         try:
             return self._exchange(method, url, headers or {}, body or b"", limit, clock, started)
         except _Failed as failed:
-            return Failure(failed.kind, str(failed), time.monotonic() - started)
+            return Failure(failed.kind, str(failed), time.monotonic() - started, failed.tls)
         except Exception as error:
             kind, detail = _understood(error)
             return Failure(kind, detail, time.monotonic() - started)
@@ -294,10 +316,47 @@ def _wrapped(connection: socket.socket, host: str, verify: bool, clock: _Clock) 
         return context.wrap_socket(connection, server_hostname=host)
     except TimeoutError as error:
         connection.close()
-        raise _Failed("tls", "connected, but the TLS handshake did not end in time") from error
+        raise _Failed("tls", "connected, but the TLS handshake did not end in time", "late") from error
     except OSError as error:
         connection.close()
-        raise _Failed("tls", f"TLS handshake failed: {clean(str(error), 160)}") from error
+        raise _Failed("tls", f"TLS handshake failed: {clean(str(error), 160)}", _refusal(error)) from error
+
+
+# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h), which Python passes on as verify_code.
+_VERIFY: Mapping[int, Refusal] = {
+    9: "not-yet",
+    10: "expired",
+    18: "self-signed",
+    19: "unknown-authority",  # a chain whose end signs itself: a private authority
+    20: "unknown-authority",
+    21: "unknown-authority",
+    62: "wrong-host",
+    64: "wrong-host",
+}
+
+
+def _refusal(error: OSError) -> Refusal:
+    code = getattr(error, "verify_code", None)
+    if code is not None:
+        return _VERIFY.get(code, "other")
+    reason = getattr(error, "reason", None) or ""
+    return "plain" if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE") else "other"
+
+
+def certificate(host: str, port: int, seconds: float) -> Certificate | Failure:
+    """The certificate that a server shows to a client that checks it, or why it is not accepted."""
+    clock = _Clock(time.monotonic() + seconds)
+    try:
+        encrypted: Any = _wrapped(_connect(host, port, clock), host, True, clock)
+    except _Failed as failed:
+        return Failure(failed.kind, str(failed), tls=failed.tls)
+    except ValueError as error:  # a name that no certificate can be asked for
+        return Failure("tls", f"TLS handshake failed: {clean(str(error), 160)}", tls="other")
+    import ssl
+
+    with encrypted:
+        ends = ssl.cert_time_to_seconds(encrypted.getpeercert()["notAfter"])
+        return Certificate(ends - time.time(), str(encrypted.version()))
 
 
 def _decoded(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar
 
 from bgecheck.model import Secret, Target, clean
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.embeddings import Answer, read, request_body
-from bgecheck.sources.http import BODY_LIMIT, PAGE_LIMIT, Failure, Http, Reply
+from bgecheck.sources.http import BODY_LIMIT, PAGE_LIMIT, Certificate, Failure, Http, Reply, certificate
 
 T = TypeVar("T")
 
@@ -37,6 +38,16 @@ class Server:
     def get(self, path: str, *, with_key: bool = True, root: str | None = None) -> Reply | Failure:
         """Fetch a path below the target's root (or another `root`)."""
         return self._exchange("GET", (root or self.target.url) + path, self._headers(with_key), None)
+
+    def unverified(self, path: str) -> Reply | Failure:
+        """Fetch a path without the key from a server whose certificate is not accepted."""
+        with closing(Http(verify=False)) as http:
+            seconds = self._deadline.timeout(self._timeout)
+            return http.exchange("GET", self.target.url + path, seconds=seconds, limit=PAGE_LIMIT)
+
+    def certificate(self) -> Certificate | Failure:
+        """What a client that checks certificates makes of the server's."""
+        return certificate(self.target.host, self.target.port, self._deadline.timeout(self._timeout))
 
     def page(self, path: str) -> Reply | Failure:
         """The same, asked once in a run and shared."""

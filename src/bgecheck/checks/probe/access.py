@@ -1,152 +1,13 @@
-"""The `probe` area: does HTTP work as a client of this server needs it."""
+"""Rows about the way to the server: address, encryption, proxies, path, engine, key, model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from bgecheck.model import (
-    Advice,
-    Area,
-    Evidence,
-    Outcome,
-    Severity,
-    Target,
-    Text,
-    absent,
-    broken,
-    holds,
-    unclear,
-)
-from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable
+from bgecheck.checks.probe.facts import AREA, ProbeFacts, reply_of
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
 from bgecheck.sources.http import Failure, Reply
-from bgecheck.sources.server import Server
-
-PROBE_TEXT = "你好，世界"
-"""What is embedded to see whether the server works: harmless, short, and in its language."""
-
-SHAPES = ("/v1/models", "/models", "/v1/v1/models")
-"""Where OpenAI-compatible servers and gateways keep their model list."""
-
-
-class Engine(NamedTuple):
-    """Which server answers, as far as it tells."""
-
-    name: str | None
-    version: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeFacts:
-    """What the server answered to a handful of harmless requests."""
-
-    target: Target
-    models: Reply | Failure
-    without_key: Reply | Failure | None
-    """The model list asked for without the key, when there is one."""
-    elsewhere: Mapping[str, int]
-    """Base URLs that answered in place of the one given, with the status of their model list."""
-    engine: Engine
-    served: tuple[str, ...]
-    first: Answer
-    proxies: tuple[str, ...]
-    """Names of the proxy variables that are set here."""
-
-
-AREA = Area("probe", Text("HTTP", "HTTP 接口"), seconds=30.0)
-
-
-@AREA.collect
-def collect(context: Context) -> ProbeFacts:
-    """Ask the model list, the info pages and one real embedding."""
-    server = context.server()
-    models = server.page("/v1/models")
-    if isinstance(models, Failure):
-        return ProbeFacts(context.target, models, None, {}, Engine(None, None), (), models, _proxies())
-    return ProbeFacts(
-        target=context.target,
-        models=models,
-        without_key=server.get("/v1/models", with_key=False) if context.target.api_key else None,
-        elsewhere=_elsewhere(server) if models.status == 404 else {},
-        engine=_engine(server, models),
-        served=server.served(),
-        first=server.first_embedding(PROBE_TEXT),
-        proxies=_proxies(),
-    )
-
-
-def _proxies() -> tuple[str, ...]:
-    import os
-
-    names = ("http_proxy", "https_proxy", "all_proxy")
-    return tuple(sorted(n for n in os.environ if n.lower() in names and os.environ[n]))
-
-
-def _elsewhere(server: Server) -> dict[str, int]:
-    """Base URLs near the given one whose model list answers something else than 404."""
-    target = server.target
-    origin = "/".join(target.url.split("/", 3)[:3])
-    found = {}
-    for root in dict.fromkeys((target.url, origin)):
-        for shape in SHAPES:
-            if (root, shape) == (target.url, "/v1/models"):
-                continue
-            reply = server.get(shape, root=root)
-            if isinstance(reply, Reply) and reply.status in (200, 401, 403):
-                found[root + shape.removesuffix("/models")] = reply.status
-    return found
-
-
-def _engine(server: Server, models: Reply) -> Engine:
-    if models.status in (401, 403):
-        return Engine("sglang" if models.json() == {"error": "Unauthorized"} else None, None)
-    owner = _owner(models.json())
-    info, settings = server.model_info(), server.server_info()
-    if owner == "sglang" or (info and "is_generation" in info):
-        version = settings.get("version") if settings else None
-        return Engine("sglang", version if isinstance(version, str) else None)
-    return _other_engine(server, owner, models)
-
-
-def _owner(payload: Any) -> str | None:
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    card = data[0] if isinstance(data, list) and data and isinstance(data[0], Mapping) else {}
-    owner = card.get("owned_by")
-    return owner if isinstance(owner, str) else None
-
-
-def _other_engine(server: Server, owner: str | None, models: Reply) -> Engine:
-    if owner == "vllm":
-        page = server.page("/version")
-        payload = page.json() if isinstance(page, Reply) else None
-        version = payload.get("version") if isinstance(payload, Mapping) else None
-        return Engine("vLLM", version if isinstance(version, str) else None)
-    if owner in ("infinity", "library"):
-        return Engine({"infinity": "Infinity", "library": "Ollama"}[owner], None)
-    front = models.headers.get("server", "")
-    if models.status == 404 and front and "uvicorn" not in front:
-        return Engine(front, None)
-    return Engine(None, None)
-
 
 _LOG = "bgecheck logs {log}"
 _CURL = "curl -sS --noproxy '*' {base_url}/models"
-
-
-def _seen(answer: Reply | Answer) -> str:
-    match answer:
-        case Failure():
-            return answer.detail
-        case Refused():
-            return f"HTTP {answer.status}: {answer.message}"
-        case Unusable():
-            return f"HTTP 200, {answer.kind}: {answer.detail}"
-        case Embedded():
-            return f"HTTP 200, {len(answer.vectors[0])} floats in {answer.seconds * 1000:.0f} ms"
-        case _:
-            return f"HTTP {answer.status}"
 
 
 @AREA.check(
@@ -238,6 +99,114 @@ _FAILURES = {
 
 
 @AREA.check(
+    "tls",
+    title=Text("the certificate is accepted", "TLS 证书有效"),
+    cause=Text(
+        "the encrypted connection cannot be made, or the certificate ends in less than 14 days",
+        "TLS 连接建立失败，或证书将在 14 天内到期",
+    ),
+    fix=Text("look at the certificate", "查看证书详情"),
+    commands=("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
+    variants={
+        "expired": Advice(
+            Text("the certificate has expired, or the clock of this machine is wrong", "证书已过期，或本机时间不对"),
+            Text(
+                "renew the certificate of the gateway; check the clock with date", "更新网关证书；用 date 核对本机时间"
+            ),
+            ("date", "openssl s_client -connect {host}:{port} -servername {host} </dev/null"),
+        ),
+        "ends": Advice(
+            Text("the certificate ends in {days} days", "证书还有 {days} 天到期"),
+            Text("renew it before clients are turned away", "请在到期前更新"),
+            ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
+        ),
+        "authority": Advice(
+            Text(
+                "the certificate is signed by itself or by an authority that this machine does not know",
+                "证书是自签的，或由本机不认识的私有 CA 签发",
+            ),
+            Text(
+                "name the private authority's file; the openai package reads SSL_CERT_FILE too, requests reads "
+                "REQUESTS_CA_BUNDLE, node reads NODE_EXTRA_CA_CERTS",
+                "指定私有 CA 文件；openai 包也读 SSL_CERT_FILE，requests 读 REQUESTS_CA_BUNDLE，"
+                "node 读 NODE_EXTRA_CA_CERTS",
+            ),
+            ("SSL_CERT_FILE=/path/to/ca.pem bgecheck probe --url {base_url}",),
+        ),
+        "wrong-host": Advice(
+            Text("the certificate is for another name than {host}", "证书的域名与 {host} 不符"),
+            Text(
+                "use the name that the certificate holds, or issue one that holds {host}",
+                "改用证书里的域名，或重新签发包含 {host} 的证书",
+            ),
+            ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
+        ),
+    },
+    explains=("probe.api-key", "probe.ready", "embed.answers"),
+)
+def certificate_is_accepted(facts: ProbeFacts) -> Outcome:
+    """As a client that checks certificates sees it; where it is refused, only keyless requests were sent."""
+    shown = facts.certificate
+    if shown is None:
+        return absent(Text("plain http: there is no certificate", "使用 http，没有证书"))
+    if isinstance(shown, Failure):
+        return broken(Evidence("TLS", shown.detail), advice=_CERTIFICATES.get(shown.tls or "other"))
+    days = int(shown.left // 86400)
+    seen = Evidence(Text("days until it ends", "剩余天数"), f"{days} ({shown.version})", f">= {ENDS_SOON}")
+    return holds(seen) if days >= ENDS_SOON else broken(seen, advice="ends", days=days)
+
+
+ENDS_SOON = 14
+"""Days; certificates that are renewed by themselves are renewed 30 days before."""
+
+_CERTIFICATES = {
+    "expired": "expired",
+    "not-yet": "expired",
+    "self-signed": "authority",
+    "unknown-authority": "authority",
+    "wrong-host": "wrong-host",
+}
+
+
+@AREA.check(
+    "proxy",
+    title=Text("no proxy stands between a client and this server", "客户端不会经代理访问这个服务"),
+    cause=Text(
+        "{variable} is set here and no_proxy does not except {host}: a client that follows the environment asks the "
+        "proxy for a server of this network, and gets 502, 503 or an empty answer (bgecheck itself goes direct)",
+        "本机设置了 {variable}，而 no_proxy 没有排除 {host}：按环境变量走代理的客户端会把内网请求发给代理，"
+        "得到 502、503 或空响应（bgecheck 自己是直连的）",
+    ),
+    fix=Text("except the server from the proxy, for the client too", "把服务地址加入 no_proxy，客户端的环境也要设置"),
+    commands=("export no_proxy=localhost,127.0.0.1,::1,{host}",),
+    severity=Severity.WARNING,
+)
+def no_proxy_in_between(facts: ProbeFacts) -> Outcome:
+    """Judged for loopback and private addresses, for which a proxy is never meant; the proxy itself is not asked."""
+    if facts.proxied is None:
+        said = f"{', '.join(facts.proxies)}, no_proxy" if facts.proxies else "-"
+        return holds(Evidence(Text("proxy variables", "代理变量"), said))
+    if not _is_private(facts.target.host):
+        return absent(
+            Text(
+                f"{facts.proxied} is set, and this server is not of this network: a proxy may be meant",
+                f"设置了 {facts.proxied}，但目标不在内网，可能本就要走代理",
+            )
+        )
+    return broken(Evidence(facts.proxied, Text("set", "已设置")), variable=facts.proxied)
+
+
+def _is_private(host: str) -> bool:
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".lan"))
+    return address.is_private or address.is_loopback
+
+
+@AREA.check(
     "base-url",
     title=Text("the base URL leads to the OpenAI routes", "base URL 指向 OpenAI 接口"),
     cause=Text(
@@ -258,7 +227,7 @@ _FAILURES = {
 )
 def base_url_is_right(facts: ProbeFacts) -> Outcome:
     """404 below the base URL is the sign; 401 and 403 come after the route was found."""
-    reply = _reply(facts)
+    reply = reply_of(facts)
     seen = Evidence(f"GET {facts.target.base_url}/models", f"HTTP {reply.status}", "HTTP 200")
     if reply.status == 404:
         found = [Evidence(f"GET {url}/models", f"HTTP {status}") for url, status in facts.elsewhere.items()]
@@ -267,11 +236,6 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
     if reply.status in (301, 302, 303, 307, 308):
         return broken(seen, Evidence("location", reply.headers.get("location", "")))
     return holds(Evidence("base URL", facts.target.base_url))
-
-
-def _reply(facts: ProbeFacts) -> Reply:
-    assert isinstance(facts.models, Reply), "probe.reachable is needed by every other row"
-    return facts.models
 
 
 @AREA.check(
@@ -331,7 +295,7 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
 )
 def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     """Judged on /v1/models, which is behind the key; `/health` is open even with one (auth.py, 0.4.6-0.5.23)."""
-    reply, key = _reply(facts), facts.target.api_key
+    reply, key = reply_of(facts), facts.target.api_key
     if reply.status in (401, 403):
         advice = None if key is None else "placeholder" if key.reveal() == "EMPTY" else "wrong"
         given = Text("no key", "没有给 key") if key is None else Text("the key given", "给出的 key")
@@ -378,99 +342,3 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
 
 def _last(name: str) -> str:
     return name.rstrip("/\\").replace("\\", "/").split("/")[-1].lower()
-
-
-@AREA.check(
-    "rate-limit",
-    title=Text("no gateway turns requests away", "没有网关限流"),
-    cause=Text(
-        "something between here and the model answers 429. sglang never sends 429 (its full queue is a 503), "
-        "so it is a gateway or proxy that limits requests",
-        "请求路径上有组件返回 429。sglang 从不返回 429（队列满时是 503），因此是网关或代理在限流",
-    ),
-    fix=Text(
-        "raise the limit of the gateway, send fewer requests at once, or ask sglang's own port",
-        "调高网关限额、降低并发，或直接请求 sglang 自己的端口",
-    ),
-    commands=("bgecheck ports",),
-    needs=("probe.base-url",),
-    explains=("probe.ready", "embed.answers"),
-)
-def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
-    """Judged on the handful of requests of this run; a burst is not sent here."""
-    statuses = {"GET /v1/models": _reply(facts).status}
-    if isinstance(facts.first, Refused):
-        statuses["POST /v1/embeddings"] = facts.first.status
-    limited = [Evidence(what, "HTTP 429") for what, status in statuses.items() if status == 429]
-    return broken(*limited) if limited else holds()
-
-
-@AREA.check(
-    "ready",
-    title=Text("a real embedding is answered", "真实的 embedding 请求能成功"),
-    cause=Text(
-        "the server answers status pages and no embedding: it is still warming up, or its scheduler is stuck or dead",
-        "服务能返回状态页，却算不出向量：还在预热，或调度进程卡住、已退出",
-    ),
-    fix=Text("read the log from its end", "从日志末尾往前看"),
-    commands=(_LOG, "bgecheck doctor --wait 5m --url {base_url}"),
-    variants={
-        "refused": Advice(
-            Text("the server refuses the request: {message}", "服务拒绝了请求：{message}"),
-            Text("see what the log says of this request", "查看日志里这条请求的记录"),
-            (_LOG,),
-        ),
-        "busy": Advice(
-            Text(
-                "the server is loading or its queue is full: HTTP 503",
-                "服务还在加载，或请求队列已满：HTTP 503",
-            ),
-            Text(
-                "wait until it is ready; if it stays so, raise --max-queued-requests",
-                "等待就绪；若一直如此，调大 --max-queued-requests",
-            ),
-            ("bgecheck doctor --wait 5m --url {base_url}",),
-        ),
-        "unusable": Advice(
-            Text(
-                "the answer is 200 and holds no vector, which clients see as "
-                "\"'NoneType' object has no attribute 'data'\": a gateway or another program answers in its own shape",
-                "返回 200 但没有向量，客户端会报 'NoneType' object has no attribute 'data'："
-                "是网关或其他程序按自己的格式返回的",
-            ),
-            Text("ask sglang's own port, without the gateway", "绕开网关，直接请求 sglang 自己的端口"),
-            (
-                "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
-                '-d \'{{"input":"你好"}}\'',
-            ),
-        ),
-        "gateway": Advice(
-            Text(
-                "a gateway answers HTTP {status}: it cannot reach the server behind it",
-                "网关返回 HTTP {status}：它连不上后面的服务",
-            ),
-            Text(
-                "check the upstream address of the gateway and the server behind it", "检查网关的上游地址以及后端服务"
-            ),
-            ("bgecheck ports",),
-        ),
-    },
-    needs=("probe.base-url",),
-    explains=("embed.answers",),
-)
-def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
-    """A status page proves nothing: `/v1/models` is 200 even with a dead scheduler (R on 0.5.23)."""
-    first, seen = facts.first, Evidence("POST /v1/embeddings", _seen(facts.first), "HTTP 200")
-    match first:
-        case Embedded():
-            return holds(Evidence("POST /v1/embeddings", _seen(first)), ms=round(first.seconds * 1000, 1))
-        case Refused(status=503):
-            return broken(seen, advice="busy")
-        case Refused(status=502 | 504):
-            return broken(seen, advice="gateway", status=first.status)
-        case Refused():
-            return broken(seen, advice="refused", message=first.message, status=first.status)
-        case Unusable():
-            return broken(seen, advice="unusable")
-        case _:
-            return broken(seen)

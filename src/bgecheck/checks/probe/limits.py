@@ -1,0 +1,228 @@
+"""Rows about what the server takes, learned from a few small requests: encodings, lengths, blanks, batches, bursts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, seen
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds, unclear
+from bgecheck.model.expected import AtLeast
+from bgecheck.model.vectors import cosine
+from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable
+from bgecheck.sources.http import Failure
+
+SAME = AtLeast(0.9999, "", "the same float32 numbers, written twice")
+
+
+def _limits(facts: ProbeFacts) -> Limits:
+    if facts.limits is None:
+        raise Unavailable(LEFT_OUT, looked=False)
+    return facts.limits
+
+
+@AREA.check(
+    "base64",
+    title=Text("base64 and float give the same vectors", "base64 与 float 两种编码结果一致"),
+    cause=Text(
+        "openai's SDKs ask for base64 unless told otherwise, and this server refuses it or answers other numbers",
+        "openai SDK 默认请求 base64，而这个服务拒绝它，或返回了不同的数值",
+    ),
+    fix=Text(
+        'let clients send encoding_format="float", or use a server that knows base64',
+        '客户端显式传 encoding_format="float"，或换成支持 base64 的服务',
+    ),
+    commands=(
+        "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
+        '-d \'{{"input":"你好","encoding_format":"base64"}}\'',
+    ),
+    severity=Severity.WARNING,
+    needs=("probe.ready",),
+    costly=True,
+)
+def base64_is_float(facts: ProbeFacts) -> Outcome:
+    """sglang ignores the field up to 0.5.16 and answers a list, which the Python SDK copes with."""
+    limits, first = _limits(facts), facts.first
+    packed = limits.packed
+    if not isinstance(packed, Embedded):
+        return broken(Evidence("encoding_format=base64", "-" if packed is None else seen(packed), "HTTP 200"))
+    if not packed.packed:
+        return holds(Evidence("encoding_format=base64", Text("ignored, a list of floats", "被忽略，返回浮点数列表")))
+    floats = [a.vectors[0] for a in (first, limits.again) if isinstance(a, Embedded)]
+    found, wanted = len(packed.vectors[0]), len(floats[0])
+    dims = Evidence(Text("numbers in base64", "base64 解出的维数"), str(found), str(wanted))
+    if found != wanted:
+        return broken(dims)
+    closest = max((cosine(packed.vectors[0], other) for other in floats), default=-1.0)
+    near = Evidence(Text("cosine to the floats", "与 float 的余弦相似度"), f"{closest:.4f}", str(SAME))
+    if SAME.admits(closest):
+        return holds(dims, near)
+    if len(floats) > 1 and SAME.admits(cosine(floats[0], floats[1])):
+        return broken(dims, near)
+    return absent(Text("the floats differ from request to request", "float 结果本身就不稳定，无从比较"))
+
+
+@AREA.check(
+    "token-limit",
+    title=Text("text beyond the limit is refused, and text below it is taken", "超长文本被拒绝，未超长的都能处理"),
+    cause=Text(
+        "a text of {characters} Chinese characters is not taken: its --context-length is shorter",
+        "{characters} 个汉字的文本不被接受：服务启动时设置了更短的 --context-length",
+    ),
+    fix=Text("cut texts shorter, or start the server without it", "把文本切得更短，或去掉这个参数重启"),
+    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    variants={
+        "cut": Advice(
+            Text(
+                "the server silently cuts what is beyond its limit: two texts that differ only after {characters} "
+                "characters have the same vector, and what stands there is not searchable",
+                "服务会静默截断超长文本：只在第 {characters} 个字之后不同的两段文本得到同一向量，后面的内容检索不到",
+            ),
+            Text(
+                "cut texts to at most 500 characters before they are embedded; sglang refuses them without "
+                "--allow-auto-truncate",
+                "编码前把文本切到 500 字以内；sglang 去掉 --allow-auto-truncate 就会报错而不是截断",
+            ),
+        )
+    },
+    severity=Severity.WARNING,
+    needs=("probe.ready",),
+    costly=True,
+)
+def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
+    """509 Chinese characters and two marks are 511 tokens, sglang's limit at 512 (`>=`, every release read)."""
+    limits = _limits(facts)
+    if not limits.lengths:
+        return absent(Text("how this model counts tokens is not known", "不知道这个模型怎么计 token"))
+    table = [Evidence(Text(f"{n} characters", f"{n} 个汉字"), _short(a)) for n, a in limits.lengths.items()]
+    if failed := next((a for a in limits.lengths.values() if isinstance(a, Failure | Unusable)), None):
+        return unclear(Text(f"a long text brought no verdict: {seen(failed)}", f"长文本请求没有结论：{seen(failed)}"))
+    taken = [n for n, answer in limits.lengths.items() if isinstance(answer, Embedded)]
+    if EDGE[0] not in taken:
+        return broken(*table, characters=EDGE[0])
+    tails = [a.vectors[0] for a in limits.tails or () if isinstance(a, Embedded)]
+    if len(tails) == 2 and SAME.admits(cosine(*tails)):
+        same = Evidence(
+            Text(f"two texts of {BEYOND}: cosine", f"两段 {BEYOND} 字文本：余弦相似度"), f"{cosine(*tails):.4f}"
+        )
+        return broken(*table, same, advice="cut", characters=512)
+    return holds(*table, characters=max(taken))
+
+
+def _short(answer: Answer) -> str:
+    return f"HTTP {answer.status}" if isinstance(answer, Refused) else seen(answer)
+
+
+@AREA.check(
+    "blank-input",
+    title=Text("a blank text in a batch is never dropped", "批次里的空白文本不会被悄悄丢掉"),
+    cause=Text(
+        "a batch with a blank text is answered with another number of vectors, or with a server error: "
+        "texts and vectors no longer belong together",
+        "含空白文本的批次，返回的向量数量不对或服务端报错：文本与向量会错位",
+    ),
+    fix=Text("filter blank texts before they are embedded", "编码前先过滤空白文本"),
+    needs=("probe.ready",),
+    costly=True,
+)
+def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
+    """sglang refuses the whole batch and names the place; other engines embed the blank. Both are honest."""
+    answer = _limits(facts).blank
+    if answer is None:
+        return unclear(Text("no time was left for the request", "没有时间发送请求"))
+    told = Evidence(Text("a batch with one blank text", "含一条空白文本的批次"), seen(answer), "HTTP 400")
+    honest = isinstance(answer, Embedded) or (isinstance(answer, Refused) and answer.status < 500)
+    return holds(told) if honest else broken(told)
+
+
+@AREA.check(
+    "batch-limit",
+    title=Text("a request of 64 texts is taken", "一次可以发送 64 条文本"),
+    cause=Text(
+        "the server takes at most {taken} of 64, 32 and 8 texts in one request",
+        "在 64、32、8 条里，服务一次最多接受 {taken} 条",
+    ),
+    fix=Text(
+        "set the client's batch size (LangChain: chunk_size) to {taken}, or raise the server's limit "
+        "(text-embeddings-inference: --max-client-batch-size)",
+        "把客户端批量（LangChain 是 chunk_size）调到 {taken}，或调大服务端上限"
+        "（text-embeddings-inference 是 --max-client-batch-size）",
+    ),
+    severity=Severity.WARNING,
+    needs=("probe.ready",),
+    costly=True,
+)
+def batches_are_taken(facts: ProbeFacts) -> Outcome:
+    """sglang has no limit of its own (1000 texts measured); other engines and gateways have."""
+    batches = _limits(facts).batches
+    table = [Evidence(Text(f"{n} texts", f"{n} 条"), seen(answer)) for n, answer in batches.items()]
+    taken = next((n for n, answer in batches.items() if isinstance(answer, Embedded)), None)
+    if taken is None and not all(isinstance(answer, Refused) for answer in batches.values()):
+        return unclear(Text("a batch brought no verdict", "批量请求没有结论"), *table)
+    if not batches:
+        return unclear(Text("no time was left for the request", "没有时间发送请求"))
+    return holds(*table, taken=taken) if taken == max(batches) else broken(*table, taken=taken or 1)
+
+
+@AREA.check(
+    "burst",
+    title=Text("a burst of 160 short requests is answered", "连续 160 个短请求全部成功"),
+    cause=Text(
+        "after {answered} requests one got no answer: sglang is known to hang after 100 to 140 requests when it "
+        "follows a killed server on the same port",
+        "第 {answered} 个请求之后出现无响应：已知 sglang 在被强杀的旧服务端口上重启后，跑 100 到 140 个请求会卡住",
+    ),
+    fix=Text(
+        "stop what is left of the old server, then start it anew on another port",
+        "清理残留的旧进程，换一个端口重新启动",
+    ),
+    commands=("bgecheck ports", "bgecheck logs {log}"),
+    variants={
+        "limited": Advice(
+            Text("a gateway turned {count} of {sent} away with 429", "网关以 429 拒绝了 {sent} 个请求中的 {count} 个"),
+            Text("raise its limit, or let clients send fewer at once", "调高网关限额，或降低客户端并发"),
+            ("bgecheck ports",),
+        ),
+        "busy": Advice(
+            Text(
+                "the queue was full for {count} of {sent}: HTTP 503",
+                "{sent} 个请求中有 {count} 个遇到队列已满：HTTP 503",
+            ),
+            Text("raise --max-queued-requests, or send fewer at once", "调大 --max-queued-requests，或降低并发"),
+            ("bgecheck doctor --url {base_url} --only 'launch.*'",),
+        ),
+        "refused": Advice(
+            Text(
+                "{count} of {sent} short requests were refused: {message}",
+                "{sent} 个短请求中有 {count} 个被拒绝：{message}",
+            ),
+            Text("see what the log says of them", "查看日志里这些请求的记录"),
+            ("bgecheck logs {log}",),
+        ),
+    },
+    needs=("probe.ready",),
+    costly=True,
+)
+def a_burst_is_answered(facts: ProbeFacts) -> Outcome:
+    """Eight at a time; it ends with the first request that gets no answer."""
+    if facts.burst is None:
+        return absent(Text("a burst is only sent with --full", "只有 --full 才会发送突发请求"))
+    counts = Counter(_kind(answer) for answer in facts.burst)
+    sent, answered = len(facts.burst), counts["answered"]
+    told = [Evidence(Text(f"of {sent}: {kind}", f"{sent} 个请求：{kind}"), str(n)) for kind, n in counts.items()]
+    for kind, advice in (("no answer", None), ("HTTP 429", "limited"), ("HTTP 503", "busy"), ("refused", "refused")):
+        if counts[kind]:
+            said = next(seen(answer) for answer in facts.burst if _kind(answer) == kind)
+            return broken(*told, advice=advice, answered=answered, count=counts[kind], sent=sent, message=said)
+    return (
+        holds(*told)
+        if answered >= BURST
+        else unclear(Text("the time was over before all were sent", "没发完就到时间了"))
+    )
+
+
+def _kind(answer: Answer) -> str:
+    if isinstance(answer, Embedded):
+        return "answered"
+    if isinstance(answer, Refused):
+        return f"HTTP {answer.status}" if answer.status in (429, 503) else "refused"
+    return "no answer" if isinstance(answer, Failure) else "refused"

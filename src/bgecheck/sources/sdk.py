@@ -1,0 +1,60 @@
+"""The door to the openai package: one embeddings call as a program makes it, and the exception it would see."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any, NamedTuple
+
+from bgecheck.model import Text, Unavailable, clean
+
+
+class Called(NamedTuple):
+    """What the package made of a server: the dimension of the vector, or the exception and its text.
+
+    `empty` says that the answer was taken and held no vectors.
+    """
+
+    version: str
+    dims: int | None
+    exception: str | None
+    empty: bool = False
+
+
+def called(base_url: str, key: str, model: str, text: str, seconds: float) -> Called:
+    """One call, without retries, proxies and redirects, over within `seconds`. Raises `Unavailable`."""
+    try:
+        import openai
+    except ImportError as missing:
+        raise Unavailable(
+            Text("the openai package is not installed here", "本机没有安装 openai 包"), looked=False
+        ) from missing
+    found: queue.Queue[Called] = queue.Queue()
+
+    def call() -> None:
+        # A redirect may lead to another host, which must not see the key; loopback must not go to a proxy.
+        with openai.DefaultHttpxClient(follow_redirects=False, trust_env=False, timeout=seconds) as http:
+            client = openai.OpenAI(base_url=base_url, api_key=key, http_client=http, max_retries=0, timeout=seconds)
+            found.put(_made(client, openai.__version__, model, text))
+
+    threading.Thread(target=call, name="openai", daemon=True).start()
+    try:
+        return found.get(timeout=seconds)
+    except queue.Empty:
+        return Called(openai.__version__, None, f"no answer within {seconds:g} s")
+
+
+def _made(client: Any, version: str, model: str, text: str) -> Called:
+    try:
+        answer = client.embeddings.create(model=model, input=[text])
+    except Exception as error:  # which one it is, is what is asked for
+        known = getattr(error, "status_code", None) is not None or type(error).__name__.startswith("API")
+        return Called(version, None, _named(error), empty=not known)
+    try:
+        return Called(version, len(answer.data[0].embedding), None)
+    except Exception as error:
+        return Called(version, None, _named(error), empty=True)
+
+
+def _named(error: Exception) -> str:
+    return clean(f"{type(error).__name__}: {error}", 300)
