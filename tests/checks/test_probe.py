@@ -15,7 +15,7 @@ import pytest
 
 from bgecheck import catalog, engine
 from bgecheck.checks import launch
-from bgecheck.checks.launch import LaunchFacts, Setting, corrected
+from bgecheck.checks.launch.facts import LaunchFacts, Setting, corrected
 from bgecheck.model import Finding, Secret, Status, Target
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline

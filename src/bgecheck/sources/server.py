@@ -74,11 +74,18 @@ class Server:
 
     def served(self) -> tuple[str, ...]:
         """The model ids of `/v1/models`."""
+        return tuple(clean(card["id"], 200) for card in self._cards() if isinstance(card.get("id"), str))
+
+    def max_model_len(self) -> int | None:
+        """Tokens that the first model of `/v1/models` takes, as the server says."""
+        told = next((card.get("max_model_len") for card in self._cards()), None)
+        return told if isinstance(told, int) and not isinstance(told, bool) and 0 < told < 2**31 else None
+
+    def _cards(self) -> list[Mapping[str, Any]]:
         reply = self.page("/v1/models")
         payload = reply.json() if isinstance(reply, Reply) and reply.status == 200 else None
         data = payload.get("data") if isinstance(payload, Mapping) else None
-        cards = [card for card in data if isinstance(card, Mapping)] if isinstance(data, list) else []
-        return tuple(clean(card["id"], 200) for card in cards if isinstance(card.get("id"), str))
+        return [card for card in data if isinstance(card, Mapping)] if isinstance(data, list) else []
 
     def model_name(self) -> str | None:
         """The name to send: the one that was asked for, else the one that is served."""

@@ -1,0 +1,100 @@
+"""The row about the attention kernels: do they look both ways, as an encoder must."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, Setting, launch_line, not_an_encoder
+from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
+
+Release = tuple[int, int, int]
+
+
+class Kernels(NamedTuple):
+    """Releases up to which a backend masks what comes later, and from which it looks both ways.
+
+    Between the two nothing was read.
+    """
+
+    masks_until: Release | None
+    both_ways_from: Release
+
+
+# Which backends treat AttentionType.ENCODER_ONLY in srt/layers/attention: 0.4.6, 0.4.8, 0.4.9, 0.5.3, 0.5.9, 0.5.16,
+# 0.5.17 and 0.5.23 were read. intel_xpu is reported to mask in sglang #35213.
+BACKENDS = {
+    "triton": Kernels(None, (0, 4, 6)),
+    "torch_native": Kernels(None, (0, 4, 6)),
+    "flashinfer": Kernels((0, 4, 8), (0, 4, 9)),
+    "ascend": Kernels((0, 4, 8), (0, 4, 9)),
+    "fa3": Kernels((0, 4, 9), (0, 5, 3)),
+    "flex_attention": Kernels((0, 4, 9), (0, 5, 3)),
+    "trtllm_mha": Kernels((0, 5, 16), (0, 5, 17)),
+    "intel_amx": Kernels((0, 5, 9), (0, 5, 23)),
+    "intel_xpu": Kernels((0, 5, 9), (0, 5, 23)),
+}
+
+
+def looks_both_ways(backend: str, release: Release) -> bool | None:
+    """Whether a backend of a release honours bidirectional attention; None where that is not known."""
+    known = BACKENDS.get(backend)
+    if known is None:
+        return None
+    if known.masks_until is not None and release <= known.masks_until:
+        return False
+    return True if release >= known.both_ways_from else None
+
+
+def in_force(facts: LaunchFacts) -> Setting | None:
+    """The backend that computes a prefill, which is all that an embedding is."""
+    return facts.get("prefill_attention_backend") or facts.get("attention_backend")
+
+
+@AREA.check(
+    "attention-backend",
+    title=Text("the attention backend looks both ways", "注意力后端按双向计算"),
+    cause=Text(
+        "sglang {version} computes {backend} attention only backwards, and this model is a bidirectional encoder: "
+        "every vector is wrong, and no error is shown",
+        "sglang {version} 的 {backend} 注意力后端只看前文，而这是双向编码器：每条向量都是错的，且没有任何报错",
+    ),
+    fix=Text(
+        "restart with --attention-backend triton (torch_native on a CPU), then embed again everything that was "
+        "embedded so far",
+        "改用 --attention-backend triton（CPU 上用 torch_native）重启，并把之前写进向量库的内容全部重新编码",
+    ),
+    commands=RESTART,
+    explains=("embed.reference", "embed.golden", "embed.semantic", "embed.pattern"),
+)
+def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
+    """By release and backend, as the sources of the releases say; unknown combinations stay unknown."""
+    if other := not_an_encoder(facts):
+        return other
+    told, release = in_force(facts), facts.release
+    if release is None:
+        return absent(Text("nobody tells sglang's version", "无从得知 sglang 版本"))
+    version = ".".join(map(str, release))
+    if told is None:
+        return absent(_BY_DEFAULT)
+    backend = str(told.value)
+    honours = looks_both_ways(backend, release)
+    seen = Evidence(f"attention_backend in {told.told_by}", f"{backend}, sglang {version}")
+    if honours is None:
+        return absent(
+            Text(
+                f"whether {backend} of sglang {version} looks both ways is not known",
+                f"不清楚 sglang {version} 的 {backend} 是否支持双向注意力",
+            )
+        )
+    if not honours:
+        changed = launch_line(facts, {"attention-backend": "triton", "prefill-attention-backend": None})
+        return broken(seen, version=version, backend=backend, **changed)
+    return holds(seen)
+
+
+_BY_DEFAULT = Text(
+    "no backend was asked for, and the server does not tell which one it took; its log does: "
+    '"Attention backend not set. Use ... backend by default."',
+    "启动参数没有指定注意力后端，服务也没有说明实际用了哪个；日志里有一行 "
+    "“Attention backend not set. Use ... backend by default.”",
+)

@@ -1,0 +1,237 @@
+"""What the running server says of its settings, and who says it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
+from bgecheck.model.registry import BIDIRECTIONAL, Model, lookup
+from bgecheck.sources.context import Context
+from bgecheck.sources.files import read_text
+from bgecheck.sources.launchline import MANY, parse_launch
+from bgecheck.sources.server import Server
+from bgecheck.sources.serverargs import logged_arguments
+
+RIGHT = {"is-embedding": "", "disable-radix-cache": "", "chunked-prefill-size": "-1", "mem-fraction-static": "0.3"}
+"""What a bidirectional encoder needs on every release from 0.5.9 on.
+
+`--mem-fraction-static` belongs to it: `--chunked-prefill-size -1` alone makes the automatic fraction
+negative and the server dies in its start (R on 0.5.23: rc 137, `--mem-fraction-static=-0.049`).
+"""
+
+
+class Setting(NamedTuple):
+    """One setting of the running server and who says so."""
+
+    value: Any
+    told_by: str
+
+
+UNTOLD = Text("on, its size is not told", "开启，大小未知")
+"""The chunk of a server that only says that chunking is on."""
+
+
+class LaunchFacts(NamedTuple):
+    """The settings of the running server, from what it says of itself, else from its command line."""
+
+    settings: Mapping[str, Setting]
+    flags: Mapping[str, str] | None
+    """Launch options as typed, by long name; None when no command line is known."""
+    architectures: tuple[str, ...]
+    model_name: str | None
+
+    def get(self, name: str) -> Setting | None:
+        """The setting, or None when nobody tells it."""
+        return self.settings.get(name)
+
+    @property
+    def release(self) -> tuple[int, int, int] | None:
+        """sglang's release as numbers, without its suffix."""
+        told = self.get("version")
+        parts = re.match(r"v?(\d+)\.(\d+)\.(\d+)", str(told.value)) if told else None
+        return (int(parts[1]), int(parts[2]), int(parts[3])) if parts else None
+
+    @property
+    def model(self) -> Model | None:
+        """What the registry knows of the model."""
+        return lookup(self.model_name)
+
+    @property
+    def bidirectional(self) -> bool | None:
+        """Whether the model looks both ways; None when neither architecture nor name is known."""
+        if self.architectures:
+            return any(a in BIDIRECTIONAL for a in self.architectures)
+        return self.model.bidirectional if self.model else None
+
+
+AREA = Area("launch", Text("launch settings", "启动参数"), seconds=20.0, needs=("probe.reachable",))
+
+
+@AREA.collect
+def collect(context: Context) -> LaunchFacts:
+    """Ask the server's own pages, and read its command line where the process can be seen."""
+    server = context.server()
+    info, told = server.model_info() or {}, server.server_info() or {}
+    flags = _flags(context.target, told)
+    logged = {} if told else _logged(context)
+    if not told and not info and not logged and flags is None:
+        raise Unavailable(
+            Text("the server tells no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
+            looked=False,
+        )
+    path = _string(info.get("model_path")) or _string(logged.get("model_path")) or context.target.model_path
+    return LaunchFacts(
+        settings=_settings(info, told, flags, logged) | _longest(server),
+        flags=flags,
+        architectures=_architectures(info, context.target),
+        model_name=_string(info.get("served_model_name")) if lookup(path) is None else path,
+    )
+
+
+def _flags(target: Target, told: Mapping[str, Any]) -> Mapping[str, str] | None:
+    if target.server:
+        return target.server.flags
+    line = told.get("launch_command")
+    if not isinstance(line, str):
+        return None
+    import shlex
+
+    try:
+        return parse_launch(shlex.split(line))
+    except ValueError:
+        return None
+
+
+_TOLD = (
+    "version",
+    "disable_radix_cache",
+    "chunked_prefill_size",
+    "is_embedding",
+    "attention_backend",
+    "prefill_attention_backend",
+)
+"""The settings that decide what a vector is, by their names in `ServerArgs`."""
+
+
+def _settings(
+    info: Mapping[str, Any], told: Mapping[str, Any], flags: Mapping[str, str] | None, logged: Mapping[str, Any]
+) -> dict[str, Setting]:
+    """Each setting from the surest that tells it: the server's own pages, its log, its command line."""
+    found = _of_command_line(flags) if flags is not None else {}
+    for page, where in ((logged, "server_args= in the log"), (told, "/server_info")):
+        found |= {name: Setting(page[name], where) for name in _TOLD if page.get(name) is not None}
+    embedding = info.get("embedding")
+    return found | _of_model_info(embedding, found) if isinstance(embedding, Mapping) else found
+
+
+def _of_command_line(flags: Mapping[str, str]) -> dict[str, Setting]:
+    line = "command line"
+    found = {
+        "disable_radix_cache": Setting("disable-radix-cache" in flags, line),
+        "is_embedding": Setting("is-embedding" in flags, line),
+    }
+    if "chunked-prefill-size" in flags:
+        found["chunked_prefill_size"] = Setting(_number(flags["chunked-prefill-size"]), line)
+    for name in ("attention-backend", "prefill-attention-backend"):
+        if name in flags:
+            found[name.replace("-", "_")] = Setting(flags[name], line)
+    return found
+
+
+def _of_model_info(embedding: Mapping[str, Any], known: Mapping[str, Setting]) -> dict[str, Setting]:
+    """What `embedding` in /model_info tells (0.5.17 on): the pooling, and whether cache and chunking are off."""
+    found = {}
+    if isinstance(embedding.get("pooling"), str):
+        found["pooling"] = Setting(embedding["pooling"], "/model_info")
+    cache = embedding.get("cache")
+    if not isinstance(cache, Mapping):
+        return found
+    if isinstance(cache.get("radix_cache_disabled"), bool) and "disable_radix_cache" not in known:
+        found["disable_radix_cache"] = Setting(cache["radix_cache_disabled"], "/model_info")
+    if isinstance(off := cache.get("chunked_prefill_disabled"), bool) and "chunked_prefill_size" not in known:
+        found["chunked_prefill_size"] = Setting(-1 if off else UNTOLD, "/model_info")
+    return found
+
+
+def _longest(server: Server) -> dict[str, Setting]:
+    longest = server.max_model_len()
+    return {} if longest is None else {"max_model_len": Setting(longest, "/v1/models")}
+
+
+def _logged(context: Context) -> Mapping[str, Any]:
+    """The arguments in the server's log, of its newest start; empty where there is no log to read."""
+    if context.target.log is None:
+        return {}
+    try:
+        return logged_arguments(context.target.log)
+    except Unavailable:
+        return {}
+
+
+def _architectures(info: Mapping[str, Any], target: Target) -> tuple[str, ...]:
+    """From the server's page (0.5.9 on), else from config.json in the model folder of a local server."""
+    named = info.get("architectures")
+    if not isinstance(named, list) and target.is_local and target.model_path:
+        try:
+            config = json.loads(read_text(f"{target.model_path}/config.json", 2**20))
+        except (Unavailable, ValueError, RecursionError):
+            config = {}
+        named = config.get("architectures") if isinstance(config, dict) else None
+    return tuple(str(name) for name in named) if isinstance(named, list) else ()
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def corrected(flags: Mapping[str, str], changed: Mapping[str, str | None] | None = None) -> Shell:
+    """The launch line with what is wrong put right: a Shell line, its key replaced by a variable.
+
+    Built anew from option names and quoted values, so that nothing else of a foreign line survives. `changed`
+    holds further options to set, or with None to leave out.
+    """
+    needed = {name: RIGHT[name] for name in ("is-embedding", "disable-radix-cache", "chunked-prefill-size")}
+    wanted: dict[str, str | None] = {**flags, **needed, **(changed or {})}
+    wanted.setdefault("mem-fraction-static", RIGHT["mem-fraction-static"])
+    words = [Shell("python -m sglang.launch_server")]
+    for name, value in wanted.items():
+        if value is None or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            continue
+        if name in ("api-key", "admin-api-key"):
+            words.append(Shell(f'--{name} "$API_KEY"'))
+        else:
+            values = value.split() if name in MANY else [value] if value else []
+            words.append(Shell.join([f"--{name}", *values]))
+    return Shell(" ".join(words))
+
+
+RESTART = ("{launch_line}",)
+AGAIN = Text(
+    "restart with this line, then embed again everything that was embedded so far",
+    "用下面这行重启，并把之前写进向量库的内容全部重新编码",
+)
+
+
+def launch_line(facts: LaunchFacts, changed: Mapping[str, str | None] | None = None) -> dict[str, Shell]:
+    """The value that fills `RESTART`; none where no command line is known."""
+    return {"launch_line": corrected(facts.flags, changed)} if facts.flags else {}
+
+
+def not_an_encoder(facts: LaunchFacts) -> Outcome | None:
+    """The outcome of a row that only concerns bidirectional encoders, where the model is none."""
+    if facts.bidirectional is None:
+        return absent(Text("nothing tells the model's architecture", "无从得知模型结构"))
+    if facts.bidirectional is False:
+        told = Text("causal: a cached prefix stays valid", "因果注意力，前缀缓存不影响结果")
+        return holds(Evidence(Text("attention", "注意力"), told))
+    return None

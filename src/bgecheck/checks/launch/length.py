@@ -1,0 +1,59 @@
+"""The row about the longest text that the server takes."""
+
+from __future__ import annotations
+
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+
+
+@AREA.check(
+    "context-length",
+    title=Text("the server takes texts as long as the model does", "服务的最大长度与模型一致"),
+    cause=Text(
+        "the server takes at most {told} tokens, and {name} takes {wanted}: longer texts are refused with 400, or "
+        "cut with --allow-auto-truncate",
+        "服务最多接受 {told} 个 token，而 {name} 支持 {wanted} 个：更长的文本会返回 400，"
+        "带 --allow-auto-truncate 时则被截断",
+    ),
+    fix=Text("restart without --context-length", "去掉 --context-length 重启"),
+    commands=RESTART,
+    variants={
+        "longer": Advice(
+            Text(
+                "the server takes {told} tokens, and {name} has positions for {wanted}: one text beyond them can "
+                "bring the whole server down",
+                "服务接受 {told} 个 token，而 {name} 只有 {wanted} 个位置编码：一条超长文本就可能让整个服务崩溃",
+            ),
+            Text(
+                "restart without --context-length and without SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN",
+                "去掉 --context-length 和环境变量 SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN 重启",
+            ),
+            RESTART,
+        )
+    },
+    severity=Severity.WARNING,
+    explains=("probe.token-limit",),
+)
+def length_is_the_models(facts: LaunchFacts) -> Outcome:
+    """`max_model_len` of the model list against the registry; 514 positions of XLM-RoBERTa are 512 tokens."""
+    told, model = facts.get("max_model_len"), facts.model
+    if told is None:
+        return absent(Text("the model list tells no length", "模型列表没有给出最大长度"))
+    if model is None:
+        return absent(
+            Text(
+                f"the model is not in the registry; the server takes {told.value} tokens",
+                f"模型不在登记表里；服务最多接受 {told.value} 个 token",
+            )
+        )
+    seen = Evidence(f"max_model_len in {told.told_by}", str(told.value), str(model.max_tokens))
+    named = {"told": told.value, "name": model.name, "wanted": model.max_tokens}
+    line = launch_line(facts, {"context-length": None})
+    if told.value < model.max_tokens:
+        return broken(seen, **named, **line)
+    beyond = model.bidirectional and told.value > model.max_tokens + POSITIONS_BESIDE
+    return broken(seen, advice="longer", **named, **line) if beyond else holds(seen)
+
+
+POSITIONS_BESIDE = 2
+"""RoBERTa's positions begin behind its padding index, so that 514 (8194) of them hold 512 (8192) tokens."""

@@ -1,0 +1,95 @@
+"""Rows about the settings as a whole, and about which token's state becomes the vector."""
+
+from __future__ import annotations
+
+from bgecheck.checks.launch.facts import AREA, LaunchFacts, launch_line
+from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
+
+
+@AREA.check(
+    "readable",
+    title=Text("the settings of the running server can be read", "能读到运行中服务的参数"),
+    cause=Text("the server tells no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
+    fix=Text("run bgecheck on the machine of the server, as its user", "在服务所在机器上用同一用户运行 bgecheck"),
+)
+def settings_are_readable(facts: LaunchFacts) -> Outcome:
+    """Holds when at least one setting was told."""
+    version = facts.get("version")
+    if not facts.settings:
+        return unclear(Text("the pages of the server hold no settings", "参数页里没有可用的参数"))
+    return holds(Evidence("version", str(version.value))) if version else holds()
+
+
+@AREA.check(
+    "pooling",
+    title=Text("the pooling is the model's", "池化方式与模型一致"),
+    cause=Text(
+        "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "
+        "sglang {version} pools BertModel by the last token{because_en}",
+        "模型应取首个 token（[CLS]）的向量，而服务取的是 {pooling}："
+        "sglang {version} 对 BertModel 取最后一个 token{because_zh}",
+    ),
+    fix=Text(
+        "use sglang 0.5.17 or newer (or 0.5.9 and newer with --is-embedding), then embed again everything "
+        "that was embedded so far",
+        "换用 sglang 0.5.17 或更新版本（0.5.9 起需加 --is-embedding），并把之前写进向量库的内容全部重新编码",
+    ),
+    commands=("pip install --upgrade 'sglang>=0.5.17'", "{launch_line}"),
+    variants={
+        "not-cls": Advice(
+            Text(
+                "this model pools {wanted} and this server pools {pooling}: sglang does not read the model's "
+                "pooling configuration (1_Pooling), so no flag mends it",
+                "模型应按 {wanted} 池化，而服务按 {pooling} 池化："
+                "sglang 不读模型自带的池化配置（1_Pooling），没有参数能改",
+            ),
+            Text(
+                "serve this model with an engine that reads it, for example text-embeddings-inference",
+                "改用会读取该配置的引擎，例如 text-embeddings-inference",
+            ),
+        )
+    },
+    explains=("embed.reference", "embed.golden", "embed.semantic", "logs.encoder-vectors-wrong"),
+)
+def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
+    """BertModel: LAST up to 0.5.8, CLS only with --is-embedding in 0.5.9-0.5.16, CLS from 0.5.17 (bert.py, pooler)."""
+    model = facts.model
+    wanted = model.pooling if model else None
+    bert = "BertModel" in facts.architectures or (not facts.architectures and bool(model and model.bidirectional))
+    used, told_by = _pooling(facts, bert)
+    if used is None:
+        return absent(Text("neither the server nor its version tells the pooling", "服务和版本都无法说明池化方式"))
+    seen = Evidence(told_by, used.upper(), wanted.upper() if wanted else None)
+    if wanted is None:
+        return absent(
+            Text(f"the model is not in the registry; the server pools {used}", f"模型不在登记表里；服务用 {used}")
+        )
+    if used == wanted:
+        return holds(seen)
+    version = facts.get("version")
+    flag = facts.release is not None and (0, 5, 9) <= facts.release <= (0, 5, 16)
+    return broken(
+        seen,
+        advice=None if wanted == "cls" else "not-cls",
+        pooling=used.upper(),
+        wanted=wanted.upper(),
+        version=version.value if version else "?",
+        because_en=" unless it is started with --is-embedding" if flag else "",
+        because_zh="，除非启动时加 --is-embedding" if flag else "",
+        **launch_line(facts),
+    )
+
+
+def _pooling(facts: LaunchFacts, bert: bool) -> tuple[str | None, str]:
+    """The pooling in force and who tells it."""
+    if told := facts.get("pooling"):
+        return str(told.value).lower(), f"embedding.pooling in {told.told_by}"
+    release = facts.release
+    if release is None or not bert:
+        return None, ""
+    flag = facts.get("is_embedding")
+    if release <= (0, 5, 8) or (release <= (0, 5, 16) and flag is not None and not flag.value):
+        return "last", f"sglang {'.'.join(map(str, release))}, BertModel"
+    if release >= (0, 5, 17) or flag is not None:
+        return "cls", f"sglang {'.'.join(map(str, release))}, BertModel"
+    return None, ""
