@@ -50,6 +50,7 @@ def right(**changed: Any) -> EmbedFacts:
     batch = embedded([vector(t) for t in FRESH])
     one = embedded([vector(FRESH[1])])
     usual: dict[str, Any] = {
+        "relative": one,
         "after_relative": one,
         "reversed": embedded([vector(t) for t in reversed(FRESH)]),
         "crowd": tuple(embedded([vector(t)]) for t in CROWD),

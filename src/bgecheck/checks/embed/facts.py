@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bgecheck.checks.embed.proof import AREA_SECONDS, Proof, embedded, prove
 from bgecheck.checks.embed.texts import (
@@ -35,6 +36,8 @@ from bgecheck.sources.server import Server
 class More:
     """The answers that prove what a batch of three cannot."""
 
+    relative: Answer
+    """A text that begins like the fresh one."""
     after_relative: Answer
     """The fresh text once more, after a text that begins like it."""
     reversed: Answer
@@ -60,8 +63,21 @@ class More:
 
     def answers(self) -> list[Answer]:
         """Every answer."""
-        told = [self.after_relative, self.reversed, *self.crowd, self.crowd_batch, *(self.long or ())]
+        told = [self.relative, self.after_relative, self.reversed, *self.crowd, self.crowd_batch, *(self.long or ())]
         return told + [a for a in (self.counted, self.meaning, self.pair) if a is not None]
+
+
+class Sent(NamedTuple):
+    """Requests and tokens that a server was asked to embed; those of the long batch apart."""
+
+    requests: int
+    tokens: int
+    long_requests: int
+    long_tokens: int
+
+
+def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
+    return len(answers), sum(a.tokens or 0 for a in answers if isinstance(a, Embedded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,11 @@ class EmbedFacts:
         told += [self.proof.served] if isinstance(self.proof, Proof) else []
         return [a for a in told if a is not None]
 
+    def sent(self) -> Sent:
+        """What these rows cost the server."""
+        long = self.more.long or () if self.more else ()
+        return Sent(*_cost([a for a in self.answers() if not any(a is b for b in long)]), *_cost(long))
+
     def _embedded(self) -> list[Embedded]:
         return [a for a in self.answers() if isinstance(a, Embedded)]
 
@@ -143,13 +164,13 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
     info, told = server.model_info() or {}, server.server_info() or {}
     demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
     relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(dice, 1)[0]
-    server.embed([relative])
-    after_relative = server.embed([fresh[1]])
+    told_first, after_relative = server.embed([relative]), server.embed([fresh[1]])
     crowd = fresh_texts(dice, CROWD, same_length=True)
     chunk = told.get("chunked_prefill_size")
     chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
     dtype_told = told.get("dtype")
     return More(
+        relative=told_first,
         after_relative=after_relative,
         reversed=server.embed(list(reversed(fresh))),
         crowd=_at_once(server, crowd),

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
+from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
+from bgecheck.checks.embed.measures import COLLAPSED, GOLDEN_BAND, GOLDEN_COSINE, MARGINS
+from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL
 from bgecheck.model import Evidence, Outcome, Severity, Text, absent, broken, holds
-from bgecheck.model.expected import AtLeast, AtMost
-from bgecheck.model.vectors import cosine
 from bgecheck.sources.embeddings import Embedded
-
-GOLDEN_COSINE = 0.6119
-GOLDEN_BAND = AtMost(0.02, "", "published in the unit tests of mindnlp for the model's own weights, tolerance 1e-3")
-COLLAPSED = AtMost(0.9999, "", "texts whose tokens are all [UNK] have one vector: cosine 1.0 (sglang 0.5.23)")
-MARGINS = AtLeast(0.75, "", "share of triples; a single miss decides nothing")
 
 
 @AREA.check(
@@ -37,14 +31,10 @@ MARGINS = AtLeast(0.75, "", "share of triples; a single miss decides nothing")
 )
 def different_texts_differ(facts: EmbedFacts) -> Outcome:
     """The closest two of eight random texts of 16 characters, in one request."""
-    vectors = vectors_of(more_of(facts).crowd_batch)
-    closest = max((cosine(a, b) for n, a in enumerate(vectors) for b in vectors[n + 1 :]), default=math.nan)
-    subject = Text(
-        f"{len(vectors)} different texts, the closest two: cosine",
-        f"{len(vectors)} 条不同文本中最接近的两条：余弦相似度",
-    )
+    count, closest = len(more_of(facts).crowd), measures.closest(facts)
+    subject = Text(f"{count} different texts, the closest two: cosine", f"{count} 条不同文本中最接近的两条：余弦相似度")
     seen = Evidence(subject, f"{closest:.4f}", str(COLLAPSED))
-    return holds(seen) if COLLAPSED.admits(closest) else broken(seen)
+    return holds(seen) if COLLAPSED.admits(closest) else broken(seen, *suspicion(facts))
 
 
 @AREA.check(
@@ -95,14 +85,12 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
         return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
     if more.meaning is None or facts.model is None:
         return absent(Text("the model is not in the registry", "模型不在登记表里"))
-    vectors = vectors_of(more.meaning)
-    triples = [vectors[n : n + 3] for n in range(0, len(vectors), 3)]
-    right = sum(cosine(a, b) > cosine(a, c) for a, b, c in triples)
+    right, count = measures.nearer_relatives(facts)
     subject = Text("closer to the relative than to the stranger", "近义文本更接近的组数")
-    seen = Evidence(subject, f"{right} / {len(triples)}", f">= {MARGINS.value:.0%}")
-    if MARGINS.admits(right / len(triples)):
+    seen = Evidence(subject, f"{right} / {count}", f">= {MARGINS.value:.0%}")
+    if MARGINS.admits(right / count):
         return holds(seen)
-    return broken(seen, right=right, count=len(triples), name=facts.model.name)
+    return broken(seen, *suspicion(facts), right=right, count=count, name=facts.model.name)
 
 
 @AREA.check(
@@ -126,8 +114,7 @@ def published_pair_matches(facts: EmbedFacts) -> Outcome:
         return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
     if more.pair is None:
         return absent(Text(f"published for {GOLDEN_MODEL} only", f"只有 {GOLDEN_MODEL} 有公开样例"))
-    first, second = vectors_of(more.pair)
-    seen = cosine(first, second)
+    seen = measures.published_pair(facts)
     evidence = Evidence(
         Text("the published pair: cosine", "公开样例对：余弦相似度"),
         f"{seen:.4f}",
@@ -135,4 +122,4 @@ def published_pair_matches(facts: EmbedFacts) -> Outcome:
     )
     if GOLDEN_BAND.admits(abs(seen - GOLDEN_COSINE)):
         return holds(evidence)
-    return broken(evidence, cosine=f"{seen:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL)
+    return broken(evidence, *suspicion(facts), cosine=f"{seen:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL)

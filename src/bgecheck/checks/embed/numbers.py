@@ -98,19 +98,16 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             seen = Evidence(
                 "POST /v1/embeddings", f"HTTP 200, {len(answer.vectors)} x {len(vector)} floats in {ms:.0f} ms"
             )
-            requests, sent = (
-                len(facts.answers()),
-                sum(a.tokens or 0 for a in facts.answers() if isinstance(a, Embedded)),
-            )
             return holds(
                 seen,
-                Evidence(Text("sent for all rows of vectors", "本区检查共发送"), f"{requests} requests, {sent} tokens"),
+                *_told(facts),
                 dims=len(vector),
                 norm=round(norm(vector), 6),
                 first=_first_numbers(vector),
                 tokens=answer.tokens,
                 ms=round(ms, 1),
                 dtype=dtype(answer.vectors[:1]),
+                sent=facts.sent()._asdict(),
             )
         case Refused():
             seen = Evidence("POST /v1/embeddings", f"HTTP {answer.status}: {answer.message}", "HTTP 200")
@@ -120,6 +117,25 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             return broken(seen, advice="unusable", detail=answer.detail)
         case Failure():
             return broken(Evidence("POST /v1/embeddings", answer.detail, "HTTP 200"), detail=answer.detail)
+
+
+def _told(facts: EmbedFacts) -> list[Evidence]:
+    """What the rows of vectors expect, and what they cost the server."""
+    sent, model = facts.sent(), facts.model
+    unknown = Text("not in the registry: judged by invariants only", "不在登记表里：只按不变量判断")
+    after = f", long batch {sent.long_requests} / {sent.long_tokens}" if sent.long_requests else ""
+    return [
+        Evidence(Text("judged as", "按此模型判断"), model.name if model else unknown),
+        Evidence(
+            Text("requests / tokens sent for the rows of vectors", "本区共发送请求数 / token 数"),
+            f"{sent.requests} / {sent.tokens}{after}",
+            f"<= {MOST_REQUESTS} / {MOST_TOKENS}",
+        ),
+    ]
+
+
+MOST_REQUESTS, MOST_TOKENS = 40, 4000
+"""What the rows of vectors may cost a server, beside the long batch."""
 
 
 @AREA.check(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-
-from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
+from bgecheck.checks.embed import measures
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of
+from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
+from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds
 from bgecheck.model.expected import AtLeast
-from bgecheck.model.vectors import cosine
 from bgecheck.sources.embeddings import Embedded, Refused
-
-SAME_TEXT = AtLeast(0.9999, "", "measured on sglang 0.5.23: 1.0 with the prefix cache off, 0.40-0.46 with it on")
-SAME_IN_BATCH = AtLeast(0.999, "", "measured on sglang 0.5.23: 1.0 with chunking off, 0.40 at a chunk border")
 
 RESTART = Text(
     "restart with --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3, "
@@ -22,14 +18,9 @@ RESTART = Text(
 )
 
 
-def _lowest(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> float:
-    """The lowest cosine of pairs; one that is not a number counts as the lowest."""
-    return min((cosine(a, b) for a, b in pairs), key=lambda c: c if math.isfinite(c) else -2.0)
-
-
-def _compared(subject: Text, worst: float, expected: AtLeast) -> Outcome:
+def _compared(facts: EmbedFacts, subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
     seen = Evidence(subject, f"{worst:.4f}", str(expected))
-    return holds(seen, cosine=worst) if expected.admits(worst) else broken(seen, cosine=worst)
+    return holds(seen, cosine=worst) if expected.admits(worst) else broken(seen, *suspicion(facts), cosine=worst)
 
 
 @AREA.check(
@@ -53,17 +44,11 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
         return broken(
             Evidence(Text("a repeat of the request", "重复同一请求"), type(failed).__name__.lower(), "HTTP 200")
         )
-    cosines = [cosine(vectors[0], other) for other in vectors[1:]]
-    worst = min(cosines, key=lambda c: c if math.isfinite(c) else -2.0)
-    seen = Evidence(
-        Text(
-            f"the same new text embedded {len(vectors)} times: cosine",
-            f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
-        ),
-        f"{worst:.4f}",
-        str(SAME_TEXT),
+    subject = Text(
+        f"the same new text embedded {len(vectors)} times: cosine",
+        f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
     )
-    return holds(seen, cosine=worst) if SAME_TEXT.admits(worst) else broken(seen, cosine=worst)
+    return _compared(facts, subject, measures.repeated(facts), SAME_TEXT)
 
 
 @AREA.check(
@@ -84,11 +69,8 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
     if not isinstance(batch, Embedded):
         detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else batch.detail
         return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"))
-    seen = cosine(single.vectors[0], batch.vectors[1])
-    evidence = Evidence(
-        Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度"), f"{seen:.4f}", str(SAME_IN_BATCH)
-    )
-    return holds(evidence, cosine=seen) if SAME_IN_BATCH.admits(seen) else broken(evidence, cosine=seen)
+    subject = Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度")
+    return _compared(facts, subject, measures.in_batch(facts))
 
 
 @AREA.check(
@@ -107,9 +89,8 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
 )
 def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
     """The fresh text alone, and again after a text that shares its first half."""
-    after = vectors_of(more_of(facts).after_relative)[0]
     subject = Text("alone, and after one with the same beginning: cosine", "单独，与先算开头相同的文本之后：余弦相似度")
-    return _compared(subject, cosine(vectors_of(facts.repeats[0])[0], after), SAME_IN_BATCH)
+    return _compared(facts, subject, measures.after_relative(facts))
 
 
 @AREA.check(
@@ -145,9 +126,8 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
     if isinstance(facts.batch, Embedded) and facts.batch.indexes != tuple(range(len(facts.batch.indexes))):
         told = ", ".join("-" if i is None else str(i)[:20] for i in facts.batch.indexes)
         return broken(Evidence("data[].index", told, "0, 1, 2"), advice="index")
-    forward, backward = vectors_of(facts.batch), vectors_of(more_of(facts).reversed)
     subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
-    return _compared(subject, _lowest(zip(forward, reversed(backward), strict=True)), SAME_IN_BATCH)
+    return _compared(facts, subject, measures.in_reverse(facts))
 
 
 @AREA.check(
@@ -176,12 +156,13 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
         return absent(
             Text(f"the prefill chunk is not known or too large ({told})", f"不知道分块大小，或分块太大（{told}）")
         )
-    whole, halves = vectors_of(more.long[0]), (*vectors_of(more.long[1]), *vectors_of(more.long[2]))
-    cosines = [cosine(a, b) for a, b in zip(whole, halves, strict=True)]
+    cosines = measures.in_chunks(facts)
     wrong = sum(not SAME_IN_BATCH.admits(c) for c in cosines)
-    subject = Text(f"{len(whole)} texts in one request and in two: wrong", f"{len(whole)} 条一次发送与分两次：不一致")
-    seen = Evidence(subject, f"{wrong} / {len(whole)}", "0")
-    return broken(seen, chunk=more.chunk, wrong=wrong, count=len(whole)) if wrong else holds(seen)
+    subject = Text(
+        f"{len(cosines)} texts in one request and in two: wrong", f"{len(cosines)} 条一次发送与分两次：不一致"
+    )
+    seen = Evidence(subject, f"{wrong} / {len(cosines)}", "0")
+    return broken(seen, *suspicion(facts), chunk=more.chunk, wrong=wrong, count=len(cosines)) if wrong else holds(seen)
 
 
 @AREA.check(
@@ -199,9 +180,9 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
 def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
     """Different texts, each in its own request at the same time, against all of them in one."""
     more = more_of(facts)
-    alone, together = [vectors_of(a)[0] for a in more.crowd], vectors_of(more.crowd_batch)
+    count = len(more.crowd)
     subject = Text(
-        f"{len(alone)} at the same time and in one request, the lowest: cosine",
-        f"{len(alone)} 条并发与一次发送（最低）：余弦相似度",
+        f"{count} at the same time and in one request, the lowest: cosine",
+        f"{count} 条并发与一次发送（最低）：余弦相似度",
     )
-    return _compared(subject, _lowest(zip(alone, together, strict=True)), SAME_IN_BATCH)
+    return _compared(facts, subject, measures.at_once(facts))

@@ -64,7 +64,7 @@ def in_force(facts: LaunchFacts) -> Setting | None:
         "改用 --attention-backend triton（CPU 上用 torch_native）重启，并把之前写进向量库的内容全部重新编码",
     ),
     commands=RESTART,
-    explains=("embed.reference", "embed.golden", "embed.semantic", "embed.pattern"),
+    explains=("embed.reference", "embed.golden", "embed.semantic"),
 )
 def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
     """By release and backend, as the sources of the releases say; unknown combinations stay unknown."""
