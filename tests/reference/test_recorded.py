@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from bgecheck import __version__
+from bgecheck.checks.embed.texts import TRIPLES
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.model import BadInput
 from bgecheck.sources.recorded import MOST_CHARACTERS, MOST_TEXTS, Recorded, read_recorded, write_recorded
@@ -168,7 +169,7 @@ def test_what_a_server_gave_is_what_it_gives(ending: str, demo: Staged, tmp_path
 def test_without_texts_the_built_in_ones_are_recorded(demo: Staged, tmp_path: Path) -> None:
     path = str(tmp_path / "v.jsonl")
     run("--url", demo.url, "--record", path)
-    assert len(Path(path).read_text(encoding="utf-8").splitlines()) == 24
+    assert len(Path(path).read_text(encoding="utf-8").splitlines()) == 3 * len(TRIPLES)
 
 
 def test_other_vectors_under_the_same_texts_fail(demo: Staged, tmp_path: Path) -> None:

@@ -3,27 +3,55 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Pooling = Literal["cls", "mean", "last"]
 
 BIDIRECTIONAL = frozenset(
     {
-        "BertModel",
+        "AlbertModel",
         "BertForMaskedLM",
-        "XLMRobertaModel",
-        "RobertaModel",
-        "XLMRobertaForMaskedLM",
+        "BertForSequenceClassification",
+        "BertModel",
+        "CamembertModel",
+        "Contriever",
         "DistilBertModel",
+        "ElectraModel",
+        "GteModel",
+        "JinaBertForMaskedLM",
+        "JinaBertModel",
+        "MPNetModel",
+        "ModernBertModel",
         "NewModel",
         "NomicBertModel",
-        "ModernBertModel",
-        "GteModel",
-        "JinaBertModel",
-        "Contriever",
+        "RobertaForMaskedLM",
+        "RobertaModel",
+        "XLMRobertaForMaskedLM",
+        "XLMRobertaForSequenceClassification",
+        "XLMRobertaModel",
     }
 )
 """Architectures whose attention looks both ways, so that a cached prefix is never valid for another text."""
+
+CAUSAL = re.compile(r".*ForCausalLM|(?:Qwen[23]|Llama|Mistral|Gemma|Gemma2)Model")
+"""Architectures whose attention looks only backwards."""
+
+ABSOLUTE = frozenset({"BertModel", "BertForMaskedLM", "RobertaModel", "XLMRobertaModel", "XLMRobertaForMaskedLM"})
+"""Architectures with a table of positions, beyond which there is nothing to look up."""
+
+
+def looks_both_ways(architectures: Iterable[str]) -> bool | None:
+    """Whether a model of these architectures is a bidirectional encoder; None for one that is not known."""
+    named = tuple(architectures)
+    if any(name in BIDIRECTIONAL for name in named):
+        return True
+    return False if any(CAUSAL.fullmatch(name) for name in named) else None
+
+
+def is_reranker(name: str | None) -> bool:
+    """Whether the name is that of a reranker, which scores pairs and makes no embeddings."""
+    return "rerank" in re.split(r"[/\\]", (name or "").rstrip("/\\"))[-1].lower()
 
 
 class Model(NamedTuple):
@@ -34,43 +62,83 @@ class Model(NamedTuple):
     max_tokens: int
     pooling: Pooling
     normalized: bool
-    bidirectional: bool = True
+    architecture: str = "BertModel"
+    """The class that config.json names; empty for a causal language model, of which sglang pools the last token."""
     query_prefix: str | None = None
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether its attention looks both ways."""
+        return bool(self.architecture)
 
 
 _ZH = "为这个句子生成表示以用于检索相关文章："
 _EN = "Represent this sentence for searching relevant passages: "
 
-# Dims, lengths, pooling and prefixes as the models' cards and their 1_Pooling/config.json give them.
+_E5 = "query: "
+
+# Dims, lengths, pooling and prefixes as the models' cards and their 1_Pooling/config.json give them; the length is
+# what the model has positions for, not where sentence-transformers cuts. `normalized` False: the card does not say
+# that vectors have length 1, so that their length is not judged.
 MODELS = (
-    Model("bge-small-zh-v1.5", 512, 512, "cls", True, query_prefix=_ZH),
-    Model("bge-base-zh-v1.5", 768, 512, "cls", True, query_prefix=_ZH),
-    Model("bge-large-zh-v1.5", 1024, 512, "cls", True, query_prefix=_ZH),
-    Model("bge-small-zh", 512, 512, "cls", True, query_prefix=_ZH),
-    Model("bge-base-zh", 768, 512, "cls", True, query_prefix=_ZH),
-    Model("bge-large-zh", 1024, 512, "cls", True, query_prefix=_ZH),
-    Model("bge-small-en-v1.5", 384, 512, "cls", True, query_prefix=_EN),
-    Model("bge-base-en-v1.5", 768, 512, "cls", True, query_prefix=_EN),
-    Model("bge-large-en-v1.5", 1024, 512, "cls", True, query_prefix=_EN),
-    Model("bge-m3", 1024, 8192, "cls", True),
-    Model("qwen3-embedding-0.6b", 1024, 32768, "last", True, bidirectional=False),
-    Model("qwen3-embedding-4b", 2560, 32768, "last", True, bidirectional=False),
-    Model("qwen3-embedding-8b", 4096, 32768, "last", True, bidirectional=False),
+    *(
+        Model(f"bge-{size}-zh{version}", dims, 512, "cls", True, query_prefix=_ZH)
+        for size, dims in (("small", 512), ("base", 768), ("large", 1024))
+        for version in ("", "-v1.5")
+    ),
+    Model("bge-large-zh-noinstruct", 1024, 512, "cls", True),
+    *(
+        Model(f"bge-{size}-en{version}", dims, 512, "cls", True, query_prefix=_EN)
+        for size, dims in (("small", 384), ("base", 768), ("large", 1024))
+        for version in ("", "-v1.5")
+    ),
+    Model("bge-m3", 1024, 8192, "cls", True, architecture="XLMRobertaModel"),
+    Model("bge-multilingual-gemma2", 3584, 8192, "last", True, architecture=""),
+    Model("qwen3-embedding-0.6b", 1024, 32768, "last", True, architecture=""),
+    Model("qwen3-embedding-4b", 2560, 32768, "last", True, architecture=""),
+    Model("qwen3-embedding-8b", 4096, 32768, "last", True, architecture=""),
+    Model("gte-small", 384, 512, "mean", True),
     Model("gte-base", 768, 512, "mean", True),
     Model("gte-large", 1024, 512, "mean", True),
+    Model("gte-small-zh", 512, 512, "cls", True),
     Model("gte-base-zh", 768, 512, "cls", True),
     Model("gte-large-zh", 1024, 512, "cls", True),
-    Model("gte-qwen2-1.5b-instruct", 1536, 32768, "last", True, bidirectional=False),
-    Model("gte-qwen2-7b-instruct", 3584, 32768, "last", True, bidirectional=False),
-    Model("multilingual-e5-large", 1024, 512, "mean", True, query_prefix="query: "),
-    Model("e5-large-v2", 1024, 512, "mean", True, query_prefix="query: "),
-    Model("jina-embeddings-v2-base-zh", 768, 8192, "mean", False),
-    Model("jina-embeddings-v3", 1024, 8192, "mean", True),
+    Model("gte-base-en-v1.5", 768, 8192, "cls", True, architecture="NewModel"),
+    Model("gte-large-en-v1.5", 1024, 8192, "cls", True, architecture="NewModel"),
+    Model("gte-multilingual-base", 768, 8192, "cls", True, architecture="NewModel"),
+    Model("gte-qwen2-1.5b-instruct", 1536, 32768, "last", True, architecture=""),
+    Model("gte-qwen2-7b-instruct", 3584, 32768, "last", True, architecture=""),
+    *(
+        Model(name, dims, 512, "mean", True, query_prefix=_E5)
+        for size, dims in (("small", 384), ("base", 768), ("large", 1024))
+        for name in (f"e5-{size}-v2", f"e5-{size}")
+    ),
+    Model("multilingual-e5-small", 384, 512, "mean", True, query_prefix=_E5),
+    Model("multilingual-e5-base", 768, 512, "mean", True, architecture="XLMRobertaModel", query_prefix=_E5),
+    Model("multilingual-e5-large", 1024, 512, "mean", True, architecture="XLMRobertaModel", query_prefix=_E5),
+    Model("multilingual-e5-large-instruct", 1024, 512, "mean", True, architecture="XLMRobertaModel"),
+    Model("e5-mistral-7b-instruct", 4096, 32768, "last", True, architecture=""),
+    Model("jina-embeddings-v2-small-en", 512, 8192, "mean", False, architecture="JinaBertModel"),
+    Model("jina-embeddings-v2-base-en", 768, 8192, "mean", False, architecture="JinaBertModel"),
+    Model("jina-embeddings-v2-base-zh", 768, 8192, "mean", False, architecture="JinaBertModel"),
+    Model("jina-embeddings-v2-base-code", 768, 8192, "mean", False, architecture="JinaBertModel"),
+    Model("jina-embeddings-v3", 1024, 8192, "mean", True, architecture="XLMRobertaModel"),
+    Model("m3e-small", 512, 512, "mean", False),
     Model("m3e-base", 768, 512, "mean", False),
     Model("m3e-large", 1024, 512, "mean", False),
-    Model("bce-embedding-base_v1", 768, 512, "cls", True),
+    Model("bce-embedding-base_v1", 768, 512, "cls", True, architecture="XLMRobertaModel"),
     Model("text2vec-base-chinese", 768, 512, "mean", False),
     Model("text2vec-large-chinese", 1024, 512, "mean", False),
+    Model("all-minilm-l6-v2", 384, 512, "mean", True),
+    Model("all-minilm-l12-v2", 384, 512, "mean", True),
+    Model("paraphrase-multilingual-minilm-l12-v2", 384, 512, "mean", False),
+    Model("paraphrase-multilingual-mpnet-base-v2", 768, 512, "mean", False, architecture="XLMRobertaModel"),
+    Model("mxbai-embed-large-v1", 1024, 512, "cls", False, query_prefix=_EN),
+    Model("snowflake-arctic-embed-s", 384, 512, "cls", True, query_prefix=_EN),
+    Model("snowflake-arctic-embed-m", 768, 512, "cls", True, query_prefix=_EN),
+    Model("snowflake-arctic-embed-l", 1024, 512, "cls", True, query_prefix=_EN),
+    Model("snowflake-arctic-embed-l-v2.0", 1024, 8192, "cls", True, architecture="XLMRobertaModel", query_prefix=_E5),
+    Model("embeddinggemma-300m", 768, 2048, "mean", True, architecture="Gemma3TextModel"),
 )
 _BY_NAME = {model.name: model for model in MODELS}
 
@@ -80,10 +148,12 @@ def lookup(name: str | None) -> Model | None:
 
     The last path component decides, whatever its case; a hub cache folder
     (`models--BAAI--bge-m3/snapshots/<hash>`) is recognised by its own name, and one of ModelScope,
-    which writes `___` for a dot (`bge-large-zh-v1___5`), as well.
+    which writes `___` for a dot (`bge-large-zh-v1___5`), as well; so are Ollama's tag and conversions
+    (`bge-m3:latest`, `bge-m3-gguf`, `bge-m3-onnx`).
     """
     if not name:
         return None
     cached = re.search(r"models--[^/\\]+?--([^/\\]+)", name)
     last = cached[1] if cached else re.split(r"[/\\]", name.rstrip("/\\"))[-1]
-    return _BY_NAME.get(last.lower().replace("___", "."))
+    plain = last.lower().replace("___", ".").partition(":")[0]
+    return _BY_NAME.get(re.sub(r"[-_](?:gguf|onnx|fp16|fp32|safetensors)$", "", plain))

@@ -101,8 +101,8 @@ class EmbedFacts:
 
     @property
     def model(self) -> Model | None:
-        """What the registry knows of the model that is served."""
-        names = (*self.served, self.target.model, self.target.model_path)
+        """What the registry knows of the model that was asked for, else of the one that is served."""
+        names = (self.target.model, *self.served, self.target.model_path)
         return next((m for m in map(lookup, names) if m), None)
 
     def vectors(self) -> list[tuple[float, ...]]:

@@ -34,7 +34,7 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
     count, closest = len(more_of(facts).crowd), measures.closest(facts)
     subject = Text(f"{count} different texts, the closest two: cosine", f"{count} 条不同文本中最接近的两条：余弦相似度")
     seen = Evidence(subject, f"{closest:.4f}", str(COLLAPSED))
-    return holds(seen) if COLLAPSED.admits(closest) else broken(seen, *suspicion(facts))
+    return holds(seen) if COLLAPSED.admits(closest) else broken(seen, *suspicion(facts, "distinct"))
 
 
 @AREA.check(
@@ -90,7 +90,7 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
     seen = Evidence(subject, f"{right} / {count}", f">= {MARGINS.value:.0%}")
     if MARGINS.admits(right / count):
         return holds(seen)
-    return broken(seen, *suspicion(facts), right=right, count=count, name=facts.model.name)
+    return broken(seen, *suspicion(facts, "semantic"), right=right, count=count, name=facts.model.name)
 
 
 @AREA.check(
@@ -122,4 +122,4 @@ def published_pair_matches(facts: EmbedFacts) -> Outcome:
     )
     if GOLDEN_BAND.admits(abs(seen - GOLDEN_COSINE)):
         return holds(evidence)
-    return broken(evidence, *suspicion(facts), cosine=f"{seen:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL)
+    return broken(evidence, *suspicion(facts, "golden"), cosine=f"{seen:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.model.expected import AtMost
+from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import norm
 from bgecheck.sources.embeddings import Embedded, Refused, Unusable
 from bgecheck.sources.http import Failure
@@ -158,6 +159,17 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "客户端显式传 encoding_format=float，或修正中间的网关",
             ),
         ),
+        "reranker": Advice(
+            Text(
+                "{name} is a reranker: it scores a pair of texts and makes no embeddings",
+                "{name} 是 reranker：它给一对文本打分，不产生 embedding",
+            ),
+            Text(
+                "serve an embedding model for this, and ask the reranker by its own route",
+                "换成 embedding 模型；reranker 请走它自己的接口",
+            ),
+            ("curl -sS --noproxy '*' {base_url}/models",),
+        ),
         "mixed": Advice(
             Text("the vectors differ in length among themselves", "返回的向量长度不一致"),
             Text("ask sglang's own port, without a gateway", "绕开网关，直接请求 sglang 自己的端口"),
@@ -168,6 +180,8 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
 def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     """Expected is what `--expect-dim` says, else what the registry says of the model served."""
     lengths = sorted({len(v) for v in facts.vectors()})
+    if reranker := next(filter(is_reranker, facts.served), None):
+        return broken(Evidence("dims", str(lengths[0])), advice="reranker", name=reranker)
     wanted = facts.target.expect_dim or (facts.model.dims if facts.model else None)
     if len(lengths) > 1:
         return broken(Evidence("dims", ", ".join(map(str, lengths)), str(wanted or "")), advice="mixed")

@@ -98,18 +98,21 @@ def _fails(holds: Callable[[EmbedFacts], bool], facts: EmbedFacts) -> bool | Non
 def ranked(fails: dict[str, bool]) -> list[Suspect]:
     """The faults that fit, the likeliest first: by the share of rows that fail, or would, in which both agree."""
     seen = {name for name, fail in fails.items() if fail}
-    suspects = []
+    suspects: list[Suspect] = []
+    told: set[frozenset[str]] = set()
     for fault in FAULTS:
-        wanted = fault.rows & fails.keys()
-        if both := seen & wanted:
+        wanted = fault.rows.intersection(fails)
+        if (both := seen & wanted) and wanted not in told:
             suspects.append(Suspect(fault, len(both), len(seen | wanted)))
+        told.add(wanted)
     return sorted(suspects, key=lambda s: (-s.agree / s.of, -s.agree))
 
 
-def suspicion(facts: EmbedFacts) -> tuple[Evidence, ...]:
-    """The likeliest three, as evidence for a row that fails."""
-    likely = [s for s in ranked(failing(facts)) if 3 * s.agree >= s.of][:3]
-    if not likely:
+def suspicion(facts: EmbedFacts, row: str) -> tuple[Evidence, ...]:
+    """The likeliest three, as evidence for `row`, which fails; told once, by the first row that does."""
+    fails = failing(facts)
+    likely = [s for s in ranked(fails) if 3 * s.agree >= s.of][:3]
+    if not likely or row != next(name for name, fail in fails.items() if fail):
         return ()
     en = "; ".join(f"{n}. {s.fault.words.en} ({s.agree}/{s.of} rows)" for n, s in enumerate(likely, 1))
     zh = "；".join(f"{n}. {s.fault.words.zh}（{s.agree}/{s.of} 项吻合）" for n, s in enumerate(likely, 1))

@@ -18,9 +18,9 @@ RESTART = Text(
 )
 
 
-def _compared(facts: EmbedFacts, subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
+def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
     seen = Evidence(subject, f"{worst:.4f}", str(expected))
-    return holds(seen, cosine=worst) if expected.admits(worst) else broken(seen, *suspicion(facts), cosine=worst)
+    return holds(seen, cosine=worst) if expected.admits(worst) else broken(seen, *suspicion(facts, row), cosine=worst)
 
 
 @AREA.check(
@@ -48,7 +48,7 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
         f"the same new text embedded {len(vectors)} times: cosine",
         f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
     )
-    return _compared(facts, subject, measures.repeated(facts), SAME_TEXT)
+    return _compared(facts, "repeatable", subject, measures.repeated(facts), SAME_TEXT)
 
 
 @AREA.check(
@@ -70,7 +70,7 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
         detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else batch.detail
         return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"))
     subject = Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度")
-    return _compared(facts, subject, measures.in_batch(facts))
+    return _compared(facts, "batch-equals-single", subject, measures.in_batch(facts))
 
 
 @AREA.check(
@@ -90,7 +90,7 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
 def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
     """The fresh text alone, and again after a text that shares its first half."""
     subject = Text("alone, and after one with the same beginning: cosine", "单独，与先算开头相同的文本之后：余弦相似度")
-    return _compared(facts, subject, measures.after_relative(facts))
+    return _compared(facts, "prefix-independent", subject, measures.after_relative(facts))
 
 
 @AREA.check(
@@ -127,7 +127,7 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
         told = ", ".join("-" if i is None else str(i)[:20] for i in facts.batch.indexes)
         return broken(Evidence("data[].index", told, "0, 1, 2"), advice="index")
     subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
-    return _compared(facts, subject, measures.in_reverse(facts))
+    return _compared(facts, "order", subject, measures.in_reverse(facts))
 
 
 @AREA.check(
@@ -162,7 +162,11 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
         f"{len(cosines)} texts in one request and in two: wrong", f"{len(cosines)} 条一次发送与分两次：不一致"
     )
     seen = Evidence(subject, f"{wrong} / {len(cosines)}", "0")
-    return broken(seen, *suspicion(facts), chunk=more.chunk, wrong=wrong, count=len(cosines)) if wrong else holds(seen)
+    return (
+        broken(seen, *suspicion(facts, "long-batch"), chunk=more.chunk, wrong=wrong, count=len(cosines))
+        if wrong
+        else holds(seen)
+    )
 
 
 @AREA.check(
@@ -185,4 +189,4 @@ def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
         f"{count} at the same time and in one request, the lowest: cosine",
         f"{count} 条并发与一次发送（最低）：余弦相似度",
     )
-    return _compared(facts, subject, measures.at_once(facts))
+    return _compared(facts, "concurrent", subject, measures.at_once(facts))

@@ -30,8 +30,19 @@ TRIPLES = (
     ("如何申请退款？", "我想退款应该怎么申请？", "地球绕太阳公转一周需要一年"),
     ("孩子发烧了怎么办？", "小孩发烧应该如何处理？", "股票市场今天大幅下跌"),
     ("这本书的作者是谁？", "请问这本书是谁写的？", "周末我们去爬山吧"),
+    ("电脑开不了机怎么办", "笔记本按下电源键没有任何反应", "他们计划夏天去海边度假"),
+    ("这趟航班取消了", "飞机因故不再起飞", "她喜欢在阳台上种花"),
+    ("医生让他多休息", "大夫建议病人卧床静养", "这座桥有一百年历史"),
+    ("公司今年赚了很多钱", "企业年度利润大幅增加", "小猫在沙发上睡着了"),
+    ("房租太贵了住不起", "租金过高，难以承担", "足球比赛打成了平局"),
+    ("考试没有通过", "测验成绩不及格", "超市里的苹果很新鲜"),
+    ("路上堵车非常严重", "交通拥挤，车辆几乎不动", "老师正在讲解古诗"),
+    ("网络连接总是断开", "上网经常掉线", "奶奶做的红烧肉很香"),
 )
-"""A text, one that means the same, and one that has nothing to do with it; any Chinese model tells them apart."""
+"""A text, one that means the same, and one that has nothing to do with it; any Chinese model tells them apart.
+
+In the second half the two share hardly a character, so that a model without meaning gets them right by chance only.
+"""
 
 TRIPLES_EN = (
     (
@@ -46,6 +57,18 @@ TRIPLES_EN = (
     ("How do I ask for a refund?", "I want my money back, what must I do?", "The earth goes round the sun."),
     ("My child has a fever, what can I do?", "What helps a child with a fever?", "Shares fell sharply today."),
     ("Who wrote this book?", "Who is the author of this book?", "Let us go hiking at the weekend."),
+    (
+        "The laptop will not turn on.",
+        "Nothing happens when I press my computer's power button.",
+        "We love the seaside.",
+    ),
+    ("The flight was cancelled.", "This plane is not going to take off.", "She grows flowers on her balcony."),
+    ("The doctor told him to rest.", "A physician advised staying in bed.", "This bridge is a hundred years old."),
+    ("Our firm earned a lot.", "Annual company profits rose sharply.", "A kitten fell asleep on the sofa."),
+    ("I cannot afford this flat.", "Rents are too high for me.", "The football match ended in a draw."),
+    ("He failed the exam.", "His test score was below the pass mark.", "Fresh apples are sold over there."),
+    ("Traffic is terrible today.", "Cars are hardly moving.", "Our teacher explains a poem."),
+    ("The internet keeps dropping.", "My connection is lost again and again.", "Grandmother cooks a tasty stew."),
 )
 
 
@@ -63,11 +86,22 @@ def triples_for(name: str) -> tuple[tuple[str, str, str], ...]:
     """The triples in a language that the model knows; none for a model that is not known."""
     if not name:
         return ()
-    return (
-        TRIPLES_EN
-        if name.endswith(("-en", "-en-v1.5")) or name in ("e5-large-v2", "gte-base", "gte-large")
-        else TRIPLES
-    )
+    english = "-en" in name or name in _ENGLISH
+    return TRIPLES_EN if english else TRIPLES
+
+
+_ENGLISH = frozenset(
+    {
+        *(f"{kind}-{size}" for kind in ("e5", "gte") for size in ("small", "base", "large")),
+        *(f"e5-{size}-v2" for size in ("small", "base", "large")),
+        *(f"snowflake-arctic-embed-{size}" for size in "sml"),
+        "all-minilm-l6-v2",
+        "all-minilm-l12-v2",
+        "e5-mistral-7b-instruct",
+        "mxbai-embed-large-v1",
+    }
+)
+"""Models of English only, whose names do not say so."""
 
 
 def probe_texts(dice: random.Random) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
-from bgecheck.model.registry import BIDIRECTIONAL, Model, lookup
+from bgecheck.model.registry import Model, looks_both_ways, lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.files import read_text
 from bgecheck.sources.launchline import MANY, parse_launch
@@ -61,10 +61,11 @@ class LaunchFacts(NamedTuple):
 
     @property
     def bidirectional(self) -> bool | None:
-        """Whether the model looks both ways; None when neither architecture nor name is known."""
-        if self.architectures:
-            return any(a in BIDIRECTIONAL for a in self.architectures)
-        return self.model.bidirectional if self.model else None
+        """Whether the model looks both ways, by its own page, its architecture or its name; None when none tells."""
+        if told := self.get("bidirectional_attention"):
+            return bool(told.value)
+        known = looks_both_ways(self.architectures)
+        return self.model.bidirectional if known is None and self.model else known
 
 
 AREA = Area("launch", Text("launch settings", "启动参数"), seconds=20.0, needs=("probe.reachable",))
@@ -146,6 +147,8 @@ def _of_model_info(embedding: Mapping[str, Any], known: Mapping[str, Setting]) -
     found = {}
     if isinstance(embedding.get("pooling"), str):
         found["pooling"] = Setting(embedding["pooling"], "/model_info")
+    if isinstance(both := embedding.get("bidirectional_attention"), bool):
+        found["bidirectional_attention"] = Setting(both, "/model_info")
     cache = embedding.get("cache")
     if not isinstance(cache, Mapping):
         return found

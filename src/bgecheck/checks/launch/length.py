@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.model.registry import ABSOLUTE
 
 
 @AREA.check(
@@ -51,7 +52,7 @@ def length_is_the_models(facts: LaunchFacts) -> Outcome:
     line = launch_line(facts, {"context-length": None})
     if told.value < model.max_tokens:
         return broken(seen, **named, **line)
-    beyond = model.bidirectional and told.value > model.max_tokens + POSITIONS_BESIDE
+    beyond = ABSOLUTE.intersection(facts.architectures) and told.value > model.max_tokens + POSITIONS_BESIDE
     return broken(seen, advice="longer", **named, **line) if beyond else holds(seen)
 
 

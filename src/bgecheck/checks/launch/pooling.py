@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bgecheck.checks.launch.facts import AREA, LaunchFacts, launch_line
+from bgecheck.checks.launch.facts import AREA, LaunchFacts, Setting, launch_line
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 
 
@@ -55,8 +55,7 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     """BertModel: LAST up to 0.5.8, CLS only with --is-embedding in 0.5.9-0.5.16, CLS from 0.5.17 (bert.py, pooler)."""
     model = facts.model
     wanted = model.pooling if model else None
-    bert = "BertModel" in facts.architectures or (not facts.architectures and bool(model and model.bidirectional))
-    used, told_by = _pooling(facts, bert)
+    used, told_by = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
     if used is None:
         return absent(Text("neither the server nor its version tells the pooling", "服务和版本都无法说明池化方式"))
     seen = Evidence(told_by, used.upper(), wanted.upper() if wanted else None)
@@ -80,16 +79,21 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     )
 
 
-def _pooling(facts: LaunchFacts, bert: bool) -> tuple[str | None, str]:
+def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | None, str]:
     """The pooling in force and who tells it."""
     if told := facts.get("pooling"):
         return str(told.value).lower(), f"embedding.pooling in {told.told_by}"
-    release = facts.release
-    if release is None or not bert:
+    if facts.release is None:
         return None, ""
-    flag = facts.get("is_embedding")
-    if release <= (0, 5, 8) or (release <= (0, 5, 16) and flag is not None and not flag.value):
-        return "last", f"sglang {'.'.join(map(str, release))}, BertModel"
-    if release >= (0, 5, 17) or flag is not None:
-        return "cls", f"sglang {'.'.join(map(str, release))}, BertModel"
+    version = f"sglang {'.'.join(map(str, facts.release))}"
+    if "BertModel" in architectures:
+        return _of_bert(facts.release, facts.get("is_embedding")), f"{version}, BertModel"
+    if "XLMRobertaModel" in architectures and facts.release >= (0, 4, 6):
+        return "cls", f"{version}, XLMRobertaModel"  # roberta.py, whatever the flags
     return None, ""
+
+
+def _of_bert(release: tuple[int, int, int], flag: Setting | None) -> str | None:
+    if release <= (0, 5, 8) or (release <= (0, 5, 16) and flag is not None and not flag.value):
+        return "last"
+    return "cls" if release >= (0, 5, 17) or flag is not None else None
