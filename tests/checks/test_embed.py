@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from bgecheck import engine
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import EmbedFacts, More, collect
-from bgecheck.checks.embed.numbers import dtype
+from bgecheck.checks.embed.numbers import MOST_REQUESTS, MOST_TOKENS, dtype
+from bgecheck.checks.embed.pattern import FAULTS, failing, ranked
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
 from bgecheck.demo.stage import stage
-from bgecheck.model import Finding, Status, Target
+from bgecheck.model import Finding, Status, Target, say
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.discovery import resolve
 from bgecheck.sources.embeddings import Answer, Embedded, Refused
 
 DIMS = 512
@@ -227,3 +229,85 @@ def test_two_hundred_runs_against_a_right_server_raise_no_alarm() -> None:
             thread.join()
     assert len(alarms) == 200
     assert set().union(*alarms) == set()
+
+
+def suspected(facts: EmbedFacts) -> list[str]:
+    return [suspect.fault.name for suspect in ranked(failing(facts))]
+
+
+def test_the_pattern_of_a_prefix_cache_is_suspected_first_and_told_once() -> None:
+    """As seen on sglang 0.5.23 with its default cache: all but the long batch fail together."""
+    one, wrong = embedded([vector(FRESH[1])]), WRONG
+    crowd = tuple(embedded([vector("错")]) for _ in CROWD)
+    shaken = replace(
+        right(after_relative=wrong, reversed=embedded([vector("错")] * 3), crowd=crowd),
+        repeats=(one, wrong, wrong),
+        batch=embedded([vector(FRESH[0]), vector("错"), vector(FRESH[2])]),
+    )
+    assert suspected(shaken)[0] == "prefix-cache"
+    rows = judged(shaken)
+    told = [n for n, f in rows.items() if any("looks like" in getattr(e.subject, "en", "") for e in f.evidence)]
+    assert told == ["repeatable"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"long": (embedded([vector("错")] * 3), *right().more.long[1:])}, "chunked-prefill"),  # type: ignore[union-attr,index]
+        ({"crowd": (*(embedded([vector(t)]) for t in CROWD[:3]), WRONG)}, "mixed-requests"),
+        ({"crowd_batch": embedded([vector("某")] * 4), "crowd": (embedded([vector("某")]),) * 4}, "tokenizer"),
+        ({"pair": embedded([vector("ab"), vector("ab")])}, "other-vectors"),
+    ],
+)
+def test_each_fault_is_the_first_suspect_of_its_own_pattern(changed: dict[str, Any], fault: str) -> None:
+    assert suspected(right(**changed))[0] == fault
+
+
+def test_nothing_is_suspected_of_a_right_server() -> None:
+    assert suspected(right()) == []
+
+
+@given(st.dictionaries(st.sampled_from(sorted({r for f in FAULTS for r in f.rows})), st.booleans()))
+def test_a_suspect_agrees_in_at_least_one_row_and_ranks_by_its_share(fails: dict[str, bool]) -> None:
+    suspects = ranked(fails)
+    assert all(1 <= s.agree <= s.of for s in suspects)
+    assert [s.agree / s.of for s in suspects] == sorted((s.agree / s.of for s in suspects), reverse=True)
+    assert bool(suspects) == any(fails.values())
+
+
+def test_what_the_rows_cost_is_told_and_bounded() -> None:
+    """Every request is counted; the long batch apart."""
+    with stage(None) as staged:
+        context = Context(resolve(url=staged.url), Deadline(20))
+        facts = collect(context)
+        context.close()
+    sent = facts.sent()
+    assert 15 <= sent.requests <= MOST_REQUESTS
+    assert 0 < sent.tokens <= MOST_TOKENS
+    assert sent.long_requests == 0
+
+
+@pytest.mark.parametrize("triples", [TRIPLES, TRIPLES_EN])
+def test_all_texts_together_keep_the_bound_of_tokens(triples: Any) -> None:
+    """A character, or a part of an English word, is a token at most; two more begin and end a text."""
+    assert sum(len(text) + 2 for triple in triples for text in triple) < MOST_TOKENS - 900 or triples is TRIPLES_EN
+    assert sum(len(text.split()) * 2 + 2 for triple in triples for text in triple) < MOST_TOKENS - 900
+
+
+def test_a_reranker_is_no_embedding_model() -> None:
+    row = judged(replace(right(), served=("BAAI/bge-reranker-v2-m3",)))["dimension"]
+    assert row.status is Status.FAIL
+    assert "reranker" in say(row.cause, "en")
+
+
+def test_the_model_that_was_asked_for_sets_what_is_expected() -> None:
+    asked = replace(right(), target=Target(url="http://h:1", host="h", port=1, model="bge-large-zh-v1.5"))
+    assert judged(asked)["dimension"].status is Status.FAIL
+
+
+def test_an_unknown_model_is_judged_by_invariants_and_the_report_says_so() -> None:
+    rows = judged(replace(right(), served=("my-own-model",)))
+    (told,) = [e.observed for e in rows["answers"].evidence if getattr(e.subject, "en", "") == "judged as"]
+    assert "invariants only" in getattr(told, "en", "")
+    assert rows["dimension"].status is rows["semantic"].status is Status.SKIP
+    assert rows["repeatable"].status is Status.PASS

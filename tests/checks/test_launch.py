@@ -1,0 +1,195 @@
+"""The settings of a server: which backend, length, cache and pooling are wrong for which model and release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgecheck import engine
+from bgecheck.checks import launch
+from bgecheck.checks.launch.attention import BACKENDS, looks_both_ways
+from bgecheck.checks.launch.facts import LaunchFacts, Setting, collect
+from bgecheck.demo.stage import stage
+from bgecheck.model import Finding, Status, Unavailable, say
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.discovery import resolve
+from bgecheck.sources.serverargs import logged_arguments
+
+
+def settings(
+    name: str = "bge-large-zh-v1.5", architectures: tuple[str, ...] = ("BertModel",), **told: Any
+) -> LaunchFacts:
+    flags = {"model-path": f"/m/{name}", "context-length": "128", "prefill-attention-backend": "fa3"}
+    return LaunchFacts({k: Setting(v, "/server_info") for k, v in told.items()}, flags, architectures, name)
+
+
+def judged(facts: LaunchFacts) -> dict[str, Finding]:
+    area = replace(launch.AREA, collector=lambda context: facts, needs=())
+    return {f.id.removeprefix("launch."): f for f in engine.run([area], None)}
+
+
+@pytest.mark.parametrize(
+    ("backend", "version", "status"),
+    [
+        ("flashinfer", "0.4.6.post5", Status.FAIL),
+        ("flashinfer", "0.4.9", Status.PASS),
+        ("triton", "0.4.6", Status.PASS),
+        ("torch_native", "0.4.8", Status.PASS),
+        ("fa3", "0.4.9", Status.FAIL),
+        ("fa3", "0.5.3.post3", Status.PASS),
+        ("trtllm_mha", "0.5.16", Status.FAIL),
+        ("trtllm_mha", "0.5.17", Status.PASS),
+        ("intel_amx", "0.5.9", Status.FAIL),
+        ("intel_amx", "0.5.18", Status.SKIP),
+        ("intel_amx", "0.5.23", Status.PASS),
+        ("wave", "0.5.23", Status.SKIP),
+    ],
+)
+def test_a_backend_that_masks_what_comes_later_is_wrong_for_an_encoder(
+    backend: str, version: str, status: Status
+) -> None:
+    """By the releases whose sources were read; what lies between them is not known."""
+    assert judged(settings(version=version, attention_backend=backend))["attention-backend"].status is status
+
+
+def test_the_backend_of_the_prefill_is_the_one_that_counts() -> None:
+    told = {"version": "0.5.16", "attention_backend": "triton", "prefill_attention_backend": "trtllm_mha"}
+    row = judged(settings(**told))["attention-backend"]
+    assert row.status is Status.FAIL
+    (command,) = row.commands
+    assert "--attention-backend triton" in command
+    assert "prefill-attention-backend" not in command
+
+
+def test_a_backend_that_nobody_names_is_not_judged() -> None:
+    row = judged(settings(version="0.5.16"))["attention-backend"]
+    assert row.status is Status.SKIP
+    assert "by default" in str(row.reason)
+
+
+def test_a_causal_model_may_have_any_backend() -> None:
+    facts = settings("qwen3-embedding-0.6b", ("Qwen3ForCausalLM",), version="0.4.6", attention_backend="flashinfer")
+    assert judged(facts)["attention-backend"].status is Status.PASS
+
+
+@given(st.sampled_from(sorted(BACKENDS)), st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(0, 30))))
+def test_a_newer_release_never_looks_less_far(backend: str, releases: list[tuple[int, int, int]]) -> None:
+    known = [looks_both_ways(backend, release) for release in sorted(releases)]
+    assert known == sorted(known, key=[False, None, True].index)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "told", "status", "said"),
+    [
+        ("bge-large-zh-v1.5", "BertModel", 512, Status.PASS, ""),
+        ("bge-large-zh-v1.5", "BertModel", 128, Status.WARN, "at most 128 tokens"),
+        ("bge-large-zh-v1.5", "BertModel", 8192, Status.WARN, "bring the whole server down"),
+        ("bge-m3", "XLMRobertaModel", 8194, Status.PASS, ""),
+        ("multilingual-e5-large", "XLMRobertaModel", 514, Status.PASS, ""),
+        ("jina-embeddings-v2-base-zh", "JinaBertModel", 32768, Status.PASS, ""),
+        ("qwen3-embedding-0.6b", "Qwen3ForCausalLM", 40960, Status.PASS, ""),
+        ("something-else", "BertModel", 128, Status.SKIP, ""),
+    ],
+)
+def test_the_longest_text_is_the_models(name: str, architecture: str, told: int, status: Status, said: str) -> None:
+    """RoBERTa's positions begin at 2; a model without a table of positions has no hard end."""
+    row = judged(settings(name, (architecture,), max_model_len=told))["context-length"]
+    assert row.status is status
+    assert said in say(row.cause, "en")
+    assert not row.commands or "--context-length" not in row.commands[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "status"),
+    [
+        ("bge-m3", "0.4.6", Status.PASS),
+        ("bge-m3", "0.5.3", Status.PASS),
+        ("multilingual-e5-large", "0.5.3", Status.FAIL),
+    ],
+)
+def test_xlm_roberta_pools_cls_in_every_release(name: str, version: str, status: Status) -> None:
+    """Whether or not anybody tells the architecture: the registry knows it by the name."""
+    assert judged(settings(name, (), version=version))["pooling"].status is status
+
+
+@pytest.mark.parametrize("architectures", [("Gemma3TextModel",), ()])
+def test_an_encoder_with_the_class_of_a_language_model_is_known_by_its_name(architectures: tuple[str, ...]) -> None:
+    assert settings("embeddinggemma-300m", architectures).bidirectional is True
+
+
+def test_the_servers_own_page_is_surer_than_class_and_name() -> None:
+    facts = settings("embeddinggemma-300m", ("Gemma3TextModel",), bidirectional_attention=False)
+    assert facts.bidirectional is False
+
+
+def test_an_unknown_class_is_not_taken_for_causal() -> None:
+    """A claim about the prefix cache needs to know which way the model looks."""
+    facts = settings("something-else", ("SomethingModel",), disable_radix_cache=False)
+    assert judged(facts)["prefix-cache"].status is Status.SKIP
+
+
+LINE = (
+    "[2026-01-01 00:00:00] server_args=ServerArgs(model_path='/m/bge-large-zh-v1.5', api_key='topsecret', "
+    'disable_radix_cache={}, chunked_prefill_size={}, mem_fraction_static=0.5, attention_backend=None, dtype="auto")\n'
+)
+
+
+def test_the_newest_start_in_the_log_tells_its_arguments(tmp_path: Path) -> None:
+    path = tmp_path / "sglang.log"
+    path.write_text(LINE.format(False, 4096) + "some line\n" + LINE.format(True, -1) + "another\n")
+    told = logged_arguments(str(path))
+    assert (told["disable_radix_cache"], told["chunked_prefill_size"]) == (True, -1)
+    assert (told["mem_fraction_static"], told["attention_backend"], told["dtype"]) == (0.5, None, "auto")
+
+
+def test_arguments_written_as_a_dictionary_are_read_alike(tmp_path: Path) -> None:
+    path = tmp_path / "sglang.log"
+    path.write_text("server_args={'model_path': '/m', 'disable_radix_cache': False, 'chunked_prefill_size': 2048}\n")
+    assert logged_arguments(str(path)) == {
+        "model_path": "/m",
+        "disable_radix_cache": False,
+        "chunked_prefill_size": 2048,
+    }
+
+
+@pytest.mark.parametrize("text", ["", "no arguments here\n", "server_args=\n", "server_args=ServerArgs(\0\0'"])
+def test_a_log_without_arguments_is_unavailable(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sglang.log"
+    path.write_text(text)
+    with pytest.raises(Unavailable):
+        logged_arguments(str(path))
+    with pytest.raises(Unavailable):
+        logged_arguments(str(tmp_path / "missing.log"))
+
+
+@given(st.binary(max_size=300))
+def test_no_log_brings_the_reader_down(raw: bytes) -> None:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"server_args=ServerArgs(" + raw)
+        file.flush()
+        try:
+            told = logged_arguments(file.name)
+        except Unavailable:
+            return
+    assert all(isinstance(value, str | int | float | bool | None) for value in told.values())
+
+
+def test_where_the_pages_are_closed_the_log_tells(tmp_path: Path) -> None:
+    """The demo of a fault without its own pages: a server of another kind in front of the same log."""
+    path = tmp_path / "sglang.log"
+    path.write_text(LINE.format(False, 4096))
+    with stage("wrong-path") as staged:
+        target = resolve(url=staged.url, log=str(path))
+        context = Context(target._replace(server=None), Deadline(10))
+        facts = collect(context)
+        context.close()
+    told = facts.get("disable_radix_cache")
+    assert told == Setting(False, "server_args= in the log")
