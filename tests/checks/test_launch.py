@@ -59,7 +59,11 @@ def test_a_backend_that_masks_what_comes_later_is_wrong_for_an_encoder(
 
 
 def test_the_backend_of_the_prefill_is_the_one_that_counts() -> None:
-    told = {"version": "0.5.16", "attention_backend": "triton", "prefill_attention_backend": "trtllm_mha"}
+    told: dict[str, Any] = {
+        "version": "0.5.16",
+        "attention_backend": "triton",
+        "prefill_attention_backend": "trtllm_mha",
+    }
     row = judged(settings(**told))["attention-backend"]
     assert row.status is Status.FAIL
     (command,) = row.commands

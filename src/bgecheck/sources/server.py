@@ -76,6 +76,11 @@ class Server:
         """The model ids of `/v1/models`."""
         return tuple(clean(card["id"], 200) for card in self._cards() if isinstance(card.get("id"), str))
 
+    def owned_by(self) -> str | None:
+        """What the engine writes of itself into the model list."""
+        told = next((card.get("owned_by") for card in self._cards()), None)
+        return told if isinstance(told, str) else None
+
     def max_model_len(self) -> int | None:
         """Tokens that the first model of `/v1/models` takes, as the server says."""
         told = next((card.get("max_model_len") for card in self._cards()), None)

@@ -20,8 +20,8 @@ from bgecheck.checks.embed.texts import (
     GOLDEN_PAIR,
     LARGEST_CHUNK,
     LONG_TEXT,
+    counts_characters,
     fresh_texts,
-    has_chinese_vocabulary,
     triples_for,
 )
 from bgecheck.model import Area, Target, Text, Unavailable
@@ -177,12 +177,18 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
         crowd_batch=server.embed(crowd),
         chunk=chunk,
         long=_long(server, chunk, dice),
-        counted=_where(has_chinese_vocabulary(name), server, [text for text, _ in COUNTED]),
+        counted=_where(
+            counts_characters(model) and server.owned_by() != INFINITY, server, [text for text, _ in COUNTED]
+        ),
         meaning=_where(not demo, server, [text for triple in triples_for(name) for text in triple]),
         pair=_where(name == GOLDEN_MODEL and not demo, server, GOLDEN_PAIR),
         declared=dtype_told if isinstance(dtype_told, str) else None,
         demo=demo,
     )
+
+
+INFINITY = "infinity"
+"""The engine whose `prompt_tokens` are characters (0.0.78)."""
 
 
 def _where(applies: bool, server: Server, texts: Sequence[str]) -> Answer | None:

@@ -54,7 +54,12 @@ def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
     """`usage.prompt_tokens` of three texts, where each Chinese character is one token."""
     more = more_of(facts)
     if more.counted is None:
-        return absent(Text("the model's tokenizer is not in the registry", "登记表里没有该模型的分词器"))
+        return absent(
+            Text(
+                "the model's tokenizer is not in the registry, or the engine counts characters",
+                "登记表里没有该模型的分词器，或该引擎按字符计数",
+            )
+        )
     vectors_of(more.counted)
     assert isinstance(more.counted, Embedded)
     wanted = sum(count for _, count in COUNTED)

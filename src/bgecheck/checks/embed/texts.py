@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from bgecheck.model.registry import Model
+
 COMMON = (
     "天气今明山水花草书店车站老师学校公园电影音乐城市春夏秋冬红蓝白黑大小新旧来去看听说写想走跑吃喝买卖开关上下左右"
 )
@@ -17,7 +19,7 @@ LONG_TEXT, LARGEST_CHUNK = 200, 16384
 """Characters of one text of the long batch; tokens of the largest chunk that is overflowed, sglang's own maximum."""
 
 COUNTED = (("北京天安门", 7), ("天", 3), ("你好", 4))
-"""Texts and their tokens, [CLS] and [SEP] included, in the vocabulary of bert-base-chinese."""
+"""Texts and their tokens, [CLS] and [SEP] included, where each Chinese character is a token."""
 
 GOLDEN_MODEL, GOLDEN_PAIR = "bge-large-zh-v1.5", ("The weather is lovely today.", "It's so sunny outside!")
 
@@ -77,9 +79,9 @@ def fresh_texts(dice: random.Random, count: int, *, same_length: bool = False) -
     return ["".join(dice.choices(COMMON, k=16 if same_length else 14 + 2 * (n % 3))) for n in range(count)]
 
 
-def has_chinese_vocabulary(name: str) -> bool:
-    """Whether the model has the vocabulary of bert-base-chinese."""
-    return name.startswith("bge-") and "-zh" in name
+def counts_characters(model: Model | None) -> bool:
+    """Whether the model's tokenizer is BERT's own, which makes one token of each Chinese character."""
+    return model is not None and model.architecture == "BertModel" and "multilingual" not in model.name
 
 
 def triples_for(name: str) -> tuple[tuple[str, str, str], ...]:
