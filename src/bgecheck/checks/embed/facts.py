@@ -169,6 +169,7 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
     chunk = told.get("chunked_prefill_size")
     chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
     dtype_told = told.get("dtype")
+    counts = counts_characters(model) and server.owned_by() != INFINITY
     return More(
         relative=told_first,
         after_relative=after_relative,
