@@ -178,9 +178,7 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
         crowd_batch=server.embed(crowd),
         chunk=chunk,
         long=_long(server, chunk, dice),
-        counted=_where(
-            counts_characters(model) and server.owned_by() != INFINITY, server, [text for text, _ in COUNTED]
-        ),
+        counted=_where(counts, server, [text for text, _ in COUNTED]),
         meaning=_where(not demo, server, [text for triple in triples_for(name) for text in triple]),
         pair=_where(name == GOLDEN_MODEL and not demo, server, GOLDEN_PAIR),
         declared=dtype_told if isinstance(dtype_told, str) else None,
