@@ -79,8 +79,8 @@ class Kinds:
         self._patterns = [(undigited(p.needle), p) for p in patterns or PATTERNS]
         self._events = tuple(map(undigited, EVENTS))
         texts = dict.fromkeys([*(needle for needle, _ in self._patterns), *self._events, *_ALTERING, *_OURS])
-        raw = dict.fromkeys(text.encode(code) for text in texts for code in ("utf-8", "gb18030"))
-        self._literals = tuple(raw)
+        self._literals = tuple(text.encode() for text in texts)
+        self._foreign = tuple(text for text in texts if not text.isascii())
         self._known: dict[bytes, Kind] = {}
         self._size = 0
         self.engines = True
@@ -100,7 +100,7 @@ class Kinds:
 
     def _learn(self, fresh: set[bytes], keys: Sequence[bytes], data: bytes) -> None:
         together = b"\n".join(fresh)
-        literals = [literal for literal in self._literals if literal in together]
+        literals = [literal for literal in self._written(together) if literal in together]
         examples = None
         for key in fresh:
             self._size += len(key) + 100
@@ -114,6 +114,12 @@ class Kinds:
             if examples is None:
                 examples = dict(zip(keys, data.split(b"\n")))  # noqa: B905  # data may end with a line feed
             self._known[key] = self._judged(examples[key])
+
+    def _written(self, data: bytes) -> Iterable[bytes]:
+        """The literals in the encodings that a log may have; what is ASCII is the same in both."""
+        if data.isascii():
+            return self._literals
+        return (*self._literals, *(text.encode("gb18030") for text in self._foreign))
 
     def _judged(self, raw: bytes) -> Kind:
         unwrapper, kind = Unwrapper(), Kind()
