@@ -13,7 +13,6 @@ from bgecheck.sources.context import Context
 from bgecheck.sources.files import read_text
 from bgecheck.sources.launchline import MANY, parse_launch
 from bgecheck.sources.server import Server
-from bgecheck.sources.serverargs import logged_arguments
 
 RIGHT = {"is-embedding": "", "disable-radix-cache": "", "chunked-prefill-size": "-1", "mem-fraction-static": "0.3"}
 """What a bidirectional encoder needs on every release from 0.5.9 on.
@@ -168,6 +167,8 @@ def _logged(context: Context) -> Mapping[str, Any]:
     """The arguments in the server's log, of its newest start; empty where there is no log to read."""
     if context.target.log is None:
         return {}
+    from bgecheck.sources.serverargs import logged_arguments
+
     try:
         return logged_arguments(context.target.log)
     except Unavailable:
