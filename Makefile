@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help demo test check lint types layers docs format real reference bench clean
+.PHONY: help demo test check lint types layers docs format real real-gateways reference bench clean
 
 help:  ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,10 @@ real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, 
 	real/setup.sh
 	real/setup_old.sh
 	$(BIN)/python real/prove.py
+
+real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers behind nginx (needs nginx and openssl)
+	real/setup_st.sh
+	$(BIN)/python real/gateways.py
 
 reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5 (builds what `make real` builds)
 	real/setup.sh

@@ -7,6 +7,7 @@ have no meaning. Needs torch, transformers and tokenizers.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def main(folder: Path, layers: int) -> None:
     words = vocabulary()
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     tokenizer(words).save(str(folder / "tokenizer.json"))
-    torch.manual_seed(7)
+    torch.manual_seed(int(os.environ.get("MODEL_SEED", "7")))
     config = BertConfig(
         vocab_size=SIZE, hidden_size=1024, num_hidden_layers=layers, num_attention_heads=16, intermediate_size=1024
     )

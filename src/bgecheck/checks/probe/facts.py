@@ -49,6 +49,11 @@ class Limits:
     batches: Mapping[int, Answer]
     """The answer to a request of so many short texts, from the largest down to the first that was taken."""
 
+    def answers(self) -> list[Answer]:
+        """Every answer to a request for embeddings."""
+        told = [self.packed, self.again, *self.lengths.values(), *(self.tails or ()), self.blank]
+        return [answer for answer in (*told, *self.batches.values()) if answer is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeFacts:
@@ -187,9 +192,14 @@ def _batches(server: Server, encoding: str) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for size in BATCHES:
         answers[size] = server.embed([f"{PROBE_TEXT}{number}" for number in range(size)], encoding=encoding)
-        if not isinstance(answers[size], Refused):
+        if not isinstance(answers[size], Refused) or turned_away(answers[size]):
             break
     return answers
+
+
+def turned_away(answer: Reply | Failure | Answer | None) -> bool:
+    """Whether an answer tells of how busy somebody is, and nothing of what the server takes."""
+    return isinstance(answer, Reply | Refused) and answer.status in (429, 502, 503, 504)
 
 
 def _burst(server: Server) -> tuple[Answer, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, seen
+from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, seen, turned_away
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 from bgecheck.model.vectors import cosine
@@ -18,6 +18,13 @@ def _limits(facts: ProbeFacts) -> Limits:
     if facts.limits is None:
         raise Unavailable(LEFT_OUT, looked=False)
     return facts.limits
+
+
+def _no_verdict(answer: Answer | None) -> Outcome:
+    """What a request that was turned away or never answered says of the server: nothing."""
+    if answer is None:
+        return unclear(Text("no time was left for the request", "没有时间发送请求"))
+    return unclear(Text(f"the request brought no verdict: {seen(answer)}", f"请求没有结论：{seen(answer)}"))
 
 
 @AREA.check(
@@ -43,8 +50,10 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     """sglang ignores the field up to 0.5.16 and answers a list, which the Python SDK copes with."""
     limits, first = _limits(facts), facts.first
     packed = limits.packed
+    if packed is None or turned_away(packed):
+        return _no_verdict(packed)
     if not isinstance(packed, Embedded):
-        return broken(Evidence("encoding_format=base64", "-" if packed is None else seen(packed), "HTTP 200"))
+        return broken(Evidence("encoding_format=base64", seen(packed), "HTTP 200"))
     if not packed.packed:
         return holds(Evidence("encoding_format=base64", Text("ignored, a list of floats", "被忽略，返回浮点数列表")))
     floats = [a.vectors[0] for a in (first, limits.again) if isinstance(a, Embedded)]
@@ -94,8 +103,10 @@ def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
     if not limits.lengths:
         return absent(Text("how this model counts tokens is not known", "不知道这个模型怎么计 token"))
     table = [Evidence(Text(f"{n} characters", f"{n} 个汉字"), _short(a)) for n, a in limits.lengths.items()]
-    if failed := next((a for a in limits.lengths.values() if isinstance(a, Failure | Unusable)), None):
-        return unclear(Text(f"a long text brought no verdict: {seen(failed)}", f"长文本请求没有结论：{seen(failed)}"))
+    if failed := next(
+        (a for a in limits.lengths.values() if isinstance(a, Failure | Unusable) or turned_away(a)), None
+    ):
+        return _no_verdict(failed)
     taken = [n for n, answer in limits.lengths.items() if isinstance(answer, Embedded)]
     if EDGE[0] not in taken:
         return broken(*table, characters=EDGE[0])
@@ -127,8 +138,8 @@ def _short(answer: Answer) -> str:
 def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     """sglang refuses the whole batch and names the place; other engines embed the blank. Both are honest."""
     answer = _limits(facts).blank
-    if answer is None:
-        return unclear(Text("no time was left for the request", "没有时间发送请求"))
+    if answer is None or turned_away(answer):
+        return _no_verdict(answer)
     told = Evidence(Text("a batch with one blank text", "含一条空白文本的批次"), seen(answer), "HTTP 400")
     honest = isinstance(answer, Embedded) or (isinstance(answer, Refused) and answer.status < 500)
     return holds(told) if honest else broken(told)
@@ -156,10 +167,9 @@ def batches_are_taken(facts: ProbeFacts) -> Outcome:
     batches = _limits(facts).batches
     table = [Evidence(Text(f"{n} texts", f"{n} 条"), seen(answer)) for n, answer in batches.items()]
     taken = next((n for n, answer in batches.items() if isinstance(answer, Embedded)), None)
-    if taken is None and not all(isinstance(answer, Refused) for answer in batches.values()):
-        return unclear(Text("a batch brought no verdict", "批量请求没有结论"), *table)
-    if not batches:
-        return unclear(Text("no time was left for the request", "没有时间发送请求"))
+    last = batches[min(batches)] if batches else None
+    if taken is None and (not isinstance(last, Refused) or turned_away(last)):
+        return _no_verdict(last)
     return holds(*table, taken=taken) if taken == max(batches) else broken(*table, taken=taken or 1)
 
 

@@ -27,12 +27,11 @@ _LOG = "bgecheck logs {log}"
     explains=("probe.ready", "embed.answers"),
 )
 def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
-    """Judged on the handful of requests of this run; a burst is not sent here."""
-    statuses = {"GET /v1/models": reply_of(facts).status}
-    if isinstance(facts.first, Refused):
-        statuses["POST /v1/embeddings"] = facts.first.status
-    limited = [Evidence(what, "HTTP 429") for what, status in statuses.items() if status == 429]
-    return broken(*limited) if limited else holds()
+    """Judged on every request of this run before a burst."""
+    asked = [facts.models, facts.first, *(facts.limits.answers() if facts.limits else ())]
+    limited = sum(isinstance(answer, Reply | Refused) and answer.status == 429 for answer in asked)
+    seen = Evidence(Text(f"of {len(asked)} requests: HTTP 429", f"{len(asked)} 个请求中的 HTTP 429"), str(limited), "0")
+    return broken(seen) if limited else holds(seen)
 
 
 @AREA.check(
@@ -148,7 +147,7 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
         Evidence("GET /health", _timed(health)),
         Evidence("POST /v1/embeddings", seen(facts.first)),
     )
-    if isinstance(health, Reply) and health.status in (401, 403, 404, 405):
+    if isinstance(health, Reply) and health.status in (401, 403, 404, 405, 429):
         return absent(
             Text(f"there is no health page to ask: HTTP {health.status}", f"没有可用的 /health：HTTP {health.status}")
         )
