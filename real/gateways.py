@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -158,7 +159,7 @@ def scenes(ports: Mapping[str, int], folder: Path) -> list[Scene]:
         Scene("TLS, for another host", f"https://localhost:{ports['wrong_host']}", 1, "probe.tls", (), trusted["host"]),
         Scene("TLS, ends in 3 days", f"https://localhost:{ports['ends']}", 1, "probe.tls", (), trusted["ends"]),
         Scene("https to a plain port", f"https://127.0.0.1:{ports['plain']}/right", 1, "probe.reachable"),
-        Scene("http to a TLS port", f"http://localhost:{ports['tls']}", 1, "probe.ready"),
+        Scene("http to a TLS port", f"http://localhost:{ports['tls']}", 1, "probe.tls"),
         Scene("nobody listens", f"http://127.0.0.1:{ports['dead']}", 1, "probe.reachable"),
         Scene("an unknown host", "http://gpu-01.invalid:8000", 1, "probe.reachable"),
         Scene("burst, openai and all", f"{plain}/right", 0, None, options=("--full",)),
@@ -188,8 +189,13 @@ class Table:
         named = ", ".join(f"`{row}`" for row in bad) or "-"
         root = next((f for f in report["findings"] if f["id"] in roots), None)
         cause = (root["cause"] if root else "-").replace("|", "\\|").replace("\n", " ")
-        self.rows.append(f"| {scene.name} | {code} | {named} | {cause} |")
+        self.tell(scene.name, code, named, cause)
         return report
+
+    def tell(self, name: str, code: int, rows: str, cause: str) -> None:
+        """One line of the page, without what differs from machine to machine."""
+        plain = re.sub(r"(?<=:)\d{4,5}\b", "PORT", cause.replace(f"{HERE}/", "real/"))
+        self.rows.append(f"| {name} | {code} | {rows} | {plain} |")
 
     def page(self) -> str:
         """The table as a page of the documentation."""
@@ -227,7 +233,7 @@ def swapped(table: Table, plain: str) -> None:
         table.wrong += not right
         print(f"{'ok   ' if right else 'WRONG'} embed: {said}: exit {done.returncode}, {roots}")
         cause = next((f["cause"] for f in report["findings"] if f["id"] in roots), "-")
-        table.rows.append(f"| embed: {said} | {done.returncode} | {', '.join(roots) or '-'} | {cause} |")
+        table.tell(f"embed: {said}", done.returncode, ", ".join(roots) or "-", cause)
 
 
 def main() -> int:

@@ -20,7 +20,8 @@ Kind = Literal[
     "unreachable",  # no route to the host
     "connect-timeout",  # no answer to the connection attempt
     "tls",  # the connection stands, the encryption does not
-    "timeout",  # connected, but no (complete) answer in time
+    "timeout",  # connected and asked, but not one byte of an answer in time
+    "unfinished",  # the answer began, and did not end in time
     "reset",  # the connection was cut
     "closed",  # the server hung up without an answer
     "protocol",  # what came back is not HTTP
@@ -261,11 +262,13 @@ class _Connection:
             self._talk.receive_data(self._read(clock))
 
     def _read(self, clock: _Clock) -> bytes:
-        self.socket.settimeout(clock.left())
         try:
+            self.socket.settimeout(clock.left())
             got = self.socket.recv(_READ)
-        except TimeoutError as error:
-            raise _Failed("timeout", "connected, but no complete answer in time") from error
+        except (TimeoutError, _Failed) as error:
+            if self._answer_begins:
+                raise _Failed("timeout", "connected and asked, but not one byte of an answer in time") from error
+            raise _Failed("unfinished", "the answer began, and had not ended in time") from error
         if self._answer_begins and not got:
             raise _Failed("closed", "the server closed the connection without an answer")
         if self._answer_begins and not got.startswith(b"HTTP"[: len(got)]):

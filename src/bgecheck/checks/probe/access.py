@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, reply_of
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Target, Text, absent, broken, holds, unclear
 from bgecheck.sources.http import Failure, Reply
 
 _LOG = "bgecheck logs {log}"
@@ -31,27 +31,63 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "unreachable": Advice(
             Text(
-                "there is no way to {host}:{port}: a firewall, a wrong address, or another network",
-                "到 {host}:{port} 网络不通：防火墙、地址写错，或不在同一网络",
+                "there is no route to {host}: a wrong address, or another network",
+                "到 {host} 没有路由：地址写错，或不在同一网络",
             ),
-            Text("check the address and the firewall between here and there", "检查地址以及中间的防火墙"),
+            Text("check the address and the network of both machines", "检查地址，以及两台机器是否在同一网络"),
+            ("ip route get {host}",),
+        ),
+        "dropped": Advice(
+            Text(
+                "connecting to {host}:{port} gets no answer at all: a firewall drops it, or the machine is off",
+                "连接 {host}:{port} 毫无回应：被防火墙丢弃，或机器没开",
+            ),
+            Text("check the firewall and the security group between here and there", "检查中间的防火墙和安全组"),
             ("ping -c 3 {host}",),
         ),
         "timeout": Advice(
             Text(
-                "the port accepts connections and nobody answers: the server hangs, or another program holds the port",
-                "端口能连上但没有响应：服务卡住，或端口被别的程序占用",
+                "the port accepts connections and not one byte of an answer comes: the server hangs, or another "
+                "program holds the port",
+                "端口能连上，但一个字节都没返回：服务卡住，或端口被别的程序占用",
             ),
             Text("see who owns the port and what the log says last", "看端口归谁、日志停在哪一行"),
             ("ss -ltnp sport = :{port}", _LOG),
         ),
-        "cut": Advice(
+        "unfinished": Advice(
             Text(
-                "the connection was cut before an answer: the server died, or a proxy closed it",
-                "连接在返回前被断开：服务已崩溃，或被代理切断",
+                "an answer begins and does not end: the server stalls midway, or something between drips it",
+                "响应开始了却一直没有结束：服务中途卡住，或中间环节传得极慢",
             ),
-            Text("read the end of the log", "看日志末尾"),
+            Text("ask the server's own port, then read the end of the log", "直接请求服务自己的端口，再看日志末尾"),
+            ("curl -sS -m 25 --noproxy '*' {base_url}/models", _LOG),
+        ),
+        "reset": Advice(
+            Text(
+                "the connection is reset: the server died with it, or a firewall or proxy cuts it",
+                "连接被重置（RST）：服务在处理时崩溃，或被防火墙、代理切断",
+            ),
+            Text(
+                "read the end of the log, and ask from the server's own machine", "看日志末尾，并在服务器本机上再试一次"
+            ),
             (_LOG,),
+        ),
+        "closed": Advice(
+            Text(
+                "the connection is closed without an answer: the server is ending, a proxy refuses, or another program "
+                "holds the port",
+                "连接没有任何响应就被关闭：服务正在退出、被代理拒绝，或端口被别的程序占用",
+            ),
+            Text("read the end of the log, and see who owns the port", "看日志末尾，再看端口归谁"),
+            (_LOG, "ss -ltnp sport = :{port}"),
+        ),
+        "https": Advice(
+            Text(
+                "{host}:{port} speaks TLS, and the URL says http://",
+                "{host}:{port} 上是 TLS，而 URL 写的是 http://",
+            ),
+            Text("use https:// in the URL", "把 URL 改成 https://"),
+            ("bgecheck probe --url https://{host}:{port}",),
         ),
         "not-http": Advice(
             Text(
@@ -64,12 +100,20 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             ),
             ("ss -ltnp sport = :{port}",),
         ),
-        "tls": Advice(
-            Text("the TLS connection cannot be made", "TLS 连接建立失败"),
+        "plain": Advice(
             Text(
-                "if the certificate is private, name its CA in SSL_CERT_FILE; if the port is plain, use http://",
-                "自签或私有证书请用 SSL_CERT_FILE 指定 CA；若端口不是 TLS，改用 http://",
+                "{host}:{port} does not speak TLS, and the URL says https://",
+                "{host}:{port} 上不是 TLS，而 URL 写的是 https://",
             ),
+            Text("use http:// in the URL", "把 URL 改成 http://"),
+            ("bgecheck probe --url http://{host}:{port}",),
+        ),
+        "tls": Advice(
+            Text(
+                "the TCP connection stands, and the TLS handshake fails or does not end",
+                "TCP 连得上，但 TLS 握手失败或迟迟不结束",
+            ),
+            Text("see what the other side says of it", "查看握手细节"),
             ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
         ),
     },
@@ -82,16 +126,29 @@ def server_is_reachable(facts: ProbeFacts) -> Outcome:
     evidence = [Evidence("GET /v1/models", facts.models.detail)]
     if facts.proxies:
         evidence.append(Evidence("environment", f"{', '.join(facts.proxies)} set (not used by this check)"))
+    if speaks_tls(facts):
+        return broken(*evidence, advice="https")
+    if facts.models.tls == "plain":
+        return broken(*evidence, advice="plain")
     return broken(*evidence, advice=_FAILURES.get(facts.models.kind))
+
+
+def speaks_tls(facts: ProbeFacts) -> bool:
+    """Whether a handshake proved that a port asked over plain HTTP speaks TLS."""
+    shown = facts.certificate
+    if shown is None or facts.target.url.startswith("https:"):
+        return False
+    return not isinstance(shown, Failure) or shown.tls not in (None, "plain", "late", "other")
 
 
 _FAILURES = {
     "dns": "dns",
     "unreachable": "unreachable",
-    "connect-timeout": "unreachable",
+    "connect-timeout": "dropped",
     "timeout": "timeout",
-    "reset": "cut",
-    "closed": "cut",
+    "unfinished": "unfinished",
+    "reset": "reset",
+    "closed": "closed",
     "protocol": "not-http",
     "too-large": "not-http",
     "tls": "tls",
@@ -133,6 +190,14 @@ _FAILURES = {
             ),
             ("SSL_CERT_FILE=/path/to/ca.pem bgecheck probe --url {base_url}",),
         ),
+        "https": Advice(
+            Text(
+                "the port speaks TLS and the URL says http://: HTTP {status} is all that plain requests get",
+                "这个端口是 TLS，而 URL 写的是 http://：明文请求只能得到 HTTP {status}",
+            ),
+            Text("use https:// in the URL", "把 URL 改成 https://"),
+            ("bgecheck probe --url https://{host}:{port}",),
+        ),
         "wrong-host": Advice(
             Text("the certificate is for another name than {host}", "证书的域名与 {host} 不符"),
             Text(
@@ -142,12 +207,15 @@ _FAILURES = {
             ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
         ),
     },
-    explains=("probe.api-key", "probe.ready", "embed.answers"),
+    explains=("probe.base-url", "probe.api-key", "probe.ready", "embed.answers"),
 )
 def certificate_is_accepted(facts: ProbeFacts) -> Outcome:
     """As a client that checks certificates sees it; where it is refused, only keyless requests were sent."""
     shown = facts.certificate
-    if shown is None:
+    if speaks_tls(facts):
+        status = reply_of(facts).status
+        return broken(Evidence("GET /v1/models", f"HTTP {status}"), advice="https", status=status)
+    if shown is None or not facts.target.url.startswith("https:"):
         return absent(Text("plain http: there is no certificate", "使用 http，没有证书"))
     if isinstance(shown, Failure):
         return broken(Evidence("TLS", shown.detail), advice=_CERTIFICATES.get(shown.tls or "other"))
@@ -221,7 +289,17 @@ def _is_private(host: str) -> bool:
             Text("the server answers under another path than the one given", "服务在另一个路径下响应，与给出的不同"),
             Text("give clients this base URL: {found}", "客户端请使用这个 base URL：{found}"),
             ("bgecheck doctor --url {found}",),
-        )
+        ),
+        "redirect": Advice(
+            Text(
+                "the server answers HTTP {status} and sends clients to {location}: on the way a POST becomes a GET or "
+                "loses its body, and a client that follows may carry the key to another host",
+                "服务返回 HTTP {status}，要求转到 {location}：跳转时 POST 会变成 GET 或丢掉请求体，"
+                "跟随跳转的客户端还可能把 key 带到别的主机",
+            ),
+            Text("give clients the address at the end of the redirect", "让客户端直接使用跳转后的地址"),
+            (_CURL,),
+        ),
     },
     explains=("probe.api-key", "probe.ready", "embed.answers"),
 )
@@ -234,8 +312,23 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
         first = next(iter(facts.elsewhere), None)
         return broken(seen, *found, advice="found" if first else None, found=first)
     if reply.status in (301, 302, 303, 307, 308):
-        return broken(seen, Evidence("location", reply.headers.get("location", "")))
-    return holds(Evidence("base URL", facts.target.base_url))
+        location = reply.headers.get("location", "")
+        return broken(
+            seen, Evidence("location", location), advice="redirect", status=reply.status, location=location[:200]
+        )
+    return holds(Evidence("base URL", facts.target.base_url), clients=per_client(facts.target))
+
+
+def per_client(target: Target) -> dict[str, str]:
+    """What each client wants in its field for the address, which some complete by themselves.
+
+    one-api and new-api put `/v1/embeddings` behind it (relay/common, GetFullRequestURL), Dify's OpenAI-API-compatible
+    provider `/embeddings`, RAGFlow joins `v1` to what has no path (rag/llm/embedding_model.py), and FastGPT's own
+    request address is the whole one.
+    """
+    with_v1 = ("openai (Python, JS)", "LangChain", "Dify", "RAGFlow")
+    whole = f"{target.base_url}/embeddings"
+    return {**dict.fromkeys(with_v1, target.base_url), "one-api, new-api": target.url, "FastGPT, curl": whole}
 
 
 @AREA.check(
@@ -273,10 +366,14 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     variants={
         "wrong": Advice(
             Text(
-                "the key that was given is not the one of the server's --api-key",
-                "给出的 key 与服务启动时的 --api-key 不一致",
+                "the key that was given is not accepted: it is not the one of the server's --api-key, or a gateway on "
+                "the way takes the Authorization header out",
+                "给出的 key 不被接受：与服务启动时的 --api-key 不一致，或中间的网关去掉了 Authorization 头",
             ),
-            Text("use the key that the server was started with", "改用服务启动时设置的 key"),
+            Text(
+                "use the key that the server was started with; if it is that one, ask the server's own port directly",
+                "改用服务启动时设置的 key；如果 key 没错，就绕开网关直接请求服务端口",
+            ),
             ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}',),
         ),
         "placeholder": Advice(

@@ -63,7 +63,7 @@ class ProbeFacts:
     models: Reply | Failure
     """The model list; asked for without the key where the certificate is not accepted."""
     certificate: Certificate | Failure | None
-    """None where no TLS is asked for."""
+    """None where no TLS is asked for; for a plain URL, what a handshake brought when plain HTTP did not work."""
     without_key: Reply | Failure | None
     """The model list asked for without the key, when there is one."""
     elsewhere: Mapping[str, int]
@@ -111,8 +111,9 @@ def collect(context: Context) -> ProbeFacts:
     proxied = client_proxy(target.url, target.host, target.port) if proxies else None
     if isinstance(models, Failure):
         return ProbeFacts(target, models, shown, None, {}, Engine(None, None), (), models, proxies, proxied)
-    first = shown if isinstance(shown, Failure) else server.first_embedding(PROBE_TEXT)
-    trusted = first is not shown
+    refused = shown if isinstance(shown, Failure) and server.target.url.startswith("https:") else None
+    first = refused or server.first_embedding(PROBE_TEXT)
+    trusted = refused is None
     works = isinstance(first, Embedded)
     return ProbeFacts(
         target=target,
@@ -136,7 +137,7 @@ def _models(server: Server) -> tuple[Reply | Failure, Certificate | Failure | No
     """The model list and the certificate; a server whose certificate is not accepted is asked without the key."""
     models = server.page("/v1/models")
     if not server.target.url.startswith("https:"):
-        return models, None
+        return models, server.certificate() if _may_want_tls(models) else None
     if isinstance(models, Failure) and models.kind != "tls":
         return models, None
     shown = server.certificate()
@@ -144,6 +145,13 @@ def _models(server: Server) -> tuple[Reply | Failure, Certificate | Failure | No
         unverified = server.unverified("/v1/models") if models.tls not in ("plain", "late") else models
         return unverified, shown if isinstance(shown, Failure) else models
     return models, shown
+
+
+def _may_want_tls(models: Reply | Failure) -> bool:
+    """Whether an answer to plain HTTP is one that a port for TLS gives: an error of its own, an alert, or the end."""
+    if isinstance(models, Failure):
+        return models.kind in ("protocol", "closed", "reset")
+    return models.status == 400
 
 
 def _limits(server: Server, works: bool) -> Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, seen, turned_away
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds, unclear
@@ -80,6 +81,16 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     fix=Text("cut texts shorter, or start the server without it", "把文本切得更短，或去掉这个参数重启"),
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
+        "body": Advice(
+            Text(
+                "a gateway refuses a request of this size: HTTP 413, before the server sees it",
+                "网关拒绝了这么大的请求：HTTP 413，请求没有到达服务",
+            ),
+            Text(
+                "raise the gateway's limit (nginx: client_max_body_size 16m;)",
+                "调大网关限制（nginx：client_max_body_size 16m;）",
+            ),
+        ),
         "cut": Advice(
             Text(
                 "the server silently cuts what is beyond its limit: two texts that differ only after {characters} "
@@ -91,7 +102,7 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
                 "--allow-auto-truncate",
                 "编码前把文本切到 500 字以内；sglang 去掉 --allow-auto-truncate 就会报错而不是截断",
             ),
-        )
+        ),
     },
     severity=Severity.WARNING,
     needs=("probe.ready",),
@@ -108,6 +119,8 @@ def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
     ):
         return _no_verdict(failed)
     taken = [n for n, answer in limits.lengths.items() if isinstance(answer, Embedded)]
+    if _too_large(limits.lengths.values()):
+        return broken(*table, advice="body")
     if EDGE[0] not in taken:
         return broken(*table, characters=EDGE[0])
     tails = [a.vectors[0] for a in limits.tails or () if isinstance(a, Embedded)]
@@ -158,8 +171,21 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
         "把客户端批量（LangChain 是 chunk_size）调到 {taken}，或调大服务端上限"
         "（text-embeddings-inference 是 --max-client-batch-size）",
     ),
+    variants={
+        "body": Advice(
+            Text(
+                "a gateway refuses {refused} texts in one request: HTTP 413, before the server sees them",
+                "网关拒绝一次发送 {refused} 条：HTTP 413，请求没有到达服务",
+            ),
+            Text(
+                "raise the gateway's limit (nginx: client_max_body_size 16m;), or let clients send {taken} at once",
+                "调大网关限制（nginx：client_max_body_size 16m;），或把客户端批量调到 {taken}",
+            ),
+        )
+    },
     severity=Severity.WARNING,
     needs=("probe.ready",),
+    explains=("probe.token-limit",),
     costly=True,
 )
 def batches_are_taken(facts: ProbeFacts) -> Outcome:
@@ -170,7 +196,14 @@ def batches_are_taken(facts: ProbeFacts) -> Outcome:
     last = batches[min(batches)] if batches else None
     if taken is None and (not isinstance(last, Refused) or turned_away(last)):
         return _no_verdict(last)
-    return holds(*table, taken=taken) if taken == max(batches) else broken(*table, taken=taken or 1)
+    if taken == max(batches):
+        return holds(*table, taken=taken)
+    advice = "body" if _too_large(batches.values()) else None
+    return broken(*table, advice=advice, taken=taken or 1, refused=max(batches))
+
+
+def _too_large(answers: Iterable[Answer]) -> bool:
+    return any(isinstance(answer, Refused) and answer.status == 413 for answer in answers)
 
 
 @AREA.check(
