@@ -2,119 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from bgecheck import catalog, engine
+from bgecheck import engine
 from bgecheck.checks import launch
-from bgecheck.checks.embed.texts import TRIPLES
 from bgecheck.checks.launch.facts import LaunchFacts, Setting, corrected
-from bgecheck.model import Finding, Secret, Status, Target
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-
-Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
-CARD = {"object": "list", "data": [{"id": "bge-base-zh-v1.5", "owned_by": "sglang"}]}
-
-
-SAME = {relative: text for text, relative, _ in TRIPLES}
-
-
-def vector(text: str, dims: int = 768) -> list[float]:
-    """A unit vector of the characters that a text holds; texts that mean the same have the same one."""
-    text = SAME.get(text, text)
-    counts = [0] * dims
-    for character in text:
-        counts[ord(character) % dims] += 1
-    length = math.hypot(*counts)
-    return [count / length for count in counts]
-
-
-def embedded(*vectors: Any, tokens: int = 14) -> dict[str, Any]:
-    data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
-    return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": tokens}}
-
-
-def pages(**more: Answer) -> dict[str, Answer]:
-    """What a healthy server answers by path, with changes."""
-    usual: dict[str, Answer] = {
-        "/v1/models": (200, CARD),
-        "/model_info": (
-            200,
-            {"model_path": "bge-base-zh-v1.5", "is_generation": False, "architectures": ["BertModel"]},
-        ),
-        "/server_info": (200, {"version": "0.5.23", "disable_radix_cache": True, "chunked_prefill_size": -1}),
-    }
-    return usual | {path.replace("_", "/", 1) if path.startswith("_") else path: a for path, a in more.items()}
-
-
-@contextmanager
-def serving(
-    answers: Mapping[str, Answer], embed: Callable[[dict[str, Any], Mapping[str, str]], Answer] | None = None
-) -> Iterator[str]:
-    """A server that answers pages by path and embeddings by a function."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self._send(answers.get(self.path, (404, {"detail": "Not Found"})))
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append((self.path, body))
-            if self.path != "/v1/embeddings" or embed is None:
-                self._send((404, {"detail": "Not Found"}))
-            else:
-                self._send(embed(body, dict(self.headers)))
-
-        def _send(self, answer: Answer) -> None:
-            body = answer[1] if isinstance(answer[1], bytes) else json.dumps(answer[1]).encode()
-            self.send_response(answer[0])
-            for name, value in (answer[2] if len(answer) > 2 else {}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    seen: list[tuple[str, Any]] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def same(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
-    """The same text has the same vector, wherever it stands."""
-    return 200, embedded(*map(vector, body["input"]), tokens=sum(len(text) + 2 for text in body["input"]))
-
-
-def found(url: str, *areas: str, **more: Any) -> dict[str, Finding]:
-    port = int(url.rsplit(":", 1)[1].split("/")[0])
-    target = Target(url=url, host="127.0.0.1", port=port, **more)
-    context = Context(target, Deadline(20), timeout=3)
-    try:
-        return {f.id: f for f in engine.run(catalog.areas(areas or ("probe", "launch", "embed")), context)}
-    finally:
-        context.close()
-
-
-def bad(rows: Mapping[str, Finding]) -> set[str]:
-    return {id_ for id_, finding in rows.items() if finding.status.bad}
+from bgecheck.model import Finding, Secret, Status
+from fakes.answering import CARD, Answer, bad, embedded, found, pages, same, serving, vector
 
 
 def test_a_healthy_server_passes() -> None:

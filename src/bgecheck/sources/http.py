@@ -316,6 +316,7 @@ def _wrapped(connection: socket.socket, host: str, verify: bool, clock: _Clock) 
         context.verify_mode = ssl.CERT_NONE
     connection.settimeout(clock.left())
     try:
+        connection.getpeername()  # raises where the other side is gone, of which wrapping would leave a socket open
         return context.wrap_socket(connection, server_hostname=host)
     except TimeoutError as error:
         connection.close()
