@@ -311,3 +311,24 @@ def test_an_unknown_model_is_judged_by_invariants_and_the_report_says_so() -> No
     assert "invariants only" in getattr(told, "en", "")
     assert rows["dimension"].status is rows["semantic"].status is Status.SKIP
     assert rows["repeatable"].status is Status.PASS
+
+
+def test_a_request_answered_in_another_order_is_told_from_one_that_is_contaminated() -> None:
+    """Every text's own vector is there, at another place: even where a reversed batch agrees with its reverse."""
+    found = judged(right(crowd_batch=embedded([vector(t) for t in reversed(CROWD)])))
+    assert {n for n, f in found.items() if f.status.bad} == {"order", "concurrent"}
+    assert found["concurrent"].caused_by == "embed.order"
+    assert found["order"].values["first"] == len(CROWD) - 1
+
+
+def test_random_weights_are_no_meaning_though_most_triples_come_out_right() -> None:
+    """Vectors of random weights lie within 0.01 of each other, and shared characters decide."""
+
+    def near(text: str, step: float) -> tuple[float, ...]:
+        mixed = [0.05 * step * x for x in vector(text)]
+        mixed[0] += 1.0
+        length = math.hypot(*mixed)
+        return tuple(x / length for x in mixed)
+
+    texts = embedded([near(t, 1.0) for triple in TRIPLES for t in triple])
+    assert bad(right(meaning=texts)) == {"semantic"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
-from bgecheck.checks.embed.measures import COLLAPSED, GOLDEN_BAND, GOLDEN_COSINE, MARGINS
+from bgecheck.checks.embed.measures import COLLAPSED, GOLDEN_BAND, GOLDEN_COSINE, MARGINS, MEAN_MARGIN
 from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL
 from bgecheck.model import Evidence, Outcome, Severity, Text, absent, broken, holds
@@ -74,9 +74,9 @@ def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
     "semantic",
     title=Text("texts that mean the same are closer than strangers", "意思相近的文本更接近"),
     cause=Text(
-        "only {right} of {count} texts are closer to one that means the same than to a stranger: these are not the "
-        "vectors of {name}",
-        "{count} 组里只有 {right} 组是近义文本更接近：这不是 {name} 应有的向量",
+        "{right} of {count} texts are closer to one that means the same than to a stranger, by {margin} on average: "
+        "these are not the vectors of {name}",
+        "{count} 组里有 {right} 组是近义文本更接近，平均只差 {margin}：这不是 {name} 应有的向量",
     ),
     fix=Text("see which weights the server has loaded, and how it pools them", "确认服务加载的权重，以及池化方式"),
     commands=("curl -sS --noproxy '*' {url}/model_info",),
@@ -90,12 +90,23 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
         return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
     if more.meaning is None or facts.model is None:
         return absent(Text("the model is not in the registry", "模型不在登记表里"))
-    right, count = measures.nearer_relatives(facts)
-    subject = Text("closer to the relative than to the stranger", "近义文本更接近的组数")
-    seen = Evidence(subject, f"{right} / {count}", f">= {MARGINS.value:.0%}")
-    if MARGINS.admits(right / count):
-        return holds(seen)
-    return broken(seen, *suspicion(facts, "semantic"), right=right, count=count, name=facts.model.name)
+    found = measures.meaning(facts)
+    closer = Text("closer to the relative than to the stranger", "近义文本更接近的组数")
+    by = Text("by how much, on average: cosine", "平均差距：余弦相似度")
+    seen = (
+        Evidence(closer, f"{found.right} / {found.triples}", f">= {MARGINS.value:.0%}"),
+        Evidence(by, f"{found.margin:.4f}", str(MEAN_MARGIN)),
+    )
+    if found.kept:
+        return holds(*seen)
+    return broken(
+        *seen,
+        *suspicion(facts, "semantic"),
+        right=found.right,
+        count=found.triples,
+        margin=f"{found.margin:.4f}",
+        name=facts.model.name,
+    )
 
 
 @AREA.check(

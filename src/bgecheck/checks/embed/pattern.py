@@ -10,11 +10,6 @@ from bgecheck.checks.embed.facts import EmbedFacts
 from bgecheck.model import Evidence, Text, Unavailable
 
 
-def _meaning_holds(facts: EmbedFacts) -> bool:
-    right, count = measures.nearer_relatives(facts)
-    return measures.MARGINS.admits(right / count)
-
-
 def _chunks_hold(facts: EmbedFacts) -> bool:
     if not (cosines := measures.in_chunks(facts)):
         raise Unavailable(Text("no chunk was overflowed", "没有超过分块的请求"), looked=False)
@@ -25,11 +20,13 @@ _HOLDS: dict[str, Callable[[EmbedFacts], bool]] = {
     "repeatable": lambda facts: measures.SAME_TEXT.admits(measures.repeated(facts)),
     "prefix-independent": lambda facts: measures.SAME_IN_BATCH.admits(measures.after_relative(facts)),
     "batch-equals-single": lambda facts: measures.SAME_IN_BATCH.admits(measures.in_batch(facts)),
-    "order": lambda facts: measures.SAME_IN_BATCH.admits(measures.in_reverse(facts)),
+    "order": lambda facts: (
+        measures.shuffled(facts) is None and measures.SAME_IN_BATCH.admits(measures.in_reverse(facts))
+    ),
     "long-batch": _chunks_hold,
     "concurrent": lambda facts: measures.SAME_IN_BATCH.admits(measures.at_once(facts)),
     "distinct": lambda facts: measures.COLLAPSED.admits(measures.closest(facts)),
-    "semantic": _meaning_holds,
+    "semantic": lambda facts: measures.meaning(facts).kept,
     "golden": lambda facts: measures.GOLDEN_BAND.admits(abs(measures.published_pair(facts) - measures.GOLDEN_COSINE)),
 }
 
@@ -60,7 +57,7 @@ FAULTS = (
     Fault(
         "mixed-order",
         Text("answers in another order than the texts", "返回顺序与文本不一致"),
-        frozenset({"order", "batch-equals-single", "concurrent", "long-batch"}),
+        frozenset({"order", "concurrent"}),
     ),
     Fault("mixed-requests", Text("requests that contaminate each other", "并发请求串数据"), frozenset({"concurrent"})),
     Fault(

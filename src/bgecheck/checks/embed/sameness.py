@@ -116,8 +116,28 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
                 "绕开网关直连 sglang：sglang 自己的 index 是对的",
             ),
             ("bgecheck ports",),
-        )
+        ),
+        "shuffled": Advice(
+            Text(
+                "{count} texts in one request come back in another order: the first text's vector stands at place "
+                "{first} (counted from 0), and so on",
+                "一次发送 {count} 条，返回的向量换了顺序：第一条文本的向量排在第 {first} 位（从 0 数），其余类推",
+            ),
+            Text(
+                "ask sglang's own port, without a gateway: sglang itself keeps the order",
+                "绕开网关直连 sglang：sglang 自己会保持顺序",
+            ),
+            ("bgecheck ports",),
+        ),
     },
+    explains=(
+        "embed.batch-equals-single",
+        "embed.concurrent",
+        "embed.long-batch",
+        "embed.semantic",
+        "embed.golden",
+        "embed.reference",
+    ),
     needs=("embed.finite",),
     costly=True,
 )
@@ -126,6 +146,11 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
     if isinstance(facts.batch, Embedded) and facts.batch.indexes != tuple(range(len(facts.batch.indexes))):
         told = ", ".join("-" if i is None else str(i)[:20] for i in facts.batch.indexes)
         return broken(Evidence("data[].index", told, "0, 1, 2"), advice="index")
+    if places := measures.shuffled(facts):
+        seen = Evidence(
+            Text("places of the texts' vectors", "各文本向量所在的位置"), ", ".join(map(str, places)), "0, 1, 2, ..."
+        )
+        return broken(seen, *suspicion(facts, "order"), advice="shuffled", count=len(places), first=places[0])
     subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
     return _compared(facts, "order", subject, measures.in_reverse(facts))
 
