@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -106,7 +107,12 @@ def ranked(fails: dict[str, bool]) -> list[Suspect]:
 
 
 def suspicion(facts: EmbedFacts, row: str) -> tuple[Evidence, ...]:
-    """The likeliest three, as evidence for `row`, which fails; told once, by the first row that does."""
+    """The likeliest three, as evidence for `row`, which fails; told once, by the first row that does.
+
+    Nothing where vectors are not numbers: every comparison fails then, and looks like anything.
+    """
+    if not all(map(math.isfinite, (x for vector in facts.vectors() for x in vector))):
+        return ()
     fails = failing(facts)
     likely = [s for s in ranked(fails) if 3 * s.agree >= s.of][:3]
     if not likely or row != next(name for name, fail in fails.items() if fail):
