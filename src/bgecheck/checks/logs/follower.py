@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import chain, islice
 
 from bgecheck.checks.logs import marks
@@ -86,7 +86,7 @@ class Follower:
             self._go_through(0, keys, kinds, data)
         elif all(kinds[key].calm for key in counts) and not (self._waiting or self._unwrapper.waits or self._unsettled):
             self._count(self.session, counts, kinds)
-        else:
+        elif not self._repeat(keys, counts, kinds, data):
             self._skim(keys, counts, kinds, data)
         self._close(data, len(keys))
         self._next = self._first + len(keys)
@@ -114,6 +114,38 @@ class Follower:
             session.lines += 0 if kind.blank else count
             if kind.answer:
                 session.requests[_ANSWERS[kind.answer]] += count
+
+    def _repeat(
+        self, keys: Sequence[bytes], counts: Mapping[bytes, int], kinds: Mapping[bytes, Kind], data: bytes
+    ) -> bool:
+        """Take a block all of whose stirring lines repeat what earlier ones did; False when one does not."""
+        stirring = [key for key in counts if not kinds[key].calm]
+        if self._waiting or self._unwrapper.waits or not all(map(self._settled, stirring)):
+            return False
+        session = self.session
+        for key in stirring:
+            causes, refused = self._seen[key]
+            for cause in causes:
+                session.hits[cause].count += counts[key]
+            if refused:
+                session.requests[refused] += counts[key]
+        self._count(session, counts, kinds)
+        raised = _last(keys, {key for key in stirring if kinds[key].exception})
+        proven = _last(keys, {key for key in counts if kinds[key].answer == "embedding"})
+        if proven >= 0 and (self._unsettled or (raised >= 0 and _before(keys, proven, kinds))):
+            self._recover()
+        if raised > proven:
+            self._raised = (self._first + raised, data.split(b"\n")[raised])
+            self._unsettled = True
+        return True
+
+    def _settled(self, key: bytes) -> bool:
+        """Whether lines of this kind do what the first of them did, whatever stands around them."""
+        done = self._seen.get(key)
+        if done is None:
+            return False
+        hits = [self.session.hits.get(cause) for cause in done[0]]
+        return all(hit is not None and not (hit.fatal and hit.weight <= GENERAL) for hit in hits)
 
     def _skim(self, keys: Sequence[bytes], counts: Counter[bytes], kinds: Mapping[bytes, Kind], data: bytes) -> None:
         """Take those lines of a block that stir something, and count the calm ones."""
@@ -437,6 +469,16 @@ class Follower:
         hit.count += known.count if known else 0
         session.hits[cause] = hit
         self._waiting.append(hit)
+
+
+def _last(keys: Sequence[bytes], wanted: Set[bytes]) -> int:
+    """Index of the last key that is wanted; -1 without one."""
+    return next((n for n in range(len(keys) - 1, -1, -1) if keys[n] in wanted), -1) if wanted else -1
+
+
+def _before(keys: Sequence[bytes], end: int, kinds: Mapping[bytes, Kind]) -> bool:
+    """Whether an exception stands before a place."""
+    return any(kinds[key].exception for key in islice(keys, end))
 
 
 _ANSWERS = {"embedding": "ok", "post": "other", "page": "page"}
