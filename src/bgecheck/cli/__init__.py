@@ -17,6 +17,7 @@ COMMANDS = {
     "gpu": "Driver, memory, who holds it, and whether this model fits.",
     "probe": "Does HTTP work as the clients need it: URL shape, key, model, a real embedding.",
     "embed": "Are the vectors right: a short proof for a text.",
+    "snippet": "Client code for this endpoint, run before it is shown.",
     "demo": "An embedded server to try all of this on, and to show each fault.",
     "explain": "The page of one row: what it checks, why it fails, what mends it.",
     "matrix": "All rows that bgecheck can judge.",

@@ -1,0 +1,90 @@
+"""Runs a snippet as its reader would: in an interpreter of its own, with the key in its environment, within a time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from bgecheck.model import Secret, Text, Words, clean
+from bgecheck.snippet.clients import KEY, Client, Endpoint
+
+_SHOWN = 300
+"""Characters that are shown of what a failed snippet said."""
+
+
+class Trial(NamedTuple):
+    """What came of a snippet: it ran and gave the dimension, it failed, or (None) it could not be run here."""
+
+    worked: bool | None
+    said: Words
+
+
+def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float) -> Trial:
+    """Run a snippet. A form is not run: the request that it leads to was made before, and gave `at`."""
+    if client.runs == "form":
+        return Trial(True, Text("the request that this leads to was made from here", "已从本机发送过同样的请求"))
+    command = _command(client)
+    if isinstance(command, Text):
+        return Trial(None, command)
+    given = {**os.environ, KEY: key.reveal() if key else "EMPTY", "NO_PROXY": "*", "no_proxy": "*"}
+    try:
+        done = subprocess.run(
+            [*command, client.written(at)],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env=given,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Trial(False, Text(f"it did not end within {seconds:g} s", f"{seconds:g} 秒内没有结束"))
+    except OSError as error:
+        return Trial(None, Text(f"it could not be started: {error.strerror}", f"无法启动：{error.strerror}"))
+    return _judged(client, at, done)
+
+
+def _command(client: Client) -> list[str] | Text:
+    """What runs it, up to the code; or why nothing here does."""
+    if client.runs == "python":
+        if client.needs and find_spec(client.needs) is None:
+            package = client.needs.replace("_", "-")
+            return Text(
+                f"{package} is not installed here: pip install {package}",
+                f"本机没有安装 {package}：pip install {package}",
+            )
+        return [sys.executable, "-c"]
+    program = "node" if client.runs == "javascript" else "curl"
+    found = shutil.which(program)
+    shell = shutil.which("sh")
+    if found is None or (program == "curl" and shell is None):
+        return Text(f"{program} is not installed here", f"本机没有安装 {program}")
+    return [found, "--input-type=module", "-e"] if program == "node" else [str(shell), "-c"]
+
+
+def _judged(client: Client, at: Endpoint, done: subprocess.CompletedProcess[bytes]) -> Trial:
+    output, errors = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    if "ERR_MODULE_NOT_FOUND" in errors and client.runs == "javascript":
+        return Trial(
+            None,
+            Text("node finds no openai package here: npm install openai", "node 找不到 openai 包：npm install openai"),
+        )
+    works = _has_vector(output, at.dims) if client.runs == "shell" else output.startswith(f"{at.dims} ")
+    if done.returncode == 0 and works:
+        return Trial(True, Text(f"it was run just now: {at.dims} numbers", f"刚刚运行过：{at.dims} 维"))
+    last = next((line for line in reversed(errors.splitlines()) if line.strip()), "") or output
+    said = clean(last, _SHOWN)
+    return Trial(False, Text(f"it was run just now and failed: {said}", f"刚刚运行失败：{said}"))
+
+
+def _has_vector(output: str, dims: int) -> bool:
+    import json
+
+    try:
+        data = json.loads(output)["data"][0]["embedding"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+    return isinstance(data, list) and len(data) == dims

@@ -1,0 +1,121 @@
+"""Client code is run against a true server before it is shown, and never holds the key."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgecheck.model import Secret
+from bgecheck.snippet.clients import CLIENTS, KEY, Client, Endpoint
+from bgecheck.snippet.trial import tried
+from fakes.answering import Answer, embedded, pages, same, serving
+
+WANTED = "sk-wanted-0123456789"
+
+
+def run(url: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bgecheck", "snippet", *words, "--url", url, "--lang", "en"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        timeout=50,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_snippet_is_run_or_says_why_it_was_not(name: str) -> None:
+    with serving(pages(), same) as url:
+        done = run(url, name)
+    assert done.returncode in ((0, 4) if CLIENTS[name].needs else (0,))
+    first = done.stdout.splitlines()[0]
+    assert ("not run: " in first) == (done.returncode == 4)
+    assert "bge-base-zh-v1.5" in done.stdout
+    assert url in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(find_spec("openai") is None, reason="the openai package is not installed")
+def test_what_is_printed_works_as_it_stands(tmp_path: Path) -> None:
+    """The program that was printed is run by itself, by nothing of ours."""
+    with serving(pages(), same) as url:
+        code = run(url, "python").stdout
+        path = tmp_path / "client.py"
+        path.write_text(code, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, str(path)], capture_output=True, text=True, timeout=50, env={**os.environ, "NO_PROXY": "*"}
+        )
+    assert done.stdout.startswith("768 ["), done.stderr
+
+
+def checked(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+    """A server that knows one key."""
+    given = {name.lower(): value for name, value in headers.items()}.get("authorization")
+    return same(body, headers) if given == f"Bearer {WANTED}" else (401, {"error": "Unauthorized"})
+
+
+@pytest.mark.parametrize("name", ["python", "curl", "dify"])
+def test_the_key_is_used_and_never_shown(name: str) -> None:
+    with serving(pages(), checked) as url:
+        done = run(url, name, **{KEY: WANTED})
+        refused = run(url, name, **{KEY: "sk-another-key-000"})
+    assert done.returncode in (0, 4)
+    assert WANTED not in done.stdout + done.stderr
+    assert KEY in done.stdout
+    assert refused.returncode == 4
+    assert "401" in refused.stderr
+    assert "sk-another" not in refused.stdout + refused.stderr
+
+
+def test_an_unknown_client_is_refused_with_the_known_ones() -> None:
+    done = run("http://127.0.0.1:1", "delphi")
+    assert done.returncode == 2
+    assert "langchain" in done.stderr
+
+
+def test_a_server_that_embeds_nothing_gets_no_code() -> None:
+    done = run("http://127.0.0.1:1", "python")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "bgecheck probe" in done.stderr
+
+
+HOSTILE = Endpoint("http://h:1/v1", "http://h:1", "a'; import os; os.abort() #\"`$(reboot)`", 4, None)
+
+
+@pytest.mark.parametrize("name", ["python", "langchain"])
+def test_a_hostile_model_name_stays_a_text_in_the_code(name: str) -> None:
+    code = CLIENTS[name].written(HOSTILE)
+    compile(code, name, "exec")
+    assert repr(HOSTILE.model) in code
+
+
+def test_a_hostile_model_name_is_one_word_for_the_shell() -> None:
+    """Asked of the true shell: the name comes out as it went in."""
+    line = CLIENTS["curl"].written(HOSTILE).replace("curl -sS", "printf '%s\\n'", 1)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=10)
+    assert "$(reboot)" in done.stdout
+    assert done.returncode == 0
+
+
+def test_a_snippet_that_fails_or_hangs_is_told() -> None:
+    """Numbers of another dimension than the server gave before, and a program without an end."""
+    at = Endpoint("http://127.0.0.1:1/v1", "http://127.0.0.1:1", "m", 4, None)
+    wrong = Client("x", "python", None, lambda at: "print(5, [0.1])")
+    endless = Client("x", "python", None, lambda at: "import time; time.sleep(60)")
+    assert tried(wrong, at, None, 20).worked is False
+    assert tried(endless, at, None, 0.5).worked is False
+    assert tried(Client("x", "python", "no_such_package", lambda at: ""), at, Secret("k"), 5).worked is None
+
+
+def test_an_answer_without_the_first_vector_is_no_endpoint() -> None:
+    with serving(pages(), lambda body, headers: (200, embedded())) as url:
+        assert run(url, "curl").returncode == 4
