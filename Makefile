@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help demo test check lint types layers docs format real real-gateways reference bench clean
+.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways reference bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,12 @@ real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, 
 	real/setup.sh
 	real/setup_old.sh
 	$(BIN)/python real/prove.py
+	$(BIN)/python real/vectors.py
+
+real-vectors: $(VENV)/.ready  ## The part of `make real` that shows wrong vectors, fault by row, and repeats the right ones
+	real/setup.sh
+	real/setup_old.sh
+	$(BIN)/python real/vectors.py
 
 real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers behind nginx (needs nginx and openssl)
 	real/setup_st.sh
