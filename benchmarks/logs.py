@@ -6,17 +6,16 @@ usage: logs.py [MIB [ROUNDS]]        exit status 1 when a bound is exceeded, 2 w
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from measured import measured
 from rounds import ENVIRONMENT, program
 
 from bgecheck.checks.logs import AREA
@@ -101,15 +100,6 @@ def literals() -> list[str]:
     return list(dict.fromkeys([*(p.needle for p in PATTERNS), *EVENTS, 'HTTP/1.1" 4', 'HTTP/1.1" 5', "Error: "]))
 
 
-def run(command: list[str]) -> tuple[float, float]:
-    """Wall-clock seconds of one run, and the MB that it had resident."""
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return time.perf_counter() - began, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def compare(log: Path, words: Path, rounds: int, bound: float) -> bool:
     """Print what both programs took for one log; whether a bound is exceeded."""
     commands = {
@@ -119,9 +109,9 @@ def compare(log: Path, words: Path, rounds: int, bound: float) -> bool:
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
-            result = run(command)
+            ran = measured([str(shutil.which(command[0])), *command[1:]], env=ENVIRONMENT, quiet=True)
             if number:
-                taken[name].append(result)
+                taken[name].append((ran.seconds, ran.memory * 1.048576))
     wall = {name: statistics.median(seconds for seconds, _ in results) for name, results in taken.items()}
     memory = max(mb for _, mb in taken["bgecheck"])
     mapped = max(mb for _, mb in taken["rg"])

@@ -6,10 +6,8 @@ import json
 import os
 import re
 import socket
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -19,12 +17,13 @@ from urllib.parse import quote
 
 import jsonschema
 import pytest
+from measured import measured
 
 from bgecheck.schema import text
 from fakes import misbehaving
 from fakes.misbehaving import CASES, KEY, Case, serving
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4, which tells what a process used")
+pytestmark = pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="needs wait4, which tells what a process used")
 
 DEADLINE = 8.0
 """Seconds that a run may take; two more are left for the start of the interpreter on a loaded machine."""
@@ -69,28 +68,8 @@ def called(command: list[str], folder: str) -> Run:
     """Run the program as a user does, from an empty folder, and measure it."""
     options = ["-o", "json", "--lang", "en", "--timeout", "1s", "--deadline", f"{DEADLINE:g}s"]
     environment = {**os.environ, "BGECHECK_API_KEY": KEY}
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bgecheck", *command, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        cwd=folder,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    told: list[bytes] = []
-    reader = threading.Thread(target=lambda: told.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
-    reader.start()
-    output = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - started
-    reader.join(5)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    process.stderr.close()
-    scale = 2**20 if sys.platform == "darwin" else 2**10
-    return Run(process.returncode, output.decode(), told[0].decode(), seconds, used.ru_maxrss / scale)
+    ran = measured([sys.executable, "-m", "bgecheck", *command, *options], env=environment, cwd=folder)
+    return Run(ran.code, ran.output.decode(), ran.errors.decode(), ran.seconds, ran.memory)
 
 
 class Listener:
