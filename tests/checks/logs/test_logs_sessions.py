@@ -89,6 +89,15 @@ def test_the_start_is_told_by_its_stages(log: Path) -> None:
     assert values["stages"] == {"arguments": 10, "weights": 1, "memory-pool": 1, "warm-up": 1, "idle": 142}
 
 
+def test_a_client_that_is_answered_before_the_ready_line_was_not_waited_for(log: Path) -> None:
+    """As a poll of `--wait` may be: the ready line comes a moment after the first embedding."""
+    *before, ready = READY.splitlines()
+    early = SERVED.replace("22:12:40", "22:10:17")
+    row = _judge(log, _args(), LOADING, *before, early, ready)["logs.ready"]
+    assert row.status is Status.PASS
+    assert row.values["stages"] == {"arguments": 10, "weights": 2, "warm-up": 1}
+
+
 def test_requests_are_counted_by_how_they_were_answered(log: Path) -> None:
     refused = SERVED.replace("200 OK", "400 Bad Request")
     broken = SERVED.replace("200 OK", "500 Internal Server Error")

@@ -173,15 +173,21 @@ _SHOWN = 5
 
 
 def _timeline(session: Session) -> dict[str, float]:
-    """Seconds that each stage took until the next that was seen; the last is when the first request was answered."""
-    stages = list(session.stages.items())
+    """Seconds that each stage took until the next that was seen; the last is when the first request was answered.
+
+    A client that does not wait for the ready line is answered before it: then nothing was waited for.
+    """
+    stages = [(name, session.stages[name]) for name in (*_LASTING, "first-request") if name in session.stages]
     taken = {}
     for (name, since), (_, until) in pairwise(stages):
         begun, ended = session.seconds(since), session.seconds(until)
-        if begun is not None and ended is not None:
+        if begun is not None and ended is not None and ended >= begun:
             taken["idle" if name == "ready" else name] = ended - begun
     return taken
 
+
+_LASTING = ("arguments", "device", "weights", "memory-pool", "graph-capture", "warm-up", "ready")
+"""Stages in the order in which a start goes through them."""
 
 _STAGES = {
     "arguments": Text("imports", "导入"),
