@@ -16,12 +16,15 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 20)
     # A collector that waits for a server must not wait five milliseconds more for one that reads a file.
     sys.setswitchinterval(0.0005)
-    from bgecheck.cli import run
-
     try:
+        from bgecheck.cli import run
+
         run()
     except SystemExit as ending:
         _leave(ending.code)
+    except KeyboardInterrupt:
+        # Typer answers it while a command runs; before that, while modules are loaded, nobody else does.
+        _leave(130)
 
 
 def _leave(code: object) -> None:

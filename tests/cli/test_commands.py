@@ -286,6 +286,33 @@ def test_ctrl_c_ends_a_look_at_a_server_that_hangs() -> None:
     assert time.monotonic() - began < 1
 
 
+INTERRUPTED_WHILE_LOADING = """
+import sys
+from bgecheck.__main__ import main
+
+class Terminal:
+    def find_spec(self, name, *rest):
+        if name == "bgecheck.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Terminal())
+sys.argv = ["bgecheck", "doctor"]
+main()
+"""
+
+
+def test_ctrl_c_while_modules_are_loaded_leaves_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_the_pages_of_rows_and_the_matrix() -> None:
     page = run("explain", "launch.prefix-cache", "--lang", "zh").stdout
     assert page.startswith("launch.prefix-cache：")
