@@ -216,9 +216,9 @@ def _crashed(bug: BaseException) -> Outcome:
 
 def _blocked(by: Finding) -> Outcome:
     if by.status is Status.FAIL:
-        why = Text(f"needs {by.id}, which does not hold", f"依赖 {by.id}，而它不成立")
+        why = Text(f"needs {by.id}, which does not hold", f"依赖 {by.id}，该项未通过")
     else:
-        why = Text(f"needs {by.id}, which was not judged", f"依赖 {by.id}，而它未能判断")
+        why = Text(f"needs {by.id}, which was not judged", f"依赖 {by.id}，该项未能判断")
     return absent(why)
 
 

@@ -105,7 +105,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
         doubt = any(f.problem for f in report.findings)
         told = Text(
             f"{len(wanted)} texts and vectors recorded in {path}" + "; not all rows hold, see the report" * doubt,
-            f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项不成立，见报告" * doubt,
+            f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
     print(f"bgecheck: {say(told, the_plan.language)}", file=sys.stderr)
 

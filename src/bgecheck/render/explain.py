@@ -9,8 +9,8 @@ from bgecheck.model import Advice, Check, Language, Severity, Text
 
 _HEAD = Text("{id}: {title}", "{id}：{title}")
 _SEVERITY = {
-    Severity.ERROR: Text("fails the run (exit 1) when it does not hold", "不成立时判为失败（退出码 1）"),
-    Severity.WARNING: Text("a warning when it does not hold", "不成立时给出警告"),
+    Severity.ERROR: Text("fails the run (exit 1) when it does not hold", "不满足时判为失败（退出码 1）"),
+    Severity.WARNING: Text("a warning when it does not hold", "不满足时给出警告"),
 }
 _CAUSE, _FIX, _OTHERWISE = Text("cause", "原因"), Text("what to do", "处理"), Text("or", "另一种情况")
 _NEEDS, _EXPLAINS = Text("judged when these hold", "前提"), Text("explains", "会连带引起")

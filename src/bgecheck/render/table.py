@@ -30,7 +30,7 @@ _SYMPTOM, _CAUSE, _SEEN, _FIX = (
 )
 _AROUND = Text("around", "上下文")
 _SO, _MORE = Text("so", "连带"), Text("more", "详情")
-_NOT_SO = Text("not so: {title}", "不成立：{title}")
+_NOT_SO = Text("not so: {title}", "未满足：{title}")
 _EXPECTED = Text(", expected {expected}", "，应为 {expected}")
 _OTHERS = Text("{ids} and {count} more", "{ids} 等，另有 {count} 项")
 _SHOWN_CONSEQUENCES = 5
@@ -121,7 +121,7 @@ def tell_root(root: Finding, report: Report, style: Style, page: Page) -> None:
     symptom = _NOT_SO.to(style.language).format(title=style.say(root.title))
     _labelled(page, style.say(_SYMPTOM), [symptom])
     _labelled(page, style.say(_CAUSE), [style.say(root.cause)])
-    seen = [_evidence(e, style) for e in root.evidence]
+    seen = [_evidence(e, style) for e in (*root.evidence, *_proof(root, report))]
     _labelled(page, style.say(_SEEN), seen + [f"{f.id}: {style.say(f.reason or '')}" for f in _silent(root, report)])
     if (style.verbose or report.command == "logs") and isinstance(around := root.values.get("context"), list):
         _labelled(page, style.say(_AROUND), [str(line) for line in around])
@@ -135,6 +135,15 @@ def tell_root(root: Finding, report: Report, style: Style, page: Page) -> None:
     if following or skipped:
         _labelled(page, style.say(_SO), [_consequences(following, skipped, style)])
     _labelled(page, style.say(_MORE), [f"bgecheck explain {root.id}"])
+
+
+def _proof(root: Finding, report: Report) -> list[Evidence]:
+    """What followed from a root cause in other areas, once for each: a wrong setting is proved by the vectors."""
+    found: dict[str, Evidence] = {}
+    for finding in report.consequences(root.id):
+        if finding.status is Status.FAIL and finding.evidence and finding.check.area != root.check.area:
+            found.setdefault(finding.check.area, finding.evidence[0])
+    return list(found.values())
 
 
 def _silent(root: Finding, report: Report) -> list[Finding]:
