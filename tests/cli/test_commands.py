@@ -264,6 +264,21 @@ def test_ctrl_c_ends_within_a_second_and_leaves_no_process() -> None:
     assert run("probe", "--url", f"127.0.0.1:{port}").returncode == 1
 
 
+def test_a_demo_that_is_killed_in_order_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bgecheck", "demo", "--serve"],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TMPDIR": str(tmp_path)},
+    )
+    assert process.stderr is not None
+    with process.stderr as errors:
+        assert b"http://127.0.0.1:" in errors.readline()
+        assert list(tmp_path.iterdir()) != []
+        process.terminate()
+        assert process.wait(5) == 143
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ctrl_c_ends_a_look_at_a_server_that_hangs() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

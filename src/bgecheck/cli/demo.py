@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -57,8 +58,12 @@ def _show(fault: str | None, run_options: RunOptions) -> None:
 
 
 def _serve(fault: str | None, chosen: Language) -> None:
+    import signal
+
     from bgecheck.demo.stage import stage
 
+    # As Ctrl-C does, `kill` lets the scene be cleared away.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with stage(fault) as staged:
         said = Text(
             f"demo server (not a language model) at {staged.url}, log {staged.log}; Ctrl-C stops it",
