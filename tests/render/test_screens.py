@@ -189,3 +189,14 @@ def test_the_markdown_page_has_every_row_once_and_no_raw_html() -> None:
     for check in catalog.rows():
         assert page.count(f"| `{check.id}` |") == 1
     assert not re.search(r"<(?!br>)[a-z_]+>(?![^`]*`)", re.sub(r"`[^`]*`", "", page))
+
+
+def test_a_long_line_of_a_log_is_told_once_in_full() -> None:
+    """Below its area it is cut; at the root cause, and with `-v`, it is whole."""
+    long = f"torch.OutOfMemoryError: CUDA out of memory. {'Tried to allocate 594.00 MiB. ' * 20}The end."
+    row = next(finding for finding in wrong().findings if finding.evidence)
+    row = row._replace(evidence=(Evidence("sglang.log:65", long),))
+    plain, verbose = (table.style_for("en", said, False, "utf-8") for said in (False, True))
+    assert table.told(row, plain).endswith(" ...")
+    assert len(table.told(row, plain)) <= 200
+    assert "The end." in table.told(row, verbose)

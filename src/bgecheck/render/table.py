@@ -34,6 +34,8 @@ _NOT_SO = Text("not so: {title}", "未满足：{title}")
 _EXPECTED = Text(", expected {expected}", "，应为 {expected}")
 _OTHERS = Text("{ids} and {count} more", "{ids} 等，另有 {count} 项")
 _SHOWN_CONSEQUENCES = 5
+_SHORT = 200
+"""Characters of what is said of a row below its area."""
 
 
 class Style(NamedTuple):
@@ -297,7 +299,13 @@ def told(row: Finding, style: Style) -> str:
         return style.say(row.reason)
     colon = "：" if style.language == "zh" else ": "
     seen = "; ".join(_evidence(e, style) for e in row.evidence[:3])
+    seen = seen if style.verbose else _shortened(seen)
     return f"{style.say(row.title)}{colon}{seen}" if style.verbose and seen else seen or style.say(row.title)
+
+
+def _shortened(text: str) -> str:
+    """Three lines of a long text; the whole of it stands at its root cause, and with `-v`."""
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 4].rstrip()} ..."
 
 
 def tell_closing(report: Report, style: Style, page: Page) -> None:
