@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,25 @@ def test_a_long_line_of_a_log_is_told_once_in_full() -> None:
     assert table.told(row, plain).endswith(" ...")
     assert len(table.told(row, plain)) <= 200
     assert "The end." in table.told(row, verbose)
+
+
+@pytest.mark.parametrize("width", [30, 66, 100])
+def test_a_folded_command_is_the_same_command(width: int) -> None:
+    """To a true shell: words, quotes and negative numbers stay what they are."""
+    command = (
+        "printf %s, --model-path 'a  folder' --port 31777 --chunked-prefill-size -1 --api-key \"$API_KEY\" -x 'b -c'"
+    )
+    lines = table.folded(command, width)
+    environment = {**os.environ, "API_KEY": "two words"}
+    run = [
+        subprocess.run(["sh", "-c", shell], capture_output=True, check=True, env=environment).stdout
+        for shell in (command, "\n".join(lines))
+    ]
+    assert run[0] == run[1]
+    assert len(lines) > 1 or len(command) <= width
+    assert not any(line.lstrip().startswith("-1") for line in lines)
+
+
+def test_a_command_that_the_folding_does_not_understand_is_left_alone() -> None:
+    command = "echo it's " + "--option value " * 9
+    assert table.folded(command, 40) == [command]

@@ -181,6 +181,9 @@ _ATOMS = re.compile(r"[<>]= \S+|[!-\u2e7f]+|\S|\s")
 U+2E80 is where the East Asian scripts begin; one range compiles four times faster than naming theirs.
 """
 
+_WORDS = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
+"""The words of a shell command without backslashes."""
+
 _NOT_FIRST = frozenset("，。；：、？！）】》”’")
 """Punctuation that no line of Chinese begins with."""
 
@@ -222,10 +225,16 @@ def _consequences(ids: Sequence[str], skipped: int, style: Style) -> str:
 
 def folded(command: str, width: int) -> list[str]:
     """A command over several lines, cut before options and continued by backslashes; quotes are kept whole."""
-    pieces = (
-        re.split(r" (?=-)", command) if len(command) > width and not re.search(r"['\"\\\n]", command) else [command]
-    )
-    lines = [pieces[0]]
+    words = _WORDS.findall(command)
+    if len(command) <= width or "\\" in command or "\n" in command or " ".join(words) != command:
+        return [command]
+    pieces: list[str] = []
+    for word in words:
+        if pieces and not re.match("-[A-Za-z-]", word):
+            pieces[-1] += f" {word}"
+        else:
+            pieces.append(word)
+    lines = pieces[:1]
     for piece in pieces[1:]:
         if len(lines[-1]) + len(piece) + 3 <= width:
             lines[-1] += f" {piece}"
