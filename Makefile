@@ -61,9 +61,10 @@ real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers be
 	real/setup_st.sh
 	$(BIN)/python real/gateways.py
 
-reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5 (builds what `make real` builds)
+reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5, and what it costs (builds what `make real` builds)
 	real/setup.sh
 	real/.venv/bin/python real/compare_encoder.py
+	$(BIN)/python real/encoder_cost.py
 
 bench: $(VENV)/.ready  ## Start-up and doctor, as ratios against a named peer
 	$(BIN)/python benchmarks/startup.py

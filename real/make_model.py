@@ -56,7 +56,11 @@ def main(folder: Path, layers: int) -> None:
     tokenizer(words).save(str(folder / "tokenizer.json"))
     torch.manual_seed(int(os.environ.get("MODEL_SEED", "7")))
     config = BertConfig(
-        vocab_size=SIZE, hidden_size=1024, num_hidden_layers=layers, num_attention_heads=16, intermediate_size=1024
+        vocab_size=SIZE,
+        hidden_size=1024,
+        num_hidden_layers=layers,
+        num_attention_heads=16,
+        intermediate_size=int(os.environ.get("MODEL_INTERMEDIATE", "1024")),
     )
     BertModel(config).eval().save_pretrained(folder, safe_serialization=True)
     told = json.loads((folder / "config.json").read_text())

@@ -65,6 +65,8 @@ class Model(NamedTuple):
     architecture: str = "BertModel"
     """The class that config.json names; empty for a causal language model, of which sglang pools the last token."""
     query_prefix: str | None = None
+    cut_short: bool = False
+    """Whether sentence-transformers, as published, cuts its texts at 128 or 256 tokens."""
 
     @property
     def bidirectional(self) -> bool:
@@ -127,12 +129,20 @@ MODELS = (
     Model("m3e-base", 768, 512, "mean", False),
     Model("m3e-large", 1024, 512, "mean", False),
     Model("bce-embedding-base_v1", 768, 512, "cls", True, architecture="XLMRobertaModel"),
-    Model("text2vec-base-chinese", 768, 512, "mean", False),
-    Model("text2vec-large-chinese", 1024, 512, "mean", False),
-    Model("all-minilm-l6-v2", 384, 512, "mean", True),
-    Model("all-minilm-l12-v2", 384, 512, "mean", True),
-    Model("paraphrase-multilingual-minilm-l12-v2", 384, 512, "mean", False),
-    Model("paraphrase-multilingual-mpnet-base-v2", 768, 512, "mean", False, architecture="XLMRobertaModel"),
+    Model("text2vec-base-chinese", 768, 512, "mean", False, cut_short=True),
+    Model("text2vec-large-chinese", 1024, 512, "mean", False, cut_short=True),
+    Model("all-minilm-l6-v2", 384, 512, "mean", True, cut_short=True),
+    Model("all-minilm-l12-v2", 384, 512, "mean", True, cut_short=True),
+    Model("paraphrase-multilingual-minilm-l12-v2", 384, 512, "mean", False, cut_short=True),
+    Model(
+        "paraphrase-multilingual-mpnet-base-v2",
+        768,
+        512,
+        "mean",
+        False,
+        architecture="XLMRobertaModel",
+        cut_short=True,
+    ),
     Model("mxbai-embed-large-v1", 1024, 512, "cls", False, query_prefix=_EN),
     Model("snowflake-arctic-embed-s", 384, 512, "cls", True, query_prefix=_EN),
     Model("snowflake-arctic-embed-m", 768, 512, "cls", True, query_prefix=_EN),

@@ -35,6 +35,8 @@ class Match(NamedTuple):
     recipe: Recipe
     cosine: float
     """The lowest over all texts."""
+    highest: float
+    """The highest over all texts: how exact the server computes where nothing is wrong."""
     others: tuple[tuple[Recipe, float], ...]
     """Every other recipe with its lowest cosine, the nearest first."""
     norm: float
@@ -70,10 +72,11 @@ def best_match(served: Vectors, made: Mapping[Recipe, Vectors]) -> Match:
     Both have one row a text and as many columns. The nearest is the one whose worst text is best: a recipe
     that is right for some texts only is not the server's.
     """
-    lowest = {recipe: float(np.min(cosines(served, vectors))) for recipe, vectors in made.items()}
+    seen = {recipe: cosines(served, vectors) for recipe, vectors in made.items()}
+    lowest = {recipe: float(np.min(found)) for recipe, found in seen.items()}
     ranked = sorted(lowest.items(), key=lambda item: -item[1] if np.isfinite(item[1]) else np.inf)
-    recipe, cosine = ranked[0]
-    return _match(served, recipe, cosine, ranked[1:], made[recipe])
+    recipe, _ = ranked[0]
+    return _match(served, recipe, seen[recipe], ranked[1:], made[recipe])
 
 
 def one_token(served: Vectors, states: Sequence[Floats]) -> Match:
@@ -87,16 +90,16 @@ def one_token(served: Vectors, states: Sequence[Floats]) -> Match:
     ]
     positions = tuple(int(np.argmax(np.nan_to_num(row, nan=-2.0))) for row in rows)
     chosen = np.array([x[p] for x, p in zip(states, positions, strict=True)], np.float64)
-    cosine = float(np.min(cosines(served, chosen)))
-    return _match(served, Recipe("token"), cosine, [], chosen)._replace(positions=positions)
+    return _match(served, Recipe("token"), cosines(served, chosen), [], chosen)._replace(positions=positions)
 
 
 def _match(
-    served: Vectors, recipe: Recipe, cosine: float, others: Iterable[tuple[Recipe, float]], own: Vectors
+    served: Vectors, recipe: Recipe, found: Vectors, others: Iterable[tuple[Recipe, float]], own: Vectors
 ) -> Match:
     norms, own_norms = np.linalg.norm(served, axis=1), np.linalg.norm(own, axis=1)
     worst = int(np.argmax(np.abs(norms - 1)))
-    return Match(recipe, cosine, tuple(others), float(norms[worst]), float(own_norms[worst]))
+    lowest, highest = float(np.min(found)), float(np.max(found))
+    return Match(recipe, lowest, highest, tuple(others), float(norms[worst]), float(own_norms[worst]))
 
 
 def cosines(a: Vectors, b: Vectors) -> Vectors:

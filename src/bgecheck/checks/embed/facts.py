@@ -16,12 +16,19 @@ from bgecheck.checks.embed.texts import (
     COMMON,
     COUNTED,
     CROWD,
+    FILLERS,
     GOLDEN_MODEL,
     GOLDEN_PAIR,
+    LARGEST_BATCH,
     LARGEST_CHUNK,
     LONG_TEXT,
+    SHARED,
+    TAIL,
     counts_characters,
     fresh_texts,
+    fresh_three,
+    long_pair,
+    places,
     triples_for,
 )
 from bgecheck.model import Area, Target, Text, Unavailable
@@ -45,26 +52,29 @@ class More:
     crowd: tuple[Answer, ...]
     """Different texts of equal length, one in each of as many requests at the same time."""
     crowd_batch: Answer
-    """The same texts in one request."""
+    """The same texts in one request, short ones between them; `places` tells where they stand."""
     chunk: int | None
     """Tokens of one prefill chunk, as the server tells; -1 when chunking is off, None when it does not tell."""
     long: tuple[Answer, Answer, Answer] | None
     """A batch of one and a half chunks, then its two halves, none of which fills a chunk."""
     counted: Answer | None
     """`COUNTED` in one request, when the tokenizer is known."""
-    meaning: Answer | None
-    """The texts of the model's language, as triples of text, relative and stranger."""
+    meaning: tuple[Answer, ...] | None
+    """The texts of the model's language, as triples of text, relative and stranger, in small requests."""
     pair: Answer | None
     """The published pair, when the model is the one it was published for."""
     declared: str | None
     """The dtype that the server was started with."""
     demo: bool
     """Whether the server says that it is bgecheck's own demo, which has no meaning."""
+    whole: Answer | None = None
+    """Two long texts that differ at their end only; None where the model is not known to read that far."""
 
     def answers(self) -> list[Answer]:
         """Every answer."""
         told = [self.relative, self.after_relative, self.reversed, *self.crowd, self.crowd_batch, *(self.long or ())]
-        return told + [a for a in (self.counted, self.meaning, self.pair) if a is not None]
+        told += self.meaning or ()
+        return told + [a for a in (self.counted, self.pair, self.whole) if a is not None]
 
 
 class Sent(NamedTuple):
@@ -137,7 +147,7 @@ def collect(context: Context) -> EmbedFacts:
     """Send short texts that no server has seen before; stop at the first that brings no vector."""
     server, started = context.server(), time.monotonic()
     dice = random.Random()
-    fresh = fresh_texts(dice, 3)
+    fresh = fresh_three(dice)
     texts = context.texts or (fresh[1],)
     asked = server.embed(texts)
     if not isinstance(asked, Embedded):
@@ -165,7 +175,9 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
     demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
     relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(dice, 1)[0]
     told_first, after_relative = server.embed([relative]), server.embed([fresh[1]])
-    crowd = fresh_texts(dice, CROWD, same_length=True)
+    crowd, together = fresh_texts(dice, CROWD), fresh_texts(dice, CROWD + FILLERS, 4)
+    for text, place in zip(crowd, places(CROWD, CROWD + FILLERS), strict=True):
+        together[place] = text
     chunk = told.get("chunked_prefill_size")
     chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
     dtype_told = told.get("dtype")
@@ -175,14 +187,15 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
         after_relative=after_relative,
         reversed=server.embed(list(reversed(fresh))),
         crowd=_at_once(server, crowd),
-        crowd_batch=server.embed(crowd),
+        crowd_batch=server.embed(together),
         chunk=chunk,
         long=_long(server, chunk, dice),
         counted=_where(counts, server, [text for text, _ in COUNTED]),
-        meaning=_where(not demo, server, [text for triple in triples_for(name) for text in triple]),
+        meaning=None if demo else _meaning(server, triples_for(name)),
         pair=_where(name == GOLDEN_MODEL and not demo, server, GOLDEN_PAIR),
         declared=dtype_told if isinstance(dtype_told, str) else None,
         demo=demo,
+        whole=_where(_reads_far(server, model), server, long_pair(dice)),
     )
 
 
@@ -193,6 +206,20 @@ INFINITY = "infinity"
 def _where(applies: bool, server: Server, texts: Sequence[str]) -> Answer | None:
     """The answer to texts that only some models are asked for."""
     return server.embed(texts) if applies and texts else None
+
+
+def _meaning(server: Server, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
+    """The answers to whole triples, as many in a request as every engine takes."""
+    step = LARGEST_BATCH // 3
+    parts = [triples[n : n + step] for n in range(0, len(triples), step)]
+    return tuple(server.embed([text for triple in part for text in triple]) for part in parts) or None
+
+
+def _reads_far(server: Server, model: Model | None) -> bool:
+    """Whether the model reads texts of some 300 tokens, and the server does not say that it takes fewer."""
+    needed = SHARED + TAIL + 3
+    told = server.max_model_len()
+    return model is not None and not model.cut_short and model.max_tokens >= needed and (told or needed) >= needed
 
 
 def _at_once(server: Server, texts: Sequence[str]) -> tuple[Answer, ...]:
@@ -229,6 +256,11 @@ def more_of(facts: EmbedFacts) -> More:
     if facts.more is None:
         raise Unavailable(LEFT_OUT, looked=False)
     return facts.more
+
+
+def wanted_dims(facts: EmbedFacts) -> int | None:
+    """Components that a vector must have: what `--expect-dim` says, else what the registry says of the model."""
+    return facts.target.expect_dim or (facts.model.dims if facts.model else None)
 
 
 def vectors_of(answer: Answer | None) -> tuple[tuple[float, ...], ...]:

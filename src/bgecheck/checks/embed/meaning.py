@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
-from bgecheck.checks.embed.measures import COLLAPSED, GOLDEN_BAND, GOLDEN_COSINE, MARGINS, MEAN_MARGIN
+from bgecheck.checks.embed.measures import (
+    COLLAPSED,
+    GOLDEN_BAND,
+    GOLDEN_COSINE,
+    MARGINS,
+    MEAN_MARGIN,
+    READ_ALIKE,
+    SAME_IN_BATCH,
+)
 from bgecheck.checks.embed.pattern import suspicion
-from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL
-from bgecheck.model import Evidence, Outcome, Severity, Text, absent, broken, holds
-from bgecheck.sources.embeddings import Embedded
+from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL, SHARED, TAIL, folds_case
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.sources.embeddings import Embedded, Refused
 
 
 @AREA.check(
@@ -25,7 +33,7 @@ from bgecheck.sources.embeddings import Embedded
         "补齐分词器文件后重启，并把之前的内容重新编码",
     ),
     commands=("ls -l {model_path}/tokenizer.json {model_path}/vocab.txt",),
-    explains=("embed.semantic", "embed.golden", "embed.reference"),
+    explains=("embed.whole-text", "embed.semantic", "embed.golden", "embed.reference"),
     needs=("embed.finite",),
     costly=True,
 )
@@ -38,6 +46,58 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
 
 
 @AREA.check(
+    "whole-text",
+    title=Text("a text of 300 characters is read to its end", "300 字的文本会读到末尾"),
+    cause=Text(
+        "two texts of {length} characters that differ after the first {shared} have one vector: texts are cut before "
+        "that, without a word, or vectors are kept by the beginning of their text. Whatever stands later is not "
+        "searched. sglang itself refuses what is too long",
+        "两段 {length} 字的文本从第 {shared} 字之后不同，向量却一样：文本在这之前被悄悄截断，"
+        "或有一层按文本开头缓存向量，后面的内容检索不到。sglang 自己遇到超长文本会直接报错",
+    ),
+    fix=Text(
+        "raise the length in the engine (max_seq_length in sentence_bert_config.json), or take the cutting or the "
+        "cache out of the gateway, then embed long texts again",
+        "调大引擎的长度上限（sentence_bert_config.json 里的 max_seq_length），"
+        "或去掉网关的截断、缓存，再把长文本重新编码",
+    ),
+    commands=("grep -s max_seq_length {model_path}/sentence_bert_config.json",),
+    needs=("embed.finite",),
+    costly=True,
+)
+def texts_are_read_to_their_end(facts: EmbedFacts) -> Outcome:
+    """Two new texts in one request, alike but for their last characters: their vectors must differ."""
+    whole = more_of(facts).whole
+    if whole is None:
+        return absent(
+            Text(
+                f"not known to read {SHARED + TAIL} characters: by the registry, or by the server's max_model_len",
+                f"登记表或服务的 max_model_len 没有表明能读 {SHARED + TAIL} 字",
+            )
+        )
+    if isinstance(whole, Refused) and whole.status in _TOO_LONG:
+        return absent(
+            Text(
+                f"such texts are refused, not cut: HTTP {whole.status}",
+                f"这么长的文本会被拒绝，而不是截断：HTTP {whole.status}",
+            )
+        )
+    seen = measures.ends_alike(facts)
+    subject = Text(
+        f"2 texts that differ after {SHARED} of {SHARED + TAIL} characters: cosine",
+        f"2 段 {SHARED + TAIL} 字、第 {SHARED} 字后不同的文本：余弦相似度",
+    )
+    evidence = Evidence(subject, f"{seen:.8f}", str(READ_ALIKE))
+    if READ_ALIKE.admits(seen):
+        return holds(evidence)
+    return broken(evidence, *suspicion(facts, "whole-text"), length=SHARED + TAIL, shared=SHARED)
+
+
+_TOO_LONG = (400, 413, 422)
+"""How engines refuse a text that is too long."""
+
+
+@AREA.check(
     "token-count",
     title=Text("the tokenizer counts as the model's does", "分词结果与模型一致"),
     cause=Text(
@@ -46,12 +106,38 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
     ),
     fix=Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
     commands=("curl -sS --noproxy '*' {url}/model_info", "ls -l {model_path}"),
+    variants={
+        "added": Advice(
+            Text(
+                "{seen} tokens were counted for texts of {wanted}: {each} are added to each of {count} "
+                "texts{instruction}",
+                "应计 {wanted} 个 token 的文本，服务计了 {seen} 个：{count} 条文本每条都多了 {each} 个{instruction_zh}",
+            ),
+            Text(
+                "take the default prompt out of the engine or the gateway; clients add it, to queries only, then embed "
+                "again everything that was embedded so far",
+                "去掉引擎或网关的默认 prompt；指令由客户端加，只加在查询上。之后把之前的内容全部重新编码",
+            ),
+        ),
+        "case": Advice(
+            Text(
+                "capitals and small letters give different vectors, and {name} knows small letters only: words in "
+                "capitals become [UNK]",
+                "大写与小写字母的向量不同，而 {name} 只认小写：含大写的词会变成 [UNK]",
+            ),
+            Text(
+                'set "do_lower_case": true in tokenizer_config.json, fetch the published tokenizer files, restart',
+                '在 tokenizer_config.json 里设 "do_lower_case": true，或换回官方的分词器文件，再重启',
+            ),
+            ("grep do_lower_case {model_path}/tokenizer_config.json",),
+        ),
+    },
     severity=Severity.WARNING,
     needs=("embed.finite",),
     costly=True,
 )
 def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
-    """`usage.prompt_tokens` of three texts, where each Chinese character is one token."""
+    """`usage.prompt_tokens` of five texts, each Chinese character one token; a capital against a small letter."""
     more = more_of(facts)
     if more.counted is None:
         return absent(
@@ -63,11 +149,43 @@ def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
     vectors_of(more.counted)
     assert isinstance(more.counted, Embedded)
     wanted = sum(count for _, count in COUNTED)
-    if more.counted.tokens is None:
+    tokens, case = more.counted.tokens, _case(facts)
+    if tokens is not None and tokens != wanted:
+        return _counted_otherwise(facts, tokens, wanted, case)
+    counts = [] if tokens is None else [Evidence("usage.prompt_tokens", str(tokens), str(wanted))]
+    if case and facts.model and not SAME_IN_BATCH.admits(measures.case_apart(facts)):
+        return broken(*counts, *case, *suspicion(facts, "token-count"), advice="case", name=facts.model.name)
+    if tokens is None:
         return absent(Text("the server counts no tokens", "服务没有返回 token 数"))
-    seen = Evidence("usage.prompt_tokens", str(more.counted.tokens), str(wanted))
-    same = more.counted.tokens == wanted
-    return holds(seen) if same else broken(seen, seen=more.counted.tokens, wanted=wanted)
+    return holds(*counts, *case)
+
+
+def _case(facts: EmbedFacts) -> list[Evidence]:
+    """The cosine of a text with a capital and with a small letter, where the model makes one of both."""
+    if not folds_case(facts.model):
+        return []
+    subject = Text("A and a in the same text: cosine", "同一文本里 A 与 a：余弦相似度")
+    return [Evidence(subject, f"{measures.case_apart(facts):.4f}", str(SAME_IN_BATCH))]
+
+
+def _counted_otherwise(facts: EmbedFacts, tokens: int, wanted: int, case: list[Evidence]) -> Outcome:
+    """Another count; where it is as many more for each text, that something was put before them."""
+    seen = [Evidence("usage.prompt_tokens", str(tokens), str(wanted)), *case, *suspicion(facts, "token-count")]
+    each, rest = divmod(tokens - wanted, len(COUNTED))
+    if rest or each <= 0:
+        return broken(*seen, seen=tokens, wanted=wanted)
+    prefix = facts.model.query_prefix if facts.model else None
+    fits = prefix is not None and not prefix.isascii() and len(prefix) == each
+    return broken(
+        *seen,
+        advice="added",
+        seen=tokens,
+        wanted=wanted,
+        each=each,
+        count=len(COUNTED),
+        instruction=", as many as the model's query instruction has" * fits,
+        instruction_zh="，正好是该模型查询指令的长度" * fits,
+    )
 
 
 @AREA.check(

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from bgecheck.checks.embed.facts import EmbedFacts, more_of, vectors_of
+from bgecheck.checks.embed.texts import places
 from bgecheck.model.expected import AtLeast, AtMost
 from bgecheck.model.vectors import cosine
+from bgecheck.sources.embeddings import Embedded
 
 SAME_TEXT = AtLeast(0.9999, "", "measured on sglang 0.5.23: 1.0 with the prefix cache off, 0.40-0.46 with it on")
 SAME_IN_BATCH = AtLeast(0.999, "", "measured on sglang 0.5.23: 1.0 with chunking off, 0.40 at a chunk border")
 COLLAPSED = AtMost(0.9999, "", "texts whose tokens are all [UNK] have one vector: cosine 1.0 (sglang 0.5.23)")
+READ_ALIKE = AtMost(
+    0.999999, "", "cut to the same tokens, two texts have one vector: cosine 1.0 in fp32, fp16 and bf16"
+)
 MARGINS = AtLeast(0.75, "", "share of triples; a single miss decides nothing")
 MEAN_MARGIN = AtLeast(
     0.05,
@@ -53,10 +59,17 @@ def in_reverse(facts: EmbedFacts) -> float:
     return lowest(_pairwise(vectors_of(facts.batch), reversed(vectors_of(more_of(facts).reversed))))
 
 
+def crowd_together(facts: EmbedFacts) -> list[tuple[float, ...]]:
+    """The vectors of the crowd's texts from the one request that held them all."""
+    more = more_of(facts)
+    together = vectors_of(more.crowd_batch)
+    return [together[place] for place in places(len(more.crowd), len(together))]
+
+
 def at_once(facts: EmbedFacts) -> float:
     """Lowest cosine of texts in requests of their own at the same time, and all in one request."""
     more = more_of(facts)
-    return lowest(_pairwise([vectors_of(answer)[0] for answer in more.crowd], vectors_of(more.crowd_batch)))
+    return lowest(_pairwise([vectors_of(answer)[0] for answer in more.crowd], crowd_together(facts)))
 
 
 def in_chunks(facts: EmbedFacts) -> list[float]:
@@ -69,7 +82,7 @@ def in_chunks(facts: EmbedFacts) -> list[float]:
 
 def closest(facts: EmbedFacts) -> float:
     """Cosine of the closest two of different texts of equal length."""
-    vectors = vectors_of(more_of(facts).crowd_batch)
+    vectors = crowd_together(facts)
     return max((cosine(a, b) for n, a in enumerate(vectors) for b in vectors[n + 1 :]), default=math.nan)
 
 
@@ -90,25 +103,68 @@ class Meaning(NamedTuple):
 
 def meaning(facts: EmbedFacts) -> Meaning:
     """The triples of the model's language."""
-    vectors = vectors_of(more_of(facts).meaning)
+    parts = more_of(facts).meaning
+    vectors = [vector for part in parts or (None,) for vector in vectors_of(part)]
     triples = [vectors[n : n + 3] for n in range(0, len(vectors), 3)]
     margins = [cosine(a, b) - cosine(a, c) for a, b, c in triples]
     return Meaning(sum(margin > 0 for margin in margins), len(margins), sum(margins) / len(margins))
 
 
-def shuffled(facts: EmbedFacts) -> tuple[int, ...] | None:
-    """At which place of one request the vector of each text was found, where all were found and not in their order."""
+def shuffled(facts: EmbedFacts) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Where in one request the texts' vectors are and where they belong; None where one is missing, or none moved."""
     more = more_of(facts)
     alone, together = [vectors_of(answer)[0] for answer in more.crowd], vectors_of(more.crowd_batch)
-    places = []
+    found = []
     for vector in alone:
         cosines = [cosine(vector, other) for other in together]
         place = max(range(len(cosines)), key=lambda n: (math.isfinite(cosines[n]), cosines[n]))
         if not SAME_IN_BATCH.admits(cosines[place]):
             return None
-        places.append(place)
-    inorder = list(range(len(alone)))
-    return tuple(places) if sorted(places) == inorder and places != inorder else None
+        found.append(place)
+    belong = places(len(alone), len(together))
+    return (tuple(found), belong) if len(set(found)) == len(found) and tuple(found) != belong else None
+
+
+def _kinds(facts: EmbedFacts) -> list[int]:
+    """The different vectors that the fresh text got when sent alone, numbered as they first came: 0, 1, 1, 1 or so."""
+    answers = [*facts.repeats, *((facts.more.after_relative,) if facts.more else ())]
+    vectors = [a.vectors[0] for a in answers if isinstance(a, Embedded)]
+    kinds: list[tuple[float, ...]] = []
+    numbers = []
+    for vector in (v for v in vectors if all(map(math.isfinite, v))):
+        same = next((n for n, kind in enumerate(kinds) if SAME_IN_BATCH.admits(cosine(kind, vector))), len(kinds))
+        kinds += [vector] * (same == len(kinds))
+        numbers.append(same)
+    return numbers
+
+
+def comes_back(facts: EmbedFacts) -> bool:
+    """Whether a vector of the fresh text came again after another one, as when two servers answer by turns."""
+    kinds = _kinds(facts)
+    return any(b < a for a, b in pairwise(kinds))
+
+
+def never_twice(facts: EmbedFacts) -> int:
+    """How many vectors the fresh text got where it never got one twice, as when chance has a part in it; else 0."""
+    kinds = _kinds(facts)
+    return len(kinds) if len(kinds) > 3 and len(set(kinds)) == len(kinds) else 0
+
+
+def keeps_nothing(facts: EmbedFacts) -> bool:
+    """Whether the fresh text alone had one vector each time, also after one that begins like it."""
+    return bool(facts.more) and len(set(_kinds(facts))) == 1
+
+
+def ends_alike(facts: EmbedFacts) -> float:
+    """Cosine of two long texts that differ in their last characters only."""
+    first, second = vectors_of(more_of(facts).whole)
+    return cosine(first, second)
+
+
+def case_apart(facts: EmbedFacts) -> float:
+    """Cosine of the two counted texts that differ in a capital letter only."""
+    *_, capital, small = vectors_of(more_of(facts).counted)
+    return cosine(capital, small)
 
 
 def published_pair(facts: EmbedFacts) -> float:

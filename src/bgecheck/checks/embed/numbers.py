@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 
-from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
@@ -22,6 +23,8 @@ COMPARED = (
     "embed.long-batch",
     "embed.concurrent",
     "embed.distinct",
+    "embed.whole-text",
+    "embed.token-count",
     "embed.semantic",
     "embed.golden",
     "embed.reference",
@@ -159,6 +162,19 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "客户端显式传 encoding_format=float，或修正中间的网关",
             ),
         ),
+        "doubles": Advice(
+            Text(
+                "{dims} is twice {wanted}, and the vectors came as base64 though floats were asked for: something in "
+                "between packs float64, where clients read float32",
+                "{dims} 正好是 {wanted} 的两倍，而且请求的是 float，返回的却是 base64：中间有一层按 float64 打包，"
+                "客户端会按 float32 解读",
+            ),
+            Text(
+                "mend the gateway in between, or ask sglang's own port: base64 is of little-endian float32",
+                "修正中间的网关，或直连 sglang：base64 应是小端 float32",
+            ),
+            ("bgecheck probe --only probe.base64 --url {base_url}",),
+        ),
         "reranker": Advice(
             Text(
                 "{name} is a reranker: it scores a pair of texts and makes no embeddings",
@@ -182,7 +198,7 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     lengths = sorted({len(v) for v in facts.vectors()})
     if reranker := next(filter(is_reranker, facts.served), None):
         return broken(Evidence("dims", str(lengths[0])), advice="reranker", name=reranker)
-    wanted = facts.target.expect_dim or (facts.model.dims if facts.model else None)
+    wanted = wanted_dims(facts)
     if len(lengths) > 1:
         return broken(Evidence("dims", ", ".join(map(str, lengths)), str(wanted or "")), advice="mixed")
     if wanted is None:
@@ -195,7 +211,23 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     seen = Evidence("dims", str(lengths[0]), str(wanted))
     if lengths[0] == wanted:
         return holds(seen)
-    return broken(seen, advice="base64" if lengths[0] * 4 == wanted else None, dims=lengths[0], wanted=wanted)
+    doubles = lengths[0] == 2 * wanted and _packed(facts)
+    advice = "base64" if lengths[0] * 4 == wanted else "doubles" if doubles else None
+    return broken(seen, advice=advice, dims=lengths[0], wanted=wanted)
+
+
+def _packed(facts: EmbedFacts) -> bool:
+    """Whether the vectors came as base64, which these rows never ask for."""
+    return any(a.packed for a in facts.answers() if isinstance(a, Embedded))
+
+
+def _swapped(facts: EmbedFacts) -> bool:
+    """Whether vectors that came as base64 are of length 1 once the bytes of each number are turned round."""
+    if not _packed(facts):
+        return False
+    numbers = array("f", facts.vectors()[0])
+    numbers.byteswap()
+    return UNIT_NORM.admits(abs(norm(numbers) - 1))
 
 
 @AREA.check(
@@ -211,12 +243,28 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
         "核对权重文件的哈希，再去掉 --skip-server-warmup 重启",
     ),
     commands=("sha256sum {model_path}/*.safetensors {model_path}/*.bin",),
+    variants={
+        "byte-order": Advice(
+            Text(
+                "the vectors came as base64 though floats were asked for, with the bytes of each number the wrong way "
+                "round: something in between packs big-endian, where clients read little-endian",
+                "请求的是 float，返回的却是 base64，而且每个数的字节序是反的：中间有一层按大端打包，客户端会按小端解读",
+            ),
+            Text(
+                "mend the gateway in between, or ask sglang's own port: base64 is of little-endian float32",
+                "修正中间的网关，或直连 sglang：base64 应是小端 float32",
+            ),
+            ("bgecheck probe --only probe.base64 --url {base_url}",),
+        ),
+    },
     explains=("embed.normalized", "embed.repeatable", *COMPARED),
 )
 def every_number_is_finite(facts: EmbedFacts) -> Outcome:
     """null, NaN, infinity and the zero vector, per vector, over all that was answered."""
     vectors, nulls = facts.vectors(), facts.nulls()
-    bad = [n for n, v in enumerate(vectors) if not all(map(math.isfinite, v)) or not any(v)]
+    swapped = _swapped(facts)
+    # The bytes of fp16's numbers the wrong way round are numbers near 1e-40: as good as zero.
+    bad = [n for n, v in enumerate(vectors) if swapped or not all(map(math.isfinite, v)) or not any(v)]
     if not bad:
         return holds(
             Evidence(Text("vectors", "向量"), Text(f"{len(vectors)}, all finite", f"{len(vectors)} 条，全部有限"))
@@ -230,6 +278,7 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
             "0",
         ),
         Evidence(Text("in the first of them", "其中第一条"), f"{odd} / {len(first)} (null: {nulls[bad[0]]})", "0"),
+        advice="byte-order" if swapped else None,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SAME_WEIGHTS = AtLeast(0.999, "", "fp16 is off by 8e-6, another pooling by 0.02 to 0.6 (random BERT-large)")
 SAME_WEIGHTS_BF16 = AtLeast(0.998, "", "bf16 is off by 8e-5 to 9e-4 (random BERT-large)")
+SHARP = AtLeast(0.99999, "", "fp16 is off by 1e-6 to 8e-6; a text as near as this shows that noise is not the reason")
 EXACT = ("half", "float16", "float", "float32")
 """What --dtype says where the server computes in more than bf16."""
 
@@ -154,9 +155,9 @@ def named(recipe: Recipe) -> Text:
         "near": Advice(
             Text(
                 "the vectors are near those of {source}, and not the same (lowest cosine {cosine}): quantised weights, "
-                "or texts that are cut or closed by special tokens in another way",
+                "or texts that are lower-cased, cut or closed by special tokens in another way",
                 "向量与 {source} 接近但不相同（最低余弦相似度 {cosine}）："
-                "权重做过量化，或文本截断、特殊 token 的处理不同",
+                "权重做过量化，或大小写、文本截断、特殊 token 的处理不同",
             ),
             Text(
                 "compare dtype and quantisation of both sides; do not mix both in one index",
@@ -193,7 +194,7 @@ def vectors_equal_the_reference(facts: EmbedFacts) -> Outcome:
     if seen != proof.dims:
         evidence = Evidence(Text("components", "维度"), str(seen), str(proof.dims))
         return broken(evidence, advice="length", seen=seen, dims=proof.dims, source=proof.source)
-    return _elsewhere(proof) if proof.match is None else _weights(proof, proof.match, _bar(facts, proof))
+    return _elsewhere(proof) if proof.match is None else _weights(proof, proof.match, _bar(facts, proof, proof.match))
 
 
 def _elsewhere(proof: Proof) -> Outcome:
@@ -216,9 +217,13 @@ def _elsewhere(proof: Proof) -> Outcome:
     return broken(*evidence, advice="near" if NEAR.admits(worst) else "elsewhere", **values)
 
 
-def _bar(facts: EmbedFacts, proof: Proof) -> AtLeast:
-    """What the precision of the server admits; where neither bits nor settings tell it, that of bf16."""
-    exact = dtype(proof.served.vectors) == "fp16" or (facts.more is not None and facts.more.declared in EXACT)
+def _bar(facts: EmbedFacts, proof: Proof, match: Match) -> AtLeast:
+    """What the precision of the server admits; where neither bits, settings nor its best text tell it, that of bf16."""
+    exact = (
+        SHARP.admits(match.highest)
+        or dtype(proof.served.vectors) == "fp16"
+        or (facts.more is not None and facts.more.declared in EXACT)
+    )
     return SAME_WEIGHTS if exact else SAME_WEIGHTS_BF16
 
 

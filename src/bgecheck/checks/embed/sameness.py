@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.embed import measures
-from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.checks.embed.pattern import suspicion
@@ -34,6 +34,36 @@ def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected
     ),
     fix=RESTART,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    variants={
+        "turns": Advice(
+            Text(
+                "the same new text gets one vector, then another, then the first again: behind this address several "
+                "servers answer by turns, and they do not serve the same model in the same way",
+                "同一段新文本先得到一个向量，再得到另一个，然后又回到第一个：这个地址后面有多个副本轮流应答，"
+                "它们的模型或参数不一致",
+            ),
+            Text(
+                "ask every server behind the address by its own port, mend the one that differs, then embed again "
+                "everything that was embedded so far",
+                "绕开负载均衡逐个检查每个副本，修好不一致的那个，再把之前的内容全部重新编码",
+            ),
+            ("bgecheck doctor --all",),
+        ),
+        "chance": Advice(
+            Text(
+                "the same new text got {count} vectors in {count} requests: something is drawn anew each time (dropout "
+                "that was not switched off, or memory that other requests write to)",
+                "同一段新文本请求 {count} 次，得到 {count} 个不同的向量："
+                "每次都有随机性（例如 dropout 没关，或显存被别的请求改写）",
+            ),
+            Text(
+                "put the model into its evaluation mode (model.eval()), or ask sglang's own port, then embed again "
+                "everything that was embedded so far",
+                "把模型切到推理模式（model.eval()），或直连 sglang；再把之前的内容全部重新编码",
+            ),
+            ("bgecheck probe --only probe.engine --url {base_url}",),
+        ),
+    },
     explains=COMPARED,
 )
 def same_text_same_vector(facts: EmbedFacts) -> Outcome:
@@ -48,7 +78,14 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
         f"the same new text embedded {len(vectors)} times: cosine",
         f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
     )
-    return _compared(facts, "repeatable", subject, measures.repeated(facts), SAME_TEXT)
+    found = _compared(facts, "repeatable", subject, measures.repeated(facts), SAME_TEXT)
+    if found.holds:
+        return found
+    if measures.comes_back(facts):
+        return found._replace(advice="turns")
+    if count := measures.never_twice(facts):
+        return found._replace(advice="chance", values={**found.values, "count": count})
+    return found
 
 
 @AREA.check(
@@ -60,6 +97,24 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
     ),
     fix=RESTART,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    variants={
+        "padding": Advice(
+            Text(
+                "the vector of a text depends on what else is in the request, though nothing is kept from one request "
+                "to the next: the padding beside longer texts counts, in attention or in the mean, or the batch is "
+                "cut into chunks",
+                "一条文本的向量受同批其他文本影响，而先后的请求之间互不影响："
+                "与更长的文本同批时，padding 参与了注意力或均值，或者这一批被切成了多块",
+            ),
+            Text(
+                "give the attention mask to the model and to the mean (another engine, or its newest version); on "
+                "sglang, restart with --chunked-prefill-size -1; then embed again everything that was embedded so far",
+                "计算注意力和均值时都要用 attention_mask（换引擎或升级到最新版）；"
+                "若是 sglang，加上 --chunked-prefill-size -1 重启；再把之前的内容全部重新编码",
+            ),
+            ("bgecheck doctor --url {base_url} --only 'launch.*'",),
+        ),
+    },
 )
 def batch_equals_single(facts: EmbedFacts) -> Outcome:
     """The fresh text alone (its first answer) against the same text between two others."""
@@ -70,7 +125,8 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
         detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else batch.detail
         return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"))
     subject = Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度")
-    return _compared(facts, "batch-equals-single", subject, measures.in_batch(facts))
+    found = _compared(facts, "batch-equals-single", subject, measures.in_batch(facts))
+    return found if found.holds or not measures.keeps_nothing(facts) else found._replace(advice="padding")
 
 
 @AREA.check(
@@ -119,9 +175,9 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
         ),
         "shuffled": Advice(
             Text(
-                "{count} texts in one request come back in another order: the first text's vector stands at place "
-                "{first} (counted from 0), and so on",
-                "一次发送 {count} 条，返回的向量换了顺序：第一条文本的向量排在第 {first} 位（从 0 数），其余类推",
+                "{count} texts in one request come back in another order: the vector of text {place} stands at place "
+                "{found} (counted from 0)",
+                "一次发送 {count} 条，返回的向量换了顺序：第 {place} 条文本的向量排在第 {found} 位（从 0 数）",
             ),
             Text(
                 "ask sglang's own port, without a gateway: sglang itself keeps the order",
@@ -134,6 +190,7 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
         "embed.batch-equals-single",
         "embed.concurrent",
         "embed.long-batch",
+        "embed.token-count",
         "embed.semantic",
         "embed.golden",
         "embed.reference",
@@ -146,11 +203,18 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
     if isinstance(facts.batch, Embedded) and facts.batch.indexes != tuple(range(len(facts.batch.indexes))):
         told = ", ".join("-" if i is None else str(i)[:20] for i in facts.batch.indexes)
         return broken(Evidence("data[].index", told, "0, 1, 2"), advice="index")
-    if places := measures.shuffled(facts):
+    if moved := measures.shuffled(facts):
+        found, belong = moved
         seen = Evidence(
-            Text("places of the texts' vectors", "各文本向量所在的位置"), ", ".join(map(str, places)), "0, 1, 2, ..."
+            Text("places of the texts' vectors", "各文本向量所在的位置"),
+            ", ".join(map(str, found)),
+            ", ".join(map(str, belong)),
         )
-        return broken(seen, *suspicion(facts, "order"), advice="shuffled", count=len(places), first=places[0])
+        count = len(vectors_of(more_of(facts).crowd_batch))
+        first = next(n for n, (seen_at, place) in enumerate(zip(found, belong, strict=True)) if seen_at != place)
+        return broken(
+            seen, *suspicion(facts, "order"), advice="shuffled", count=count, place=belong[first], found=found[first]
+        )
     subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
     return _compared(facts, "order", subject, measures.in_reverse(facts))
 

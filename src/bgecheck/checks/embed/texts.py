@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 from bgecheck.model.registry import Model
 
@@ -15,11 +16,23 @@ COMMON = (
 CROWD = 8
 """Requests at the same time: enough to share a batch in the scheduler, few enough to harm nobody."""
 
+FILLERS = 10
+"""Short texts between those of the crowd in one request: 18 texts, more than engines put into one batch of 8 or 16."""
+
+LARGEST_BATCH = 30
+"""Texts of one request; text-embeddings-inference refuses more than 32 by default."""
+
+SHARED, TAIL = 260, 40
+"""Characters that two long texts begin with, and those in which they differ: cuts at 128 and 256 tokens are usual."""
+
 LONG_TEXT, LARGEST_CHUNK = 200, 16384
 """Characters of one text of the long batch; tokens of the largest chunk that is overflowed, sglang's own maximum."""
 
-COUNTED = (("北京天安门", 7), ("天", 3), ("你好", 4))
-"""Texts and their tokens, [CLS] and [SEP] included, where each Chinese character is a token."""
+COUNTED = (("北京天安门", 7), ("天", 3), ("你好", 4), ("A天", 4), ("a天", 4))
+"""Texts and their tokens, [CLS] and [SEP] included, where each Chinese character is a token.
+
+The last two are one and the same to a tokenizer that lower-cases; to one that does not, the first begins with [UNK].
+"""
 
 GOLDEN_MODEL, GOLDEN_PAIR = "bge-large-zh-v1.5", ("The weather is lovely today.", "It's so sunny outside!")
 
@@ -74,14 +87,37 @@ TRIPLES_EN = (
 )
 
 
-def fresh_texts(dice: random.Random, count: int, *, same_length: bool = False) -> list[str]:
-    """`count` Chinese texts of 14 to 18 characters (16 with `same_length`) that no server has seen before."""
-    return ["".join(dice.choices(COMMON, k=16 if same_length else 14 + 2 * (n % 3))) for n in range(count)]
+def fresh_texts(dice: random.Random, count: int, length: int = 16) -> list[str]:
+    """`count` Chinese texts of `length` characters that no server has seen before."""
+    return ["".join(dice.choices(COMMON, k=length)) for _ in range(count)]
+
+
+def fresh_three(dice: random.Random) -> list[str]:
+    """Three new texts; the last is three times as long as the others, so that most of their row is padding."""
+    return ["".join(dice.choices(COMMON, k=length)) for length in (14, 16, 48)]
+
+
+def long_pair(dice: random.Random) -> list[str]:
+    """Two new texts of 302 tokens that differ in their last 40 characters only."""
+    shared, *ends = ("".join(dice.choices(COMMON, k=length)) for length in (SHARED, TAIL, TAIL))
+    return [shared + end for end in ends]
+
+
+def places(some: int, of: int) -> tuple[int, ...]:
+    """The places of `some` texts that stand as far apart as can be among `of` of them, first and last included."""
+    return tuple(round(n * (of - 1) / max(some - 1, 1)) for n in range(some))
 
 
 def counts_characters(model: Model | None) -> bool:
     """Whether the model's tokenizer is BERT's own, which makes one token of each Chinese character."""
     return model is not None and model.architecture == "BertModel" and "multilingual" not in model.name
+
+
+def folds_case(model: Model | None) -> bool:
+    """Whether the model's tokenizer makes small letters of capitals; False too where that is not known."""
+    return model is not None and bool(
+        re.fullmatch(r"bge-(?:(?:base|large)-zh.*|(?:small|base|large)-en.*)", model.name)
+    )
 
 
 def triples_for(name: str) -> tuple[tuple[str, str, str], ...]:
