@@ -120,6 +120,9 @@ def _utf16(head: bytes) -> str | None:
 def blocks(stream: Readable, first: int | None = 1) -> Iterator[Block]:
     """Whole lines in pieces of about 256 KiB; what a line has beyond `LINE_LIMIT` is left out."""
     carry, number = b"", first
+    # glibc gives memory back to the system when a block is let go, and asks for it again with the next, unless a
+    # larger one was let go before (mallopt(3), M_MMAP_THRESHOLD). These bytes are never touched: they take no memory.
+    bytes(32 * _CHUNK)
     for chunk in _chunks(stream):
         cut = chunk.rfind(b"\n") + 1
         if not cut:
@@ -127,7 +130,7 @@ def blocks(stream: Readable, first: int | None = 1) -> Iterator[Block]:
             continue
         if len(carry) >= LINE_LIMIT:
             carry, chunk, cut = carry + b"\n", chunk[(head := chunk.find(b"\n") + 1) :], cut - head
-        yield Block(number, carry + chunk[:cut])
+        yield Block(number, b"".join((carry, memoryview(chunk)[:cut])))
         number, carry = None, chunk[cut:][:LINE_LIMIT]
     if carry:
         yield Block(number, carry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, islice
 
 from bgecheck.checks.logs import marks
@@ -59,7 +59,9 @@ class Follower:
         self._fed = -1
         """Index of the last line of the block that is known as context."""
         self._above: list[bytes] = []
-        """Lines of earlier blocks that are not yet known as context."""
+        """Lines of earlier blocks that are not yet known as context, unless `_behind` holds them."""
+        self._behind = b""
+        """A block whose last lines are not yet known as context; most are never asked for."""
         self._broken = False
         """Whether more such lines were passed over than are kept."""
         self._raised: tuple[int, bytes] | None = None
@@ -130,9 +132,10 @@ class Follower:
             if refused:
                 session.requests[refused] += counts[key]
         self._count(session, counts, kinds)
-        raised = _last(keys, {key for key in stirring if kinds[key].exception})
+        exceptions = {key for key in stirring if kinds[key].exception}
+        raised = _last(keys, exceptions)
         proven = _last(keys, {key for key in counts if kinds[key].answer == "embedding"})
-        if proven >= 0 and (self._unsettled or (raised >= 0 and _before(keys, proven, kinds))):
+        if proven >= 0 and (self._unsettled or (raised >= 0 and min(map(keys.index, exceptions)) < proven)):
             self._recover()
         if raised > proven:
             self._raised = (self._first + raised, data.split(b"\n")[raised])
@@ -258,8 +261,9 @@ class Follower:
         above = self._raws[max(self._fed + 1, index - depth) : index]
         passed = self._fed + 1 < index - depth
         if self._fed < 0 and index < depth:
-            above = [*self._above[index - depth :], *above]
-            passed = self._broken or len(self._above) > depth - index
+            earlier = self._lines_above()
+            above = [*earlier[index - depth :], *above]
+            passed = self._broken or len(earlier) > depth - index
         if passed:
             self._before.clear()
             self.session.recent.clear()
@@ -274,19 +278,30 @@ class Follower:
         self._settle_exception()
         left = lines - 1 - self._fed
         kept = min(left, RECENT)
-        raws = data.removesuffix(b"\n").rsplit(b"\n", kept)[-kept:] if kept else []
         if self._fed >= 0:
-            self._above, self._broken = [], False
-        self._broken = self._broken or len(self._above) + left > RECENT
-        self._above = [*self._above, *raws][-RECENT:]
+            self._above, self._broken, self._behind = [], False, b""
+        if kept == RECENT:
+            self._broken = self._broken or left > RECENT or bool(self._above or self._behind)
+            self._above, self._behind = [], data
+        elif kept:
+            above = [*self._lines_above(), *reversed([*islice(_backwards(data), kept)])]
+            self._broken = self._broken or len(above) > RECENT
+            self._above = above[-RECENT:]
         told = False
-        for back, raw in enumerate(reversed(raws)):
+        for back, raw in enumerate(islice(_backwards(data), kept)):
             if not (texts := Unwrapper().texts(self._first + lines - 1 - back, raw)):
                 continue
             self.session.last = self.session.last if told else texts[-1]
             told = True
             if self._stamp(texts[-1][1]):
                 return
+
+    def _lines_above(self) -> list[bytes]:
+        """Lines of earlier blocks that are not yet known as context."""
+        if self._behind:
+            self._above = [*islice(_backwards(self._behind), RECENT)][::-1]
+            self._behind = b""
+        return self._above
 
     def _take(self, number: int, text: str, patterns: Sequence[Pattern]) -> None:
         if self._begins(text):
@@ -476,9 +491,13 @@ def _last(keys: Sequence[bytes], wanted: Set[bytes]) -> int:
     return next((n for n in range(len(keys) - 1, -1, -1) if keys[n] in wanted), -1) if wanted else -1
 
 
-def _before(keys: Sequence[bytes], end: int, kinds: Mapping[bytes, Kind]) -> bool:
-    """Whether an exception stands before a place."""
-    return any(kinds[key].exception for key in islice(keys, end))
+def _backwards(data: bytes) -> Iterator[bytes]:
+    """The lines of a block from its last to its first; of a long block only the last ones are wanted."""
+    end = len(data) - data.endswith(b"\n")
+    while end >= 0:
+        at = data.rfind(b"\n", 0, end)
+        yield data[at + 1 : end]
+        end = at
 
 
 _ANSWERS = {"embedding": "ok", "post": "other", "page": "page"}

@@ -2,7 +2,8 @@
 
 The key of a kind is a raw line without its digits. Of a key it is found out once which literals of which patterns
 its lines can hold, and whether they change anything at all; most change nothing and are only counted. That makes a
-log as fast to read as a search for all literals in C is, without a library for it.
+log as fast to read as a search for all literals in C is, without a library for it; lines that never repeat are
+searched with one where it is installed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bgecheck.checks.logs.marks import ACCESS, EVENTS, EXCEPTION, NOISE, OTHER_ENGINES, SGLANG, WARNED_START
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.sources.literals import Literals
 from bgecheck.sources.logfile import Unwrapper
 
 DIGITS = b"0123456789"
@@ -79,8 +81,8 @@ class Kinds:
         self._patterns = [(undigited(p.needle), p) for p in patterns or PATTERNS]
         self._events = tuple(map(undigited, EVENTS))
         texts = dict.fromkeys([*(needle for needle, _ in self._patterns), *self._events, *_ALTERING, *_OURS])
-        self._literals = tuple(text.encode() for text in texts)
-        self._foreign = tuple(text for text in texts if not text.isascii())
+        # In the encodings that a log may have; what is ASCII is the same in both.
+        self._literals = Literals([*_WRAPPED, *(text.encode(name) for text in texts for name in ("utf-8", "gb18030"))])
         self._known: dict[bytes, Kind] = {}
         self._size = 0
         self.engines = True
@@ -99,27 +101,20 @@ class Kinds:
         return known
 
     def _learn(self, fresh: set[bytes], keys: Sequence[bytes], data: bytes) -> None:
-        together = b"\n".join(fresh)
-        literals = [literal for literal in self._written(together) if literal in together]
+        # Of a log that is not yet known to be sglang's, any line may be a mark of another engine.
+        telling = fresh if self.engines else self._literals.holding(fresh)
         examples = None
         for key in fresh:
             self._size += len(key) + 100
             if not key.strip():
                 self._known[key] = _BLANK
                 continue
-            plain = not self.engines and not any(mark in key for mark in _WRAPPED)
-            if plain and not any(literal in key for literal in literals):
+            if key not in telling:
                 self._known[key] = _QUIET
                 continue
             if examples is None:
                 examples = dict(zip(keys, data.split(b"\n")))  # noqa: B905  # data may end with a line feed
             self._known[key] = self._judged(examples[key])
-
-    def _written(self, data: bytes) -> Iterable[bytes]:
-        """The literals in the encodings that a log may have; what is ASCII is the same in both."""
-        if data.isascii():
-            return self._literals
-        return (*self._literals, *(text.encode("gb18030") for text in self._foreign))
 
     def _judged(self, raw: bytes) -> Kind:
         unwrapper, kind = Unwrapper(), Kind()
