@@ -1,8 +1,8 @@
-"""Finds the lines that hold one of many literals: in one pass with `ahocorasick_rs`, literal by literal without it."""
+"""Looks for many literals at once: in one pass with `ahocorasick_rs`, literal by literal where it is not installed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,34 +10,45 @@ if TYPE_CHECKING:
     from ahocorasick_rs import BytesAhoCorasick
 
 _WORTHWHILE = 2**18
-"""Bytes of lines after which the library is loaded: that takes as long as to search so much without it."""
+"""Bytes that are searched before the library is loaded; of a short log it would not be worth while."""
 
 
 class Literals:
     """Some literals to look for, none of which is empty or holds a line feed."""
 
-    def __init__(self, literals: Iterable[bytes]) -> None:
-        self._literals = tuple(dict.fromkeys(literals))
+    def __init__(self, literals: Iterable[str], encodings: Sequence[str] = ("utf-8",)) -> None:
+        written = {text.encode(name): text for text in literals for name in encodings}
+        self._literals, self._texts = tuple(written), tuple(written.values())
         self._left = _WORTHWHILE
 
     def holding(self, lines: Collection[bytes]) -> set[bytes]:
         """Those of some lines, given without their line feeds, that hold at least one literal."""
         together = b"\n".join(lines)
-        self._left -= len(together)
-        if self._left < 0 and self._automaton is not None:
-            return set(_around(together, self._automaton))
+        if automaton := self._loaded(len(together)):
+            return set(_around(together, automaton))
         there = [literal for literal in self._literals if literal in together]
         return {line for line in lines if any(literal in line for literal in there)} if there else set()
+
+    def among(self, text: str) -> Collection[str]:
+        """The literals that a text holds."""
+        if automaton := self._loaded(len(text)):
+            found = automaton.find_matches_as_indexes(text.encode("utf-8", "surrogatepass"), overlapping=True)
+            return {self._texts[number] for number, _, _ in found}
+        return [literal for literal in self._texts if literal in text]
+
+    def _loaded(self, size: int) -> BytesAhoCorasick | None:
+        """The library's machine, once enough was searched for it."""
+        self._left -= size
+        return self._automaton if self._left < 0 else None
 
     @cached_property
     def _automaton(self) -> BytesAhoCorasick | None:
         """All literals as one machine; None where the library is not installed."""
         try:
-            from ahocorasick_rs import BytesAhoCorasick, MatchKind
+            from ahocorasick_rs import BytesAhoCorasick, Implementation
         except ImportError:
             return None
-        # Of literals that begin at one place any will do, and this kind of match is found the fastest.
-        return BytesAhoCorasick(self._literals, matchkind=MatchKind.LeftmostFirst)
+        return BytesAhoCorasick(self._literals, implementation=Implementation.DFA)
 
 
 def _around(together: bytes, automaton: BytesAhoCorasick) -> Iterator[bytes]:

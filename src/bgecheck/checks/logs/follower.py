@@ -24,6 +24,8 @@ _PAST = 20
 """Older sessions that are kept."""
 _OPENING = 64
 """Lines of a session that are looked at one by one until a time stamp was seen."""
+_SEEN = 4 * 2**20
+"""Bytes of kinds whose doing is remembered: lines with ever other names in them come without end."""
 _CACHED = re.compile(rb"#cached-token: [1-9]")
 
 
@@ -50,6 +52,7 @@ class Follower:
         self._unwrapper = Unwrapper()
         self._seen: dict[bytes, tuple[tuple[str, ...], str]] = {}
         """What the first line of a kind did: the causes that it told of, and the request that it refused."""
+        self._seen_size = 0
         self._did: list[str] = []
         self._did_refuse = ""
         self._unsettled = False
@@ -245,9 +248,16 @@ class Follower:
             )
         self._fed = index
         if (session, phase, ready) != (self.session, self.session.phase, self.session.ready_line):
-            self._seen.clear()
+            self._forget()
         elif not kind.each and not kind.calm and len(key) < _JUDGED:
+            self._seen_size += len(key) + 200
+            if self._seen_size > _SEEN:
+                self._forget()
             self._seen[key] = (tuple(dict.fromkeys(self._did)), self._did_refuse)
+
+    def _forget(self) -> None:
+        self._seen.clear()
+        self._seen_size = 0
 
     def _settle_exception(self) -> None:
         if self._raised is not None:

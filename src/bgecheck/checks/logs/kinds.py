@@ -20,12 +20,23 @@ DIGITS = b"0123456789"
 _NONE = {ord(digit): None for digit in "0123456789"}
 _KEPT = 8 * 2**20
 """Bytes of keys that are remembered; then all are forgotten."""
-_LONG = 4000
-"""A longer line is a kind of its own each time."""
 _ALTERING = (" HTTP/.", "Error", "Exception", "Interrupt", "Timeout", "batch", "Ignore import error", " P ")
 """What stands in other lines that change something: requests, exceptions, batches, pieces of lines."""
 _OURS = ("sglang", "sgl_kernel", "sgl-kernel", "launch_server", "Load weight", "fired up and ready")
-_WRAPPED = (b'{"', b"\x1b", b"\0", b"\r")
+_WRAPPED = ('{"', "\x1b", "\0", "\r")
+ENGINES = {
+    "vLLM": ("vllm",),
+    "text-embeddings-inference": ("text_embeddings_router", "text-embeddings-inference"),
+    "Ollama": ("ollama", "llama runner"),
+    "Infinity": ("infinity_emb", "michaelfeil/infinity"),
+    "Xinference": ("xinference",),
+    "llama.cpp": ("llama_model_loader", "llama_server", "llama_init"),
+    "LMDeploy": ("lmdeploy",),
+    "text-generation-inference": ("text_generation_",),
+    "Triton Inference Server": ("tritonserver", "nvidia triton"),
+    "nginx": ("] #",),
+}
+"""What the marks of other engines hold, in lower case and without digits: one of these at least."""
 
 
 def undigited(text: str) -> str:
@@ -78,11 +89,14 @@ class Kinds:
     """The kinds of line that a log has shown so far."""
 
     def __init__(self, patterns: Sequence[Pattern] = ()) -> None:
-        self._patterns = [(undigited(p.needle), p) for p in patterns or PATTERNS]
-        self._events = tuple(map(undigited, EVENTS))
-        texts = dict.fromkeys([*(needle for needle, _ in self._patterns), *self._events, *_ALTERING, *_OURS])
-        # In the encodings that a log may have; what is ASCII is the same in both.
-        self._literals = Literals([*_WRAPPED, *(text.encode(name) for text in texts for name in ("utf-8", "gb18030"))])
+        self._patterns: dict[str, list[tuple[int, Pattern]]] = {}
+        for order, known in enumerate(patterns or PATTERNS):
+            self._patterns.setdefault(undigited(known.needle), []).append((order, known))
+        self._events = frozenset(map(undigited, EVENTS))
+        self._needles = Literals([*self._patterns, *self._events])
+        # In the encodings that a log may have.
+        self._literals = Literals([*self._patterns, *self._events, *_ALTERING, *_OURS, *_WRAPPED], ("utf-8", "gb18030"))
+        self._engines = Literals([stem for stems in ENGINES.values() for stem in stems])
         self._known: dict[bytes, Kind] = {}
         self._size = 0
         self.engines = True
@@ -101,8 +115,9 @@ class Kinds:
         return known
 
     def _learn(self, fresh: set[bytes], keys: Sequence[bytes], data: bytes) -> None:
-        # Of a log that is not yet known to be sglang's, any line may be a mark of another engine.
-        telling = fresh if self.engines else self._literals.holding(fresh)
+        telling = self._literals.holding(fresh)
+        if self.engines and self._engines.holding([b" ".join(fresh).lower()]):
+            telling = fresh
         examples = None
         for key in fresh:
             self._size += len(key) + 100
@@ -142,15 +157,16 @@ class Kinds:
         kind.quiet = not found
 
     def _look(self, kind: Kind, text: str) -> None:
-        bare = undigited(text)
-        found = tuple(pattern for needle, pattern in self._patterns if needle in bare)
+        there = self._needles.among(undigited(text))
+        placed = sorted((order, p) for needle in there for order, p in self._patterns.get(needle, ()))
+        found = tuple(pattern for _, pattern in placed)
         kind.patterns = (*(kind.patterns or ()), *found)
         kind.batch = kind.batch or "Prefill batch" in text
         kind.exception = EXCEPTION.match(text) is not None
         kind.deep = kind.deep or WARNED_START in text or any(callable(p.name) for p in found)
         # Source that a traceback quotes is told from a message by what stands above it.
         quoted = text.startswith("    ") and bool(found)
-        kind.each = kind.each or quoted or any(mark in bare for mark in self._events) or any(map(_numeric, found))
+        kind.each = kind.each or quoted or not self._events.isdisjoint(there) or any(map(_numeric, found))
         if access := ACCESS.search(text):
             self._request(kind, access, text)
 
