@@ -50,7 +50,9 @@ LINES = (
     "",
     "Fetching:  {n}%|##\rFetching: 100%|####",
     "\x1b[32m[2026-11-02 22:12:{n}]\x1b[0m The server is fired up and ready to roll!",
-    '{{"log":"[2026-11-02 22:12:{n}] Uvicorn ","stream":"stderr"}}\n{{"log":"running on {n}\\n","stream":"out"}}',
+    '{{"log":"[2026-11-02 22:12:{n}] Uvicorn '
+    + " " * 4096
+    + '","stream":"stderr"}}\n{{"log":"running on {n}\\n","stream":"out"}}',
     START,
 )
 
