@@ -153,7 +153,7 @@ class Unwrapper:
         A line that was overwritten by carriage returns, as progress bars are, holds several, and so does an entry of
         a log shipper with a whole traceback in it; a piece holds none yet.
         """
-        found = []
+        found: list[tuple[int, str]] = []
         for piece in raw[:LINE_LIMIT].split(b"\r"):
             if not piece.strip(_BLANK):
                 continue
@@ -205,7 +205,7 @@ _PIECE = 4096
 _MESSAGES = ("log", "MESSAGE", "message", "msg")
 """Where the text stands in a line of JSON: docker and fluent-bit, journald, log shippers."""
 _WRAPPINGS = re.compile(
-    r"(?:(?:\d{1,4}\|)?[\w.@-]{1,80}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
+    r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
     r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
     # a Python program that started it
     r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - (?=\[\d{4}-))"

@@ -102,6 +102,19 @@ class Follower:
         for number, text in self._unwrapper.rest():
             self._take(number, text, self._patterns)
 
+    def forget(self) -> None:
+        """Leave behind what went wrong so far; what the server is and how far it came stays known."""
+        self._settle_exception()
+        session = self.session
+        session.hits.clear()
+        session.refused.clear()
+        session.requests.clear()
+        session.cached = session.last_exception = None
+        session.lines = session.deaths = 0
+        self._waiting.clear()
+        self._forget()
+        self._unsettled = session.died_line is not None
+
     def _steady(self, counts: Mapping[bytes, int], kinds: Mapping[bytes, Kind], data: bytes) -> bool:
         """Whether calm lines of a block need only be counted: the server serves, and its vectors are judged."""
         session = self.session
@@ -294,11 +307,11 @@ class Follower:
             self._broken = self._broken or left > RECENT or bool(self._above or self._behind)
             self._above, self._behind = [], data
         elif kept:
-            above = [*self._lines_above(), *reversed([*islice(_backwards(data), kept)])]
+            above = [*self._lines_above(), *reversed([*islice(backwards(data), kept)])]
             self._broken = self._broken or len(above) > RECENT
             self._above = above[-RECENT:]
         told = False
-        for back, raw in enumerate(islice(_backwards(data), kept)):
+        for back, raw in enumerate(islice(backwards(data), kept)):
             if not (texts := Unwrapper().texts(self._first + lines - 1 - back, raw)):
                 continue
             self.session.last = self.session.last if told else texts[-1]
@@ -309,7 +322,7 @@ class Follower:
     def _lines_above(self) -> list[bytes]:
         """Lines of earlier blocks that are not yet known as context."""
         if self._behind:
-            self._above = [*islice(_backwards(self._behind), RECENT)][::-1]
+            self._above = [*islice(backwards(self._behind), RECENT)][::-1]
             self._behind = b""
         return self._above
 
@@ -501,7 +514,7 @@ def _last(keys: Sequence[bytes], wanted: Set[bytes]) -> int:
     return next((n for n in range(len(keys) - 1, -1, -1) if keys[n] in wanted), -1) if wanted else -1
 
 
-def _backwards(data: bytes) -> Iterator[bytes]:
+def backwards(data: bytes) -> Iterator[bytes]:
     """The lines of a block from its last to its first; of a long block only the last ones are wanted."""
     end = len(data) - data.endswith(b"\n")
     while end >= 0:
