@@ -44,6 +44,7 @@ def test_every_literal_of_a_line_is_told(words: list[str], line: str) -> None:
 
 def test_without_the_library_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ahocorasick_rs", None)
+    literals._machine.cache_clear()
     monkeypatch.setattr(literals, "_WORTHWHILE", 0)
     known = Literals(["Killed", "已杀死"])
     assert known.holding([b"Killed", b"killed", "已杀死".encode()]) == {b"Killed", "已杀死".encode()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,16 +39,17 @@ class Literals:
     def _loaded(self, size: int) -> BytesAhoCorasick | None:
         """The library's machine, once enough was searched for it."""
         self._left -= size
-        return self._automaton if self._left < 0 else None
+        return _machine(self._literals) if self._left < 0 else None
 
-    @cached_property
-    def _automaton(self) -> BytesAhoCorasick | None:
-        """All literals as one machine; None where the library is not installed."""
-        try:
-            from ahocorasick_rs import BytesAhoCorasick, Implementation
-        except ImportError:
-            return None
-        return BytesAhoCorasick(self._literals, implementation=Implementation.DFA)
+
+@lru_cache(maxsize=8)
+def _machine(literals: tuple[bytes, ...]) -> BytesAhoCorasick | None:
+    """All literals as one machine; None where the library is not installed."""
+    try:
+        from ahocorasick_rs import BytesAhoCorasick, Implementation
+    except ImportError:
+        return None
+    return BytesAhoCorasick(literals, implementation=Implementation.DFA)
 
 
 def _around(together: bytes, automaton: BytesAhoCorasick) -> Iterator[bytes]:
