@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+FUZZ_SECONDS ?= 300
 
-.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways reference bench clean
+.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways reference bench fuzz clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,9 +67,18 @@ reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to
 	real/.venv/bin/python real/compare_encoder.py
 	$(BIN)/python real/encoder_cost.py
 
-bench: $(VENV)/.ready  ## Start-up and doctor, as ratios against a named peer
+bench: $(VENV)/.ready  ## Start-up, doctor and logs, as ratios against a named peer (logs needs ripgrep and 1.1 GB for a while)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/doctor.py
+	$(BIN)/python benchmarks/logs.py || test $$? -eq 2
+
+fuzz: fuzz/.venv/.ready  ## Fuzz the log reader and its rules with atheris, for FUZZ_SECONDS=300 (Linux, Python 3.11 to 3.13)
+	fuzz/.venv/bin/python fuzz/logs.py $(FUZZ_SECONDS)
+
+fuzz/.venv/.ready: pyproject.toml fuzz/requirements.txt
+	$(PYTHON) -m venv fuzz/.venv
+	fuzz/.venv/bin/pip install --quiet --requirement fuzz/requirements.txt --editable '.[fast]'
+	touch $@
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -55,10 +55,52 @@ LINE = "[2026-11-02 22:10:15 TP0] Load weight begin. avail mem=22.48 GB"
         f"Nov  2 22:10:15 gpu-01 python[811]: {LINE}",
         f"2026-11-02T22:10:15+0800 gpu-01 python[811]: {LINE}",
         f"2026-11-02T22:10:15.000000001Z stderr F {LINE}",
+        f"sglang_1  | {LINE}",
+        f"\x1b[36mbge_sglang_1  |\x1b[0m {LINE}",
+        f"bge_sglang.1.k3jd9f@gpu-01    | {LINE}",
+        f"0|sglang   | {LINE}",
+        f"[pod/bge-7d9f-x2/server] 2026-11-02T22:10:15.123456789Z {LINE}",
+        f"[pod/bge-7d9f-x2/server] 2026-11-02T22:10:15.1+08:00 stdout F {LINE}",
+        f"Nov 02 22:10:15.123456 gpu-01 docker[811]: {LINE}",
+        f"11月 02 22:10:15 gpu-01 sglang[811]: {LINE}",
+        f"Nov 02 22:10:15 gpu-01 docker/bge[811]: {LINE}",
+        f"<30>Nov  2 22:10:15 gpu-01 sglang: {LINE}",
+        f"<30>1 2026-11-02T22:10:15.123456+08:00 gpu-01 sglang 811 - - {LINE}",
+        f"[12345.678901] gpu-01 sglang[811]: {LINE}",
+        f"1793657415.123456 gpu-01 sglang[811]: {LINE}",
+        f"Nov 02 22:10:15 {LINE}",
+        f"2026-11-02 22:10:15.123 | INFO     | launcher.main:pump:42 - {LINE}",
+        f"2026-11-02 22:10:15,123 - launcher - INFO - {LINE}",
+        f"[1,0]<stderr>: {LINE}",
+        f"[default3]:{LINE}",
+        json.dumps({"__CURSOR": "s=1;i=2", "PRIORITY": "6", "MESSAGE": LINE, "_PID": "811"}),
+        json.dumps({"__CURSOR": "s=1;i=2", "MESSAGE": list(f"\x1b[32m{LINE}\x1b[0m".encode())}),
+        json.dumps({"@timestamp": "2026-11-02T22:10:15Z", "message": LINE, "stream": "stderr"}),
+        json.dumps({"stream": "stderr", "log": LINE, "kubernetes": {"pod_name": "bge-0"}}),
+        json.dumps({"message": f"RuntimeError: an entry with two lines\n{LINE}"}),
     ],
 )
 def test_a_line_comes_as_sglang_wrote_it(written: str, tmp_path: Path) -> None:
     assert _texts(tmp_path / "a.log", written.encode() + b"\n")[-1] == LINE
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"log": 7}',
+        '{"log": null, "MESSAGE": null}',
+        '{"MESSAGE": [1, 999]}',
+        '{"MESSAGE": [true, "a"]}',
+        '{"message": {"a": 1}}',
+        '{"log":"cut off',
+        '{"event": "request.received", "obj": {"text": "CUDA out of memory"}}',
+        "[" * 3000,
+        '{"a":' * 3000,
+        '{"message": ' + "9" * 5000 + "}",
+    ],
+)
+def test_json_without_a_text_stays_as_it_is(written: str, tmp_path: Path) -> None:
+    assert _texts(tmp_path / "a.log", written.encode() + b"\n") == [written]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
@@ -70,7 +112,7 @@ def test_encodings_are_recognised(encoding: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["docker", "containerd"])
 def test_a_long_line_that_a_runtime_cut_is_whole_again(kind: str, tmp_path: Path) -> None:
     """Docker and containerd write at most 16 KB in one piece; the number is that of the first."""
-    pieces = ["server_args=" + "a" * 16000, "b" * 16000, "c"]
+    pieces = ["server_args=" + "a" * 16372, "b" * 16384, "c"]
     if kind == "docker":
         ends = ["", "", "\n"]
         lines = [json.dumps({"log": p + e, "stream": "stderr"}) for p, e in zip(pieces, ends, strict=True)]

@@ -1,12 +1,15 @@
-"""Durations as users write them: `500ms`, `3s`, `5m`."""
+"""Durations and moments as users write them: `500ms`, `3s`, `5m`; `2h`, `2026-11-02T22:10`."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from bgecheck.model import BadInput, Text
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MOMENT = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?"
 LONGEST = 24 * 3600.0
 """Seconds; longer is more likely a slip of the hand than a wish."""
 
@@ -22,3 +25,22 @@ def seconds(option: str, given: str) -> float:
             Text("write it as 500ms, 3s or 5m", "写成 500ms、3s 或 5m 这样"),
         )
     return value
+
+
+def moment(option: str, given: str) -> datetime | timedelta:
+    """How long ago, or when by the clock of what is read. Raises `BadInput` naming the option."""
+    if match := re.fullmatch(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*(s|m|h|d)\s*", given, re.IGNORECASE):
+        ago = timedelta(seconds=float(match[1]) * {**_UNITS, "d": 86400.0}[match[2].lower()])
+        if timedelta() < ago <= timedelta(days=3650):
+            return ago
+    if re.fullmatch(_MOMENT, given.strip()):
+        with suppress(ValueError):
+            return datetime.fromisoformat(given.strip())
+    raise BadInput(
+        f"{option} {given}",
+        Text("neither a duration nor a time", "既不是时长，也不是时间"),
+        Text(
+            "write it as 10m, 2h, 3d or 2026-11-02T22:10 (as the log writes its time)",
+            "写成 10m、2h、3d，或 2026-11-02T22:10（按日志自己的时钟）",
+        ),
+    )

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from datetime import datetime, timedelta
 from typing import NamedTuple, NoReturn
 
 import typer
@@ -54,6 +55,7 @@ class Plan(NamedTuple):
     recorded: Recorded | None = None
     against: Target | None = None
     proves: bool = False
+    since: datetime | timedelta | None = None
 
 
 def plan(
@@ -137,6 +139,7 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
         recorded=the_plan.recorded,
         against=the_plan.against,
         proves=the_plan.proves,
+        since=the_plan.since,
     )
     with Progress(sum(len(a.checks) for a in the_plan.areas)) as progress, closing(context):
         findings = engine.run(

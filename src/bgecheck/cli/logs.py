@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from bgecheck.cli.duration import seconds
+from bgecheck.cli.duration import moment, seconds
 from bgecheck.cli.examine import deliver, examine, interactive, plan, target
 from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
 from bgecheck.model import BadInput, Target, Text
@@ -27,9 +27,15 @@ def command(
         str | None,
         Option("--wait", envvar="BGECHECK_WAIT", metavar="DUR", help="How long to follow; --deadline else."),
     ] = None,
+    since: Annotated[
+        str | None,
+        Option(
+            "--since", envvar="BGECHECK_SINCE", metavar="WHEN", help="Judge what came since: 10m, 2h, 2026-11-02T22:10."
+        ),
+    ] = None,
 ) -> None:
     """What happened in the newest session of a log, and what was its root cause."""
-    the_plan = plan("logs", ["logs"], run_options)
+    the_plan = plan("logs", ["logs"], run_options)._replace(since=moment("--since", since) if since else None)
     named = file or target_options.log
     starting = False
     if follow or wait:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ class Context:
     """Another server to compare with."""
     proves: bool = False
     """A comparison with the model's own weights was asked for, though the run is quick."""
+    since: datetime | timedelta | None = None
+    """From when on a log is judged, by its own clock, or for how long up to now."""
     log_size: int | None = None
     """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)

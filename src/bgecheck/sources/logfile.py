@@ -120,6 +120,9 @@ def _utf16(head: bytes) -> str | None:
 def blocks(stream: Readable, first: int | None = 1) -> Iterator[Block]:
     """Whole lines in pieces of about 256 KiB; what a line has beyond `LINE_LIMIT` is left out."""
     carry, number = b"", first
+    # glibc gives memory back to the system when a block is let go, and asks for it again with the next, unless a
+    # larger one was let go before (mallopt(3), M_MMAP_THRESHOLD). These bytes are never touched: they take no memory.
+    bytes(32 * _CHUNK)
     for chunk in _chunks(stream):
         cut = chunk.rfind(b"\n") + 1
         if not cut:
@@ -127,7 +130,7 @@ def blocks(stream: Readable, first: int | None = 1) -> Iterator[Block]:
             continue
         if len(carry) >= LINE_LIMIT:
             carry, chunk, cut = carry + b"\n", chunk[(head := chunk.find(b"\n") + 1) :], cut - head
-        yield Block(number, carry + chunk[:cut])
+        yield Block(number, b"".join((carry, memoryview(chunk)[:cut])))
         number, carry = None, chunk[cut:][:LINE_LIMIT]
     if carry:
         yield Block(number, carry)
@@ -147,9 +150,10 @@ class Unwrapper:
     def texts(self, number: int, raw: bytes) -> list[tuple[int, str]]:
         """The texts of one raw line with the number of the line where each began.
 
-        A line that was overwritten by carriage returns, as progress bars are, holds several; a piece none yet.
+        A line that was overwritten by carriage returns, as progress bars are, holds several, and so does an entry of
+        a log shipper with a whole traceback in it; a piece holds none yet.
         """
-        found = []
+        found: list[tuple[int, str]] = []
         for piece in raw[:LINE_LIMIT].split(b"\r"):
             if not piece.strip(_BLANK):
                 continue
@@ -158,7 +162,7 @@ class Unwrapper:
                 number, text = self._begun[0], self._begun[1] + text
             self._begun = None if whole or len(text) > LINE_LIMIT else (number, text)
             if self._begun is None:
-                found.append((number, text))
+                found.extend((number, line) for line in text.split("\n"))
         return found
 
     def rest(self) -> list[tuple[int, str]]:
@@ -193,19 +197,33 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("utf-8", "replace")
 
 
-_NESTED = 3
+_NESTED = 4
 """Wrappings that may be around each other: a time stamp of docker inside a prefix of compose."""
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PIECE = 4096
+"""Characters that an entry of docker has at least when it is a piece of a line: it cuts behind 16 KB."""
+_MESSAGES = ("log", "MESSAGE", "message", "msg")
+"""Where the text stands in a line of JSON: docker and fluent-bit, journald, log shippers."""
 _WRAPPINGS = re.compile(
-    r"(?:[\w.-]{1,80}\s{1,40}\| )"  # docker compose
+    r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
     r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
     # a Python program that started it
     r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - (?=\[\d{4}-))"
+    # the same with loguru
+    r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| [A-Z]{1,10} {0,8}\| [\w.<>]{1,120}:[\w.<>]{1,80}:\d{1,6} - )"
     r"|(?:\d{1,4}: )"  # srun --label
+    r"|(?:\[\d{1,4},\d{1,4}\]<std(?:out|err)>:(?: (?=\S))?)"  # mpirun --tag-output
+    r"|(?:\[default\d{1,5}\]:)"  # torchrun --tee
     r"|(?:\[pod/[^\]]{1,200}\] )"  # kubectl logs --prefix
-    r"|(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} [\w@.-]{1,80}(?:\[\d+\])?: )"  # journald, syslog
-    r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@.-]{1,80}\[\d+\]:)? "
-    r"(?:std(?:out|err) (?P<part>[FP]) )?)"  # docker logs -t, containerd, journald with ISO time
+    # journald and syslog, also in Chinese; `ts` writes the time alone
+    r"|(?:(?:<\d{1,3}>)?(?:[A-Z][a-z]{2}|\d{1,2}月) [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?"
+    r"(?: \S{1,80} [\w@./-]{1,80}(?:\[\d+\])?:)?(?: |$))"
+    # syslog of RFC 5424
+    r"|(?:<\d{1,3}>1 \S{10,40} \S{1,80} \S{1,48} \S{1,40} \S{1,32} (?:-|\[[^\]]{0,400}\]) (?:\ufeff)?)"
+    r"|(?:\[ {0,8}\d{1,10}\.\d{6}\] \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-monotonic
+    r"|(?:\d{10}\.\d{6} \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-unix
+    r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@./-]{1,80}\[\d+\]:)?"
+    r"(?: std(?:out|err) (?P<part>[FP]))?(?: |$))"  # docker logs -t, containerd, journald with ISO time
 )
 
 
@@ -215,8 +233,8 @@ def unwrapped(text: str) -> tuple[str, bool]:
     Docker and containerd cut a line of more than 16 KB, which `server_args=` is, into pieces.
     """
     whole = True
-    if text.startswith('{"log":'):
-        text, whole = _docker(text)
+    if text.startswith('{"'):
+        text, whole = _message(text)
     if "\x1b" in text:
         text = _COLOURS.sub("", text)
     if "\0" in text:
@@ -230,13 +248,19 @@ def unwrapped(text: str) -> tuple[str, bool]:
     return text, whole
 
 
-def _docker(text: str) -> tuple[str, bool]:
-    """The `log` field of docker's json-file driver, which ends with a line feed where the line does."""
+def _message(text: str) -> tuple[str, bool]:
+    """The text in a line of JSON, and whether it is whole: what docker has cut ends without a line feed."""
     try:
         entry = json.loads(text)
     except (ValueError, RecursionError):
         return text, True
-    inner = entry.get("log") if isinstance(entry, dict) else None
+    told = [entry[name] for name in _MESSAGES if name in entry] if isinstance(entry, dict) else []
+    inner = told[0] if told else None
+    if isinstance(inner, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in inner):
+        # How journald writes what is no plain text, colours for example.
+        inner = _decoded(bytes(inner))
     if not isinstance(inner, str):
         return text, True
-    return inner.rstrip("\r\n").rpartition("\r")[2], inner.endswith("\n") or not inner
+    whole = inner.endswith("\n") or len(inner) < _PIECE or "log" not in entry
+    lines = inner.rstrip("\r\n").split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), whole

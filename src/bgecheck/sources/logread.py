@@ -106,6 +106,19 @@ def _opened(path: str, until: int | None, whole: int, seconds: float | None) -> 
     return origin, _chained(origin, parts)
 
 
+def ending(path: str, until: int | None = None) -> bytes:
+    """The last whole lines of a file, at most 64 KiB; none of a pipe or of what is packed."""
+    try:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or file.read(2) == GZIP:
+                return b""
+            end = os.fstat(file.fileno()).st_size if until is None else until
+            file.seek(max(0, end - _LEAD))
+            return file.read(min(end, _LEAD)).partition(b"\n")[2]
+    except OSError:
+        return b""
+
+
 def _parts(path: str, end: int, whole: int, origin: Origin) -> list[Part]:
     """The stretches of one file that are read."""
     if end <= whole:

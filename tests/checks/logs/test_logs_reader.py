@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import random
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,11 @@ from hypothesis import strategies as st
 
 from bgecheck.checks.logs.area import LogFacts, collect
 from bgecheck.checks.logs.follower import Follower
+from bgecheck.checks.logs.kinds import ENGINES
+from bgecheck.checks.logs.marks import OTHER_ENGINES
+from bgecheck.checks.logs.rules import PATTERNS
 from bgecheck.model import Target
-from bgecheck.sources import logread
+from bgecheck.sources import literals, logread
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.logfile import Block
@@ -46,7 +50,9 @@ LINES = (
     "",
     "Fetching:  {n}%|##\rFetching: 100%|####",
     "\x1b[32m[2026-11-02 22:12:{n}]\x1b[0m The server is fired up and ready to roll!",
-    '{{"log":"[2026-11-02 22:12:{n}] Uvicorn ","stream":"stderr"}}\n{{"log":"running on {n}\\n","stream":"out"}}',
+    '{{"log":"[2026-11-02 22:12:{n}] Uvicorn '
+    + " " * 4096
+    + '","stream":"stderr"}}\n{{"log":"running on {n}\\n","stream":"out"}}',
     START,
 )
 
@@ -94,6 +100,51 @@ def test_what_is_kept_does_not_depend_on_the_blocks(picked: list[tuple[str, int]
     whole = Follower().follow(_blocks(text, [10**6]))
     assert _kept(Follower().follow(_blocks(text, sizes))) == _kept(whole)
     assert _kept(Follower().follow(_blocks(text, [1]))) == _kept(whole)
+
+
+_ODD = st.one_of(
+    st.sampled_from([line.encode() for line in LINES]),
+    st.sampled_from(
+        [word.encode(name) for p in PATTERNS for word in (p.needle, p.sample) for name in ("utf-8", "gbk")]
+    ),
+    st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.binary(max_size=60),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(lines=st.lists(_ODD, max_size=40), started=st.booleans())
+def test_what_is_kept_is_the_same_with_and_without_the_fast_library(lines: list[bytes], started: bool) -> None:
+    """Hostile lines, in any encoding, with and without a start before them."""
+    pytest.importorskip("ahocorasick_rs")
+    block = Block(1, (START.encode() if started else b"") + b"\n".join(lines))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(literals, "_WORTHWHILE", 0)
+        fast = Follower().follow([block])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(literals, "_WORTHWHILE", sys.maxsize)
+        plain = Follower().follow([block])
+    assert _kept(fast) == _kept(plain)
+
+
+@settings(max_examples=150, deadline=None)
+@given(lines=st.lists(_ODD, max_size=40))
+def test_hostile_lines_leave_the_same_behind_one_by_one(lines: list[bytes]) -> None:
+    text = START.encode() + b"".join(line.replace(b"\n", b"") + b"\n" for line in lines)
+    raws = text.split(b"\n")[:-1]
+    single = [Block(1 if not n else None, raw + b"\n") for n, raw in enumerate(raws)]
+    assert _kept(Follower().follow(single)) == _kept(Follower().follow([Block(1, text)]))
+
+
+def test_lines_that_never_repeat_are_forgotten() -> None:
+    """Kinds of line without end take no memory without end."""
+    follower, rnd = Follower(), random.Random(1)
+    follower.take(Block(1, START.encode()))
+    for _ in range(6):
+        lines = (f"ValueError: no such request {rnd.getrandbits(1024):0256x}" for _ in range(8000))
+        follower.take(Block(None, "\n".join(lines).encode() + b"\n"))
+    assert follower.session.lines == 5 + 48_000
+    assert sum(map(len, follower._seen)) < 4 * 2**20
 
 
 def test_repeated_errors_are_counted_each(tmp_path: Path) -> None:
@@ -204,3 +255,8 @@ def test_a_hostile_log_takes_little_time(unit: bytes) -> None:
     began = time.perf_counter()
     Follower().follow([Block(1, START.encode()), *pieces])
     assert time.perf_counter() - began < 5
+
+
+def test_every_engine_has_a_literal_that_its_marks_hold() -> None:
+    """A block without one of these literals is not searched for marks of other engines."""
+    assert list(ENGINES) == [name for name, _ in OTHER_ENGINES]

@@ -221,6 +221,14 @@ DRESSES: dict[str, Callable[[str], bytes]] = {
     "containerd": _each("2026-11-02T22:10:05.123456789+08:00 stderr F "),
     "ray": _each("(SGLangEngine pid=23902, ip=10.0.0.7) "),
     "srun --label": _each("0: "),
+    "journald -o json": lambda text: "\n".join(json.dumps({"MESSAGE": x}) for x in text.split("\n")).encode(),
+    "a log shipper that keeps a traceback together": lambda text: "\n".join(
+        json.dumps({"message": entry, "stream": "stderr"}) for entry in re.split(r"\n(?=\[2)", text)
+    ).encode(),
+    "docker compose 1, coloured": _each("\x1b[36mbge_sglang_1  |\x1b[0m "),
+    "kubectl --prefix --timestamps": _each("[pod/bge-7d9f/sglang] 2026-11-02T22:10:05.123456789Z "),
+    "loguru of a launcher": _each("2026-11-02 22:10:05.123 | ERROR    | launcher.main:pump:42 - "),
+    "torchrun --tee": _each("[default0]:"),
     "NUL bytes": lambda text: b"\0" * 512 + text.encode() + b"\0\0",
     "a progress bar before each line": _each("\rFetching 3 files:  33%|###  | 1/3\r"),
     "chinese of a GBK console": lambda text: ("正在启动服务…\n" + text).encode("gb18030"),

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from bgecheck.checks.logs.diagnosis import Diagnosis, diagnose
 from bgecheck.checks.logs.follower import Follower
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
 from bgecheck.checks.logs.session import Hit, Session
+from bgecheck.checks.logs.since import Since, clock
 from bgecheck.model import (
     Advice,
     Area,
@@ -27,7 +28,7 @@ from bgecheck.model import (
     holds,
 )
 from bgecheck.sources.context import Context
-from bgecheck.sources.logread import WHOLE, Origin, read
+from bgecheck.sources.logread import WHOLE, Origin, ending, read
 
 CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
 """What fails because a start has failed or a server has died."""
@@ -55,6 +56,8 @@ class LogFacts:
     diagnosis: Diagnosis
     past: tuple[Told, ...] = ()
     """The last of the older sessions, the oldest first."""
+    since: Since | None = None
+    """From when on the log was judged; None judges all of the newest session."""
 
     @property
     def name(self) -> str:
@@ -82,9 +85,28 @@ def collect(context: Context) -> LogFacts:
         )
     alone = not context.target.url
     origin, blocks = read(path, context.log_size, WHOLE if alone else BESIDE, 0.9 * context.deadline.remaining())
-    follower = Follower().follow(blocks)
+    since = _since(context.since, path, origin)
+    follower = Follower().follow(blocks) if since is None else since.follow(Follower(), blocks)
+    if since is not None and since.last is None and follower.session.lines:
+        raise Unavailable(
+            Text(
+                f"no line of this log has a time stamp, so what came since {since.moment} is not known",
+                f"这份日志没有任何一行带时间，无法判断 {since.moment} 之后写了什么",
+            )
+        )
     diagnosis = diagnose(follower.session, origin.age, datetime.now())
-    return LogFacts(origin, follower.session, follower.older, diagnosis, tuple(map(_told, follower.past)))
+    if since is not None and since.line is None:
+        diagnosis = Diagnosis("empty", {})
+    return LogFacts(origin, follower.session, follower.older, diagnosis, tuple(map(_told, follower.past)), since)
+
+
+def _since(given: datetime | timedelta | None, path: str, origin: Origin) -> Since | None:
+    """From when on a log is judged, by its own clock."""
+    if given is None or isinstance(given, datetime):
+        return Since(given) if given else None
+    now = datetime.now().replace(microsecond=0)
+    ahead = timedelta() if origin.age is None else clock(ending(path), now - timedelta(seconds=origin.age))
+    return Since(now - given + ahead)
 
 
 def _told(session: Session) -> Told:
@@ -133,10 +155,21 @@ def _quoted_path(text: str) -> str | None:
 )
 def log_is_readable(facts: LogFacts) -> Outcome:
     """The entry row: lines were read; an empty log says nothing yet."""
+    since = facts.since
+    if since is not None and since.line is None and since.last is not None:
+        return absent(
+            Text(
+                f"nothing was written since {since.moment}: the last line is of {since.last}",
+                f"{since.moment} 之后没有写入：最后一行的时间是 {since.last}",
+            )
+        )
     if facts.diagnosis.state == "empty":
         return absent(Text("the log is empty so far", "日志目前是空的"))
     lines = Text(f"{facts.session.lines} lines", f"{facts.session.lines} 行")
     seen = [Evidence(_where(facts, facts.session.first_line), lines)]
+    if since is not None and since.line is not None:
+        came = Text(f"what came since {since.moment}", f"{since.moment} 之后的内容")
+        seen = [Evidence(_where(facts, max(since.line, facts.session.first_line)), came), Evidence(came, lines)]
     if skipped := facts.origin.skipped:
         seen.append(_left_out(skipped, facts.origin.numbered))
     if facts.past:
@@ -231,6 +264,12 @@ def _served(told: dict[str, Any]) -> Evidence:
     )
 
 
+_NOTHING = {
+    "foreign": Text("not a log of sglang", "不是 sglang 的日志"),
+    "empty": Text("nothing was written yet that could be judged", "还没有可供判断的内容"),
+}
+"""Why a log tells of no session."""
+
 _WAIT = Text("wait, and look again", "稍等后再查")
 
 
@@ -268,7 +307,7 @@ def newest_session_is_ready(facts: LogFacts) -> Outcome:
     session, state = facts.session, facts.diagnosis.state
     common: dict[str, Any] = {"state": state, "phase": session.phase, "older_sessions": facts.older}
     if state in ("foreign", "empty"):
-        return absent(Text("not a log of sglang", "不是 sglang 的日志"), **common)
+        return absent(_NOTHING[state], **common)
     if state == "stopped":
         where = _where(facts, session.stopped_line or 0)
         return absent(Text(f"stopped in order by its operator ({where})", f"由运维正常停止（{where}）"), **common)
@@ -332,7 +371,7 @@ def cause(
 
     def judge(facts: LogFacts) -> Outcome:
         if facts.diagnosis.state in ("foreign", "empty"):
-            return absent(Text("not a log of sglang", "不是 sglang 的日志"))
+            return absent(_NOTHING[facts.diagnosis.state])
         if name in facts.diagnosis.doubts:
             return absent(facts.diagnosis.doubts[name])
         hit = facts.diagnosis.causes.get(name)

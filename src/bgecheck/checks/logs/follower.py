@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, islice
 
 from bgecheck.checks.logs import marks
@@ -24,6 +24,8 @@ _PAST = 20
 """Older sessions that are kept."""
 _OPENING = 64
 """Lines of a session that are looked at one by one until a time stamp was seen."""
+_SEEN = 4 * 2**20
+"""Bytes of kinds whose doing is remembered: lines with ever other names in them come without end."""
 _CACHED = re.compile(rb"#cached-token: [1-9]")
 
 
@@ -50,6 +52,7 @@ class Follower:
         self._unwrapper = Unwrapper()
         self._seen: dict[bytes, tuple[tuple[str, ...], str]] = {}
         """What the first line of a kind did: the causes that it told of, and the request that it refused."""
+        self._seen_size = 0
         self._did: list[str] = []
         self._did_refuse = ""
         self._unsettled = False
@@ -59,7 +62,9 @@ class Follower:
         self._fed = -1
         """Index of the last line of the block that is known as context."""
         self._above: list[bytes] = []
-        """Lines of earlier blocks that are not yet known as context."""
+        """Lines of earlier blocks that are not yet known as context, unless `_behind` holds them."""
+        self._behind = b""
+        """A block whose last lines are not yet known as context; most are never asked for."""
         self._broken = False
         """Whether more such lines were passed over than are kept."""
         self._raised: tuple[int, bytes] | None = None
@@ -97,6 +102,19 @@ class Follower:
         for number, text in self._unwrapper.rest():
             self._take(number, text, self._patterns)
 
+    def forget(self) -> None:
+        """Leave behind what went wrong so far; what the server is and how far it came stays known."""
+        self._settle_exception()
+        session = self.session
+        session.hits.clear()
+        session.refused.clear()
+        session.requests.clear()
+        session.cached = session.last_exception = None
+        session.lines = session.deaths = 0
+        self._waiting.clear()
+        self._forget()
+        self._unsettled = session.died_line is not None
+
     def _steady(self, counts: Mapping[bytes, int], kinds: Mapping[bytes, Kind], data: bytes) -> bool:
         """Whether calm lines of a block need only be counted: the server serves, and its vectors are judged."""
         session = self.session
@@ -130,9 +148,10 @@ class Follower:
             if refused:
                 session.requests[refused] += counts[key]
         self._count(session, counts, kinds)
-        raised = _last(keys, {key for key in stirring if kinds[key].exception})
+        exceptions = {key for key in stirring if kinds[key].exception}
+        raised = _last(keys, exceptions)
         proven = _last(keys, {key for key in counts if kinds[key].answer == "embedding"})
-        if proven >= 0 and (self._unsettled or (raised >= 0 and _before(keys, proven, kinds))):
+        if proven >= 0 and (self._unsettled or (raised >= 0 and min(map(keys.index, exceptions)) < proven)):
             self._recover()
         if raised > proven:
             self._raised = (self._first + raised, data.split(b"\n")[raised])
@@ -242,9 +261,16 @@ class Follower:
             )
         self._fed = index
         if (session, phase, ready) != (self.session, self.session.phase, self.session.ready_line):
-            self._seen.clear()
+            self._forget()
         elif not kind.each and not kind.calm and len(key) < _JUDGED:
+            self._seen_size += len(key) + 200
+            if self._seen_size > _SEEN:
+                self._forget()
             self._seen[key] = (tuple(dict.fromkeys(self._did)), self._did_refuse)
+
+    def _forget(self) -> None:
+        self._seen.clear()
+        self._seen_size = 0
 
     def _settle_exception(self) -> None:
         if self._raised is not None:
@@ -258,8 +284,9 @@ class Follower:
         above = self._raws[max(self._fed + 1, index - depth) : index]
         passed = self._fed + 1 < index - depth
         if self._fed < 0 and index < depth:
-            above = [*self._above[index - depth :], *above]
-            passed = self._broken or len(self._above) > depth - index
+            earlier = self._lines_above()
+            above = [*earlier[index - depth :], *above]
+            passed = self._broken or len(earlier) > depth - index
         if passed:
             self._before.clear()
             self.session.recent.clear()
@@ -274,19 +301,30 @@ class Follower:
         self._settle_exception()
         left = lines - 1 - self._fed
         kept = min(left, RECENT)
-        raws = data.removesuffix(b"\n").rsplit(b"\n", kept)[-kept:] if kept else []
         if self._fed >= 0:
-            self._above, self._broken = [], False
-        self._broken = self._broken or len(self._above) + left > RECENT
-        self._above = [*self._above, *raws][-RECENT:]
+            self._above, self._broken, self._behind = [], False, b""
+        if kept == RECENT:
+            self._broken = self._broken or left > RECENT or bool(self._above or self._behind)
+            self._above, self._behind = [], data
+        elif kept:
+            above = [*self._lines_above(), *reversed([*islice(backwards(data), kept)])]
+            self._broken = self._broken or len(above) > RECENT
+            self._above = above[-RECENT:]
         told = False
-        for back, raw in enumerate(reversed(raws)):
+        for back, raw in enumerate(islice(backwards(data), kept)):
             if not (texts := Unwrapper().texts(self._first + lines - 1 - back, raw)):
                 continue
             self.session.last = self.session.last if told else texts[-1]
             told = True
             if self._stamp(texts[-1][1]):
                 return
+
+    def _lines_above(self) -> list[bytes]:
+        """Lines of earlier blocks that are not yet known as context."""
+        if self._behind:
+            self._above = [*islice(backwards(self._behind), RECENT)][::-1]
+            self._behind = b""
+        return self._above
 
     def _take(self, number: int, text: str, patterns: Sequence[Pattern]) -> None:
         if self._begins(text):
@@ -476,9 +514,13 @@ def _last(keys: Sequence[bytes], wanted: Set[bytes]) -> int:
     return next((n for n in range(len(keys) - 1, -1, -1) if keys[n] in wanted), -1) if wanted else -1
 
 
-def _before(keys: Sequence[bytes], end: int, kinds: Mapping[bytes, Kind]) -> bool:
-    """Whether an exception stands before a place."""
-    return any(kinds[key].exception for key in islice(keys, end))
+def backwards(data: bytes) -> Iterator[bytes]:
+    """The lines of a block from its last to its first; of a long block only the last ones are wanted."""
+    end = len(data) - data.endswith(b"\n")
+    while end >= 0:
+        at = data.rfind(b"\n", 0, end)
+        yield data[at + 1 : end]
+        end = at
 
 
 _ANSWERS = {"embedding": "ok", "post": "other", "page": "page"}

@@ -2,7 +2,8 @@
 
 The key of a kind is a raw line without its digits. Of a key it is found out once which literals of which patterns
 its lines can hold, and whether they change anything at all; most change nothing and are only counted. That makes a
-log as fast to read as a search for all literals in C is, without a library for it.
+log as fast to read as a search for all literals in C is, without a library for it; lines that never repeat are
+searched with one where it is installed.
 """
 
 from __future__ import annotations
@@ -12,18 +13,30 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bgecheck.checks.logs.marks import ACCESS, EVENTS, EXCEPTION, NOISE, OTHER_ENGINES, SGLANG, WARNED_START
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.sources.literals import Literals
 from bgecheck.sources.logfile import Unwrapper
 
 DIGITS = b"0123456789"
 _NONE = {ord(digit): None for digit in "0123456789"}
 _KEPT = 8 * 2**20
 """Bytes of keys that are remembered; then all are forgotten."""
-_LONG = 4000
-"""A longer line is a kind of its own each time."""
 _ALTERING = (" HTTP/.", "Error", "Exception", "Interrupt", "Timeout", "batch", "Ignore import error", " P ")
 """What stands in other lines that change something: requests, exceptions, batches, pieces of lines."""
 _OURS = ("sglang", "sgl_kernel", "sgl-kernel", "launch_server", "Load weight", "fired up and ready")
-_WRAPPED = (b'{"', b"\x1b", b"\0", b"\r")
+_WRAPPED = ('{"', "\x1b", "\0", "\r")
+ENGINES = {
+    "vLLM": ("vllm",),
+    "text-embeddings-inference": ("text_embeddings_router", "text-embeddings-inference"),
+    "Ollama": ("ollama", "llama runner"),
+    "Infinity": ("infinity_emb", "michaelfeil/infinity"),
+    "Xinference": ("xinference",),
+    "llama.cpp": ("llama_model_loader", "llama_server", "llama_init"),
+    "LMDeploy": ("lmdeploy",),
+    "text-generation-inference": ("text_generation_",),
+    "Triton Inference Server": ("tritonserver", "nvidia triton"),
+    "nginx": ("] #",),
+}
+"""What the marks of other engines hold, in lower case and without digits: one of these at least."""
 
 
 def undigited(text: str) -> str:
@@ -76,11 +89,14 @@ class Kinds:
     """The kinds of line that a log has shown so far."""
 
     def __init__(self, patterns: Sequence[Pattern] = ()) -> None:
-        self._patterns = [(undigited(p.needle), p) for p in patterns or PATTERNS]
-        self._events = tuple(map(undigited, EVENTS))
-        texts = dict.fromkeys([*(needle for needle, _ in self._patterns), *self._events, *_ALTERING, *_OURS])
-        self._literals = tuple(text.encode() for text in texts)
-        self._foreign = tuple(text for text in texts if not text.isascii())
+        self._patterns: dict[str, list[tuple[int, Pattern]]] = {}
+        for order, known in enumerate(patterns or PATTERNS):
+            self._patterns.setdefault(undigited(known.needle), []).append((order, known))
+        self._events = frozenset(map(undigited, EVENTS))
+        self._needles = Literals([*self._patterns, *self._events])
+        # In the encodings that a log may have.
+        self._literals = Literals([*self._patterns, *self._events, *_ALTERING, *_OURS, *_WRAPPED], ("utf-8", "gb18030"))
+        self._engines = Literals([stem for stems in ENGINES.values() for stem in stems])
         self._known: dict[bytes, Kind] = {}
         self._size = 0
         self.engines = True
@@ -99,27 +115,21 @@ class Kinds:
         return known
 
     def _learn(self, fresh: set[bytes], keys: Sequence[bytes], data: bytes) -> None:
-        together = b"\n".join(fresh)
-        literals = [literal for literal in self._written(together) if literal in together]
+        telling = self._literals.holding(fresh)
+        if self.engines and self._engines.holding([b" ".join(fresh).lower()]):
+            telling = fresh
         examples = None
         for key in fresh:
             self._size += len(key) + 100
             if not key.strip():
                 self._known[key] = _BLANK
                 continue
-            plain = not self.engines and not any(mark in key for mark in _WRAPPED)
-            if plain and not any(literal in key for literal in literals):
+            if key not in telling:
                 self._known[key] = _QUIET
                 continue
             if examples is None:
                 examples = dict(zip(keys, data.split(b"\n")))  # noqa: B905  # data may end with a line feed
             self._known[key] = self._judged(examples[key])
-
-    def _written(self, data: bytes) -> Iterable[bytes]:
-        """The literals in the encodings that a log may have; what is ASCII is the same in both."""
-        if data.isascii():
-            return self._literals
-        return (*self._literals, *(text.encode("gb18030") for text in self._foreign))
 
     def _judged(self, raw: bytes) -> Kind:
         unwrapper, kind = Unwrapper(), Kind()
@@ -147,15 +157,16 @@ class Kinds:
         kind.quiet = not found
 
     def _look(self, kind: Kind, text: str) -> None:
-        bare = undigited(text)
-        found = tuple(pattern for needle, pattern in self._patterns if needle in bare)
+        there = self._needles.among(undigited(text))
+        placed = sorted((order, p) for needle in there for order, p in self._patterns.get(needle, ()))
+        found = tuple(pattern for _, pattern in placed)
         kind.patterns = (*(kind.patterns or ()), *found)
         kind.batch = kind.batch or "Prefill batch" in text
         kind.exception = EXCEPTION.match(text) is not None
         kind.deep = kind.deep or WARNED_START in text or any(callable(p.name) for p in found)
         # Source that a traceback quotes is told from a message by what stands above it.
         quoted = text.startswith("    ") and bool(found)
-        kind.each = kind.each or quoted or any(mark in bare for mark in self._events) or any(map(_numeric, found))
+        kind.each = kind.each or quoted or not self._events.isdisjoint(there) or any(map(_numeric, found))
         if access := ACCESS.search(text):
             self._request(kind, access, text)
 

@@ -71,7 +71,14 @@ KILLED = re.compile(
     r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*(?:line|行)?\s*\d+[:：]\s+\d+\s+)?"
     r"(?:(?:Killed|Aborted)(?:\s{2,}|\s*$)|Aborted \(|(?:Segmentation fault|已杀死|已中止|段错误)\b)"
 )
-NOISE = ("Ignore import error when loading", ": obj=", "nanobind: leaked", "Receive: obj", "Finish: obj")
+NOISE = (
+    "Ignore import error when loading",
+    ": obj=",
+    "nanobind: leaked",
+    "Receive: obj",
+    "Finish: obj",
+    '"event": "request.',
+)
 """Lines that quote other text: what they hold is never a cause."""
 IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
 SGLANG = re.compile(
@@ -80,7 +87,7 @@ SGLANG = re.compile(
 )
 """What only sglang writes; its name alone also stands in notes and shell histories."""
 STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
-EXCEPTION = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)(?::|$)")
+EXCEPTION = re.compile(r"^(?:\[rank\d+\]: )?(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)(?::|$)")
 WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
 ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
 BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")

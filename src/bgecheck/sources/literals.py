@@ -1,0 +1,62 @@
+"""Looks for many literals at once: in one pass with `ahocorasick_rs`, literal by literal where it is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ahocorasick_rs import BytesAhoCorasick
+
+_WORTHWHILE = 2**18
+"""Bytes that are searched before the library is loaded; of a short log it would not be worth while."""
+
+
+class Literals:
+    """Some literals to look for, none of which is empty or holds a line feed."""
+
+    def __init__(self, literals: Iterable[str], encodings: Sequence[str] = ("utf-8",)) -> None:
+        written = {text.encode(name): text for text in literals for name in encodings}
+        self._literals, self._texts = tuple(written), tuple(written.values())
+        self._left = _WORTHWHILE
+
+    def holding(self, lines: Collection[bytes]) -> set[bytes]:
+        """Those of some lines, given without their line feeds, that hold at least one literal."""
+        together = b"\n".join(lines)
+        if automaton := self._loaded(len(together)):
+            return set(_around(together, automaton))
+        there = [literal for literal in self._literals if literal in together]
+        return {line for line in lines if any(literal in line for literal in there)} if there else set()
+
+    def among(self, text: str) -> Collection[str]:
+        """The literals that a text holds."""
+        if automaton := self._loaded(len(text)):
+            found = automaton.find_matches_as_indexes(text.encode("utf-8", "surrogatepass"), overlapping=True)
+            return {self._texts[number] for number, _, _ in found}
+        return [literal for literal in self._texts if literal in text]
+
+    def _loaded(self, size: int) -> BytesAhoCorasick | None:
+        """The library's machine, once enough was searched for it."""
+        self._left -= size
+        return _machine(self._literals) if self._left < 0 else None
+
+
+@lru_cache(maxsize=8)
+def _machine(literals: tuple[bytes, ...]) -> BytesAhoCorasick | None:
+    """All literals as one machine; None where the library is not installed."""
+    try:
+        from ahocorasick_rs import BytesAhoCorasick, Implementation
+    except ImportError:
+        return None
+    return BytesAhoCorasick(literals, implementation=Implementation.DFA)
+
+
+def _around(together: bytes, automaton: BytesAhoCorasick) -> Iterator[bytes]:
+    """The lines around what was found. No literal crosses a line feed, so none hides one of another line."""
+    end = -1
+    for _, start, _ in automaton.find_matches_as_indexes(together):
+        if start > end:
+            found = together.find(b"\n", start)
+            end = len(together) if found < 0 else found
+            yield together[together.rfind(b"\n", 0, start) + 1 : end]
