@@ -25,13 +25,13 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @cache
-def loaded(folder, dtype, cased=False, quantised=False, dropout=False):
+def loaded(folder, dtype, cased=False, quantised=0, dropout=False):
     """The model in a precision, and its tokenizer."""
     model = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=DTYPES[dtype]).train(bool(dropout))
     if quantised:
         for weight in model.parameters():
-            if weight.dim() == 2:  # int8, one scale a row
-                scale = weight.detach().abs().amax(1, keepdim=True).clamp(min=1e-9) / 127
+            if weight.dim() == 2:  # as many bits, one scale a row
+                scale = weight.detach().abs().amax(1, keepdim=True).clamp(min=1e-9) / (2 ** (quantised - 1) - 1)
                 weight.data = (weight.data / scale).round() * scale
     tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
     if cased:

@@ -178,7 +178,8 @@ FORWARD = (
         Scene("dropout left on", "embed.repeatable", frozenset({"repeatable"}), looks="something drawn anew"),
         {"dropout": True},
     ),
-    Forward(Scene("weights in int8", "embed.reference", frozenset()), {"quantised": True}),
+    Forward(right("weights in int8, as near as bf16"), {"quantised": 8}),
+    Forward(Scene("weights in int4", "embed.reference", frozenset(), "cls"), {"quantised": 4}),
     Forward(Scene("cut to 512 dimensions", "embed.dimension", frozenset({"dimension", "normalized"})), {"dims": 512}),
     Forward(
         Scene("cut to 512 dimensions and normalised", "embed.dimension", frozenset({"dimension"})),

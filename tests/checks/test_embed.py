@@ -300,8 +300,9 @@ def test_what_the_rows_cost_is_told_and_bounded() -> None:
 @pytest.mark.parametrize("triples", [TRIPLES, TRIPLES_EN])
 def test_all_texts_together_keep_the_bound_of_tokens(triples: Any) -> None:
     """A character, or a part of an English word, is a token at most; two more begin and end a text."""
-    assert sum(len(text) + 2 for triple in triples for text in triple) < MOST_TOKENS - 900 or triples is TRIPLES_EN
-    assert sum(len(text.split()) * 2 + 2 for triple in triples for text in triple) < MOST_TOKENS - 900
+    fixed = 1400  # what all other texts have, as test_what_the_rows_cost_is_told_and_bounded counts it
+    assert sum(len(text) + 2 for triple in triples for text in triple) < MOST_TOKENS - fixed or triples is TRIPLES_EN
+    assert sum(len(text.split()) * 2 + 2 for triple in triples for text in triple) < MOST_TOKENS - fixed
 
 
 def test_a_reranker_is_no_embedding_model() -> None:

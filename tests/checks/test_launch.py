@@ -20,6 +20,7 @@ from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.discovery import resolve
 from bgecheck.sources.serverargs import logged_arguments
+from fakes.answering import found, pages, same, serving
 
 
 def settings(
@@ -197,3 +198,24 @@ def test_where_the_pages_are_closed_the_log_tells(tmp_path: Path) -> None:
         context.close()
     told = facts.get("disable_radix_cache")
     assert told == Setting(False, "server_args= in the log")
+
+
+@pytest.mark.parametrize(
+    ("path", "served", "asked", "wanted"),
+    [
+        ("/models/prod-7", "embedder", "bge-large-zh-v1.5", "CLS"),
+        ("/models/prod-7", "embedder", None, None),
+        ("/models/bge-large-zh-v1.5", "embedder", "gte-large", "CLS"),
+        ("/models/prod-7", "embedder", "gte-large", "MEAN"),
+    ],
+)
+def test_the_model_that_was_named_sets_what_is_expected_where_the_folder_does_not(
+    path: str, served: str, asked: str | None, wanted: str | None
+) -> None:
+    """The folder that was loaded says more than a name; gte-large takes the mean, which 0.5.8 does not do either."""
+    info = {"model_path": path, "served_model_name": served, "architectures": ["BertModel"]}
+    told = {"version": "0.5.8", "disable_radix_cache": True, "chunked_prefill_size": -1}
+    with serving(pages(_model_info=(200, info), _server_info=(200, told)), same) as url:
+        row = found(url, "launch", model=asked)["launch.pooling"]
+    assert row.values.get("wanted") == wanted
+    assert row.status is (Status.FAIL if wanted else Status.SKIP)

@@ -26,8 +26,8 @@ SAME = {relative: text for text, relative, _ in TRIPLES}
 
 
 def vector(text: str, dims: int = 768) -> list[float]:
-    """A unit vector of the characters that a text holds; texts that mean the same have the same one."""
-    text = SAME.get(text, text)
+    """A unit vector of the characters that a text holds, capitals made small; texts that mean the same share one."""
+    text = SAME.get(text, text).lower()
     counts = [0] * dims
     for character in text:
         counts[ord(character) % dims] += 1

@@ -25,6 +25,7 @@ from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
         "embed.concurrent",
         "embed.long-batch",
         "embed.distinct",
+        "embed.token-count",
         "embed.semantic",
         "embed.golden",
         "embed.reference",

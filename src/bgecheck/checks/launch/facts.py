@@ -87,8 +87,13 @@ def collect(context: Context) -> LaunchFacts:
         settings=_settings(info, told, flags, logged) | _longest(server),
         flags=flags,
         architectures=_architectures(info, context.target),
-        model_name=_string(info.get("served_model_name")) if lookup(path) is None else path,
+        model_name=_known(path, context.target.model, _string(info.get("served_model_name"))),
     )
+
+
+def _known(*names: str | None) -> str | None:
+    """The first name that the registry knows, else the last one."""
+    return next((name for name in names if lookup(name)), names[-1])
 
 
 def _flags(target: Target, told: Mapping[str, Any]) -> Mapping[str, str] | None:
