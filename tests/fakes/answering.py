@@ -35,7 +35,7 @@ def vector(text: str, dims: int = 768) -> list[float]:
     return [count / length for count in counts]
 
 
-def embedded(*vectors: Any, tokens: int = 14) -> dict[str, Any]:
+def embedded(*vectors: Any, tokens: int = 22) -> dict[str, Any]:
     data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
     return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": tokens}}
 

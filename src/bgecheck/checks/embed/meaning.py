@@ -12,6 +12,7 @@ from bgecheck.checks.embed.measures import (
     MEAN_MARGIN,
     READ_ALIKE,
     SAME_IN_BATCH,
+    SAME_TEXT,
 )
 from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL, SHARED, TAIL, folds_case
@@ -161,8 +162,11 @@ def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
 
 
 def _case(facts: EmbedFacts) -> list[Evidence]:
-    """The cosine of a text with a capital and with a small letter, where the model makes one of both."""
-    if not folds_case(facts.model):
+    """The cosine of a text with a capital and with a small letter, where the model makes one of both.
+
+    Where one and the same text has no one vector, two say nothing of the tokenizer.
+    """
+    if not folds_case(facts.model) or not SAME_TEXT.admits(measures.repeated(facts)):
         return []
     subject = Text("A and a in the same text: cosine", "同一文本里 A 与 a：余弦相似度")
     return [Evidence(subject, f"{measures.case_apart(facts):.4f}", str(SAME_IN_BATCH))]
