@@ -22,6 +22,9 @@ Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 CARD = {"object": "list", "data": [{"id": "bge-base-zh-v1.5", "owned_by": "sglang"}]}
 
 
+TOKENS = sum(count for _, count in COUNTED)
+"""Of the texts whose tokens are counted."""
+
 SAME = {relative: text for text, relative, _ in TRIPLES}
 
 
@@ -35,7 +38,7 @@ def vector(text: str, dims: int = 768) -> list[float]:
     return [count / length for count in counts]
 
 
-def embedded(*vectors: Any, tokens: int = sum(count for _, count in COUNTED)) -> dict[str, Any]:
+def embedded(*vectors: Any, tokens: int = TOKENS) -> dict[str, Any]:
     data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
     return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": tokens}}
 
