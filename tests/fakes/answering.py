@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bgecheck import catalog, engine
-from bgecheck.checks.embed.texts import TRIPLES
+from bgecheck.checks.embed.texts import COUNTED, TRIPLES
 from bgecheck.model import Finding, Target
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
@@ -21,6 +21,9 @@ from bgecheck.sources.deadline import Deadline
 Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 CARD = {"object": "list", "data": [{"id": "bge-base-zh-v1.5", "owned_by": "sglang"}]}
 
+
+TOKENS = sum(count for _, count in COUNTED)
+"""Of the texts whose tokens are counted."""
 
 SAME = {relative: text for text, relative, _ in TRIPLES}
 
@@ -35,7 +38,7 @@ def vector(text: str, dims: int = 768) -> list[float]:
     return [count / length for count in counts]
 
 
-def embedded(*vectors: Any, tokens: int = 22) -> dict[str, Any]:
+def embedded(*vectors: Any, tokens: int = TOKENS) -> dict[str, Any]:
     data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
     return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": tokens}}
 
