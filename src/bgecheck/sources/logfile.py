@@ -18,7 +18,8 @@ LINE_LIMIT = 64 * 1024
 _CHUNK = 2**18
 STDIN = "-"
 GZIP = b"\x1f\x8b"
-_BLANK = b"\0 \t\r\n"
+BLANK = b"\0 \t\r\n"
+"""What a line without anything to read consists of."""
 
 
 class Readable(Protocol):
@@ -57,7 +58,7 @@ def usable(path: str) -> None:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise _bad(path, Text(f"cannot be read: {why}", f"无法读取：{why}")) from error
-    if not head.strip(_BLANK):
+    if not head.strip(BLANK):
         raise _bad(path, Text("is empty", "是空文件"))
     if _is_binary(head):
         raise _bad(path, Text("is a binary file, not a log", "是二进制文件，不是日志"))
@@ -66,7 +67,7 @@ def usable(path: str) -> None:
 def _behind_a_hole(file: BinaryIO) -> bytes:
     """The first bytes of a log, or its last where it begins with nothing but NUL, as `copytruncate` leaves it."""
     head = file.read(4096)
-    if head.strip(_BLANK) or len(head) < 4096:
+    if head.strip(BLANK) or len(head) < 4096:
         return head
     file.seek(-min(file.seek(0, os.SEEK_END), 4096), os.SEEK_END)
     return file.read(4096)
@@ -155,7 +156,7 @@ class Unwrapper:
         """
         found: list[tuple[int, str]] = []
         for piece in raw[:LINE_LIMIT].split(b"\r"):
-            if not piece.strip(_BLANK):
+            if not piece.strip(BLANK):
                 continue
             text, whole = unwrapped(_decoded(piece))
             if self._begun is not None:
