@@ -219,6 +219,8 @@ _WRAPPINGS = re.compile(
     # journald and syslog, also in Chinese; `ts` writes the time alone
     r"|(?:(?:<\d{1,3}>)?(?:[A-Z][a-z]{2}|\d{1,2}月) [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?"
     r"(?: \S{1,80} [\w@./-]{1,80}(?:\[\d+\])?:)?(?: |$))"
+    # journald -o short-full and with-unit
+    r"|(?:[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S{1,10} \S{1,80} [\w@./-]{1,80}(?:\[\d+\])?: )"
     # syslog of RFC 5424
     r"|(?:<\d{1,3}>1 \S{10,40} \S{1,80} \S{1,48} \S{1,40} \S{1,32} (?:-|\[[^\]]{0,400}\]) (?:\ufeff)?)"
     r"|(?:\[ {0,8}\d{1,10}\.\d{6}\] \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-monotonic
@@ -234,6 +236,7 @@ def unwrapped(text: str) -> tuple[str, bool]:
     Docker and containerd cut a line of more than 16 KB, which `server_args=` is, into pieces.
     """
     whole = True
+    text = text.removeprefix("\x1e")  # journald -o json-seq
     if text.startswith('{"'):
         text, whole = _message(text)
     if "\x1b" in text:
