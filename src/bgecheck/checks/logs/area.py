@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from bgecheck.checks.logs.diagnosis import Diagnosis, diagnose
+from bgecheck.checks.logs.diagnosis import QUIET, Diagnosis, diagnose
 from bgecheck.checks.logs.follower import Follower
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
 from bgecheck.checks.logs.session import Hit, Session
@@ -363,6 +363,18 @@ HANGS = {
 """What usually hangs in each phase of a start."""
 
 
+def _silence(facts: LogFacts) -> Evidence:
+    """For how long a start has said nothing, and what usually hangs where it stopped."""
+    session, hangs = facts.session, HANGS[facts.session.phase]
+    age = facts.origin.age if facts.origin.age is not None and facts.origin.age > QUIET else None
+    en, zh = ("", "") if age is None else (f"for {age:.0f} s: ", f"已 {age:.0f} 秒：")
+    last = session.last_stamp
+    return Evidence(
+        Text(f"silent since {last}", f"自 {last} 起没有新内容") if last else Text("silent", "没有新内容"),
+        Text(en + hangs.en, zh + hangs.zh),
+    )
+
+
 def cause(
     name: str,
     patterns: Iterable[Callable[[str], Pattern]],
@@ -383,7 +395,10 @@ def cause(
         if name in facts.diagnosis.doubts:
             return absent(facts.diagnosis.doubts[name])
         hit = facts.diagnosis.causes.get(name)
-        return holds() if hit is None else broken(_seen(facts, hit), **_values(facts, hit))
+        if hit is None:
+            return holds()
+        silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
+        return broken(_seen(facts, hit), *silent, **_values(facts, hit))
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."
     AREA.check(
