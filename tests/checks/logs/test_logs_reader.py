@@ -146,10 +146,19 @@ STAMPED = "[2026-11-02 22:13:{n}] x"
         [SERVED.format(n=7) + "permission denied"],
         [STAMPED.format(n=16), STAMPED.format(n=17), "", "", "", "tokenizer"],
         [STAMPED.format(n=16), *[""] * 70],
+        [LINES[5].format(n=7), "0", "", "7"],
         [*["no time"] * 70, STAMPED.format(n=16), *["- no time either"] * 70, "RuntimeError: boom"],
         [SERVED.format(n=7) + " " * 4000 + SERVED.format(n=8)],
     ],
-    ids=["two lines in one", "an answer and a cause", "time above blanks", "blanks", "time far above", "a long line"],
+    ids=[
+        "two lines in one",
+        "an answer and a cause",
+        "time above blanks",
+        "blanks",
+        "digits",
+        "time far above",
+        "a long line",
+    ],
 )
 @pytest.mark.parametrize("start", [START, ""], ids=["started", "without a start"])
 def test_odd_lines_leave_the_same_behind_one_by_one(lines: list[str], start: str) -> None:

@@ -246,7 +246,9 @@ class Follower:
         return True
 
     def _single(self, index: int, key: bytes, kind: Kind) -> None:
-        """Take one line itself."""
+        """Take one line itself; one of nothing but digits says no more than an empty one."""
+        if kind.blank:
+            return
         self._settle_exception()
         self._catch_up(index, RECENT if kind.deep else _CONTEXT)
         session, phase, ready = self.session, self.session.phase, self.session.ready_line
