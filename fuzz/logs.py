@@ -36,7 +36,7 @@ with atheris.instrument_imports(include=["bgecheck"]):
 
 HERE = Path(__file__).resolve().parent
 KEY = "k3y-of-the-fuzzer"
-START = f"""[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/bge-large-zh-v1.5', api_key='{KEY}', tp_size=1)
+START = f"""[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/bge-large-zh-v1.5', api_key='{KEY}')
 [2026-11-02 22:10:14] Load weight end. type=BertModel, dtype=torch.float16, avail mem=21.30 GB, mem usage=0.65 GB.
 [2026-11-02 22:10:16] The server is fired up and ready to roll!
 [2026-11-02 22:10:20] INFO:     10.0.0.1:504 - "POST /v1/embeddings HTTP/1.1" 200 OK

@@ -67,6 +67,8 @@ LINE = "[2026-11-02 22:10:15 TP0] Load weight begin. avail mem=22.48 GB"
         f"<30>Nov  2 22:10:15 gpu-01 sglang: {LINE}",
         f"<30>1 2026-11-02T22:10:15.123456+08:00 gpu-01 sglang 811 - - {LINE}",
         f"[12345.678901] gpu-01 sglang[811]: {LINE}",
+        f"Mon 2026-11-02 22:10:15 CST gpu-01 sglang[811]: {LINE}",
+        "\x1e" + json.dumps({"_MACHINE_ID": "1", "MESSAGE": LINE}),
         f"1793657415.123456 gpu-01 sglang[811]: {LINE}",
         f"Nov 02 22:10:15 {LINE}",
         f"2026-11-02 22:10:15.123 | INFO     | launcher.main:pump:42 - {LINE}",

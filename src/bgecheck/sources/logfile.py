@@ -18,7 +18,8 @@ LINE_LIMIT = 64 * 1024
 _CHUNK = 2**18
 STDIN = "-"
 GZIP = b"\x1f\x8b"
-_BLANK = b"\0 \t\r\n"
+BLANK = b"\0 \t\r\n"
+"""What a line without anything to read consists of."""
 
 
 class Readable(Protocol):
@@ -57,7 +58,7 @@ def usable(path: str) -> None:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise _bad(path, Text(f"cannot be read: {why}", f"无法读取：{why}")) from error
-    if not head.strip(_BLANK):
+    if not head.strip(BLANK):
         raise _bad(path, Text("is empty", "是空文件"))
     if _is_binary(head):
         raise _bad(path, Text("is a binary file, not a log", "是二进制文件，不是日志"))
@@ -66,7 +67,7 @@ def usable(path: str) -> None:
 def _behind_a_hole(file: BinaryIO) -> bytes:
     """The first bytes of a log, or its last where it begins with nothing but NUL, as `copytruncate` leaves it."""
     head = file.read(4096)
-    if head.strip(_BLANK) or len(head) < 4096:
+    if head.strip(BLANK) or len(head) < 4096:
         return head
     file.seek(-min(file.seek(0, os.SEEK_END), 4096), os.SEEK_END)
     return file.read(4096)
@@ -155,7 +156,7 @@ class Unwrapper:
         """
         found: list[tuple[int, str]] = []
         for piece in raw[:LINE_LIMIT].split(b"\r"):
-            if not piece.strip(_BLANK):
+            if not piece.strip(BLANK):
                 continue
             text, whole = unwrapped(_decoded(piece))
             if self._begun is not None:
@@ -218,6 +219,8 @@ _WRAPPINGS = re.compile(
     # journald and syslog, also in Chinese; `ts` writes the time alone
     r"|(?:(?:<\d{1,3}>)?(?:[A-Z][a-z]{2}|\d{1,2}月) [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?"
     r"(?: \S{1,80} [\w@./-]{1,80}(?:\[\d+\])?:)?(?: |$))"
+    # journald -o short-full and with-unit
+    r"|(?:[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S{1,10} \S{1,80} [\w@./-]{1,80}(?:\[\d+\])?: )"
     # syslog of RFC 5424
     r"|(?:<\d{1,3}>1 \S{10,40} \S{1,80} \S{1,48} \S{1,40} \S{1,32} (?:-|\[[^\]]{0,400}\]) (?:\ufeff)?)"
     r"|(?:\[ {0,8}\d{1,10}\.\d{6}\] \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-monotonic
@@ -233,6 +236,7 @@ def unwrapped(text: str) -> tuple[str, bool]:
     Docker and containerd cut a line of more than 16 KB, which `server_args=` is, into pieces.
     """
     whole = True
+    text = text.removeprefix("\x1e")  # journald -o json-seq
     if text.startswith('{"'):
         text, whole = _message(text)
     if "\x1b" in text:

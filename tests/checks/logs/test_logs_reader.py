@@ -136,6 +136,40 @@ def test_hostile_lines_leave_the_same_behind_one_by_one(lines: list[bytes]) -> N
     assert _kept(Follower().follow(single)) == _kept(Follower().follow([Block(1, text)]))
 
 
+STAMPED = "[2026-11-02 22:13:{n}] x"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [LINES[3].format(n=7)[:40] + SERVED.format(n=7)[21:]],
+        [SERVED.format(n=7) + "permission denied"],
+        [STAMPED.format(n=16), STAMPED.format(n=17), "", "", "", "tokenizer"],
+        [STAMPED.format(n=16), *[""] * 70],
+        [LINES[5].format(n=7), "0", "", "7"],
+        [*["no time"] * 70, STAMPED.format(n=16), *["- no time either"] * 70, "RuntimeError: boom"],
+        [SERVED.format(n=7) + " " * 4000 + SERVED.format(n=8)],
+    ],
+    ids=[
+        "two lines in one",
+        "an answer and a cause",
+        "time above blanks",
+        "blanks",
+        "digits",
+        "time far above",
+        "a long line",
+    ],
+)
+@pytest.mark.parametrize("start", [START, ""], ids=["started", "without a start"])
+def test_odd_lines_leave_the_same_behind_one_by_one(lines: list[str], start: str) -> None:
+    """What the fuzzer found, and what is like it."""
+    raws = [line.encode() + b"\n" for line in [*start.splitlines(), *lines]]
+    single = [Block(1 if not n else None, raw) for n, raw in enumerate(raws)]
+    one, whole = Follower().follow(single), Follower().follow([Block(1, b"".join(raws))])
+    assert _kept(one) == _kept(whole)
+    assert (one.session.last_stamp, one.session.stages) == (whole.session.last_stamp, whole.session.stages)
+
+
 def test_lines_that_never_repeat_are_forgotten() -> None:
     """Kinds of line without end take no memory without end."""
     follower, rnd = Follower(), random.Random(1)

@@ -165,7 +165,9 @@ def test_a_start_is_starting_while_its_file_is_fresh_and_stuck_when_not(log: Pat
     assert rows["logs.ready"].values["state"] == "stuck"
     assert rows["logs.ready"].caused_by == "logs.stalled-no-error"
     assert rows["logs.ready"].values["phase"] == "load"
-    assert rows["logs.stalled-no-error"].evidence[0].subject == "sglang.log:2"
+    stalled = rows["logs.stalled-no-error"].evidence
+    assert stalled[0].subject == "sglang.log:2"
+    assert "for 900 s: the weights are being downloaded" in str(stalled[1].observed)
 
 
 def test_of_a_pipe_the_time_stamps_tell_whether_it_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from bgecheck.checks.logs.diagnosis import Diagnosis, diagnose
+from bgecheck.checks.logs.diagnosis import QUIET, Diagnosis, diagnose
 from bgecheck.checks.logs.follower import Follower
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
 from bgecheck.checks.logs.session import Hit, Session
@@ -253,15 +253,18 @@ def _statistics(session: Session) -> dict[str, Any]:
     }
 
 
-def _served(told: dict[str, Any]) -> Evidence:
+def _served(told: dict[str, Any]) -> list[Evidence]:
+    """Requests by how they were answered, the most frequent refusals, and what was warned of."""
     ok, four, five = told["embeddings"], told["client_errors"], told["server_errors"]
-    return Evidence(
-        Text("requests", "请求"),
-        Text(
-            f"{ok} embeddings answered, {four} refused (4xx), {five} failed (5xx)",
-            f"向量请求成功 {ok}，4xx {four}，5xx {five}",
-        ),
+    most = sorted(told["refused"].items(), key=lambda kind: -kind[1])[:_SHOWN]
+    kinds = "".join(f"; {count} x {kind}" for kind, count in most)
+    requests = Text(
+        f"{ok} embeddings answered, {four} refused (4xx), {five} failed (5xx){kinds}",
+        f"向量请求成功 {ok}，4xx {four}，5xx {five}{kinds}",
     )
+    warned = ", ".join(f"{name} {count}" for name, count in told["warnings"].items())
+    seen = [Evidence(Text("requests", "请求"), requests)]
+    return [*seen, Evidence(Text("warnings", "告警"), warned)] if warned else seen
 
 
 _NOTHING = {
@@ -320,16 +323,21 @@ def newest_session_is_ready(facts: LogFacts) -> Outcome:
         taken, told = _timeline(session), _statistics(session)
         seen = [Evidence(_where(facts, session.ready_line), after)]
         seen += [_start_up(taken)] if taken else []
-        seen += [_served(told)] if session.requests else []
+        seen += _served(told) if session.requests else []
         return holds(*seen, seconds_to_ready=seconds, stages=taken, requests=told, **common)
     line, text = session.last_exception or session.last
     last_said = Evidence(_where(facts, line), text)
+    taken = _timeline(session)
+    came = [_start_up(taken)] if taken else []
+    common["stages"] = taken
     if state == "failed":
-        return broken(last_said, error=text, from_line=max(1, line - 20), file=facts.origin.name, **common)
+        return broken(last_said, *came, error=text, from_line=max(1, line - 20), file=facts.origin.name, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
     hangs = HANGS[session.phase]
     age = None if facts.origin.age is None else round(facts.origin.age)
-    return broken(last, advice=state, file=facts.origin.name, age=age, hangs_en=hangs.en, hangs_zh=hangs.zh, **common)
+    return broken(
+        last, *came, advice=state, file=facts.origin.name, age=age, hangs_en=hangs.en, hangs_zh=hangs.zh, **common
+    )
 
 
 HANGS = {
@@ -355,6 +363,18 @@ HANGS = {
 """What usually hangs in each phase of a start."""
 
 
+def _silence(facts: LogFacts) -> Evidence:
+    """For how long a start has said nothing, and what usually hangs where it stopped."""
+    session, hangs = facts.session, HANGS[facts.session.phase]
+    age = facts.origin.age if facts.origin.age is not None and facts.origin.age > QUIET else None
+    en, zh = ("", "") if age is None else (f"for {age:.0f} s: ", f"已 {age:.0f} 秒：")
+    last = session.last_stamp
+    return Evidence(
+        Text(f"silent since {last}", f"自 {last} 起没有新内容") if last else Text("silent", "没有新内容"),
+        Text(en + hangs.en, zh + hangs.zh),
+    )
+
+
 def cause(
     name: str,
     patterns: Iterable[Callable[[str], Pattern]],
@@ -375,7 +395,10 @@ def cause(
         if name in facts.diagnosis.doubts:
             return absent(facts.diagnosis.doubts[name])
         hit = facts.diagnosis.causes.get(name)
-        return holds() if hit is None else broken(_seen(facts, hit), **_values(facts, hit))
+        if hit is None:
+            return holds()
+        silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
+        return broken(_seen(facts, hit), *silent, **_values(facts, hit))
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."
     AREA.check(

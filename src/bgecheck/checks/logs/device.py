@@ -664,7 +664,7 @@ cause(
         pattern(
             "/dev/shm",
             "failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
-            regex=r"/dev/shm/\S{1,100}.{0,200}(?:No space left on device|error)|[Ee]rror.{0,200}/dev/shm/",
+            regex=r"/dev/shm/\S.{0,250}(?:No space left on device|error)|[Ee]rror.{0,200}/dev/shm/",
             near="leaving /dev/shm/sglang_loads_0a.shm behind",
             seen="NCCL",
             weight=SPECIFIC,
@@ -848,7 +848,7 @@ cause(
         pattern(
             "ttention backend",
             "ValueError: Attention backend 'trtllm_mha' is not supported on this GPU",
-            regex=r"(?:Error|Exception): .*[Aa]ttention backend.*(?:not supported|requires|only supports|not available)",
+            regex=r"(?:Error|Exception): .{0,300}[Aa]ttention backend.{0,300}(?:not supported|requires|only supports|not available)",
             near="Attention backend not specified. Use flashinfer backend by default.",
             seen="0.5.x",
             weight=SPECIFIC,

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, islice
 
 from bgecheck.checks.logs import marks
-from bgecheck.checks.logs.kinds import DIGITS, Kind, Kinds
+from bgecheck.checks.logs.kinds import DIGITS, JUDGED, Kind, Kinds
 from bgecheck.checks.logs.rules import GENERAL, PATTERNS, Pattern
 from bgecheck.checks.logs.session import RECENT, Hit, Session
-from bgecheck.sources.logfile import Block, Unwrapper
+from bgecheck.sources.logfile import BLANK, Block, Unwrapper
 
-_JUDGED = 4000
-"""Characters of a line that are judged: messages are shorter, and a hostile line costs no more than this."""
 _CONTEXT = 3
 _REFUSED = 200
 """Kinds of refused requests that are told apart; a scanner asks for thousands of paths."""
@@ -248,7 +246,9 @@ class Follower:
         return True
 
     def _single(self, index: int, key: bytes, kind: Kind) -> None:
-        """Take one line itself."""
+        """Take one line itself; one of nothing but digits says no more than an empty one."""
+        if kind.blank:
+            return
         self._settle_exception()
         self._catch_up(index, RECENT if kind.deep else _CONTEXT)
         session, phase, ready = self.session, self.session.phase, self.session.ready_line
@@ -262,7 +262,7 @@ class Follower:
         self._fed = index
         if (session, phase, ready) != (self.session, self.session.phase, self.session.ready_line):
             self._forget()
-        elif not kind.each and not kind.calm and len(key) < _JUDGED:
+        elif not kind.each and not kind.calm and len(key) < JUDGED:
             self._seen_size += len(key) + 200
             if self._seen_size > _SEEN:
                 self._forget()
@@ -277,7 +277,7 @@ class Follower:
             number, raw = self._raised
             self._raised = None
             for _, text in Unwrapper().texts(number, raw):
-                self.session.last_exception = (number, text[:_JUDGED])
+                self.session.last_exception = (number, text[:JUDGED])
 
     def _catch_up(self, index: int, depth: int) -> None:
         """Know the lines above as context: as many as are kept, where some were passed over."""
@@ -288,6 +288,7 @@ class Follower:
             above = [*earlier[index - depth :], *above]
             passed = self._broken or len(earlier) > depth - index
         if passed:
+            self._stamps(reversed(self._raws[self._fed + 1 : max(0, index - depth)]))
             self._before.clear()
             self.session.recent.clear()
         for raw in above:
@@ -310,14 +311,13 @@ class Follower:
             above = [*self._lines_above(), *reversed([*islice(backwards(data), kept)])]
             self._broken = self._broken or len(above) > RECENT
             self._above = above[-RECENT:]
-        told = False
-        for back, raw in enumerate(islice(backwards(data), kept)):
-            if not (texts := Unwrapper().texts(self._first + lines - 1 - back, raw)):
-                continue
-            self.session.last = self.session.last if told else texts[-1]
-            told = True
-            if self._stamp(texts[-1][1]):
-                return
+        end = len(data.rstrip(BLANK))
+        index = lines - 1 - (data.count(b"\n", end) - data.endswith(b"\n"))
+        if end and index > self._fed:
+            raw = data[data.rfind(b"\n", 0, end) + 1 : end]
+            for text in Unwrapper().texts(self._first + index, raw)[-1:]:
+                self.session.last = text
+        self._stamps(_dated(data) if self._fed < 0 else reversed(self._raws[self._fed + 1 : lines]))
 
     def _lines_above(self) -> list[bytes]:
         """Lines of earlier blocks that are not yet known as context."""
@@ -340,7 +340,7 @@ class Follower:
             session.engine = next((name for name, mark in marks.OTHER_ENGINES if mark.search(text)), None)
         if not session.args and marks.ARGS.search(text):
             session.args, session.args_line = text, number
-        text = text[:_JUDGED]
+        text = text[:JUDGED]
         if not any(mark in text for mark in marks.NOISE):
             self._advance(number, text)
             if not self._is_code(text):
@@ -410,14 +410,26 @@ class Follower:
         if not self.session.bind_failed:
             self.session.ready_line, self.session.phase = number, "serving"
 
-    def _stamp(self, text: str) -> bool:
-        """Take the time stamp of a line; whether it has one."""
-        found = marks.STAMP.match(text)
-        if found is None:
-            return False
-        self.session.first_stamp = self.session.first_stamp or found[1]
-        self.session.last_stamp = found[1]
-        return True
+    def _stamp(self, text: str) -> None:
+        """Take the time stamp of a line, where it has one."""
+        if found := marks.STAMP.match(text):
+            self.session.first_stamp = self.session.first_stamp or found[1]
+            self.session.last_stamp = found[1]
+
+    def _stamps(self, raws: Iterable[bytes]) -> None:
+        """Take the time stamps of lines that were only counted, given from the last to the first."""
+        first = last = ""
+        for raw in raws:
+            if b"-" not in raw:
+                continue
+            for _, text in reversed(Unwrapper().texts(0, raw)):
+                if found := marks.STAMP.match(text):
+                    first, last = found[1], last or found[1]
+            if last and self.session.first_stamp:
+                break
+        if last:
+            self.session.first_stamp = self.session.first_stamp or first
+            self.session.last_stamp = last
 
     def _advance(self, number: int, text: str) -> None:
         session = self.session
@@ -521,6 +533,15 @@ def backwards(data: bytes) -> Iterator[bytes]:
         at = data.rfind(b"\n", 0, end)
         yield data[at + 1 : end]
         end = at
+
+
+def _dated(data: bytes) -> Iterator[bytes]:
+    """The lines of a block that may have a time stamp, from the last to the first."""
+    end = len(data)
+    while (at := data.rfind(b"-", 0, end)) >= 0:
+        end = data.rfind(b"\n", 0, at) + 1
+        stop = data.find(b"\n", at)
+        yield data[end : stop if stop >= 0 else len(data)]
 
 
 _ANSWERS = {"embedding": "ok", "post": "other", "page": "page"}

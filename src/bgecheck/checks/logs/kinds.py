@@ -16,6 +16,8 @@ from bgecheck.checks.logs.rules import PATTERNS, Pattern
 from bgecheck.sources.literals import Literals
 from bgecheck.sources.logfile import Unwrapper
 
+JUDGED = 4000
+"""Characters of a line that are judged: messages are shorter, and a hostile line costs no more than this."""
 DIGITS = b"0123456789"
 _NONE = {ord(digit): None for digit in "0123456789"}
 _KEPT = 8 * 2**20
@@ -146,10 +148,11 @@ class Kinds:
         return kind
 
     def _add(self, kind: Kind, text: str) -> None:
-        if any(mark in text for mark in NOISE):
-            kind.each = kind.each or "Ignore import error" in text
+        judged = text[:JUDGED]
+        if any(mark in judged for mark in NOISE):
+            kind.each = kind.each or "Ignore import error" in judged
         else:
-            self._look(kind, text)
+            self._look(kind, judged)
         kind.sglang = kind.sglang or SGLANG.search(text) is not None
         if self.engines and not kind.sglang:
             kind.each = kind.each or any(mark.search(text) for _, mark in OTHER_ENGINES)
@@ -169,6 +172,9 @@ class Kinds:
         kind.each = kind.each or quoted or not self._events.isdisjoint(there) or any(map(_numeric, found))
         if access := ACCESS.search(text):
             self._request(kind, access, text)
+        if (kind.batch or kind.answer) and (kind.batch == bool(kind.answer) or kind.exception or kind.each or found):
+            # Two lines in one, as processes that write at the same time leave behind.
+            kind.batch, kind.answer, kind.each = False, "", True
 
     def _request(self, kind: Kind, access: re.Match[str], text: str) -> None:
         method, path, status = access.groups()
