@@ -372,6 +372,7 @@ def test_how_a_text_changes_its_vector_tells_a_cache_from_two_servers_and_from_c
         batch=embedded([vector(FRESH[0]), vector("雨"), vector(FRESH[2])]),
     )
     assert suspected(facts)[0] == fault
+    assert {"replicas", "chance"} & set(suspected(facts)) == {"replicas", "chance"} & {fault}
     row = judged(facts)["repeatable"]
     assert row.status is Status.FAIL
     assert words in say(row.cause, "en")

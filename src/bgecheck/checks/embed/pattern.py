@@ -45,6 +45,9 @@ _HOLDS: dict[str, Callable[[EmbedFacts], bool]] = {
 }
 """What is looked at: rows, and two signs in the answers to one text, which tell apart what shakes the same rows."""
 
+_SIGNS = frozenset({"comes-back", "never-twice"})
+"""What is no row, and without which the fault that it stands for is not suspected."""
+
 _SOFT = frozenset({"semantic", "golden"})
 """What any wrong vector may fail, and another model fails by itself: it tells a fault only where nothing else does."""
 
@@ -162,6 +165,8 @@ def ranked(fails: dict[str, bool]) -> list[Suspect]:
     told: set[frozenset[str]] = set()
     for fault in FAULTS:
         wanted = fault.rows.intersection(fails)
+        if (wanted & _SIGNS) - seen:
+            continue
         if (both := seen & wanted) and wanted not in told:
             against = (wanted - seen) | (seen - fault.rows - fault.may)
             suspects.append(Suspect(fault, len(both), len(both | against)))
