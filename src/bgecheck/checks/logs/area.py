@@ -417,7 +417,8 @@ def cause(
         if hit is None:
             return holds()
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
-        return broken(*_seen(facts, hit), *silent, **_values(facts, hit))
+        line, *more = _seen(facts, hit)
+        return broken(line, *silent, *more, **_values(facts, hit))
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."
     AREA.check(
