@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import time
-from collections import Counter
+from collections import Counter, deque
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from bgecheck import catalog
 from bgecheck.checks.logs import AREA
 from bgecheck.checks.logs.follower import Follower
+from bgecheck.checks.logs.kinds import undigited
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
 from bgecheck.checks.logs.session import Session
+from bgecheck.checks.logs.words import GUESSES, by_words
 from bgecheck.engine import explained_by
 from bgecheck.model import Check, Severity
 from bgecheck.sources.logfile import Block
@@ -69,11 +71,37 @@ def test_a_rule_stays_fast_on_the_worst_line(pattern: Pattern) -> None:
         assert time.process_time() - started < 0.15
 
 
+@pytest.mark.parametrize("place", [(), ('  File "sglang/srt/a.py", in load_weights',) * 25], ids=("bare", "frames"))
+def test_a_guess_stays_fast_on_the_worst_error(place: tuple[str, ...]) -> None:
+    """Words of a guess over and over, in an error as long as one that is judged."""
+    started = time.process_time()
+    for guess in GUESSES:
+        words = re.sub(r"[\\(){}?*+^$\[\]]|\|", " ", guess.words)[:200]
+        session = Session(1, phase=guess.phases[0] if guess.phases else "memory", recent=deque(place))
+        for error in ("ValueError: " + (words * 4000)[:4000], "ValueError: " + ("not found requires " * 400)[:4000]):
+            by_words(session, error)
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=_name)
+def test_a_rule_says_where_it_was_seen_and_looks_for_words(pattern: Pattern) -> None:
+    """Numbers are not looked for: a needle of digits alone would be in every line."""
+    assert len(pattern.seen) > 1
+    assert len(undigited(pattern.needle).strip()) >= 3
+
+
 def test_every_label_is_a_row() -> None:
     ids = [check.id for check in AREA.checks]
     assert ids[:2] == ["logs.readable", "logs.ready"]
     assert set(ids[2:]) == {"logs." + label.replace("_", "-") for label in LABELS}
     assert not [id_ for id_, count in Counter(ids).items() if count > 1]
+
+
+def test_guesses_name_rows() -> None:
+    ids = {check.id for check in AREA.checks}
+    assert {"logs." + guess.cause for guess in GUESSES} - ids == {"logs.out-of-memory"}, (
+        "which memory is told by the phase"
+    )
 
 
 def test_rules_name_rows() -> None:

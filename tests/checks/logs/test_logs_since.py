@@ -23,7 +23,7 @@ from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.logfile import Block
 
 START = """[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/bge-large-zh-v1.5', disable_radix_cache=True)
-[2026-11-02 22:10:14] Load weight end. type=BertModel, dtype=torch.float16, avail mem=21.30 GB, mem usage=0.65 GB.
+[2026-11-02 22:10:14] Load weight end. elapsed=1.92 s, type=BertModel, avail mem=21.30 GB, mem usage=0.65 GB.
 [2026-11-02 22:10:16] The server is fired up and ready to roll!
 [2026-11-02 22:10:20] INFO:     10.0.0.1:504 - "POST /v1/embeddings HTTP/1.1" 200 OK
 [2026-11-02 22:11:00] INFO:     10.0.0.1:505 - "POST /v1/embeddings HTTP/1.1" 400 Bad Request

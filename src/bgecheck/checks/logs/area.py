@@ -15,6 +15,7 @@ from bgecheck.checks.logs.follower import Follower
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
 from bgecheck.checks.logs.session import Hit, Session
 from bgecheck.checks.logs.since import Since, clock
+from bgecheck.checks.logs.why import Rival, confidence, told
 from bgecheck.model import (
     Advice,
     Area,
@@ -121,8 +122,15 @@ def _where(facts: LogFacts, line: int) -> str:
     return f"{os.path.basename(name)}:{number}"
 
 
-def _seen(facts: LogFacts, hit: Hit) -> Evidence:
-    return Evidence(_where(facts, hit.line), hit.text)
+def _seen(facts: LogFacts, hit: Hit) -> list[Evidence]:
+    """The decisive line, further lines of the same cause, and why it is this one."""
+    seen = [Evidence(_where(facts, line), text) for line, text in ((hit.line, hit.text), *hit.also.values())]
+    return [*seen, Evidence(Text("why this one", "为何是它"), told(hit, _beside(facts, hit)))]
+
+
+def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
+    """What competes with a cause: with the decisive one of a session that failed all other fatal lines."""
+    return facts.diagnosis.beside if hit.cause == facts.diagnosis.why else ()
 
 
 def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
@@ -133,12 +141,23 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "context": [*hit.before, hit.text, *hit.after],
         "phase": hit.phase,
         "seen": hit.count,
-        "confidence": {4: "high", 3: "high", 2: "medium"}.get(hit.weight, "low"),
+        "confidence": confidence(hit, _beside(facts, hit)),
+        "beside": [rival._asdict() for rival in _beside(facts, hit)],
+        "also": [{"line": line, "text": text} for line, text in hit.also.values()],
+        "known_from": hit.known_from,
         "consequences": session.deaths,
         "args_model": session.argument("model_path") or _quoted_path(hit.text) or "<model>",
-        "args_port": session.argument("port") or "<port>",
+        "args_port": _port(hit) or session.argument("port") or "<port>",
         "args_fraction": session.argument("mem_fraction_static") or "auto",
     }
+
+
+def _port(hit: Hit) -> str | None:
+    """The port that the line about a lost port names: of HTTP, of the rendezvous or of a queue."""
+    if hit.cause != "port-in-use":
+        return None
+    found = re.search(r"(?:', |port\S* (?:at )?|://\S+?:|\[::\]:|0\.0\.0\.0:)(\d{2,5})\b", hit.text)
+    return found[1] if found else None
 
 
 def _quoted_path(text: str) -> str | None:
@@ -398,7 +417,8 @@ def cause(
         if hit is None:
             return holds()
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
-        return broken(_seen(facts, hit), *silent, **_values(facts, hit))
+        line, *more = _seen(facts, hit)
+        return broken(line, *silent, *more, **_values(facts, hit))
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."
     AREA.check(

@@ -21,7 +21,7 @@ def _gib(found: re.Match[str]) -> float:
     return float(found[1]) / (1 if found[2] == "G" else 1024)
 
 
-def _out_of_memory(session: Session, text: str) -> str:
+def out_of_memory(session: Session, text: str) -> str:
     """Which memory ran out: torch says the same in every phase, so phase and frames above it decide."""
     others = sum(map(_gib, _OTHERS.finditer(text)))
     own, allocated = _OWN.search(text), _ALLOCATED.search(text)
@@ -34,7 +34,8 @@ def _out_of_memory(session: Session, text: str) -> str:
     frames = "\n".join(list(session.recent)[-25:])
     if session.ready_line is not None or session.phase == "serving":
         return "gpu-oom-serving"
-    if re.search(r"[Cc]apture cuda graph|cuda_graph_runner|in capture", frames + text) or session.phase == "graph":
+    capturing = re.search(r"cuda_graph_runner|in capture", frames) or re.search(r"(?i)cuda ?graph|prefill runner", text)
+    if capturing or session.phase == "graph":
         return "gpu-oom-graph-capture"
     if re.search(r"memory_pool|init_memory_pool|_create_buffers|kv_cache_configurator", frames):
         return "gpu-oom-kv-pool"
@@ -52,19 +53,19 @@ cause(
             regex=r"\b(?:CUDA|HIP|NPU|XPU|MUSA)(?: driver)?(?: error:|\]:|:)? out of memory",
             near="Prefill out of memory. Try to lower your batch size.",
             seen="torch 2.x, 0.4.x to 0.5.23",
-            named=_out_of_memory,
+            named=out_of_memory,
         ),
         pattern(
             "CUBLAS_STATUS_ALLOC_FAILED",
             "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
             seen="torch",
-            named=_out_of_memory,
+            named=out_of_memory,
         ),
         pattern(
             "cudaErrorMemoryAllocation",
             "RuntimeError: cudaErrorMemoryAllocation: out of memory",
             seen="CUDA",
-            named=_out_of_memory,
+            named=out_of_memory,
         ),
     ],
     title=Text("the weights fit the GPU", "显存装得下模型权重"),
@@ -74,8 +75,9 @@ cause(
         "加载权重时显存不足：模型比显卡大（bge-large-zh-v1.5 的 fp16 权重只有 0.65 GB，若是它，说明显存被别的占满了）",
     ),
     fix=Text(
-        "take a larger or an empty card, a smaller model, or fp16 instead of fp32; sglang never falls back to the CPU",
-        "换更大或空闲的显卡、更小的模型，或用 fp16 代替 fp32；sglang 不会自动退回 CPU",
+        "take a larger or an empty card, a smaller model, fp16 instead of fp32, or two cards (--tp-size 2); sglang never falls "
+        "back to the CPU",
+        "换更大或空闲的显卡、更小的模型，用 fp16 代替 fp32，或用两张卡（--tp-size 2）；sglang 不会自动退回 CPU",
     ),
     commands=("nvidia-smi", "bgecheck gpu"),
 )
@@ -136,8 +138,10 @@ cause(
         "捕获 CUDA graph 时显存不足：显存池占走了它需要的部分",
     ),
     fix=Text(
-        "lower --mem-fraction-static (now {args_fraction}), or go without graphs, which embedding does not need",
-        "调小 --mem-fraction-static（当前 {args_fraction}），或关闭 CUDA graph，embedding 用不上它",
+        "lower --mem-fraction-static (now {args_fraction}), capture fewer sizes (--cuda-graph-max-bs 16), or go without graphs, "
+        "which embedding does not need",
+        "调小 --mem-fraction-static（当前 {args_fraction}），减少捕获的批大小（--cuda-graph-max-bs 16），或关闭 CUDA graph，"
+        "embedding 用不上它",
     ),
     commands=(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --mem-fraction-static 0.3 "
@@ -174,6 +178,12 @@ cause(
 cause(
     "gpu-memory-held-by-others",
     [
+        pattern(
+            "is/are busy or unavailable",
+            "torch.AcceleratorError: CUDA error: CUDA-capable device(s) is/are busy or unavailable",
+            seen="CUDA: another process has the card for itself (exclusive mode)",
+            weight=SPECIFIC,
+        ),
         pattern(
             "The memory capacity is unbalanced",
             "ValueError: The memory capacity is unbalanced. Some GPUs may be occupied by other processes. "
@@ -218,6 +228,7 @@ cause(
             "unsatisfied condition: cuda>=",
             "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
             weight=SPECIFIC,
+            seen="nvidia-container-toolkit",
         ),
         pattern(
             "unsupported display driver / cuda driver combination",
@@ -288,6 +299,12 @@ cause(
             seen="nvidia-ml-py",
         ),
         pattern(
+            "CUDA unknown error - this may be due to",
+            "RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env variable",
+            seen="torch: the driver's modules do not work (nvidia_uvm), or CUDA_VISIBLE_DEVICES is wrong",
+            weight=GENERAL,
+        ),
+        pattern(
             "Setting the available devices to be zero",
             "CUDA unknown error - this may be due to an incorrectly set up environment. Setting the available devices to be zero.",
             seen="torch",
@@ -297,6 +314,26 @@ cause(
             "nvml error: driver not loaded",
             "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
             seen="nvidia-container-toolkit",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "NVIDIA-SMI has failed because it couldn't communicate with",
+            "RuntimeError: nvidia-smi error: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
+            seen="nvidia-smi",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "no known GPU vendor found",
+            "docker: Error response from daemon: failed to discover GPU vendor from CDI: no known GPU vendor found",
+            seen="docker 28",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "nvidia-container-cli: ",
+            "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file",
+            regex=r"nvidia-container-cli: (?:initialization|detection|device|mount) error",
+            near="nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
+            seen="nvidia-container-toolkit: no driver, or no such card, on the host",
             weight=SPECIFIC,
         ),
         pattern(
@@ -382,8 +419,10 @@ cause(
         "torch 或算子包里没有这一代显卡的代码：比 sm75 老（V100 是 sm70），或比安装包还新",
     ),
     fix=Text(
-        "for a new card take a build for its CUDA; for a card older than sm75 use text-embeddings-inference",
-        "新卡换用对应 CUDA 版本的安装包；低于 sm75 的旧卡改用 text-embeddings-inference",
+        "for a new card take a build for its CUDA (sm_120, RTX 50: torch for CUDA 12.8 or newer, which the newest image has); for "
+        "a card older than sm75 use text-embeddings-inference",
+        "新卡换用对应 CUDA 版本的安装包（RTX 50 系 sm_120 需要面向 CUDA 12.8 以上的 torch，最新镜像已带）；"
+        "低于 sm75 的旧卡改用 text-embeddings-inference",
     ),
     commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
 )
@@ -401,7 +440,13 @@ cause(
         pattern(
             "Bfloat16 is only supported on GPUs",
             "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.",
-            seen="X",
+            seen="sglang 0.4.x, vLLM",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is only supported on CUDA devices with compute capability",
+            "RuntimeError: torch._scaled_mm is only supported on CUDA devices with compute capability >= 9.0 or 8.9, or ROCm MI300+",
+            seen="torch: fp8",
             weight=SPECIFIC,
         ),
         pattern(
@@ -427,7 +472,7 @@ cause(
         pattern(
             "is not supported for the current GPU",
             "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 80.",
-            seen="X",
+            seen="sglang 0.4.x to 0.5.9, vLLM",
         ),
     ],
     title=Text("the GPU can compute in the requested dtype", "GPU 支持所用的数据类型"),
@@ -435,7 +480,10 @@ cause(
         "this GPU cannot compute in the dtype that was asked for (bf16 from sm80, fp8 from sm89)",
         "这块 GPU 不支持所要求的数据类型（bf16 需要 sm80 起，fp8 需要 sm89 起）",
     ),
-    fix=Text("start with --dtype float16", "加 --dtype float16 启动"),
+    fix=Text(
+        "start with --dtype float16, without --quantization fp8 and --kv-cache-dtype fp8_e4m3",
+        "加 --dtype float16 启动，并去掉 --quantization fp8、--kv-cache-dtype fp8_e4m3",
+    ),
     commands=(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --dtype float16 --disable-radix-cache "
         "--chunked-prefill-size -1 --mem-fraction-static 0.3",
@@ -521,7 +569,7 @@ cause(
             "from 'sgl_kernel",
             "ImportError: cannot import name 'top_k_renorm_prob' from 'sgl_kernel' (/usr/lib/sgl_kernel/__init__.py)",
             regex=r"cannot import name '\w+' from '(?:sgl_kernel|flashinfer)",
-            seen="X",
+            seen="sglang newer than its sgl-kernel",
         ),
     ],
     title=Text("the kernel packages fit torch and sglang", "算子包与 torch、sglang 匹配"),
@@ -539,7 +587,7 @@ cause(
         pattern(
             "cannot open shared object file",
             "ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
-            regex=r"^(?!.*NCCL INFO).*\blib(?!torch|c10)[\w.+-]+\.so[\w.]*: cannot open shared object file",
+            regex=r"^(?!.*(?:NCCL (?:INFO|WARN)|nvidia-container-cli)).*\blib(?!torch|c10)[\w.+-]+\.so[\w.]*: cannot open shared object file",
             near="gpu01:53277:53277 [0] NCCL INFO NET/Plugin : dlerror=libnccl-net.so: cannot open shared object file: No such "
             "file or directory No plugin found (libnccl-net.so), using internal implementation",
             seen="sglang #12119",
@@ -549,7 +597,7 @@ cause(
             "' not found (required by",
             "ImportError: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.32' not found (required by /usr/lib/x.so)",
             regex=r"version `\w+_[\d.]+' not found",
-            seen="X",
+            seen="glibc, libstdc++",
             weight=SPECIFIC,
         ),
     ],
@@ -559,8 +607,10 @@ cause(
         "缺少系统共享库，或版本过旧（报错行里写了名字）",
     ),
     fix=Text(
-        "install the library: libnuma1 for libnuma.so.1, the CUDA runtime for libnvrtc; for GLIBC use the image of sglang",
-        "安装对应的库：libnuma.so.1 装 libnuma1，libnvrtc 装 CUDA 运行库；GLIBC 过旧请用官方镜像",
+        "install the library: libnuma1 for libnuma.so.1, `pip install nvidia-cuda-nvrtc-cu12` (cu13) for libnvrtc.so.12 (13), then "
+        "name its folder in LD_LIBRARY_PATH; for GLIBC use the image of sglang",
+        "安装对应的库：libnuma.so.1 装 libnuma1，libnvrtc.so.12 执行 pip install nvidia-cuda-nvrtc-cu12（13 对应 cu13）"
+        "并把所在目录加入 LD_LIBRARY_PATH；GLIBC 过旧请用官方镜像",
     ),
     commands=("sudo apt-get install -y libnuma1",),
 )
@@ -571,7 +621,7 @@ cause(
         pattern(
             "cannot find -lcuda",
             "/usr/bin/ld: cannot find -lcuda: No such file or directory",
-            seen="X",
+            seen="ld, through triton",
             weight=SPECIFIC,
         ),
         pattern(
@@ -583,6 +633,7 @@ cause(
         pattern(
             "Could not find nvcc",
             "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist",
+            seen="flashinfer, torch",
         ),
         pattern(
             "CUDA_HOME environment variable is not set",
@@ -590,18 +641,25 @@ cause(
             seen="torch",
         ),
         pattern(
-            "Python.h: No such file", "main.c:1:10: fatal error: Python.h: No such file or directory", weight=SPECIFIC
+            "Python.h: No such file",
+            "main.c:1:10: fatal error: Python.h: No such file or directory",
+            weight=SPECIFIC,
+            seen="gcc, through triton",
         ),
-        pattern("Ninja is required to load C++ extensions", "RuntimeError: Ninja is required to load C++ extensions"),
+        pattern(
+            "Ninja is required to load C++ extensions",
+            "RuntimeError: Ninja is required to load C++ extensions",
+            seen="torch",
+        ),
         pattern(
             "returned non-zero exit status",
             "subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.",
-            regex=r"Command '?\[?'?(?:/\S+/)?(?:ninja|nvcc|gcc|cc|g\+\+|c\+\+)\b.{0,2000}returned non-zero exit status",
+            regex=r"Command '?\[?'?(?:/\S+/)?(?:which', '\S*)?(?:ninja|nvcc|gcc|cc|g\+\+|c\+\+)['\b ].{0,2000}returned non-zero exit status",
             near="Command '['nvidia-smi']' returned non-zero exit status 9.",
             seen="torch, triton",
             weight=GENERAL,
         ),
-        pattern("ninja: build stopped", "ninja: build stopped: subcommand failed.", weight=GENERAL),
+        pattern("ninja: build stopped", "ninja: build stopped: subcommand failed.", weight=GENERAL, seen="ninja"),
         pattern(
             "Ninja build failed", "RuntimeError: Ninja build failed. Ninja output:", weight=GENERAL, seen="flashinfer"
         ),
@@ -638,6 +696,7 @@ cause(
             "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'",
             regex=r"No such file or directory: '(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+)'",
             near="FileNotFoundError: [Errno 2] No such file or directory: 'ninja.txt'",
+            seen="Python",
         ),
         pattern(
             "Failed to find C compiler",
@@ -652,8 +711,10 @@ cause(
         "启动时要即时编译算子，但缺少 nvcc、ninja、C 编译器、Python.h 或 libcuda",
     ),
     fix=Text(
-        "install the tool that the line names, or take a backend that compiles nothing: --attention-backend triton",
-        "安装报错里缺的工具，或换不需要编译的后端：--attention-backend triton",
+        "install the tool that the line names (for -lcuda: LIBRARY_PATH=/usr/local/cuda/lib64/stubs), or take a backend that "
+        "needs no nvcc: --attention-backend triton",
+        "安装报错里缺的工具（缺 -lcuda 时设 LIBRARY_PATH=/usr/local/cuda/lib64/stubs），或换不需要 nvcc 的后端："
+        "--attention-backend triton",
     ),
     commands=("sudo apt-get install -y build-essential python3-dev ninja-build", "which nvcc ninja gcc"),
 )
@@ -674,6 +735,29 @@ cause(
             "RuntimeError: unable to allocate shared memory(shm) for file </torch_4711_1201>: No space left on device (28)",
             regex=r"shared memory.*No space left on device|insufficient shared memory \(shm\)|out of shared memory.*shm",
             near="out of resource: shared memory, Required: 131072, Hardware limit: 101376.",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No space left on device: '/",
+            "OSError: [Errno 28] No space left on device: '/psm_8a1f22cd'",
+            regex=r"No space left on device: '/(?:dev/shm/\S*|(?:psm_|torch_|sem\.|nccl-)[\w.-]*)'",
+            near="OSError: [Errno 28] No space left on device: '/root/.cache/huggingface/hub/tmp1'",
+            seen="Python's shared memory",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No space left on device",
+            "RuntimeError: unable to write to file </torch_12_34_0>: No space left on device (28)",
+            regex=r"file </(?:torch_|psm_|dev/shm)\S*>: No space left on device",
+            near="write to file </data/m>: No space left on device (28)",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "out of shared memory. Please try to raise your shared memory limit",
+            "RuntimeError: DataLoader worker (pid 881) is killed by signal: Bus error. It is possible that dataloader's workers "
+            "are out of shared memory. Please try to raise your shared memory limit.",
             seen="torch",
             weight=SPECIFIC,
         ),
@@ -699,13 +783,28 @@ cause(
 cause(
     "nccl-failure",
     [
-        pattern("NCCL error", "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)"),
-        pattern("DistBackendError", "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:268"),
-        pattern("ncclUnhandledCudaError", "ncclUnhandledCudaError: Call to CUDA function failed.", weight=GENERAL),
         pattern(
-            "ncclSystemError", "ncclSystemError: System call (e.g. socket, malloc) or external library call failed"
+            "NCCL error",
+            "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
+            seen="pynccl of sglang 0.4.x to 0.5.23",
         ),
-        pattern("ncclInternalError", "ncclInternalError: Internal check failed."),
+        pattern(
+            "DistBackendError",
+            "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:268",
+            seen="torch 2.x",
+        ),
+        pattern(
+            "ncclUnhandledCudaError",
+            "ncclUnhandledCudaError: Call to CUDA function failed.",
+            weight=GENERAL,
+            seen="NCCL",
+        ),
+        pattern(
+            "ncclSystemError",
+            "ncclSystemError: System call (e.g. socket, malloc) or external library call failed",
+            seen="NCCL",
+        ),
+        pattern("ncclInternalError", "ncclInternalError: Internal check failed.", seen="NCCL"),
         pattern(
             "connectFullMesh failed",
             "RuntimeError: Gloo connectFullMesh failed with [pair.cc:144] no error",
@@ -736,30 +835,37 @@ cause(
             seen="torch",
         ),
         pattern(
-            "[c10d] The client socket has timed out",
+            "The client socket has ",
             "[c10d] The client socket has timed out after 600000ms while trying to connect to (10.0.0.1, 5000).",
+            regex=r"The client socket has (?:timed out after|failed to connect to any network address)",
+            near="The client socket has failed to connect to [gpu01]:5000 (errno: 110 - Connection timed out).",
             seen="torch",
         ),
         pattern(
-            "unhandled system error", "unhandled system error (run with NCCL_DEBUG=INFO for details)", weight=GENERAL
+            "unhandled system error",
+            "unhandled system error (run with NCCL_DEBUG=INFO for details)",
+            weight=GENERAL,
+            seen="NCCL",
         ),
         pattern(
             "CustomAllreduce",
             "RuntimeError: CustomAllreduce: peer access failed",
             regex=r"Error: .*[Cc]ustom.?[Aa]ll.?reduce",
             weight=GENERAL,
+            seen="sglang",
         ),
         pattern(
             "Watchdog caught collective operation timeout",
             "[rank1]:[E] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE)",
             weight=SPECIFIC,
+            seen="torch 2.x, sglang #3784",
         ),
     ],
     title=Text("the GPUs can talk to each other", "多卡通信正常"),
     because=Text("NCCL failed between the GPUs of this server", "多卡之间的 NCCL 通信失败"),
     fix=Text(
-        "use one GPU, which this model fits (--tp-size 1); else look with NCCL_DEBUG=INFO",
-        "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位",
+        "use one GPU, which this model fits (--tp-size 1); else look with NCCL_DEBUG=INFO, and try NCCL_P2P_DISABLE=1",
+        "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位，并试试 NCCL_P2P_DISABLE=1",
     ),
     commands=("nvidia-smi topo -m",),
 )
@@ -862,6 +968,12 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "nsupported max_mma_kv",
+            "ValueError: Unsupported max_mma_kv: 0",
+            seen="flashinfer on cards with little shared memory",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "nvalid attention backend",
             "ValueError: Invalid attention backend: fa5",
             seen="0.4.6 to 0.5.9",
@@ -880,6 +992,12 @@ cause(
             regex=r"(?:Error|Exception): .*(?:[Aa]ttention|[Ee]ncoder[_-]only).* (?:is|are) not supported (?:in|by|with|for|on)",
             near="ValueError: encoder model is not supported",
             seen="sglang",
+        ),
+        pattern(
+            "out of resource: shared memory",
+            "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 131072, Hardware limit: 101376.",
+            seen="triton: the kernel's tiles are too large for this GPU",
+            weight=SPECIFIC,
         ),
         pattern(
             "assert Lq in {",
@@ -909,20 +1027,42 @@ cause(
     "gpu-hardware-error",
     [
         pattern(
-            "uncorrectable ECC error", "RuntimeError: CUDA error: uncorrectable ECC error encountered", weight=SPECIFIC
+            "uncorrectable ECC error",
+            "RuntimeError: CUDA error: uncorrectable ECC error encountered",
+            weight=SPECIFIC,
+            seen="CUDA",
         ),
-        pattern("NVRM: Xid", "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus.", weight=SPECIFIC),
-        pattern("fallen off the bus", "RuntimeError: GPU has fallen off the bus", weight=SPECIFIC),
         pattern(
-            "GPU is lost", "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.", weight=SPECIFIC
+            "NVRM: Xid",
+            "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus.",
+            weight=SPECIFIC,
+            seen="NVIDIA's kernel module",
         ),
-        pattern("hardware stack error", "RuntimeError: CUDA error: hardware stack error"),
+        pattern(
+            "fallen off the bus",
+            "RuntimeError: GPU has fallen off the bus",
+            weight=SPECIFIC,
+            seen="CUDA, NVIDIA's kernel module",
+        ),
+        pattern(
+            "GPU is lost",
+            "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.",
+            weight=SPECIFIC,
+            seen="nvidia-smi",
+        ),
+        pattern("hardware stack error", "RuntimeError: CUDA error: hardware stack error", seen="CUDA"),
         pattern(
             "uncorrectable NVLink error",
             "RuntimeError: CUDA error: uncorrectable NVLink error detected during the execution",
             weight=SPECIFIC,
+            seen="CUDA",
         ),
-        pattern("GPU requires reset", "Unable to determine the device handle: GPU requires reset", weight=SPECIFIC),
+        pattern(
+            "GPU requires reset",
+            "Unable to determine the device handle: GPU requires reset",
+            weight=SPECIFIC,
+            seen="nvidia-smi",
+        ),
     ],
     title=Text("the GPU works", "GPU 硬件正常"),
     because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
@@ -957,6 +1097,39 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "oom-kill:",
+            "kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,task=sglang::schedul,pid=77,uid=0",
+            regex=r"oom-kill:constraint=",
+            near="started with --oom-kill: no",
+            seen="Linux",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "with code 137",
+            "embedding-1 exited with code 137",
+            near="embedding-1 exited with code 13",
+            seen="docker compose",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
+            "with exit code 137",
+            "command terminated with exit code 137",
+            near="command terminated with exit code 13",
+            seen="kubectl",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
+            "killed",
+            "[1]    12345 killed     python -m sglang.launch_server --model-path m",
+            regex=r"^\[\d+\]\s+[+-]?\s*\d+ killed\s",
+            near="[1] the process was killed",
+            seen="zsh",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
             "OOMKilled", "Last State: Terminated  Reason: OOMKilled  Exit Code: 137", seen="kubernetes", weight=SPECIFIC
         ),
         pattern(
@@ -969,7 +1142,7 @@ cause(
         pattern(
             "MemoryError",
             "MemoryError",
-            regex=r"^(?:\w+\.)*MemoryError\b",
+            regex=r"^(?:\w+\.)*(?:_Array)?MemoryError\b",
             near="CudaMemoryError: no",
             seen="Python, numpy",
         ),
@@ -1010,6 +1183,7 @@ cause(
             near="Killed by the operator",
             weight=LAST,
             named=_host_memory,
+            seen="bash",
         ),
     ],
     title=Text("the machine has memory enough", "主机内存足够"),
@@ -1028,25 +1202,84 @@ cause(
 cause(
     "segfault",
     [
-        pattern("xit code", "Exit code: -11", regex=r"[Ee]xit code:? -11\b", near="Exit code: -9", weight=GENERAL),
+        pattern(
+            "xit code",
+            "Exit code: -11",
+            regex=r"[Ee]xit code:? -11\b",
+            near="Exit code: -9",
+            weight=GENERAL,
+            seen="0.4.6 to 0.5.23",
+        ),
         pattern(
             "Segmentation fault",
             "Fatal Python error: Segmentation fault",
             near="Segmentation faults are rare",
             regex=r"Segmentation fault(?: \(core dumped\))?\s*$|Fatal Python error: Segmentation fault",
+            seen="bash, faulthandler",
         ),
-        pattern("段错误", "段错误 (核心已转储)", weight=GENERAL),
-        pattern("xit code", "Exit code: -4", regex=r"[Ee]xit code:? -4\b", near="Exit code: -44", weight=GENERAL),
+        pattern("段错误", "段错误 (核心已转储)", weight=GENERAL, seen="bash"),
+        pattern(
+            "xit code",
+            "Exit code: -4",
+            regex=r"[Ee]xit code:? -4\b",
+            near="Exit code: -44",
+            weight=GENERAL,
+            seen="0.4.6 to 0.5.23",
+        ),
         pattern(
             "llegal instruction",
             "Illegal instruction (core dumped)",
-            regex=r"^(?:Fatal Python error: )?Illegal instruction\b",
+            regex=r"^(?:Fatal Python error: |\[\d+\]\S*\s+|\S+[:：] (?:line|行) ?\d+[:：]\s+\d+ )?Illegal instruction\b",
             near="RuntimeError: CUDA error: an illegal instruction was encountered",
+            seen="bash, faulthandler",
         ),
-        pattern("非法指令", "非法指令 (核心已转储)"),
-        pattern("double free or corruption", "double free or corruption (!prev)", weight=GENERAL),
+        pattern(
+            "segfault at ",
+            "python3[9912]: segfault at 0 ip 00007f2 sp 00007ff error 4 in libcuda.so.550.54[7f2b+1a0000]",
+            regex=r"\]: segfault at [0-9a-f]+ ip ",
+            near="the report on a segfault at night",
+            seen="Linux",
+            weight=GENERAL,
+        ),
+        pattern(
+            "trap invalid opcode",
+            "traps: python3[771] trap invalid opcode ip:7f11 sp:7ffd error:0 in libtorch_cpu.so[7f10+1]",
+            seen="Linux",
+            weight=GENERAL,
+        ),
+        pattern("非法指令", "非法指令 (核心已转储)", seen="bash"),
+        pattern("double free or corruption", "double free or corruption (!prev)", seen="glibc", weight=GENERAL),
+        pattern(
+            "(): ",
+            "free(): invalid pointer",
+            regex=r"^(?:free|malloc|realloc|munmap_chunk|malloc_consolidate)\(\): (?:invalid|unaligned|corrupt|memory)",
+            near="close(): the socket is closed",
+            seen="glibc",
+            weight=GENERAL,
+        ),
+        pattern(
+            "segmentation fault",
+            "[1]    12345 segmentation fault (core dumped)  python -m sglang.launch_server",
+            regex=r"^\[\d+\]\s+[+-]?\s*\d+ segmentation fault",
+            near="a segmentation fault in the report",
+            seen="zsh",
+        ),
+        pattern(
+            "xit code",
+            "Subprocess scheduler_0 (pid=8) crashed with exit code -6. Triggering SIGQUIT for cleanup...",
+            regex=r"[Ee]xit code:? -6\b",
+            near="Exit code: -9",
+            seen="abort() of native code",
+            weight=LAST,
+        ),
         pattern("Segfault encountered", "!!!!!!! Segfault encountered !!!!!!!", seen="torch"),
-        pattern("SIGSEGV", "!!!!!!! Segfault encountered !!!!!!! SIGSEGV", regex=r"\bSIGSEGV\b", weight=GENERAL),
+        pattern(
+            "SIGSEGV",
+            "!!!!!!! Segfault encountered !!!!!!! SIGSEGV",
+            regex=r"\bSIGSEGV\b",
+            weight=GENERAL,
+            seen="torch",
+        ),
     ],
     title=Text("no native code crashes", "没有原生代码崩溃"),
     because=Text(

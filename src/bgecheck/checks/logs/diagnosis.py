@@ -9,8 +9,9 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from bgecheck.checks.logs.rules import GENERAL, PATTERNS
+from bgecheck.checks.logs.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
 from bgecheck.checks.logs.session import Hit, Session
+from bgecheck.checks.logs.why import Rival, rivals
 from bgecheck.model import Text
 
 State = Literal["ready", "starting", "stuck", "failed", "stopped", "empty", "foreign"]
@@ -25,6 +26,12 @@ TAIL = 12
 ANY_ZONE = 15 * 3600.0
 """Seconds that two clocks can differ by time zone alone; a larger gap is age."""
 
+ALIVE = 3
+"""Embeddings answered after a line that show that it was not the end; one may have been under way."""
+
+LASTING = ("gpu-hardware-error", "disk-full", "permission-denied", "engine-internal-error")
+"""Faults that stay although requests are still answered."""
+
 GENERATION = ("/v1/chat/completions", "/v1/completions", "/generate", "/v1/rerank", "/v1/score")
 """Routes that an embedding server cannot serve."""
 
@@ -36,17 +43,25 @@ class Diagnosis(NamedTuple):
     causes: Mapping[str, Hit]
     why: str | None = None
     """The decisive cause, when the session failed."""
+    beside: tuple[Rival, ...] = ()
+    """What else the session tells of, and why the decisive cause is decisive."""
     doubts: Mapping[str, Text] = MappingProxyType({})
     """Causes that may be there although nothing in the log shows it, with the reason."""
 
 
 def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
     """What became of a session whose file was last written `age` seconds ago (None: not known)."""
-    fatal = _import_error(session, _decisive(session))
+    first = _decisive(session)
+    hanging = None
+    if first is not None and first.weight <= LAST and not (session.died_line is not None or _raised(session)):
+        # Nothing ended with it; what hangs may hang because of it.
+        hanging, first = first, None
+    fatal = _import_error(session, first)
     if not session.sglang and (session.engine or fatal is None):
         return Diagnosis("foreign" if session.lines else "empty", {})
     if fatal is not None:
-        return Diagnosis("failed", {fatal.cause: fatal}, fatal.cause)
+        proven = _proven(session) if session.ready_line else {}
+        return Diagnosis("failed", {fatal.cause: fatal, **proven}, fatal.cause, _rivals(session, fatal, first))
     if session.stopped_line is not None and session.died_line is None:
         return Diagnosis("stopped", _proven(session) if session.ready_line else {})
     if session.died_line is not None or (session.bind_failed and session.ready_line is not None) or _raised(session):
@@ -54,6 +69,8 @@ def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
     if session.ready_line is not None:
         return _serving(session)
     if _quiet(session, age, now):
+        if hanging is not None and hanging.cause == "hf-unreachable":
+            return Diagnosis("failed", {hanging.cause: hanging}, hanging.cause)
         number, text = session.last
         return Diagnosis("stuck", {"stalled-no-error": Hit("stalled-no-error", number, text, 3, True, session.phase)})
     return Diagnosis("starting", {})
@@ -65,14 +82,31 @@ def _decisive(session: Session) -> Hit | None:
     What was written before the ready line was survived, unless the ready line is false; what comes after an
     orderly stop belongs to the stop.
     """
-    survived = session.ready_line if session.ready_line and not session.bind_failed else 0
-    until = session.stopped_line or float("inf")
-    fatal = [h for h in session.hits.values() if h.fatal and survived <= h.line <= until]
-    first = min(fatal, key=lambda h: (-h.weight, h.line), default=None)
+    first = min(_fatal(session), key=lambda h: (-h.weight, h.line), default=None)
     if first is not None and first.text.startswith('  File "') and (raised := session.last_exception):
         # A frame tells the cause, the message that ends its traceback tells it better.
         return replace(first, line=raised[0], text=raised[1]) if raised[0] > first.line else first
     return first
+
+
+def _fatal(session: Session) -> list[Hit]:
+    """The lines that may have ended a session."""
+    survived = session.ready_line if session.ready_line and not session.bind_failed else 0
+    until = session.stopped_line or float("inf")
+    return [h for h in session.hits.values() if h.fatal and survived <= h.line <= until and not _outlived(session, h)]
+
+
+def _outlived(session: Session, hit: Hit) -> bool:
+    """Whether a server went on to answer embeddings after a line that would have been its end: it only quotes one."""
+    if session.ready_line is None or session.died_line is not None or hit.cause in LASTING:
+        return False
+    return session.requests["ok"] - hit.answered >= ALIVE
+
+
+def _rivals(session: Session, fatal: Hit, first: Hit | None) -> tuple[Rival, ...]:
+    """The causes that compete with the decisive one; what an import error led to is one of them."""
+    others = [h for h in _fatal(session) if h.cause != fatal.cause and (first is None or h.cause != first.cause)]
+    return rivals(fatal, others + ([first] if first is not None else []))
 
 
 def _import_error(session: Session, fatal: Hit | None) -> Hit | None:
@@ -165,15 +199,35 @@ def _encoder_vectors(session: Session) -> Hit | None:
     if session.encoder is None:
         return None
     cache_off = session.argument("disable_radix_cache")
-    number, text = session.cached or (session.first_line, "")
-    if session.cached is None or cache_off == "True":
-        if cache_off != "False" and not (session.generate_warm_up and session.args):
-            return None
-        text = f"disable_radix_cache={cache_off}"
-        if session.generate_warm_up:
-            text += ', warm-up by "POST /generate"'
-        number = session.args_line or session.first_line
-    return Hit("encoder-vectors-wrong", number, text, 4, False, "serving")
+    if session.cached is not None and cache_off != "True":
+        number, text = session.cached
+        return Hit("encoder-vectors-wrong", number, text, SPECIFIC, False, "serving")
+    told = [f"disable_radix_cache={cache_off}"] if cache_off == "False" else []
+    told += _last_token(session, cache_off)
+    if told:
+        number = session.args_line or session.before_cls or session.first_line
+        return Hit("encoder-vectors-wrong", number, ", ".join(told), PLAIN, False, "serving")
+    if session.cut is not None:
+        number, text = session.cut
+        return Hit("encoder-vectors-wrong", number, text, GENERAL, False, "serving")
+    return None
+
+
+def _last_token(session: Session, cache_off: str | None) -> list[str]:
+    """What shows that a BertModel pools its last token: the release, or that it does not run as an embedding model."""
+    told = []
+    if session.generate_warm_up and session.args:
+        told += [] if cache_off == "False" else [f"disable_radix_cache={cache_off}"]
+        told.append('warm-up by "POST /generate"')
+    if session.architecture != "BertModel":
+        return told
+    if session.argument("is_embedding") == "False":
+        told.append("is_embedding=False: before 0.5.17 BertModel then pools the last token")
+    elif session.before_cls is not None:
+        told.append(
+            f"`Load weight end. type=BertModel` (line {session.before_cls}): before 0.5.9, pools the last token"
+        )
+    return told
 
 
 def _not_as_embedding(session: Session) -> Hit | None:

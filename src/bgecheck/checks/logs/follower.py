@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, islice
@@ -14,6 +13,8 @@ from bgecheck.checks.logs.session import RECENT, Hit, Session
 from bgecheck.sources.logfile import BLANK, Block, Unwrapper
 
 _CONTEXT = 3
+_ALSO = 4
+"""Further lines of a cause that are kept."""
 _REFUSED = 200
 """Kinds of refused requests that are told apart; a scanner asks for thousands of paths."""
 _MODULES = 500
@@ -24,7 +25,6 @@ _OPENING = 64
 """Lines of a session that are looked at one by one until a time stamp was seen."""
 _SEEN = 4 * 2**20
 """Bytes of kinds whose doing is remembered: lines with ever other names in them come without end."""
-_CACHED = re.compile(rb"#cached-token: [1-9]")
 
 
 def _says_more(weight: int, text: str, known: Hit) -> bool:
@@ -107,7 +107,7 @@ class Follower:
         session.hits.clear()
         session.refused.clear()
         session.requests.clear()
-        session.cached = session.last_exception = None
+        session.cached = session.cut = session.last_exception = None
         session.lines = session.deaths = 0
         self._waiting.clear()
         self._forget()
@@ -122,7 +122,7 @@ class Follower:
             return False
         if session.cached is not None or session.encoder is None:
             return True
-        return not (any(kinds[key].batch for key in counts) and _CACHED.search(data))
+        return not (any(kinds[key].batch for key in counts) and session.telltale.search(data))
 
     def _count(self, session: Session, counts: Mapping[bytes, int], kinds: Mapping[bytes, Kind]) -> None:
         for key, count in counts.items():
@@ -194,12 +194,11 @@ class Follower:
     def _go_through(self, at: int, keys: Sequence[bytes], kinds: Mapping[bytes, Kind], data: bytes) -> None:
         """Take the lines of a block from one on in their order, each kind as it needs."""
         self._raws = self._raws or data.split(b"\n")
-        cached = _CACHED.search(data) is not None
         passed = 0
         for index, kind in enumerate(map(kinds.__getitem__, islice(keys, at, None)), at):
             if kind.blank:
                 continue
-            if self._alone(kind, cached):
+            if self._alone(kind, index):
                 self.session.lines += passed
                 passed = 0
                 self._single(index, keys[index], kind)
@@ -217,7 +216,7 @@ class Follower:
                 self._single(index, keys[index], kind)
         self.session.lines += passed
 
-    def _alone(self, kind: Kind, cached: bool) -> bool:
+    def _alone(self, kind: Kind, index: int) -> bool:
         """Whether a line has to be looked at itself, whatever lines of its kind did before."""
         session = self.session
         if kind.each or self._waiting or not session.first[0] or self._unwrapper.waits:
@@ -226,7 +225,9 @@ class Follower:
             return not session.first_stamp and session.lines < _OPENING
         if kind.answer:
             return session.ready_line is None or not session.requests["ok"]
-        return (kind.sglang and not session.sglang) or (kind.batch and cached and session.cached is None)
+        if kind.sglang and not session.sglang:
+            return True
+        return kind.batch and session.cached is None and session.telltale.search(self._raws[index]) is not None
 
     def _again(self, index: int, key: bytes, kind: Kind) -> bool:
         """Repeat what the first line of this kind did; False when it has to be done anew."""
@@ -452,11 +453,14 @@ class Follower:
                 session.last_exception = None
         if found := marks.TYPE.search(text.partition("Load weight end.")[2]):
             session.architecture = found[1]
+            session.before_cls = number if marks.BEFORE_CLS.search(text) else None
         session.bind_failed = session.bind_failed or any(mark in text for mark in marks.BIND_FAILED)
         self._end(number, text)
         found = marks.BATCH.search(text)
         if found and int(found[2]) and session.cached is None:
             session.cached = (number, text)
+        if found and session.cut is None and found[1] == session.argument("chunked_prefill_size"):
+            session.cut = (number, text)
 
     def _end(self, number: int, text: str) -> None:
         """Take note of what stops or kills a server."""
@@ -513,12 +517,22 @@ class Follower:
         known = session.hits.get(cause)
         if known is not None and not _says_more(pattern.weight, text, known):
             known.count += known.line != number
+            _keep(known.also, pattern, known.line, number, text)
             return
         # A line that says more replaces an earlier one of the same cause as what is shown.
         hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, tuple(self._before))
-        hit.count += known.count if known else 0
+        hit.known_from, hit.answered = pattern.seen, session.requests["ok"]
+        if known is not None:
+            hit.count += known.count
+            hit.also = {"": (known.line, known.text), **known.also}
         session.hits[cause] = hit
         self._waiting.append(hit)
+
+
+def _keep(also: dict[str, tuple[int, str]], pattern: Pattern, known: int, number: int, text: str) -> None:
+    """Keep a further line of a cause: the first of each pattern, a few of them, and no frame of a traceback."""
+    if number != known and len(also) < _ALSO and not text.startswith("  "):
+        also.setdefault(pattern.sample, (number, text[:2000]))
 
 
 def _last(keys: Sequence[bytes], wanted: Set[bytes]) -> int:

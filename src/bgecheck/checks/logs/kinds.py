@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bgecheck.checks.logs.marks import ACCESS, EVENTS, EXCEPTION, NOISE, OTHER_ENGINES, SGLANG, WARNED_START
-from bgecheck.checks.logs.rules import PATTERNS, Pattern
+from bgecheck.checks.logs.rules import GUESSED, PATTERNS, Pattern
 from bgecheck.sources.literals import Literals
 from bgecheck.sources.logfile import Unwrapper
 
@@ -162,7 +162,7 @@ class Kinds:
     def _look(self, kind: Kind, text: str) -> None:
         there = self._needles.among(undigited(text))
         placed = sorted((order, p) for needle in there for order, p in self._patterns.get(needle, ()))
-        found = tuple(pattern for _, pattern in placed)
+        found = tuple(pattern for _, pattern in placed if pattern.seen != GUESSED or pattern.matches(text))
         kind.patterns = (*(kind.patterns or ()), *found)
         kind.batch = kind.batch or "Prefill batch" in text
         kind.exception = EXCEPTION.match(text) is not None

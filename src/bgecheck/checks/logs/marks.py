@@ -16,7 +16,7 @@ MILESTONES = (
     ("KV Cache is allocated", "memory"),
     ("Capture cuda graph begin", "graph"),
     ("Capture cuda graph end", "warm-up"),
-    ("max_total_num_tokens=", "warm-up"),
+    (", context_len=", "warm-up"),
     ("Started server process", "warm-up"),
     ("Uvicorn running on", "warm-up"),
 )
@@ -47,8 +47,11 @@ STOPPING = (
     "Received SIGINT",
     "eceived signal 15",
     "Deactivated successfully",
+    "Gracefully stopping...",
 )
 DYING = (
+    "sglang serve: error: ",
+    "launch_server.py: error: ",
     ": error: unrecognized arguments",
     ": error: argument ",
     ": error: ambiguous option",
@@ -64,12 +67,15 @@ DYING = (
     "Initialization failed",
     "Fatal Python error",
     "!!! Segfault encountered !!!",
+    "exited with code 137",
+    "terminated with exit code 137",
 )
 FOLLOWING = ("BrokenPipeError", "include_parent=True", "EOFError")
 """What follows a death. A client that hangs up leaves some of it too, so it proves none."""
 KILLED = re.compile(
     r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*(?:line|行)?\s*\d+[:：]\s+\d+\s+)?"
     r"(?:(?:Killed|Aborted)(?:\s{2,}|\s*$)|Aborted \(|(?:Segmentation fault|已杀死|已中止|段错误)\b)"
+    r"|^\[\d+\]\s+[+-]?\s*\d+ (?:killed|segmentation fault|abort|illegal)"
 )
 NOISE = (
     "Ignore import error when loading",
@@ -87,7 +93,10 @@ SGLANG = re.compile(
 )
 """What only sglang writes; its name alone also stands in notes and shell histories."""
 STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
-EXCEPTION = re.compile(r"^(?:\[rank\d+\]: )?(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)(?::|$)")
+EXCEPTION = re.compile(
+    r"^(?:\[rank\d+\]: )?(?:(?:[\w.]+\.)?(?:_?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)|Exception)"
+    r"|(?:[a-z_]\w*\.)+(?:_?[A-Z]\w+|gaierror|error))(?::|$)"
+)
 WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
 ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
 BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
@@ -104,6 +113,8 @@ OTHER_ENGINES = (
     ("nginx", re.compile(r"\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+")),
 )
 TYPE = re.compile(r"\btype=(\w+)")
+BEFORE_CLS = re.compile(r"Load weight end\. type=\w+, dtype=")
+"""As releases before 0.5.9 end the loading; later ones tell first how long it took."""
 EVENTS = (
     *(mark for mark, _ in MILESTONES),
     *STOPPING,
@@ -113,6 +124,8 @@ EVENTS = (
     WARNED_START,
     READY,
     "Killed",
+    " killed  ",
+    " segmentation fault",
     "已杀死",
     "Segmentation fault",
     "Aborted",

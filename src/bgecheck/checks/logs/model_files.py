@@ -12,6 +12,12 @@ from bgecheck.model import Text
 _FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
 """How a name begins that was meant as a folder and not as a repository of the hub."""
 
+
+def _opening(session: Session, text: str) -> str | None:
+    """A name that cannot be resolved when the port is opened; before that it is the hub's."""
+    return "bad-cli-arguments" if session.phase == "warm-up" else None
+
+
 cause(
     "bad-cli-arguments",
     [
@@ -36,6 +42,22 @@ cause(
             near="error: argument parsing took 3 s",
             seen="0.4.6 to 0.5.23",
             weight=SPECIFIC,
+        ),
+        pattern(
+            ": error: ",
+            "sglang serve: error: one of the arguments --model-path --config is required",
+            regex=r"^(?:sglang(?: \w+)?|launch_server\.py): error: (?!argument parsing)",
+            near="/tmp/a.cu(3): error: identifier is undefined",
+            seen="argparse",
+        ),
+        pattern(
+            "socket.gaierror",
+            "socket.gaierror: [Errno -2] Name or service not known",
+            regex=r"^socket\.gaierror: ",
+            near="except socket.gaierror: pass",
+            seen="Python: --host is a name that nobody knows",
+            weight=GENERAL,
+            named=_opening,
         ),
         pattern(
             "error: the following arguments are required",
@@ -77,15 +99,31 @@ cause(
             "No such option", "Error: No such option: --max-batch-size", regex=r"^Error: No such option:", seen="click"
         ),
         pattern(
+            "while attempting to bind on address",
+            "ERROR:    [Errno 99] error while attempting to bind on address ('10.0.0.8', 30000): cannot assign requested address",
+            regex=r"Errno (?:99|49|10049|-\d+)\] .*while attempting to bind|bind on address.*(?:cannot|can't) assign requested",
+            near="ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 30000): address already in use",
+            seen="asyncio: --host names an address that this machine does not have",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "served_model_name cannot contain a colon",
             "ValueError: served_model_name cannot contain a colon (':') character.",
             seen="0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
-            "server_args.py",
+            "arg_groups/",
+            '  File "/usr/lib/python3.12/site-packages/sglang/srt/arg_groups/validation_hook.py", line 120, in validate',
+            regex=r"arg_groups/\w+\.py\", line \d+, in (?:check_|_?handle_|_?validate|_?parse|_?merge)",
+            near='  File "/usr/lib/python3.12/site-packages/sglang/srt/arg_groups/model_hook.py", line 9, in get_model_config',
+            seen="0.5.23",
+            weight=LAST,
+        ),
+        pattern(
+            "server_args",
             '  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 600, in check_server_args',
-            regex=r"server_args\.py\", line \d+, in (?:check_|_handle_|__post_init__|_validate)",
+            regex=r"server_args\w*\.py\", line \d+, in (?:check_|_?handle_|__post_init__|_?validate|_?parse|_?merge)",
             near='  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 9, in get_model_config',
             seen="0.4.6 to 0.5.23",
             weight=LAST,
@@ -175,7 +213,7 @@ cause(
             "FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
             regex=r"FileNotFoundError: .*No such file or directory: '(?:[^']*config\.json|/[^']*models?/[^'.]*)'",
             near="FileNotFoundError: [Errno 2] No such file or directory: 'nvcc'",
-            seen="X",
+            seen="Python",
         ),
         pattern(
             "bind source path does not exist",
@@ -195,7 +233,7 @@ cause(
             "NotADirectoryError",
             "NotADirectoryError: [Errno 20] Not a directory: '/data/m/model.safetensors/config.json'",
             regex=r"NotADirectoryError: .*config\.json",
-            seen="X",
+            seen="Python",
         ),
     ],
     title=Text("the model folder is there and whole", "模型目录存在且完整"),
@@ -240,6 +278,20 @@ cause(
             near="except NotExistError:",
             seen="modelscope",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "is not a valid git identifier",
+            "OSError: v2.0 is not a valid git identifier (branch name, tag name or commit id) that exists for this model name.",
+            seen="transformers 4.4x to 5.19: --revision",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "404 Client Error: ",
+            "requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://www.modelscope.cn/api/v1/models/BAAI/b/revisions",
+            regex=r"404 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 404 Client Error: Not Found for url: http://10.0.0.7:30000/v1/embedding",
+            seen="requests",
+            weight=GENERAL,
         ),
         pattern(
             "Repository Not Found for url",
@@ -324,6 +376,14 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "401 Client Error: ",
+            "401 Client Error: Unauthorized for url: https://huggingface.co/google/embeddinggemma-300m/resolve/main/config.json",
+            regex=r"401 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: http://10.0.0.7:30000/v1/embeddings",
+            weight=GENERAL,
+            seen="requests",
+        ),
+        pattern(
             "403 Forbidden: ",
             "huggingface_hub.errors.HfHubHTTPError: 403 Forbidden: None. Cannot access content at: https://huggingface.co/a/b",
             regex=r"HfHubHTTPError: .{0,80}403 Forbidden",
@@ -358,8 +418,9 @@ cause(
         "{args_model} 需要授权或是私有仓库，而没有提供有权限的 token",
     ),
     fix=Text(
-        "accept the licence on the model's page, then start with a token in HF_TOKEN (bge models need none)",
-        "在模型页面同意许可，再带上 HF_TOKEN 启动（bge 系列不需要授权）",
+        "accept the licence on the model's page, then start with a token in HF_TOKEN, in docker --env HF_TOKEN (bge models need "
+        "none)",
+        "在模型页面同意许可，再带上 HF_TOKEN 启动，docker 用 --env HF_TOKEN（bge 系列不需要授权）",
     ),
     commands=("hf auth login",),
 )
@@ -376,6 +437,19 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "SSLError",
+            "requests.exceptions.SSLError: (Caused by SSLError(CertificateError(\"hostname 'huggingface.co' doesn't match '*.corp'\")))",
+            regex=r"SSLError.*(?:[Cc]ertificate ?(?:Error|verif)|doesn't match)",
+            near="requests.exceptions.SSLError: (Caused by SSLError(SSLEOFError(8, 'EOF occurred in violation of protocol')))",
+            seen="requests",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "SSL certificate problem",
+            "curl: (60) SSL certificate problem: self-signed certificate in certificate chain",
+            seen="curl, git",
+        ),
+        pattern(
             "SSLCertVerificationError",
             "requests.exceptions.SSLError: (Caused by SSLError(SSLCertVerificationError(1, 'certificate has expired')))",
             seen="requests",
@@ -389,7 +463,9 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
-            "SSL: WRONG_VERSION_NUMBER", "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)", seen="X"
+            "SSL: WRONG_VERSION_NUMBER",
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)",
+            seen="OpenSSL",
         ),
     ],
     title=Text("the hub's certificate can be verified", "hub 的证书可以校验"),
@@ -405,6 +481,14 @@ cause(
     commands=("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt",),
 )
 
+
+def _downloading(session: Session, text: str) -> str | None:
+    """A broken connection while only files are fetched; later it is the server's own."""
+    return "hf-unreachable" if session.phase in ("args", "device", "load") and "127.0.0.1" not in text else None
+
+
+_AT_ONCE = r"^(?!.*thrown while requesting).*"
+"""Opens the pattern of a failure that is not tried again."""
 _HUB = r"(?:huggingface\.co|hf-mirror\.com|modelscope|/resolve/main/|/api/models/)"
 cause(
     "hf-unreachable",
@@ -421,7 +505,11 @@ cause(
             "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach https://huggingface.co/api/models/BAAI/bge-m3",
             seen="huggingface_hub",
         ),
-        pattern("offline mode is enabled", "Cannot reach https://huggingface.co/BAAI/bge-m3: offline mode is enabled."),
+        pattern(
+            "offline mode is enabled",
+            "Cannot reach https://huggingface.co/BAAI/bge-m3: offline mode is enabled.",
+            seen="huggingface_hub",
+        ),
         pattern(
             "LocalEntryNotFoundError",
             "huggingface_hub.errors.LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder",
@@ -436,7 +524,7 @@ cause(
             "Max retries exceeded",
             "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='huggingface.co', port=443): Max retries "
             "exceeded with url: /BAAI/bge-m3/resolve/main/config.json",
-            regex=_HUB,
+            regex=_AT_ONCE + _HUB,
             near="HTTPConnectionPool(host='127.0.0.1', port=30000): Max retries exceeded with url: /model_info",
             weight=GENERAL,
             seen="requests",
@@ -445,8 +533,8 @@ cause(
             "thrown while requesting",
             "'[Errno -2] Name or service not known' thrown while requesting HEAD https://huggingface.co/BAAI/bge-m3/"
             "resolve/main/config.json",
-            weight=GENERAL,
-            seen="0.5.23",
+            weight=LAST,
+            seen="0.5.23: a request that will be tried again",
         ),
         pattern(
             "FileMetadataError",
@@ -474,9 +562,40 @@ cause(
             "Read timed out",
             "requests.exceptions.ReadTimeout: (ReadTimeoutError(\"HTTPSConnectionPool(host='cdn-lfs.hf-mirror.com', port=443): "
             'Read timed out. (read timeout=10)"))',
-            regex=r"host='[\w.-]*(?:huggingface\.co|hf\.co|hf-mirror\.com|modelscope\.cn|aliyuncs\.com)'.*Read timed out",
+            regex=_AT_ONCE
+            + r"host='[\w.-]*(?:huggingface\.co|hf\.co|hf-mirror\.com|modelscope\.cn|aliyuncs\.com)'.*Read timed out",
             near="HTTPConnectionPool(host='127.0.0.1', port=30000): Read timed out. (read timeout=600)",
             seen="requests",
+        ),
+        *(
+            pattern(
+                needle,
+                sample,
+                regex=r"^(?:requests|urllib3|httpx|httpcore|http\.client|aiohttp)\.[\w.]*"
+                r"(?:Connect|Timeout|Read|Protocol|Chunked|Remote|Network|MaxRetry|Payload|SSL|Resolution)\w*: ",
+                near=f"raise {sample}",
+                seen="requests, urllib3, httpx",
+                weight=GENERAL,
+                named=_downloading,
+            )
+            for needle, sample in (
+                (
+                    "requests.",
+                    "requests.exceptions.ConnectionError: ('Connection aborted.', ConnectionResetError(104, 'reset'))",
+                ),
+                ("urllib3.", "urllib3.exceptions.IncompleteRead: IncompleteRead(9 bytes read, 3 more expected)"),
+                ("httpx.", "httpx.ReadTimeout: The read operation timed out"),
+                ("http.client.", "http.client.RemoteDisconnected: Remote end closed connection without response"),
+            )
+        ),
+        pattern(
+            "socket.gaierror",
+            "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+            regex=r"^socket\.gaierror: ",
+            near="except socket.gaierror: pass",
+            seen="Python",
+            weight=GENERAL,
+            named=_downloading,
         ),
         pattern(
             "An error happened while trying to locate the file",
@@ -486,12 +605,14 @@ cause(
         pattern(
             "CAS service error",
             "RuntimeError: Data processing error: CAS service error : ReqwestMiddleware Error: Request failed",
+            regex=r"CAS service error(?!.*(?:No space left|ermission denied))",
+            near="RuntimeError: Data processing error: CAS service error : IO Error: No space left on device (os error 28)",
             seen="hf-xet",
         ),
         pattern(
             "ConnectTimeout",
             "httpx.ConnectTimeout: timed out while requesting https://huggingface.co/api/models/BAAI/bge-m3",
-            regex=_HUB,
+            regex=_AT_ONCE + _HUB,
             near="ConnectTimeout while requesting http://127.0.0.1:30000/model_info",
             weight=GENERAL,
             seen="httpx",
@@ -503,8 +624,9 @@ cause(
         "从这台机器连不上 hub（或开了离线模式），而本地缓存里没有 {args_model}",
     ),
     fix=Text(
-        "give --model-path a local folder, or a mirror in HF_ENDPOINT before the server starts",
-        "用 --model-path 指向本地目录，或在启动前设置镜像 HF_ENDPOINT",
+        "give --model-path a local folder, or a mirror in HF_ENDPOINT before the server starts; with HF_HUB_OFFLINE=1 and files "
+        "missing from the cache, unset it for one download",
+        "用 --model-path 指向本地目录，或在启动前设置镜像 HF_ENDPOINT；若设了 HF_HUB_OFFLINE=1 而缓存不全，先取消它下载一次",
     ),
     commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_model}",),
 )
@@ -569,7 +691,7 @@ cause(
             "not found in the checkpoint",
             "ValueError: Following weights were not found in the checkpoint: {'model.layers.0.mlp.weight'}",
             regex=r"[Ww]eights?.*not found in the checkpoint",
-            seen="X",
+            seen="vLLM-like loaders",
         ),
     ],
     title=Text("all weight files are there", "权重文件齐全"),
@@ -600,9 +722,11 @@ cause(
             "MetadataIncompleteBuffer", "SafetensorError: MetadataIncompleteBuffer", seen="safetensors", weight=SPECIFIC
         ),
         pattern(
-            "invalid load key",
+            "UnpicklingError",
             "_pickle.UnpicklingError: invalid load key, 'v'.",
-            seen="torch.load",
+            regex=r"UnpicklingError: ",
+            near="except pickle.UnpicklingError:",
+            seen="torch.load: what it says differs from release to release",
             weight=SPECIFIC,
         ),
         pattern(
@@ -663,14 +787,15 @@ cause(
             "Fatal Python error: Bus error",
             regex=r"(?:Fatal Python error: |^)Bus error",
             near="the message bus error counter is 0",
-            seen="X",
+            seen="faulthandler, bash",
         ),
         pattern(
-            "exit code -7",
+            "xit code",
             "Subprocess scheduler_0 (pid=77) crashed with exit code -7. Triggering SIGQUIT for cleanup...",
             regex=r"[Ee]xit code:? -7\b",
+            near="Subprocess scheduler_0 (pid=77) crashed with exit code -77.",
             weight=GENERAL,
-            seen="X",
+            seen="0.5.23: a mapped file that is cut off under the reader",
         ),
     ],
     title=Text("the weight files are whole", "权重文件完好"),
@@ -704,6 +829,19 @@ cause(
             "OSError: Unable to load vocabulary from file. Please check that the provided vocabulary is accessible",
             seen="transformers 4.4x",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "Can't find a vocabulary file at path",
+            "ValueError: Can't find a vocabulary file at path 'None'. To load the vocabulary from a Google pretrained model use",
+            seen="transformers 4.4x: slow BERT tokenizer",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Exception: ",
+            "Exception: expected value at line 1 column 1",
+            regex=r"^Exception: .* at line \d+ column \d+",
+            near="Exception: sgl-kernel with minimum required version 0.3.21 is not installed.",
+            seen="tokenizers: a tokenizer.json that is cut off, or a git-lfs pointer",
         ),
         pattern(
             "Couldn't instantiate the backend tokenizer",
@@ -765,7 +903,7 @@ cause(
         pattern(
             "okenizer",
             "ImportError: XLMRobertaTokenizer requires the SentencePiece library but it was not found in your environment.",
-            regex=r"Error: \s*\w*Tokenizer\w* requires the \w+ library but it was not found",
+            regex=r"(?:^|Error: )\s*\w*Tokenizer\w* requires the \w+ library but it was not found",
             near="ImportError: AutoProcessor requires the PIL library but it was not found in your environment.",
             seen="transformers 4.4x",
             weight=SPECIFIC,
@@ -779,7 +917,9 @@ cause(
         "但每个字都变成 [UNK]：等长的文本会得到同一个向量",
     ),
     fix=Text(
-        "fetch the tokenizer files, then embed again what was embedded so far", "补齐分词器文件，并把之前的内容重新编码"
+        "fetch the tokenizer files (or pip install sentencepiece, where the line asks for it), then embed again what was embedded "
+        "so far",
+        "补齐分词器文件（报错要求 sentencepiece 时执行 pip install sentencepiece），并把之前的内容重新编码",
     ),
     commands=(
         "hf download BAAI/bge-large-zh-v1.5 tokenizer.json tokenizer_config.json vocab.txt --local-dir {args_model}",
@@ -886,7 +1026,7 @@ cause(
             "from 'transformers",
             "ImportError: cannot import name 'Gemma3Config' from 'transformers' (/usr/lib/transformers/__init__.py)",
             regex=r"cannot import name '\w+' from 'transformers",
-            seen="X",
+            seen="sglang newer or older than transformers",
             weight=SPECIFIC,
         ),
         pattern(
@@ -926,7 +1066,7 @@ cause(
         pattern(
             "AttributeError: module 'transformers",
             "AttributeError: module 'transformers.models' has no attribute 'qwen3'",
-            seen="X",
+            seen="sglang newer or older than transformers",
         ),
     ],
     title=Text("transformers knows the model type", "transformers 版本匹配"),

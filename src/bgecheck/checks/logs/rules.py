@@ -16,6 +16,10 @@ SPECIFIC, PLAIN, GENERAL, LAST = 4, 3, 2, 1
 """How much a line says: a cause by its own name, an error, one that has several causes, and what only follows."""
 
 
+GUESSED = "its words alone"
+"""Stands for the releases of a pattern that was seen in none: it reads an error that no other knows."""
+
+
 class Pattern(NamedTuple):
     """One way in which software writes that something is wrong.
 

@@ -6,8 +6,16 @@ import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from bgecheck.model.registry import BIDIRECTIONAL, lookup
+
+
+@cache
+def _telltale(chunk: str) -> re.Pattern[bytes]:
+    full = f"|#new-token: {chunk}," if chunk else ""
+    return re.compile(f"#cached-token: [1-9]{full}".encode())
+
 
 RECENT = 60
 """Lines above the current one that are kept: a traceback's frames."""
@@ -26,6 +34,12 @@ class Hit:
     before: tuple[str, ...] = ()
     after: list[str] = field(default_factory=list)
     count: int = 1
+    answered: int = 0
+    """Embeddings that had been answered when it came."""
+    known_from: str = ""
+    """The releases or the report in which such a line was seen."""
+    also: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Further lines of this cause, each told by another pattern, by that pattern's sample: number and text."""
 
 
 @dataclass
@@ -62,16 +76,29 @@ class Session:
     refused: dict[str, Hit] = field(default_factory=dict)
     """The first refused request of each kind: method, path and status."""
     cached: tuple[int, str] | None = None
+    """The first batch that used the prefix cache: line number and line."""
+    cut: tuple[int, str] | None = None
+    """The first batch that filled a chunk of the chunked prefill, and so cut a text in two."""
+    before_cls: int | None = None
+    """The line that shows a release before 0.5.9, whose BertModel pools the last token."""
     generate_warm_up: bool = False
     imports: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Model modules that could not be imported: line number and line."""
     deaths: int = 0
+    guesses: int = 0
+    """Errors that were judged by their words alone."""
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     @property
     def ended(self) -> bool:
         """Whether the process is known to be gone."""
         return self.died_line is not None or self.stopped_line is not None
+
+    @property
+    def telltale(self) -> re.Pattern[bytes]:
+        """What stands in a batch line that proves wrong vectors of an encoder."""
+        chunk = (self.argument("chunked_prefill_size") if self.cut is None else None) or ""
+        return _telltale(chunk if chunk.isdigit() else "")
 
     def argument(self, name: str) -> str | None:
         """One of the resolved options of `server_args=`, as Python wrote it; None when it is not told."""
