@@ -49,7 +49,8 @@ class Server(NamedTuple):
     """Exit status of doctor: the old release pools the last token.
 
     Infinity's sentence-transformers 3.4.1 gives this model 2048 dimensions: it adds the mean to [CLS], because
-    the model's 1_Pooling names its pooling as release 6 does and says nothing of the mean. `embed.dimension` is right to fail.
+    the model's 1_Pooling names its pooling as release 6 does and says nothing of the mean.
+    `embed.dimension` is right to fail.
     """
     path: str = "/v1"
 
