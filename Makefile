@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
-.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways reference bench fuzz clean
+.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways real-http reference bench fuzz clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,13 @@ real-vectors: $(VENV)/.ready  ## The part of `make real` that shows wrong vector
 real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers behind nginx (needs nginx and openssl)
 	real/setup_st.sh
 	$(BIN)/python real/gateways.py
+
+real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: sglang of two releases, Infinity (minutes)
+	real/setup.sh
+	real/setup_old.sh
+	real/setup_st.sh
+	real/setup_infinity.sh
+	$(BIN)/python real/http_seen.py
 
 reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5, and what it costs (builds what `make real` builds)
 	real/setup.sh

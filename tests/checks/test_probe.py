@@ -12,7 +12,8 @@ from bgecheck import engine
 from bgecheck.checks import launch
 from bgecheck.checks.launch.facts import LaunchFacts, Setting, corrected
 from bgecheck.model import Finding, Secret, Status
-from fakes.answering import CARD, Answer, bad, embedded, found, pages, same, serving, vector
+from bgecheck.sources.address import parse_url
+from fakes.answering import CARD, Answer, bad, beyond_text, embedded, found, pages, same, serving, vector
 
 
 def test_a_healthy_server_passes() -> None:
@@ -22,14 +23,52 @@ def test_a_healthy_server_passes() -> None:
     assert rows["probe.engine"].values == {"engine": "sglang", "version": "0.5.23"}
 
 
-@pytest.mark.parametrize(("shape", "other"), [("", "/v1"), ("/gateway", "/gateway/models"), ("/gw", "/models")])
-def test_a_wrong_base_url_names_the_right_one(shape: str, other: str) -> None:
+@pytest.mark.parametrize(
+    ("shape", "path"),
+    [
+        ("/nowhere", "/v1/models"),
+        ("/gateway", "/models"),
+        ("/gateway/v1", "/gateway/models"),
+        ("/v1", "/v1/v1/models"),
+        ("", "/v1/v1/models"),
+    ],
+)
+def test_a_wrong_base_url_names_the_right_one(shape: str, path: str) -> None:
     """The model list is found where it is; the URL to use instead is part of the fix."""
-    path = other if other.endswith("models") else f"{other}/models"
-    with serving({path: (200, CARD)}, same) as url:
-        rows = found(url + (shape or "/nowhere"), "probe")
+    with serving({path: (200, CARD)}, same, prefix=path.removesuffix("/models")) as url:
+        rows = found(parse_url(url + shape).url, "probe", given_url=url + shape)
     assert "probe.base-url" in bad(rows)
     assert rows["probe.base-url"].values["found"] == url + path.removesuffix("/models")
+
+
+@pytest.mark.parametrize(
+    ("shape", "prefix"), [("", ""), ("/v1/v1", "/v1/v1"), ("/v1", "/v1"), ("/v1/embeddings", "/v1")]
+)
+def test_what_is_given_works_in_the_shape_that_the_server_has(shape: str, prefix: str) -> None:
+    """Infinity has its routes at the root; the same requests then go there, whichever row sends them."""
+    with serving({f"{prefix}/models": (200, CARD)}, same, prefix=prefix) as url:
+        rows = found(parse_url(url + shape).url, "probe", "embed", given_url=url + shape)
+    assert bad(rows) == set()
+    assert rows["probe.base-url"].values["clients"]["LangChain"] == url + prefix
+    assert rows["probe.ready"].status is rows["embed.answers"].status is Status.PASS
+
+
+def test_a_server_without_a_model_list_is_known_by_what_it_embeds() -> None:
+    """text-embeddings-inference: `/v1/embeddings` and `/info`, and no `/v1/models`."""
+    info = {"model_id": "BAAI/bge-base-zh-v1.5", "max_client_batch_size": 32, "version": "1.8.0"}
+    with serving({"/info": (200, info)}, same) as url:
+        rows = found(url, "probe", model="bge-base-zh-v1.5")
+    assert bad(rows) == {"probe.engine"}
+    assert rows["probe.engine"].values == {"engine": "text-embeddings-inference", "version": "1.8.0"}
+    assert rows["probe.model-name"].status is Status.PASS
+
+
+def test_a_bare_web_server_is_named() -> None:
+    page: Answer = (404, b"<html>404 Not Found</html>", {"Server": "nginx/1.22.1", "Content-Type": "text/html"})
+    with serving({}, None, otherwise=page) as url:
+        row = found(url, "probe")["probe.base-url"]
+    assert row.status is Status.FAIL
+    assert "nginx/1.22.1" in str(row.cause)
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -110,7 +149,9 @@ def test_a_429_is_a_gateways() -> None:
     ],
 )
 def test_what_is_wrong_with_the_numbers_is_told(change: Callable[[list[float]], Any], rows: set[str]) -> None:
-    with serving(pages(), lambda b, h: (200, embedded(*(change(vector(t)) for t in b["input"])))) as url:
+    with serving(
+        pages(), lambda b, h: beyond_text(b) or (200, embedded(*(change(vector(t)) for t in b["input"])))
+    ) as url:
         assert bad(found(url)) == rows
 
 

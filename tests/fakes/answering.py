@@ -61,6 +61,8 @@ def serving(
     answers: Mapping[str, Answer],
     embed: Callable[[dict[str, Any], Mapping[str, str]], Answer] | None = None,
     certificate: Path | None = None,
+    prefix: str = "/v1",
+    otherwise: Answer = (404, {"detail": "Not Found"}),
 ) -> Iterator[str]:
     """A server that answers pages by path and embeddings by a function; over TLS with a `certificate` (.pem, .key)."""
 
@@ -71,20 +73,22 @@ def serving(
             pass
 
         def do_GET(self) -> None:
-            self._send(answers.get(self.path, (404, {"detail": "Not Found"})))
+            there = self.path == f"{prefix}/embeddings" and embed is not None
+            self._send(answers.get(self.path, (405, {"detail": "Method Not Allowed"}) if there else otherwise))
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             seen.append((self.path, body))
-            if self.path != "/v1/embeddings" or embed is None:
-                self._send((404, {"detail": "Not Found"}))
+            if self.path != f"{prefix}/embeddings" or embed is None:
+                self._send(otherwise)
             else:
                 self._send(embed(body, dict(self.headers)))
 
         def _send(self, answer: Answer) -> None:
             body = answer[1] if isinstance(answer[1], bytes) else json.dumps(answer[1]).encode()
-            self.send_response(answer[0])
-            for name, value in (answer[2] if len(answer) > 2 else {}).items():
+            given = answer[2] if len(answer) > 2 else {}
+            (self.send_response_only if "Server" in given else self.send_response)(answer[0])
+            for name, value in given.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -105,7 +109,20 @@ def serving(
 
 
 def same(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
-    """The same text has the same vector, wherever it stands."""
+    """The same text has the same vector, wherever it stands; `dimensions` and token ids get sglang's answers."""
+    return beyond_text(body) or _same(body)
+
+
+def beyond_text(body: dict[str, Any]) -> Answer | None:
+    """What sglang answers to a request with `dimensions`, or with token ids in place of texts; None for another."""
+    if "dimensions" in body:
+        return 400, {"object": "error", "message": "Model 'm' does not support matryoshka representation", "code": 400}
+    if not isinstance(body["input"][0], str):
+        return 200, embedded(*(vector("".join(map(chr, ids))) for ids in body["input"]))
+    return None
+
+
+def _same(body: dict[str, Any]) -> Answer:
     return 200, embedded(*map(vector, body["input"]), tokens=sum(len(text) + 2 for text in body["input"]))
 
 

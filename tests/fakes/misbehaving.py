@@ -44,6 +44,10 @@ class Case(NamedTuple):
     whole: bool = True
     speaks_first: bool = False
     """Whether it acts before it has read a request."""
+    scheme: str = "http"
+    """How the client is told to ask it."""
+    pages: Mapping[str, Any] = {}
+    """Pages in place of the healthy ones, as values or as bytes."""
 
 
 def head(status: str = "200 OK", *headers: str) -> bytes:
@@ -85,6 +89,47 @@ PAGES: dict[str, Any] = {
     "/model_info": {"model_path": "bge-base-zh-v1.5", "is_generation": False, "architectures": ["BertModel"]},
     "/server_info": {"version": "0.5.23", "disable_radix_cache": True, "chunked_prefill_size": -1},
 }
+
+
+def hasty(raw: bytes) -> Behaviour:
+    """Answer before the request was read, then read until the client has gone."""
+    return after(raw, silent)
+
+
+def per_path(answers: Mapping[str, bytes]) -> Behaviour:
+    """Answer with these bytes by path, and embeddings rightly."""
+
+    def behave(connection: socket.socket, request: Request) -> None:
+        if request.path in answers:
+            connection.sendall(answers[request.path])
+        elif request.path == "/v1/embeddings":
+            connection.sendall(message(embedded(items(request.texts))))
+        else:
+            connection.sendall(message(b"{}", "404 Not Found"))
+
+    return behave
+
+
+def raw_vectors(body: bytes) -> Behaviour:
+    """Answer one text with these bytes as the `embedding` of JSON."""
+    return lambda connection, request: connection.sendall(
+        message(b'{"data":[' + b",".join([b'{"index":0,"embedding":' + body + b"}"] * len(request.texts)) + b"]}")
+    )
+
+
+def one_byte_chunks(connection: socket.socket, request: Request) -> None:
+    """900 kB of JSON in chunks of one byte each."""
+    connection.sendall(_CHUNKED + b"1\r\n[\r\n" * 900_000)
+
+
+def long_base64(connection: socket.socket, request: Request) -> None:
+    """An embedding of 60 MB in base64."""
+    size = len(b'{"data":[{"index":0,"embedding":""}]}') + 60 * MIB
+    connection.sendall(head("200 OK", "Content-Type: application/json", f"Content-Length: {size}"))
+    connection.sendall(b'{"data":[{"index":0,"embedding":"')
+    for _ in range(60):
+        connection.sendall(b"A" * MIB)
+    connection.sendall(b'"}]}')
 
 
 def says(raw: bytes) -> Behaviour:
@@ -242,7 +287,54 @@ CASES: dict[str, Case] = {
     "broken-gzip": Case(answers(gzip.compress(b"{}")[:12] + b"xxxxxxxx", "200 OK", _GZIP), _UNREACHED),
     "unknown-coding": Case(answers(b"{}", "200 OK", "Content-Encoding: br"), _UNREACHED),
     "60-megabytes": Case(huge, _UNREACHED),
+    "http-0.9": Case(says(b"<html><body>an answer without a status line</body></html>\n"), _UNREACHED),
+    "icy": Case(says(b"ICY 200 OK\r\n\r\n"), _UNREACHED, speaks_first=True),
+    "http-3": Case(says(b"HTTP/3.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"), _UNREADY),
+    "giant-status": Case(says(b"HTTP/1.1 200 " + b"A" * 10 * MIB + b"\r\n\r\n"), _UNREACHED),
+    "100000-headers": Case(says(b"HTTP/1.1 200 OK\r\n" + b"a:b\r\n" * 100_000 + b"\r\n{}"), _UNREACHED),
+    "header-with-null": Case(says(head("200 OK", "X-A: b\x00c") + b"{}"), _UNREACHED),
+    "header-without-colon": Case(says(head("200 OK", "no colon here") + b"{}"), _UNREACHED),
+    "slow-headers": Case(repeats(b"X-A: b\r\n", b"HTTP/1.1 200 OK\r\n", 0.4), _UNREACHED),
+    "continue-and-silence": Case(after(b"HTTP/1.1 100 Continue\r\n\r\n", silent), _UNREACHED),
+    "negative-chunk": Case(says(_CHUNKED + b"-5\r\n{}\r\n0\r\n\r\n"), _UNREACHED),
+    "chunk-beyond-64-bit": Case(says(_CHUNKED + b"ffffffffffffffffff\r\n{}"), _UNREACHED),
+    "endless-trailers": Case(repeats(b"X-A: b\r\n" * 1000, _CHUNKED + b"0\r\n"), _UNREACHED),
+    "chunks-of-one-byte": Case(one_byte_chunks, _UNREACHED),
+    "unknown-transfer": Case(says(head("200 OK", "Transfer-Encoding: gzip, chunked") + b"2\r\n{}\r\n"), _UNREACHED),
+    "gzip-twice": Case(
+        answers(gzip.compress(gzip.compress(b"{}")), "200 OK", "Content-Encoding: gzip, gzip"), _UNREACHED
+    ),
+    "zstd": Case(answers(b"(\xb5/\xfd\x00X", "200 OK", "Content-Encoding: zstd"), _UNREACHED),
+    "no-deflate": Case(answers(b"\xff\xff{}", "200 OK", "Content-Encoding: deflate"), _UNREACHED),
+    "cut-gzip-header": Case(answers(b"\x1f\x8b", "200 OK", _GZIP), _UNREADY),
+    "tls-garbage": Case(says(bytes(range(255, 0, -1)) * 20), _UNREACHED, speaks_first=True, scheme="https"),
+    "tls-silence": Case(silent, _UNREACHED, speaks_first=True, scheme="https"),
+    "tls-reset": Case(resets, _UNREACHED, speaks_first=True, scheme="https"),
+    "tls-plain": Case(says(head("400 Bad Request")), _UNREACHED, speaks_first=True, scheme="https"),
     # HTTP, and not what a model list is.
+    "answers-unasked": Case(hasty(message(b"{}")), _UNREADY, speaks_first=True),
+    "length-and-chunks": Case(
+        says(head("200 OK", "Transfer-Encoding: chunked", "Content-Length: 5") + b"2\r\n{}\r\n0\r\n\r\n"), _UNREADY
+    ),
+    "long-body": Case(says(message(b"{}") + b"garbage" * 1000), _UNREADY),
+    "second-answer": Case(says(message(b"{}").replace(b"close", b"keep-alive") + message(embedded([])) * 3), _UNREADY),
+    "gzip-in-gzip": Case(answers(gzip.compress(gzip.compress(b"{}")), "200 OK", _GZIP), _UNREADY),
+    "cookies": Case(answers(b"{}", "200 OK", *(f"Set-Cookie: c{n}={'x' * 500}" for n in range(100))), _UNREADY),
+    "challenge": Case(answers(b"{}", "401 No", "WWW-Authenticate: " + '"\\,=; ' * 2000), "probe.api-key"),
+    "partial": Case(answers(b'{"da', "206 Partial Content", "Content-Range: bytes 0-3/*"), _UNREADY),
+    "multiple-choices": Case(answers(b"", "300 Multiple Choices"), _UNREADY),
+    "early-hints": Case(says(b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" * 5 + message(b"[]")), _UNREADY),
+    "million-arrays": Case(answers(b"[" * 1_000_000), _UNREADY),
+    "surrogates": Case(answers(b'{"data":[{"id":"\\ud800\\udfff\\ud83d"}]}'), _UNREADY),
+    "surrogate-error": Case(answers(b'{"message":"\\ud800 \\udc00\\ud800"}', "400 Bad"), _UNREADY),
+    "utf32": Case(answers('{"data":[]}'.encode("utf-32")), _UNREADY),
+    "many-models": Case(answers(as_json({"data": [{"id": "a"}] * 30_000})), _UNREADY),
+    "long-names": Case(answers(as_json({"data": [{"id": "名" * 50_000, "owned_by": "x" * 500_000}]})), _UNREADY),
+    "ids-that-are-none": Case(
+        answers(as_json({"data": [{"id": {"a": 1}}, {"id": None}, 7, [], {"id": 10**30}]})), _UNREADY
+    ),
+    "redirect-to-nowhere": Case(says(head("301 Moved", "Location: " + "//[" * 9000, _NO_BODY)), "probe.base-url"),
+    "redirect-with-key": Case(says(head("302 Found", f"Location: http://h/?key={KEY}", _NO_BODY)), "probe.base-url"),
     "redirect-loop": Case(says(_LOOP), "probe.base-url"),
     "redirect-elsewhere": Case(elsewhere, "probe.base-url"),
     "redirect-to-file": Case(says(head("302 Found", "Location: file:///etc/passwd", _NO_BODY)), "probe.base-url"),
@@ -286,7 +378,47 @@ CASES: dict[str, Case] = {
     "nested-vector": Case(components(lambda v: [v]), _UNREADY, whole=False),
     "broken-base64": Case(components(lambda v: "@@@not base64@@@"), _UNREADY, whole=False),
     "odd-base64": Case(components(lambda v: "AAAA"), _UNREADY, whole=False),
+    "duplicate-keys": Case(answers(embedded(items(["a"]))[:-1] + b',"data":null}'), _UNREADY, whole=False),
+    "long-base64": Case(long_base64, _UNREADY, whole=False),
+    "embeddings-partial": Case(answers(b'{"data":[', "206 Partial Content"), _UNREADY, whole=False),
+    "embeddings-no-content": Case(says(head("204 No Content")), _UNREADY, whole=False),
+    "embeddings-teapot": Case(answers(as_json({"detail": [{"msg": HOSTILE}] * 50}), "418 No"), _UNREADY, whole=False),
+    "embeddings-redirect": Case(says(head("308 Go", "Location: /v1/embeddings", _NO_BODY)), _UNREADY, whole=False),
+    "embeddings-million-arrays": Case(answers(b"[" * 1_000_000), _UNREADY, whole=False),
+    "long-number": Case(raw_vectors(b"[" + b"1" * 500_000 + b"]"), _UNREADY, whole=False),
+    "objects-for-numbers": Case(components(lambda v: [{"f": x} for x in v]), _UNREADY, whole=False),
+    "hostile-pages": Case(
+        components(lambda v: [math.nan] * len(v)),
+        "embed.finite",
+        whole=False,
+        pages={
+            "/v1/models": {"data": [{"id": HOSTILE, "owned_by": "sglang", "max_model_len": -(10**40)}]},
+            "/model_info": {"model_path": HOSTILE * 500, "is_generation": "no", "architectures": [[], HOSTILE, None]},
+            "/server_info": {"version": HOSTILE * 500, "api_key": KEY, "disable_radix_cache": [KEY], "model_path": 7},
+        },
+    ),
+    "strange-pages": Case(
+        answers(b"{}"),
+        _UNREADY,
+        whole=False,
+        pages={"/model_info": b"[" * 100_000, "/server_info": b"null", "/health": b"\x00" * 1000},
+    ),
+    "list-in-html": Case(
+        per_path({"/v1/models": message(b"<html>hello</html>", kind="text/html"), "/v1/embeddings": message(b"[]")}),
+        _UNREADY,
+    ),
     # Vectors, and wrong ones.
+    "integers-beyond-64-bit": Case(components(lambda v: [2**70] * len(v)), "embed.normalized", whole=False),
+    "short-base64": Case(components(lambda v: "AACAPw=="), "embed.dimension", whole=False),
+    "minus-infinity": Case(components(lambda v: [-math.inf] * len(v)), "embed.finite", whole=False),
+    "long-vector": Case(components(lambda v: [0.1] * 60_000), "embed.dimension", whole=False),
+    "negative-index": Case(
+        vectors(lambda data: [{**x, "index": -x["index"]} for x in data]), "embed.order", whole=False
+    ),
+    "float-index": Case(
+        vectors(lambda data: [{**x, "index": x["index"] + 0.5} for x in data]), "embed.order", whole=False
+    ),
+    "text-index": Case(vectors(lambda data: [{**x, "index": HOSTILE} for x in data]), "embed.order", whole=False),
     "nulls-for-numbers": Case(components(lambda v: [None] * len(v)), "embed.finite", whole=False),
     "nan": Case(components(lambda v: [math.nan] * len(v)), "embed.finite", whole=False),
     "overflow": Case(overflow, "embed.finite", whole=False),
@@ -335,9 +467,9 @@ def _talk(connection: socket.socket, case: Case) -> None:
             case.behave(connection, Request("", {}, []))
             return
         request = _request(connection)
-        page = None if case.whole else PAGES.get(request.path)
+        page = case.pages.get(request.path) or (None if case.whole else PAGES.get(request.path))
         if page is not None:
-            connection.sendall(message(as_json(page)))
+            connection.sendall(message(page if isinstance(page, bytes) else as_json(page)))
         elif not case.whole and request.path != "/v1/embeddings":
             connection.sendall(message(b'{"detail":"Not Found"}', "404 Not Found"))
         else:
@@ -359,7 +491,8 @@ def _request(connection: socket.socket) -> Request:
         body += connection.recv(65536)
     path = first.split(" ")[1]
     given = json.loads(body)["input"] if body and path.endswith("/embeddings") else []
-    return Request(path, headers, [given] if isinstance(given, str) else given)
+    texts = [given] if isinstance(given, str) else given
+    return Request(path, headers, [text if isinstance(text, str) else "".join(map(chr, text)) for text in texts])
 
 
 def _drain(connection: socket.socket) -> None:

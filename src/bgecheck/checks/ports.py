@@ -169,7 +169,10 @@ def port_is_listening(facts: PortFacts) -> Outcome:
         )
     },
     needs=("ports.listening",),
-    explains=("probe.engine", "probe.reachable", "probe.base-url", "probe.api-key", "probe.ready", "embed.answers"),
+    explains=(
+        *("probe.engine", "probe.reachable", "probe.base-url", "probe.api-key", "probe.ready", "probe.health-agrees"),
+        "embed.answers",
+    ),
 )
 def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
     """The pid behind the listening socket against the pid of the server that was found or named."""

@@ -53,11 +53,12 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
 
     with closing(Server(looked_at, Deadline(limit), limit)) as server:
         answer, model, longest = server.embed([SAMPLE]), server.model_name() or "default", server.max_model_len()
+        base_url = server.base_url
     redactor = Redactor(looked_at.secrets())
     if isinstance(answer, Embedded):
         known = lookup(model)
         longest = longest or (known.max_tokens if known else None)
-        base_url, root, model = (redactor.text(text) for text in (looked_at.base_url, looked_at.url, model))
+        base_url, root, model = (redactor.text(text) for text in (base_url, base_url.removesuffix("/v1"), model))
         return Endpoint(base_url, root, model, len(answer.vectors[0]), longest)
     said = f"HTTP {answer.status}: {answer.message}" if isinstance(answer, Refused) else answer.detail
     said = redactor.text(said)

@@ -116,7 +116,7 @@ FAULTS: dict[str, Fault] = {
             "the scheduler is dead behind a living HTTP server: /v1/models is 200, embeddings hang (0.5.9 and older)",
             "调度进程已死而 HTTP 还在：/v1/models 返回 200，embedding 一直没有响应（0.5.9 及更早）",
         ),
-        ("probe.ready", "embed.answers"),
+        ("probe.ready", "probe.health-agrees", "embed.answers"),
         # From 0.5.10 on a watchdog ends the whole server within ten seconds (SubprocessWatchdog, watchdog.py).
         flags=(*HEALTHY, "--version", "0.5.9", "--skip-server-warmup", "--fault", "dead-scheduler"),
     ),
@@ -138,7 +138,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "wrong-pooling": Fault(
         Text("an old sglang pools the last token instead of [CLS]", "旧版 sglang 取最后一个 token，而不是 [CLS]"),
-        ("launch.pooling",),
+        ("launch.pooling", "probe.dimensions"),
         flags=(*HEALTHY, "--version", "0.5.3.post3"),
     ),
     "unnormalised": Fault(

@@ -307,7 +307,7 @@ def told(row: Finding, style: Style) -> str:
     if row.reason is not None:
         return style.say(row.reason)
     colon = "：" if style.language == "zh" else ": "
-    seen = "; ".join(_evidence(e, style) for e in row.evidence[:3])
+    seen = "; ".join(_evidence(e, style) for e in (row.evidence if style.verbose else row.evidence[:3]))
     seen = seen if style.verbose else _shortened(seen)
     return f"{style.say(row.title)}{colon}{seen}" if style.verbose and seen else seen or style.say(row.title)
 

@@ -52,11 +52,22 @@ class Unusable(NamedTuple):
 Answer = Embedded | Refused | Unusable | Failure
 
 
-def request_body(texts: Sequence[str], model: str | None, encoding: str = "float") -> bytes:
-    """The JSON of an embeddings request; texts only, never token ids."""
-    body: dict[str, Any] = {"input": list(texts), "encoding_format": encoding}
+SMALL_IDS = ((101, 102),)
+"""Token ids that every vocabulary has; BERT's [CLS] and [SEP]. Larger ones may lie beyond it, which ends a server."""
+
+
+def request_body(
+    given: Sequence[str] | tuple[tuple[int, ...], ...],
+    model: str | None,
+    encoding: str = "float",
+    dimensions: int | None = None,
+) -> bytes:
+    """The JSON of an embeddings request of texts, or of `SMALL_IDS`."""
+    body: dict[str, Any] = {"input": list(given), "encoding_format": encoding}
     if model is not None:
         body["model"] = model
+    if dimensions is not None:
+        body["dimensions"] = dimensions
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 

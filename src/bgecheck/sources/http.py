@@ -130,6 +130,10 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
 
 
+_Request = tuple[str, str, Sequence[tuple[str, str]], bytes, int, _Clock]
+"""Method, target, headers, body, and the limits of one request."""
+
+
 class Http:
     """Connections to one origin, kept alive between exchanges; safe to use from several threads.
 
@@ -151,12 +155,16 @@ class Http:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         limit: int = BODY_LIMIT,
+        via: str | None = None,
     ) -> Reply | Failure:
-        """Send one request and read the whole answer within `seconds` and `limit` bytes."""
+        """Send one request and read the whole answer within `seconds` and `limit` bytes.
+
+        `via` is the origin of a proxy that is asked for the URL in place of its host.
+        """
         clock = _Clock(time.monotonic() + seconds)
         started = time.monotonic()
         try:
-            return self._exchange(method, url, headers or {}, body or b"", limit, clock, started)
+            return self._exchange(method, url, headers or {}, body or b"", limit, clock, started, via)
         except _Failed as failed:
             return Failure(failed.kind, str(failed), time.monotonic() - started, failed.tls)
         except Exception as error:
@@ -179,25 +187,47 @@ class Http:
         limit: int,
         clock: _Clock,
         started: float,
+        via: str | None,
     ) -> Reply:
         from urllib.parse import urlsplit
 
-        parts = urlsplit(_ascii(url))
+        whole = _ascii(url)
+        parts = urlsplit(whole)
         head = [("Host", parts.netloc), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
         head += [("User-Agent", "bgecheck"), *headers.items()]
         if body:
             head.append(("Content-Length", str(len(body))))
-        connection = self._kept() or self._opened(parts.scheme, parts.hostname or "", parts.port, clock)
+        target = whole if via else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        parts = urlsplit(via) if via else parts
+        request = (method, target, head, body, limit, clock)
+        kept = self._kept()
+        told = self._asked(kept, request, lost=True) if kept else None
+        if told is None:
+            opened = self._opened(parts.scheme, parts.hostname or "", parts.port, clock)
+            told = self._asked(opened, request)
+        assert told is not None, "only a connection that was kept may be lost"
+        status, got, raw = told
+        return Reply(status, got, _decoded(raw, got, limit), time.monotonic() - started)
+
+    def _asked(
+        self, connection: _Connection, request: _Request, *, lost: bool = False
+    ) -> tuple[int, dict[str, str], bytes] | None:
+        """The answer; None where a connection that may be `lost` ended before one byte of it.
+
+        A server ends an idle connection when it likes: a request that crosses that end was never looked at.
+        """
         try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            status, got, raw = connection.ask(method, target, head, body, limit, clock)
-        except BaseException:
+            told = connection.ask(*request)
+        except BaseException as error:
             connection.close()
+            gone = isinstance(error, ConnectionError) or (isinstance(error, _Failed) and error.kind == "closed")
+            if lost and gone and connection.unanswered:
+                return None
             raise
         if connection.again():
             with self._lock:
                 self._idle.append(connection)
-        return Reply(status, got, _decoded(raw, got, limit), time.monotonic() - started)
+        return told
 
     def _kept(self) -> _Connection | None:
         """An idle connection that the server has not closed meanwhile."""
@@ -227,6 +257,11 @@ class _Connection:
         self._h11 = h11
         self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=64 * 1024)
         self._answer_begins = True
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether not one byte has come since the last request."""
+        return self._answer_begins
 
     def ask(
         self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes, limit: int, clock: _Clock
@@ -283,10 +318,17 @@ class _Connection:
             self.socket.sendall(data)
         except TimeoutError as error:
             raise _Failed("timeout", "connected, but the request was not taken in time") from error
+        except ConnectionError:
+            # Who refuses a request by its length answers and hangs up before all of it was sent.
+            pass
 
     def again(self) -> bool:
-        """Whether another request may be sent; else the connection is closed."""
-        if self._talk.our_state is self._h11.DONE and self._talk.their_state is self._h11.DONE:
+        """Whether another request may be sent; else the connection is closed.
+
+        Not after an answer behind which more stands: that would be taken for the answer to the next request.
+        """
+        done = self._h11.DONE
+        if self._talk.our_state is done and self._talk.their_state is done and not self._talk.trailing_data[0]:
             self._talk.start_next_cycle()
             return True
         self.close()
@@ -412,9 +454,10 @@ def _connect(host: str, port: int, clock: _Clock) -> socket.socket:
     except (TimeoutError, OSError) as error:
         raise _Failed("dns", f"no address for {host}: {_os_text(error)}") from error
     last: OSError | None = None
-    for family, address in addresses:
+    for number, (family, address) in enumerate(addresses):
         connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(clock.left())
+        # An address that nobody answers at must not take the time of those behind it.
+        connection.settimeout(clock.left() / (len(addresses) - number))
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.connect((address, port))
@@ -425,13 +468,17 @@ def _connect(host: str, port: int, clock: _Clock) -> socket.socket:
     raise _Failed(*_connect_failure(last, host, port))
 
 
+_NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT)
+"""No route, none allowed by this machine's own firewall, or no such network here."""
+
+
 def _connect_failure(error: OSError | None, host: str, port: int) -> tuple[Kind, str]:
     where = f"{host}:{port}"
     if isinstance(error, ConnectionRefusedError):
         return "refused", f"connection to {where} refused (errno {error.errno})"
     if isinstance(error, TimeoutError):
         return "connect-timeout", f"no answer to the connection attempt at {where}"
-    if error is not None and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
+    if error is not None and error.errno in _NO_WAY:
         return "unreachable", f"no route to {where}: {_os_text(error)}"
     return "reset", f"connecting to {where} failed: {_os_text(error)}"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from bgecheck.model import Secret, Target, clean
 from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.embeddings import Answer, read, request_body
+from bgecheck.sources.embeddings import SMALL_IDS, Answer, read, request_body
 from bgecheck.sources.http import BODY_LIMIT, PAGE_LIMIT, Certificate, Failure, Http, Reply, certificate
 
 T = TypeVar("T")
@@ -35,9 +35,50 @@ class Server:
         self._locks: dict[str, threading.Lock] = {}
         self._known: dict[str, Any] = {}
 
-    def get(self, path: str, *, with_key: bool = True, root: str | None = None) -> Reply | Failure:
-        """Fetch a path below the target's root (or another `root`)."""
-        return self._exchange("GET", (root or self.target.url) + path, self._headers(with_key), None)
+    def get(
+        self, path: str, *, key: Secret | Literal["given"] | None = "given", root: str | None = None, least: float = 0.0
+    ) -> Reply | Failure:
+        """Fetch a path below the target's root (or another `root`), with the target's key, another one or none.
+
+        It may take the time of one request, and `least` seconds where that is longer.
+        """
+        headers = self._headers(self.target.api_key if key == "given" else key)
+        seconds = self._deadline.timeout(max(self._timeout, least))
+        return self._http.exchange(
+            "GET", (root or self.target.url) + path, seconds=seconds, headers=headers, limit=PAGE_LIMIT
+        )
+
+    @property
+    def prefix(self) -> str:
+        """What stands between the target's root and the OpenAI routes: `/v1` nearly everywhere."""
+        return self._once("prefix", self._found_prefix)
+
+    @property
+    def base_url(self) -> str:
+        """The base URL below which the OpenAI routes were found; with `/v1` where they were not."""
+        return self.target.url + self.prefix
+
+    def models(self) -> Reply | Failure:
+        """The model list."""
+        return self.page(f"{self.prefix}/models")
+
+    def _found_prefix(self) -> str:
+        """`/v1`, unless its routes are not there and elsewhere they are.
+
+        Infinity has them at the root unless it is told otherwise (`/models`, `/embeddings`), a gateway that was given a
+        whole base URL as its upstream at `/v1/v1`; text-embeddings-inference has no model list, and `/v1/embeddings`.
+        """
+        models = self.page("/v1/models")
+        if not _is_missing(models) or not _is_missing(self._knock("/v1")):
+            return "/v1"
+        for prefix in ("", "/v1/v1"):
+            if _is_there(self.page(f"{prefix}/models")) or _is_there(self._knock(prefix)):
+                return prefix
+        return "/v1"
+
+    def _knock(self, prefix: str) -> Reply | Failure:
+        """What the embeddings route of a prefix says to GET: 405 where it is there, 404 where it is not."""
+        return self.page(f"{prefix}/embeddings")
 
     def unverified(self, path: str) -> Reply | Failure:
         """Fetch a path without the key from a server whose certificate is not accepted."""
@@ -73,8 +114,12 @@ class Server:
         return self.first_page(SERVER_INFO)
 
     def served(self) -> tuple[str, ...]:
-        """The model ids of `/v1/models`."""
-        return tuple(clean(card["id"], 200) for card in self._cards() if isinstance(card.get("id"), str))
+        """The model ids of `/v1/models`, or where there is none the one of text-embeddings-inference's `/info`."""
+        named = tuple(clean(card["id"], 200) for card in self._cards() if isinstance(card.get("id"), str))
+        if named or not _is_missing(self.models()):
+            return named
+        told = (self.first_page(("/info",)) or {}).get("model_id")
+        return (clean(told, 200),) if isinstance(told, str) else ()
 
     def owned_by(self) -> str | None:
         """What the engine writes of itself into the model list."""
@@ -87,7 +132,7 @@ class Server:
         return told if isinstance(told, int) and not isinstance(told, bool) and 0 < told < 2**31 else None
 
     def _cards(self) -> list[Mapping[str, Any]]:
-        reply = self.page("/v1/models")
+        reply = self.models()
         payload = reply.json() if isinstance(reply, Reply) and reply.status == 200 else None
         data = payload.get("data") if isinstance(payload, Mapping) else None
         return [card for card in data if isinstance(card, Mapping)] if isinstance(data, list) else []
@@ -96,12 +141,20 @@ class Server:
         """The name to send: the one that was asked for, else the one that is served."""
         return self.target.model or next(iter(self.served()), None)
 
-    def embed(self, texts: Sequence[str], *, encoding: str = "float") -> Answer:
+    def embed(self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None) -> Answer:
         """The vectors of `texts`, in one request."""
-        headers = {**self._headers(True), "Content-Type": "application/json"}
-        body = request_body(texts, self.model_name(), encoding)
-        limit = min(BODY_LIMIT, PAGE_LIMIT + len(texts) * LARGEST_VECTOR)
-        return read(self._exchange("POST", self.target.url + "/v1/embeddings", headers, body, limit), len(texts))
+        return self._embedded(request_body(texts, self.model_name(), encoding, dimensions), len(texts))
+
+    def embed_marks(self) -> Answer:
+        """The vector of two token ids that every vocabulary has, in place of a text."""
+        return self._embedded(request_body(SMALL_IDS, self.model_name()), 1)
+
+    def _embedded(self, body: bytes, count: int) -> Answer:
+        headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
+        limit = min(BODY_LIMIT, PAGE_LIMIT + count * LARGEST_VECTOR)
+        seconds = self._deadline.timeout(self._timeout)
+        url = self.base_url + "/embeddings"
+        return read(self._http.exchange("POST", url, seconds=seconds, headers=headers, body=body, limit=limit), count)
 
     def first_embedding(self, text: str) -> Answer:
         """The first real embedding of this run, shared by every row that only asks whether there is one."""
@@ -111,15 +164,8 @@ class Server:
         """Close the connections to the target."""
         self._http.close()
 
-    def _headers(self, with_key: bool) -> dict[str, str]:
-        key: Secret | None = self.target.api_key
-        return {"Authorization": f"Bearer {key.reveal()}"} if with_key and key else {}
-
-    def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int = PAGE_LIMIT
-    ) -> Reply | Failure:
-        seconds = self._deadline.timeout(self._timeout)
-        return self._http.exchange(method, url, seconds=seconds, headers=headers, body=body, limit=limit)
+    def _headers(self, key: Secret | None) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key.reveal()}"} if key else {}
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
         with self._lock:
@@ -129,3 +175,14 @@ class Server:
                 self._known[name] = ask()
             known: T = self._known[name]
             return known
+
+
+def _is_missing(reply: Reply | Failure) -> bool:
+    return isinstance(reply, Reply) and reply.status == 404
+
+
+def _is_there(reply: Reply | Failure) -> bool:
+    """Whether a route exists: it answers, wants another method, or a key. A page of HTML is no such answer."""
+    if not isinstance(reply, Reply):
+        return False
+    return reply.status in (401, 403, 405, 422) or (reply.status == 200 and isinstance(reply.json(), Mapping))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from bgecheck.checks.probe.facts import AREA, ProbeFacts, reply_of
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Target, Text, absent, broken, holds, unclear
+import re
+
+from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of, seen
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
+from bgecheck.model.registry import lookup
+from bgecheck.sources.embeddings import Embedded, Refused
 from bgecheck.sources.http import Failure, Reply
 
 _LOG = "bgecheck logs {log}"
@@ -24,6 +28,47 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
     ),
     commands=(_LOG, "ss -ltnp sport = :{port}"),
     variants={
+        "dead": Advice(
+            Text(
+                "the newest session in {log} became ready and nothing listens at {host}:{port}: the server has ended "
+                "since, without a word in the log, or the log is of another server",
+                "{log} 里最近一次启动曾经就绪，而 {host}:{port} 没有程序在监听：服务之后退出了（日志里没有记录），"
+                "或这是另一个服务的日志",
+            ),
+            Text(
+                "see whether the system killed it, and start it again",
+                "看是否被系统杀掉（OOM），然后重新启动",
+            ),
+            ("dmesg -T | grep -iE 'killed process|out of memory'", _LOG),
+        ),
+        "loading": Advice(
+            Text(
+                "pid {server_pid} runs and does not listen at {host}:{port}: "
+                "sglang opens its port only after the model is "
+                "loaded",
+                "进程 {server_pid} 在运行，但没有监听 {host}:{port}：sglang 加载完模型才会打开端口",
+            ),
+            Text("wait until it is ready, or see in the log where it stands", "等待就绪，或看日志停在哪一步"),
+            ("bgecheck doctor --wait 5m --pid {server_pid}", _LOG),
+        ),
+        "container": Advice(
+            Text(
+                "nothing listens at {host}:{port} in this container, whose loopback "
+                "is its own: a server on the machine or "
+                "in another container is not there",
+                "本容器内的 {host}:{port} 没有程序监听：容器的 127.0.0.1 "
+                "是容器自己的，宿主机或其他容器里的服务不在这里",
+            ),
+            Text(
+                "if it runs in here, read its log; else start it with --host 0.0.0.0, and ask it "
+                "by the machine's address, by the name of its container, "
+                "or at host.docker.internal (docker run --add-host host.docker.internal:host-gateway)",
+                "服务若就在本容器内，先看它的日志；否则启动时加 --host 0.0.0.0，用宿主机 "
+                "IP、容器名或 host.docker.internal 访问"
+                "（docker run --add-host host.docker.internal:host-gateway）",
+            ),
+            ("bgecheck probe --url http://host.docker.internal:{port}",),
+        ),
         "dns": Advice(
             Text("the host name {host} has no address here", "主机名 {host} 在本机解析不到地址"),
             Text("use the address of the machine, or mend the name", "改用机器的 IP，或修好域名解析"),
@@ -81,6 +126,24 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             Text("read the end of the log, and see who owns the port", "看日志末尾，再看端口归谁"),
             (_LOG, "ss -ltnp sport = :{port}"),
         ),
+        "too-large": Advice(
+            Text(
+                "the answer to a request for a few lines is larger than any right one: another program, or an answer "
+                "without an end",
+                "只有几行内容的请求却返回了超大响应：是别的程序，或响应没有尽头",
+            ),
+            Text("see who owns the port, and ask the server's own port", "看端口归谁，并直接请求服务自己的端口"),
+            ("ss -ltnp sport = :{port}",),
+        ),
+        "tls-late": Advice(
+            Text(
+                "the TCP connection stands, and nobody answers the TLS handshake: the server hangs, or the port speaks "
+                "plain HTTP and waits for a request",
+                "TCP 连得上，但 TLS 握手没有人应答：服务卡住，或端口是明文 HTTP、还在等请求",
+            ),
+            Text("try http:// in the URL, then read the end of the log", "先把 URL 换成 http:// 试，再看日志末尾"),
+            ("bgecheck probe --url http://{host}:{port}", _LOG),
+        ),
         "https": Advice(
             Text(
                 "{host}:{port} speaks TLS, and the URL says http://",
@@ -122,15 +185,32 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
 def server_is_reachable(facts: ProbeFacts) -> Outcome:
     """Any HTTP answer counts, whatever its status: the other rows judge what it says."""
     if isinstance(facts.models, Reply):
-        return holds(Evidence("GET /v1/models", f"HTTP {facts.models.status}"))
+        return holds(Evidence(f"GET {facts.prefix}/models", f"HTTP {facts.models.status}"))
     evidence = [Evidence("GET /v1/models", facts.models.detail)]
-    if facts.proxies:
+    if facts.proxies and is_near(facts.target.host):
         evidence.append(Evidence("environment", f"{', '.join(facts.proxies)} set (not used by this check)"))
     if speaks_tls(facts):
         return broken(*evidence, advice="https")
-    if facts.models.tls == "plain":
-        return broken(*evidence, advice="plain")
+    if facts.models.tls in _HANDSHAKES:
+        return broken(*evidence, advice=_HANDSHAKES[facts.models.tls])
+    if facts.models.kind == "refused":
+        return _refused(facts, evidence)
     return broken(*evidence, advice=_FAILURES.get(facts.models.kind))
+
+
+_HANDSHAKES = {"plain": "plain", "late": "tls-late"}
+
+
+def _refused(facts: ProbeFacts, evidence: list[Evidence]) -> Outcome:
+    """Nobody listens; what the process and the log say of that."""
+    vital = facts.vitals
+    if vital and vital.process and vital.alive:
+        evidence.append(Evidence(f"pid {vital.process}", Text("runs", "在运行")))
+        return broken(*evidence, advice="loading", server_pid=vital.process)
+    if vital and vital.log == "ready":
+        evidence.append(Evidence(Text("newest session of the log", "日志里最近一次启动"), Text("ready", "已就绪")))
+        return broken(*evidence, advice="dead")
+    return broken(*evidence, advice="container" if facts.contained and not facts.target.log else None)
 
 
 def speaks_tls(facts: ProbeFacts) -> bool:
@@ -150,7 +230,7 @@ _FAILURES = {
     "reset": "reset",
     "closed": "closed",
     "protocol": "not-http",
-    "too-large": "not-http",
+    "too-large": "too-large",
     "tls": "tls",
 }
 
@@ -247,31 +327,56 @@ _CERTIFICATES = {
     ),
     fix=Text("except the server from the proxy, for the client too", "把服务地址加入 no_proxy，客户端的环境也要设置"),
     commands=("export no_proxy=localhost,127.0.0.1,::1,{host}",),
+    variants={
+        "range": Advice(
+            Text(
+                "{variable} is set, and no_proxy excepts {host} by the network "
+                "{range} only: curl and requests understand "
+                "that, httpx and with it the openai package do not, and ask the proxy",
+                "设置了 {variable}，而 no_proxy 只用网段 {range} 排除了 {host}：curl 和 requests 认识网段写法，"
+                "httpx（openai 包用的就是它）不认识，仍会走代理",
+            ),
+            Text("name the address itself in no_proxy too", "在 no_proxy 里把这个地址本身也写上"),
+            ("export no_proxy=localhost,127.0.0.1,::1,{host}",),
+        ),
+    },
     severity=Severity.WARNING,
 )
 def no_proxy_in_between(facts: ProbeFacts) -> Outcome:
-    """Judged for loopback and private addresses, for which a proxy is never meant; the proxy itself is not asked."""
-    if facts.proxied is None:
+    """The direct way beside the way of a client that follows the environment; without the key, and in this network."""
+    way = facts.way
+    if way.variable is None:
         said = f"{', '.join(facts.proxies)}, no_proxy" if facts.proxies else "-"
-        return holds(Evidence(Text("proxy variables", "代理变量"), said))
-    if not _is_private(facts.target.host):
+        return holds(Evidence(Text("proxy variables", "代理变量"), said), variable=None)
+    if not is_near(facts.target.host):
         return absent(
             Text(
-                f"{facts.proxied} is set, and this server is not of this network: a proxy may be meant",
-                f"设置了 {facts.proxied}，但目标不在内网，可能本就要走代理",
+                f"{way.variable} is set, and this server is not of this network: a proxy may be meant",
+                f"设置了 {way.variable}，但目标不在内网，可能本就要走代理",
             )
         )
-    return broken(Evidence(facts.proxied, Text("set", "已设置")), variable=facts.proxied)
+    direct, through = facts.models, facts.through
+    table = [
+        Evidence(way.variable, Text("set", "已设置")),
+        Evidence(Text("asked directly", "直连"), seen(direct)),
+        Evidence(
+            Text(f"asked through {way.variable}", f"经 {way.variable}"),
+            seen(through) if through else Text("not tried", "没有尝试"),
+        ),
+    ]
+    if isinstance(direct, Reply) and isinstance(through, Reply) and _alike(direct, through):
+        return holds(*table, variable=way.variable)
+    advice = "range" if way.range else None
+    return broken(*table, advice=advice, variable=way.variable, range=way.range)
 
 
-def _is_private(host: str) -> bool:
-    import ipaddress
-
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".internal", ".lan"))
-    return address.is_private or address.is_loopback
+def _alike(direct: Reply, through: Reply) -> bool:
+    """Whether a proxy passes on what the server answers; the key was left out on that way."""
+    return (
+        direct.status == through.status and direct.json() == through.json()
+        if direct.status == 200
+        else (direct.status == through.status)
+    )
 
 
 @AREA.check(
@@ -290,6 +395,21 @@ def _is_private(host: str) -> bool:
             Text("give clients this base URL: {found}", "客户端请使用这个 base URL：{found}"),
             ("bgecheck doctor --url {found}",),
         ),
+        "front": Advice(
+            Text(
+                "what answers at {base_url} is the web server {front}, which "
+                "has no such path: it sends this path to no "
+                "embeddings server",
+                "{base_url} 上响应的是 Web 服务器 {front}，没有这个路径：它没有把这个路径转发给 embedding 服务",
+            ),
+            Text(
+                "use the path that the gateway gives to the server, or add one (nginx: location /embed/ "
+                "{{ proxy_pass http://127.0.0.1:30000/; }} with both slashes)",
+                "改用网关上配置的路径，或新增转发（nginx：location /embed/ {{ proxy_pass http://127.0.0.1:30000/; }}，"
+                "两处斜杠都要有）",
+            ),
+            ("bgecheck ports", _CURL),
+        ),
         "redirect": Advice(
             Text(
                 "the server answers HTTP {status} and sends clients to {location}: on the way a POST becomes a GET or "
@@ -304,31 +424,72 @@ def _is_private(host: str) -> bool:
     explains=("probe.api-key", "probe.ready", "embed.answers"),
 )
 def base_url_is_right(facts: ProbeFacts) -> Outcome:
-    """404 below the base URL is the sign; 401 and 403 come after the route was found."""
-    reply = reply_of(facts)
-    seen = Evidence(f"GET {facts.target.base_url}/models", f"HTTP {reply.status}", "HTTP 200")
-    if reply.status == 404:
-        found = [Evidence(f"GET {url}/models", f"HTTP {status}") for url, status in facts.elsewhere.items()]
-        first = next(iter(facts.elsewhere), None)
-        return broken(seen, *found, advice="found" if first else None, found=first)
+    """The routes decide: text-embeddings-inference has no model list and embeds, Infinity has both at its root."""
+    reply, url = reply_of(facts), facts.target.url + facts.prefix
+    listed = Evidence(f"GET {url}/models", f"HTTP {reply.status}", "HTTP 200")
     if reply.status in (301, 302, 303, 307, 308):
         location = reply.headers.get("location", "")
         return broken(
-            seen, Evidence("location", location), advice="redirect", status=reply.status, location=location[:200]
+            listed, Evidence("location", location), advice="redirect", status=reply.status, location=location[:200]
         )
-    return holds(Evidence("base URL", facts.target.base_url), clients=per_client(facts.target))
+    if reply.status == 404 and not isinstance(facts.first, Embedded):
+        return _not_there(facts, listed)
+    told = per_client(facts.target.url, facts.prefix)
+    table = [Evidence(", ".join(names), where) for where, names in _by_address(told).items()]
+    if facts.prefix != "/v1" and not _is_as_given(facts):
+        return broken(
+            Evidence(f"GET {facts.target.base_url}/models", "HTTP 404", "HTTP 200"),
+            *table,
+            advice="found",
+            found=url,
+            clients=told,
+        )
+    return holds(*table, clients=told)
 
 
-def per_client(target: Target) -> dict[str, str]:
-    """What each client wants in its field for the address, which some complete by themselves.
+def _not_there(facts: ProbeFacts, seen: Evidence) -> Outcome:
+    found = [Evidence(f"GET {url}/models", f"HTTP {status}") for url, status in facts.elsewhere.items()]
+    first = next(iter(facts.elsewhere), None)
+    front = None if first else facts.engine.name
+    told = [Evidence("server", front)] if front else []
+    return broken(
+        seen, *found, *told, advice="found" if first else "front" if front else None, found=first, front=front
+    )
+
+
+def _is_as_given(facts: ProbeFacts) -> bool:
+    """Whether the URL that was given is the one that works; one that was found by itself is nobody's mistake."""
+    path = re.sub(r"^[a-z]+://", "", (facts.target.given_url or "").strip().lower()).rstrip("/").partition("/")[2]
+    doubled = path.split("/").count("v1")
+    return facts.target.given_url is None or doubled == facts.prefix.count("/v1")
+
+
+def per_client(root: str, prefix: str = "/v1") -> dict[str, str | None]:
+    """What each client wants in its field for the address, which some complete by themselves; None where none fits.
 
     one-api and new-api put `/v1/embeddings` behind it (relay/common, GetFullRequestURL), Dify's OpenAI-API-compatible
     provider `/embeddings`, RAGFlow joins `v1` to what has no path (rag/llm/embedding_model.py), and FastGPT's own
     request address is the whole one.
     """
-    with_v1 = ("openai (Python, JS)", "LangChain", "Dify", "RAGFlow")
-    whole = f"{target.base_url}/embeddings"
-    return {**dict.fromkeys(with_v1, target.base_url), "one-api, new-api": target.url, "FastGPT, curl": whole}
+    base = root + prefix
+    as_given = ("openai (Python, JS)", "LangChain", "Dify")
+    has_path = "/" in base.partition("://")[2]
+    return {
+        **dict.fromkeys(as_given, base),
+        "RAGFlow": base if has_path else None,
+        "one-api, new-api": base.removesuffix("/v1") if prefix else None,
+        "FastGPT, curl": f"{base}/embeddings",
+    }
+
+
+_NONE_FITS = "- (it adds /v1, which is not there; Infinity: --url-prefix /v1)"
+
+
+def _by_address(told: dict[str, str | None]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, where in told.items():
+        found.setdefault(where or _NONE_FITS, []).append(name)
+    return found
 
 
 @AREA.check(
@@ -391,19 +552,36 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     explains=("probe.ready", "embed.answers", "logs.client-request-rejected"),
 )
 def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
-    """Judged on /v1/models, which is behind the key; `/health` is open even with one (auth.py, 0.4.6-0.5.23)."""
-    reply, key = reply_of(facts), facts.target.api_key
-    if reply.status in (401, 403):
-        advice = None if key is None else "placeholder" if key.reveal() == "EMPTY" else "wrong"
-        given = Text("no key", "没有给 key") if key is None else Text("the key given", "给出的 key")
-        return broken(Evidence(given, f"HTTP {reply.status}", "HTTP 200"), advice=advice, key_checked=True)
-    if key is None:
-        return holds(Evidence(Text("asked without a key", "不带 key 请求"), f"HTTP {reply.status}"), key_checked=False)
-    bare = facts.without_key
-    checked = isinstance(bare, Reply) and bare.status in (401, 403)
+    """Judged on the model list, which is behind the key, and on the embedding; `/health` is open even with one.
+
+    (auth.py, 0.4.6-0.5.23.) No key and the usual placeholder are tried beside what was given.
+    """
+    key, reply = facts.target.api_key, reply_of(facts)
+    own = "no key" if key is None else "EMPTY" if key.reveal() == "EMPTY" else "the key given"
+    tried: dict[str, Reply | Failure] = {**facts.keys, own: reply}
+    table = [Evidence(_KEYS[name], _key_answer(tried[name])) for name in _KEYS if name in tried]
+    checked = any(isinstance(answer, Reply) and answer.status in (401, 403) for answer in tried.values())
+    values = {"key_checked": checked, "tried": {name: _key_answer(answer) for name, answer in tried.items()}}
+    refused = reply if reply.status in (401, 403) else facts.first
+    if isinstance(refused, Reply | Refused) and refused.status in (401, 403):
+        advice = {"no key": None, "EMPTY": "placeholder"}.get(own, "wrong")
+        if isinstance(refused, Refused):
+            table.append(Evidence("POST /v1/embeddings", f"HTTP {refused.status}", "HTTP 200"))
+        return broken(*table, advice=advice, **{**values, "key_checked": True})
     said = Text("the server checks the key", "服务会校验 key")
     not_said = Text("the server checks no key: any passes", "服务不校验 key：什么 key 都能过")
-    return holds(Evidence(said if checked else not_said, f"HTTP {reply.status}"), key_checked=checked)
+    return holds(Evidence(said if checked else not_said, f"HTTP {reply.status}"), *table, **values)
+
+
+_KEYS = {
+    "no key": Text("no key", "不带 key"),
+    "EMPTY": Text("the key EMPTY", "key 为 EMPTY"),
+    "the key given": Text("the key given", "给出的 key"),
+}
+
+
+def _key_answer(answer: Reply | Failure) -> str:
+    return f"HTTP {answer.status}" if isinstance(answer, Reply) else answer.detail
 
 
 @AREA.check(
@@ -420,21 +598,42 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
         "改连提供 {asked} 的服务，或用正确的模型目录重启",
     ),
     commands=(_CURL,),
+    variants={
+        "folder": Advice(
+            Text(
+                "the server calls itself {asked} and runs {real}: the name is only what --served-model-name says, the "
+                "vectors are those of the folder",
+                "服务自称 {asked}，实际加载的是 {real}：名字只是 --served-model-name 的取值，向量来自模型目录",
+            ),
+            Text("restart it with the folder of {asked}", "换成 {asked} 的模型目录重启"),
+            ("curl -sS --noproxy '*' {url}/model_info",),
+        )
+    },
     needs=("probe.base-url", "probe.api-key"),
 )
 def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
-    """Names are compared by their last path component, since the served name defaults to the model path."""
+    """Names are compared by their last path component, since the served name defaults to the model path.
+
+    Where the info page tells the folder, and both it and the name are known models, they must be the same.
+    """
     asked = facts.target.model
     if not facts.served:
         return unclear(Text("the model list names no model", "模型列表里没有模型名"))
-    served = ", ".join(facts.served)
+    served = ", ".join(facts.served[:5])
+    told = [Evidence(Text("loaded from", "加载自"), facts.real_model)] if facts.real_model else []
+    names, real = {lookup(name) for name in (*facts.served, asked)} - {None}, lookup(facts.real_model)
+    if real and names and real not in names:
+        known = asked or facts.served[0]
+        return broken(
+            Evidence(Text("served", "在线"), served, asked), *told, advice="folder", asked=known, real=real.name
+        )
     if asked is None:
         return absent(
             Text(f"no model was named to compare with; served: {served}", f"没有指定模型名可比对；在线：{served}")
         )
     seen = Evidence(Text("served", "在线"), served, asked)
     same = any(_last(asked) == _last(name) for name in facts.served)
-    return holds(seen) if same else broken(seen, served=served, asked=asked)
+    return holds(seen, *told) if same else broken(seen, *told, served=served, asked=asked)
 
 
 def _last(name: str) -> str:

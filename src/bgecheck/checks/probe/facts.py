@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
-from bgecheck.model import Area, Target, Text, Unavailable
+from bgecheck.checks.probe.engines import Engine, engine_of
+from bgecheck.checks.probe.vitals import Vitals, vitals
+from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
 from bgecheck.model.registry import lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable
 from bgecheck.sources.http import Certificate, Failure, Reply
+from bgecheck.sources.proxy import DIRECT, Way, asked_through, client_way, variables
 from bgecheck.sources.sdk import Called, called
 from bgecheck.sources.server import Server
+from bgecheck.sources.sidebyside import side_by_side
 
 PROBE_TEXT = "你好，世界"
 """What is embedded to see whether the server works: harmless, short, and in its language."""
@@ -25,18 +28,10 @@ SHAPES = ("/v1/models", "/models", "/v1/v1/models")
 """Where OpenAI-compatible servers and gateways keep their model list."""
 
 
-class Engine(NamedTuple):
-    """Which server answers, as far as it tells."""
-
-    name: str | None
-    version: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The answers that teach what the server takes. None where a request was not sent or did not come back."""
 
-    health: Reply | Failure | None
     packed: Answer | None
     """`PROBE_TEXT` in base64."""
     again: Answer | None
@@ -48,10 +43,14 @@ class Limits:
     blank: Answer | None
     batches: Mapping[int, Answer]
     """The answer to a request of so many short texts, from the largest down to the first that was taken."""
+    fewer: Answer | None = None
+    """`PROBE_TEXT` with `dimensions` set to half of what the model has."""
+    ids: Answer | None = None
+    """Two small token ids in place of a text."""
 
     def answers(self) -> list[Answer]:
         """Every answer to a request for embeddings."""
-        told = [self.packed, self.again, *self.lengths.values(), *(self.tails or ()), self.blank]
+        told = [self.packed, self.again, *self.lengths.values(), *(self.tails or ()), self.blank, self.fewer, self.ids]
         return [answer for answer in (*told, *self.batches.values()) if answer is not None]
 
 
@@ -64,8 +63,8 @@ class ProbeFacts:
     """The model list; asked for without the key where the certificate is not accepted."""
     certificate: Certificate | Failure | None
     """None where no TLS is asked for; for a plain URL, what a handshake brought when plain HTTP did not work."""
-    without_key: Reply | Failure | None
-    """The model list asked for without the key, when there is one."""
+    keys: Mapping[str, Reply | Failure]
+    """The model list asked for with `no key` and with `EMPTY`; without what was asked already."""
     elsewhere: Mapping[str, int]
     """Base URLs that answered in place of the one given, with the status of their model list."""
     engine: Engine
@@ -73,8 +72,18 @@ class ProbeFacts:
     first: Answer
     proxies: tuple[str, ...]
     """Names of the proxy variables that are set here."""
-    proxied: str | None = None
-    """The variable by which a client would ask a proxy for this target."""
+    way: Way = DIRECT
+    """How a client would get here: direct, or by the proxy that a variable names."""
+    through: Reply | Failure | None = None
+    """The model list asked for without a key through that proxy; None where it was not asked."""
+    vitals: Vitals | None = None
+    """What the health pages, the process and the log say; None when they were not asked."""
+    prefix: str = "/v1"
+    """What stands between the target's root and the OpenAI routes."""
+    real_model: str | None = None
+    """The model's folder or hub id, as the info page tells it."""
+    contained: bool = False
+    """Whether this runs in a container, whose loopback is not that of the machine."""
     limits: Limits | None = None
     """None when they were not asked for, or there is no server that embeds."""
     burst: tuple[Answer, ...] | None = None
@@ -91,7 +100,7 @@ BURST = 160
 
 AT_ONCE = 8
 
-EDGE = (509, 510, 511)
+EDGE = (509, 510, 511, 512)
 """Chinese characters around the limit of 512 tokens with [CLS] and [SEP]; sglang takes 511 tokens at most."""
 
 BEYOND = 520
@@ -107,35 +116,87 @@ def collect(context: Context) -> ProbeFacts:
     """Ask the model list, the info pages and one real embedding; then, unless quick, what the server takes."""
     server, target = context.server(), context.target
     models, shown = _models(server)
-    proxies = _proxies()
-    proxied = client_proxy(target.url, target.host, target.port) if proxies else None
-    if isinstance(models, Failure):
-        return ProbeFacts(target, models, shown, None, {}, Engine(None, None), (), models, proxies, proxied)
-    refused = shown if isinstance(shown, Failure) and server.target.url.startswith("https:") else None
-    first = refused or server.first_embedding(PROBE_TEXT)
-    trusted = refused is None
-    works = isinstance(first, Embedded)
-    return ProbeFacts(
+    way = client_way(target.url, target.host, target.port)
+    facts = ProbeFacts(
         target=target,
         models=models,
         certificate=shown,
-        without_key=server.get("/v1/models", with_key=False) if target.api_key and trusted else None,
-        elsewhere=_elsewhere(server) if models.status == 404 and trusted else {},
-        engine=_engine(server, models) if trusted else Engine(None, None),
-        served=server.served(),
-        first=first,
-        proxies=proxies,
-        proxied=proxied,
-        limits=None if context.quick or not trusted or models.status == 404 else _limits(server, works),
-        burst=_burst(server) if context.full and works else None,
-        sdk=_sdk(context, server) if context.full and isinstance(first, Embedded | Unusable) else None,
+        keys={},
+        elsewhere={},
+        engine=Engine(None, None),
+        served=(),
+        first=models if isinstance(models, Failure) else Failure("tls", "not asked"),
+        proxies=variables(),
+        way=way,
+        contained=target.is_local and in_container(),
         quick=context.quick,
     )
+    if isinstance(models, Failure):
+        return replace(facts, vitals=vitals(context, None))
+    if isinstance(shown, Failure) and server.target.url.startswith("https:"):
+        return replace(facts, first=shown, served=server.served())
+    first = server.first_embedding(PROBE_TEXT)
+    works = isinstance(first, Embedded)
+    lost = models.status == 404 and not works
+    info = server.model_info() if models.status == 200 else None
+    told = (info or {}).get("model_path")
+    return replace(
+        facts,
+        keys=_keys(server) if models.status in _TELLING else {},
+        elsewhere=_elsewhere(server) if lost else {},
+        engine=engine_of(server, models),
+        served=server.served(),
+        first=first,
+        through=_through(server, way) if way.variable and is_near(target.host) else None,
+        vitals=None if context.quick or lost else vitals(context, server),
+        limits=None if context.quick or not works else _limits(server),
+        burst=_burst(server) if context.full and works else None,
+        sdk=_sdk(context, server) if context.full and isinstance(first, Embedded | Unusable) else None,
+        prefix=server.prefix,
+        real_model=clean(told, 200) if isinstance(told, str) else None,
+    )
+
+
+_TELLING = (200, 401, 403, 404)
+"""What the model list's status must be for another key to tell something."""
+
+
+def _keys(server: Server) -> dict[str, Reply | Failure]:
+    """The model list asked for without a key and with the usual placeholder, each where the run itself does not."""
+    own, path = server.target.api_key, f"{server.prefix}/models"
+    other: dict[str, Secret | None] = {"no key": None, "EMPTY": Secret("EMPTY")}
+    return side_by_side({name: partial(server.get, path, key=key) for name, key in other.items() if key != own})
+
+
+def _through(server: Server, way: Way) -> Reply | Failure | None:
+    return asked_through(str(way.variable), server.base_url + "/models", PROXY_SECONDS)
+
+
+PROXY_SECONDS = 3.0
+"""For one request through a proxy of this network."""
+
+
+def in_container() -> bool:
+    """Whether this process runs in a container: by the files that Docker and Podman put there."""
+    import os
+
+    return any(os.path.exists(path) for path in ("/.dockerenv", "/run/.containerenv"))
+
+
+def is_near(host: str) -> bool:
+    """Whether a host is this machine or of this network, for which a proxy is never meant."""
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".lan"))
+    return address.is_private or address.is_loopback
 
 
 def _models(server: Server) -> tuple[Reply | Failure, Certificate | Failure | None]:
     """The model list and the certificate; a server whose certificate is not accepted is asked without the key."""
-    models = server.page("/v1/models")
+    models = server.models()
     if not server.target.url.startswith("https:"):
         return models, server.certificate() if _may_want_tls(models) else None
     if isinstance(models, Failure) and models.kind != "tls":
@@ -154,30 +215,36 @@ def _may_want_tls(models: Reply | Failure) -> bool:
     return models.status == 400
 
 
-def _limits(server: Server, works: bool) -> Limits:
+def _limits(server: Server) -> Limits:
     """Side by side: the requests are small, and a server answers them in one or two batches.
 
     What is only asked whether it is taken is asked in base64 where the server knows it: a quarter of the bytes.
     """
-    packed = server.embed([PROBE_TEXT], encoding="base64") if works else None
+    # By itself, because it tells how long a warm request takes.
+    again = server.embed([PROBE_TEXT])
+    packed = server.embed([PROBE_TEXT], encoding="base64")
     short = "base64" if isinstance(packed, Embedded) and packed.packed else "float"
-    tasks: dict[Any, Callable[[], Any]] = {"health": lambda: server.page("/health")}
-    if works:
-        tasks["again"] = _asking(server, [PROBE_TEXT])
-        tasks["blank"] = _asking(server, [PROBE_TEXT, " "], short)
-        tasks["batches"] = lambda: _batches(server, short)
-        sizes = EDGE if _counts_characters(server) else ()
-        tasks |= {size: _asking(server, [CHARACTER * size], short) for size in sizes}
+    first = server.first_embedding(PROBE_TEXT)
+    half = len(first.vectors[0]) // 2 if isinstance(first, Embedded) else 0
+    tasks: dict[Any, Callable[[], Any]] = {
+        "blank": _asking(server, [PROBE_TEXT, " "], short),
+        "batches": lambda: _batches(server, short),
+        "fewer": lambda: server.embed([PROBE_TEXT], dimensions=half) if half else None,
+        "ids": server.embed_marks,
+    }
+    sizes = EDGE if _counts_characters(server) else ()
+    tasks |= {size: _asking(server, [CHARACTER * size], short) for size in sizes}
     done = side_by_side(tasks)
     longest = done.get(EDGE[-1])
     return Limits(
-        health=done.get("health"),
         packed=packed,
-        again=done.get("again"),
+        again=again,
         lengths={size: done[size] for size in EDGE if size in done},
         tails=_tails(server) if isinstance(longest, Embedded) else None,
         blank=done.get("blank"),
         batches=done.get("batches") or {},
+        fewer=done.get("fewer"),
+        ids=done.get("ids"),
     )
 
 
@@ -226,54 +293,9 @@ def _sdk(context: Context, server: Server) -> Called | Unavailable:
     try:
         name = server.model_name() or "default"
         given = key.reveal() if key else "EMPTY"
-        return called(context.target.base_url, given, name, PROBE_TEXT, context.deadline.timeout(context.timeout))
+        return called(server.base_url, given, name, PROBE_TEXT, context.deadline.timeout(context.timeout))
     except Unavailable as unavailable:
         return unavailable
-
-
-def side_by_side(tasks: Mapping[Any, Callable[[], Any]]) -> dict[Any, Any]:
-    """What each task brought, all at the same time; a task for which no time is left is missing."""
-    done: dict[Any, Any] = {}
-
-    def run(name: Any) -> None:
-        with suppress(Unavailable):
-            done[name] = tasks[name]()
-
-    threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return done
-
-
-_PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
-
-
-def _proxies() -> tuple[str, ...]:
-    import os
-
-    return tuple(sorted(n for n in os.environ if n.lower() in _PROXY_NAMES and os.environ[n]))
-
-
-def client_proxy(url: str, host: str, port: int) -> str | None:
-    """The name of the variable by which a client that follows the environment asks a proxy for this URL, or None.
-
-    By the rules that curl, requests and httpx share: the scheme's variable or ALL_PROXY, lower case first, and
-    no_proxy as a list of hosts, domains and host:port; `*` is everything.
-    """
-    import os
-
-    excepted = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
-    for entry in (e.strip().lower().lstrip(".") for e in excepted.split(",")):
-        if entry == "*" or (entry and (entry in (host, f"{host}:{port}", f"[{host}]") or host.endswith(f".{entry}"))):
-            return None
-    scheme = url.partition(":")[0]
-    for name in (f"{scheme}_proxy", "all_proxy"):
-        found = next((n for n in (name, name.upper()) if os.environ.get(n)), None)
-        if found:
-            return found
-    return None
 
 
 def _elsewhere(server: Server) -> dict[str, int]:
@@ -289,69 +311,6 @@ def _elsewhere(server: Server) -> dict[str, int]:
             if isinstance(reply, Reply) and reply.status in (200, 401, 403):
                 found[root + shape.removesuffix("/models")] = reply.status
     return found
-
-
-def _engine(server: Server, models: Reply) -> Engine:
-    gateway = _gateway(models)
-    if gateway:
-        return gateway
-    if models.status in (401, 403):
-        return Engine("sglang" if models.json() == {"error": "Unauthorized"} else None, None)
-    owner = _owner(models.json())
-    info, settings = server.model_info(), server.server_info()
-    if owner == "sglang" or (info and "is_generation" in info):
-        return Engine("sglang", _text(settings, "version"))
-    return _other_engine(server, owner, models)
-
-
-def _gateway(models: Reply) -> Engine | None:
-    """A gateway that names itself in a header, whatever stands behind it.
-
-    LiteLLM puts its version into every answer (its proxy's common_request_processing.py); one-api and its
-    descendant new-api share the name of one header (common/constants.go), new-api adds its version.
-    """
-    headers = models.headers
-    if "x-litellm-version" in headers:
-        return Engine("LiteLLM", headers["x-litellm-version"])
-    if "x-new-api-version" in headers:
-        return Engine("new-api", headers["x-new-api-version"])
-    return Engine("one-api / new-api", None) if "x-oneapi-request-id" in headers else None
-
-
-def _owner(payload: Any) -> str | None:
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    card = data[0] if isinstance(data, list) and data and isinstance(data[0], Mapping) else {}
-    owner = card.get("owned_by")
-    return owner if isinstance(owner, str) else None
-
-
-_OWNERS = {"infinity": "Infinity", "library": "Ollama", "xinference": "Xinference"}
-"""What other engines write into `owned_by` of their model list."""
-
-
-def _other_engine(server: Server, owner: str | None, models: Reply) -> Engine:
-    if owner == "vllm":
-        return Engine("vLLM", _text(_object(server.page("/version")), "version"))
-    if owner in _OWNERS:
-        return Engine(_OWNERS[owner], None)
-    if models.status != 404:
-        return Engine(None, None)
-    # text-embeddings-inference has no model list, and an /info page that no other engine has.
-    info = _object(server.page("/info"))
-    if info and "model_id" in info and "max_client_batch_size" in info:
-        return Engine("text-embeddings-inference", _text(info, "version"))
-    front = models.headers.get("server", "")
-    return Engine(front, None) if front and "uvicorn" not in front else Engine(None, None)
-
-
-def _object(page: Reply | Failure) -> Mapping[str, Any] | None:
-    payload = page.json() if isinstance(page, Reply) else None
-    return payload if isinstance(payload, Mapping) else None
-
-
-def _text(page: Mapping[str, Any] | None, name: str) -> str | None:
-    value = page.get(name) if page else None
-    return value if isinstance(value, str) else None
 
 
 def seen(answer: Reply | Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -204,6 +205,108 @@ def batches_are_taken(facts: ProbeFacts) -> Outcome:
 
 def _too_large(answers: Iterable[Answer]) -> bool:
     return any(isinstance(answer, Refused) and answer.status == 413 for answer in answers)
+
+
+@AREA.check(
+    "dimensions",
+    title=Text("fewer dimensions are refused or given whole", "dimensions 参数要么被拒绝，要么真正生效"),
+    cause=Text(
+        "`dimensions` is ignored: {asked} were asked for and {found} came without a word, which a vector store of "
+        "{asked} refuses",
+        "`dimensions` 被忽略：请求 {asked} 维，返回的仍是 {found} 维且没有提示，按 {asked} 维建的库会写入失败",
+    ),
+    fix=Text(
+        "leave `dimensions` out in every client: bge-large-zh-v1.5 has 1024 and cannot be cut",
+        "所有客户端都不要传 dimensions：bge-large-zh-v1.5 固定 1024 维，不支持截短",
+    ),
+    variants={
+        "length": Advice(
+            Text(
+                "vectors are cut to {asked} dimensions and not brought to length "
+                "1 again (length {norm}): an inner product "
+                "of them is no cosine",
+                "向量被截到 {asked} 维后没有重新归一化（长度 {norm}）：内积不再等于余弦相似度",
+            ),
+            Text(
+                "leave `dimensions` out in every client, or normalise what comes",
+                "客户端不要传 dimensions，或自行归一化",
+            ),
+        ),
+        "error": Advice(
+            Text(
+                "a request with `dimensions` ends in a server error: {message}",
+                "带 dimensions 的请求返回服务端错误：{message}",
+            ),
+            Text("leave `dimensions` out in every client", "所有客户端都不要传 dimensions"),
+        ),
+    },
+    severity=Severity.WARNING,
+    needs=("probe.ready",),
+    costly=True,
+)
+def dimensions_are_honest(facts: ProbeFacts) -> Outcome:
+    """sglang ignores it up to 0.5.3 and refuses it from 0.5.7 on for bge; Infinity cuts and leaves the length."""
+    answer = _limits(facts).fewer
+    whole = len(facts.first.vectors[0]) if isinstance(facts.first, Embedded) else 0
+    asked = whole // 2
+    if whole and not asked:
+        return absent(Text("a vector of one number cannot be cut", "只有一维的向量没有可截的"))
+    if answer is None or turned_away(answer) or isinstance(answer, Failure):
+        return _no_verdict(answer)
+    told = Evidence(f"dimensions={asked}", seen(answer), "HTTP 400")
+    if isinstance(answer, Refused) and answer.status < 500:
+        return holds(told, takes=False)
+    if not isinstance(answer, Embedded):
+        return broken(told, advice="error", asked=asked, message=seen(answer))
+    found = len(answer.vectors[0])
+    if found != asked:
+        return broken(told, asked=asked, found=found)
+    norm = math.hypot(*answer.vectors[0])
+    length = Evidence(Text("length of the vector", "向量长度"), f"{norm:.4f}", str(UNIT))
+    if not UNIT.admits(norm):
+        return broken(told, length, advice="length", asked=asked, norm=f"{norm:.3f}")
+    return holds(told, length, takes=True)
+
+
+UNIT = AtLeast(0.99, "", "length 1, as the whole vector has it; what is cut gets shorter")
+
+
+@AREA.check(
+    "token-ids",
+    title=Text("token ids in place of text do no harm", "用 token id 代替文本的请求不会出问题"),
+    cause=Text(
+        "two small token ids end in a server error: a client that sends ids (LangChain's default does) gets no vectors "
+        "here, and may hurt the server",
+        "两个很小的 token id 就让服务端报错：发送 id 的客户端（LangChain 默认如此）拿不到向量，还可能影响服务",
+    ),
+    fix=Text(
+        "let clients send text (LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False))",
+        "让客户端发送文本（LangChain：OpenAIEmbeddings(check_embedding_ctx_length=False)）",
+    ),
+    commands=("bgecheck snippet langchain --url {base_url}",),
+    severity=Severity.WARNING,
+    needs=("probe.ready",),
+    costly=True,
+)
+def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
+    """Ids that every vocabulary has. sglang takes any and checks no range, so that larger ones are never sent."""
+    answer = _limits(facts).ids
+    if answer is None or turned_away(answer):
+        return _no_verdict(answer)
+    told = Evidence("input=[[101, 102]]", seen(answer))
+    if isinstance(answer, Embedded):
+        means = Text(
+            "taken, as [CLS] [SEP]: LangChain's OpenAIEmbeddings must have "
+            "check_embedding_ctx_length=False, else it sends "
+            "ids of another vocabulary, and one beyond this model's ends an sglang server",
+            "会被接受：LangChain 的 OpenAIEmbeddings 必须设 "
+            "check_embedding_ctx_length=False，否则发送的是别的词表的 id，"
+            "超出本模型词表的 id 会让 sglang 整个退出",
+        )
+        return holds(told, Evidence(Text("what it means", "含义"), means), taken=True)
+    if isinstance(answer, Refused) and answer.status < 500:
+        return holds(told, taken=False)
+    return broken(told)
 
 
 @AREA.check(

@@ -85,7 +85,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
         ),
     },
     needs=("probe.base-url",),
-    explains=("embed.answers", "probe.health-agrees"),
+    explains=("embed.answers", "probe.health-agrees", "probe.openai-client"),
 )
 def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     """A status page proves nothing: `/v1/models` is 200 even with a dead scheduler (R on 0.5.23)."""
@@ -94,11 +94,14 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
         case Embedded():
             times = {"ms": first, "warm_ms": facts.limits.again if facts.limits else None}
             known = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
-            return holds(Evidence("POST /v1/embeddings", seen(first)), **known)
+            again = times["warm_ms"]
+            warm = [Evidence(Text("the same once more", "再请求一次"), seen(again))] if again else []
+            return holds(Evidence("POST /v1/embeddings", seen(first)), *warm, **known)
         case Refused(status=503):
             return broken(told, advice="busy")
         case Refused(status=502 | 504):
-            return broken(told, advice="gateway", status=first.status)
+            front = [Evidence("server", first.server)] if first.server else []
+            return broken(told, *front, advice="gateway", status=first.status)
         case Refused():
             return broken(told, advice="refused", message=first.message, status=first.status)
         case Unusable():
@@ -131,31 +134,81 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
                 "探针超时设为 25 秒并允许多次失败，或改用真实 embedding 请求",
             ),
             ("curl -sS -m 25 -o /dev/null -w '%{http_code} %{time_total}\\n' --noproxy '*' {url}/health",),
-        )
+        ),
+        "another": Advice(
+            Text(
+                "port {port} is held by pid {owners}, and the server that is meant is pid {process}: what answers is "
+                "another server, an older one perhaps",
+                "端口 {port} 属于进程 {owners}，而要查的服务是进程 {process}：响应的是另一个服务，可能是旧的",
+            ),
+            Text(
+                "stop the one that is not wanted, or give the new one a free port",
+                "停掉不要的那个，或让新服务换一个空闲端口",
+            ),
+            ("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owners}"),
+        ),
+        "log": Advice(
+            Text(
+                "embeddings are answered, and the newest session in {log} {state}: "
+                "the log is of another server than the "
+                "one that answers",
+                "embedding 正常，而 {log} 里最近一次启动的状态是“{state}”：这份日志不是正在响应的那个服务的",
+            ),
+            Text("find the server that answers, and its log", "先找到正在响应的服务，再看它的日志"),
+            ("bgecheck ports", "bgecheck logs {log}"),
+        ),
+        "silent": Advice(
+            Text(
+                "the log says that the server is ready and its process is there, and no embedding is answered: the "
+                "scheduler is stuck or dead",
+                "日志显示已就绪、进程也在，但 embedding 得不到结果：调度进程卡住或已退出",
+            ),
+            Text("read the log from its end, then restart the server", "从日志末尾往前看，然后重启服务"),
+            (_LOG,),
+        ),
     },
     severity=Severity.WARNING,
     needs=("probe.base-url", "probe.api-key", "probe.rate-limit"),
     costly=True,
 )
 def health_agrees(facts: ProbeFacts) -> Outcome:
-    """`/health` takes a second by design from 0.5.3 on (measured 1006 ms): only a whole time-out is silence."""
-    if facts.limits is None or facts.limits.health is None:
+    """Every sign of life in one table. `/health` takes a second by design from 0.5.3 on: only a time-out is silence."""
+    if facts.vitals is None:
         return absent(LEFT_OUT)
-    health, works = facts.limits.health, isinstance(facts.first, Embedded)
-    table = (
-        Evidence("GET /v1/models", seen(reply_of(facts))),
-        Evidence("GET /health", _timed(health)),
-        Evidence("POST /v1/embeddings", seen(facts.first)),
-    )
-    if isinstance(health, Reply) and health.status in (401, 403, 404, 405, 429):
-        return absent(
-            Text(f"there is no health page to ask: HTTP {health.status}", f"没有可用的 /health：HTTP {health.status}")
-        )
-    says = isinstance(health, Reply) and health.status == 200
-    if says == works:
-        return holds(*table)
-    return broken(*table, advice="pessimist" if works else None)
+    table = _signs(facts)
+    values = {"signs": {str(e.subject): str(e.observed) for e in table}}
+    vital, works = facts.vitals, isinstance(facts.first, Embedded)
+    if vital.answered_by_another:
+        owners = ",".join(map(str, vital.owners))
+        return broken(*table, advice="another", owners=owners, process=vital.process, port=facts.target.port, **values)
+    if works and vital.log in ("ended", "starting"):
+        return broken(*table, advice="log", state=vital.log, **values)
+    pages = [vital.pages[path] for path in ("/health", "/health_generate") if path in vital.pages]
+    judged = [p for p in pages if not (isinstance(p, Reply) and p.status in _NO_PAGE)]
+    if any((isinstance(page, Reply) and page.status == 200) != works for page in judged):
+        return broken(*table, advice="pessimist" if works else None, **values)
+    if not works and vital.log == "ready" and vital.alive is not False:
+        return broken(*table, advice="silent", **values)
+    if not judged:
+        said = ", ".join(f"HTTP {page.status}" for page in pages if isinstance(page, Reply))
+        return absent(Text(f"there is no health page to ask: {said}", f"没有可用的 /health：{said}"), **values)
+    return holds(*table, **values)
 
 
-def _timed(health: Reply | Failure) -> str:
-    return f"{seen(health)} ({health.seconds * 1000:.0f} ms)"
+_NO_PAGE = (401, 403, 404, 405, 429)
+
+
+def _signs(facts: ProbeFacts) -> list[Evidence]:
+    """What each sign says, the real embedding among them."""
+    vital = facts.vitals
+    assert vital is not None, "asked for only where it is there"
+    signs = [Evidence(f"GET {facts.prefix}/models", seen(reply_of(facts)))]
+    signs += [Evidence(f"GET {path}", _timed(page)) for path, page in vital.pages.items()]
+    signs.append(Evidence(f"POST {facts.prefix}/embeddings", seen(facts.first)))
+    alive = {None: "-", True: f"pid {vital.process}", False: f"pid {vital.process}: gone"}[vital.alive]
+    owners = ", ".join(f"pid {pid}" for pid in vital.owners) or "-"
+    return [*signs, Evidence("process", alive), Evidence("listener", owners), Evidence("log", vital.log or "-")]
+
+
+def _timed(page: Reply | Failure) -> str:
+    return f"{seen(page)} ({page.seconds * 1000:.0f} ms)"

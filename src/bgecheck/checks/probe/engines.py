@@ -1,0 +1,118 @@
+"""Which server answers, by what each engine and gateway is known to write of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bgecheck.model import clean
+from bgecheck.sources.http import Failure, Reply
+from bgecheck.sources.server import Server
+
+
+class Engine(NamedTuple):
+    """Which server answers, as far as it tells. `version` may be a range that its pages show, as `>= 0.5.9`."""
+
+    name: str | None
+    version: str | None
+
+
+def engine_of(server: Server, models: Reply) -> Engine:
+    """The engine, or the gateway before it, by the model list, the info pages and the headers."""
+    gateway = _gateway(models)
+    if gateway:
+        return gateway
+    if models.status in (401, 403):
+        return _behind_a_key(server, models)
+    if models.status >= 500:
+        return Engine(None, None)
+    owner = _owner(models.json())
+    info, settings = server.model_info(), server.server_info()
+    if owner == "sglang" or (info and "is_generation" in info):
+        return Engine("sglang", _text(settings, "version") or _sglang_release(server, info))
+    return _other_engine(server, owner, models)
+
+
+def _behind_a_key(server: Server, models: Reply) -> Engine:
+    """sglang and vLLM refuse in the same words; vLLM keeps only `/v1` behind the key, sglang its version too."""
+    if models.json() != {"error": "Unauthorized"}:
+        return Engine(None, None)
+    version = _text(_object(server.page("/version")), "version")
+    return Engine("vLLM", version) if version else Engine("sglang", None)
+
+
+def _gateway(models: Reply) -> Engine | None:
+    """A gateway that names itself in a header, whatever stands behind it.
+
+    LiteLLM puts its version into every answer (its proxy's common_request_processing.py); one-api and its
+    descendant new-api share the name of one header (common/constants.go), new-api adds its version.
+    """
+    headers = models.headers
+    if "x-litellm-version" in headers:
+        return Engine("LiteLLM", clean(headers["x-litellm-version"], 40))
+    if "x-new-api-version" in headers:
+        return Engine("new-api", clean(headers["x-new-api-version"], 40))
+    return Engine("one-api / new-api", None) if "x-oneapi-request-id" in headers else None
+
+
+def _sglang_release(server: Server, info: Mapping[str, Any] | None) -> str | None:
+    """What the pages show of the release where none tells it.
+
+    `/model_info` came with 0.5.9, its `embedding` object with 0.5.17.
+    """
+    if info is None:
+        return None
+    if "embedding" in info:
+        return ">= 0.5.17"
+    page = server.page("/model_info")
+    if isinstance(page, Reply) and page.status == 404:
+        return "< 0.5.9"
+    return ">= 0.5.9"
+
+
+def _owner(payload: Any) -> str | None:
+    data = payload.get("data") if isinstance(payload, Mapping) else None
+    card = data[0] if isinstance(data, list) and data and isinstance(data[0], Mapping) else {}
+    owner = card.get("owned_by")
+    return owner if isinstance(owner, str) else None
+
+
+_OWNERS = {"infinity": "Infinity", "library": "Ollama", "xinference": "Xinference"}
+"""What other engines write into `owned_by` of their model list."""
+
+
+def _other_engine(server: Server, owner: str | None, models: Reply) -> Engine:
+    if owner == "vllm":
+        return Engine("vLLM", _text(_object(server.page("/version")), "version"))
+    if owner == "library":
+        return Engine("Ollama", _text(_object(server.page("/api/version")), "version"))
+    if owner in _OWNERS:
+        return Engine(_OWNERS[owner], None)
+    if models.status != 404:
+        return Engine(None, None)
+    # text-embeddings-inference has no model list, and an /info page that no other engine has.
+    info = _object(server.page("/info"))
+    if info and "model_id" in info and "max_client_batch_size" in info:
+        return Engine("text-embeddings-inference", _text(info, "version"))
+    return _front(models)
+
+
+def _front(models: Reply) -> Engine:
+    """The web server that wrote the answer, which is all that is known where no engine tells of itself."""
+    front = clean(models.headers.get("server", ""), 60)
+    # What every Python engine is served by says nothing of the engine.
+    return Engine(front, None) if front and not _is_uvicorn(models) else Engine(None, None)
+
+
+def _is_uvicorn(models: Reply) -> bool:
+    return "uvicorn" in models.headers.get("server", "uvicorn").lower()
+
+
+def _object(page: Reply | Failure) -> Mapping[str, Any] | None:
+    payload = page.json() if isinstance(page, Reply) else None
+    return payload if isinstance(payload, Mapping) else None
+
+
+def _text(page: Mapping[str, Any] | None, name: str) -> str | None:
+    value = page.get(name) if page else None
+    return clean(value, 60) if isinstance(value, str) else None

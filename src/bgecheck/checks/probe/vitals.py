@@ -1,0 +1,80 @@
+"""What each sign of life says of a server: its pages, its process, the owner of its port, its log."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from bgecheck.model import Target, Unavailable
+from bgecheck.sources import logstate
+from bgecheck.sources.context import Context
+from bgecheck.sources.http import Failure, Reply
+from bgecheck.sources.processes import Table
+from bgecheck.sources.server import MODEL_INFO, SERVER_INFO, Server
+from bgecheck.sources.sidebyside import side_by_side
+from bgecheck.sources.sockets import listeners
+
+HEALTH_SECONDS = 3.0
+"""At least, for a health page: from 0.5.3 on it takes a second by design (measured 1006 ms)."""
+
+
+class Vitals(NamedTuple):
+    """Each sign beside the others. Pages by their path, of two names the one that is there."""
+
+    pages: dict[str, Reply | Failure]
+    process: int | None
+    """The pid of the server that is meant, where one is known."""
+    alive: bool | None
+    """Whether that process is there; None where no process is known."""
+    owners: tuple[int, ...]
+    """The pids that listen on the port of this machine, as far as they may be seen."""
+    family: tuple[int, ...]
+    """The pids of the server that is meant and of its workers."""
+    log: logstate.State | None
+    """What the newest session of the log came to; None where there is no log or it does not tell."""
+
+    @property
+    def answered_by_another(self) -> bool:
+        """Whether the port is held by processes none of which is the server that is meant."""
+        return bool(self.family and self.owners and not set(self.owners) & set(self.family))
+
+
+def vitals(context: Context, server: Server | None) -> Vitals:
+    """Look at every sign; at no page where there is no `server` that answers."""
+    target = context.target
+    pid = target.pid or (target.server.pid if target.server else None)
+    table = Table.now() if pid or target.is_local else Table({})
+    family = (pid, *table.descendants(pid)) if pid else ()
+    return Vitals(
+        pages=_pages(server) if server else {},
+        process=pid,
+        alive=None if pid is None else pid in table.processes,
+        owners=_owners(target, family),
+        family=family,
+        log=logstate.state(target.log, context.log_size) if target.log else None,
+    )
+
+
+def _owners(target: Target, family: tuple[int, ...]) -> tuple[int, ...]:
+    if not target.is_local:
+        return ()
+    try:
+        found = listeners(target.port, family)
+    except Unavailable:
+        return ()
+    return tuple(dict.fromkeys(listener.pid for listener in found if listener.pid))
+
+
+def _pages(server: Server) -> dict[str, Reply | Failure]:
+    """The pages, side by side: a health page takes a second, and each page of a server that hangs its whole time."""
+    health = {path: partial(server.get, path, least=HEALTH_SECONDS) for path in HEALTH_PAGES}
+    info = {pair[0]: partial(server.page, pair[0]) for pair in (MODEL_INFO, SERVER_INFO)}
+    pages: dict[str, Reply | Failure] = side_by_side({**health, **info})
+    for new, old in (MODEL_INFO, SERVER_INFO):
+        page = pages.get(new)
+        if isinstance(page, Reply) and page.status == 404:
+            pages[old] = server.page(old)
+    return {path: pages[path] for path in (*HEALTH_PAGES, *MODEL_INFO, *SERVER_INFO) if path in pages}
+
+
+HEALTH_PAGES = ("/health", "/health_generate")
