@@ -138,7 +138,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "wrong-pooling": Fault(
         Text("an old sglang pools the last token instead of [CLS]", "旧版 sglang 取最后一个 token，而不是 [CLS]"),
-        ("launch.pooling", "probe.dimensions"),
+        ("logs.encoder-vectors-wrong", "launch.pooling", "probe.dimensions"),
         flags=(*HEALTHY, "--version", "0.5.3.post3"),
     ),
     "unnormalised": Fault(
