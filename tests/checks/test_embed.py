@@ -493,3 +493,15 @@ def test_base64_of_another_form_is_told_from_another_model(form: str, row: str, 
     found = judged(facts)[row]
     assert found.status.bad
     assert words in say(found.cause, "en")
+
+
+def test_a_long_batch_for_which_no_time_is_left_costs_no_other_row() -> None:
+    """A time-out longer than the time of the area: the batch is not sent, and its row says why."""
+    with stage("chunked-prefill") as staged:
+        port = int(staged.url.rsplit(":", 1)[1])
+        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), Deadline(30), timeout=60.0)
+        rows = judged(collect(context))
+        context.close()
+    assert rows["long-batch"].status is Status.ERROR
+    assert "s are left" in say(rows["long-batch"].reason or "", "en")
+    assert rows["repeatable"].status is Status.PASS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,11 @@ from bgecheck import catalog, engine
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import collect
 from bgecheck.checks.embed.reference import named
+from bgecheck.checks.embed.texts import probe_texts
 from bgecheck.model import Finding, Status, Target
 from bgecheck.model.registry import lookup
+from bgecheck.reference.config import shape_of
+from bgecheck.reference.nearest import Folder, nearest
 from bgecheck.reference.recipes import Recipe, candidates
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
@@ -64,6 +68,16 @@ def test_the_recipe_of_a_wrong_server_is_named(
     assert found.status is Status.FAIL
     assert found.values["recipe"] == recipe
     assert words in f"{found.cause} {found.fix}"
+
+
+@pytest.mark.parametrize("seed", [1, 23, 53, 59])
+def test_a_token_is_told_from_a_mean_that_is_near_it(serve: Serve, folder: Path, seed: int) -> None:
+    """Texts for which the mean of this model is within 0.998 of its second token."""
+    with serve(folder, pool="second") as server:
+        texts = probe_texts(random.Random(seed))
+        asked = Folder(str(folder), shape_of(str(folder)))
+        match, _ = nearest(asked, texts, server.vectors(texts), lambda: lambda number, layers: None)
+    assert (match.recipe.pooling, match.positions) == ("token", (1,) * 5)
 
 
 def test_cls_of_a_model_that_pools_the_mean_is_wrong(serve: Serve, write: Write, tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ def test_the_log_behind_a_tee_is_found(package: Path) -> None:
     """`python -m sglang.launch_server ... | tee -a server.log`."""
     tee = subprocess.Popen(["tee", "-a", "server.log"], cwd=package, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert tee.stdin is not None
+    ends = time.monotonic() + 10
+    while not (package / "server.log").exists() and time.monotonic() < ends:
+        time.sleep(0.01)
     with server(package, "--port", "31334", stdout=tee.stdin) as process:
         target = resolve(pid=process.pid)
     tee.stdin.close()

@@ -55,8 +55,6 @@ class More:
     """The same texts in one request, short ones between them; `places` tells where they stand."""
     chunk: int | None
     """Tokens of one prefill chunk, as the server tells; -1 when chunking is off, None when it does not tell."""
-    long: tuple[Answer, Answer, Answer] | None
-    """A batch of one and a half chunks, then its two halves, none of which fills a chunk."""
     counted: Answer | None
     """`COUNTED` in one request, when the tokenizer is known."""
     meaning: tuple[Answer, ...] | None
@@ -69,6 +67,10 @@ class More:
     """Whether the server says that it is bgecheck's own demo, which has no meaning."""
     whole: Answer | None = None
     """Two long texts that differ at their end only; None where the model is not known to read that far."""
+    long: tuple[Answer, Answer, Answer] | None = None
+    """A batch of one and a half chunks, then its two halves, none of which fills a chunk."""
+    long_left_out: Text | None = None
+    """Why the long batch was not sent, where there is a chunk to overflow."""
 
     def answers(self) -> list[Answer]:
         """Every answer."""
@@ -159,7 +161,35 @@ def collect(context: Context) -> EmbedFacts:
     facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, batch)
     if not context.quick:
         facts = replace(facts, more=_more(context, facts.model, fresh, dice))
-    return replace(facts, proof=_proof(context, facts.model, started)) if context.compares else facts
+    if context.compares:
+        facts = replace(facts, proof=_proof(context, facts.model, started))
+    return facts if facts.more is None else replace(facts, more=_with_long(context, facts.more, started, dice))
+
+
+def _with_long(context: Context, more: More, started: float, dice: random.Random) -> More:
+    """The long batch comes last, and only where there is time for it: the other rows do not wait for it in vain."""
+    if not more.chunk or not 0 < more.chunk <= LARGEST_CHUNK:
+        return more
+    known = more.crowd_batch
+    each = known.seconds / known.tokens if isinstance(known, Embedded) and known.tokens else 0.0
+    expected = 3.0 * more.chunk * each
+    answers: list[Answer] = []
+    for texts in _long(more.chunk, dice):
+        # A request ends with the run by itself; the area's own time must hold one more time-out.
+        left = min(context.deadline.remaining() - 3.0, started + AREA_SECONDS - time.monotonic() - context.timeout)
+        if left < expected:
+            return replace(more, long_left_out=_late(expected, max(0.0, left)))
+        answers.append(context.server().embed(texts))
+        expected /= 2.0
+    whole, first, second = answers
+    return replace(more, long=(whole, first, second))
+
+
+def _late(expected: float, left: float) -> Text:
+    return Text(
+        f"the long batch takes about {expected:.0f} s at the pace of this server, and {left:.0f} s are left",
+        f"按该服务的速度，长批次约需 {expected:.0f} 秒，而只剩 {left:.0f} 秒",
+    )
 
 
 def _proof(context: Context, model: Model | None, started: float) -> Proof | Unavailable:
@@ -189,7 +219,6 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
         crowd=_at_once(server, crowd),
         crowd_batch=server.embed(together),
         chunk=chunk,
-        long=_long(server, chunk, dice),
         counted=_where(counts, server, [text for text, _ in COUNTED]),
         meaning=None if demo else _meaning(server, triples_for(name)),
         pair=_where(name == GOLDEN_MODEL and not demo, server, GOLDEN_PAIR),
@@ -238,14 +267,11 @@ def _at_once(server: Server, texts: Sequence[str]) -> tuple[Answer, ...]:
     return tuple(answers)
 
 
-def _long(server: Server, chunk: int | None, dice: random.Random) -> tuple[Answer, Answer, Answer] | None:
-    """One and a half chunks in one request, then each half; None where there is no chunk to overflow."""
-    if chunk is None or not 0 < chunk <= LARGEST_CHUNK:
-        return None
+def _long(chunk: int, dice: random.Random) -> tuple[list[str], list[str], list[str]]:
+    """Texts of one and a half chunks, then each half of them."""
     count = math.ceil(1.5 * chunk / (LONG_TEXT + 2))
     texts = ["".join(dice.choices(COMMON, k=LONG_TEXT)) for _ in range(count)]
-    half = count // 2
-    return server.embed(texts), server.embed(texts[:half]), server.embed(texts[half:])
+    return texts, texts[: count // 2], texts[count // 2 :]
 
 
 LEFT_OUT = Text("left out by --quick", "--quick 未包含此项")

@@ -7,7 +7,7 @@ from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.checks.embed.pattern import suspicion
-from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds
+from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 from bgecheck.sources.embeddings import Embedded, Refused
 
@@ -240,6 +240,8 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
         return absent(
             Text("chunked prefill is off: there is no chunk to overflow", "分块 prefill 已关闭，不存在分块边界")
         )
+    if more.long_left_out is not None:
+        return unclear(more.long_left_out)
     if more.long is None:
         told = "-" if more.chunk is None else str(more.chunk)
         return absent(
