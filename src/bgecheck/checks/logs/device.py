@@ -89,6 +89,7 @@ cause(
             "Not enough memory. Please try to increase --mem-fraction-static",
             "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static. "
             "Current value: mem_fraction_static=0.55",
+            near="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
             seen="0.4.3 to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -155,6 +156,7 @@ cause(
         pattern(
             "in AlignedAllocator",
             "RuntimeError: Error: Failed to allocate memory for batch_prefill_tmp_v with size 537919488 in AlignedAllocator",
+            near="Prefill out of memory. Try to lower your batch size.",
             seen="sglang #2102, #1405",
             weight=SPECIFIC,
         ),
@@ -188,6 +190,7 @@ cause(
             "The memory capacity is unbalanced",
             "ValueError: The memory capacity is unbalanced. Some GPUs may be occupied by other processes. "
             "pre_model_load_memory=23.1, local_gpu_memory=79.2",
+            near="RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.",
             seen="0.4.6 to 0.5.9",
             weight=SPECIFIC,
         ),
@@ -215,6 +218,7 @@ cause(
         pattern(
             "CUDA driver version is insufficient",
             "RuntimeError: CUDA error: CUDA driver version is insufficient for CUDA runtime version",
+            near="RuntimeError: CUDA error: no kernel image is available for execution on the device",
             seen="CUDA",
             weight=SPECIFIC,
         ),
@@ -385,7 +389,10 @@ cause(
             seen="CUDA",
         ),
         pattern(
-            "only supports sm75 and above", "RuntimeError: SGLang only supports sm75 and above.", seen="0.4.6 to 0.5.23"
+            "only supports sm75 and above",
+            "RuntimeError: SGLang only supports sm75 and above.",
+            near="Compute capability below sm80. Use float16 due to lack of bfloat16 support.",
+            seen="0.4.6 to 0.5.23",
         ),
         pattern(
             "is not compatible with the current PyTorch installation",
@@ -876,6 +883,7 @@ cause(
         pattern(
             "illegal memory access",
             "RuntimeError: CUDA error: an illegal memory access was encountered",
+            near="torch.AcceleratorError: CUDA error: device-side assert triggered",
             seen="CUDA",
             weight=SPECIFIC,
         ),
@@ -912,7 +920,13 @@ cause(
             "torch.AcceleratorError: CUDA error: device-side assert triggered",
             seen="CUDA",
         ),
-        pattern("index out of range in self", "IndexError: index out of range in self", seen="0.5.23", weight=SPECIFIC),
+        pattern(
+            "index out of range in self",
+            "IndexError: index out of range in self",
+            near="IndexError: list index out of range",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
         pattern(
             "Assertion `",
             "/pytorch/aten/src/ATen/native/cuda/Indexing.cu:1553: indexSelectLargeIndex: block: [0,0,0] Assertion "
@@ -1036,6 +1050,7 @@ cause(
             "NVRM: Xid",
             "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus.",
             weight=SPECIFIC,
+            near="RuntimeError: CUDA error: an illegal memory access was encountered",
             seen="NVIDIA's kernel module",
         ),
         pattern(
