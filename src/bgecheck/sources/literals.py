@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,23 +17,37 @@ class Literals:
     """Some literals to look for, none of which is empty or holds a line feed."""
 
     def __init__(self, literals: Iterable[str], encodings: Sequence[str] = ("utf-8",)) -> None:
-        written = {text.encode(name): text for text in literals for name in encodings}
-        self._literals, self._texts = tuple(written), tuple(written.values())
+        self._texts, self._encodings = tuple(dict.fromkeys(literals)), encodings
         self._left = _WORTHWHILE
+
+    @cached_property
+    def _written(self) -> dict[bytes, str]:
+        """Each literal in each encoding. A codec takes as long to load as a short log to read, and most need none."""
+        return {text.encode(name): text for text in self._texts for name in self._encodings}
+
+    @cached_property
+    def _literals(self) -> tuple[bytes, ...]:
+        return tuple(self._written)
+
+    @cached_property
+    def _ascii(self) -> tuple[bytes, ...]:
+        """The literals that can stand in lines of ASCII."""
+        return tuple(text.encode() for text in self._texts if text.isascii())
 
     def holding(self, lines: Collection[bytes]) -> set[bytes]:
         """Those of some lines, given without their line feeds, that hold at least one literal."""
         together = b"\n".join(lines)
         if automaton := self._loaded(len(together)):
             return set(_around(together, automaton))
-        there = [literal for literal in self._literals if literal in together]
+        literals = self._ascii if together.isascii() else self._literals
+        there = [literal for literal in literals if literal in together]
         return {line for line in lines if any(literal in line for literal in there)} if there else set()
 
     def among(self, text: str) -> Collection[str]:
         """The literals that a text holds."""
         if automaton := self._loaded(len(text)):
             found = automaton.find_matches_as_indexes(text.encode("utf-8", "surrogatepass"), overlapping=True)
-            return {self._texts[number] for number, _, _ in found}
+            return {self._written[self._literals[number]] for number, _, _ in found}
         return [literal for literal in self._texts if literal in text]
 
     def _loaded(self, size: int) -> BytesAhoCorasick | None:
