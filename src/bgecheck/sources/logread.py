@@ -35,7 +35,8 @@ ROTATED = 20
 _WALK = 2**20
 _LEAD = 64 * 1024
 """Bytes before a start that are read with it: what a start writes before its arguments."""
-_BEGINNING = b"server_args="
+BEGINNING = b"server_args="
+"""What a start writes first in every release: its arguments."""
 _ROTATION = re.compile(r"(?:\.\d{1,4}|[-_.]\d{4}-?\d\d-?\d\d[-_T.:\d]*)$")
 
 
@@ -106,17 +107,21 @@ def _opened(path: str, until: int | None, whole: int, seconds: float | None) -> 
     return origin, _chained(origin, parts)
 
 
-def ending(path: str, until: int | None = None) -> bytes:
-    """The last whole lines of a file, at most 64 KiB; none of a pipe or of what is packed."""
+def ending(path: str, until: int | None = None, most: int = _LEAD) -> bytes:
+    """The last whole lines of a file, at most so many bytes; none of a pipe or of what is packed."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
         with open(path, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or file.read(2) == GZIP:
+            if file.read(2) == GZIP:
                 return b""
             end = os.fstat(file.fileno()).st_size if until is None else until
-            file.seek(max(0, end - _LEAD))
-            return file.read(min(end, _LEAD)).partition(b"\n")[2]
-    except OSError:
+            begin = max(0, end - most)
+            file.seek(begin)
+            text = file.read(end - begin)
+    except (OSError, ValueError):
         return b""
+    return text.partition(b"\n")[2] if begin else text
 
 
 def _parts(path: str, end: int, whole: int, origin: Origin) -> list[Part]:
@@ -145,11 +150,11 @@ def _parts(path: str, end: int, whole: int, origin: Origin) -> list[Part]:
 
 def newest_start(file: BinaryIO, end: int) -> int | None:
     """Offset of the last line among the first `end` bytes in which a server tells its arguments, walking backwards."""
-    overlap = len(_BEGINNING) - 1
+    overlap = len(BEGINNING) - 1
     while end > 0:
         begin = max(0, end - _WALK)
         file.seek(begin)
-        found = file.read(min(_WALK + overlap, end - begin + overlap)).rfind(_BEGINNING)
+        found = file.read(min(_WALK + overlap, end - begin + overlap)).rfind(BEGINNING)
         if found >= 0:
             return begin + found
         end = begin
@@ -200,15 +205,15 @@ def _has_start(path: str, end: int | None) -> bool:
             file.seek(0)
             return _unpacked_has_start(file)
         size = os.fstat(file.fileno()).st_size if end is None else end
-        return _BEGINNING in head[:size] or newest_start(file, size) is not None
+        return BEGINNING in head[:size] or newest_start(file, size) is not None
 
 
 def _unpacked_has_start(file: BinaryIO) -> bool:
     stream, carry = _Unpacked(file, WHOLE), b""
     while chunk := stream.read(_WALK):
-        if _BEGINNING in carry + chunk:
+        if BEGINNING in carry + chunk:
             return True
-        carry = chunk[-len(_BEGINNING) :]
+        carry = chunk[-len(BEGINNING) :]
     return False
 
 

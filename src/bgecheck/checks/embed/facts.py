@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from bgecheck.checks.embed.proof import AREA_SECONDS, Proof, embedded, prove
@@ -37,6 +36,7 @@ from bgecheck.sources.context import Context
 from bgecheck.sources.embeddings import Answer, Embedded
 from bgecheck.sources.http import Failure
 from bgecheck.sources.server import Server
+from bgecheck.sources.sidebyside import side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,18 +253,9 @@ def _reads_far(server: Server, model: Model | None) -> bool:
 
 def _at_once(server: Server, texts: Sequence[str]) -> tuple[Answer, ...]:
     """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
-    answers: list[Answer] = [Failure("timeout", "the time for this run is over")] * len(texts)
-
-    def ask(number: int) -> None:
-        with suppress(Unavailable):
-            answers[number] = server.embed([texts[number]])
-
-    threads = [threading.Thread(target=ask, args=(n,), daemon=True) for n in range(len(texts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return tuple(answers)
+    done = side_by_side({number: partial(server.embed, [text]) for number, text in enumerate(texts)})
+    late = Failure("timeout", "the time for this run is over")
+    return tuple(done.get(number, late) for number in range(len(texts)))
 
 
 def _long(chunk: int, dice: random.Random) -> tuple[list[str], list[str], list[str]]:

@@ -11,6 +11,7 @@ from bgecheck.checks.logs.kinds import DIGITS, JUDGED, Kind, Kinds
 from bgecheck.checks.logs.rules import GENERAL, PATTERNS, Pattern
 from bgecheck.checks.logs.session import RECENT, Hit, Session
 from bgecheck.sources.logfile import BLANK, Block, Unwrapper
+from bgecheck.sources.logstate import READY
 
 _CONTEXT = 3
 _ALSO = 4
@@ -444,7 +445,7 @@ class Follower:
         for mark, stage in marks.STAGES:
             if mark in text:
                 session.stages.setdefault(stage, session.last_stamp)
-        if marks.READY in text:
+        if READY in text:
             session.stages.setdefault("ready", session.last_stamp)
             session.ready_line, session.ready_stamp, session.phase = number, session.last_stamp, "serving"
             if not session.bind_failed:

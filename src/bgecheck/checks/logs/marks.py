@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from bgecheck.sources.logstate import READY
+
 PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
 """How far a start has come, in the order in which sglang goes through it."""
 
@@ -30,7 +32,6 @@ STAGES = (
     ("Started server process", "warm-up"),
 )
 """What begins with a line; each stage lasts until the next that was seen."""
-READY = "The server is fired up and ready to roll!"
 BIND_FAILED = ("while attempting to bind on address", "[WinError 10048]")
 WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"
 ARGS = re.compile(r"\bserver_args=(?:ServerArgs\(|\{)")
