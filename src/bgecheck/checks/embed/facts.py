@@ -170,25 +170,25 @@ def _with_long(context: Context, more: More, started: float, dice: random.Random
     """The long batch comes last, and only where there is time for it: the other rows do not wait for it in vain."""
     if not more.chunk or not 0 < more.chunk <= LARGEST_CHUNK:
         return more
-    known = more.crowd_batch
-    each = known.seconds / known.tokens if isinstance(known, Embedded) and known.tokens else 0.0
-    expected = 3.0 * more.chunk * each
     answers: list[Answer] = []
     for texts in _long(more.chunk, dice):
         # A request ends with the run by itself; the area's own time must hold one more time-out.
-        left = min(context.deadline.remaining() - 3.0, started + AREA_SECONDS - time.monotonic() - context.timeout)
-        if left < expected:
-            return replace(more, long_left_out=_late(expected, max(0.0, left)))
+        area, run = started + AREA_SECONDS - time.monotonic(), context.deadline.remaining()
+        if area < context.timeout or run < _LAST_SECONDS:
+            return replace(more, long_left_out=_late(max(0.0, min(area, run))))
         answers.append(context.server().embed(texts))
-        expected /= 2.0
     whole, first, second = answers
     return replace(more, long=(whole, first, second))
 
 
-def _late(expected: float, left: float) -> Text:
+_LAST_SECONDS = 3.0
+"""Of a run, in which no long request is begun any more."""
+
+
+def _late(left: float) -> Text:
     return Text(
-        f"the long batch takes about {expected:.0f} s at the pace of this server, and {left:.0f} s are left",
-        f"按该服务的速度，长批次约需 {expected:.0f} 秒，而只剩 {left:.0f} 秒",
+        f"{left:.0f} s are left, too few for a request of the long batch",
+        f"只剩 {left:.0f} 秒，不够发送一次长批次的请求",
     )
 
 
