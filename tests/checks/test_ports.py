@@ -21,10 +21,10 @@ from bgecheck.sources.sockets import Listener, free_port, is_own, listeners
 
 
 @contextmanager
-def listening(address: str = "127.0.0.1") -> Iterator[int]:
+def listening(address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as server:
-        server.bind((address, 0))
+        server.bind((address, port))
         server.listen()
         yield server.getsockname()[1]
 
@@ -117,13 +117,20 @@ def test_orphans_are_named_with_a_command_for_exactly_them() -> None:
     assert row.commands[-1] == "kill 41 42"
 
 
-def test_a_free_port_is_one_that_nobody_listens_on() -> None:
-    with listening() as port:
-        free = free_port(port - 1)
-    assert free is not None
-    assert free != port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", free))
+def test_a_free_port_is_one_that_a_server_can_be_bound_to_and_that_no_socket_uses() -> None:
+    # Below the range from which the kernel hands out ports, so that no other test's connection comes in between.
+    first = free_port(20_000)
+    assert first is not None
+    with listening(port=first):
+        second = free_port(first - 1)
+        assert second is not None
+        assert second > first
+
+
+def test_the_port_of_a_connection_is_not_free() -> None:
+    with listening() as port, socket.create_connection(("127.0.0.1", port)) as client:
+        own = client.getsockname()[1]
+        assert free_port(own - 1) != own
 
 
 @pytest.mark.parametrize(("address", "own"), [("127.0.0.1", True), ("192.0.2.1", False), ("nonsense", False)])

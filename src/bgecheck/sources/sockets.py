@@ -46,15 +46,12 @@ def listeners(port: int, likely: Iterable[int] = ()) -> tuple[Listener, ...]:
     return _owned(found, likely) if found else ()
 
 
-def taken_ports() -> frozenset[int]:
-    """Every port that somebody listens on. Raises `Unavailable`."""
-    seen = _from_proc() if os.path.isfile(f"{_NET}/tcp") else _from_psutil(None)
-    return frozenset(listener.port for listener in seen)
-
-
 def free_port(near: int) -> int | None:
-    """The first port above `near` that nobody listens on, within a hundred; None when all are taken."""
-    taken = taken_ports()
+    """The first port above `near` that no socket uses, within a hundred; None when all are taken. Raises `Unavailable`.
+
+    The local end of a connection takes a port as well as a listener does: a server can't be bound to either.
+    """
+    taken = _ports_of_proc() if os.path.isfile(f"{_NET}/tcp") else frozenset(x.port for x in _from_psutil(None))
     return next((p for p in range(near + 1, min(near + 101, 65536)) if p not in taken), None)
 
 
@@ -91,6 +88,18 @@ def is_own(host: str) -> bool:
 
 
 def _from_proc() -> Iterator[Listener]:
+    for fields in _sockets():
+        if fields[3] == _LISTEN:
+            address, _, port = fields[1].partition(":")
+            yield Listener(_address(address), int(port, 16), inode=fields[9], uid=int(fields[7]))
+
+
+def _ports_of_proc() -> frozenset[int]:
+    return frozenset(int(fields[1].rpartition(":")[2], 16) for fields in _sockets())
+
+
+def _sockets() -> Iterator[list[str]]:
+    """The columns of the kernel's tables of TCP sockets, in any state."""
     for name in ("tcp", "tcp6"):
         try:
             with open(f"{_NET}/{name}", encoding="ascii") as file:
@@ -101,15 +110,7 @@ def _from_proc() -> Iterator[Listener]:
             raise Unavailable(
                 Text(f"{_NET}/{name} cannot be read: {error.strerror}", f"无法读取 {_NET}/{name}：{error.strerror}")
             ) from error
-        yield from _parsed(lines[1:])
-
-
-def _parsed(lines: Iterable[str]) -> Iterator[Listener]:
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 9 and fields[3] == _LISTEN:
-            address, _, port = fields[1].partition(":")
-            yield Listener(_address(address), int(port, 16), inode=fields[9], uid=int(fields[7]))
+        yield from (fields for fields in map(str.split, lines[1:]) if len(fields) > 9)
 
 
 def _address(text: str) -> str:
