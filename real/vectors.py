@@ -208,6 +208,7 @@ class Table:
         self.wrong = 0
         self.rows: list[tuple[str, dict[str, str], str, str, str]] = []
         self.most = (0, 0)
+        self.compared: list[tuple[str, str, int, str]] = []
 
     def see(self, scene: Scene, url: str, folder: str) -> None:
         """Look at one server twice."""
@@ -273,6 +274,12 @@ class Table:
                 for name, _, roots, recipe, looks in self.rows
             ),
             "",
+            "Without the folder, against the forward pass in fp32: its vectors as recorded, and the server itself.",
+            "",
+            "| served | compared by | exit | root cause |",
+            "| --- | --- | --- | --- |",
+            *(f"| {name} | `{option}` | {code} | {roots or '-'} |" for name, option, code, roots in self.compared),
+            "",
             f"At most {self.most[0]} requests and {self.most[1]} tokens were sent beside the long batch. {repeats}",
             "",
         ]
@@ -317,6 +324,22 @@ def ready(url: str, key: str | None) -> None:
     )
     if code:
         raise SystemExit(f"{url} was not ready: {report['root_causes']}")
+
+
+def compared(table: Table, urls: dict[str, str], logs: Path) -> None:
+    """Without the model's folder: against vectors recorded from a right server, and against that server itself."""
+    record = logs / "recorded.jsonl"
+    record.unlink(missing_ok=True)
+    right_url = urls["forward pass, fp32"]
+    code, _ = called("embed", "--url", right_url, "--record", str(record), "--skip", MEANINGLESS)
+    table.tell("recorded from the forward pass in fp32", [(code == 0 and record.exists(), f"exit {code}")])
+    for name, wanted in (("forward pass, fp16", 0), ("mean pooling", 1), ("another model, same shape", 1)):
+        for option, value in (("--reference", str(record)), ("--against", right_url)):
+            code, report = called("embed", "--url", urls[name], option, value, "--skip", MEANINGLESS)
+            roots = report["root_causes"]
+            seen = [(code == wanted, f"exit {code}"), (roots == ["embed.reference"] * wanted, f"roots {roots}")]
+            table.tell(f"{name}, {option} of the one in fp32", seen)
+            table.compared.append((name, option, code, ", ".join(roots)))
 
 
 def sglang(table: Table, logs: Path) -> list[tuple[str, str]]:
@@ -455,6 +478,7 @@ def main() -> int:
                 forward.wrong["folder"] if forward.scene.root is None and "folder" in forward.wrong else MODEL
             )
             table.see(forward.scene, url, str(HERE / folder))
+        compared(table, {f.scene.name: url for url, f in zip(urls, FORWARD, strict=True)}, logs)
         told = [repeated(table, f.scene.name, url, REPEATS // 5) for url, f in zip(urls[:2], FORWARD[:2], strict=True)]
     told += sglang(table, logs)
     elsewhere(table, logs)

@@ -18,6 +18,7 @@ from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import EmbedFacts, More, collect
 from bgecheck.checks.embed.numbers import MOST_REQUESTS, MOST_TOKENS, dtype
 from bgecheck.checks.embed.pattern import FAULTS, failing, ranked
+from bgecheck.checks.embed.proof import AREA_SECONDS
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
 from bgecheck.demo.stage import stage
 from bgecheck.model import Finding, Status, Target, say
@@ -495,13 +496,19 @@ def test_base64_of_another_form_is_told_from_another_model(form: str, row: str, 
     assert words in say(found.cause, "en")
 
 
-def test_a_long_batch_for_which_no_time_is_left_costs_no_other_row() -> None:
-    """A time-out longer than the time of the area: the batch is not sent, and its row says why."""
+@pytest.mark.parametrize(
+    ("seconds", "status", "words"), [(AREA_SECONDS, Status.FAIL, ""), (3.0, Status.ERROR, "s are left")]
+)
+def test_the_long_batch_is_sent_where_the_area_has_time_for_it_whatever_the_time_out(
+    seconds: float, status: Status, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is none, its row says why, and no other row is lost."""
+    monkeypatch.setattr("bgecheck.checks.embed.facts.AREA_SECONDS", seconds)
     with stage("chunked-prefill") as staged:
         port = int(staged.url.rsplit(":", 1)[1])
-        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), Deadline(30), timeout=60.0)
+        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), Deadline(60), timeout=120.0)
         rows = judged(collect(context))
         context.close()
-    assert rows["long-batch"].status is Status.ERROR
-    assert "s are left" in say(rows["long-batch"].reason or "", "en")
+    assert rows["long-batch"].status is status
+    assert words in say(rows["long-batch"].reason or "", "en")
     assert rows["repeatable"].status is Status.PASS

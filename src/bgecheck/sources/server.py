@@ -141,18 +141,25 @@ class Server:
         """The name to send: the one that was asked for, else the one that is served."""
         return self.target.model or next(iter(self.served()), None)
 
-    def embed(self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None) -> Answer:
-        """The vectors of `texts`, in one request."""
-        return self._embedded(request_body(texts, self.model_name(), encoding, dimensions), len(texts))
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        encoding: str = "float",
+        dimensions: int | None = None,
+        seconds: float | None = None,
+    ) -> Answer:
+        """The vectors of `texts`, in one request; `seconds` is its time-out where it is shorter than that of the run."""
+        return self._embedded(request_body(texts, self.model_name(), encoding, dimensions), len(texts), seconds)
 
     def embed_marks(self) -> Answer:
         """The vector of two token ids that every vocabulary has, in place of a text."""
         return self._embedded(request_body(SMALL_IDS, self.model_name()), 1)
 
-    def _embedded(self, body: bytes, count: int) -> Answer:
+    def _embedded(self, body: bytes, count: int, at_most: float | None = None) -> Answer:
         headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
         limit = min(BODY_LIMIT, PAGE_LIMIT + count * LARGEST_VECTOR)
-        seconds = self._deadline.timeout(self._timeout)
+        seconds = self._deadline.timeout(min(self._timeout, at_most or self._timeout))
         url = self.base_url + "/embeddings"
         return read(self._http.exchange("POST", url, seconds=seconds, headers=headers, body=body, limit=limit), count)
 

@@ -172,17 +172,19 @@ def _with_long(context: Context, more: More, started: float, dice: random.Random
         return more
     answers: list[Answer] = []
     for texts in _long(more.chunk, dice):
-        # A request ends with the run by itself; the area's own time must hold one more time-out.
-        area, run = started + AREA_SECONDS - time.monotonic(), context.deadline.remaining()
-        if area < context.timeout or run < _LAST_SECONDS:
-            return replace(more, long_left_out=_late(max(0.0, min(area, run))))
-        answers.append(context.server().embed(texts))
+        # A request ends with the run by itself; it must end before the area's time does, which takes all rows along.
+        left = started + AREA_SECONDS - _AFTER_SECONDS - time.monotonic()
+        if min(left, context.deadline.remaining()) < _LAST_SECONDS:
+            return replace(more, long_left_out=_late(max(0.0, min(left, context.deadline.remaining()))))
+        answers.append(context.server().embed(texts, seconds=left))
     whole, first, second = answers
     return replace(more, long=(whole, first, second))
 
 
 _LAST_SECONDS = 3.0
-"""Of a run, in which no long request is begun any more."""
+"""Of a run or of this area, in which no long request is begun any more."""
+_AFTER_SECONDS = 1.0
+"""Of this area's time, for what comes after the last request."""
 
 
 def _late(left: float) -> Text:
