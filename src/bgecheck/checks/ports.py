@@ -9,6 +9,7 @@ from bgecheck.model import (
     Area,
     Evidence,
     Outcome,
+    ServerProcess,
     Severity,
     Shell,
     Target,
@@ -22,13 +23,20 @@ from bgecheck.model import (
 from bgecheck.sources.context import Context
 from bgecheck.sources.discovery import Orphan, orphans, running_servers
 from bgecheck.sources.processes import Table
-from bgecheck.sources.sockets import Listener, accepts, free_port, is_own, listeners, resolved
+from bgecheck.sources.sockets import (
+    FORWARDERS,
+    Inside,
+    Listener,
+    accepts,
+    free_port,
+    inside,
+    is_own,
+    listeners,
+    resolved,
+)
 
 CONNECT = 1.0
 """Seconds for one connection to this machine itself; it answers or refuses within microseconds."""
-
-FORWARDERS = frozenset({"docker-proxy", "rootlesskit", "slirp4netns", "pasta", "conmon", "kubectl", "ssh", "sshd"})
-"""Programs that hold a port on behalf of a server that runs elsewhere, in a container for instance."""
 
 
 class Owner(NamedTuple):
@@ -57,6 +65,8 @@ class PortFacts(NamedTuple):
     left_over: tuple[Orphan, ...]
     free: int | None
     """A port to move to, looked for when somebody else holds this one."""
+    inside: Inside | None = None
+    """The server's own network, where that is not this machine's."""
 
 
 AREA = Area("ports", Text("ports", "端口"), seconds=10.0)
@@ -89,6 +99,7 @@ def collect(context: Context) -> PortFacts:
         over_ipv6=accepts("::1", target.port, seconds),
         left_over=orphans(table),
         free=None if all(owner.sglang for owner in owners) else free_port(target.port),
+        inside=inside(target.server.pid, target.server.port) if target.server else None,
     )
 
 
@@ -105,6 +116,21 @@ def _seen(facts: PortFacts) -> tuple[Evidence, ...]:
 def sockets_are_readable(facts: PortFacts) -> Outcome:
     """The entry row: the collector got here, so the tables were read."""
     return holds(Evidence(Text("listeners on this port", "该端口上的监听者"), str(len(facts.owners))))
+
+
+_INSIDE = Text(
+    "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound} only, sglang's "
+    "default: nobody outside reaches it, whatever port is published",
+    "进程 {server_pid} 在独立的网络里（比如容器），而且只监听 {bound}（sglang 的默认值）：端口怎么映射，外面都访问不到",
+)
+_OUT = Text(
+    "restart it with --host 0.0.0.0, and publish the port: docker run -p {port}:{server_port}",
+    "加 --host 0.0.0.0 重启，并映射端口：docker run -p {port}:{server_port}",
+)
+_PORTS_INSIDE = (
+    "nsenter -t {server_pid} -n ss -ltnp sport = :{server_port}",
+    "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'",
+)
 
 
 @AREA.check(
@@ -125,7 +151,24 @@ def sockets_are_readable(facts: PortFacts) -> Outcome:
             ),
             Text("wait until it is ready, or see in the log where it stands", "等待就绪，或看日志停在哪一步"),
             ("bgecheck doctor --wait 5m --pid {server_pid}", "bgecheck logs {log}"),
-        )
+        ),
+        "unpublished": Advice(
+            Text(
+                "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound}; port "
+                "{port} of this machine leads nowhere: it is not published, or under another number",
+                "进程 {server_pid} 在独立的网络里（比如容器），在里面监听 {bound}；宿主机的端口 {port} 没有映射到它，"
+                "或映射成了别的端口",
+            ),
+            Text(
+                "ask it at the port that is published for it, or start the container with -p {port}:{server_port}",
+                "改用已映射的端口访问，或启动容器时加 -p {port}:{server_port}",
+            ),
+            (
+                "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'",
+                "bgecheck doctor --url http://{address}:{server_port}",
+            ),
+        ),
+        "inside": Advice(_INSIDE, _OUT, _PORTS_INSIDE),
     },
     explains=("probe.reachable",),
 )
@@ -138,7 +181,21 @@ def port_is_listening(facts: PortFacts) -> Outcome:
         return holds(Evidence(Text("connection", "连接"), Text(f"{where} accepts", f"{where} 可连接")))
     seen = Evidence(Text(f"listeners on port {facts.target.port}", f"端口 {facts.target.port} 的监听者"), "0", ">= 1")
     server = facts.target.server
-    return broken(seen, advice="loading", server_pid=server.pid) if server else broken(seen)
+    if server is None:
+        return broken(seen)
+    if facts.inside is None or not facts.inside.listeners:
+        return broken(seen, advice="loading", server_pid=server.pid)
+    return _listens_inside(facts.inside, server, seen)
+
+
+def _listens_inside(net: Inside, server: ServerProcess, *seen: Evidence) -> Outcome:
+    """The server listens, in a network of its own: to everybody there, or to itself alone."""
+    bound = ", ".join(dict.fromkeys(listener.address for listener in net.listeners))
+    there = Evidence(Text(f"listener in the network of pid {server.pid}", f"进程 {server.pid} 所在网络的监听者"), bound)
+    told = {"server_pid": server.pid, "server_port": server.port, "bound": bound}
+    if all(listener.loopback for listener in net.listeners):
+        return broken(*seen, there, advice="inside", **told)
+    return broken(*seen, there, advice="unpublished", address=next(iter(net.addresses), "ADDRESS"), **told)
 
 
 @AREA.check(
@@ -214,11 +271,15 @@ def _not_comparable(owner: Owner) -> Words:
         "加 --host 0.0.0.0 重启（注意防火墙），或改用 127.0.0.1 访问",
     ),
     commands=("ss -ltn sport = :{port}",),
+    variants={"inside": Advice(_INSIDE, _OUT, _PORTS_INSIDE)},
     needs=("ports.listening",),
     explains=("probe.reachable",),
 )
 def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
     """sglang's default host is 127.0.0.1, which containers and other machines cannot reach; this row says so."""
+    net, server = facts.inside, facts.target.server
+    if net and server and net.listeners and all(listener.loopback for listener in net.listeners):
+        return _listens_inside(net, server, *_seen(facts))
     if not facts.owners:
         return absent(Text("the port is forwarded from elsewhere", "端口是从别处转发来的"))
     bound = ", ".join(dict.fromkeys(owner.listener.address for owner in facts.owners))

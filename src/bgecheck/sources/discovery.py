@@ -11,7 +11,7 @@ from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
 from bgecheck.sources.address import Address, parse_url
 from bgecheck.sources.launchline import parse_launch
-from bgecheck.sources.processes import Process, Table, output_file, started_at, working_folder
+from bgecheck.sources.processes import Process, Table, output_file, started_at, visible, working_folder
 
 TITLE = "sglang::"
 """How sglang's child processes name themselves (setproctitle); their command line holds no options."""
@@ -39,7 +39,7 @@ def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProc
         flags=flags,
         host=told.get("host") or DEFAULT_HOST,
         port=_port(told.get("port")),
-        model_path=_folder(path, folder),
+        model_path=_folder(path, process.pid, folder),
         served_name=told.get("served-model-name") or path,
         api_key=Secret(key) if key else None,
         cwd=folder,
@@ -49,12 +49,13 @@ def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProc
     )
 
 
-def _folder(path: str | None, working: str | None) -> str | None:
+def _folder(path: str | None, process: int, working: str | None) -> str | None:
     """A model path as this program can open it: relative ones start where the server runs; hub names stay."""
-    if not path or not working or os.path.isabs(path):
-        return path
-    joined = os.path.normpath(os.path.join(working, path))
-    return joined if path.startswith(".") or os.path.isdir(joined) else path
+    if not path:
+        return None
+    whole = os.path.normpath(os.path.join(working or "", path))
+    found = visible(process, whole, os.path.isdir)
+    return found or (whole if working and path.startswith(".") else path)
 
 
 def _port(text: str | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 PROC = "/proc"
@@ -130,7 +130,7 @@ def output_file(pid: int, table: Table) -> str | None:
             continue
         if link.startswith("pipe:"):
             link = _teed(link, table)
-        if link and (path := _visible(pid, link)):
+        if link and (path := visible(pid, link)):
             return path
     return None
 
@@ -142,14 +142,17 @@ def _link(pid: int, name: str) -> str | None:
         return None
 
 
-def _visible(pid: int, path: str) -> str | None:
-    """`path` as this process can open it: a server in a container has its own root."""
+def visible(pid: int, path: str, there: Callable[[str], bool] = os.path.isfile) -> str | None:
+    """A file (or what `there` asks for) of a process, by a path that this one can open; None when it cannot.
+
+    A server in a container has its own root, where another file may have the same path.
+    """
     if not path.startswith("/") or path.startswith(("/dev/", "/proc/")):
         return None
     inside = f"{PROC}/{pid}/root{path}"
-    if os.path.isfile(path) and (not os.path.exists(inside) or os.path.samefile(path, inside)):
+    if there(path) and (not os.path.exists(inside) or os.path.samefile(path, inside)):
         return path
-    return inside if os.path.isfile(inside) else None
+    return inside if there(inside) else None
 
 
 def _teed(pipe: str, table: Table) -> str | None:

@@ -149,7 +149,7 @@ class Server:
         dimensions: int | None = None,
         seconds: float | None = None,
     ) -> Answer:
-        """The vectors of `texts`, in one request; `seconds` is its time-out where it is shorter than that of the run."""
+        """The vectors of `texts`, in one request; `seconds` is its time-out where that is shorter than the run's."""
         return self._embedded(request_body(texts, self.model_name(), encoding, dimensions), len(texts), seconds)
 
     def embed_marks(self) -> Answer:

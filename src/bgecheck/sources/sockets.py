@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ from bgecheck.model import Text, Unavailable
 
 _NET = "/proc/net"
 _LISTEN = "0A"
+
+FORWARDERS = frozenset({"docker-proxy", "rootlesskit", "slirp4netns", "pasta", "conmon", "kubectl", "ssh", "sshd"})
+"""Programs that hold a port on behalf of a server that runs elsewhere, in a container for instance."""
 
 
 class Listener(NamedTuple):
@@ -33,6 +37,41 @@ class Listener(NamedTuple):
     def loopback(self) -> bool:
         """Whether only this machine itself can reach it."""
         return self.address == "::1" or self.address.startswith("127.")
+
+
+class Inside(NamedTuple):
+    """The network of a process that does not share this machine's, as in a container."""
+
+    listeners: tuple[Listener, ...]
+    """Who listens there on the port that was asked for; owners are not looked for."""
+    addresses: tuple[str, ...]
+    """Its IPv4 addresses but loopback: where this machine reaches it, on a bridge for instance."""
+
+
+def inside(pid: int, port: int) -> Inside | None:
+    """The network of another process; None where it shares this one's, or may not be seen."""
+    net = f"/proc/{pid}/net"
+    try:
+        if _shares_network(pid):
+            return None
+        return Inside(tuple(x for x in _from_proc(net) if x.port == port), _addresses_in(net))
+    except (OSError, Unavailable):
+        return None
+
+
+def _shares_network(pid: int) -> bool:
+    """By the namespace itself where it may be seen, else by the addresses in it, which anybody may read."""
+    try:
+        return os.readlink("/proc/self/ns/net") == os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return _addresses_in(_NET) == _addresses_in(f"/proc/{pid}/net")
+
+
+def _addresses_in(net: str) -> tuple[str, ...]:
+    """The IPv4 addresses of a network but loopback: the kernel's routing table marks them `/32 host LOCAL`."""
+    with open(f"{net}/fib_trie", encoding="ascii") as file:
+        found = re.findall(r"\|-- ([\d.]+)\n +/32 host LOCAL", file.read())
+    return tuple(dict.fromkeys(address for address in found if not address.startswith("127.")))
 
 
 def listeners(port: int, likely: Iterable[int] = ()) -> tuple[Listener, ...]:
@@ -87,28 +126,28 @@ def is_own(host: str) -> bool:
     return True
 
 
-def _from_proc() -> Iterator[Listener]:
-    for fields in _sockets():
+def _from_proc(net: str = _NET) -> Iterator[Listener]:
+    for fields in _sockets(net):
         if fields[3] == _LISTEN:
             address, _, port = fields[1].partition(":")
             yield Listener(_address(address), int(port, 16), inode=fields[9], uid=int(fields[7]))
 
 
 def _ports_of_proc() -> frozenset[int]:
-    return frozenset(int(fields[1].rpartition(":")[2], 16) for fields in _sockets())
+    return frozenset(int(fields[1].rpartition(":")[2], 16) for fields in _sockets(_NET))
 
 
-def _sockets() -> Iterator[list[str]]:
-    """The columns of the kernel's tables of TCP sockets, in any state."""
+def _sockets(net: str) -> Iterator[list[str]]:
+    """The columns of the kernel's tables of TCP sockets, in any state. Raises `Unavailable`."""
     for name in ("tcp", "tcp6"):
         try:
-            with open(f"{_NET}/{name}", encoding="ascii") as file:
+            with open(f"{net}/{name}", encoding="ascii") as file:
                 lines = file.readlines()
         except FileNotFoundError:
             continue  # IPv6 is switched off
         except OSError as error:
             raise Unavailable(
-                Text(f"{_NET}/{name} cannot be read: {error.strerror}", f"无法读取 {_NET}/{name}：{error.strerror}")
+                Text(f"{net}/{name} cannot be read: {error.strerror}", f"无法读取 {net}/{name}：{error.strerror}")
             ) from error
         yield from (fields for fields in map(str.split, lines[1:]) if len(fields) > 9)
 

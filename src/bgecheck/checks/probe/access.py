@@ -51,6 +51,44 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             Text("wait until it is ready, or see in the log where it stands", "等待就绪，或看日志停在哪一步"),
             ("bgecheck doctor --wait 5m --pid {server_pid}", _LOG),
         ),
+        "stopped": Advice(
+            Text(
+                "pid {server_pid} runs and the log says that it is ready, yet nothing listens at {host}:{port}: it "
+                "listens at another address, or its HTTP side has ended",
+                "进程 {server_pid} 在运行，日志也显示已就绪，但 {host}:{port} 没有程序在监听：它监听的是别的地址，"
+                "或 HTTP 部分已退出",
+            ),
+            Text(
+                "see where it listens; if nowhere, read the end of the log and restart it",
+                "看它监听在哪里；若没有监听，看日志末尾后重启",
+            ),
+            ("ss -ltnp | grep pid={server_pid},", _LOG),
+        ),
+        "inside": Advice(
+            Text(
+                "pid {server_pid} runs in a network of its own, as in a container, and {host}:{port} does not lead "
+                "there: the port is not published, or under another number, or the server is still loading",
+                "进程 {server_pid} 在独立的网络里（比如容器），{host}:{port} 到不了它：端口没有映射、映射成了别的端口，"
+                "或服务还在加载",
+            ),
+            Text("see where it listens, and which port is published", "看它监听在哪里、映射了哪个端口"),
+            ("bgecheck ports --pid {server_pid}", "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"),
+        ),
+        "remote": Advice(
+            Text(
+                "nothing listens at {host}:{port} that other machines and containers can reach: the server was not "
+                "started, is still loading, uses another --port, or listens on 127.0.0.1 only, sglang's default",
+                "{host}:{port} 上没有其他机器或容器能访问到的监听：服务没启动、还在加载、换了 --port，"
+                "或只监听 127.0.0.1（sglang 的默认值）",
+            ),
+            Text(
+                "on that machine see where it listens; if at 127.0.0.1, restart it with --host 0.0.0.0 (in a container "
+                "also publish the port: docker run -p {port}:{port})",
+                "在那台机器上看它监听在哪里；若是 127.0.0.1，加 --host 0.0.0.0 重启（容器还要映射端口："
+                "docker run -p {port}:{port}）",
+            ),
+            ("ss -ltnp sport = :{port}", "bgecheck doctor"),
+        ),
         "container": Advice(
             Text(
                 "nothing listens at {host}:{port} in this container, whose loopback "
@@ -204,12 +242,17 @@ _HANDSHAKES = {"plain": "plain", "late": "tls-late"}
 def _refused(facts: ProbeFacts, evidence: list[Evidence]) -> Outcome:
     """Nobody listens; what the process and the log say of that."""
     vital = facts.vitals
+    ready = bool(vital and vital.log == "ready")
+    if ready:
+        evidence.append(Evidence(Text("newest session of the log", "日志里最近一次启动"), Text("ready", "已就绪")))
     if vital and vital.process and vital.alive:
         evidence.append(Evidence(f"pid {vital.process}", Text("runs", "在运行")))
-        return broken(*evidence, advice="loading", server_pid=vital.process)
-    if vital and vital.log == "ready":
-        evidence.append(Evidence(Text("newest session of the log", "日志里最近一次启动"), Text("ready", "已就绪")))
+        advice = "inside" if vital.contained else "stopped" if ready else "loading"
+        return broken(*evidence, advice=advice, server_pid=vital.process)
+    if ready:
         return broken(*evidence, advice="dead")
+    if facts.remote:
+        return broken(*evidence, advice="remote")
     return broken(*evidence, advice="container" if facts.contained and not facts.target.log else None)
 
 

@@ -18,6 +18,7 @@ from bgecheck.sources.proxy import DIRECT, Way, asked_through, client_way, varia
 from bgecheck.sources.sdk import Called, called
 from bgecheck.sources.server import Server
 from bgecheck.sources.sidebyside import side_by_side
+from bgecheck.sources.sockets import is_own
 
 PROBE_TEXT = "你好，世界"
 """What is embedded to see whether the server works: harmless, short, and in its language."""
@@ -84,6 +85,8 @@ class ProbeFacts:
     """The model's folder or hub id, as the info page tells it."""
     contained: bool = False
     """Whether this runs in a container, whose loopback is not that of the machine."""
+    remote: bool = False
+    """Whether the address that refused is of another machine."""
     limits: Limits | None = None
     """None when they were not asked for, or there is no server that embeds."""
     burst: tuple[Answer, ...] | None = None
@@ -132,7 +135,8 @@ def collect(context: Context) -> ProbeFacts:
         quick=context.quick,
     )
     if isinstance(models, Failure):
-        return replace(facts, vitals=vitals(context, None))
+        remote = models.kind == "refused" and not target.is_local and not is_own(target.host)
+        return replace(facts, vitals=vitals(context, None), remote=remote)
     if isinstance(shown, Failure) and server.target.url.startswith("https:"):
         return replace(facts, first=shown, served=server.served())
     first = server.first_embedding(PROBE_TEXT)

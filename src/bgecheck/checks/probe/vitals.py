@@ -12,7 +12,7 @@ from bgecheck.sources.http import Failure, Reply
 from bgecheck.sources.processes import Table
 from bgecheck.sources.server import MODEL_INFO, SERVER_INFO, Server
 from bgecheck.sources.sidebyside import side_by_side
-from bgecheck.sources.sockets import listeners
+from bgecheck.sources.sockets import FORWARDERS, inside, listeners
 
 HEALTH_SECONDS = 3.0
 """At least, for a health page: from 0.5.3 on it takes a second by design (measured 1006 ms)."""
@@ -27,11 +27,13 @@ class Vitals(NamedTuple):
     alive: bool | None
     """Whether that process is there; None where no process is known."""
     owners: tuple[int, ...]
-    """The pids that listen on the port of this machine, as far as they may be seen."""
+    """The pids that listen on the port of this machine, as far as they may be seen; no program that forwards it."""
     family: tuple[int, ...]
     """The pids of the server that is meant and of its workers."""
     log: logstate.State | None
     """What the newest session of the log came to; None where there is no log or it does not tell."""
+    contained: bool = False
+    """Whether that process has a network of its own, as in a container."""
 
     @property
     def answered_by_another(self) -> bool:
@@ -49,20 +51,23 @@ def vitals(context: Context, server: Server | None) -> Vitals:
         pages=_pages(server) if server else {},
         process=pid,
         alive=None if pid is None else pid in table.processes,
-        owners=_owners(target, family),
+        owners=_owners(target, family, table),
         family=family,
         log=logstate.state(target.log, context.log_size) if target.log else None,
+        contained=pid is not None and inside(pid, target.port) is not None,
     )
 
 
-def _owners(target: Target, family: tuple[int, ...]) -> tuple[int, ...]:
+def _owners(target: Target, family: tuple[int, ...], table: Table) -> tuple[int, ...]:
     if not target.is_local:
         return ()
     try:
         found = listeners(target.port, family)
     except Unavailable:
         return ()
-    return tuple(dict.fromkeys(listener.pid for listener in found if listener.pid))
+    names = {pid: process.name for pid, process in table.processes.items()}
+    pids = (listener.pid for listener in found if listener.pid and names.get(listener.pid) not in FORWARDERS)
+    return tuple(dict.fromkeys(pids))
 
 
 def _pages(server: Server) -> dict[str, Reply | Failure]:
