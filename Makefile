@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
-.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways real-http reference bench fuzz clean
+.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways real-http real-network reference bench fuzz clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,10 @@ real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: s
 	real/setup_st.sh
 	real/setup_infinity.sh
 	$(BIN)/python real/http_seen.py
+
+real-network: $(VENV)/.ready  ## Prove `doctor` across network namespaces, as between containers (as root, with iproute2)
+	real/setup.sh
+	$(BIN)/python real/network.py
 
 reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5, and what it costs (builds what `make real` builds)
 	real/setup.sh

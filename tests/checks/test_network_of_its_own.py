@@ -155,9 +155,12 @@ def test_a_forwarded_port_does_not_help_a_server_bound_to_its_own_loopback(tmp_p
 
 def test_a_port_that_is_forwarded_is_not_another_server_s(tmp_path: Path) -> None:
     """The owner of the port is Docker's proxy, not the server, and nothing is wrong."""
-    with contained(tmp_path, "0.0.0.0") as (pid, port), serving(pages(_health=(200, b"")), same) as url:
-        with forwarder(tmp_path, port, int(url.rsplit(":", 1)[1])):
-            found = rows(pid)
+    with (
+        contained(tmp_path, "0.0.0.0") as (pid, port),
+        serving(pages(_health=(200, b"")), same) as url,
+        forwarder(tmp_path, port, int(url.rsplit(":", 1)[1])),
+    ):
+        found = rows(pid)
     assert found["ports.owner"].status is Status.SKIP
     assert found["ports.address"].status is Status.PASS
     assert found["probe.reachable"].status is Status.PASS
