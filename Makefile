@@ -67,6 +67,7 @@ real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: s
 	real/setup_old.sh
 	real/setup_st.sh
 	real/setup_infinity.sh
+	real/setup_clients.sh
 	$(BIN)/python real/http_seen.py
 
 reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5, and what it costs (builds what `make real` builds)
