@@ -67,6 +67,7 @@ real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: s
 	real/setup_old.sh
 	real/setup_st.sh
 	real/setup_infinity.sh
+	real/setup_clients.sh
 	$(BIN)/python real/http_seen.py
 
 real-network: $(VENV)/.ready  ## Prove `doctor` across network namespaces, as between containers (as root, with iproute2)

@@ -1,9 +1,10 @@
 """Runs bgecheck's HTTP side against the true sglang of two releases and the true Infinity, with and without a key.
 
-usage: http_seen.py [sglang|infinity]      (after setup.sh, setup_old.sh, setup_infinity.sh; needs only those it runs)
+usage: http_seen.py [sglang|infinity]      (after setup.sh, setup_old.sh, setup_infinity.sh; needs only those it runs,
+and setup_clients.sh)
 
 Each server is asked by `probe --full`, `doctor` and `snippet` for every client, and must still be alive, with the same
-process, afterwards. Exit status 0 when all is told rightly; the table is written to docs/http-seen.md.
+process, afterwards. sglang runs with and without its metrics. Exit status 0 when all is told rightly; the table is written to docs/http-seen.md.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,10 @@ from prove import HERE, MEANINGLESS, OLD_PYTHON, PYTHON, RIGHT, free_port, launc
 INFINITY = Path(os.environ.get("INFINITY", HERE / ".venv-infinity/bin/infinity_emb"))
 KEY = "sk-http-seen-0123456789"
 NAME = "bge-large-zh-v1.5"
+CLIENTS_PYTHON = HERE / ".venv-clients/bin/python"
+"""Has langchain-openai beside bgecheck."""
+CLIENTS_FOLDER = HERE / "clients"
+"""Has the openai package of node, where npm was to be had."""
 CLIENTS = ("python", "js", "curl", "langchain", "dify", "ragflow", "fastgpt", "one-api", "new-api")
 OLD = ("--disable-radix-cache", "--mem-fraction-static", "0.5")
 WHERE = HERE.parent / "docs" / "http-seen.md"
@@ -60,12 +66,12 @@ def servers(which: Sequence[str]) -> list[Server]:
     found: list[Server] = []
     if "sglang" in which:
         for release, python, options, doctor in (("0.5.23", PYTHON, RIGHT, 0), ("0.5.3.post3", OLD_PYTHON, OLD, 1)):
-            for key in (None, KEY):
-                more = ("--enable-metrics", *(("--api-key", key) if key else ()))
+            for key, metrics in product((None, KEY), (True, False)):
+                more = (*(("--enable-metrics",) if metrics else ()), *(("--api-key", key) if key else ()))
                 port = free_port()
                 line = launch_line(port, *options, *more, python=python)
                 old = {"probe.dimensions": "warn"} if release.startswith("0.5.3") else {}
-                what = f"sglang {release}, {'--api-key' if key else 'no key'}, --enable-metrics"
+                what = f"sglang {release}, {'--api-key' if key else 'no key'}{', --enable-metrics' if metrics else ''}"
                 found.append(Server(what, line, port, "/health", key, old, doctor))
     if "infinity" in which:
         told = {"probe.engine": "warn", "probe.token-limit": "warn", "probe.dimensions": "warn"}
@@ -95,12 +101,14 @@ class Told(NamedTuple):
         return found
 
 
-def bgecheck(server: Server, *words: str, key: str | None) -> Told:
+def bgecheck(
+    server: Server, *words: str, key: str | None, python: str | Path = sys.executable, cwd: Path = HERE
+) -> Told:
     """Run the tool as a user would; the key in the environment, and in nothing that it says."""
     environment = {**os.environ, "BGECHECK_API_KEY": key or ""}
     url = f"http://127.0.0.1:{server.port}{server.path}"
-    line = [sys.executable, "-m", "bgecheck", *words, "--url", url, "--lang", "en"]
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    line = [str(python), "-m", "bgecheck", *words, "--url", url, "--lang", "en"]
+    done = subprocess.run(line, env=environment, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
     if KEY in done.stdout + done.stderr:
         raise SystemExit(f"{server.name}: {words} showed the key")
     return Told(done.returncode, done.stdout, done.stderr)
@@ -143,12 +151,13 @@ class Table:
             self.expect(f"{server.name}: probe with the key {key}", roots[:1] == wanted, str(roots))
 
     def snippets(self, server: Server) -> None:
-        """Every client: run, or not run with the reason."""
+        """Every client: run, from a folder and by an interpreter that have its package; js only where npm was."""
         said = []
         for client in CLIENTS:
-            ran = bgecheck(server, "snippet", client, key=server.key)
+            ran = bgecheck(server, "snippet", client, key=server.key, python=CLIENTS_PYTHON, cwd=CLIENTS_FOLDER)
             first = (ran.output or ran.errors).partition("\n")[0]
-            self.expect(f"{server.name}: snippet {client}", ran.code in (0, 4) and bool(ran.output), first)
+            wanted = 4 if client == "js" and not (CLIENTS_FOLDER / "node_modules/openai").is_dir() else 0
+            self.expect(f"{server.name}: snippet {client}", ran.code == wanted and bool(ran.output), first)
             said.append(f"| {client} | {ran.code} | {plain(first)} |")
         self.lines += ["", "| snippet | exit | first line |", "| --- | --- | --- |", *said]
 
