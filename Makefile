@@ -62,11 +62,12 @@ real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers be
 	real/setup_st.sh
 	$(BIN)/python real/gateways.py
 
-real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: sglang of two releases, Infinity (minutes)
+real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: sglang of two releases, Infinity, LiteLLM (minutes)
 	real/setup.sh
 	real/setup_old.sh
 	real/setup_st.sh
 	real/setup_infinity.sh
+	real/setup_litellm.sh
 	real/setup_clients.sh
 	$(BIN)/python real/http_seen.py
 

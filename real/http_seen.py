@@ -1,7 +1,7 @@
-"""Runs bgecheck's HTTP side against the true sglang of two releases and the true Infinity, with and without a key.
+"""Runs bgecheck's HTTP side against the true sglang of two releases, Infinity and LiteLLM, with and without a key.
 
-usage: http_seen.py [sglang|infinity]      (after setup.sh, setup_old.sh, setup_infinity.sh; needs only those it runs,
-and setup_clients.sh)
+usage: http_seen.py [sglang|infinity|litellm]      (after setup.sh, setup_old.sh, setup_infinity.sh, setup_litellm.sh and
+setup_st.sh, whichever it runs, and setup_clients.sh)
 
 Each server is asked by `probe --full`, `doctor` and `snippet` for every client, and must still be alive, with the same
 process, afterwards. sglang runs with and without its metrics. Exit status 0 when all is told rightly; the table is written to docs/http-seen.md.
@@ -15,14 +15,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateways import answered, running
+from gateways import MODEL as ST_MODEL
+from gateways import PYTHON as ST_PYTHON
+from gateways import answered, models, running
 from prove import HERE, MEANINGLESS, OLD_PYTHON, PYTHON, RIGHT, free_port, launch_line
 
 INFINITY = Path(os.environ.get("INFINITY", HERE / ".venv-infinity/bin/infinity_emb"))
+LITELLM = Path(os.environ.get("LITELLM", HERE / ".venv-litellm/bin/litellm"))
 KEY = "sk-http-seen-0123456789"
 NAME = "bge-large-zh-v1.5"
 CLIENTS_PYTHON = HERE / ".venv-clients/bin/python"
@@ -35,8 +39,8 @@ WHERE = HERE.parent / "docs" / "http-seen.md"
 PAGE = (
     "# What the HTTP side of bgecheck tells of true servers",
     "",
-    "Written by `make real-http`: sglang on CPU and Infinity 0.0.78, each with a random BertModel shaped like "
-    "bge-large-zh-v1.5. After all runs the server's own process was there and answered a real embedding.",
+    "Written by `make real-http`: sglang on CPU, Infinity 0.0.78 and LiteLLM 1.80.0, each with a random BertModel shaped "
+    "like bge-large-zh-v1.5. After all runs the server's own process was there and answered a real embedding.",
     "",
 )
 
@@ -59,6 +63,8 @@ class Server(NamedTuple):
     `embed.dimension` is right to fail.
     """
     path: str = "/v1"
+    before: Sequence[str] = ()
+    """The line of the server that this one is a gateway to."""
 
 
 def servers(which: Sequence[str]) -> list[Server]:
@@ -84,7 +90,25 @@ def servers(which: Sequence[str]) -> list[Server]:
             what = f"Infinity 0.0.78, {f'--url-prefix {prefix}' if prefix else 'routes at the root'}"
             what += ", --api-key" if key else ", no key"
             found.append(Server(what, line, port, "/health", key, told, 1, prefix))
+    if "litellm" in which:
+        found += [litellm(None), litellm(KEY)]
     return found
+
+
+def litellm(key: str | None) -> Server:
+    """LiteLLM's proxy before sentence-transformers, with a key of its own or none."""
+    port, behind = free_port(), free_port()
+    config = HERE / "logs" / f"litellm-{port}.yaml"
+    card = {"model": f"openai/{NAME}", "api_base": f"http://127.0.0.1:{behind}/v1", "api_key": "EMPTY"}
+    told: dict[str, Any] = {"model_list": [{"model_name": NAME, "litellm_params": card}]}
+    if key:
+        told["general_settings"] = {"master_key": key}
+    config.write_text(json.dumps(told))  # which is YAML too
+    line = [str(LITELLM), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    before = [str(ST_PYTHON), str(HERE / "st_server.py"), ST_MODEL, "--port", str(behind)]
+    name = f"LiteLLM 1.80.0 before sentence-transformers, {'master_key' if key else 'no key'}"
+    wanted = {"probe.engine": "warn"}
+    return Server(name, line, port, "/health/readiness", key, wanted, 0, before=before)
 
 
 class Told(NamedTuple):
@@ -176,7 +200,11 @@ def examined(server: Server, table: Table) -> None:
     began = time.monotonic()
     environment = {"SGLANG_USE_CPU_ENGINE": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "2"}
     os.environ.update(environment)
-    with running(list(server.line), log, HERE) as process:
+    with ExitStack() as stack:
+        if server.before:
+            stack.enter_context(running(list(server.before), HERE / "logs" / "http-before.log", HERE))
+            answered(f"http://127.0.0.1:{server.before[-1]}/health", 180)
+        process = stack.enter_context(running(list(server.line), log, HERE))
         answered(f"http://127.0.0.1:{server.port}{server.ready}", 180)
         print(f"{server.name} is up after {time.monotonic() - began:.0f} s", flush=True)
         table.probed(server)
@@ -196,7 +224,8 @@ def main() -> int:
     """All servers, one after the other."""
     table = Table()
     (HERE / "logs").mkdir(exist_ok=True)
-    for server in servers(sys.argv[1:] or ("sglang", "infinity")):
+    models()
+    for server in servers(sys.argv[1:] or ("sglang", "infinity", "litellm")):
         examined(server, table)
     if not sys.argv[1:]:
         WHERE.write_text("\n".join([*PAGE, *table.lines, ""]), encoding="utf-8")

@@ -605,8 +605,9 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     table = [Evidence(_KEYS[name], _key_answer(tried[name])) for name in _KEYS if name in tried]
     checked = any(isinstance(answer, Reply) and answer.status in (401, 403) for answer in tried.values())
     values = {"key_checked": checked, "tried": {name: _key_answer(answer) for name, answer in tried.items()}}
-    refused = reply if reply.status in (401, 403) else facts.first
-    if isinstance(refused, Reply | Refused) and refused.status in (401, 403):
+    # LiteLLM without a database answers a wrong key with 400 and none with 401; a model list refuses nothing else.
+    refused = reply if reply.status in (401, 403) or (checked and reply.status == 400) else facts.first
+    if isinstance(refused, Reply | Refused) and (refused is reply or refused.status in (401, 403)):
         advice = {"no key": None, "EMPTY": "placeholder"}.get(own, "wrong")
         if isinstance(refused, Refused):
             table.append(Evidence("POST /v1/embeddings", f"HTTP {refused.status}", "HTTP 200"))

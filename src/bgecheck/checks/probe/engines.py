@@ -17,39 +17,63 @@ class Engine(NamedTuple):
     version: str | None
 
 
+LITELLM = "LiteLLM"
+READINESS = "/health/readiness"
+"""Of LiteLLM: tells its version, and calls no model."""
+
+
+def health_pages(engine: Engine) -> tuple[str, ...]:
+    """The pages that say whether a server is well, and cost nothing to ask.
+
+    LiteLLM's `/health` makes a real call, paid for, to every model that it knows (seen with 1.80.0).
+    """
+    return (READINESS,) if engine.name == LITELLM else ("/health", "/health_generate")
+
+
 def engine_of(server: Server, models: Reply) -> Engine:
     """The engine, or the gateway before it, by the model list, the info pages and the headers."""
     gateway = _gateway(models)
     if gateway:
         return gateway
+    owner = _owner(models.json())
+    if _may_be_litellm(models, owner) and (version := _text(_object(server.page(READINESS)), "litellm_version")):
+        return Engine(LITELLM, version)
     if models.status in (401, 403):
         return _behind_a_key(server, models)
     if models.status >= 500:
         return Engine(None, None)
-    owner = _owner(models.json())
     info, settings = server.model_info(), server.server_info()
     if owner == "sglang" or (info and "is_generation" in info):
         return Engine("sglang", _text(settings, "version") or _sglang_release(server, info))
     return _other_engine(server, owner, models)
 
 
+_UNAUTHORIZED = {"error": "Unauthorized"}
+"""What sglang and vLLM say to a wrong key."""
+
+
 def _behind_a_key(server: Server, models: Reply) -> Engine:
     """sglang and vLLM refuse in the same words; vLLM keeps only `/v1` behind the key, sglang its version too."""
-    if models.json() != {"error": "Unauthorized"}:
+    if models.json() != _UNAUTHORIZED:
         return Engine(None, None)
     version = _text(_object(server.page("/version")), "version")
     return Engine("vLLM", version) if version else Engine("sglang", None)
 
 
+def _may_be_litellm(models: Reply, owner: str | None) -> bool:
+    """Its model list says `openai` of every model, and its refusals are other than those of sglang and vLLM."""
+    return owner == "openai" or (models.status in (400, 401) and models.json() != _UNAUTHORIZED)
+
+
 def _gateway(models: Reply) -> Engine | None:
     """A gateway that names itself in a header, whatever stands behind it.
 
-    LiteLLM puts its version into every answer (its proxy's common_request_processing.py); one-api and its
+    LiteLLM puts its version into the answers that a model gave (seen with 1.80.0); one-api and its
     descendant new-api share the name of one header (common/constants.go), new-api adds its version.
     """
     headers = models.headers
     if "x-litellm-version" in headers:
-        return Engine("LiteLLM", clean(headers["x-litellm-version"], 40))
+        return Engine(LITELLM, clean(headers["x-litellm-version"], 40))
     if "x-new-api-version" in headers:
         return Engine("new-api", clean(headers["x-new-api-version"], 40))
     return Engine("one-api / new-api", None) if "x-oneapi-request-id" in headers else None

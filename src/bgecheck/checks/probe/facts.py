@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from bgecheck.checks.probe.engines import Engine, engine_of
+from bgecheck.checks.probe.engines import Engine, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Vitals, vitals
 from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
 from bgecheck.model.registry import lookup
@@ -136,23 +136,23 @@ def collect(context: Context) -> ProbeFacts:
     )
     if isinstance(models, Failure):
         remote = models.kind == "refused" and not target.is_local and not is_own(target.host)
-        return replace(facts, vitals=vitals(context, None), remote=remote)
+        return replace(facts, vitals=vitals(context, None, ()), remote=remote)
     if isinstance(shown, Failure) and server.target.url.startswith("https:"):
         return replace(facts, first=shown, served=server.served())
     first = server.first_embedding(PROBE_TEXT)
     works = isinstance(first, Embedded)
     lost = models.status == 404 and not works
     info = server.model_info() if models.status == 200 else None
-    told = (info or {}).get("model_path")
+    told, engine = (info or {}).get("model_path"), engine_of(server, models)
     return replace(
         facts,
         keys=_keys(server) if models.status in _TELLING else {},
         elsewhere=_elsewhere(server) if lost else {},
-        engine=engine_of(server, models),
+        engine=engine,
         served=server.served(),
         first=first,
         through=_through(server, way) if way.variable and is_near(target.host) else None,
-        vitals=None if context.quick or lost else vitals(context, server),
+        vitals=None if context.quick or lost else vitals(context, server, health_pages(engine)),
         limits=None if context.quick or not works else _limits(server),
         burst=_burst(server) if context.full and works else None,
         sdk=_sdk(context, server) if context.full and isinstance(first, Embedded | Unusable) else None,
@@ -161,7 +161,7 @@ def collect(context: Context) -> ProbeFacts:
     )
 
 
-_TELLING = (200, 401, 403, 404)
+_TELLING = (200, 400, 401, 403, 404)
 """What the model list's status must be for another key to tell something."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, reply_of, seen
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.sources.embeddings import Embedded, Refused, Unusable
@@ -183,7 +184,7 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
         return broken(*table, advice="another", owners=owners, process=vital.process, port=facts.target.port, **values)
     if works and vital.log in ("ended", "starting"):
         return broken(*table, advice="log", state=vital.log, **values)
-    pages = [vital.pages[path] for path in ("/health", "/health_generate") if path in vital.pages]
+    pages = [vital.pages[path] for path in health_pages(facts.engine) if path in vital.pages]
     judged = [p for p in pages if not (isinstance(p, Reply) and p.status in _NO_PAGE)]
     if any((isinstance(page, Reply) and page.status == 200) != works for page in judged):
         return broken(*table, advice="pessimist" if works else None, **values)

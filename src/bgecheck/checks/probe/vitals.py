@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -41,14 +42,14 @@ class Vitals(NamedTuple):
         return bool(self.family and self.owners and not set(self.owners) & set(self.family))
 
 
-def vitals(context: Context, server: Server | None) -> Vitals:
-    """Look at every sign; at no page where there is no `server` that answers."""
+def vitals(context: Context, server: Server | None, health: Sequence[str]) -> Vitals:
+    """Look at every sign, `health` the pages that say it; at no page where there is no `server` that answers."""
     target = context.target
     pid = target.pid or (target.server.pid if target.server else None)
     table = Table.now() if pid or target.is_local else Table({})
     family = (pid, *table.descendants(pid)) if pid else ()
     return Vitals(
-        pages=_pages(server) if server else {},
+        pages=_pages(server, health) if server else {},
         process=pid,
         alive=None if pid is None else pid in table.processes,
         owners=_owners(target, family, table),
@@ -70,16 +71,13 @@ def _owners(target: Target, family: tuple[int, ...], table: Table) -> tuple[int,
     return tuple(dict.fromkeys(pids))
 
 
-def _pages(server: Server) -> dict[str, Reply | Failure]:
+def _pages(server: Server, paths: Sequence[str]) -> dict[str, Reply | Failure]:
     """The pages, side by side: a health page takes a second, and each page of a server that hangs its whole time."""
-    health = {path: partial(server.get, path, least=HEALTH_SECONDS) for path in HEALTH_PAGES}
+    health = {path: partial(server.get, path, least=HEALTH_SECONDS) for path in paths}
     info = {pair[0]: partial(server.page, pair[0]) for pair in (MODEL_INFO, SERVER_INFO)}
     pages: dict[str, Reply | Failure] = side_by_side({**health, **info})
     for new, old in (MODEL_INFO, SERVER_INFO):
         page = pages.get(new)
         if isinstance(page, Reply) and page.status == 404:
             pages[old] = server.page(old)
-    return {path: pages[path] for path in (*HEALTH_PAGES, *MODEL_INFO, *SERVER_INFO) if path in pages}
-
-
-HEALTH_PAGES = ("/health", "/health_generate")
+    return {path: pages[path] for path in (*paths, *MODEL_INFO, *SERVER_INFO) if path in pages}
