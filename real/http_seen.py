@@ -1,10 +1,11 @@
 """Runs bgecheck's HTTP side against the true sglang of two releases, Infinity and LiteLLM, with and without a key.
 
-usage: http_seen.py [sglang|infinity|litellm]      (after setup.sh, setup_old.sh, setup_infinity.sh, setup_litellm.sh and
-setup_st.sh, whichever it runs, and setup_clients.sh)
+usage: http_seen.py [sglang|infinity|litellm]
 
-Each server is asked by `probe --full`, `doctor` and `snippet` for every client, and must still be alive, with the same
-process, afterwards. sglang runs with and without its metrics. Exit status 0 when all is told rightly; the table is written to docs/http-seen.md.
+Needs setup_clients.sh, and of setup.sh, setup_old.sh, setup_infinity.sh, setup_litellm.sh and setup_st.sh those that
+it runs. Each server is asked by `probe --full`, `doctor` and `snippet` for every client, and must still be alive, with
+the same process, afterwards. sglang runs with and without its metrics. Exit status 0 when all is told rightly; the
+table is written to docs/http-seen.md.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ WHERE = HERE.parent / "docs" / "http-seen.md"
 PAGE = (
     "# What the HTTP side of bgecheck tells of true servers",
     "",
-    "Written by `make real-http`: sglang on CPU, Infinity 0.0.78 and LiteLLM 1.80.0, each with a random BertModel shaped "
-    "like bge-large-zh-v1.5. After all runs the server's own process was there and answered a real embedding.",
+    "Written by `make real-http`: sglang on CPU, Infinity 0.0.78 and LiteLLM 1.80.0, each with a random BertModel "
+    "shaped like bge-large-zh-v1.5. After all runs the server's own process was there and answered a real embedding.",
     "",
 )
 
@@ -107,7 +108,7 @@ def litellm(key: str | None) -> Server:
     line = [str(LITELLM), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     before = [str(ST_PYTHON), str(HERE / "st_server.py"), ST_MODEL, "--port", str(behind)]
     name = f"LiteLLM 1.80.0 before sentence-transformers, {'master_key' if key else 'no key'}"
-    wanted = {"probe.engine": "warn"}
+    wanted = {"probe.engine": "warn", "probe.token-limit": "warn"}  # sentence-transformers cuts silently
     return Server(name, line, port, "/health/readiness", key, wanted, 0, before=before)
 
 
