@@ -104,13 +104,6 @@ def test_another_model_than_asked_for_fails() -> None:
         assert "probe.model-name" not in bad(found(url, "probe", model="BAAI/bge-base-zh-v1.5"))
 
 
-def test_another_engine_is_a_warning_with_its_name() -> None:
-    card = {"object": "list", "data": [{"id": "m", "owned_by": "vllm"}]}
-    with serving({"/v1/models": (200, card), "/version": (200, {"version": "0.11.0"})}, same) as url:
-        row = found(url, "probe")["probe.engine"]
-    assert (row.status, row.values) == (Status.WARN, {"engine": "vLLM", "version": "0.11.0"})
-
-
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [

@@ -58,13 +58,13 @@ def pages(**more: Answer) -> dict[str, Answer]:
 
 @contextmanager
 def serving(
-    answers: Mapping[str, Answer],
+    answers: Mapping[str, Answer | Callable[[Mapping[str, str]], Answer]],
     embed: Callable[[dict[str, Any], Mapping[str, str]], Answer] | None = None,
     certificate: Path | None = None,
     prefix: str = "/v1",
     otherwise: Answer = (404, {"detail": "Not Found"}),
 ) -> Iterator[str]:
-    """A server that answers pages by path and embeddings by a function; over TLS with a `certificate` (.pem, .key)."""
+    """A server that answers pages by path (and headers) and embeddings by a function; over TLS with a `certificate`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -74,7 +74,8 @@ def serving(
 
         def do_GET(self) -> None:
             there = self.path == f"{prefix}/embeddings" and embed is not None
-            self._send(answers.get(self.path, (405, {"detail": "Method Not Allowed"}) if there else otherwise))
+            answer = answers.get(self.path, (405, {"detail": "Method Not Allowed"}) if there else otherwise)
+            self._send(answer(dict(self.headers)) if callable(answer) else answer)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

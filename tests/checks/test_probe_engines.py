@@ -1,0 +1,89 @@
+"""Which engine or gateway answers, by what each writes of itself.
+
+Infinity 0.0.78 and LiteLLM 1.80.0 answered so when they were run; the others as their sources say. Fakes over true
+sockets: the engines themselves are run by `make real-http`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from bgecheck.model import Secret, Status
+from fakes.answering import Answer, bad, found, pages, same, serving
+
+LITELLM: dict[str, Answer] = {
+    "/v1/models": (200, {"data": [{"id": "bge-base-zh-v1.5", "owned_by": "openai"}], "object": "list"}),
+    "/health/readiness": (200, {"status": "healthy", "litellm_version": "1.80.0"}),
+    "/health": (200, {"healthy_endpoints": [{}], "unhealthy_endpoints": []}),
+}
+NO_KEY = (401, {"error": {"message": "Authentication Error, No api key passed in.", "type": "auth_error"}})
+WRONG_KEY = (400, {"error": {"message": "No connected db.", "type": "no_db_connection", "code": "400"}})
+
+
+def owned(by: str, **headers: str) -> Answer:
+    """A model list whose models belong to somebody."""
+    card = {"object": "list", "data": [{"id": "bge-base-zh-v1.5", "owned_by": by}]}
+    return 200, card, {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(
+    ("answers", "name", "version"),
+    [
+        ({"/v1/models": owned("vllm"), "/version": (200, {"version": "0.11.0"})}, "vLLM", "0.11.0"),
+        ({"/v1/models": owned("infinity")}, "Infinity", None),
+        ({"/v1/models": owned("xinference")}, "Xinference", None),
+        ({"/v1/models": owned("library"), "/api/version": (200, {"version": "0.12.3"})}, "Ollama", "0.12.3"),
+        (LITELLM, "LiteLLM", "1.80.0"),
+        ({"/v1/models": owned("custom", X_Oneapi_Request_Id="20261126")}, "one-api / new-api", None),
+        ({"/v1/models": owned("custom", X_New_Api_Version="v0.9.1")}, "new-api", "v0.9.1"),
+        ({"/v1/models": owned("openai")}, None, None),
+        ({"/v1/models": owned("sglang"), "/server_info": (200, {"version": "0.5.10"})}, "sglang", "0.5.10"),
+    ],
+)
+def test_each_engine_is_known_by_what_it_writes(
+    answers: Mapping[str, Answer], name: str | None, version: str | None
+) -> None:
+    with serving(answers, same) as url:
+        row = found(url, "probe")["probe.engine"]
+    if name is None:
+        assert row.status is Status.SKIP
+    else:
+        assert (row.values["engine"], row.values["version"]) == (name, version)
+        assert row.status is (Status.PASS if name == "sglang" else Status.WARN)
+
+
+def test_the_page_of_litellm_that_calls_every_model_is_not_asked() -> None:
+    asked: list[str] = []
+
+    class Noted(dict[str, Answer]):
+        def get(self, path: str, default: Any = None) -> Any:
+            asked.append(path)
+            return super().get(path, default)
+
+    with serving(Noted(LITELLM), same) as url:
+        rows = found(url, "probe")
+    assert "/health/readiness" in asked
+    assert "/health" not in asked
+    assert not bad(rows) - {"probe.engine"}
+
+
+@pytest.mark.parametrize("key", [None, "EMPTY", "sk-wrong-0123456789"])
+def test_a_wrong_key_of_litellm_is_told_although_its_status_is_400(key: str | None) -> None:
+    """Without a database the proxy cannot look a key up."""
+
+    def refuses(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        return WRONG_KEY if headers.get("Authorization") else NO_KEY
+
+    with serving({**LITELLM, "/v1/models": lambda headers: refuses({}, headers)}, refuses) as url:
+        rows = found(url, "probe", api_key=Secret(key) if key else None)
+    assert rows["probe.api-key"].status is Status.FAIL
+    assert rows["probe.ready"].caused_by == "probe.api-key"
+    assert rows["probe.engine"].values["engine"] == "LiteLLM"
+
+
+def test_a_gateway_does_not_make_of_sglang_another_engine() -> None:
+    with serving(pages(), same) as url:
+        assert found(url, "probe")["probe.engine"].status is Status.PASS
