@@ -18,10 +18,9 @@ from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import EmbedFacts, More, collect
 from bgecheck.checks.embed.numbers import MOST_REQUESTS, MOST_TOKENS, dtype
 from bgecheck.checks.embed.pattern import FAULTS, failing, ranked
-from bgecheck.checks.embed.proof import AREA_SECONDS
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
 from bgecheck.demo.stage import stage
-from bgecheck.model import Finding, Status, Target, say
+from bgecheck.model import Finding, Status, Target, Text, Unavailable, say
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.discovery import resolve
@@ -496,19 +495,43 @@ def test_base64_of_another_form_is_told_from_another_model(form: str, row: str, 
     assert words in say(found.cause, "en")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "status", "words"), [(AREA_SECONDS, Status.FAIL, ""), (3.0, Status.ERROR, "s are left")]
-)
-def test_the_long_batch_is_sent_where_the_area_has_time_for_it_whatever_the_time_out(
-    seconds: float, status: Status, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where there is none, its row says why, and no other row is lost."""
-    monkeypatch.setattr("bgecheck.checks.embed.facts.AREA_SECONDS", seconds)
-    with stage("chunked-prefill") as staged:
+def test_a_long_time_out_sends_the_long_batch() -> None:
+    rows = at_stage("chunked-prefill", Deadline(60), timeout=120.0)
+    assert rows["long-batch"].status is Status.FAIL
+
+
+def test_a_server_that_is_too_slow_for_the_long_batch_is_not_sent_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is given up goes on in the server, and blocks it."""
+    monkeypatch.setattr("bgecheck.checks.embed.facts._pace", lambda more: 20.0)
+    rows = at_stage("chunked-prefill", Deadline(60))
+    assert rows["long-batch"].status is Status.ERROR
+    assert "at the pace of this server" in say(rows["long-batch"].reason or "", "en")
+    assert rows["repeatable"].status is Status.PASS
+
+
+def test_what_was_proved_before_the_time_was_over_is_not_lost() -> None:
+    """A deadline that is over once the cheap rows have their answers."""
+
+    class Over(Deadline):
+        calls = 0
+
+        def timeout(self, at_most: float) -> float:
+            Over.calls += 1
+            if Over.calls > 12:
+                raise Unavailable(Text("the time for this run is over", ""))
+            return super().timeout(at_most)
+
+    rows = at_stage("repeat-differs", Over(60))
+    assert rows["repeatable"].status is Status.FAIL
+    assert rows["order"].status is Status.ERROR
+    assert "the time for this run is over" in say(rows["order"].reason or "", "en")
+
+
+def at_stage(fault: str, deadline: Deadline, timeout: float = 10.0) -> dict[str, Finding]:
+    """The rows of vectors about the demo server with a fault."""
+    with stage(fault) as staged:
         port = int(staged.url.rsplit(":", 1)[1])
-        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), Deadline(60), timeout=120.0)
+        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), deadline, timeout=timeout)
         rows = judged(collect(context))
         context.close()
-    assert rows["long-batch"].status is status
-    assert words in say(rows["long-batch"].reason or "", "en")
-    assert rows["repeatable"].status is Status.PASS
+    return rows

@@ -125,6 +125,10 @@ def target(options: TargetOptions) -> Target:
     )
 
 
+_AFTER_SECONDS = 0.5
+"""For a collector whose last request ended with the run, to tell what came before it."""
+
+
 def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Report:
     """Run every row of the plan against one target."""
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
@@ -145,7 +149,7 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
         findings = engine.run(
             the_plan.areas,
             context,
-            seconds=the_plan.deadline,
+            seconds=the_plan.deadline + _AFTER_SECONDS,
             values=_placeholders(looked_at),
             redactor=Redactor(looked_at.secrets()),
             on_finding=progress.step,

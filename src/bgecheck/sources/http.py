@@ -84,6 +84,11 @@ class Failure(NamedTuple):
     tls: Refusal | None = None
     """Why there is no encryption, when that is what failed."""
 
+    @property
+    def late(self) -> bool:
+        """Whether the connection stood and only the time was too short for a whole answer."""
+        return self.kind in ("timeout", "unfinished")
+
     def __str__(self) -> str:
         return self.detail
 

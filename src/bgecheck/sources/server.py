@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any, Literal, TypeVar
 
-from bgecheck.model import Secret, Target, clean
+from bgecheck.model import Secret, Target, Text, Unavailable, clean
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.embeddings import SMALL_IDS, Answer, read, request_body
 from bgecheck.sources.http import BODY_LIMIT, PAGE_LIMIT, Certificate, Failure, Http, Reply, certificate
+from bgecheck.sources.sidebyside import side_by_side
 
 T = TypeVar("T")
 
@@ -19,6 +22,9 @@ MODEL_INFO = ("/model_info", "/get_model_info")
 
 LARGEST_VECTOR = 256 * 1024
 """Bytes that one vector of an answer may have: 8192 floats of 17 digits, with their commas and more."""
+
+SLOW_SECONDS = 0.5
+"""For one request, from which on requests are sent one after the other; on a GPU they take some 10 ms."""
 
 SERVER_INFO = ("/server_info", "/get_server_info")
 
@@ -31,6 +37,8 @@ class Server:
         self._deadline = deadline
         self._timeout = timeout
         self._http = Http()
+        self._slow = False
+        self._turns = threading.Lock()
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._known: dict[str, Any] = {}
@@ -141,27 +149,51 @@ class Server:
         """The name to send: the one that was asked for, else the one that is served."""
         return self.target.model or next(iter(self.served()), None)
 
-    def embed(
-        self,
-        texts: Sequence[str],
-        *,
-        encoding: str = "float",
-        dimensions: int | None = None,
-        seconds: float | None = None,
-    ) -> Answer:
-        """The vectors of `texts`, in one request; `seconds` is its time-out where that is shorter than the run's."""
-        return self._embedded(request_body(texts, self.model_name(), encoding, dimensions), len(texts), seconds)
+    def embed(self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None) -> Answer:
+        """The vectors of `texts`, in one request."""
+        body = request_body(texts, self.model_name(), encoding, dimensions)
+        with self._turn():
+            return self._embedded(body, len(texts))
+
+    def embed_at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
+        """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
+        bodies = [request_body([text], self.model_name()) for text in texts]
+        with self._turn():
+            done = side_by_side({n: partial(self._embedded, body, 1) for n, body in enumerate(bodies)})
+        late = Failure("timeout", "the time for this run is over")
+        return tuple(done.get(number, late) for number in range(len(texts)))
 
     def embed_marks(self) -> Answer:
         """The vector of two token ids that every vocabulary has, in place of a text."""
-        return self._embedded(request_body(SMALL_IDS, self.model_name()), 1)
+        body = request_body(SMALL_IDS, self.model_name())
+        with self._turn():
+            return self._embedded(body, 1)
 
-    def _embedded(self, body: bytes, count: int, at_most: float | None = None) -> Answer:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Where the server is slow or busy, requests take turns: side by side each waits for the others.
+
+        A time-out then tells of one request, not of how many areas ask at the same time.
+        """
+        if not self._slow:
+            yield
+            return
+        if not self._turns.acquire(timeout=self._deadline.remaining()):
+            raise Unavailable(Text("the time for this run is over", "本次运行的时间已用完"))
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _embedded(self, body: bytes, count: int) -> Answer:
         headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
         limit = min(BODY_LIMIT, PAGE_LIMIT + count * LARGEST_VECTOR)
-        seconds = self._deadline.timeout(min(self._timeout, at_most or self._timeout))
+        seconds = self._deadline.timeout(self._timeout)
         url = self.base_url + "/embeddings"
-        return read(self._http.exchange("POST", url, seconds=seconds, headers=headers, body=body, limit=limit), count)
+        began = time.monotonic()
+        reply = self._http.exchange("POST", url, seconds=seconds, headers=headers, body=body, limit=limit)
+        self._slow = time.monotonic() - began > SLOW_SECONDS
+        return read(reply, count)
 
     def first_embedding(self, text: str) -> Answer:
         """The first real embedding of this run, shared by every row that only asks whether there is one."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
-from bgecheck.checks.embed.proof import AREA_SECONDS, Proof, embedded, prove
+from bgecheck.checks.embed.proof import Proof, embedded, prove
 from bgecheck.checks.embed.texts import (
     COMMON,
     COUNTED,
@@ -34,9 +32,7 @@ from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.embeddings import Answer, Embedded
-from bgecheck.sources.http import Failure
 from bgecheck.sources.server import Server
-from bgecheck.sources.sidebyside import side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +104,8 @@ class EmbedFacts:
     """A batch of three whose middle text is the fresh one."""
     more: More | None = None
     """What the rows that cost more asked; None when they were left out."""
+    no_more: Unavailable | None = None
+    """Why they were not asked to the end, where they were wanted."""
     proof: Proof | Unavailable | None = None
     """The comparison with a reference, or why there is none; None when it was left out."""
 
@@ -141,14 +139,14 @@ class EmbedFacts:
         return [a for a in self.answers() if isinstance(a, Embedded)]
 
 
-AREA = Area("embed", Text("vectors", "向量"), seconds=AREA_SECONDS, needs=("probe.reachable",))
+# Every request ends with the run, and so does computing: a server that is slow may have all of it.
+AREA = Area("embed", Text("vectors", "向量"), seconds=math.inf, needs=("probe.reachable",))
 
 
 @AREA.collect
 def collect(context: Context) -> EmbedFacts:
     """Send short texts that no server has seen before; stop at the first that brings no vector."""
-    server, started = context.server(), time.monotonic()
-    dice = random.Random()
+    server, dice = context.server(), random.Random()
     fresh = fresh_three(dice)
     texts = context.texts or (fresh[1],)
     asked = server.embed(texts)
@@ -159,44 +157,71 @@ def collect(context: Context) -> EmbedFacts:
     repeats = (first, *(server.embed([fresh[1]]) for _ in range(2)))
     batch = server.embed(list(fresh))
     facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, batch)
-    if not context.quick:
-        facts = replace(facts, more=_more(context, facts.model, fresh, dice))
     if context.compares:
-        facts = replace(facts, proof=_proof(context, facts.model, started))
-    return facts if facts.more is None else replace(facts, more=_with_long(context, facts.more, started, dice))
+        facts = replace(facts, proof=_proof(context, facts.model))
+    if context.quick:
+        return facts
+    try:
+        return replace(facts, more=_with_long(context, _more(context, facts.model, fresh, dice), dice))
+    except Unavailable as late:
+        # What was proved before the time was over is not lost.
+        return replace(facts, no_more=late)
 
 
-def _with_long(context: Context, more: More, started: float, dice: random.Random) -> More:
+def _with_long(context: Context, more: More, dice: random.Random) -> More:
     """The long batch comes last, and only where there is time for it: the other rows do not wait for it in vain."""
     if not more.chunk or not 0 < more.chunk <= LARGEST_CHUNK:
         return more
     answers: list[Answer] = []
     for texts in _long(more.chunk, dice):
-        # A request ends with the run by itself; it must end before the area's time does, which takes all rows along.
-        left = started + AREA_SECONDS - _AFTER_SECONDS - time.monotonic()
-        if min(left, context.deadline.remaining()) < _LAST_SECONDS:
-            return replace(more, long_left_out=_late(max(0.0, min(left, context.deadline.remaining()))))
-        answers.append(context.server().embed(texts, seconds=left))
+        left = context.deadline.remaining()
+        tokens = len(texts) * (LONG_TEXT + 2)
+        needed, limit = tokens / _pace(more), min(left, context.timeout)
+        if left < _LAST_SECONDS or needed > limit:
+            return replace(more, long_left_out=_late(tokens, needed, max(0.0, limit)))
+        answers.append(context.server().embed(texts))
     whole, first, second = answers
     return replace(more, long=(whole, first, second))
 
 
 _LAST_SECONDS = 3.0
-"""Of a run or of this area, in which no long request is begun any more."""
-_AFTER_SECONDS = 1.0
-"""Of this area's time, for what comes after the last request."""
+"""Of a run, in which no long request is begun any more."""
 
 
-def _late(left: float) -> Text:
+def _pace(more: More) -> float:
+    """Tokens per second at the best, of the requests that were large enough to tell; infinite where none was.
+
+    A request that is given up goes on in the server: on a slow one it would block all others for a minute.
+    """
+    told = [
+        a.tokens / max(a.seconds, 1e-3)
+        for a in more.answers()
+        if isinstance(a, Embedded) and a.tokens and a.tokens >= _TELLING
+    ]
+    return max(told, default=math.inf)
+
+
+_TELLING = 100
+"""Tokens from which on the time of a request is that of computing."""
+
+
+def _late(tokens: int, needed: float, left: float) -> Text:
+    if needed <= left:
+        return Text(
+            f"{left:.0f} s are left, too few for a request of the long batch",
+            f"只剩 {left:.0f} 秒，不够发送一次长批次的请求",
+        )
     return Text(
-        f"{left:.0f} s are left, too few for a request of the long batch",
-        f"只剩 {left:.0f} 秒，不够发送一次长批次的请求",
+        f"at the pace of this server a request of {tokens} tokens takes about {needed:.0f} s, longer than the "
+        f"{left:.0f} s that it may take: give more with --timeout",
+        f"按这个服务的速度，一次 {tokens} 个 token 的请求约需 {needed:.0f} 秒，超过了 {left:.0f} 秒的时限："
+        "请调大 --timeout",
     )
 
 
-def _proof(context: Context, model: Model | None, started: float) -> Proof | Unavailable:
+def _proof(context: Context, model: Model | None) -> Proof | Unavailable:
     try:
-        return prove(context, model, started)
+        return prove(context, model)
     except Unavailable as unavailable:
         return unavailable
 
@@ -218,7 +243,7 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
         relative=told_first,
         after_relative=after_relative,
         reversed=server.embed(list(reversed(fresh))),
-        crowd=_at_once(server, crowd),
+        crowd=server.embed_at_once(crowd),
         crowd_batch=server.embed(together),
         chunk=chunk,
         counted=_where(counts, server, [text for text, _ in COUNTED]),
@@ -253,13 +278,6 @@ def _reads_far(server: Server, model: Model | None) -> bool:
     return model is not None and not model.cut_short and model.max_tokens >= needed and (told or needed) >= needed
 
 
-def _at_once(server: Server, texts: Sequence[str]) -> tuple[Answer, ...]:
-    """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
-    done = side_by_side({number: partial(server.embed, [text]) for number, text in enumerate(texts)})
-    late = Failure("timeout", "the time for this run is over")
-    return tuple(done.get(number, late) for number in range(len(texts)))
-
-
 def _long(chunk: int, dice: random.Random) -> tuple[list[str], list[str], list[str]]:
     """Texts of one and a half chunks, then each half of them."""
     count = math.ceil(1.5 * chunk / (LONG_TEXT + 2))
@@ -273,7 +291,7 @@ LEFT_OUT = Text("left out by --quick", "--quick 未包含此项")
 def more_of(facts: EmbedFacts) -> More:
     """What the costly rows asked. Raises `Unavailable` when they were left out."""
     if facts.more is None:
-        raise Unavailable(LEFT_OUT, looked=False)
+        raise facts.no_more or Unavailable(LEFT_OUT, looked=False)
     return facts.more
 
 

@@ -77,6 +77,17 @@ def _are_bfloat(values: Sequence[float]) -> bool:
     fix=Text("find out whether the server is up", "先确认服务是否启动"),
     commands=("bgecheck doctor --url {base_url}",),
     variants={
+        "late": Advice(
+            Text(
+                "the server took the request and did not answer it in time: it is slow or busy, or it hangs",
+                "服务收到了请求，但没有按时返回：计算太慢、负载太高，或已经卡住",
+            ),
+            Text(
+                "give a request more time; where that changes nothing, see whether the server hangs",
+                "给请求更长的时间；仍无结果，再查服务是否卡住",
+            ),
+            ("bgecheck embed --timeout 60s --url {base_url}", "bgecheck doctor --url {base_url}"),
+        ),
         "refused": Advice(
             Text("the server refuses the request: HTTP {status}, {detail}", "服务拒绝了请求：HTTP {status}，{detail}"),
             Text("find out why", "查明原因"),
@@ -120,7 +131,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             seen = Evidence("POST /v1/embeddings", f"HTTP 200, {answer.kind}: {answer.detail}")
             return broken(seen, advice="unusable", detail=answer.detail)
         case Failure():
-            return broken(Evidence("POST /v1/embeddings", answer.detail, "HTTP 200"), detail=answer.detail)
+            seen = Evidence("POST /v1/embeddings", answer.detail, "HTTP 200")
+            return broken(seen, advice="late" if answer.late else None, detail=answer.detail)
 
 
 def _told(facts: EmbedFacts) -> list[Evidence]:

@@ -20,9 +20,6 @@ from bgecheck.sources.server import Server
 if TYPE_CHECKING:
     from bgecheck.reference.recipes import Match
 
-AREA_SECONDS = 45.0
-"""How long the whole area may take."""
-
 MOST_SECONDS = 15.0
 """What computing may take; five short texts of a model of 24 layers take one on two cores."""
 
@@ -51,13 +48,13 @@ class Proof:
     """What the file says of the model and recipe that its vectors are of."""
 
 
-def prove(context: Context, model: Model | None, started: float) -> Proof:
-    """Ask the server for a few texts and compare. Raises `Unavailable`; `started` is when the collector began."""
+def prove(context: Context, model: Model | None) -> Proof:
+    """Ask the server for a few texts and compare. Raises `Unavailable`."""
     if context.recorded is not None:
         return _with_file(context)
     if context.against is not None:
         return _with_server(context, context.against)
-    return _with_weights(context, model, started)
+    return _with_weights(context, model)
 
 
 def embedded(answer: Answer) -> Embedded:
@@ -96,7 +93,7 @@ def _pairs(
     return Proof(kind, source, served, len(vectors[0]), cosines, tuple(map(norm, vectors)), made_by=made_by)
 
 
-def _with_weights(context: Context, model: Model | None, started: float) -> Proof:
+def _with_weights(context: Context, model: Model | None) -> Proof:
     """Compare with what the model's folder gives here; more recipes are computed only where the usual ones fail."""
     folder, wanted = _folder(context), model.pooling if model else None
     from bgecheck.reference.config import pooling_of, shape_of
@@ -107,7 +104,7 @@ def _with_weights(context: Context, model: Model | None, started: float) -> Proo
     proof = Proof("weights", folder, served, shape.hidden, wanted=pooling_of(folder) or wanted)
     if any(len(vector) != shape.hidden for vector in served.vectors):
         return proof
-    pace, asked = _Pace(context, started), Folder(folder, shape, model.query_prefix if model else None)
+    pace, asked = _Pace(context), Folder(folder, shape, model.query_prefix if model else None)
     match, counted = nearest(asked, texts, served.vectors, pace.begin)
     return replace(proof, match=match, counted=counted)
 
@@ -129,10 +126,8 @@ def _folder(context: Context) -> str:
 class _Pace:
     """Ends a pass through the layers that will not be done in time, as soon as that can be told."""
 
-    def __init__(self, context: Context, started: float) -> None:
-        self._ends = min(
-            time.monotonic() + min(MOST_SECONDS, context.deadline.remaining() - 1.0), started + AREA_SECONDS - 3.0
-        )
+    def __init__(self, context: Context) -> None:
+        self._ends = time.monotonic() + min(MOST_SECONDS, context.deadline.remaining() - 1.0)
         self._began = 0.0
 
     def begin(self) -> Callable[[int, int], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -96,7 +97,7 @@ class ProbeFacts:
     quick: bool = False
 
 
-AREA = Area("probe", Text("HTTP", "HTTP 接口"), seconds=60.0)
+AREA = Area("probe", Text("HTTP", "HTTP 接口"), seconds=math.inf)
 
 BURST = 160
 """sglang #22779: a server that follows a killed one on its port hangs after 100 to 140 requests."""
@@ -286,7 +287,7 @@ def _burst(server: Server) -> tuple[Answer, ...]:
     answers: list[Answer] = []
     for start in range(0, BURST, AT_ONCE):
         texts = [f"{PROBE_TEXT}{number}" for number in range(start, start + AT_ONCE)]
-        answers += side_by_side({text: _asking(server, [text]) for text in texts}).values()
+        answers += server.embed_at_once(texts)
         if any(isinstance(answer, Failure) for answer in answers[-AT_ONCE:]):
             break
     return tuple(answers)
