@@ -131,7 +131,10 @@ FORWARD = (
     ),
     Forward(
         Scene(
-            "texts sorted by length, answers too", "embed.order", frozenset({"order"}), looks="answers in a different order"
+            "texts sorted by length, answers too",
+            "embed.order",
+            frozenset({"order"}),
+            looks="answers in a different order",
         ),
         {"sorted": True},
     ),
