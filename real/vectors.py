@@ -99,7 +99,7 @@ FORWARD = (
         {"before": "为这个句子生成表示以用于检索相关文章："},
     ),
     Forward(
-        Scene("texts cut at 8 tokens", "embed.reference", frozenset({"whole-text"}), looks="texts cut short"),
+        Scene("texts cut at 8 tokens", "embed.reference", frozenset({"whole-text"}), looks="texts truncated"),
         {"cut": 8},
     ),
     Forward(
@@ -107,7 +107,7 @@ FORWARD = (
             "batches answered in reverse",
             "embed.order",
             frozenset({"order", "concurrent"}),
-            looks="answers in another order",
+            looks="answers in a different order",
         ),
         {"order": True},
     ),
@@ -125,18 +125,21 @@ FORWARD = (
             "batches of more than 8 moved by one",
             "embed.order",
             frozenset({"order", "concurrent"}),
-            looks="answers in another order",
+            looks="answers in a different order",
         ),
         {"roll": True},
     ),
     Forward(
         Scene(
-            "texts sorted by length, answers too", "embed.order", frozenset({"order"}), looks="answers in another order"
+            "texts sorted by length, answers too",
+            "embed.order",
+            frozenset({"order"}),
+            looks="answers in a different order",
         ),
         {"sorted": True},
     ),
     Forward(
-        Scene("texts cut at 128 tokens", "embed.whole-text", frozenset({"whole-text"}), "cls", looks="texts cut short"),
+        Scene("texts cut at 128 tokens", "embed.whole-text", frozenset({"whole-text"}), "cls", looks="texts truncated"),
         {"cut": 128},
     ),
     Forward(
@@ -145,7 +148,7 @@ FORWARD = (
             "embed.whole-text",
             frozenset({"whole-text"}),
             "cls",
-            looks="texts cut short",
+            looks="texts truncated",
         ),
         {"kept": 20},
     ),
@@ -175,7 +178,7 @@ FORWARD = (
         {"other": OTHER},
     ),
     Forward(
-        Scene("dropout left on", "embed.repeatable", frozenset({"repeatable"}), looks="something drawn anew"),
+        Scene("dropout left on", "embed.repeatable", frozenset({"repeatable"}), looks="something random"),
         {"dropout": True},
     ),
     Forward(right("weights in int8, as near as bf16"), {"quantised": 8}),

@@ -250,7 +250,7 @@ def test_the_pattern_of_a_prefix_cache_is_suspected_first_and_told_once() -> Non
     )
     assert suspected(shaken)[0] == "prefix-cache"
     rows = judged(shaken)
-    told = [n for n, f in rows.items() if any("looks like" in getattr(e.subject, "en", "") for e in f.evidence)]
+    told = [n for n, f in rows.items() if any("look like" in getattr(e.subject, "en", "") for e in f.evidence)]
     assert told == ["repeatable"]
 
 
@@ -354,8 +354,8 @@ def told(*vectors: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("seen", "fault", "words"),
     [
-        ("春夏春春", "replicas", "answer by turns"),
-        ("春夏夏春", "replicas", "answer by turns"),
+        ("春夏春春", "replicas", "answer in turn"),
+        ("春夏夏春", "replicas", "answer in turn"),
         ("春夏秋冬", "chance", "4 vectors in 4 requests"),
         ("春夏夏夏", "prefix-cache", "radix"),
     ],

@@ -94,7 +94,7 @@ def test_memory_is_measured_against_what_the_model_needs() -> None:
     assert statuses(facts(card(used=21.9)))["memory"] == "pass"
     short = judged(facts(card(used=22.5)))["memory"]
     assert short.status is Status.FAIL
-    assert "only 1.5 GiB of 24.0 GiB are free on the emptiest GPU (GPU 0), and the model needs 2.0 GiB" in words(short)
+    assert "only 1.5 GiB of 24.0 GiB is free on the emptiest GPU (GPU 0), and the model needs 2.0 GiB" in words(short)
     assert statuses(facts(card(used=12), needed=15 * GIB))["memory"] == "fail"
 
 
@@ -146,7 +146,7 @@ def test_a_free_card_beside_a_full_one_is_named_with_how_to_take_it() -> None:
 @pytest.mark.parametrize(
     ("cards", "reason"),
     [
-        ((card(0, used=20, holders=None),), "does not tell who"),
+        ((card(0, used=20, holders=None),), "does not report who"),
         ((card(0, held(None), used=20),), "does not tell how much"),
         ((card(0, used=20),), "20.0 GiB are in use by processes that are not shown here"),
     ],

@@ -78,7 +78,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "cause"), [(None, "no key was given"), ("EMPTY", "placeholder"), ("wrong-key", "is not the one")]
+    ("key", "cause"), [(None, "no key was given"), ("EMPTY", "placeholder"), ("wrong-key", "is not the server")]
 )
 def test_a_refused_key_says_which_kind(key: str | None, cause: str) -> None:
     with serving(

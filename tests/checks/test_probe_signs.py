@@ -219,7 +219,7 @@ def test_a_folder_of_another_model_than_its_name_is_told() -> None:
     [
         ((400, {"message": "no matryoshka"}), Status.PASS, ""),
         ((200, embedded(vector("你好"))), Status.WARN, "is ignored"),
-        ((200, embedded([0.01] * 384)), Status.WARN, "not brought to length 1"),
+        ((200, embedded([0.01] * 384)), Status.WARN, "not normalised again"),
         ((200, embedded([384**-0.5] * 384)), Status.PASS, ""),
         ((500, b"oops"), Status.WARN, "HTTP 500"),
         ((200, b"null"), Status.WARN, "server error"),

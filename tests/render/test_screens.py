@@ -223,3 +223,9 @@ def test_a_folded_command_is_the_same_command(width: int) -> None:
 def test_a_command_that_the_folding_does_not_understand_is_left_alone() -> None:
     command = "echo it's " + "--option value " * 9
     assert table.folded(command, 40) == [command]
+
+
+def test_no_line_ends_with_an_opening_bracket() -> None:
+    lines = table.wrapped("用两张卡（--tp-size 2）", 12)
+    assert not any(line.endswith("（") for line in lines)
+    assert "".join(lines).replace(" ", "") == "用两张卡（--tp-size2）"

@@ -193,13 +193,13 @@ def _label(gpu: Gpu) -> str:
 
 @AREA.check(
     "visible",
-    title=Text("the driver shows a GPU that the server may use", "驱动给出了服务可用的 GPU"),
+    title=Text("the driver shows a GPU that the server may use", "驱动能识别服务要用的 GPU"),
     cause=Text(
         "the server was started with CUDA_VISIBLE_DEVICES={visible}, and the driver shows no such GPU",
-        "服务启动时的 CUDA_VISIBLE_DEVICES={visible}，而驱动里没有这块 GPU",
+        "服务启动时的 CUDA_VISIBLE_DEVICES={visible}，而驱动识别不到这块 GPU",
     ),
     fix=Text(
-        "list the GPUs, and start the server with an index or UUID that is there",
+        "list the GPUs, and restart the server with an index or UUID from that list",
         "列出 GPU，用存在的编号或 UUID 重新启动服务",
     ),
     commands=("nvidia-smi -L",),
@@ -215,9 +215,9 @@ def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
 
 @AREA.check(
     "driver",
-    title=Text("the driver is new enough for sglang's CUDA", "驱动满足 sglang 所用的 CUDA"),
+    title=Text("the driver is new enough for sglang's CUDA", "驱动版本满足 sglang 所用的 CUDA"),
     cause=Text(
-        "the driver runs CUDA up to {cuda}: too old for the torch that sglang installs, which wants 12 or newer",
+        "the driver runs CUDA up to {cuda}: too old for the torch that sglang installs, which needs 12 or newer",
         "驱动最高只支持 CUDA {cuda}，而 sglang 所装的 torch 要求 12 以上",
     ),
     fix=Text(
@@ -230,7 +230,7 @@ def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
 def driver_is_new_enough(facts: GpuFacts) -> Outcome:
     """By the newest CUDA that the driver itself names; a server that computes on a GPU proves it."""
     if facts.seen.cuda is None:
-        return absent(Text("the driver does not tell its CUDA version", "驱动没有给出 CUDA 版本"))
+        return absent(Text("the driver does not report its CUDA version", "驱动没有给出 CUDA 版本"))
     cuda = f"{facts.seen.cuda[0]}.{facts.seen.cuda[1]}"
     number = float(cuda)
     seen = Evidence(f"driver {facts.seen.driver or '?'}", f"CUDA <= {cuda}", str(OLDEST_CUDA))
@@ -256,20 +256,20 @@ _WHO = ("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",)
     "memory",
     title=Text("there is GPU memory for the model", "显存放得下模型"),
     cause=Text(
-        "only {free} of {total} are free on the emptiest GPU ({gpu}), and the model needs {needed}",
+        "only {free} of {total} is free on the emptiest GPU ({gpu}), and the model needs {needed}",
         "最空的一块 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}",
     ),
-    fix=Text("take a larger GPU, or a smaller model", "换更大的 GPU，或更小的模型"),
+    fix=Text("use a larger GPU, or a smaller model", "换更大的 GPU，或更小的模型"),
     commands=("nvidia-smi",),
     variants={
         "held": Advice(
             Text(
-                "only {free} of {total} are free on the emptiest GPU ({gpu}), and the model needs {needed}. "
-                "The rest is held by {holders}",
+                "only {free} of {total} is free on the emptiest GPU ({gpu}), and the model needs {needed}. The "
+                "rest is held by {holders}",
                 "最空的一块 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}。其余被 {holders} 占用",
             ),
             Text(
-                "end those processes if they are not needed, or take another GPU",
+                "end those processes if they are not needed, or use another GPU",
                 "若不再需要，结束这些进程；或换一块 GPU",
             ),
             _WHO,
@@ -281,7 +281,7 @@ def model_fits(facts: GpuFacts) -> Outcome:
     """For a server that runs: what its GPU holds; for one that does not: what is free against what it needs."""
     best = facts.emptiest
     if best is None or best.total is None:
-        return absent(Text("the driver does not tell the memory", "驱动没有给出显存信息"))
+        return absent(Text("the driver does not report the memory", "驱动没有给出显存信息"))
     if facts.serving:
         return holds(*(Evidence(_label(g), f"{_size(g.used)} / {_size(g.total)}") for g in facts.serving[:8]))
     if facts.unplaced:
@@ -307,7 +307,7 @@ _UNPLACED = Text(
     "others",
     title=Text("the GPU's memory is the server's own", "显存没有被其他进程占用"),
     cause=Text(
-        "other processes hold memory of {gpu}: {holders}. What they take later, the server may lack",
+        "other processes hold memory of {gpu}: {holders}. If they take more, the server may run short",
         "其他进程占着 {gpu} 的显存：{holders}。它们继续申请时，服务可能不够用",
     ),
     fix=Text(
@@ -318,8 +318,8 @@ _UNPLACED = Text(
     variants={
         "elsewhere": Advice(
             Text(
-                "other processes hold memory of {gpu}, which sglang takes by itself: {holders}. "
-                "{other} has {free} free",
+                "other processes hold memory of {gpu}, the one sglang uses by default: {holders}. {other} has "
+                "{free} free",
                 "其他进程占着 {gpu} 的显存：{holders}，而 sglang 默认用这块卡。{other} 空闲 {free}",
             ),
             Text(
@@ -348,7 +348,7 @@ def memory_is_the_servers(facts: GpuFacts) -> Outcome:
 def _cannot_tell(facts: GpuFacts, found: list[tuple[Gpu, Holder]], held: int) -> Words | None:
     """Why nothing can be said of who holds memory; None when something can."""
     if all(g.holders is None for g in facts.taken):
-        return Text("the driver does not tell who holds memory", "驱动没有给出占用显存的进程")
+        return Text("the driver does not report who holds memory", "驱动没有给出占用显存的进程")
     if facts.unplaced and any(h.pid not in facts.names for _, h in found):
         return _UNPLACED
     if NOTABLE.admits(held / GIB):
@@ -386,7 +386,7 @@ def _elsewhere(facts: GpuFacts) -> dict[str, str]:
         "{name} 的计算能力是 {capability}：sglang 没有 7.5 以下的算子",
     ),
     fix=Text(
-        "take a T4 or newer, or serve the model on the CPU, for instance with text-embeddings-inference",
+        "use a T4 or newer, or serve the model on the CPU, for instance with text-embeddings-inference",
         "换 T4 或更新的显卡，或在 CPU 上部署（例如用 text-embeddings-inference 的 CPU 镜像）",
     ),
     commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
@@ -396,7 +396,7 @@ def generation_is_supported(facts: GpuFacts) -> Outcome:
     """The oldest of the server's GPUs decides; before a server runs the newest, beside which a display card may sit."""
     known = [(g.capability, g) for g in facts.judged if g.capability]
     if not known:
-        return absent(Text("the driver does not tell it", "驱动没有给出计算能力"))
+        return absent(Text("the driver does not report it", "驱动没有给出计算能力"))
     pick = min if facts.own else max
     (major, minor), gpu = pick(known, key=lambda pair: pair[0])
     seen = Evidence(f"{_label(gpu)} {gpu.name}", f"{major}.{minor}", str(OLDEST_CAPABILITY))
@@ -412,7 +412,8 @@ def generation_is_supported(facts: GpuFacts) -> Outcome:
         "GPU 报告了故障或过热：{faults_zh}",
     ),
     fix=Text(
-        "look at its full state; a lost GPU and uncorrected ECC errors want a reset or a new card, heat wants cooling",
+        "look at its full state; a lost GPU and uncorrected ECC errors need a reset or a new card, heat needs "
+        "better cooling",
         "查看完整状态；GPU 掉卡或有不可纠正的 ECC 错误需要复位或更换，过热要检查散热",
     ),
     commands=("nvidia-smi -q -d ECC,TEMPERATURE,PERFORMANCE", "sudo dmesg -T | grep -i xid"),
@@ -426,7 +427,7 @@ def no_fault_is_reported(facts: GpuFacts) -> Outcome:
         return broken(*(Evidence(Text("fault", "故障"), fault) for fault in faults[:6]), **told)
     warmest = max((g.temperature for g in facts.judged if g.temperature is not None), default=None)
     if warmest is None:
-        return absent(Text("the driver tells neither temperature nor errors", "驱动没有给出温度和错误计数"))
+        return absent(Text("the driver reports neither temperature nor errors", "驱动没有给出温度和错误计数"))
     return holds(Evidence(Text("temperature", "温度"), f"{warmest} °C"), _NO_XID)
 
 

@@ -110,8 +110,11 @@ def _seen(facts: PortFacts) -> tuple[Evidence, ...]:
 @AREA.check(
     "readable",
     title=Text("the listening sockets can be read", "能读到本机的监听端口"),
-    cause=Text("this system does not show them to this user", "系统不允许当前用户查看"),
-    fix=Text("run bgecheck on the machine of the server, as its user", "在服务所在机器上用同一用户运行 bgecheck"),
+    cause=Text("the system does not show them to this user", "系统不允许当前用户查看"),
+    fix=Text(
+        "run bgecheck on the server's machine, as the user that runs the server",
+        "在服务所在机器上用同一用户运行 bgecheck",
+    ),
 )
 def sockets_are_readable(facts: PortFacts) -> Outcome:
     """The entry row: the collector got here, so the tables were read."""
@@ -119,8 +122,8 @@ def sockets_are_readable(facts: PortFacts) -> Outcome:
 
 
 _INSIDE = Text(
-    "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound} only, sglang's "
-    "default: nobody outside reaches it, whatever port is published",
+    "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound} only, "
+    "sglang's default: nobody outside can reach it, whatever port is published",
     "进程 {server_pid} 在独立的网络里（比如容器），而且只监听 {bound}（sglang 的默认值）：端口怎么映射，外面都访问不到",
 )
 _OUT = Text(
@@ -141,7 +144,7 @@ _PORTS_INSIDE = (
         "端口 {port} 上没有程序在监听：服务没启动、已退出，或换了 --port",
     ),
     fix=Text("read the start-up log, then see which ports are in use", "先看启动日志，再看实际监听的端口"),
-    commands=("bgecheck logs {log}", "ss -ltnp sport = :{port}"),
+    commands=("bgecheck logs {log}", "ss -ltnp"),
     variants={
         "loading": Advice(
             Text(
@@ -149,18 +152,19 @@ _PORTS_INSIDE = (
                 "is loaded",
                 "进程 {server_pid} 在运行，但还没监听 {port}：sglang 加载完模型才会打开端口",
             ),
-            Text("wait until it is ready, or see in the log where it stands", "等待就绪，或看日志停在哪一步"),
+            Text("wait until it is ready, or see in the log how far it got", "等待就绪，或看日志停在哪一步"),
             ("bgecheck doctor --wait 5m --pid {server_pid}", "bgecheck logs {log}"),
         ),
         "unpublished": Advice(
             Text(
-                "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound}; port "
-                "{port} of this machine leads nowhere: it is not published, or under another number",
+                "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound}; "
+                "port {port} of this machine leads nowhere: the port is not published, or published under "
+                "another number",
                 "进程 {server_pid} 在独立的网络里（比如容器），在里面监听 {bound}；宿主机的端口 {port} 没有映射到它，"
                 "或映射成了别的端口",
             ),
             Text(
-                "ask it at the port that is published for it, or start the container with -p {port}:{server_port}",
+                "use the port that is published for it, or start the container with -p {port}:{server_port}",
                 "改用已映射的端口访问，或启动容器时加 -p {port}:{server_port}",
             ),
             (
@@ -200,26 +204,27 @@ def _listens_inside(net: Inside, server: ServerProcess, *seen: Evidence) -> Outc
 
 @AREA.check(
     "owner",
-    title=Text("the port belongs to the server that is meant", "端口属于要查的那个服务"),
+    title=Text("the port belongs to the server being checked", "端口属于要查的那个服务"),
     cause=Text(
-        "port {port} is held by {owner}, which is no sglang server: a server started on this port could not bind it",
+        "port {port} is held by {owner}, which is not an sglang server: a server started on this port could not "
+        "bind it",
         "端口 {port} 被 {owner} 占用，它不是 sglang 服务：在这个端口启动的服务无法绑定",
     ),
     fix=Text(
-        "stop that program if it is not needed, or start the server with --port {free}, which is free, "
-        "and change the base URL of every caller",
+        "stop that program if it is not needed, or start the server with --port {free}, which is free, and "
+        "update the base URL of every caller",
         "不需要的话停掉那个程序；或让服务改用空闲的 --port {free}，并同步修改所有调用方的 base URL",
     ),
     commands=("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owner_pid}"),
     variants={
         "another": Advice(
             Text(
-                "port {port} is held by another sglang server ({owner}), not by pid {server_pid}: "
-                "callers get answers of the old one",
+                "port {port} is held by another sglang server ({owner}), not by pid {server_pid}: callers get "
+                "answers from the old one",
                 "端口 {port} 被另一个 sglang 服务占用（{owner}），不是进程 {server_pid}：调用方拿到的是旧服务的结果",
             ),
             Text(
-                "stop the one that is not wanted, or give the new one a free port",
+                "stop the one that is not needed, or give the new one a free port",
                 "停掉不要的那个，或让新服务换一个空闲端口",
             ),
             ("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owner_pid},{server_pid}"),
@@ -261,13 +266,13 @@ def _not_comparable(owner: Owner) -> Words:
 
 @AREA.check(
     "address",
-    title=Text("the server is bound where it is asked", "服务绑定的地址可被访问"),
+    title=Text("the server is bound where clients reach it", "服务绑定的地址可被访问"),
     cause=Text(
-        "the server listens on {bound} and is asked at {host}: only this machine itself can reach it",
+        "the server listens on {bound}, and requests go to {host}: only this machine itself can reach it",
         "服务监听在 {bound}，而请求发往 {host}：只有本机能访问到它",
     ),
     fix=Text(
-        "restart it with --host 0.0.0.0 behind a firewall, or ask it at 127.0.0.1",
+        "restart it with --host 0.0.0.0 behind a firewall, or use it at 127.0.0.1",
         "加 --host 0.0.0.0 重启（注意防火墙），或改用 127.0.0.1 访问",
     ),
     commands=("ss -ltn sport = :{port}",),
@@ -302,7 +307,7 @@ def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
     "localhost",
     title=Text("localhost, 127.0.0.1 and ::1 lead to the same server", "localhost、127.0.0.1 与 ::1 指向同一个服务"),
     cause=Text(
-        "::1 and 127.0.0.1 lead to different programs on port {port}: which one a client gets at `localhost` "
+        "::1 and 127.0.0.1 lead to different programs on port {port}: which one a client reaches as `localhost` "
         "depends on the client",
         "端口 {port} 上 ::1 与 127.0.0.1 背后是不同的程序：客户端写 localhost 时连到哪个，取决于客户端自己",
     ),
@@ -315,7 +320,7 @@ def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
                 "本机的 localhost 没有解析到 127.0.0.1",
             ),
             Text(
-                "mend the line of localhost in /etc/hosts, or write 127.0.0.1",
+                "fix the localhost line in /etc/hosts, or write 127.0.0.1",
                 "修正 /etc/hosts 里的 localhost，或直接写 127.0.0.1",
             ),
             ("getent ahosts localhost",),
@@ -349,9 +354,9 @@ def localhost_is_one_server(facts: PortFacts) -> Outcome:
     cause=Text(
         "workers whose server is gone still run (pid {pids}): they hold GPU memory and ports, and a server that is "
         "started beside them can hang",
-        "有子进程的主服务已经不在（进程 {pids}）：它们仍占着显存和端口，新启动的服务可能因此卡住",
+        "主服务已经退出，子进程却还在（进程 {pids}）：它们仍占着显存和端口，新启动的服务可能因此卡住",
     ),
-    fix=Text("look at them, then end exactly these", "确认后只结束这几个进程"),
+    fix=Text("look at them, then kill exactly these", "确认后只结束这几个进程"),
     commands=("ps -o pid,ppid,etime,args -p {pids}", "kill {pids_apart}"),
     severity=Severity.WARNING,
 )

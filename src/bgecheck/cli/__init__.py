@@ -19,7 +19,7 @@ COMMANDS = {
     "embed": "Are the vectors right: a short proof for a text.",
     "snippet": "Client code for this endpoint, run before it is shown.",
     "demo": "An embedded server to try all of this on, and to show each fault.",
-    "explain": "The page of one row: what it checks, why it fails, what mends it.",
+    "explain": "The page of one row: what it checks, why it fails, what fixes it.",
     "matrix": "All rows that bgecheck can judge.",
     "schema": "The JSON schema of a report.",
 }

@@ -32,7 +32,7 @@ def command(
         Option("--wait", envvar="BGECHECK_WAIT", metavar="DUR", help="Wait until it is ready, or has failed for good."),
     ] = None,
 ) -> None:
-    """Find the running server, look at everything after launch, and say what is wrong and what mends it."""
+    """Find the running server, look at everything after launch, and say what is wrong and how to fix it."""
     the_plan = plan("doctor", catalog.AREAS, run_options)
     patience = seconds("--wait", wait) if wait else 0.0
     if every and (target_options.url or target_options.pid):

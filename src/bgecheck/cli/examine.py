@@ -107,7 +107,7 @@ def target(options: TargetOptions) -> Target:
     if options.expect_dim is not None and not 1 <= options.expect_dim <= 65536:
         raise BadInput(
             f"--expect-dim {options.expect_dim}",
-            Text("not a dimension", "不是合理的维度"),
+            Text("not a dimension between 1 and 65536", "不是 1 到 65536 之间的维度"),
             Text("give the one of your index, 1024 for bge-large-zh-v1.5", "填索引的维度，bge-large-zh-v1.5 是 1024"),
         )
     if options.log:

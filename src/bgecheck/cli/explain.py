@@ -15,7 +15,7 @@ def command(
     row: Annotated[str, Argument(metavar="ID", help="The id of a row, for example launch.prefix-cache.")],
     lang: Annotated[str | None, Option("--lang", envvar="BGECHECK_LANG", metavar="zh|en", help="Language.")] = None,
 ) -> None:
-    """What a row checks, why it fails, what mends it."""
+    """What a row checks, why it fails, what fixes it."""
     chosen = language(lang)
     catalog.known(row)
     from fnmatch import fnmatchcase

@@ -72,19 +72,25 @@ class RunOptions:
     fail_on: Annotated[
         str, Option("--fail-on", envvar="BGECHECK_FAIL_ON", metavar="error|warning", help="What makes the exit code 1.")
     ] = "error"
-    timeout: Annotated[str, Option("--timeout", envvar="BGECHECK_TIMEOUT", metavar="DUR", help="For one request.")] = (
-        "10s"
-    )
+    timeout: Annotated[
+        str, Option("--timeout", envvar="BGECHECK_TIMEOUT", metavar="DUR", help="Time limit of one request.")
+    ] = "10s"
     deadline: Annotated[
-        str, Option("--deadline", envvar="BGECHECK_DEADLINE", metavar="DUR", help="For the whole run.")
+        str, Option("--deadline", envvar="BGECHECK_DEADLINE", metavar="DUR", help="Time limit of the whole run.")
     ] = "60s"
     quick: Annotated[bool, Option("--quick", envvar="BGECHECK_QUICK", help="Only the cheap rows.")] = False
     full: Annotated[
-        bool, Option("--full", envvar="BGECHECK_FULL", help="All rows, a burst of requests and the SDK included.")
+        bool,
+        Option("--full", envvar="BGECHECK_FULL", help="All rows, with a burst of 160 requests and the openai package."),
     ] = False
     exit_style: Annotated[
         str,
-        Option("--exit-style", envvar="BGECHECK_EXIT_STYLE", metavar="plain|nagios", help="Which exit codes to use."),
+        Option(
+            "--exit-style",
+            envvar="BGECHECK_EXIT_STYLE",
+            metavar="plain|nagios",
+            help="Exit codes: our own, or 0-3 as monitoring plugins use them.",
+        ),
     ] = "plain"
 
 

@@ -32,6 +32,8 @@ class Fault:
     """Whether the server that is started comes to answer."""
     api_key: str | None = None
     """The key that the client gives."""
+    version: str | None = None
+    """The release of sglang that the server sounds like; None is the newest that it knows."""
     path: str = ""
     """What is put behind the server's address in the base URL."""
     port_taken: bool = False
@@ -118,7 +120,8 @@ FAULTS: dict[str, Fault] = {
         ),
         ("probe.ready", "probe.health-agrees", "embed.answers"),
         # From 0.5.10 on a watchdog ends the whole server within ten seconds (SubprocessWatchdog, watchdog.py).
-        flags=(*HEALTHY, "--version", "0.5.9", "--skip-server-warmup", "--fault", "dead-scheduler"),
+        flags=(*HEALTHY, "--skip-server-warmup", "--fault", "dead-scheduler"),
+        version="0.5.9",
     ),
     "repeat-differs": Fault(
         Text(
@@ -130,8 +133,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "chunked-prefill": Fault(
         Text(
-            "chunked prefill on: texts at a chunk border get wrong vectors",
-            "分块 prefill 开着：分块边界上的文本向量错误",
+            "chunked prefill on: texts at a chunk boundary get wrong vectors",
+            "分块预填充开着：分块边界上的文本向量错误",
         ),
         ("launch.chunked-prefill", "embed.long-batch"),
         flags=("--is-embedding", "--disable-radix-cache", "--mem-fraction-static", "0.3"),
@@ -139,7 +142,7 @@ FAULTS: dict[str, Fault] = {
     "wrong-pooling": Fault(
         Text("an old sglang pools the last token instead of [CLS]", "旧版 sglang 取最后一个 token，而不是 [CLS]"),
         ("logs.encoder-vectors-wrong", "launch.pooling", "probe.dimensions"),
-        flags=(*HEALTHY, "--version", "0.5.3.post3"),
+        version="0.5.3.post3",
     ),
     "unnormalised": Fault(
         Text("the vectors are not normalised", "向量没有归一化"),

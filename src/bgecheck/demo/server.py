@@ -34,6 +34,9 @@ FAULTS = (
 ENDS_WITH_STARTER = "BGECHECK_DEMO_ENDS_WITH_STARTER"
 """Set by the program that starts this one and keeps its stdin: no option, so that none but sglang's are on the line."""
 
+VERSION = "BGECHECK_DEMO_VERSION"
+"""The release to sound like, for the same reason: a restart line that is copied from the command line must run."""
+
 
 def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bgecheck.demo.server", description=dialect.NOTICE)
@@ -48,7 +51,9 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--mem-fraction-static", type=float, default=0.85)
     parser.add_argument("--skip-server-warmup", action="store_true")
     parser.add_argument("--enable-metrics", action="store_true")
-    parser.add_argument("--version", default="0.5.23", help="the release of sglang to sound like")
+    parser.add_argument(
+        "--version", default=os.environ.get(VERSION, "0.5.23"), help="the release of sglang to sound like"
+    )
     parser.add_argument("--dims", type=int, default=1024, help="the model's dimensions, at most 1024")
     parser.add_argument("--fault", choices=FAULTS)
     options = parser.parse_args(words)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ def _server(scene: Fault, port: int, folder: str) -> subprocess.Popen[bytes]:
     line = [sys.executable, "-m", "bgecheck.demo.server", "--model-path", "models/bge-large-zh-v1.5"]
     line += ["--served-model-name", "bge-large-zh-v1.5", "--port", str(port), *scene.flags]
     with open(Path(folder, "sglang.log"), "wb") as log:
-        return _started(line, log.fileno(), folder)
+        return _started(line, log.fileno(), folder, {"BGECHECK_DEMO_VERSION": scene.version} if scene.version else {})
 
 
 def _holder(port: int, folder: str) -> subprocess.Popen[bytes]:
@@ -93,7 +93,9 @@ def _holder(port: int, folder: str) -> subprocess.Popen[bytes]:
     raise Unavailable(Text("the program that was to hold the port did not start", "占用端口的程序没有启动"))
 
 
-def _started(line: list[str], output: int, folder: str) -> subprocess.Popen[bytes]:
+def _started(
+    line: list[str], output: int, folder: str, told: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(word for word in sys.path if word)
     # A group of its own: Ctrl-C reaches this program, which then ends the scene in order.
     return subprocess.Popen(
@@ -102,7 +104,7 @@ def _started(line: list[str], output: int, folder: str) -> subprocess.Popen[byte
         stdout=output,
         stderr=output,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "BGECHECK_DEMO_ENDS_WITH_STARTER": "1"},
+        env={**os.environ, "PYTHONPATH": path, "BGECHECK_DEMO_ENDS_WITH_STARTER": "1", **(told or {})},
         start_new_session=True,
     )
 

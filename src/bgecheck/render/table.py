@@ -30,9 +30,11 @@ _SYMPTOM, _CAUSE, _SEEN, _FIX = (
 )
 _AROUND = Text("around", "上下文")
 _SO, _MORE = Text("so", "连带"), Text("more", "详情")
-_NOT_SO = Text("not so: {title}", "未满足：{title}")
+_NOT_SO = Text("does not hold: {title}", "未满足：{title}")
 _EXPECTED = Text(", expected {expected}", "，应为 {expected}")
 _OTHERS = Text("{ids} and {count} more", "{ids} 等，另有 {count} 项")
+_COMMA, _STOP, _BRACKETS = Text(", ", "，"), Text("; ", "；"), Text("({})", "（{}）")
+_AND = Text(", ", "、")
 _SHOWN_CONSEQUENCES = 5
 _SHORT = 200
 """Characters of what is said of a row below its area."""
@@ -112,8 +114,8 @@ def head(report: Report, style: Style) -> list[str]:
         f"pid {target['pid']}" if "pid" in target else None,
         style.say(Text(f"log {target['log']}", f"日志 {target['log']}")) if "log" in target else None,
     )
-    lines += [", ".join(part for part in known if part)] if any(known) else []
-    return lines + [f"({style.say(note)})" for note in report.notes]
+    lines += [style.say(_COMMA).join(part for part in known if part)] if any(known) else []
+    return lines + [style.say(_BRACKETS).format(style.say(note)) for note in report.notes]
 
 
 def tell_root(root: Finding, report: Report, style: Style, page: Page) -> None:
@@ -123,7 +125,7 @@ def tell_root(root: Finding, report: Report, style: Style, page: Page) -> None:
     symptom = _NOT_SO.to(style.language).format(title=style.say(root.title))
     _labelled(page, style.say(_SYMPTOM), [symptom])
     _labelled(page, style.say(_CAUSE), [style.say(root.cause)])
-    seen = [_evidence(e, style) for e in (*root.evidence, *_proof(root, report))]
+    seen = list(dict.fromkeys(_evidence(e, style) for e in (*root.evidence, *_proof(root, report))))
     _labelled(page, style.say(_SEEN), seen + [f"{f.id}: {style.say(f.reason or '')}" for f in _silent(root, report)])
     if (style.verbose or report.command == "logs") and isinstance(around := root.values.get("context"), list):
         _labelled(page, style.say(_AROUND), [str(line) for line in around])
@@ -187,6 +189,9 @@ _WORDS = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
 _NOT_FIRST = frozenset("，。；：、？！）】》”’")
 """Punctuation that no line of Chinese begins with."""
 
+_NOT_LAST = "（【《“‘"
+"""Punctuation that no line of Chinese ends with."""
+
 
 def wrapped(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns; a word that is longer than a line is cut."""
@@ -197,8 +202,10 @@ def wrapped(text: str, width: int) -> list[str]:
     for atom in atoms:
         cells = cell_len(atom)
         if used + cells > width and atom not in _NOT_FIRST and line:
-            lines.append(line.rstrip())
-            line, used = "", 0
+            kept = line.rstrip(_NOT_LAST)
+            opened = line[len(kept) :] if kept and cell_len(line[len(kept) :]) + cells <= width else ""
+            lines.append(line.removesuffix(opened).rstrip())
+            line, used = opened, cell_len(opened)
         if line or not atom.isspace():
             line, used = line + atom, used + cells
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
@@ -219,7 +226,7 @@ def _consequences(ids: Sequence[str], skipped: int, style: Style) -> str:
     hidden = len(ids) - len(parts) + skipped
     if not parts:
         return style.say(Text(f"{skipped} rows that need it were not judged", f"依赖它的 {skipped} 项没有判断"))
-    listed = ", ".join(parts)
+    listed = style.say(_AND).join(parts)
     return _OTHERS.to(style.language).format(ids=listed, count=hidden) if hidden else listed
 
 
@@ -289,9 +296,9 @@ def _summary(rows: Sequence[Finding], style: Style) -> str:
     shown = [e for f in judged if f.status is Status.PASS for e in f.evidence[:1]]
     if passed < len(judged) or style.verbose or not shown:
         return counted
-    colon, stop = ("：", "；") if style.language == "zh" else (": ", "; ")
+    colon = "：" if style.language == "zh" else ": "
     said = dict.fromkeys(f"{style.say(e.subject)}{colon}{style.say(e.observed)}" for e in shown)
-    return f"{counted}   {stop.join(list(said)[:3])}"
+    return f"{counted}   {style.say(_STOP).join(list(said)[:3])}"
 
 
 def _worth_a_line(row: Finding, style: Style) -> bool:
@@ -307,7 +314,7 @@ def told(row: Finding, style: Style) -> str:
     if row.reason is not None:
         return style.say(row.reason)
     colon = "：" if style.language == "zh" else ": "
-    seen = "; ".join(_evidence(e, style) for e in (row.evidence if style.verbose else row.evidence[:3]))
+    seen = style.say(_STOP).join(_evidence(e, style) for e in (row.evidence if style.verbose else row.evidence[:3]))
     seen = seen if style.verbose else _shortened(seen)
     return f"{style.say(row.title)}{colon}{seen}" if style.verbose and seen else seen or style.say(row.title)
 
@@ -319,11 +326,14 @@ def _shortened(text: str) -> str:
 
 def tell_closing(report: Report, style: Style, page: Page) -> None:
     """The line that sums up, with the exit code."""
-    for piece in wrapped(_closing(report, style), page.width):
+    counted, ended = _closing(report, style)
+    whole = wrapped(f"{counted}   {ended}", page.width)
+    # Seconds and exit code stay together: a line must not end between the word and its number.
+    for piece in whole if len(whole) == 1 else [*wrapped(counted, page.width), ended]:
         page.line(piece)
 
 
-def _closing(report: Report, style: Style) -> str:
+def _closing(report: Report, style: Style) -> tuple[str, str]:
     roots = sum(f.status is Status.FAIL for f in report.root_causes)
     warnings = sum(f.status is Status.WARN for f in report.root_causes)
     consequences = sum(f.problem and f.caused_by is not None for f in report.findings)
@@ -337,11 +347,10 @@ def _closing(report: Report, style: Style) -> str:
         (counts["skip"], Text("{n} not looked at", "{n} 项未检查")),
         (counts["ignored"], Text("{n} ignored", "{n} 项已忽略")),
     )
-    comma = "，" if style.language == "zh" else ", "
-    told = comma.join(t.to(style.language).format(n=n, s="" if n == 1 else "s") for n, t in parts if n)
+    told = style.say(_COMMA).join(t.to(style.language).format(n=n, s="" if n == 1 else "s") for n, t in parts if n)
     starting = style.say(Text("still starting; ", "仍在启动；")) if report.exit_code == 3 else ""
     last = style.say(Text(f"exit {report.exit_code}", f"退出码 {report.exit_code}"))
-    return f"{starting}{told}   {report.seconds:.1f} s   {last}"
+    return f"{starting}{told}", f"{report.seconds:.1f} s   {last}"
 
 
 def _several(reports: Sequence[Report]) -> Text:

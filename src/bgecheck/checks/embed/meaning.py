@@ -30,8 +30,8 @@ from bgecheck.sources.embeddings import Embedded, Refused
         "（sglang 0.5.23 照样能启动）",
     ),
     fix=Text(
-        "fetch the tokenizer files, restart, then embed again what was embedded so far",
-        "补齐分词器文件后重启，并把之前的内容重新编码",
+        "fetch the tokenizer files, restart, then re-embed everything embedded so far",
+        "补齐分词器文件后重启，并把之前写进向量库的内容全部重新编码",
     ),
     commands=("ls -l {model_path}/tokenizer.json {model_path}/vocab.txt",),
     explains=("embed.whole-text", "embed.semantic", "embed.golden", "embed.reference"),
@@ -50,15 +50,15 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
     "whole-text",
     title=Text("a text of 300 characters is read to its end", "300 字的文本会读到末尾"),
     cause=Text(
-        "two texts of {length} characters that differ after the first {shared} have one vector: texts are cut before "
-        "that, without a word, or vectors are kept by the beginning of their text. Whatever stands later is not "
-        "searched. sglang itself refuses what is too long",
+        "two texts of {length} characters that differ after the first {shared} have one vector: texts are "
+        "silently cut before that, or vectors are cached by the beginning of their text. Whatever comes later "
+        "cannot be searched. sglang itself refuses what is too long",
         "两段 {length} 字的文本从第 {shared} 字之后不同，向量却一样：文本在这之前被悄悄截断，"
         "或有一层按文本开头缓存向量，后面的内容检索不到。sglang 自己遇到超长文本会直接报错",
     ),
     fix=Text(
-        "raise the length in the engine (max_seq_length in sentence_bert_config.json), or take the cutting or the "
-        "cache out of the gateway, then embed long texts again",
+        "raise the length in the engine (max_seq_length in sentence_bert_config.json), or remove the truncation "
+        "or the cache from the gateway, then re-embed long texts",
         "调大引擎的长度上限（sentence_bert_config.json 里的 max_seq_length），"
         "或去掉网关的截断、缓存，再把长文本重新编码",
     ),
@@ -73,7 +73,7 @@ def texts_are_read_to_their_end(facts: EmbedFacts) -> Outcome:
         return absent(
             Text(
                 f"not known to read {SHARED + TAIL} characters: by the registry, or by the server's max_model_len",
-                f"登记表或服务的 max_model_len 没有表明能读 {SHARED + TAIL} 字",
+                f"内置模型表和服务的 max_model_len 都没有表明模型能读 {SHARED + TAIL} 字",
             )
         )
     if isinstance(whole, Refused) and whole.status in _TOO_LONG:
@@ -115,14 +115,14 @@ _TOO_LONG = (400, 413, 422)
                 "应计 {wanted} 个 token 的文本，服务计了 {seen} 个：{count} 条文本每条都多了 {each} 个{instruction_zh}",
             ),
             Text(
-                "take the default prompt out of the engine or the gateway; clients add it, to queries only, then embed "
-                "again everything that was embedded so far",
-                "去掉引擎或网关的默认 prompt；指令由客户端加，只加在查询上。之后把之前的内容全部重新编码",
+                "remove the default prompt from the engine or the gateway; clients add it, to queries only, then "
+                "re-embed everything embedded so far",
+                "去掉引擎或网关的默认 prompt；指令由客户端加，只加在查询上。之后把之前写进向量库的内容全部重新编码",
             ),
         ),
         "case": Advice(
             Text(
-                "capitals and small letters give different vectors, and {name} knows small letters only: words in "
+                "upper and lower case give different vectors, and {name} knows lower case only: words with "
                 "capitals become [UNK]",
                 "大写与小写字母的向量不同，而 {name} 只认小写：含大写的词会变成 [UNK]",
             ),
@@ -144,7 +144,7 @@ def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
         return absent(
             Text(
                 "the model's tokenizer is not in the registry, or the engine counts characters",
-                "登记表里没有该模型的分词器，或该引擎按字符计数",
+                "内置模型表里没有该模型的分词器，或该引擎按字符计数",
             )
         )
     vectors_of(more.counted)
@@ -194,9 +194,9 @@ def _counted_otherwise(facts: EmbedFacts, tokens: int, wanted: int, case: list[E
 
 @AREA.check(
     "semantic",
-    title=Text("texts that mean the same are closer than strangers", "意思相近的文本更接近"),
+    title=Text("texts that mean the same are closer than unrelated ones", "近义文本的向量更接近"),
     cause=Text(
-        "{right} of {count} texts are closer to one that means the same than to a stranger, by {margin} on average: "
+        "{right} of {count} texts are closer to a paraphrase than to an unrelated text, by {margin} on average: "
         "these are not the vectors of {name}",
         "{count} 组里有 {right} 组是近义文本更接近，平均只差 {margin}：这不是 {name} 应有的向量",
     ),
@@ -211,9 +211,9 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
     if more.demo:
         return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
     if more.meaning is None or facts.model is None:
-        return absent(Text("the model is not in the registry", "模型不在登记表里"))
+        return absent(Text("the model is not in the registry", "模型不在内置模型表里"))
     found = measures.meaning(facts)
-    closer = Text("closer to the relative than to the stranger", "近义文本更接近的组数")
+    closer = Text("closer to the paraphrase than to the unrelated text", "近义文本更接近的组数")
     by = Text("by how much, on average: cosine", "平均差距：余弦相似度")
     seen = (
         Evidence(closer, f"{found.right} / {found.triples}", f">= {MARGINS.value:.0%}"),
@@ -233,7 +233,7 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
 
 @AREA.check(
     "golden",
-    title=Text("the published pair has its published cosine", "公开样例对的余弦相似度吻合"),
+    title=Text("the published pair has its published cosine", "公开样例对的余弦相似度与公布值一致"),
     cause=Text(
         "two published sentences have cosine {cosine} and should have {wanted}: these are not the [CLS] vectors "
         "of {name}",

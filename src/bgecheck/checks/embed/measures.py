@@ -14,7 +14,7 @@ from bgecheck.model.vectors import cosine
 from bgecheck.sources.embeddings import Embedded
 
 SAME_TEXT = AtLeast(0.9999, "", "measured on sglang 0.5.23: 1.0 with the prefix cache off, 0.40-0.46 with it on")
-SAME_IN_BATCH = AtLeast(0.999, "", "measured on sglang 0.5.23: 1.0 with chunking off, 0.40 at a chunk border")
+SAME_IN_BATCH = AtLeast(0.999, "", "measured on sglang 0.5.23: 1.0 with chunking off, 0.40 at a chunk boundary")
 COLLAPSED = AtMost(0.9999, "", "texts whose tokens are all [UNK] have one vector: cosine 1.0 (sglang 0.5.23)")
 READ_ALIKE = AtMost(
     0.999999, "", "cut to the same tokens, two texts have one vector: cosine 1.0 in fp32, fp16 and bf16"

@@ -90,7 +90,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
         ),
         "refused": Advice(
             Text("the server refuses the request: HTTP {status}, {detail}", "服务拒绝了请求：HTTP {status}，{detail}"),
-            Text("find out why", "查明原因"),
+            Text("find out why it refuses", "查明原因"),
             ("bgecheck probe --url {base_url}",),
         ),
         "unusable": Advice(
@@ -98,7 +98,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
                 "the answer is 200 and holds no vector: {detail}",
                 "返回 200，但里面没有可用的向量：{detail}",
             ),
-            Text("ask sglang's own port, without a gateway", "绕开网关，直接请求 sglang 自己的端口"),
+            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
             ("bgecheck probe --url {base_url}",),
         ),
     },
@@ -138,7 +138,7 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
 def _told(facts: EmbedFacts) -> list[Evidence]:
     """What the rows of vectors expect, and what they cost the server."""
     sent, model = facts.sent(), facts.model
-    unknown = Text("not in the registry: judged by invariants only", "不在登记表里：只按不变量判断")
+    unknown = Text("not in the registry: judged by invariants only", "不在内置模型表里：只按不变量判断")
     after = f", long batch {sent.long_requests} / {sent.long_tokens}" if sent.long_requests else ""
     return [
         Evidence(Text("judged as", "按此模型判断"), model.name if model else unknown),
@@ -166,11 +166,11 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
     variants={
         "base64": Advice(
             Text(
-                "{dims} is a quarter of {wanted}: four bytes of base64 were read as one number",
+                "{dims} is a quarter of {wanted}: four bytes of base64 were read as one number each time",
                 "{dims} 正好是 {wanted} 的四分之一：base64 的 4 个字节被当成了 1 个数",
             ),
             Text(
-                "let clients ask for encoding_format=float, or mend the gateway in between",
+                "let clients ask for encoding_format=float, or fix the gateway in between",
                 "客户端显式传 encoding_format=float，或修正中间的网关",
             ),
         ),
@@ -182,7 +182,7 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "客户端会按 float32 解读",
             ),
             Text(
-                "mend the gateway in between, or ask sglang's own port: base64 is of little-endian float32",
+                "fix the gateway in between, or query sglang's own port directly: base64 is of little-endian float32",
                 "修正中间的网关，或直连 sglang：base64 应是小端 float32",
             ),
             ("bgecheck probe --only probe.base64 --url {base_url}",),
@@ -193,14 +193,14 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "{name} 是 reranker：它给一对文本打分，不产生 embedding",
             ),
             Text(
-                "serve an embedding model for this, and ask the reranker by its own route",
+                "serve an embedding model here, and call the reranker on its own route",
                 "换成 embedding 模型；reranker 请走它自己的接口",
             ),
             ("curl -sS --noproxy '*' {base_url}/models",),
         ),
         "mixed": Advice(
-            Text("the vectors differ in length among themselves", "返回的向量长度不一致"),
-            Text("ask sglang's own port, without a gateway", "绕开网关，直接请求 sglang 自己的端口"),
+            Text("the vectors are not all of one length", "返回的向量长度不一致"),
+            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
         ),
     },
     explains=(*COMPARED, "embed.repeatable"),
@@ -217,7 +217,7 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
         return absent(
             Text(
                 f"the model is not in the registry and no --expect-dim was given; seen: {lengths[0]}",
-                f"模型不在登记表里，也没有给 --expect-dim；实际 {lengths[0]} 维",
+                f"模型不在内置模型表里，也没有给 --expect-dim；实际 {lengths[0]} 维",
             )
         )
     seen = Evidence("dims", str(lengths[0]), str(wanted))
@@ -258,12 +258,12 @@ def _swapped(facts: EmbedFacts) -> bool:
     variants={
         "byte-order": Advice(
             Text(
-                "the vectors came as base64 though floats were asked for, with the bytes of each number the wrong way "
-                "round: something in between packs big-endian, where clients read little-endian",
+                "the vectors came as base64 though floats were asked for, with the bytes of each number "
+                "reversed: something in between packs big-endian, where clients read little-endian",
                 "请求的是 float，返回的却是 base64，而且每个数的字节序是反的：中间有一层按大端打包，客户端会按小端解读",
             ),
             Text(
-                "mend the gateway in between, or ask sglang's own port: base64 is of little-endian float32",
+                "fix the gateway in between, or query sglang's own port directly: base64 is of little-endian float32",
                 "修正中间的网关，或直连 sglang：base64 应是小端 float32",
             ),
             ("bgecheck probe --only probe.base64 --url {base_url}",),
@@ -298,8 +298,8 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
     "normalized",
     title=Text("the vectors have length 1", "向量已归一化"),
     cause=Text(
-        "the vectors are not L2-normalised (norm {norm}): this is not sglang's own output, which always is; "
-        "inner product is then not cosine similarity",
+        "the vectors are not L2-normalised (norm {norm}): this does not come straight from sglang, which always "
+        "normalises; an inner product is then not the cosine similarity",
         "向量没有做 L2 归一化（范数 {norm}）：sglang 自己的输出总是归一化的；此时内积不等于余弦相似度",
     ),
     fix=Text(
@@ -327,8 +327,8 @@ _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp
     "precision",
     title=Text("the vectors have the precision that was asked for", "向量精度与启动参数一致"),
     cause=Text(
-        "the server was started with --dtype {declared}, and the bits of its numbers are {seen}: the GPU cannot do "
-        "better (below sm80 sglang falls back to float16), or something rounds on the way",
+        "the server was started with --dtype {declared}, and the bits of its numbers say {seen}: the GPU cannot "
+        "do better (below sm80 sglang falls back to float16), or something on the way rounds the numbers",
         "启动参数是 --dtype {declared}，而数值的位模式是 {seen}：显卡不支持（sm80 以下 sglang 会退回 float16），"
         "或中间环节做了截断",
     ),

@@ -69,28 +69,26 @@ FAULTS = (
     Fault("prefix-cache", Text("prefix cache on a bidirectional encoder", "双向编码器开着前缀缓存"), _SHAKEN, _AFTER),
     Fault(
         "prefix-cache-and-chunks",
-        Text("prefix cache and chunked prefill", "前缀缓存与分块 prefill 都开着"),
+        Text("prefix cache and chunked prefill", "前缀缓存与分块预填充都开着"),
         _SHAKEN | {"long-batch"},
         _AFTER,
     ),
-    Fault("chunked-prefill", Text("chunked prefill", "分块 prefill"), frozenset({"long-batch"}), _SOFT),
+    Fault("chunked-prefill", Text("chunked prefill", "分块预填充"), frozenset({"long-batch"}), _SOFT),
     Fault(
         "replicas",
-        Text("servers behind one address that differ, answering by turns", "同一地址后面有多个不一致的副本轮流应答"),
+        Text("differing servers behind one address, answering in turn", "同一地址后面有多个不一致的副本轮流应答"),
         frozenset({"repeatable", "comes-back"}),
         _SHAKEN | _AFTER | {"long-batch", "whole-text"},
     ),
     Fault(
         "chance",
-        Text(
-            "something drawn anew for each request (dropout not switched off)", "每次请求都有随机性（如 dropout 没关）"
-        ),
+        Text("something random in each request (dropout left on)", "每次请求都有随机性（如 dropout 没关）"),
         _SHAKEN | {"never-twice"},
         _AFTER | {"long-batch"},
     ),
     Fault(
         "mixed-order",
-        Text("answers in another order than the texts", "返回顺序与文本不一致"),
+        Text("answers in a different order from the texts", "返回顺序与文本不一致"),
         frozenset({"order"}),
         _AFTER | {"concurrent", "batch-equals-single", "long-batch"},
     ),
@@ -114,7 +112,7 @@ FAULTS = (
     ),
     Fault(
         "cut",
-        Text("texts cut short, or vectors kept by a beginning", "文本被截断，或按开头缓存向量"),
+        Text("texts truncated, or vectors cached by their beginning", "文本被截断，或按开头缓存向量"),
         frozenset({"whole-text"}),
         _SOFT,
     ),
@@ -196,4 +194,4 @@ def suspicion(facts: EmbedFacts, row: str) -> tuple[Evidence, ...]:
         return ()
     en = "; ".join(f"{n}. {s.fault.words.en} ({s.agree}/{s.of} signs)" for n, s in enumerate(likely, 1))
     zh = "；".join(f"{n}. {s.fault.words.zh}（{s.agree}/{s.of} 项吻合）" for n, s in enumerate(likely, 1))
-    return (Evidence(Text("which rows fail together looks like", "从同时不通过的检查项看，像是"), Text(en, zh)),)
+    return (Evidence(Text("the rows that fail together look like", "从同时不通过的检查项看，像是"), Text(en, zh)),)

@@ -24,8 +24,8 @@ EXACT = ("half", "float16", "float", "float32")
 SAME_INDEX = AtLeast(0.998, "", "fp16, bf16 and fp32 of one model; what is below is quantised, cut, or another model")
 NEAR = AtLeast(0.98, "", "quantised weights, or texts that are cut or closed in another way; another pooling is below")
 
-_AGAIN = ", then embed again everything that was embedded so far"
-_AGAIN_ZH = "，并把之前的内容全部重新编码"
+_AGAIN = ", then re-embed everything embedded so far"
+_AGAIN_ZH = "，并把之前写进向量库的内容全部重新编码"
 _TOKENS = {"cls": "[CLS]", "last": "the last token", "mean": "the mean of all tokens"}
 _TOKENS_ZH = {"cls": "[CLS] 的状态", "last": "最后一个 token 的状态", "mean": "全部 token 的均值"}
 _OTHER = {
@@ -41,13 +41,13 @@ def named(recipe: Recipe) -> Text:
     what = _OTHER.get(recipe.pooling) or Text(_TOKENS[recipe.pooling], _TOKENS_ZH[recipe.pooling])
     after = Text(", the instruction before it", "，文本前加了指令") if recipe.instruction else Text("", "")
     if recipe.causal:
-        after = Text(after.en + ", attention only backwards", after.zh + "，注意力只看前文")
+        after = Text(after.en + ", with causal attention", after.zh + "，注意力只看前文")
     return Text(what.en + after.en, what.zh + after.zh)
 
 
 @AREA.check(
     "reference",
-    title=Text("the vectors equal a reference", "向量与参照一致"),
+    title=Text("the vectors equal a reference", "向量与参考向量一致"),
     cause=Text(
         "no recipe gives the server's vectors from the weights in {folder}: the nearest, {recipe_en}, has cosine "
         "{cosine}. The server has other weights, another tokenizer, or computes them wrongly",
@@ -75,8 +75,8 @@ def named(recipe: Recipe) -> Text:
         ),
         "cls": Advice(
             Text(
-                "the vectors are the first token's ([CLS]), and this model pools {wanted}: sglang does not read the "
-                "model's 1_Pooling, so no flag of its mends it",
+                "the vectors are the first token's ([CLS]), and this model pools {wanted}: sglang does not read "
+                "the model's 1_Pooling, so none of its flags fixes it",
                 "向量取的是首个 token（[CLS]），而模型应取 {wanted}：sglang 不读模型自带的 1_Pooling，没有参数能改",
             ),
             Text(
@@ -86,8 +86,8 @@ def named(recipe: Recipe) -> Text:
         ),
         "mean": Advice(
             Text(
-                "the vectors are the mean of all tokens, and this model pools {wanted}: sglang does so in no "
-                "version; engines fall back to the mean where 1_Pooling/config.json is missing",
+                "the vectors are the mean of all tokens, and this model pools {wanted}: no version of sglang "
+                "does that; other engines fall back to the mean where 1_Pooling/config.json is missing",
                 "向量是全部 token 的均值，而模型应取 {wanted}：各版本 sglang 对 BertModel 都不这样做；"
                 "缺少 1_Pooling/config.json 时，别的引擎会退回均值",
             ),
@@ -105,7 +105,7 @@ def named(recipe: Recipe) -> Text:
                 "向量取的是{recipe_zh}，而模型应取 {wanted}",
             ),
             Text(
-                "see how the engine, or the gateway before it, makes one vector of a text" + _AGAIN,
+                "see how the engine, or the gateway in front of it, pools a text into one vector" + _AGAIN,
                 "查看引擎或前面的网关如何由文本得到一个向量" + _AGAIN_ZH,
             ),
             ("bgecheck probe --only probe.engine --url {base_url}",),
@@ -122,8 +122,9 @@ def named(recipe: Recipe) -> Text:
         ),
         "causal": Advice(
             Text(
-                "the vectors are {recipe_en}: the attention kernel ignores that an encoder looks both ways. In "
-                "sglang 0.4.6 to 0.4.8 only triton and torch_native know that; trtllm_mha does from 0.5.17 on",
+                "the vectors are {recipe_en}: the attention kernel computes causal attention, and an encoder "
+                "needs both directions. In sglang 0.4.6 to 0.4.8 only triton and torch_native support that; "
+                "trtllm_mha does from 0.5.17 on",
                 "向量是{recipe_zh}：注意力后端没有按双向计算。sglang 0.4.6 到 0.4.8 只有 triton 和 torch_native 支持，"
                 "trtllm_mha 从 0.5.17 起支持",
             ),
@@ -135,12 +136,12 @@ def named(recipe: Recipe) -> Text:
         ),
         "instruction": Advice(
             Text(
-                "the vectors are those of the texts with the model's query instruction before them: something between "
-                "client and model adds it to passages too",
+                "the vectors are those of the texts with the model's query instruction before them: something "
+                "between client and model adds it to the passages too",
                 "向量对应的是前面加了查询指令的文本：客户端与模型之间有一层把指令也加到了正文上",
             ),
             Text(
-                "take the default prompt out of the engine or the gateway; clients add it, to queries only" + _AGAIN,
+                "remove the default prompt from the engine or the gateway; clients add it, to queries only" + _AGAIN,
                 "去掉引擎或网关的默认 prompt；指令由客户端加，只加在查询上" + _AGAIN_ZH,
             ),
         ),
@@ -154,26 +155,27 @@ def named(recipe: Recipe) -> Text:
         ),
         "near": Advice(
             Text(
-                "the vectors are near those of {source}, and not the same (lowest cosine {cosine}): quantised weights, "
-                "or texts that are lower-cased, cut or closed by special tokens in another way",
+                "the vectors are close to those of {source}, but not the same (lowest cosine {cosine}): "
+                "quantised weights, or lower-casing, truncation or special tokens are handled differently",
                 "向量与 {source} 接近但不相同（最低余弦相似度 {cosine}）："
                 "权重做过量化，或大小写、文本截断、特殊 token 的处理不同",
             ),
             Text(
-                "compare dtype and quantisation of both sides; do not mix both in one index",
+                "compare dtype and quantisation on both sides; do not mix the two in one index",
                 "核对两边的 dtype 和量化方式；两种向量不要放进同一个索引",
             ),
             ("bgecheck embed --full --url {base_url}",),
         ),
         "elsewhere": Advice(
             Text(
-                "the vectors are not those of {source} (lowest cosine {cosine}): another model, another pooling, or "
-                "another version of the engine; an index of the one cannot be searched with the other",
+                "the vectors are not those of {source} (lowest cosine {cosine}): another model, another pooling, "
+                "or another version of the engine; an index built with one cannot be searched with the other",
                 "向量与 {source} 不一致（最低余弦相似度 {cosine}）：模型、池化方式或引擎版本不同；"
                 "用一边建的索引，不能拿另一边来检索",
             ),
             Text(
-                "find out which side is right: name the model's folder with --model-path; then embed again with it",
+                "find out which side is right by naming the model's folder with --model-path, then re-embed with "
+                "that one",
                 "用 --model-path 指定模型目录，判断哪一边是对的；再统一用它重新编码",
             ),
             ("bgecheck embed --full --url {base_url}",),

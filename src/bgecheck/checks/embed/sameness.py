@@ -12,9 +12,10 @@ from bgecheck.model.expected import AtLeast
 from bgecheck.sources.embeddings import Embedded, Refused
 
 RESTART = Text(
-    "restart with --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3, "
-    "then embed again everything that was embedded so far",
-    "加上 --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3 重启，并把之前的内容全部重新编码",
+    "restart with --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3, then re-embed "
+    "everything embedded so far",
+    "加上 --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3 重启，"
+    "并把之前写进向量库的内容全部重新编码",
 )
 
 
@@ -37,29 +38,29 @@ def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected
     variants={
         "turns": Advice(
             Text(
-                "the same new text gets one vector, then another, then the first again: behind this address several "
-                "servers answer by turns, and they do not serve the same model in the same way",
+                "the same new text gets one vector, then another, then the first again: several servers behind "
+                "this address answer in turn, and they differ in model or settings",
                 "同一段新文本先得到一个向量，再得到另一个，然后又回到第一个：这个地址后面有多个副本轮流应答，"
                 "它们的模型或参数不一致",
             ),
             Text(
-                "ask every server behind the address by its own port, mend the one that differs, then embed again "
-                "everything that was embedded so far",
-                "绕开负载均衡逐个检查每个副本，修好不一致的那个，再把之前的内容全部重新编码",
+                "query every server behind the address on its own port, fix the one that differs, then re-embed "
+                "everything embedded so far",
+                "绕开负载均衡逐个检查每个副本，修好不一致的那个，再把之前写进向量库的内容全部重新编码",
             ),
             ("bgecheck doctor --all",),
         ),
         "chance": Advice(
             Text(
-                "the same new text got {count} vectors in {count} requests: something is drawn anew each time (dropout "
-                "that was not switched off, or memory that other requests write to)",
+                "the same new text got {count} vectors in {count} requests: something is random in each request "
+                "(dropout left on, or memory that other requests write to)",
                 "同一段新文本请求 {count} 次，得到 {count} 个不同的向量："
                 "每次都有随机性（例如 dropout 没关，或显存被别的请求改写）",
             ),
             Text(
-                "put the model into its evaluation mode (model.eval()), or ask sglang's own port, then embed again "
-                "everything that was embedded so far",
-                "把模型切到推理模式（model.eval()），或直连 sglang；再把之前的内容全部重新编码",
+                "switch the model to evaluation mode (model.eval()), or query sglang's own port directly, then "
+                "re-embed everything embedded so far",
+                "把模型切到推理模式（model.eval()），或直连 sglang；再把之前写进向量库的内容全部重新编码",
             ),
             ("bgecheck probe --only probe.engine --url {base_url}",),
         ),
@@ -93,24 +94,25 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
     title=Text("a text in a batch has the same vector as alone", "批量与单条的向量一致"),
     cause=Text(
         "the vector of a text depends on what else is in the request: its neighbours' tokens are cached or cut into it",
-        "一条文本的向量受同批其他文本影响：相邻文本的 token 被缓存或切分进来了",
+        "一条文本的向量受同批其他文本影响：相邻文本的 token 因缓存或切分混了进来",
     ),
     fix=RESTART,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
         "padding": Advice(
             Text(
-                "the vector of a text depends on what else is in the request, though nothing is kept from one request "
-                "to the next: the padding beside longer texts counts, in attention or in the mean, or the batch is "
-                "cut into chunks",
+                "the vector of a text depends on what else is in the request, though nothing is kept from one "
+                "request to the next: next to longer texts the padding counts, in attention or in the mean, or "
+                "the batch is cut into chunks",
                 "一条文本的向量受同批其他文本影响，而先后的请求之间互不影响："
                 "与更长的文本同批时，padding 参与了注意力或均值，或者这一批被切成了多块",
             ),
             Text(
-                "give the attention mask to the model and to the mean (another engine, or its newest version); on "
-                "sglang, restart with --chunked-prefill-size -1; then embed again everything that was embedded so far",
+                "apply the attention mask in the model and in the mean (another engine, or its newest version); "
+                "on sglang, restart with --chunked-prefill-size -1; then re-embed everything embedded so far",
                 "计算注意力和均值时都要用 attention_mask（换引擎或升级到最新版）；"
-                "若是 sglang，加上 --chunked-prefill-size -1 重启；再把之前的内容全部重新编码",
+                "若是 sglang，加上 --chunked-prefill-size -1 重启；再把之前写进向量库的内容全部"
+                "重新编码",
             ),
             ("bgecheck doctor --url {base_url} --only 'launch.*'",),
         ),
@@ -157,30 +159,31 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
         "同样的文本倒序发送，得到的向量对不上：返回顺序错乱，或受相邻文本影响",
     ),
     fix=Text(
-        "ask sglang's own port, without a gateway; then look at the settings", "绕开网关直连 sglang，再检查启动参数"
+        "bypass the gateway and query sglang's own port directly; then look at the settings",
+        "绕开网关直连 sglang，再检查启动参数",
     ),
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
         "index": Advice(
             Text(
-                "the `index` fields of the answer do not count up from 0: a client that sorts by them gets other "
-                "vectors for its texts than one that takes them as they come",
+                "the `index` fields of the answer do not count up from 0: a client that sorts by them pairs "
+                "texts and vectors differently from one that takes them in order",
                 "返回的 index 字段没有从 0 依次递增：按 index 排序的客户端与按返回顺序取用的客户端，拿到的向量会对不上",
             ),
             Text(
-                "ask sglang's own port, without a gateway: sglang itself counts right",
+                "bypass the gateway and query sglang's own port directly: sglang itself numbers them correctly",
                 "绕开网关直连 sglang：sglang 自己的 index 是对的",
             ),
             ("bgecheck ports",),
         ),
         "shuffled": Advice(
             Text(
-                "{count} texts in one request come back in another order: the vector of text {place} stands at place "
-                "{found} (counted from 0)",
+                "{count} texts in one request come back in another order: the vector of text {place} is at "
+                "position {found} (counted from 0)",
                 "一次发送 {count} 条，返回的向量换了顺序：第 {place} 条文本的向量排在第 {found} 位（从 0 数）",
             ),
             Text(
-                "ask sglang's own port, without a gateway: sglang itself keeps the order",
+                "bypass the gateway and query sglang's own port directly: sglang itself keeps the order",
                 "绕开网关直连 sglang：sglang 自己会保持顺序",
             ),
             ("bgecheck ports",),
@@ -206,7 +209,7 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
     if moved := measures.shuffled(facts):
         found, belong = moved
         seen = Evidence(
-            Text("places of the texts' vectors", "各文本向量所在的位置"),
+            Text("positions of the texts' vectors", "各文本向量所在的位置"),
             ", ".join(map(str, found)),
             ", ".join(map(str, belong)),
         )
@@ -221,11 +224,11 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
 
 @AREA.check(
     "long-batch",
-    title=Text("a batch longer than a prefill chunk is right", "超过一个 prefill 分块的批次结果正确"),
+    title=Text("a batch longer than a prefill chunk is right", "超过一个预填充分块的批次结果正确"),
     cause=Text(
-        "in a request with more tokens than one prefill chunk ({chunk}), {wrong} of {count} texts have another vector "
-        "than in a smaller request: they are cut at the chunk's border",
-        "一次请求的 token 数超过一个 prefill 分块（{chunk}）时，{count} 条里有 {wrong} 条与小批量的结果不同："
+        "in a request with more tokens than one prefill chunk ({chunk}), {wrong} of {count} texts have another "
+        "vector than in a smaller request: they are cut at the chunk boundary",
+        "一次请求的 token 数超过一个预填充分块（{chunk}）时，{count} 条里有 {wrong} 条与小批量的结果不同："
         "它们在分块边界被切断了",
     ),
     fix=RESTART,
@@ -237,9 +240,7 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
     """One and a half chunks in one request, against the same texts in two requests that fill none."""
     more = more_of(facts)
     if more.chunk is not None and more.chunk <= 0:
-        return absent(
-            Text("chunked prefill is off: there is no chunk to overflow", "分块 prefill 已关闭，不存在分块边界")
-        )
+        return absent(Text("chunked prefill is off: there is no chunk to overflow", "分块预填充已关闭，不存在分块边界"))
     if more.long_left_out is not None:
         return unclear(more.long_left_out)
     if more.long is None:
@@ -264,7 +265,7 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
     "concurrent",
     title=Text("requests at the same time do not mix", "并发请求互不影响"),
     cause=Text(
-        "texts that were sent at the same time have other vectors than in one request: requests contaminate each other",
+        "texts sent concurrently get other vectors than in one request: concurrent requests contaminate each other",
         "同时发送的文本，与放在一个请求里的结果不同：并发请求之间串了数据",
     ),
     fix=RESTART,

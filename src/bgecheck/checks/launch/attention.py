@@ -52,15 +52,14 @@ def in_force(facts: LaunchFacts) -> Setting | None:
 
 @AREA.check(
     "attention-backend",
-    title=Text("the attention backend looks both ways", "注意力后端按双向计算"),
+    title=Text("the attention backend attends in both directions", "注意力后端按双向计算"),
     cause=Text(
-        "sglang {version} computes {backend} attention only backwards, and this model is a bidirectional encoder: "
-        "every vector is wrong, and no error is shown",
+        "sglang {version} computes causal attention only with {backend}, and this model is a bidirectional "
+        "encoder: every vector is wrong, and no error is shown",
         "sglang {version} 的 {backend} 注意力后端只看前文，而这是双向编码器：每条向量都是错的，且没有任何报错",
     ),
     fix=Text(
-        "restart with --attention-backend triton (torch_native on a CPU), then embed again everything that was "
-        "embedded so far",
+        "restart with --attention-backend triton (torch_native on a CPU), then re-embed everything embedded so far",
         "改用 --attention-backend triton（CPU 上用 torch_native）重启，并把之前写进向量库的内容全部重新编码",
     ),
     commands=RESTART,
@@ -72,7 +71,7 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
         return other
     told, release = in_force(facts), facts.release
     if release is None:
-        return absent(Text("nobody tells sglang's version", "无从得知 sglang 版本"))
+        return absent(Text("nothing shows sglang's version", "无从得知 sglang 版本"))
     version = ".".join(map(str, release))
     if told is None:
         return absent(_BY_DEFAULT)
@@ -82,7 +81,7 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
     if honours is None:
         return absent(
             Text(
-                f"whether {backend} of sglang {version} looks both ways is not known",
+                f"whether {backend} of sglang {version} attends in both directions is not known",
                 f"不清楚 sglang {version} 的 {backend} 是否支持双向注意力",
             )
         )

@@ -38,18 +38,18 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
         return other
     told = facts.get("disable_radix_cache")
     if told is None:
-        return absent(Text("nobody tells whether the cache is on", "无从得知缓存是否开启"))
+        return absent(Text("nothing shows whether the cache is on", "无从得知缓存是否开启"))
     seen = Evidence(f"disable_radix_cache in {told.told_by}", str(told.value), "True")
     return holds(seen) if told.value is True else broken(seen, **launch_line(facts))
 
 
 @AREA.check(
     "chunked-prefill",
-    title=Text("chunked prefill is off for a bidirectional encoder", "双向编码器已关闭分块 prefill"),
+    title=Text("chunked prefill is off for a bidirectional encoder", "双向编码器已关闭分块预填充"),
     cause=Text(
-        "chunked prefill is on ({chunk}): in a batch with more tokens than one chunk, the texts that are cut at a "
-        "chunk border get wrong vectors",
-        "分块 prefill 开着（{chunk}）：一批文本的 token 总数超过一个分块时，被切断的那几条向量是错的",
+        "chunked prefill is on ({chunk}): in a batch with more tokens than one chunk, the texts that are cut at "
+        "a chunk boundary get wrong vectors",
+        "分块预填充（chunked prefill）开着（{chunk}）：一批文本的 token 总数超过一个分块时，被切断的那几条向量是错的",
     ),
     fix=AGAIN,
     commands=RESTART,
@@ -63,7 +63,7 @@ def chunked_prefill_is_off(facts: LaunchFacts) -> Outcome:
     if told is None:
         by_default = facts.flags is not None and "chunked-prefill-size" not in facts.flags
         if not by_default:
-            return absent(Text("nobody tells the chunk size", "无从得知分块大小"))
+            return absent(Text("nothing shows the chunk size", "无从得知分块大小"))
         told = Setting(Text("the default, by GPU memory", "默认值，按显存自动取"), "command line")
     seen = Evidence(
         f"chunked_prefill_size in {told.told_by}", told.value if isinstance(told.value, Text) else str(told.value), "-1"

@@ -79,7 +79,7 @@ def collect(context: Context) -> LaunchFacts:
     logged = {} if told else _logged(context)
     if not told and not info and not logged and flags is None:
         raise Unavailable(
-            Text("the server tells no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
+            Text("the server shows no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
             looked=False,
         )
     path = _string(info.get("model_path")) or _string(logged.get("model_path")) or context.target.model_path
@@ -226,7 +226,7 @@ def corrected(flags: Mapping[str, str], changed: Mapping[str, str | None] | None
 
 RESTART = ("{launch_line}",)
 AGAIN = Text(
-    "restart with this line, then embed again everything that was embedded so far",
+    "restart with this line, then re-embed everything embedded so far",
     "用下面这行重启，并把之前写进向量库的内容全部重新编码",
 )
 

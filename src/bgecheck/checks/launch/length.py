@@ -9,7 +9,7 @@ from bgecheck.model.registry import ABSOLUTE
 
 @AREA.check(
     "context-length",
-    title=Text("the server takes texts as long as the model does", "服务的最大长度与模型一致"),
+    title=Text("the server accepts texts as long as the model does", "服务的最大长度与模型一致"),
     cause=Text(
         "the server takes at most {told} tokens, and {name} takes {wanted}: longer texts are refused with 400, or "
         "cut with --allow-auto-truncate",
@@ -44,7 +44,7 @@ def length_is_the_models(facts: LaunchFacts) -> Outcome:
         return absent(
             Text(
                 f"the model is not in the registry; the server takes {told.value} tokens",
-                f"模型不在登记表里；服务最多接受 {told.value} 个 token",
+                f"模型不在内置模型表里；服务最多接受 {told.value} 个 token",
             )
         )
     seen = Evidence(f"max_model_len in {told.told_by}", str(told.value), str(model.max_tokens))

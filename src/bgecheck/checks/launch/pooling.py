@@ -9,8 +9,11 @@ from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, hold
 @AREA.check(
     "readable",
     title=Text("the settings of the running server can be read", "能读到运行中服务的参数"),
-    cause=Text("the server tells no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
-    fix=Text("run bgecheck on the machine of the server, as its user", "在服务所在机器上用同一用户运行 bgecheck"),
+    cause=Text("the server shows no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
+    fix=Text(
+        "run bgecheck on the server's machine, as the user that runs the server",
+        "在服务所在机器上用同一用户运行 bgecheck",
+    ),
 )
 def settings_are_readable(facts: LaunchFacts) -> Outcome:
     """Holds when at least one setting was told."""
@@ -22,7 +25,7 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
 
 @AREA.check(
     "pooling",
-    title=Text("the pooling is the model's", "池化方式与模型一致"),
+    title=Text("the pooling is the one the model needs", "池化方式与模型一致"),
     cause=Text(
         "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "
         "sglang {version} pools BertModel by the last token{because_en}",
@@ -30,8 +33,7 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
         "sglang {version} 对 BertModel 取最后一个 token{because_zh}",
     ),
     fix=Text(
-        "use sglang 0.5.17 or newer (or 0.5.9 and newer with --is-embedding), then embed again everything "
-        "that was embedded so far",
+        "use sglang 0.5.17 or newer (or 0.5.9 and newer with --is-embedding), then re-embed everything embedded so far",
         "换用 sglang 0.5.17 或更新版本（0.5.9 起需加 --is-embedding），并把之前写进向量库的内容全部重新编码",
     ),
     commands=("pip install --upgrade 'sglang>=0.5.17'", "{launch_line}"),
@@ -39,7 +41,7 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
         "not-cls": Advice(
             Text(
                 "this model pools {wanted} and this server pools {pooling}: sglang does not read the model's "
-                "pooling configuration (1_Pooling), so no flag mends it",
+                "pooling configuration (1_Pooling), so no flag fixes it",
                 "模型应按 {wanted} 池化，而服务按 {pooling} 池化："
                 "sglang 不读模型自带的池化配置（1_Pooling），没有参数能改",
             ),
@@ -61,7 +63,7 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     seen = Evidence(told_by, used.upper(), wanted.upper() if wanted else None)
     if wanted is None:
         return absent(
-            Text(f"the model is not in the registry; the server pools {used}", f"模型不在登记表里；服务用 {used}")
+            Text(f"the model is not in the registry; the server pools {used}", f"模型不在内置模型表里；服务用 {used}")
         )
     if used == wanted:
         return holds(seen)

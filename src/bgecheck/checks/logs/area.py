@@ -125,7 +125,7 @@ def _where(facts: LogFacts, line: int) -> str:
 def _seen(facts: LogFacts, hit: Hit) -> list[Evidence]:
     """The decisive line, further lines of the same cause, and why it is this one."""
     seen = [Evidence(_where(facts, line), text) for line, text in ((hit.line, hit.text), *hit.also.values())]
-    return [*seen, Evidence(Text("why this one", "为何是它"), told(hit, _beside(facts, hit)))]
+    return [*seen, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)))]
 
 
 def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
@@ -292,14 +292,14 @@ _NOTHING = {
 }
 """Why a log tells of no session."""
 
-_WAIT = Text("wait, and look again", "稍等后再查")
+_WAIT = Text("wait, then check again", "稍等后再查")
 
 
 @AREA.check(
     "ready",
     title=Text("the newest session became ready and still serves", "最近一次启动已就绪，且仍在服务"),
     cause=Text(
-        "the server of this log has died; the last error it wrote: {error}",
+        "the server of this log has exited; the last error it wrote: {error}",
         "这份日志里的服务已经退出，最后的报错是：{error}",
     ),
     fix=Text("read the lines around it", "查看它前后的日志"),
@@ -308,7 +308,7 @@ _WAIT = Text("wait, and look again", "稍等后再查")
         "starting": Advice(
             Text(
                 "the server is still starting (phase: {phase}, last line {age} s ago)",
-                "服务还在启动（阶段：{phase}，最后一行在 {age} 秒前）",
+                "服务还在启动（阶段：{phase}，最后一行日志写于 {age} 秒前）",
             ),
             _WAIT,
             ("bgecheck doctor --wait 5m --log {file}",),
@@ -337,7 +337,9 @@ def newest_session_is_ready(facts: LogFacts) -> Outcome:
         assert session.ready_line is not None
         seconds = session.seconds(session.ready_stamp)
         after = (
-            Text("ready", "已就绪") if seconds is None else Text(f"ready after {seconds:g} s", f"{seconds:g} 秒后就绪")
+            Text("ready", "已就绪")
+            if seconds is None
+            else Text(f"ready after {seconds:g} s", f"启动 {seconds:g} 秒后就绪")
         )
         taken, told = _timeline(session), _statistics(session)
         seen = [Evidence(_where(facts, session.ready_line), after)]

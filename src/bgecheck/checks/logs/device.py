@@ -75,8 +75,8 @@ cause(
         "加载权重时显存不足：模型比显卡大（bge-large-zh-v1.5 的 fp16 权重只有 0.65 GB，若是它，说明显存被别的占满了）",
     ),
     fix=Text(
-        "take a larger or an empty card, a smaller model, fp16 instead of fp32, or two cards (--tp-size 2); sglang never falls "
-        "back to the CPU",
+        "use a larger or an empty card, a smaller model, fp16 instead of fp32, or two cards (--tp-size 2); "
+        "sglang never falls back to the CPU",
         "换更大或空闲的显卡、更小的模型，用 fp16 代替 fp32，或用两张卡（--tp-size 2）；sglang 不会自动退回 CPU",
     ),
     commands=("nvidia-smi", "bgecheck gpu"),
@@ -197,11 +197,11 @@ cause(
     ],
     title=Text("no other process holds the GPU's memory", "显存没有被其他进程占用"),
     because=Text(
-        "another process holds most of the GPU's memory, so sglang does not find what it needs",
+        "another process holds most of the GPU's memory, so sglang cannot get what it needs",
         "显存大半被其他进程占着，sglang 拿不到需要的量",
     ),
     fix=Text(
-        "free that GPU, or take another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
+        "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
     ),
     commands=("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv", "bgecheck gpu"),
 )
@@ -421,13 +421,13 @@ cause(
     ],
     title=Text("this build of sglang supports the GPU", "当前安装包支持这块 GPU"),
     because=Text(
-        "torch or the kernel package holds no code for this generation of GPU: older than sm75 (V100 is sm70), "
-        "or newer than the build",
+        "torch or the kernel package has no code for this generation of GPU: older than sm75 (V100 is sm70), or "
+        "newer than the build",
         "torch 或算子包里没有这一代显卡的代码：比 sm75 老（V100 是 sm70），或比安装包还新",
     ),
     fix=Text(
-        "for a new card take a build for its CUDA (sm_120, RTX 50: torch for CUDA 12.8 or newer, which the newest image has); for "
-        "a card older than sm75 use text-embeddings-inference",
+        "for a new card use a build for its CUDA (sm_120, RTX 50: torch for CUDA 12.8 or newer, which the newest "
+        "image has); for a card older than sm75 use text-embeddings-inference",
         "新卡换用对应 CUDA 版本的安装包（RTX 50 系 sm_120 需要面向 CUDA 12.8 以上的 torch，最新镜像已带）；"
         "低于 sm75 的旧卡改用 text-embeddings-inference",
     ),
@@ -484,7 +484,7 @@ cause(
     ],
     title=Text("the GPU can compute in the requested dtype", "GPU 支持所用的数据类型"),
     because=Text(
-        "this GPU cannot compute in the dtype that was asked for (bf16 from sm80, fp8 from sm89)",
+        "this GPU cannot compute in the requested dtype (bf16 from sm80, fp8 from sm89)",
         "这块 GPU 不支持所要求的数据类型（bf16 需要 sm80 起，fp8 需要 sm89 起）",
     ),
     fix=Text(
@@ -718,8 +718,8 @@ cause(
         "启动时要即时编译算子，但缺少 nvcc、ninja、C 编译器、Python.h 或 libcuda",
     ),
     fix=Text(
-        "install the tool that the line names (for -lcuda: LIBRARY_PATH=/usr/local/cuda/lib64/stubs), or take a backend that "
-        "needs no nvcc: --attention-backend triton",
+        "install the tool that the line names (for -lcuda: LIBRARY_PATH=/usr/local/cuda/lib64/stubs), or use a "
+        "backend that needs no nvcc: --attention-backend triton",
         "安装报错里缺的工具（缺 -lcuda 时设 LIBRARY_PATH=/usr/local/cuda/lib64/stubs），或换不需要 nvcc 的后端："
         "--attention-backend triton",
     ),
@@ -898,13 +898,13 @@ cause(
         pattern("misaligned address", "RuntimeError: CUDA error: misaligned address", seen="CUDA", weight=SPECIFIC),
         pattern("unspecified launch failure", "RuntimeError: CUDA error: unspecified launch failure", seen="CUDA"),
     ],
-    title=Text("no kernel reaches outside its memory", "没有算子越界访问显存"),
+    title=Text("no kernel accesses memory out of bounds", "没有算子越界访问显存"),
     because=Text(
-        "a GPU kernel reached outside its memory; the server died of it", "GPU 算子越界访问显存，服务因此退出"
+        "a GPU kernel accessed memory out of bounds, which killed the server", "GPU 算子越界访问显存，服务因此退出"
     ),
     fix=Text(
-        "take another attention backend, then a newer sglang",
-        "先换一个 attention 后端，再考虑升级 sglang",
+        "try another attention backend, then a newer sglang",
+        "先换一个 注意力后端，再考虑升级 sglang",
     ),
     commands=(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
@@ -1025,12 +1025,12 @@ cause(
             seen="flashinfer",
         ),
     ],
-    title=Text("the attention backend serves this model on this GPU", "attention 后端适用于该模型与 GPU"),
+    title=Text("the attention backend serves this model on this GPU", "注意力后端适用于该模型与 GPU"),
     because=Text(
-        "the attention backend that was asked for, or chosen, cannot serve this model or GPU",
-        "指定（或自动选中）的 attention 后端不支持该模型或 GPU",
+        "the attention backend that was requested, or chosen automatically, does not support this model or GPU",
+        "指定（或自动选中）的 注意力后端不支持该模型或 GPU",
     ),
-    fix=Text("take triton, which serves every supported GPU", "改用 triton，它支持所有可用的 GPU"),
+    fix=Text("use triton, which works on every supported GPU", "改用 triton，它支持所有可用的 GPU"),
     commands=(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
         "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
@@ -1081,7 +1081,7 @@ cause(
     ],
     title=Text("the GPU works", "GPU 硬件正常"),
     because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
-    fix=Text("take another GPU, reset or replace this one", "换一块卡；对这块卡复位或报修"),
+    fix=Text("use another GPU; reset or replace this one", "换一块卡；对这块卡复位或报修"),
     commands=("nvidia-smi -q -d ECC,PAGE_RETIREMENT", "sudo dmesg -T | grep -i xid"),
 )
 
@@ -1201,7 +1201,7 @@ cause(
             seen="bash",
         ),
     ],
-    title=Text("the machine has memory enough", "主机内存足够"),
+    title=Text("the machine has enough memory", "主机内存足够"),
     because=Text(
         "the operating system killed a process (exit code -9, nothing fatal before it): host memory or the container's "
         "limit ran out",

@@ -236,11 +236,11 @@ cause(
             seen="Python",
         ),
     ],
-    title=Text("the model folder is there and whole", "模型目录存在且完整"),
+    title=Text("the model folder is there and complete", "模型目录存在且完整"),
     because=Text(
         "there is no usable model folder at {args_model}: the path is misspelt, not mounted into the container, "
-        "or its config.json is missing or broken. sglang then takes the path for a name on the hub, so the message "
-        "never says that a folder is missing",
+        "or its config.json is missing or broken. sglang then treats the path as a name on the hub, so the "
+        "message never says that a folder is missing",
         "{args_model} 处没有可用的模型目录：路径写错、没挂载进容器，或 config.json 缺失、损坏。"
         "sglang 会把路径当成 hub 上的仓库名，所以报错里从不提“目录不存在”",
     ),
@@ -696,7 +696,8 @@ cause(
     ],
     title=Text("all weight files are there", "权重文件齐全"),
     because=Text(
-        "{args_model} holds no weight file, or a shard that its index names is absent: the download or copy is not whole",
+        "{args_model} holds no weight file, or a shard that its index names is absent: the download or copy is "
+        "incomplete",
         "{args_model} 里没有权重文件，或缺少索引中列出的分片：下载或拷贝不完整",
     ),
     fix=Text("fetch the missing files", "补齐缺失的文件"),
@@ -798,14 +799,15 @@ cause(
             seen="0.5.23: a mapped file that is cut off under the reader",
         ),
     ],
-    title=Text("the weight files are whole", "权重文件完好"),
+    title=Text("the weight files are intact", "权重文件完好"),
     because=Text(
-        "a weight file is cut off or is no weight file: an interrupted download, a git-lfs pointer (a few hundred bytes "
-        "of text), or an HTML page of a mirror. A warm-up that is answered with 500 means that the model computes NaN",
+        "a weight file is truncated, or is not a weight file: an interrupted download, a git-lfs pointer (a few "
+        "hundred bytes of text), or an HTML page of a mirror. A warm-up that is answered with 500 means that the "
+        "model computes NaN",
         "权重文件不完整或根本不是权重：下载中断、只是 git-lfs 指针（几百字节的文本），或镜像站返回的 HTML 页面。"
         "预热请求返回 500 则说明模型算出了 NaN",
     ),
-    fix=Text("compare the sizes with the hub's, then fetch the file again", "与 hub 上的大小核对后重新下载"),
+    fix=Text("compare the sizes with those on the hub, then fetch the file again", "与 hub 上的大小核对后重新下载"),
     commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),
 )
 
@@ -917,9 +919,9 @@ cause(
         "但每个字都变成 [UNK]：等长的文本会得到同一个向量",
     ),
     fix=Text(
-        "fetch the tokenizer files (or pip install sentencepiece, where the line asks for it), then embed again what was embedded "
-        "so far",
-        "补齐分词器文件（报错要求 sentencepiece 时执行 pip install sentencepiece），并把之前的内容重新编码",
+        "fetch the tokenizer files (or pip install sentencepiece, where the line asks for it), then re-embed "
+        "everything embedded so far",
+        "补齐分词器文件（报错要求 sentencepiece 时执行 pip install sentencepiece），并把之前写进向量库的内容全部重新编码",
     ),
     commands=(
         "hf download BAAI/bge-large-zh-v1.5 tokenizer.json tokenizer_config.json vocab.txt --local-dir {args_model}",

@@ -66,12 +66,12 @@ cause(
     ],
     title=Text("the server could bind its port", "服务成功绑定端口"),
     because=Text(
-        "port {args_port} was taken when the server had loaded the model and wanted to open it. sglang never looks before "
-        "and never takes another; a ready line after this one is false",
+        "port {args_port} was already taken when the server had loaded the model and tried to open it. sglang "
+        "does not check beforehand and does not pick another; a ready line after this one is false",
         "模型加载完、要打开端口 {args_port} 时，它已被占用。sglang 事先不检查，也不会换端口；这之后的就绪行是假的",
     ),
     fix=Text(
-        "stop what holds the port, or start on another one and change every caller's base URL",
+        "stop what holds the port, or start on another one and update the base URL of every caller",
         "停掉占用端口的程序，或换一个端口启动，并同步修改所有调用方的 base URL",
     ),
     commands=("ss -ltnp sport = :{args_port}", "bgecheck ports --url 127.0.0.1:{args_port}"),
@@ -258,7 +258,7 @@ cause(
         "sglang 自身出错：内部自检或管理进程失败，与模型、显卡、启动参数无关",
     ),
     fix=Text(
-        "use a newer sglang; if it stays, report it with these lines",
+        "use a newer sglang; if it persists, report it with these lines",
         "升级 sglang；仍复现就带上这几行去提 issue",
     ),
     commands=("pip install --upgrade sglang",),
@@ -313,13 +313,15 @@ cause(
             seen="Python",
         ),
     ],
-    title=Text("the server may use its files and port", "服务有权访问所需文件与端口"),
+    title=Text("the server has access to its files and port", "服务有权访问所需文件与端口"),
     because=Text(
-        "the user of the server may not use a file, a cache folder or a port below 1024 (the line names it)",
+        "the user that runs the server has no access to a file, a cache folder or a port below 1024 (the line "
+        "names it)",
         "运行服务的用户无权访问某个文件、缓存目录，或绑定 1024 以下端口（报错行里写明了）",
     ),
     fix=Text(
-        "let that user read it, set HOME, TRITON_CACHE_DIR and HF_HOME to a folder of its own, or take a port above 1023",
+        "give that user access, point HOME, TRITON_CACHE_DIR and HF_HOME to a folder of its own, or use a port "
+        "above 1023",
         "给该用户授权；缓存目录可用 HOME、TRITON_CACHE_DIR、HF_HOME 指到自己的目录；端口请用 1024 以上",
     ),
     commands=("id", "ls -ld {args_model}"),
@@ -502,14 +504,14 @@ cause(
             seen="Python",
         ),
     ],
-    title=Text("the Python environment is whole", "Python 环境完整"),
+    title=Text("the Python environment is intact", "Python 环境完整"),
     because=Text(
-        "a Python module is missing or does not fit: another environment than the one sglang was installed in, a native "
-        "Windows, or torch and torchvision of different releases",
+        "a Python module is missing or does not fit: the wrong environment, native Windows, or mismatched torch "
+        "and torchvision releases",
         "Python 模块缺失或不匹配：用错了环境、在原生 Windows 上运行，或 torch 与 torchvision 版本不一致",
     ),
     fix=Text(
-        "install sglang into a fresh environment of Python 3.11 or newer on Linux (WSL2 on Windows)",
+        "install sglang into a fresh environment with Python 3.11 or newer on Linux (WSL2 on Windows)",
         "在 Linux（Windows 用 WSL2）上用 Python 3.11 以上的干净环境重装 sglang",
     ),
     commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang", "which python; pip check"),
@@ -606,8 +608,8 @@ cause(
         "有客户端把 chat、completion、generate 或 rerank 请求发给了 embedding 服务；其中有些会让服务退出",
     ),
     fix=Text(
-        "send these to a server that serves them (gateway test buttons often use chat), and let a proxy pass only "
-        "/v1/embeddings here",
+        "send these to a server that supports them (gateway test buttons often use chat), and let a proxy pass "
+        "only /v1/embeddings here",
         "这类请求请发给对应的服务（很多网关的“测试”按钮走的是 chat），并让反向代理只放行 /v1/embeddings",
     ),
     commands=("grep -n -e 'POST /v1/chat' -e 'POST /generate' -e 'POST /v1/rerank' {file} | tail",),
@@ -645,15 +647,15 @@ cause(
             fatal=False,
         ),
     ],
-    title=Text("no request is longer than the model reads", "没有超出模型长度的请求"),
+    title=Text("no request is longer than the model accepts", "没有超出模型长度的请求"),
     because=Text(
-        "requests are longer than the model reads: sglang refuses them with 400, and with one of them its whole batch "
-        "(bge: 511 tokens are the most, about 509 Chinese characters)",
+        "requests are longer than the model accepts: sglang refuses each with 400, together with its whole batch "
+        "(bge: at most 511 tokens, about 509 Chinese characters)",
         "有请求超出模型长度：sglang 返回 400，且同批其他文本一起失败（bge 最多 511 个 token，约 509 个汉字）",
     ),
     fix=Text(
-        "cut texts into pieces of at most 450 to 500 characters before embedding; --allow-auto-truncate answers instead, with "
-        "vectors of the beginning alone",
+        "cut texts into pieces of at most 450 to 500 characters before embedding; --allow-auto-truncate avoids "
+        "the error, with vectors of the beginning only",
         "编码前把文本切成每段不超过 450～500 字；也可加 --allow-auto-truncate，但得到的只是开头部分的向量",
     ),
     severity=Severity.WARNING,
@@ -665,13 +667,13 @@ cause(
     [],
     title=Text("clients' requests are accepted", "客户端请求被接受"),
     because=Text(
-        "clients get 4xx or 5xx for most requests, while the server itself is fine: a wrong key (401), a wrong path (404) "
-        "or a payload that is refused (400)",
+        "clients get 4xx or 5xx for most requests, while the server itself is fine: a wrong key (401), a wrong "
+        "path (404) or an invalid payload (400)",
         "客户端的大部分请求被拒（4xx/5xx），而服务本身正常：key 不对（401）、路径不对（404）或请求体不合法（400）",
     ),
     fix=Text(
-        "401: send the value of --api-key as Authorization: Bearer; 404: the base URL ends in /v1, once; 400 and 422: see what "
-        "the reply says",
+        "401: send the value of --api-key as Authorization: Bearer; 404: the base URL must end in exactly one "
+        "/v1; 400 and 422: see what the reply says",
         "401：用 Authorization: Bearer 发送与 --api-key 相同的值；404：base URL 以一个 /v1 结尾；400、422：看响应里的说明",
     ),
     commands=("bgecheck probe",),
@@ -682,14 +684,15 @@ cause(
 cause(
     "stalled-no-error",
     [],
-    title=Text("the start goes on", "启动没有中途停住"),
+    title=Text("the start does not stall", "启动没有中途停住"),
     because=Text(
         "the log stops in phase `{phase}` of the start without any error: the download or the disk hangs, "
-        "processes wait for each other, or the server was killed without a word",
+        "processes wait for each other, or the server was killed silently",
         "日志停在启动的 {phase} 阶段，没有任何报错：下载或磁盘卡住、进程互相等待，或服务被直接杀掉",
     ),
     fix=Text(
-        "see whether the process still lives and reads; for a hanging download fetch the model first, then use the folder",
+        "see whether the process is still alive and reading; if the download hangs, fetch the model first, then "
+        "serve it from the folder",
         "看进程是否还在、是否还在读盘；若是下载卡住，先把模型下载到本地再用目录启动",
     ),
     commands=("pgrep -af sglang", "hf download {args_model}"),
@@ -700,18 +703,17 @@ cause(
     [],
     title=Text("the session computes right vectors", "本次启动的参数能算出正确的向量"),
     because=Text(
-        "this session runs a bidirectional encoder in a way that gives wrong vectors, with status 200: the prefix (radix) "
-        "cache is on (`#cached-token` above zero is the proof), a text was cut by chunked prefill (`#new-token` equal to the "
-        "chunk size), or the last token is pooled (before 0.5.9, and before 0.5.17 without --is-embedding)",
-        "本次启动用的是双向编码器，但运行方式会返回 200 却给出错误的向量：开着前缀缓存（radix cache，#cached-token 大于 0 就是证据）、"
-        "文本被 chunked prefill 截断（#new-token 等于分块大小），或取了最后一个 token 做池化（0.5.9 之前，以及 0.5.17 之前未加 "
-        "--is-embedding）",
+        "this session runs a bidirectional encoder in a way that gives wrong vectors, with HTTP 200: the prefix "
+        "(radix) cache is on (`#cached-token` above zero is the proof), a text was cut by chunked prefill "
+        "(`#new-token` equal to the chunk size), or the last token is pooled (before 0.5.9, and before 0.5.17 "
+        "without --is-embedding)",
+        "本次启动用的是双向编码器，但运行方式会返回 200 却给出错误的向量：开着前缀缓存（radix cache，#cached-token 大于 0 就是证据）、文本被分块预填充切断（#new-token 等于分"
+        "块大小），或取了最后一个 token 做池化（0.5.9 之前，以及 0.5.17 之前未加 --is-embedding）",
     ),
     fix=Text(
-        "restart on sglang 0.5.9 or newer (no flag mends the pooling of older ones) with --is-embedding, the cache and "
-        "chunked prefill off, then embed again everything that was embedded so far",
-        "用 sglang 0.5.9 以上版本（更旧的版本池化无法靠参数修正）加 --is-embedding、关闭缓存和 chunked prefill 重启，"
-        "并把之前写进向量库的内容全部重新编码",
+        "restart on sglang 0.5.9 or newer (no flag fixes the pooling of older ones) with --is-embedding, the "
+        "cache and chunked prefill off, then re-embed everything embedded so far",
+        "用 sglang 0.5.9 以上版本（更旧的版本池化无法靠参数修正）加 --is-embedding、关闭前缀缓存和分块预填充重启，并把之前写进向量库的内容全部重新编码",
     ),
     commands=(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "

@@ -45,7 +45,7 @@ def confidence(hit: Hit, beside: tuple[Rival, ...] = ()) -> str:
 def told(hit: Hit, beside: tuple[Rival, ...]) -> Text:
     """The confidence and the reasons in a line."""
     level = confidence(hit, beside)
-    en, zh = [f"confidence {level}"], [f"把握：{_ZH[level]}"]
+    en, zh = [f"confidence {level}"], [f"置信度{_ZH[level]}"]
     for rival in beside[:_TOLD]:
         en.append(f"logs.{rival.cause} (line {rival.line}) {_WORDS[rival.reason].en}")
         zh.append(f"logs.{rival.cause}（第 {rival.line} 行）{_WORDS[rival.reason].zh}")

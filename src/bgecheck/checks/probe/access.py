@@ -26,12 +26,12 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         "read the start-up log, then see which port is in use",
         "先看启动日志，再确认服务实际用的端口",
     ),
-    commands=(_LOG, "ss -ltnp sport = :{port}"),
+    commands=(_LOG, "ss -ltnp"),
     variants={
         "dead": Advice(
             Text(
-                "the newest session in {log} became ready and nothing listens at {host}:{port}: the server has ended "
-                "since, without a word in the log, or the log is of another server",
+                "the newest session in {log} became ready and nothing listens at {host}:{port}: the server has "
+                "exited since without logging anything, or the log belongs to another server",
                 "{log} 里最近一次启动曾经就绪，而 {host}:{port} 没有程序在监听：服务之后退出了（日志里没有记录），"
                 "或这是另一个服务的日志",
             ),
@@ -48,13 +48,13 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "loaded",
                 "进程 {server_pid} 在运行，但没有监听 {host}:{port}：sglang 加载完模型才会打开端口",
             ),
-            Text("wait until it is ready, or see in the log where it stands", "等待就绪，或看日志停在哪一步"),
+            Text("wait until it is ready, or see in the log how far it got", "等待就绪，或看日志停在哪一步"),
             ("bgecheck doctor --wait 5m --pid {server_pid}", _LOG),
         ),
         "stopped": Advice(
             Text(
-                "pid {server_pid} runs and the log says that it is ready, yet nothing listens at {host}:{port}: it "
-                "listens at another address, or its HTTP side has ended",
+                "pid {server_pid} runs and the log says that it is ready, yet nothing listens at {host}:{port}: "
+                "it listens at another address, or its HTTP process has exited",
                 "进程 {server_pid} 在运行，日志也显示已就绪，但 {host}:{port} 没有程序在监听：它监听的是别的地址，"
                 "或 HTTP 部分已退出",
             ),
@@ -66,8 +66,9 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "inside": Advice(
             Text(
-                "pid {server_pid} runs in a network of its own, as in a container, and {host}:{port} does not lead "
-                "there: the port is not published, or under another number, or the server is still loading",
+                "pid {server_pid} runs in a network of its own, as in a container, and {host}:{port} does not "
+                "lead there: the port is not published, or published under another number, or the server is "
+                "still loading",
                 "进程 {server_pid} 在独立的网络里（比如容器），{host}:{port} 到不了它：端口没有映射、映射成了别的端口，"
                 "或服务还在加载",
             ),
@@ -87,20 +88,19 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "在那台机器上看它监听在哪里；若是 127.0.0.1，加 --host 0.0.0.0 重启（容器还要映射端口："
                 "docker run -p {port}:{port}）",
             ),
-            ("ss -ltnp sport = :{port}", "bgecheck doctor"),
+            ("ss -ltnp", "bgecheck doctor"),
         ),
         "container": Advice(
             Text(
-                "nothing listens at {host}:{port} in this container, whose loopback "
-                "is its own: a server on the machine or "
-                "in another container is not there",
+                "nothing listens at {host}:{port} in this container, which has a loopback of its own: a server "
+                "on the host or in another container cannot be reached there",
                 "本容器内的 {host}:{port} 没有程序监听：容器的 127.0.0.1 "
                 "是容器自己的，宿主机或其他容器里的服务不在这里",
             ),
             Text(
-                "if it runs in here, read its log; else start it with --host 0.0.0.0, and ask it "
-                "by the machine's address, by the name of its container, "
-                "or at host.docker.internal (docker run --add-host host.docker.internal:host-gateway)",
+                "if it runs in this container, read its log; otherwise start it with --host 0.0.0.0, and use the "
+                "host's address, the name of its container, or host.docker.internal (docker run --add-host "
+                "host.docker.internal:host-gateway)",
                 "服务若就在本容器内，先看它的日志；否则启动时加 --host 0.0.0.0，用宿主机 "
                 "IP、容器名或 host.docker.internal 访问"
                 "（docker run --add-host host.docker.internal:host-gateway）",
@@ -108,13 +108,13 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             ("bgecheck probe --url http://host.docker.internal:{port}",),
         ),
         "dns": Advice(
-            Text("the host name {host} has no address here", "主机名 {host} 在本机解析不到地址"),
-            Text("use the address of the machine, or mend the name", "改用机器的 IP，或修好域名解析"),
+            Text("the host name {host} does not resolve here", "主机名 {host} 在本机解析不到地址"),
+            Text("use the machine's IP address, or fix the name resolution", "改用机器的 IP，或修好域名解析"),
             ("getent hosts {host}",),
         ),
         "unreachable": Advice(
             Text(
-                "there is no route to {host}: a wrong address, or another network",
+                "there is no route to {host}: the address is wrong, or on another network",
                 "到 {host} 没有路由：地址写错，或不在同一网络",
             ),
             Text("check the address and the network of both machines", "检查地址，以及两台机器是否在同一网络"),
@@ -122,7 +122,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "dropped": Advice(
             Text(
-                "connecting to {host}:{port} gets no answer at all: a firewall drops it, or the machine is off",
+                "connecting to {host}:{port} gets no reply at all: a firewall drops it, or the machine is off",
                 "连接 {host}:{port} 毫无回应：被防火墙丢弃，或机器没开",
             ),
             Text("check the firewall and the security group between here and there", "检查中间的防火墙和安全组"),
@@ -130,7 +130,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "timeout": Advice(
             Text(
-                "the port accepts connections and not one byte of an answer comes: the server hangs, or another "
+                "the port accepts connections but never answers a single byte: the server hangs, or another "
                 "program holds the port",
                 "端口能连上，但一个字节都没返回：服务卡住，或端口被别的程序占用",
             ),
@@ -139,26 +139,29 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "unfinished": Advice(
             Text(
-                "an answer begins and does not end: the server stalls midway, or something between drips it",
+                "an answer begins and does not end: the server stalls midway, or something on the way passes it "
+                "on very slowly",
                 "响应开始了却一直没有结束：服务中途卡住，或中间环节传得极慢",
             ),
-            Text("ask the server's own port, then read the end of the log", "直接请求服务自己的端口，再看日志末尾"),
+            Text(
+                "query the server's own port directly, then read the end of the log", "直连服务自己的端口，再看日志末尾"
+            ),
             ("curl -sS -m 25 --noproxy '*' {base_url}/models", _LOG),
         ),
         "reset": Advice(
             Text(
-                "the connection is reset: the server died with it, or a firewall or proxy cuts it",
+                "the connection is reset: the server crashed on the request, or a firewall or proxy cuts it",
                 "连接被重置（RST）：服务在处理时崩溃，或被防火墙、代理切断",
             ),
             Text(
-                "read the end of the log, and ask from the server's own machine", "看日志末尾，并在服务器本机上再试一次"
+                "read the end of the log, and try from the server's own machine", "看日志末尾，并在服务器本机上再试一次"
             ),
             (_LOG,),
         ),
         "closed": Advice(
             Text(
-                "the connection is closed without an answer: the server is ending, a proxy refuses, or another program "
-                "holds the port",
+                "the connection is closed without an answer: the server is shutting down, a proxy refuses it, or "
+                "another program holds the port",
                 "连接没有任何响应就被关闭：服务正在退出、被代理拒绝，或端口被别的程序占用",
             ),
             Text("read the end of the log, and see who owns the port", "看日志末尾，再看端口归谁"),
@@ -166,17 +169,17 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "too-large": Advice(
             Text(
-                "the answer to a request for a few lines is larger than any right one: another program, or an answer "
-                "without an end",
-                "只有几行内容的请求却返回了超大响应：是别的程序，或响应没有尽头",
+                "the answer to a request for a few lines is larger than any valid one: another program, or an "
+                "endless answer",
+                "只有几行内容的请求却返回了超大响应：是别的程序，或响应一直不结束",
             ),
-            Text("see who owns the port, and ask the server's own port", "看端口归谁，并直接请求服务自己的端口"),
+            Text("see who owns the port, and query the server's own port directly", "看端口归谁，并直连服务自己的端口"),
             ("ss -ltnp sport = :{port}",),
         ),
         "tls-late": Advice(
             Text(
-                "the TCP connection stands, and nobody answers the TLS handshake: the server hangs, or the port speaks "
-                "plain HTTP and waits for a request",
+                "the TCP connection works, but nobody answers the TLS handshake: the server hangs, or the port "
+                "speaks plain HTTP and waits for a request",
                 "TCP 连得上，但 TLS 握手没有人应答：服务卡住，或端口是明文 HTTP、还在等请求",
             ),
             Text("try http:// in the URL, then read the end of the log", "先把 URL 换成 http:// 试，再看日志末尾"),
@@ -193,7 +196,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         "not-http": Advice(
             Text(
                 "what listens at {host}:{port} does not speak (plain) HTTP: another program, or https is needed",
-                "{host}:{port} 上的程序说的不是 HTTP：是别的程序，或需要用 https",
+                "{host}:{port} 上的程序返回的不是 HTTP：是别的程序，或需要用 https",
             ),
             Text(
                 "see who owns the port; if it serves TLS, use --url https://...",
@@ -211,10 +214,10 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "tls": Advice(
             Text(
-                "the TCP connection stands, and the TLS handshake fails or does not end",
+                "the TCP connection works, but the TLS handshake fails or never completes",
                 "TCP 连得上，但 TLS 握手失败或迟迟不结束",
             ),
-            Text("see what the other side says of it", "查看握手细节"),
+            Text("see the details of the handshake", "查看握手细节"),
             ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
         ),
     },
@@ -282,7 +285,7 @@ _FAILURES = {
     "tls",
     title=Text("the certificate is accepted", "TLS 证书有效"),
     cause=Text(
-        "the encrypted connection cannot be made, or the certificate ends in less than 14 days",
+        "the encrypted connection cannot be made, or the certificate expires in less than 14 days",
         "TLS 连接建立失败，或证书将在 14 天内到期",
     ),
     fix=Text("look at the certificate", "查看证书详情"),
@@ -296,17 +299,17 @@ _FAILURES = {
             ("date", "openssl s_client -connect {host}:{port} -servername {host} </dev/null"),
         ),
         "ends": Advice(
-            Text("the certificate ends in {days} days", "证书还有 {days} 天到期"),
+            Text("the certificate expires in {days} days", "证书还有 {days} 天到期"),
             Text("renew it before clients are turned away", "请在到期前更新"),
             ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
         ),
         "authority": Advice(
             Text(
-                "the certificate is signed by itself or by an authority that this machine does not know",
+                "the certificate is self-signed, or signed by an authority that this machine does not trust",
                 "证书是自签的，或由本机不认识的私有 CA 签发",
             ),
             Text(
-                "name the private authority's file; the openai package reads SSL_CERT_FILE too, requests reads "
+                "name the private CA's file; the openai package reads SSL_CERT_FILE too, requests reads "
                 "REQUESTS_CA_BUNDLE, node reads NODE_EXTRA_CA_CERTS",
                 "指定私有 CA 文件；openai 包也读 SSL_CERT_FILE，requests 读 REQUESTS_CA_BUNDLE，"
                 "node 读 NODE_EXTRA_CA_CERTS",
@@ -322,9 +325,9 @@ _FAILURES = {
             ("bgecheck probe --url https://{host}:{port}",),
         ),
         "wrong-host": Advice(
-            Text("the certificate is for another name than {host}", "证书的域名与 {host} 不符"),
+            Text("the certificate was not issued for {host}", "证书的域名与 {host} 不符"),
             Text(
-                "use the name that the certificate holds, or issue one that holds {host}",
+                "use a name that the certificate covers, or issue one that covers {host}",
                 "改用证书里的域名，或重新签发包含 {host} 的证书",
             ),
             ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
@@ -343,7 +346,7 @@ def certificate_is_accepted(facts: ProbeFacts) -> Outcome:
     if isinstance(shown, Failure):
         return broken(Evidence("TLS", shown.detail), advice=_CERTIFICATES.get(shown.tls or "other"))
     days = int(shown.left // 86400)
-    seen = Evidence(Text("days until it ends", "剩余天数"), f"{days} ({shown.version})", f">= {ENDS_SOON}")
+    seen = Evidence(Text("days until it expires", "剩余天数"), f"{days} ({shown.version})", f">= {ENDS_SOON}")
     return holds(seen) if days >= ENDS_SOON else broken(seen, advice="ends", days=days)
 
 
@@ -363,23 +366,27 @@ _CERTIFICATES = {
     "proxy",
     title=Text("no proxy stands between a client and this server", "客户端不会经代理访问这个服务"),
     cause=Text(
-        "{variable} is set here and no_proxy does not except {host}: a client that follows the environment asks the "
-        "proxy for a server of this network, and gets 502, 503 or an empty answer (bgecheck itself goes direct)",
+        "{variable} is set here and no_proxy does not exempt {host}: a client that follows the environment sends "
+        "requests for this internal server to the proxy, and gets 502, 503 or an empty answer (bgecheck itself "
+        "goes direct)",
         "本机设置了 {variable}，而 no_proxy 没有排除 {host}：按环境变量走代理的客户端会把内网请求发给代理，"
         "得到 502、503 或空响应（bgecheck 自己是直连的）",
     ),
-    fix=Text("except the server from the proxy, for the client too", "把服务地址加入 no_proxy，客户端的环境也要设置"),
+    fix=Text(
+        "exempt the server from the proxy, in the client's environment too",
+        "把服务地址加入 no_proxy，客户端的环境也要设置",
+    ),
     commands=("export no_proxy=localhost,127.0.0.1,::1,{host}",),
     variants={
         "range": Advice(
             Text(
-                "{variable} is set, and no_proxy excepts {host} by the network "
-                "{range} only: curl and requests understand "
-                "that, httpx and with it the openai package do not, and ask the proxy",
+                "{variable} is set, and no_proxy exempts {host} only by the network {range}: curl and requests "
+                "understand that; httpx, and with it the openai package, does not, and still goes through the "
+                "proxy",
                 "设置了 {variable}，而 no_proxy 只用网段 {range} 排除了 {host}：curl 和 requests 认识网段写法，"
                 "httpx（openai 包用的就是它）不认识，仍会走代理",
             ),
-            Text("name the address itself in no_proxy too", "在 no_proxy 里把这个地址本身也写上"),
+            Text("put the address itself into no_proxy too", "在 no_proxy 里把这个地址本身也写上"),
             ("export no_proxy=localhost,127.0.0.1,::1,{host}",),
         ),
     },
@@ -394,16 +401,16 @@ def no_proxy_in_between(facts: ProbeFacts) -> Outcome:
     if not is_near(facts.target.host):
         return absent(
             Text(
-                f"{way.variable} is set, and this server is not of this network: a proxy may be meant",
+                f"{way.variable} is set, and this server is not on a private network: the proxy may be intended",
                 f"设置了 {way.variable}，但目标不在内网，可能本就要走代理",
             )
         )
     direct, through = facts.models, facts.through
     table = [
         Evidence(way.variable, Text("set", "已设置")),
-        Evidence(Text("asked directly", "直连"), seen(direct)),
+        Evidence(Text("contacted directly", "直连"), seen(direct)),
         Evidence(
-            Text(f"asked through {way.variable}", f"经 {way.variable}"),
+            Text(f"contacted through {way.variable}", f"经 {way.variable}"),
             seen(through) if through else Text("not tried", "没有尝试"),
         ),
     ]
@@ -426,8 +433,8 @@ def _alike(direct: Reply, through: Reply) -> bool:
     "base-url",
     title=Text("the base URL leads to the OpenAI routes", "base URL 指向 OpenAI 接口"),
     cause=Text(
-        "there is no model list below {base_url}: the path is misspelt, `/v1` is missing or doubled, "
-        "or a gateway strips or adds a prefix",
+        "there is no model list under {base_url}: the path is misspelt, `/v1` is missing or doubled, or a "
+        "gateway strips or adds a prefix",
         "{base_url} 下面没有模型列表：路径拼错、缺少或重复了 `/v1`，或网关增删了前缀",
     ),
     fix=Text("use the base URL under which the server answers", "改用服务真正响应的 base URL"),
@@ -440,14 +447,13 @@ def _alike(direct: Reply, through: Reply) -> bool:
         ),
         "front": Advice(
             Text(
-                "what answers at {base_url} is the web server {front}, which "
-                "has no such path: it sends this path to no "
-                "embeddings server",
+                "what answers at {base_url} is the web server {front}, which has no such path: it does not "
+                "forward this path to an embeddings server",
                 "{base_url} 上响应的是 Web 服务器 {front}，没有这个路径：它没有把这个路径转发给 embedding 服务",
             ),
             Text(
-                "use the path that the gateway gives to the server, or add one (nginx: location /embed/ "
-                "{{ proxy_pass http://127.0.0.1:30000/; }} with both slashes)",
+                "use the path that the gateway forwards to the server, or add one (nginx: location /embed/ {{ "
+                "proxy_pass http://127.0.0.1:30000/; }} with both slashes)",
                 "改用网关上配置的路径，或新增转发（nginx：location /embed/ {{ proxy_pass http://127.0.0.1:30000/; }}，"
                 "两处斜杠都要有）",
             ),
@@ -455,8 +461,8 @@ def _alike(direct: Reply, through: Reply) -> bool:
         ),
         "redirect": Advice(
             Text(
-                "the server answers HTTP {status} and sends clients to {location}: on the way a POST becomes a GET or "
-                "loses its body, and a client that follows may carry the key to another host",
+                "the server answers HTTP {status} and sends clients to {location}: when redirected, a POST "
+                "becomes a GET or loses its body, and a client that follows may carry the key to another host",
                 "服务返回 HTTP {status}，要求转到 {location}：跳转时 POST 会变成 GET 或丢掉请求体，"
                 "跟随跳转的客户端还可能把 key 带到别的主机",
             ),
@@ -537,12 +543,12 @@ def _by_address(told: dict[str, str | None]) -> dict[str, list[str]]:
 
 @AREA.check(
     "engine",
-    title=Text("the server says that it is sglang", "服务自报是 sglang"),
+    title=Text("the server identifies itself as sglang", "服务自报是 sglang"),
     cause=Text(
-        "another engine or a gateway answers at {base_url}: what bgecheck knows of sglang may not hold there",
+        "another engine or a gateway answers at {base_url}: what bgecheck knows about sglang may not apply there",
         "{base_url} 上响应的是别的引擎或网关：bgecheck 关于 sglang 的判断在这里不一定成立",
     ),
-    fix=Text("if you mean the sglang server itself, ask its own port", "如果要查的是 sglang 本身，请直接指向它的端口"),
+    fix=Text("if you mean the sglang server itself, use its own port", "如果要查的是 sglang 本身，请直接指向它的端口"),
     commands=("bgecheck ports",),
     severity=Severity.WARNING,
     needs=("probe.base-url",),
@@ -551,7 +557,7 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     """`owned_by` in the model list and `is_generation` in the info page are sglang's marks."""
     engine = facts.engine
     if engine.name is None:
-        return absent(Text("no page tells which engine answers", "没有页面说明是哪个引擎"))
+        return absent(Text("no page shows which engine answers", "没有页面说明是哪个引擎"))
     name = f"{engine.name} {engine.version or '(version not told)'}"
     seen = Evidence(Text("engine", "引擎"), name, "sglang")
     values = {"engine": engine.name, "version": engine.version}
@@ -570,20 +576,20 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     variants={
         "wrong": Advice(
             Text(
-                "the key that was given is not accepted: it is not the one of the server's --api-key, or a gateway on "
-                "the way takes the Authorization header out",
+                "the key that was given is not accepted: it is not the server's --api-key, or a gateway on the "
+                "way strips the Authorization header",
                 "给出的 key 不被接受：与服务启动时的 --api-key 不一致，或中间的网关去掉了 Authorization 头",
             ),
             Text(
-                "use the key that the server was started with; if it is that one, ask the server's own port directly",
+                "use the key that the server was started with; if it is that one, query the server's own port directly",
                 "改用服务启动时设置的 key；如果 key 没错，就绕开网关直接请求服务端口",
             ),
             ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}',),
         ),
         "placeholder": Advice(
             Text(
-                "the key is the placeholder EMPTY, and this server was started with --api-key: "
-                "EMPTY passes only where no key is checked",
+                "the key is the placeholder EMPTY, and this server was started with --api-key: EMPTY only works "
+                "where no key is checked",
                 "给的是占位符 EMPTY，而服务启动时带了 --api-key：只有不校验 key 的服务才能用 EMPTY",
             ),
             Text("use the key that the server was started with", "改用服务启动时设置的 key"),
@@ -630,23 +636,23 @@ def _key_answer(answer: Reply | Failure) -> str:
 
 @AREA.check(
     "model-name",
-    title=Text("the model that is served is the one asked for", "在线的模型就是要用的模型"),
+    title=Text("the model that is served is the one asked for", "服务上的模型就是要用的模型"),
     cause=Text(
-        "the server serves {served}, not {asked}. sglang never checks the `model` field of a request, "
-        "so a client gets vectors of another model without an error",
+        "the server serves {served}, not {asked}. sglang never checks the `model` field of a request, so a "
+        "client gets another model's vectors without any error",
         "服务上的模型是 {served}，不是 {asked}。sglang 从不校验请求里的 model 字段，"
         "客户端会毫无察觉地拿到另一个模型的向量",
     ),
     fix=Text(
-        "ask the server that serves {asked}, or restart this one with its folder",
+        "use the server that serves {asked}, or restart this one with its folder",
         "改连提供 {asked} 的服务，或用正确的模型目录重启",
     ),
     commands=(_CURL,),
     variants={
         "folder": Advice(
             Text(
-                "the server calls itself {asked} and runs {real}: the name is only what --served-model-name says, the "
-                "vectors are those of the folder",
+                "the server calls itself {asked} but runs {real}: the name only comes from --served-model-name, "
+                "the vectors come from the model folder",
                 "服务自称 {asked}，实际加载的是 {real}：名字只是 --served-model-name 的取值，向量来自模型目录",
             ),
             Text("restart it with the folder of {asked}", "换成 {asked} 的模型目录重启"),
@@ -669,13 +675,16 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
     if real and names and real not in names:
         known = asked or facts.served[0]
         return broken(
-            Evidence(Text("served", "在线"), served, asked), *told, advice="folder", asked=known, real=real.name
+            Evidence(Text("served", "服务上的模型"), served, asked), *told, advice="folder", asked=known, real=real.name
         )
     if asked is None:
         return absent(
-            Text(f"no model was named to compare with; served: {served}", f"没有指定模型名可比对；在线：{served}")
+            Text(
+                f"no model was named to compare with; served: {served}",
+                f"没有指定模型名，无从比对；服务上的模型：{served}",
+            )
         )
-    seen = Evidence(Text("served", "在线"), served, asked)
+    seen = Evidence(Text("served", "服务上的模型"), served, asked)
     same = any(_last(asked) == _last(name) for name in facts.served)
     return holds(seen, *told) if same else broken(seen, *told, served=served, asked=asked)
 

@@ -18,18 +18,18 @@ _SEE_READY = Text("look at the other rows of this area, which say why", "原因�
     variants={
         "none": Advice(
             Text(
-                "the answer is 200 and holds no vectors, which the package passes on or trips over ({exception}): "
-                "this is where \"'NoneType' object has no attribute 'data'\" comes from, and it is a gateway or "
-                "another program that answers so",
+                "the answer is 200 and holds no vectors, which the package passes on or fails on ({exception}): "
+                "this is where \"'NoneType' object has no attribute 'data'\" comes from; a gateway or another "
+                "program answers like that",
                 "服务返回 200 却没有向量，openai 包原样返回或直接报错（{exception}）："
                 "'NoneType' object has no attribute 'data' 就是这样来的，通常是网关或别的程序在响应",
             ),
-            Text("ask sglang's own port, without the gateway", "绕开网关，直接请求 sglang 自己的端口"),
+            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
             ("bgecheck ports",),
         ),
         "dimension": Advice(
             Text(
-                "the package makes {found} numbers of a vector that has {wanted}: it misreads the encoding",
+                "the package decodes {found} numbers from a vector of {wanted}: it misreads the encoding",
                 "openai 包解出 {found} 维，而向量是 {wanted} 维：编码被读错了",
             ),
             Text('send encoding_format="float"', '请求里加 encoding_format="float"'),

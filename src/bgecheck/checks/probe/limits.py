@@ -33,11 +33,11 @@ def _no_verdict(answer: Answer | None) -> Outcome:
     "base64",
     title=Text("base64 and float give the same vectors", "base64 与 float 两种编码结果一致"),
     cause=Text(
-        "openai's SDKs ask for base64 unless told otherwise, and this server refuses it or answers other numbers",
+        "the openai SDKs request base64 unless told otherwise, and this server refuses it or returns other numbers",
         "openai SDK 默认请求 base64，而这个服务拒绝它，或返回了不同的数值",
     ),
     fix=Text(
-        'let clients send encoding_format="float", or use a server that knows base64',
+        'let clients send encoding_format="float", or use a server that supports base64',
         '客户端显式传 encoding_format="float"，或换成支持 base64 的服务',
     ),
     commands=(
@@ -74,12 +74,13 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
 
 @AREA.check(
     "token-limit",
-    title=Text("text beyond the limit is refused, and text below it is taken", "超长文本被拒绝，未超长的都能处理"),
+    title=Text("text beyond the limit is refused, and text below it is accepted", "超长文本被拒绝，未超长的都能处理"),
     cause=Text(
-        "a text of {characters} Chinese characters is not taken: its --context-length is shorter",
+        "a text of {characters} Chinese characters is not accepted: the server was started with a shorter "
+        "--context-length",
         "{characters} 个汉字的文本不被接受：服务启动时设置了更短的 --context-length",
     ),
-    fix=Text("cut texts shorter, or start the server without it", "把文本切得更短，或去掉这个参数重启"),
+    fix=Text("cut texts shorter, or restart the server without --context-length", "把文本切得更短，或去掉这个参数重启"),
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
         "body": Advice(
@@ -94,8 +95,8 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
         ),
         "cut": Advice(
             Text(
-                "the server silently cuts what is beyond its limit: two texts that differ only after {characters} "
-                "characters have the same vector, and what stands there is not searchable",
+                "the server silently cuts what is beyond its limit: two texts that differ only after "
+                "{characters} characters have the same vector, and what comes after that cannot be searched",
                 "服务会静默截断超长文本：只在第 {characters} 个字之后不同的两段文本得到同一向量，后面的内容检索不到",
             ),
             Text(
@@ -141,11 +142,11 @@ def _short(answer: Answer) -> str:
     "blank-input",
     title=Text("a blank text in a batch is never dropped", "批次里的空白文本不会被悄悄丢掉"),
     cause=Text(
-        "a batch with a blank text is answered with another number of vectors, or with a server error: "
-        "texts and vectors no longer belong together",
+        "a batch with a blank text gets a different number of vectors, or a server error: texts and vectors no "
+        "longer line up",
         "含空白文本的批次，返回的向量数量不对或服务端报错：文本与向量会错位",
     ),
-    fix=Text("filter blank texts before they are embedded", "编码前先过滤空白文本"),
+    fix=Text("filter out blank texts before embedding", "编码前先过滤空白文本"),
     needs=("probe.ready",),
     costly=True,
 )
@@ -161,7 +162,7 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
 
 @AREA.check(
     "batch-limit",
-    title=Text("a request of 64 texts is taken", "一次可以发送 64 条文本"),
+    title=Text("a request of 64 texts is accepted", "一次可以发送 64 条文本"),
     cause=Text(
         "the server takes at most {taken} of 64, 32 and 8 texts in one request",
         "在 64、32、8 条里，服务一次最多接受 {taken} 条",
@@ -209,10 +210,12 @@ def _too_large(answers: Iterable[Answer]) -> bool:
 
 @AREA.check(
     "dimensions",
-    title=Text("fewer dimensions are refused or given whole", "dimensions 参数要么被拒绝，要么真正生效"),
+    title=Text(
+        "a request for fewer dimensions is refused or really honoured", "dimensions 参数要么被拒绝，要么真正生效"
+    ),
     cause=Text(
-        "`dimensions` is ignored: {asked} were asked for and {found} came without a word, which a vector store of "
-        "{asked} refuses",
+        "`dimensions` is ignored: {asked} were requested and {found} silently returned, which a vector store of "
+        "{asked} dimensions refuses",
         "`dimensions` 被忽略：请求 {asked} 维，返回的仍是 {found} 维且没有提示，按 {asked} 维建的库会写入失败",
     ),
     fix=Text(
@@ -222,13 +225,12 @@ def _too_large(answers: Iterable[Answer]) -> bool:
     variants={
         "length": Advice(
             Text(
-                "vectors are cut to {asked} dimensions and not brought to length "
-                "1 again (length {norm}): an inner product "
-                "of them is no cosine",
+                "vectors are cut to {asked} dimensions and not normalised again (length {norm}): an inner "
+                "product of them is not the cosine",
                 "向量被截到 {asked} 维后没有重新归一化（长度 {norm}）：内积不再等于余弦相似度",
             ),
             Text(
-                "leave `dimensions` out in every client, or normalise what comes",
+                "leave `dimensions` out in every client, or normalise the result yourself",
                 "客户端不要传 dimensions，或自行归一化",
             ),
         ),
@@ -315,17 +317,17 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
     title=Text("a burst of 160 short requests is answered", "连续 160 个短请求全部成功"),
     cause=Text(
         "after {answered} requests one got no answer: sglang is known to hang after 100 to 140 requests when it "
-        "follows a killed server on the same port",
+        "is started after a killed server on the same port",
         "第 {answered} 个请求之后出现无响应：已知 sglang 在被强杀的旧服务端口上重启后，跑 100 到 140 个请求会卡住",
     ),
     fix=Text(
-        "stop what is left of the old server, then start it anew on another port",
+        "stop what is left of the old server, then start it again on another port",
         "清理残留的旧进程，换一个端口重新启动",
     ),
     commands=("bgecheck ports", "bgecheck logs {log}"),
     variants={
         "limited": Advice(
-            Text("a gateway turned {count} of {sent} away with 429", "网关以 429 拒绝了 {sent} 个请求中的 {count} 个"),
+            Text("a gateway refused {count} of {sent} with HTTP 429", "网关以 429 拒绝了 {sent} 个请求中的 {count} 个"),
             Text("raise its limit, or let clients send fewer at once", "调高网关限额，或降低客户端并发"),
             ("bgecheck ports",),
         ),
@@ -363,7 +365,7 @@ def a_burst_is_answered(facts: ProbeFacts) -> Outcome:
     return (
         holds(*told)
         if answered >= BURST
-        else unclear(Text("the time was over before all were sent", "没发完就到时间了"))
+        else unclear(Text("the time ran out before all were sent", "没发完就到时间了"))
     )
 
 

@@ -13,14 +13,14 @@ _LOG = "bgecheck logs {log}"
 
 @AREA.check(
     "rate-limit",
-    title=Text("no gateway turns requests away", "没有网关限流"),
+    title=Text("no gateway limits the request rate", "没有网关限流"),
     cause=Text(
-        "something between here and the model answers 429. sglang never sends 429 (its full queue is a 503), "
-        "so it is a gateway or proxy that limits requests",
+        "something between here and the model answers HTTP 429. sglang never sends 429 (a full queue gives 503), "
+        "so a gateway or proxy limits requests",
         "请求路径上有组件返回 429。sglang 从不返回 429（队列满时是 503），因此是网关或代理在限流",
     ),
     fix=Text(
-        "raise the limit of the gateway, send fewer requests at once, or ask sglang's own port",
+        "raise the limit of the gateway, send fewer requests at once, or query sglang's own port directly",
         "调高网关限额、降低并发，或直接请求 sglang 自己的端口",
     ),
     commands=("bgecheck ports",),
@@ -31,7 +31,9 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     """Judged on every request of this run before a burst."""
     asked = [facts.models, facts.first, *(facts.limits.answers() if facts.limits else ())]
     limited = sum(isinstance(answer, Reply | Refused) and answer.status == 429 for answer in asked)
-    seen = Evidence(Text(f"of {len(asked)} requests: HTTP 429", f"{len(asked)} 个请求中的 HTTP 429"), str(limited), "0")
+    seen = Evidence(
+        Text(f"HTTP 429 among {len(asked)} requests", f"{len(asked)} 个请求中的 HTTP 429"), str(limited), "0"
+    )
     return broken(seen) if limited else holds(seen)
 
 
@@ -39,7 +41,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     "ready",
     title=Text("a real embedding is answered", "真实的 embedding 请求能成功"),
     cause=Text(
-        "the server answers status pages and no embedding: it is still warming up, or its scheduler is stuck or dead",
+        "the server answers status pages but no embedding: it is still warming up, or its scheduler is stuck or dead",
         "服务能返回状态页，却算不出向量：还在预热，或调度进程卡住、已退出",
     ),
     fix=Text("read the log from its end", "从日志末尾往前看"),
@@ -56,19 +58,19 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
                 "服务还在加载，或请求队列已满：HTTP 503",
             ),
             Text(
-                "wait until it is ready; if it stays so, raise --max-queued-requests",
+                "wait until it is ready; if it stays like that, raise --max-queued-requests",
                 "等待就绪；若一直如此，调大 --max-queued-requests",
             ),
             ("bgecheck doctor --wait 5m --url {base_url}",),
         ),
         "unusable": Advice(
             Text(
-                "the answer is 200 and holds no vector, which clients see as "
-                "\"'NoneType' object has no attribute 'data'\": a gateway or another program answers in its own shape",
+                "the answer is 200 but holds no vector, which clients see as \"'NoneType' object has no attribute "
+                "'data'\": a gateway or another program answers in its own format",
                 "返回 200 但没有向量，客户端会报 'NoneType' object has no attribute 'data'："
                 "是网关或其他程序按自己的格式返回的",
             ),
-            Text("ask sglang's own port, without the gateway", "绕开网关，直接请求 sglang 自己的端口"),
+            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
             (
                 "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
                 '-d \'{{"input":"你好"}}\'',
@@ -96,7 +98,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             times = {"ms": first, "warm_ms": facts.limits.again if facts.limits else None}
             known = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
             again = times["warm_ms"]
-            warm = [Evidence(Text("the same once more", "再请求一次"), seen(again))] if again else []
+            warm = [Evidence(Text("the same request again", "再请求一次"), seen(again))] if again else []
             return holds(Evidence("POST /v1/embeddings", seen(first)), *warm, **known)
         case Refused(status=503):
             return broken(told, advice="busy")
@@ -113,46 +115,45 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
 
 @AREA.check(
     "health-agrees",
-    title=Text("the health page says what a real embedding says", "健康检查与真实请求的结论一致"),
+    title=Text("the health page agrees with a real embedding", "健康检查与真实请求的结论一致"),
     cause=Text(
-        "GET /health says 200 and a real embedding is not answered: whoever polls /health sends clients to a server "
-        "that does not serve. Up to 0.4.9 the page says 200 as soon as HTTP is up",
+        "GET /health returns 200 but a real embedding gets no answer: whoever polls /health sends clients to a "
+        "server that cannot serve. Up to 0.4.9 the page returns 200 as soon as HTTP is up",
         "/health 返回 200，但真实 embedding 得不到结果：只看 /health 的探针会把请求导向不可用的服务。"
         "0.4.9 及更早版本只要 HTTP 起来 /health 就是 200",
     ),
-    fix=Text("let the load balancer ask for a real embedding", "负载均衡和探针改用真实 embedding 请求"),
+    fix=Text("let the load balancer request a real embedding", "负载均衡和探针改用真实 embedding 请求"),
     commands=("bgecheck doctor --wait 5m --url {base_url}", _LOG),
     variants={
         "pessimist": Advice(
             Text(
-                "embeddings are answered and GET /health does not say 200: under load sglang's own check waits 20 s "
-                "behind real requests and then answers 503; whoever polls it restarts a server that works",
+                "embeddings are answered but GET /health does not return 200: under load sglang's own check "
+                "waits 20 s behind real requests and then answers 503; whoever polls it restarts a working server",
                 "embedding 正常，但 /health 不是 200：高负载时 sglang 的健康检查排在真实请求后面，等满 20 秒返回 503；"
                 "照它重启会误杀正常的服务",
             ),
             Text(
-                "give the poller 25 s and several tries, or let it ask for a real embedding",
+                "give the probe 25 s and several tries, or let it request a real embedding",
                 "探针超时设为 25 秒并允许多次失败，或改用真实 embedding 请求",
             ),
             ("curl -sS -m 25 -o /dev/null -w '%{http_code} %{time_total}\\n' --noproxy '*' {url}/health",),
         ),
         "another": Advice(
             Text(
-                "port {port} is held by pid {owners}, and the server that is meant is pid {process}: what answers is "
-                "another server, an older one perhaps",
+                "port {port} is held by pid {owners}, and the server being checked is pid {process}: another "
+                "server answers, perhaps an older one",
                 "端口 {port} 属于进程 {owners}，而要查的服务是进程 {process}：响应的是另一个服务，可能是旧的",
             ),
             Text(
-                "stop the one that is not wanted, or give the new one a free port",
+                "stop the one that is not needed, or give the new one a free port",
                 "停掉不要的那个，或让新服务换一个空闲端口",
             ),
             ("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owners}"),
         ),
         "log": Advice(
             Text(
-                "embeddings are answered, and the newest session in {log} {state}: "
-                "the log is of another server than the "
-                "one that answers",
+                "embeddings are answered, but the newest session in {log} {state}: the log does not belong to "
+                "the server that answers",
                 "embedding 正常，而 {log} 里最近一次启动的状态是“{state}”：这份日志不是正在响应的那个服务的",
             ),
             Text("find the server that answers, and its log", "先找到正在响应的服务，再看它的日志"),
@@ -160,8 +161,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
         ),
         "silent": Advice(
             Text(
-                "the log says that the server is ready and its process is there, and no embedding is answered: the "
-                "scheduler is stuck or dead",
+                "the log says that the server is ready and its process is there, but no embedding is answered: "
+                "the scheduler is stuck or dead",
                 "日志显示已就绪、进程也在，但 embedding 得不到结果：调度进程卡住或已退出",
             ),
             Text("read the log from its end, then restart the server", "从日志末尾往前看，然后重启服务"),
