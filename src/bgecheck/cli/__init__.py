@@ -33,16 +33,26 @@ def run(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        _application(words)(args=words, prog_name="bgecheck")
+        sys.exit(_application(words)(args=words, prog_name="bgecheck", standalone_mode=False))
     except Exception as error:
         # The model is loaded only by commands that need it; help and the schema do not.
         from bgecheck.model import BadInput, Unavailable
 
         if isinstance(error, Unavailable):
             _give_up(error, words)
-        if not isinstance(error, BadInput):
-            raise
-        _refuse(error, words)
+        _refuse(error if isinstance(error, BadInput) else _misused(error, words), words)
+
+
+def _misused(error: Exception, words: Sequence[str]) -> BadInput:
+    """What Typer finds wrong with the command line, told as all other bad input is; any other error goes on."""
+    from bgecheck.cli.usage import bad_input, is_usage_error
+
+    if not is_usage_error(error):
+        raise error
+    if not words:
+        print(error, file=sys.stderr)  # the help, which is what Typer answers to nothing at all
+        sys.exit(2)
+    return bad_input(error, _called(words), COMMANDS)
 
 
 def _application(words: Sequence[str]) -> Callable[..., None]:
@@ -60,10 +70,15 @@ def _application(words: Sequence[str]) -> Callable[..., None]:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_group)
-    called = next((word for word in words if not word.startswith("-")), None)
+    called = _called(words)
     for name, text in COMMANDS.items():
         app.command(name, short_help=text)(_function(name, text) if name == called else _elsewhere)
     return app
+
+
+def _called(words: Sequence[str]) -> str | None:
+    """The name of the command that is called, or what stands in its place."""
+    return next((word for word in words if not word.startswith("-")), None)
 
 
 def _function(name: str, text: str) -> Callable[..., None]:
