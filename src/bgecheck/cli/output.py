@@ -18,6 +18,7 @@ Render = Callable[[Sequence[Report]], str]
 class Sink(NamedTuple):
     """A format, and the file it is written to; None is stdout."""
 
+    name: str
     render: Render
     path: str | None
 
@@ -31,7 +32,8 @@ class Sink(NamedTuple):
             with open(self.path, "w", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise _unwritable(self.path, error.strerror or str(error)) from error
+            why = error.strerror or str(error)
+            raise _unwritable(self.name, self.path, Text(why, why)) from error
 
 
 def sinks(options: RunOptions, language: Language, screen: str) -> tuple[Sink, ...]:
@@ -54,10 +56,10 @@ def _sink(name: str, path: str | None, options: RunOptions, language: Language, 
             f"-o {name}", Text("no such format", "没有这种格式"), Text(f"choose: {listed}", f"可选：{listed}")
         )
     if path is not None:
-        _writable(path)
+        _writable(name, path)
     if name == "json":
-        return Sink(lambda reports: _json(reports, language), path)
-    return Sink(lambda reports: _screen(screen, reports, language, options.verbose, path), path)
+        return Sink(name, lambda reports: _json(reports, language), path)
+    return Sink(name, lambda reports: _screen(screen, reports, language, options.verbose, path), path)
 
 
 def _json(reports: Sequence[Report], language: Language) -> str:
@@ -73,20 +75,20 @@ def _screen(name: str, reports: Sequence[Report], language: Language, verbose: b
     return render(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
 
 
-def _writable(path: str) -> None:
+def _writable(name: str, path: str) -> None:
     """Refuse before the run what could not be written after it."""
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):
-        raise _unwritable(path, "it is a folder")
+        raise _unwritable(name, path, Text("it is a folder", "它是一个目录"))
     if not os.path.isdir(folder):
-        raise _unwritable(path, f"no folder {folder}")
+        raise _unwritable(name, path, Text(f"no folder {folder}", f"目录 {folder} 不存在"))
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-        raise _unwritable(path, "permission denied")
+        raise _unwritable(name, path, Text("permission denied", "没有写权限"))
 
 
-def _unwritable(path: str, why: str) -> BadInput:
+def _unwritable(name: str, path: str, why: Text) -> BadInput:
     return BadInput(
-        f"-o ...={path}",
-        Text(f"cannot be written ({why})", f"无法写入（{why}）"),
+        f"-o {name}={path}",
+        Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）"),
         Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
     )
