@@ -22,10 +22,16 @@ from bgecheck.sources.discovery import resolve
 from bgecheck.sources.sockets import free_port, inside
 from fakes.answering import pages, same, serving
 
-_LOOPBACK_UP = """
+ADDRESS = "10.213.77.1"
+"""Of the server in its network, as a bridge would give it one."""
+
+_LOOPBACK_UP = f"""
 import fcntl, socket, struct, sys, time
-with socket.socket() as control:  # SIOCSIFFLAGS: a new namespace has its loopback down
+with socket.socket() as control:
+    # SIOCSIFFLAGS: a new namespace has its loopback down; SIOCSIFADDR: a second address beside it
     fcntl.ioctl(control, 0x8914, struct.pack("16sh", b"lo", 1))
+    address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton("{ADDRESS}"))
+    fcntl.ioctl(control, 0x8916, struct.pack("16s16s", b"lo:1", address))
 server = socket.create_server((sys.argv[sys.argv.index("--host") + 1], int(sys.argv[sys.argv.index("--port") + 1])))
 open("up", "w").close()
 time.sleep(60)
@@ -33,7 +39,7 @@ time.sleep(60)
 """Stands for `sglang.launch_server`: what is looked at is where it listens."""
 
 _FORWARDER = """
-import contextlib, socket, sys, threading
+import contextlib, itertools, socket, sys, threading
 
 def pump(source, sink):
     with contextlib.suppress(OSError):
@@ -41,13 +47,14 @@ def pump(source, sink):
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
 
-server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+port, *to = map(int, itertools.takewhile(str.isdigit, sys.argv[1:]))
+server = socket.create_server(("127.0.0.1", port))
 while True:
     client = server.accept()[0]
-    if len(sys.argv) < 3:
+    if not to:
         client.close()  # as when nobody takes the connection in the container
         continue
-    there = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    there = socket.create_connection(("127.0.0.1", *to))
     for ends in ((client, there), (there, client)):
         threading.Thread(target=pump, args=ends, daemon=True).start()
 """
@@ -97,8 +104,11 @@ def _running(line: list[str], folder: Path, up: object) -> Iterator[subprocess.P
 
 
 @contextmanager
-def forwarder(folder: Path, port: int, *to: int) -> Iterator[None]:
-    """A program of the name under which Docker forwards a port: connection by connection, or to nobody."""
+def forwarder(folder: Path, port: int, *to: int, aim: tuple[str, int] | None = None) -> Iterator[None]:
+    """A program of the name and options with which Docker forwards a port: connection by connection, or to nobody.
+
+    It stands for Docker's own, which is not to be had in a test.
+    """
     name = folder / "docker-proxy"
     name.symlink_to(os.path.realpath(sys.executable))
 
@@ -106,7 +116,9 @@ def forwarder(folder: Path, port: int, *to: int) -> Iterator[None]:
         with socket.socket() as client:
             return client.connect_ex(("127.0.0.1", port)) == 0
 
-    with _running([str(name), "-c", _FORWARDER, *map(str, (port, *to))], folder, takes):
+    options = ["-proto", "tcp", "-host-ip", "0.0.0.0", "-host-port", str(port)]
+    options += ["-container-ip", aim[0], "-container-port", str(aim[1])] if aim else []
+    with _running([str(name), "-c", _FORWARDER, *map(str, (port, *to)), *options], folder, takes):
         yield
 
 
@@ -165,3 +177,27 @@ def test_a_port_that_is_forwarded_is_not_another_server_s(tmp_path: Path) -> Non
     assert found["ports.address"].status is Status.PASS
     assert found["probe.reachable"].status is Status.PASS
     assert found["probe.health-agrees"].status is Status.PASS
+
+
+def test_a_server_is_asked_at_the_port_under_which_docker_publishes_it(tmp_path: Path) -> None:
+    with contained(tmp_path, "0.0.0.0") as (pid, port), serving(pages(_health=(200, b"")), same) as url:
+        host_port = free_port(port)
+        assert host_port is not None
+        with forwarder(tmp_path, host_port, int(url.rsplit(":", 1)[1]), aim=(ADDRESS, port)):
+            looked_at, found = resolve(pid=pid), rows(pid)
+            named = resolve(url=f"http://127.0.0.1:{host_port}")
+            other = resolve(url=f"http://127.0.0.1:{port}")
+    assert (looked_at.host, looked_at.port) == ("127.0.0.1", host_port)
+    assert named.server is not None
+    assert named.server.pid == pid
+    assert other.server is None
+    assert found["ports.owner"].status is Status.PASS
+    assert f"{ADDRESS}:{port}" in str(found["ports.owner"].evidence)
+    assert found["probe.reachable"].status is Status.PASS
+
+
+def test_a_port_that_docker_forwards_to_another_container_is_told(tmp_path: Path) -> None:
+    with contained(tmp_path, "0.0.0.0") as (pid, port), forwarder(tmp_path, port, aim=("10.213.77.9", port)):
+        row = rows(pid)["ports.owner"]
+    assert row.status is Status.FAIL
+    assert "another container" in str(row.cause)

@@ -20,6 +20,7 @@ from bgecheck.model import (
     broken,
     holds,
 )
+from bgecheck.sources.containers import leads_to
 from bgecheck.sources.context import Context
 from bgecheck.sources.discovery import Orphan, orphans, running_servers
 from bgecheck.sources.processes import Table
@@ -46,6 +47,8 @@ class Owner(NamedTuple):
     name: str | None
     sglang: bool
     """Whether it is a running sglang server or one of its workers."""
+    leads_to: tuple[str, int] | None = None
+    """The container's address and port, of a program by which Docker forwards the port."""
 
     def __str__(self) -> str:
         who = f"pid {self.listener.pid} {self.name or ''}".rstrip() if self.listener.pid else "owner not visible"
@@ -86,10 +89,7 @@ def collect(context: Context) -> PortFacts:
         )
     table = Table.now()
     servers = {pid for s in running_servers(table) for pid in (s.pid, *s.children)}
-    owners = tuple(
-        Owner(x, table.processes[x.pid].name if x.pid in table.processes else None, x.pid in servers)
-        for x in listeners(target.port, servers)
-    )
+    owners = tuple(_owner(x, servers, table) for x in listeners(target.port, servers))
     seconds = context.deadline.timeout(CONNECT)
     return PortFacts(
         target=target,
@@ -101,6 +101,13 @@ def collect(context: Context) -> PortFacts:
         free=None if all(owner.sglang for owner in owners) else free_port(target.port),
         inside=inside(target.server.pid, target.server.port) if target.server else None,
     )
+
+
+def _owner(listener: Listener, servers: set[int], table: Table) -> Owner:
+    process = table.processes.get(listener.pid) if listener.pid else None
+    if process is None:
+        return Owner(listener, None, False)
+    return Owner(listener, process.name, process.pid in servers, leads_to(process.argv))
 
 
 def _seen(facts: PortFacts) -> tuple[Evidence, ...]:
@@ -130,9 +137,10 @@ _OUT = Text(
     "restart it with --host 0.0.0.0, and publish the port: docker run -p {port}:{server_port}",
     "加 --host 0.0.0.0 重启，并映射端口：docker run -p {port}:{server_port}",
 )
+_PUBLISHED = "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"
 _PORTS_INSIDE = (
     "nsenter -t {server_pid} -n ss -ltnp sport = :{server_port}",
-    "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'",
+    _PUBLISHED,
 )
 
 
@@ -168,7 +176,7 @@ _PORTS_INSIDE = (
                 "改用已映射的端口访问，或启动容器时加 -p {port}:{server_port}",
             ),
             (
-                "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'",
+                _PUBLISHED,
                 "bgecheck doctor --url http://{address}:{server_port}",
             ),
         ),
@@ -228,7 +236,19 @@ def _listens_inside(net: Inside, server: ServerProcess, *seen: Evidence) -> Outc
                 "停掉不要的那个，或让新服务换一个空闲端口",
             ),
             ("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owner_pid},{server_pid}"),
-        )
+        ),
+        "elsewhere": Advice(
+            Text(
+                "Docker forwards port {port} to {aim}, another container than that of pid {server_pid}: callers get "
+                "what runs there",
+                "Docker 把端口 {port} 转发到了 {aim}，不是进程 {server_pid} 所在的容器：调用方访问到的是那个容器",
+            ),
+            Text(
+                "stop the container that is not wanted, or publish this one under a free port",
+                "停掉不要的容器，或把这个容器映射到空闲端口",
+            ),
+            (_PUBLISHED,),
+        ),
     },
     needs=("ports.listening",),
     explains=(
@@ -249,12 +269,22 @@ def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
     seen = Evidence(Text("listener", "监听者"), str(owner), f"pid {server.pid}" if server else None)
     if owner.listener.pid in own or (server is None and owner.sglang):
         return holds(seen)
+    if owner.leads_to and server and facts.inside:
+        return _forwarded(seen, owner.leads_to, server, facts.inside)
     if owner.name in FORWARDERS or (server is None and facts.target.given_url):
         return absent(_not_comparable(owner))
     who, pid = f"pid {owner.listener.pid} {owner.name or ''}".rstrip(), owner.listener.pid
     if server and owner.sglang:
         return broken(seen, advice="another", owner=who, owner_pid=pid, server_pid=server.pid)
     return broken(seen, owner=who, owner_pid=pid, free=facts.free)
+
+
+def _forwarded(seen: Evidence, to: tuple[str, int], server: ServerProcess, net: Inside) -> Outcome:
+    """Docker's proxy tells the container that it forwards to."""
+    aim, wanted = f"{to[0]}:{to[1]}", ", ".join(f"{address}:{server.port}" for address in net.addresses)
+    there = Evidence(Text("forwarded to", "转发到"), aim, wanted)
+    same = to[0] in net.addresses and to[1] == server.port
+    return holds(there) if same else broken(seen, there, advice="elsewhere", aim=aim, server_pid=server.pid)
 
 
 def _not_comparable(owner: Owner) -> Words:

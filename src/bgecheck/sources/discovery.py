@@ -10,8 +10,10 @@ from typing import NamedTuple
 from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
 from bgecheck.sources.address import Address, parse_url
+from bgecheck.sources.containers import container_of, log_of, published
 from bgecheck.sources.launchline import parse_launch
 from bgecheck.sources.processes import Process, Table, output_file, started_at, visible, working_folder
+from bgecheck.sources.sockets import inside
 
 TITLE = "sglang::"
 """How sglang's child processes name themselves (setproctitle); their command line holds no options."""
@@ -43,10 +45,15 @@ def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProc
         served_name=told.get("served-model-name") or path,
         api_key=Secret(key) if key else None,
         cwd=folder,
-        log=output_file(process.pid, table),
+        log=output_file(process.pid, table) or _log_of_container(process.pid),
         started_at=started_at(process),
         children=table.descendants(process.pid),
     )
+
+
+def _log_of_container(pid: int) -> str | None:
+    container = container_of(pid)
+    return log_of(container) if container else None
 
 
 def _folder(path: str | None, process: int, working: str | None) -> str | None:
@@ -123,7 +130,7 @@ def resolve(
     table = Table.now()
     servers = running_servers(table)
     server = _chosen(servers, table, given, pid)
-    address = given or (_address_of(server) if server else parse_url(f"{DEFAULT_HOST}:{DEFAULT_PORT}"))
+    address = given or (_address_of(server, table) if server else parse_url(f"{DEFAULT_HOST}:{DEFAULT_PORT}"))
     nothing = server is None and given is None and log is None
     nearby = newest_log(".") if nothing else None
     origins = _origins(given, server, log, nearby)
@@ -160,8 +167,18 @@ def _chosen(servers: list[ServerProcess], table: Table, given: Address | None, p
         return _by_pid(servers, table, pid)
     if given is None:
         return servers[0] if servers else None
-    local = given.host in ("localhost", "::1") or given.host.startswith("127.")
-    return next((s for s in servers if local and s.port == given.port), None)
+    if given.host not in ("localhost", "::1") and not given.host.startswith("127."):
+        return None
+    # Of a container whose published port is not known, the port in it is the best guess.
+    ports = {server.pid: reached_at(server, table) for server in servers}
+    known = next((s for s in servers if ports[s.pid] == given.port), None)
+    return known or next((s for s in servers if ports[s.pid] is None and s.port == given.port), None)
+
+
+def reached_at(server: ServerProcess, table: Table) -> int | None:
+    """The port of this machine that leads to a server; None where it runs in a container and none is seen to."""
+    net = inside(server.pid, server.port)
+    return server.port if net is None else published(net, server.port, table)
 
 
 def _by_pid(servers: list[ServerProcess], table: Table, pid: int) -> ServerProcess:
@@ -184,11 +201,13 @@ def _by_pid(servers: list[ServerProcess], table: Table, pid: int) -> ServerProce
     )
 
 
-def _address_of(server: ServerProcess) -> Address:
-    """Where a client on this machine reaches a server that was bound to `host`."""
+def _address_of(server: ServerProcess, table: Table) -> Address:
+    """Where a client on this machine reaches a server that was bound to `host`, or whose port Docker publishes."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    # Bound to one address of its container, it is asked there; else where Docker publishes it.
+    port = (reached_at(server, table) if host in ("127.0.0.1", "::1") else None) or server.port
     scheme = "https" if "ssl-certfile" in server.flags else "http"
-    return parse_url(f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}")
+    return parse_url(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def newest_log(folder: str) -> str | None:

@@ -21,6 +21,7 @@ from bgecheck.model import (
     Area,
     Evidence,
     Outcome,
+    ServerProcess,
     Severity,
     Text,
     Unavailable,
@@ -28,6 +29,7 @@ from bgecheck.model import (
     broken,
     holds,
 )
+from bgecheck.sources.containers import container_of
 from bgecheck.sources.context import Context
 from bgecheck.sources.logread import WHOLE, Origin, ending, read
 
@@ -72,18 +74,26 @@ BESIDE = 128 * 2**20
 AREA = Area("logs", Text("log", "日志"), seconds=60.0)
 
 
+def _no_log(server: ServerProcess | None) -> Text:
+    container = container_of(server.pid) if server else None
+    if container:
+        return Text(
+            f"the server runs in container {container[:12]}, whose output is not readable here: "
+            f"docker logs {container[:12]} 2>&1 | bgecheck logs -",
+            f"服务在容器 {container[:12]} 里，这里读不到它的输出：docker logs {container[:12]} 2>&1 | bgecheck logs -",
+        )
+    return Text(
+        "no log is known: name it with --log FILE (the server's stdout goes to no file that can be seen)",
+        "不知道日志在哪，用 --log 文件 指定（看不到服务的 stdout 写到了哪个文件）",
+    )
+
+
 @AREA.collect
 def collect(context: Context) -> LogFacts:
     """Read the log that was named, else the file that the server's stdout goes to."""
     path = context.target.log
     if path is None:
-        raise Unavailable(
-            Text(
-                "no log is known: name it with --log FILE (the server's stdout goes to no file that can be seen)",
-                "不知道日志在哪，用 --log 文件 指定（看不到服务的 stdout 写到了哪个文件）",
-            ),
-            looked=False,
-        )
+        raise Unavailable(_no_log(context.target.server), looked=False)
     alone = not context.target.url
     origin, blocks = read(path, context.log_size, WHOLE if alone else BESIDE, 0.9 * context.deadline.remaining())
     since = _since(context.since, path, origin)
