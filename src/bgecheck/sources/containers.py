@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Sequence
@@ -39,6 +38,8 @@ def _container(process: str) -> str | None:
 
 def log_of(container: str, places: Sequence[str] = LOGS) -> str | None:
     """The file in which a container's output is kept, where this user may read it."""
+    import glob
+
     paths = (path for place in places for path in sorted(glob.glob(place.format(id=container))))
     return next((path for path in paths if os.access(path, os.R_OK)), None)
 
