@@ -301,6 +301,13 @@ cause(
             near="the client said: Permission denied",
             seen="shells, docker",
         ),
+        pattern(
+            "setting membind: ",
+            "setting membind: Invalid argument",
+            regex=r"^setting membind: \w",
+            near="set_mempolicy: Operation not permitted",
+            seen="numactl, which starts the scheduler, ends with it (sglang #27368)",
+        ),
         pattern("权限不够", "bash: ./start.sh: 权限不够", regex=r": 权限不够\s*$", seen="bash"),
         pattern(
             "Permission denied (os error 13)",
@@ -319,8 +326,10 @@ cause(
         "运行服务的用户无权访问某个文件、缓存目录，或绑定 1024 以下端口（报错行里写明了）",
     ),
     fix=Text(
-        "let that user read it, set HOME, TRITON_CACHE_DIR and HF_HOME to a folder of its own, or take a port above 1023",
-        "给该用户授权；缓存目录可用 HOME、TRITON_CACHE_DIR、HF_HOME 指到自己的目录；端口请用 1024 以上",
+        "let that user read it, set HOME, TRITON_CACHE_DIR and HF_HOME to a folder of its own, or take a port above 1023; for "
+        "`setting membind` start the container with --cap-add SYS_NICE, or set SGLANG_NUMA_BIND_V2=0",
+        "给该用户授权；缓存目录可用 HOME、TRITON_CACHE_DIR、HF_HOME 指到自己的目录；端口请用 1024 以上；"
+        "报 setting membind 时，容器加 --cap-add SYS_NICE，或设 SGLANG_NUMA_BIND_V2=0",
     ),
     commands=("id", "ls -ld {args_model}"),
 )
@@ -458,6 +467,22 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "CuDNN Compatibility Issue Detected",
+            "RuntimeError: CRITICAL WARNING: PyTorch 2.9.1 & CuDNN Compatibility Issue Detected",
+            regex=r"^(?:RuntimeError: )?CRITICAL WARNING: .*CuDNN Compatibility Issue Detected",
+            near="[2026-01-24 02:10:44] CRITICAL WARNING: PyTorch 2.9.1 & CuDNN Compatibility Issue Detected",
+            seen="0.5.6 to 0.5.9 (sglang #17668)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            " vllm",
+            "ValueError: gptq quantization requires some operators from vllm. Please install vllm by `pip install vllm==0.8.4`",
+            regex=r"Error: .*(?:requires some operators from vllm|vllm is not installed\b.*install vllm)",
+            near="INFO: vllm is not installed, using sgl_kernel",
+            seen="0.4.4 to 0.5.9: kernels for a quantised checkpoint (sglang #6580, #11291)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "operator torchvision::nms does not exist",
             "RuntimeError: operator torchvision::nms does not exist",
             weight=SPECIFIC,
@@ -509,8 +534,10 @@ cause(
         "Python 模块缺失或不匹配：用错了环境、在原生 Windows 上运行，或 torch 与 torchvision 版本不一致",
     ),
     fix=Text(
-        "install sglang into a fresh environment of Python 3.11 or newer on Linux (WSL2 on Windows)",
-        "在 Linux（Windows 用 WSL2）上用 Python 3.11 以上的干净环境重装 sglang",
+        "install sglang into a fresh environment of Python 3.11 or newer on Linux (WSL2 on Windows); where the error itself asks "
+        "for one more package (vllm, a newer nvidia-cudnn), install that",
+        "在 Linux（Windows 用 WSL2）上用 Python 3.11 以上的干净环境重装 sglang；报错里明确要求另装某个包（vllm、更新的 nvidia-cudnn）时，"
+        "装上它",
     ),
     commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang", "which python; pip check"),
 )
