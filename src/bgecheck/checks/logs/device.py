@@ -536,10 +536,14 @@ _DRIVER_CALL = re.compile(r"undefined symbol: cu[A-Z]")
 """A function of libcuda, which comes with the driver; the toolkit's begin with `cuda`, `cublas` and the like."""
 
 
+#: A library of torch's own that finds a symbol missing: torch and its nvidia-* wheels differ, not sgl_kernel.
+_TORCH_OWN = re.compile(r"torchvision|torchaudio|/torch/lib/lib\w+\.so")
+
+
 def _undefined_symbol(session: Session, text: str) -> str:
     if _DRIVER_CALL.search(text):
         return "cuda-driver-too-old"
-    return "python-env-broken" if re.search(r"torchvision|torchaudio", text) else "kernel-package-mismatch"
+    return "python-env-broken" if _TORCH_OWN.search(text) else "kernel-package-mismatch"
 
 
 cause(
