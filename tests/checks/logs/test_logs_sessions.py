@@ -249,6 +249,12 @@ def test_notes_about_sglang_are_no_log_of_it(log: Path) -> None:
     assert _problems(rows) == ["logs.wrong-engine"]
 
 
+@pytest.mark.parametrize("mark", ["Rank 0: load weight begin.", "[2026-11-02 22:12:40] KV Cache is allocated."])
+def test_a_part_of_a_log_without_a_path_of_sglang_is_still_its_own(mark: str, log: Path) -> None:
+    rows = _judge(log, mark, "torch.OutOfMemoryError: CUDA out of memory.", age=900)
+    assert "logs.wrong-engine" not in _problems(rows)
+
+
 @pytest.mark.parametrize("model", ["bge-large-zh-v1.5", "models--BAAI--bge-m3/snapshots/5617a9f6"])
 def test_an_encoder_with_the_prefix_cache_on_computes_wrong_vectors(model: str, log: Path) -> None:
     batch = "[2026-11-02 22:12:40] Prefill batch, #new-seq: 1, #new-token: 14, #cached-token: 12, token usage: 0.00,"

@@ -92,7 +92,8 @@ NOISE = (
 IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
 SGLANG = re.compile(
     r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
-    r"\bserver_args=|Load weight (?:begin|end)\.|(?:Prefill|Decode) batch[.,] #|The server is fired up and ready to roll!"
+    r"\bserver_args=|[Ll]oad weight (?:begin|end)\.|(?:Prefill|Decode|new fill) batch[.,] #|The server is fired up and ready to roll!|"
+    r"Init torch distributed (?:begin|ends)\.|Capture cuda graph begin\.|KV Cache is allocated\."
 )
 """What only sglang writes; its name alone also stands in notes and shell histories."""
 STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
