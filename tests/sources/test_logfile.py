@@ -87,6 +87,24 @@ def test_a_line_comes_as_sglang_wrote_it(written: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Traceback (most recent call last):",
+        '  File "/srv/sgl/lib/python3.11/site-packages/sglang/srt/models/bert.py", line 77, in load_weights',
+        "KeyError: 'pooler.dense.weight'",
+        "torch.OutOfMemoryError: CUDA out of memory.",
+        "AssertionError",
+        "During handling of the above exception, another exception occurred:",
+    ],
+)
+def test_a_traceback_comes_out_of_a_launchers_log(text: str, tmp_path: Path) -> None:
+    """Frames too; what the launcher says itself keeps its prefix."""
+    prefix = "2026-11-02 22:10:15,123 - pipeline.server - INFO - "
+    own = prefix + "Attempt 3: Please wait for the server to become ready"
+    assert _texts(tmp_path / "a.log", f"{prefix}{text}\n{own}\n".encode()) == [text, own]
+
+
+@pytest.mark.parametrize(
     "written",
     [
         '{"log": 7}',

@@ -208,8 +208,9 @@ _MESSAGES = ("log", "MESSAGE", "message", "msg")
 _WRAPPINGS = re.compile(
     r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
     r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
-    # a Python program that started it
-    r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - (?=\[\d{4}-))"
+    # a Python program that started it: what sglang logged, and its tracebacks
+    r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - "
+    r"(?=\[\d{4}-|  |Traceback \(|[\w.]{0,80}(?:Error|Exception)(?::|$)|During handling|The above exception))"
     # the same with loguru
     r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| [A-Z]{1,10} {0,8}\| [\w.<>]{1,120}:[\w.<>]{1,80}:\d{1,6} - )"
     r"|(?:\d{1,4}: )"  # srun --label

@@ -203,6 +203,20 @@ def test_an_exception_that_no_rule_knows_is_still_a_failure(log: Path) -> None:
     assert rows["logs.ready"].commands[0].startswith("tail -n +1 ")
 
 
+def test_a_message_may_explain_at_length_and_still_be_the_end(log: Path) -> None:
+    """Unless the process wrote on below it: a line of its logger, or progress."""
+    error = (
+        "Traceback (most recent call last):",
+        "RuntimeError: flux capacitor",
+        *["Turn it off, then on again."] * 20,
+    )
+    ended = _judge(log, _args(), LOADING, *error, age=900)
+    assert ended["logs.ready"].values["state"] == "failed"
+    for line in (LOADING, "Loading safetensors checkpoint shards:  50% Completed | 1/2 [00:01<00:01,  1.10s/it]"):
+        stuck = _judge(log, _args(), LOADING, *error, line, age=900)
+        assert stuck["logs.ready"].values["state"] == "stuck", line
+
+
 def test_a_log_without_its_beginning_is_judged_by_what_it_serves(log: Path) -> None:
     """`docker logs --tail` cuts the start off; answered embeddings prove that it was ready."""
     assert _problems(_judge(log, SERVED, SERVED, age=900)) == []
@@ -233,6 +247,12 @@ def test_a_log_of_another_engine_is_named(line: str, engine_name: str, log: Path
 def test_notes_about_sglang_are_no_log_of_it(log: Path) -> None:
     rows = _judge(log, "# how to start", "python -m sglang.launch_server --model-path bge", "sglang is fast", age=900)
     assert _problems(rows) == ["logs.wrong-engine"]
+
+
+@pytest.mark.parametrize("mark", ["Rank 0: load weight begin.", "[2026-11-02 22:12:40] KV Cache is allocated."])
+def test_a_part_of_a_log_without_a_path_of_sglang_is_still_its_own(mark: str, log: Path) -> None:
+    rows = _judge(log, mark, "torch.OutOfMemoryError: CUDA out of memory.", age=900)
+    assert "logs.wrong-engine" not in _problems(rows)
 
 
 @pytest.mark.parametrize("model", ["bge-large-zh-v1.5", "models--BAAI--bge-m3/snapshots/5617a9f6"])

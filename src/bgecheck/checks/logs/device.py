@@ -9,6 +9,9 @@ from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
 from bgecheck.model import Text
 
+_NO_WARNING = r"^(?!.*(?:Warning: |Failed to import)).*"
+"""Opens the pattern of what is also only warned of where a library is optional: the program then goes on."""
+
 _OTHERS = re.compile(r"\bProcess \d+ has ([\d.]+) ([MG])iB memory in use")
 _OWN = re.compile(r"this process has ([\d.]+) ([MG])iB memory in use")
 
@@ -59,6 +62,13 @@ cause(
             "CUBLAS_STATUS_ALLOC_FAILED",
             "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
             seen="torch",
+            named=out_of_memory,
+        ),
+        pattern(
+            "CUBLAS_STATUS_NOT_INITIALIZED",
+            "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+            seen="torch: cuBLAS found no memory for its handle",
+            weight=GENERAL,
             named=out_of_memory,
         ),
         pattern(
@@ -241,6 +251,13 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "Triton Error [CUDA]: device kernel image is invalid",
+            "RuntimeError: Triton Error [CUDA]: device kernel image is invalid",
+            near="RuntimeError: Triton Error [CUDA]: out of memory",
+            seen="triton compiles for the card at hand: only a driver older than its ptxas refuses that (sglang #1558)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "PTX was compiled with an unsupported toolchain",
             "RuntimeError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
             seen="CUDA 222: the driver is older than the toolkit",
@@ -347,6 +364,22 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "cannot open shared object file",
+            "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
+            regex=r"^(?!.*(?:NCCL (?:INFO|WARN)|nvidia-container-cli|Warning: |Failed to import)).*\blib(?:cuda|nvidia-ml)\.so[\w.]*: cannot open shared object file",
+            near="ImportError: libcudart.so.12: cannot open shared object file: No such file or directory",
+            seen="the driver's own library, which a container gets with its GPUs (sglang #4778)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "system not yet initialized",
+            "RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized",
+            regex=r"(?:CUDA error|Error 802): system not yet initialized",
+            near="the system not yet initialized its queue",
+            seen="CUDA 802: machines with NVSwitch without the fabric manager",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "CUDA driver initialization failed",
             "RuntimeError: CUDA driver initialization failed, you might not have a CUDA gpu.",
             seen="torch",
@@ -373,9 +406,10 @@ cause(
         "进程看不到 GPU，或数量不够：容器没加 --gpus all、CUDA_VISIBLE_DEVICES 设置有误，或装的是不带 CUDA 的 torch",
     ),
     fix=Text(
-        "start the container with --gpus all; on a machine without GPU sglang needs --device cpu and "
-        "SGLANG_USE_CPU_ENGINE=1",
-        "容器加 --gpus all 启动；没有 GPU 的机器要加 --device cpu 并设 SGLANG_USE_CPU_ENGINE=1",
+        "start the container with --gpus all; where the line says `system not yet initialized` start nvidia-fabricmanager on the "
+        "host; on a machine without GPU sglang needs --device cpu and SGLANG_USE_CPU_ENGINE=1",
+        "容器加 --gpus all 启动；报 system not yet initialized 时，在宿主机上启动 nvidia-fabricmanager；"
+        "没有 GPU 的机器要加 --device cpu 并设 SGLANG_USE_CPU_ENGINE=1",
     ),
     commands=("nvidia-smi -L", "docker run --rm --gpus all lmsysorg/sglang:latest nvidia-smi -L"),
 )
@@ -498,8 +532,18 @@ cause(
 )
 
 
+_DRIVER_CALL = re.compile(r"undefined symbol: cu[A-Z]")
+"""A function of libcuda, which comes with the driver; the toolkit's begin with `cuda`, `cublas` and the like."""
+
+
+#: A library of torch's own that finds a symbol missing: torch and its nvidia-* wheels differ, not sgl_kernel.
+_TORCH_OWN = re.compile(r"torchvision|torchaudio|/torch/lib/lib\w+\.so")
+
+
 def _undefined_symbol(session: Session, text: str) -> str:
-    return "python-env-broken" if re.search(r"torchvision|torchaudio", text) else "kernel-package-mismatch"
+    if _DRIVER_CALL.search(text):
+        return "cuda-driver-too-old"
+    return "python-env-broken" if _TORCH_OWN.search(text) else "kernel-package-mismatch"
 
 
 cause(
@@ -508,7 +552,9 @@ cause(
         pattern(
             "undefined symbol",
             "ImportError: /usr/lib/sgl_kernel/sm90/common_ops.abi3.so: undefined symbol: _ZNK3c106SymInt6sym_neERKS0_",
-            near="the symbol is undefined",
+            regex=_NO_WARNING + "undefined symbol",
+            near="torchvision/io/image.py:13: UserWarning: Failed to load image Python extension: "
+            "'/usr/lib/torchvision/image.so: undefined symbol: _ZN3c104cuda9SetDeviceEa'",
             seen="sglang #13948, #18203",
             named=_undefined_symbol,
         ),
@@ -554,7 +600,7 @@ cause(
         pattern(
             "cannot open shared object file",
             "ImportError: libtorch_cuda.so: cannot open shared object file: No such file or directory",
-            regex=r"\blib(?:torch|c10)\w*\.so[\w.]*: cannot open shared object file",
+            regex=_NO_WARNING + r"\blib(?:torch|c10)\w*\.so[\w.]*: cannot open shared object file",
             near="ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
             seen="kernels built for another torch",
             weight=SPECIFIC,
@@ -570,6 +616,13 @@ cause(
             "does not match flashinfer version",
             "RuntimeError: flashinfer-cubin version (0.4.0) does not match flashinfer version (0.5.2).",
             seen="flashinfer 0.4 to 0.6",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Could not run 'sgl_kernel::",
+            "NotImplementedError: Could not run 'sgl_kernel::silu_and_mul' with arguments from the 'CUDA' backend.",
+            near="NotImplementedError: Could not run 'aten::empty.memory_format' with arguments from the 'SparseCUDA' backend.",
+            seen="a sgl_kernel that was built for another device (sglang #6322)",
             weight=SPECIFIC,
         ),
         pattern(
@@ -594,7 +647,8 @@ cause(
         pattern(
             "cannot open shared object file",
             "ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
-            regex=r"^(?!.*(?:NCCL (?:INFO|WARN)|nvidia-container-cli)).*\blib(?!torch|c10)[\w.+-]+\.so[\w.]*: cannot open shared object file",
+            regex=r"^(?!.*(?:NCCL (?:INFO|WARN)|nvidia-container-cli|Warning: |Failed to import)).*\blib(?!torch|c10|cuda\.so|nvidia-ml)[\w.+-]+\.so[\w.]*"
+            r": cannot open shared object file",
             near="gpu01:53277:53277 [0] NCCL INFO NET/Plugin : dlerror=libnccl-net.so: cannot open shared object file: No such "
             "file or directory No plugin found (libnccl-net.so), using internal implementation",
             seen="sglang #12119",
@@ -626,9 +680,11 @@ cause(
     "build-tools-missing",
     [
         pattern(
-            "cannot find -lcuda",
+            "cannot find ",
             "/usr/bin/ld: cannot find -lcuda: No such file or directory",
-            seen="ld, through triton",
+            regex=r"\bld(?:\.\w+)?: cannot find (?:-l\w|\S+\.o\b)",
+            near="ld: cannot find the symbol",
+            seen="ld, through triton and tvm-ffi (sglang #26545)",
             weight=SPECIFIC,
         ),
         pattern(
@@ -701,9 +757,16 @@ cause(
         pattern(
             "No such file or directory: '",
             "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'",
-            regex=r"No such file or directory: '(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+)'",
+            regex=r"No such file or directory: '(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+|ptxas|ldconfig)'",
             near="FileNotFoundError: [Errno 2] No such file or directory: 'ninja.txt'",
             seen="Python",
+        ),
+        pattern(
+            "assert cuda_home is not None",
+            "    assert cuda_home is not None",
+            regex=r"^    assert cuda_home is not None",
+            near="    assert cuda_graph is not None",
+            seen="deep_gemm looks for nvcc as it is imported, and says nothing else (sglang #13468)",
         ),
         pattern(
             "Failed to find C compiler",
@@ -855,6 +918,13 @@ cause(
             seen="NCCL",
         ),
         pattern(
+            "custom_all_reduce.cuh:",
+            "/sgl-kernel/csrc/allreduce/custom_all_reduce.cuh:410",
+            regex=r"^\S*custom_all_reduce\.cuh:\d+$",
+            near="note: see custom_all_reduce.cuh:410 for the layout",
+            seen="sgl_kernel names the failed call on the line below its message (sglang #11957)",
+        ),
+        pattern(
             "CustomAllreduce",
             "RuntimeError: CustomAllreduce: peer access failed",
             regex=r"Error: .*[Cc]ustom.?[Aa]ll.?reduce",
@@ -871,8 +941,10 @@ cause(
     title=Text("the GPUs can talk to each other", "多卡通信正常"),
     because=Text("NCCL failed between the GPUs of this server", "多卡之间的 NCCL 通信失败"),
     fix=Text(
-        "use one GPU, which this model fits (--tp-size 1); else look with NCCL_DEBUG=INFO, and try NCCL_P2P_DISABLE=1",
-        "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位，并试试 NCCL_P2P_DISABLE=1",
+        "use one GPU, which this model fits (--tp-size 1); else look with NCCL_DEBUG=INFO, and try NCCL_P2P_DISABLE=1, or "
+        "--disable-custom-all-reduce where the line names it",
+        "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位，并试试 NCCL_P2P_DISABLE=1，"
+        "报错里有 custom_all_reduce 时加 --disable-custom-all-reduce",
     ),
     commands=("nvidia-smi topo -m",),
 )
@@ -985,6 +1057,14 @@ cause(
             "nsupported max_mma_kv",
             "ValueError: Unsupported max_mma_kv: 0",
             seen="flashinfer on cards with little shared memory",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Only SM ",
+            "AssertionError: Only SM 9.x, 10.x, and 11.x are supported",
+            regex=r"Error: Only SM ?\d+\.x\b.* supported",
+            near="Only SM counts above 80 are supported by this benchmark",
+            seen="flash-attn 4 (sglang #28297)",
             weight=SPECIFIC,
         ),
         pattern(

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from bgecheck.checks.logs.marks import WRITTEN
 from bgecheck.checks.logs.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
 from bgecheck.checks.logs.session import Hit, Session
 from bgecheck.checks.logs.why import Rival, rivals
@@ -22,6 +23,9 @@ weights of this size from a cold network disk, ends well within."""
 
 TAIL = 12
 """Lines that a message and what the interpreter adds to it take up at the end of a log."""
+
+LONG_TAIL = 60
+"""The same of a message that explains at length; the last line of it is then none that a running server writes."""
 
 ANY_ZONE = 15 * 3600.0
 """Seconds that two clocks can differ by time zone alone; a larger gap is age."""
@@ -115,7 +119,7 @@ def _import_error(session: Session, fatal: Hit | None) -> Hit | None:
         return fatal
     classes = [
         name.lower()
-        for name in re.findall(r"\b[A-Z]\w*(?:Model|LM|Classification)\b", fatal.text.split("Supported")[0])
+        for name in re.findall(r"\b[A-Z]\w*(?:Model|LM|Classification|Generation)\b", fatal.text.split("Supported")[0])
     ]
     for module, (number, text) in session.imports.items():
         stem = re.sub(r"[\d_]+", "", module)
@@ -134,7 +138,9 @@ def _raised(session: Session) -> bool:
     """Whether a start ended in an exception that nothing came after."""
     if session.ready_line is not None or session.last_exception is None:
         return False
-    return session.last[0] - session.last_exception[0] <= TAIL
+    number, text = session.last
+    below = number - session.last_exception[0]
+    return below <= TAIL or (below <= LONG_TAIL and not WRITTEN.match(text))
 
 
 def _quiet(session: Session, age: float | None, now: datetime) -> bool:

@@ -14,9 +14,11 @@ MILESTONES = (
     ("Init torch distributed begin", "device"),
     ("Init parallel begin", "device"),
     ("Load weight begin", "load"),
+    (" checkpoint shards:", "load"),
     ("Load weight end", "memory"),
     ("KV Cache is allocated", "memory"),
     ("Capture cuda graph begin", "graph"),
+    ("Capturing batches (", "graph"),
     ("Capture cuda graph end", "warm-up"),
     (", context_len=", "warm-up"),
     ("Started server process", "warm-up"),
@@ -90,10 +92,13 @@ NOISE = (
 IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
 SGLANG = re.compile(
     r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
-    r"\bserver_args=|Load weight (?:begin|end)\.|(?:Prefill|Decode) batch[.,] #|The server is fired up and ready to roll!"
+    r"\bserver_args=|[Ll]oad weight (?:begin|end)\.|(?:Prefill|Decode|new fill) batch[.,] #|The server is fired up and ready to roll!|"
+    r"Init torch distributed (?:begin|ends)\.|Capture cuda graph begin\.|KV Cache is allocated\."
 )
 """What only sglang writes; its name alone also stands in notes and shell histories."""
 STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
+WRITTEN = re.compile(r"^\[?\d{4}-\d\d-\d\d|^(?:INFO|WARNING|ERROR|DEBUG)\b|^[^|]{0,80}\d+%")
+"""What a process that goes on writes: lines of a logger, and progress."""
 EXCEPTION = re.compile(
     r"^(?:\[rank\d+\]: )?(?:(?:[\w.]+\.)?(?:_?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)|Exception)"
     r"|(?:[a-z_]\w*\.)+(?:_?[A-Z]\w+|gaierror|error))(?::|$)"

@@ -81,6 +81,19 @@ cause(
             seen="--tp-size that does not divide the attention heads",
         ),
         pattern(
+            "is not divisible by weight quantization ",
+            "ValueError: Weight input_size_per_partition = 96 is not divisible by weight quantization block_k = 128.",
+            near="the batch is not divisible by weight",
+            seen="0.4.6 to 0.5.23: --tp-size that does not divide the blocks of a quantised weight (sglang #19045)",
+        ),
+        pattern(
+            "is not aligned with the quantized weight shape",
+            "ValueError: The output size is not aligned with the quantized weight shape. This can be caused by too large tensor "
+            "parallel size.",
+            near="the input size is not aligned with the page",
+            seen="awq, gptq (sglang #3571)",
+        ),
+        pattern(
             "quantization method: ",
             "ValueError: Unknown quantization method: fp7. Must be one of ['fp8', 'awq', 'gptq'].",
             regex=r"(?:Unknown|Invalid) quantization method: ",
@@ -136,9 +149,10 @@ cause(
     ),
     fix=Text(
         "take out or rename the option that the line names (there is no --max-batch-size: use --max-running-requests; "
-        "vLLM's --gpu-memory-utilization is --mem-fraction-static here, --max-model-len is --context-length)",
+        "vLLM's --gpu-memory-utilization is --mem-fraction-static here, --max-model-len is --context-length); where a size is not "
+        "divisible or aligned, lower --tp-size",
         "按报错删掉或改名（没有 --max-batch-size，应用 --max-running-requests；vLLM 的 --gpu-memory-utilization "
-        "在这里是 --mem-fraction-static，--max-model-len 是 --context-length）",
+        "在这里是 --mem-fraction-static，--max-model-len 是 --context-length）；提示不能整除（not divisible）或未对齐时，调小 --tp-size",
     ),
     commands=("python -m sglang.launch_server --help | grep -e '--max-running' -e '--mem-fraction'",),
 )
@@ -710,6 +724,11 @@ def _warm_up_failed(session: Session, text: str) -> str | None:
     return "weights-corrupt" if session.ready_line is None else None
 
 
+def _bus_error(session: Session, text: str) -> str:
+    """Memory that is mapped and not there: of a weight file while it is read, before that only of /dev/shm."""
+    return "weights-corrupt" if session.phase in ("load", "serving") or not session.args else "shm-too-small"
+
+
 cause(
     "weights-corrupt",
     [
@@ -789,6 +808,7 @@ cause(
             regex=r"(?:Fatal Python error: |^)Bus error",
             near="the message bus error counter is 0",
             seen="faulthandler, bash",
+            named=_bus_error,
         ),
         pattern(
             "xit code",
@@ -797,6 +817,7 @@ cause(
             near="Subprocess scheduler_0 (pid=77) crashed with exit code -77.",
             weight=GENERAL,
             seen="0.5.23: a mapped file that is cut off under the reader",
+            named=_bus_error,
         ),
     ],
     title=Text("the weight files are intact", "权重文件完好"),
@@ -966,6 +987,12 @@ cause(
     ),
 )
 
+
+def _unknown_parameter(session: Session, text: str) -> str | None:
+    """A weight that is whole, and that the model's class in this release has no place for."""
+    return "unsupported-architecture" if any("params_dict[" in line for line in list(session.recent)[-4:]) else None
+
+
 cause(
     "unsupported-architecture",
     [
@@ -983,6 +1010,29 @@ cause(
             seen="0.4.7 to 0.5.23",
         ),
         pattern(
+            "Unsupported architectures: ",
+            "ValueError: Unsupported architectures: JinaBertModel. Supported list: ['ChatGLMModel', 'MistralModel']",
+            near="WARNING: Unsupported architectures: are listed below",
+            regex=r"Error: Unsupported architectures: \w+",
+            seen="0.1.x to 0.3.x",
+        ),
+        pattern(
+            "GGUF model with architecture ",
+            "ValueError: GGUF model with architecture nomic-bert is not supported yet.",
+            regex=r"GGUF model with architecture \S+ is not supported",
+            near="Loading a GGUF model with architecture bert",
+            seen="transformers 4.4x to 5.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "KeyError: '",
+            "KeyError: 'layers.3.mlp.gate_up_proj.weight'",
+            regex=r"^KeyError: '[\w.]+\.\w+'$",
+            near="KeyError: 'text'",
+            seen="0.4.6 to 0.5.9: a checkpoint whose names are not those of the model's class (sglang #6917, #9747, #17535)",
+            named=_unknown_parameter,
+        ),
+        pattern(
             "Cannot find model module",
             "ValueError: Cannot find model module. 'FooModel' is not a registered model in the Transformers library",
             seen="0.5.x",
@@ -996,9 +1046,9 @@ cause(
     ],
     title=Text("sglang knows the model's architecture", "sglang 支持该模型结构"),
     because=Text(
-        "this version of sglang has no implementation of the model's architecture (or could not import it: see the "
-        "`Ignore import error` line of that model above)",
-        "当前版本的 sglang 没有实现该模型结构（或导入失败：看上方对应模型的 Ignore import error 行）",
+        "this version of sglang has no implementation of the model's architecture, or of the form in which this checkpoint "
+        "names its weights (or could not import it: see the `Ignore import error` line of that model above)",
+        "当前版本的 sglang 没有实现该模型结构，或不认识这份权重里的参数名（也可能是导入失败：看上方对应模型的 Ignore import error 行）",
     ),
     fix=Text(
         "use a newer sglang, or serve this model with text-embeddings-inference or vLLM",

@@ -171,6 +171,12 @@ GUESSES = (
     Guess("device-side-assert", r"out of (?:range|bounds)|device.?side assert", _LATE),
     Guess("illegal-memory-access", r"CUDA error|\bcuda(?:Error)\w*|\bhip(?:Error)\w*", _LATE),
     Guess(
+        "engine-internal-error",
+        r"^(?:Type|Attribute|Name|Index|Key|UnboundLocal)Error",
+        _START,
+        r'sglang/srt/managers/\w+\.py", line \d+, in (?!<module>|__init__)',
+    ),
+    Guess(
         "bad-cli-arguments",
         r"--[a-z]|argument|option|must|should|cannot|expected|invalid|not (?:supported|allowed)|divisible|conflict",
         _START,
