@@ -207,7 +207,10 @@ _MESSAGES = ("log", "MESSAGE", "message", "msg")
 """Where the text stands in a line of JSON: docker and fluent-bit, journald, log shippers."""
 _WRAPPINGS = re.compile(
     r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
-    r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
+    r"|(?: ?\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
+    r"|(?:[A-Z][a-z]{2} \d{1,2}, \d{4} @ \d\d:\d\d:\d\d\.\d{3}\s{1,8})"  # Kibana, OpenSearch
+    # stern: the name of a pod, whose last letters Kubernetes chooses, and that of a container
+    r"|(?:[a-z0-9][a-z0-9.-]{0,100}-[bcdfghjklmnpqrstvwxz2456789]{5} [a-z0-9][a-z0-9-]{0,62} )"
     # a Python program that started it
     r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - (?=\[\d{4}-))"
     # the same with loguru
@@ -226,7 +229,7 @@ _WRAPPINGS = re.compile(
     r"|(?:\[ {0,8}\d{1,10}\.\d{6}\] \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-monotonic
     r"|(?:\d{10}\.\d{6} \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-unix
     r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@./-]{1,80}\[\d+\]:)?"
-    r"(?: std(?:out|err) (?P<part>[FP]))?(?: |$))"  # docker logs -t, containerd, journald with ISO time
+    r"(?: std(?:out|err) (?P<part>[FP]))?(?:[ \t]|$))"  # docker logs -t, containerd, journald with ISO time, Loki
 )
 
 

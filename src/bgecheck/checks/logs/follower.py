@@ -224,8 +224,10 @@ class Follower:
             return True
         if kind.quiet:
             return not session.first_stamp and session.lines < _OPENING
+        if session.ready_line is None and (kind.answer or kind.batch):
+            return True
         if kind.answer:
-            return session.ready_line is None or not session.requests["ok"]
+            return not session.requests["ok"]
         if kind.sglang and not session.sglang:
             return True
         return kind.batch and session.cached is None and session.telltale.search(self._raws[index]) is not None
@@ -387,13 +389,12 @@ class Follower:
             return True
         return bool(session.ended or session.args) and bool(marks.USAGE.match(text))
 
-    def _answered(self, embedding: bool, post: bool) -> None:
+    def _answered(self, answer: str) -> None:
         """A request was answered with 200; an embedding proves that what was wrong before is over."""
         session = self.session
-        if session.ready_line is None or not embedding:
-            session.requests["other" if post and session.ready_line else "page"] += 1
+        session.requests[_ANSWERS[answer] if session.ready_line else "page"] += 1
+        if session.ready_line is None or answer != "embedding":
             return
-        session.requests["ok"] += 1
         session.stages.setdefault("first-request", session.last_stamp)
         self._recover()
 
@@ -406,6 +407,12 @@ class Follower:
         session.deaths = 0
         for cause in [c for c, hit in session.hits.items() if hit.weight <= GENERAL and hit.fatal]:
             del session.hits[cause]
+
+    def _works(self) -> bool:
+        """Whether a batch shows that clients are served: nothing of a start was seen, nor of a failure."""
+        session = self.session
+        fresh = session.phase == "args" and session.ready_line is None
+        return fresh and not (session.hits or session.last_exception or session.died_line)
 
     def _serves(self, number: int) -> None:
         """Clients are answered: the log was cut off at its beginning, or keeps no ready line (`--log-level`)."""
@@ -457,6 +464,8 @@ class Follower:
             session.before_cls = number if marks.BEFORE_CLS.search(text) else None
         session.bind_failed = session.bind_failed or any(mark in text for mark in marks.BIND_FAILED)
         self._end(number, text)
+        if self._works() and marks.SERVES.match(text):
+            self._serves(number)
         found = marks.BATCH.search(text)
         if found and int(found[2]) and session.cached is None:
             session.cached = (number, text)
@@ -485,12 +494,13 @@ class Follower:
         method, path, status = found[1], found[2].split("?")[0], found[3]
         if session.engine is None and path.startswith(("/v1/e", "/encode", "/generate")):
             session.sglang = True
-        if session.ready_line is None and method == "POST" and path == "/generate":
-            session.generate_warm_up = True
-        if session.ready_line is None and status == "200" and method == "POST" and path.startswith("/v1/"):
-            self._serves(number)
+        if session.ready_line is None and status == "200" and method == "POST":
+            session.generate_warm_up = session.generate_warm_up or path == "/generate"
+            # The warm-up asks these two routes too, in a start of which more than that is seen.
+            if path.startswith("/v1/") or (session.phase == "args" and path in ("/generate", "/encode")):
+                self._serves(number)
         if status.startswith("2"):
-            self._answered(method == "POST" and path.startswith(("/v1/e", "/encode")), method == "POST")
+            self._answered(marks.answers(method, path))
         elif session.ready_line is not None and (method == "POST" or "embed" in path or status == "401"):
             self._refuse(f"{method} {path[:200]} {status}", number, text)
 
@@ -559,4 +569,4 @@ def _dated(data: bytes) -> Iterator[bytes]:
         yield data[end : stop if stop >= 0 else len(data)]
 
 
-_ANSWERS = {"embedding": "ok", "post": "other", "page": "page"}
+_ANSWERS = {"embedding": "ok", "generation": "generated", "post": "other", "page": "page"}
