@@ -205,6 +205,8 @@ _PIECE = 4096
 """Characters that an entry of docker has at least when it is a piece of a line: it cuts behind 16 KB."""
 _MESSAGES = ("log", "MESSAGE", "message", "msg")
 """Where the text stands in a line of JSON: docker and fluent-bit, journald, log shippers."""
+_MODULE = re.compile(r"[a-z]\w{0,60}(?:_|::)\w{1,60}(?:::\w{1,60}){0,8}")
+"""How programs in Rust name the part that speaks: it tells which program it is."""
 _WRAPPINGS = re.compile(
     r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
     r"|(?: ?\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
@@ -268,6 +270,8 @@ def _message(text: str) -> tuple[str, bool]:
         inner = _decoded(bytes(inner))
     if not isinstance(inner, str):
         return text, True
+    if _MODULE.fullmatch(str(entry.get("target"))):
+        inner = f"{entry['target']}: {inner}"
     whole = inner.endswith("\n") or len(inner) < _PIECE or "log" not in entry
     lines = inner.rstrip("\r\n").split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), whole

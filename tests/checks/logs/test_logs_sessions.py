@@ -308,6 +308,12 @@ def test_paths_that_no_client_of_an_engine_asks_for_count_for_nothing(log: Path)
         ("[SYS] 2026/11/02 - 22:10:05 | New API v0.9.3 ready in 812 ms", "New API"),
         ("2026-11-02 22:10:05  INFO sglang_router_rs::server: src/server.rs:811: Router ready", "sglang-router"),
         ("[Router (Rust)] 2026-11-02 22:10:05 - INFO - Worker http://10.0.0.7:30000 is healthy", "sglang-router"),
+        (
+            '{"level":"INFO","message":"Ready","target":"text_embeddings_router::http::server"}',
+            "text-embeddings-inference",
+        ),
+        ("INFO 11-02 22:10:05 metrics.py:417] Avg prompt throughput: 2.0 tokens/s, Running: 1 reqs", "vLLM"),
+        ('10.0.0.7 - - [02/Nov/2026:22:10:05 +0800] "POST /v1/embeddings HTTP/1.1" 200 9120 "-" "okhttp/4.9"', "nginx"),
         ("2026/11/02 22:10:05 [emerg] 1#1: bind() to 0.0.0.0:80 failed (98: Address already in use)", "nginx"),
     ],
 )
@@ -322,8 +328,66 @@ def test_a_log_of_another_engine_is_named(line: str, engine_name: str, log: Path
 
 def test_requests_alone_do_not_hide_another_engine(log: Path) -> None:
     """Every engine behind uvicorn answers `POST /v1/embeddings`."""
-    rows = _judge(log, "INFO 11-02 22:10:05 [launcher.py:36] Route: /ping, Methods: GET", SERVED, SERVED)
-    assert _problems(rows) == ["logs.wrong-engine"]
+    route = "INFO 11-02 22:10:05 [launcher.py:36] Route: /ping, Methods: GET"
+    for lines in ((route, SERVED, SERVED), (SERVED, route, SERVED)):
+        assert _problems(_judge(log, *lines)) == ["logs.wrong-engine"]
+
+
+def test_what_a_proxy_in_the_same_log_answered_is_not_counted(log: Path) -> None:
+    proxied = 'nginx-1   | 10.0.0.7 - - [02/Nov/2026:22:12:40 +0800] "POST /v1/embeddings HTTP/1.1" STATUS 157 "-" "-"'
+    lines = [_args(), LOADING, *READY.split("\n"), SERVED]
+    both = [f"sglang-1  | {line}" for line in lines] + [
+        proxied.replace("STATUS", code) for code in ("200", *["502"] * 9)
+    ]
+    rows = _judge(log, *both)
+    assert _problems(rows) == []
+    assert rows["logs.ready"].values["requests"]["embeddings"] == 1
+    assert rows["logs.ready"].values["requests"]["server_errors"] == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        ("emb-1 exited with code 1", "failed"),
+        ("emb-1 exited with code 134", "failed"),
+        ("emb-1 exited with code 0", "stopped"),
+        ("emb-1 exited with code 143", "stopped"),
+        ("redis-1 exited with code 1", "ready"),
+        ("redis-1 exited with code 0", "ready"),
+    ],
+)
+def test_compose_tells_how_its_service_ended(end: str, state: str, log: Path) -> None:
+    lines = [_args(), LOADING, *READY.split("\n"), SERVED]
+    rows = _judge(log, *(f"emb-1    | {line}" for line in lines), "redis-1  | * Ready to accept connections", end)
+    assert rows["logs.ready"].values["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("code=exited, status=1/FAILURE", "failed"),
+        ("code=killed, status=9/KILL", "failed"),
+        ("code=dumped, status=6/ABRT", "failed"),
+        ("code=exited, status=0/SUCCESS", "stopped"),
+        ("code=killed, status=15/TERM", "stopped"),
+        ("code=exited, status=143/n/a", "stopped"),
+    ],
+)
+def test_systemd_tells_how_its_service_ended(status: str, state: str, log: Path) -> None:
+    lines = [_args(), LOADING, *READY.split("\n"), SERVED]
+    journal = [f"Nov 02 22:12:40 gpu-02 python3[811]: {line}" for line in lines]
+    rows = _judge(log, *journal, f"Nov 02 22:13:00 gpu-02 systemd[1]: emb.service: Main process exited, {status}")
+    assert rows["logs.ready"].values["state"] == state
+
+
+@pytest.mark.parametrize(
+    "line", ["started in background thread at 0.0.0.0:8000", "scheduled on existing loop at ::1:80"]
+)
+def test_a_node_that_answers_no_clients_is_ready_without_the_ready_line(line: str, log: Path) -> None:
+    joined = f"[2026-11-02 22:10:20] Dummy health check server {line}"
+    rows = _judge(log, _args(), LOADING, joined, age=900)
+    assert _problems(rows) == []
+    assert rows["logs.ready"].values["seconds_to_ready"] == 15
 
 
 def test_notes_about_sglang_are_no_log_of_it(log: Path) -> None:

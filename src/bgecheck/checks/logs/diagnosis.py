@@ -60,7 +60,7 @@ def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
         # Nothing ended with it; what hangs may hang because of it.
         hanging, first = first, None
     fatal = _import_error(session, first)
-    if not session.sglang and (session.engine or fatal is None):
+    if not session.ours and (session.engine or fatal is None):
         return Diagnosis("foreign" if session.lines else "empty", {})
     if fatal is not None and not _goes_on(session, fatal):
         proven = _proven(session) if session.ready_line else {}

@@ -117,7 +117,7 @@ class Follower:
     def _steady(self, counts: Mapping[bytes, int], kinds: Mapping[bytes, Kind], data: bytes) -> bool:
         """Whether calm lines of a block need only be counted: the server serves, and its vectors are judged."""
         session = self.session
-        if not (session.first[0] and session.sglang and session.first_stamp and session.ready_line):
+        if not (session.first[0] and session.ours and session.first_stamp and session.ready_line):
             return False
         if not session.requests["ok"] and any(kinds[key].answer for key in counts):
             return False
@@ -264,6 +264,8 @@ class Follower:
                 self._patterns if kind.patterns is None or number != self._first + index else kind.patterns,
             )
         self._fed = index
+        if self.session.sglang and not self.session.service and (found := marks.SERVICE.match(self._raws[index])):
+            self.session.service = found[1].decode()
         if (session, phase, ready) != (self.session, self.session.phase, self.session.ready_line):
             self._forget()
         elif not kind.each and not kind.calm and len(key) < JUDGED:
@@ -361,7 +363,7 @@ class Follower:
 
     def _begin(self, number: int) -> None:
         """End the session, and begin another."""
-        if self.session.sglang:
+        if self.session.ours:
             self.older += 1
             self.session.recent.clear()
             self.past.append(self.session)
@@ -452,6 +454,9 @@ class Follower:
         for mark, stage in marks.STAGES:
             if mark in text:
                 session.stages.setdefault(stage, session.last_stamp)
+        if marks.JOINED in text and session.phase != "args":
+            self._serves(number)
+            session.ready_stamp = session.last_stamp
         if READY in text:
             session.stages.setdefault("ready", session.last_stamp)
             session.ready_line, session.ready_stamp, session.phase = number, session.last_stamp, "serving"
@@ -481,6 +486,13 @@ class Follower:
         killed = marks.KILLED.match(text) is not None
         session.gone = session.gone or killed or "include_parent=True" in text
         dying = killed or any(mark in text for mark in marks.DYING)
+        if (exited := marks.EXITED.match(text)) and exited["service"] in (None, session.service):
+            orderly = (exited["code"] or exited["status"]) in marks.ORDERLY
+            dying = dying or not orderly
+            if orderly and session.died_line is None:
+                session.stopped_line = session.stopped_line or number
+        if marks.TERMINATED.match(text) and session.died_line is None:
+            session.stopped_line = session.stopped_line or number
         if session.stopped_line is None and (dying or any(mark in text for mark in marks.FOLLOWING)):
             session.deaths += 1
             if dying and session.died_line is None:
@@ -492,8 +504,7 @@ class Follower:
             return
         session = self.session
         method, path, status = found[1], found[2].split("?")[0], found[3]
-        if session.engine is None and path.startswith(("/v1/e", "/encode", "/generate")):
-            session.sglang = True
+        session.assumed = session.assumed or path.startswith(("/v1/e", "/encode", "/generate"))
         if session.ready_line is None and status == "200" and method == "POST":
             session.generate_warm_up = session.generate_warm_up or path == "/generate"
             # The warm-up asks these two routes too, in a start of which more than that is seen.

@@ -27,8 +27,8 @@ _ALTERING = (" HTTP/.", "Error", "Exception", "Interrupt", "Timeout", "batch", "
 _OURS = ("sglang", "sgl_kernel", "sgl-kernel", "launch_server", "Load weight", "fired up and ready")
 _WRAPPED = ('{"', "\x1b", "\0", "\r")
 ENGINES = {
-    "vLLM": ("vllm", ".py:] "),
-    "text-embeddings-inference": ("text_embeddings_router", "text-embeddings-inference"),
+    "vLLM": ("vllm", ".py:] ", "avg prompt throughput: "),
+    "text-embeddings-inference": ("text_embeddings_", "text-embeddings-inference"),
     "Ollama": ("ollama", "llama runner", ".go: msg="),
     "Infinity": ("infinity_emb", "michaelfeil/infinity"),
     "Xinference": ("xinference",),
@@ -54,7 +54,7 @@ ENGINES = {
     "LiteLLM": ("litellm",),
     "New API": ("one api v", "new api v"),
     "sglang-router": ("sglang_router_rs::", "[router (rust)]", "smg"),
-    "nginx": ("] #",),
+    "nginx": ("] #", "/::: "),
 }
 """What the marks of other engines hold, in lower case and without digits: one of these at least."""
 

@@ -47,6 +47,7 @@ STOPPING = (
     "Received SIGTERM",
     "Received SIGINT",
     "eceived signal 15",
+    "slurmstepd: error: *** ",
     "Deactivated successfully",
     "Gracefully stopping...",
 )
@@ -69,8 +70,25 @@ DYING = (
     "Fatal Python error",
     "!!! Segfault encountered !!!",
     "exited with code 137",
+    "oom_kill event",
+    "oom-kill event",
     "terminated with exit code 137",
 )
+EXITED = re.compile(
+    r"^(?P<service>[\w.-]+) exited with code (?P<code>\d+)"
+    r"|^\S+\.service: Main process exited, code=\w+, status=(?P<status>\d+)/"
+)
+"""What docker compose and systemd say of a process that has ended."""
+ORDERLY = ("0", "15", "130", "143")
+"""Exit codes, and a signal, of a process that was stopped."""
+SERVICE = re.compile(rb"^(?:\x1b\[[\d;]*m)?([\w.-]+) +\| ")
+"""What docker compose writes before each line of a service."""
+TERMINATED = re.compile(
+    r"^(?:\[\d+\]\S?\s+|\S+[:：] (?:line|行) ?\d+[:：]\s+\d+ )?(?:Terminated|已终止)(?:\s{2,}|\s*$)"
+)
+"""What a shell says of a job that was stopped with SIGTERM."""
+JOINED = "Dummy health check server s"
+"""What a node of several that answers no clients writes when it is ready: it takes its part from the first node."""
 FOLLOWING = ("BrokenPipeError", "include_parent=True", "EOFError")
 """What follows a death. A client that hangs up leaves some of it too, so it proves none."""
 KILLED = re.compile(
@@ -101,7 +119,8 @@ EXCEPTION = re.compile(
     r"|(?:[a-z_]\w*\.)+(?:_?[A-Z]\w+|gaierror|error))(?::|$)"
 )
 WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
-ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+ACCESS = re.compile(r'(?<!\] )"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+"""As uvicorn writes it; web servers in front of it write the time in brackets before the request."""
 BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
 SERVES = re.compile(r"^\[[^\]]{0,80}\] (?:Prefill|Decode) batch(?: \[\d+\])?[.,] #")
 """What a log whose beginning is cut off shows of a server that works."""
@@ -117,8 +136,14 @@ GENERATES = (
 """Routes that only a generation server answers."""
 OTHER_ENGINES = (
     # sglang before 0.4.6 and vLLM's kernels in it write `INFO 11-02 22:10:05 [__init__.py:239]` too.
-    ("vLLM", re.compile(r"\bvllm\b|^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[(?!__init__)[\w/]+\.py:\d+\] ", re.IGNORECASE)),
-    ("text-embeddings-inference", re.compile(r"text_embeddings_router|text-embeddings-inference")),
+    (
+        "vLLM",
+        re.compile(
+            r"\bvllm\b|Avg prompt throughput: |^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[(?!__init__)[\w/]+\.py:\d+\] ",
+            re.IGNORECASE,
+        ),
+    ),
+    ("text-embeddings-inference", re.compile(r"text_embeddings_\w+|text-embeddings-inference")),
     ("Ollama", re.compile(r"\bollama\b|llama runner|^time=\S+ level=[A-Z]+ source=\w+\.go:\d+ msg=", re.IGNORECASE)),
     ("Infinity", re.compile(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
     ("Xinference", re.compile(r"xinference", re.IGNORECASE)),
@@ -135,7 +160,10 @@ OTHER_ENGINES = (
     ("LiteLLM", re.compile(r"\blitellm\b", re.IGNORECASE)),
     ("New API", re.compile(r"\b(?:One|New) API v\S+ (?:started|ready)")),
     ("sglang-router", re.compile(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
-    ("nginx", re.compile(r"\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+")),
+    (
+        "nginx",
+        re.compile(r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"),
+    ),
 )
 
 
@@ -159,6 +187,11 @@ EVENTS = (
     *BIND_FAILED,
     WARNED_START,
     READY,
+    JOINED,
+    "exited with code ",
+    "Main process exited",
+    "Terminated",
+    "已终止",
     "Killed",
     " killed  ",
     " segmentation fault",
