@@ -119,7 +119,7 @@ class Follower:
         session = self.session
         if not (session.first[0] and session.ours and session.first_stamp and session.ready_line):
             return False
-        if not session.requests["ok"] and any(kinds[key].answer for key in counts):
+        if not session.requests["ok"] and any(kinds[key].answer == "embedding" for key in counts):
             return False
         if session.cached is not None or session.encoder is None:
             return True
@@ -227,7 +227,7 @@ class Follower:
         if session.ready_line is None and (kind.answer or kind.batch):
             return True
         if kind.answer:
-            return not session.requests["ok"]
+            return kind.answer == "embedding" and not session.requests["ok"]
         if kind.sglang and not session.sglang:
             return True
         return kind.batch and session.cached is None and session.telltale.search(self._raws[index]) is not None
