@@ -209,10 +209,7 @@ _MODULE = re.compile(r"[a-z]\w{0,60}(?:_|::)\w{1,60}(?:::\w{1,60}){0,8}")
 """How programs in Rust name the part that speaks: it tells which program it is."""
 _WRAPPINGS = re.compile(
     r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
-    r"|(?: ?\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
-    r"|(?:[A-Z][a-z]{2} \d{1,2}, \d{4} @ \d\d:\d\d:\d\d\.\d{3}\s{1,8})"  # Kibana, OpenSearch
-    # stern: the name of a pod, whose last letters Kubernetes chooses, and that of a container
-    r"|(?:[a-z0-9][a-z0-9.-]{0,100}-[bcdfghjklmnpqrstvwxz2456789]{5} [a-z0-9][a-z0-9-]{0,62} )"
+    r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
     # a Python program that started it
     r"|(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]{1,80} - [A-Z]{1,10} - (?=\[\d{4}-))"
     # the same with loguru
@@ -230,6 +227,10 @@ _WRAPPINGS = re.compile(
     r"|(?:<\d{1,3}>1 \S{10,40} \S{1,80} \S{1,48} \S{1,40} \S{1,32} (?:-|\[[^\]]{0,400}\]) (?:\ufeff)?)"
     r"|(?:\[ {0,8}\d{1,10}\.\d{6}\] \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-monotonic
     r"|(?:\d{10}\.\d{6} \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-unix
+    r"|(?: \(\w{1,80} pid=\d+\) )"  # ray, as it is pasted behind its colours
+    r"|(?:[A-Z][a-z]{2} \d{1,2}, \d{4} @ \d\d:\d\d:\d\d\.\d{3}\s{1,8})"  # Kibana, OpenSearch
+    # stern: the name of a pod, whose last letters Kubernetes chooses, and that of a container
+    r"|(?:[a-z0-9][a-z0-9.-]{0,100}-[bcdfghjklmnpqrstvwxz2456789]{5} [a-z0-9][a-z0-9-]{0,62} )"
     r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@./-]{1,80}\[\d+\]:)?"
     r"(?: std(?:out|err) (?P<part>[FP]))?(?:[ \t]|$))"  # docker logs -t, containerd, journald with ISO time, Loki
 )

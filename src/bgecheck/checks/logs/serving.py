@@ -407,7 +407,7 @@ cause(
         "opening one for each request",
         "调大上限（docker 用 --ulimit，systemd 用 LimitNOFILE=），并让客户端复用连接，不要每个请求新建一个",
     ),
-    commands=("ulimit -n 65536", "docker run --ulimit nofile=65536:65536 <image>"),
+    commands=("grep 'open files' /proc/$(pgrep -o -f sglang)/limits", "ulimit -n 65536"),
 )
 
 cause(
