@@ -205,6 +205,8 @@ _PIECE = 4096
 """Characters that an entry of docker has at least when it is a piece of a line: it cuts behind 16 KB."""
 _MESSAGES = ("log", "MESSAGE", "message", "msg")
 """Where the text stands in a line of JSON: docker and fluent-bit, journald, log shippers."""
+_MODULE = re.compile(r"[a-z]\w{0,60}(?:_|::)\w{1,60}(?:::\w{1,60}){0,8}")
+"""How programs in Rust name the part that speaks: it tells which program it is."""
 _WRAPPINGS = re.compile(
     r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
     r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
@@ -226,8 +228,12 @@ _WRAPPINGS = re.compile(
     r"|(?:<\d{1,3}>1 \S{10,40} \S{1,80} \S{1,48} \S{1,40} \S{1,32} (?:-|\[[^\]]{0,400}\]) (?:\ufeff)?)"
     r"|(?:\[ {0,8}\d{1,10}\.\d{6}\] \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-monotonic
     r"|(?:\d{10}\.\d{6} \S{1,80} [\w@./-]{1,80}\[\d+\]: )"  # journald -o short-unix
+    r"|(?: \(\w{1,80} pid=\d+\) )"  # ray, as it is pasted behind its colours
+    r"|(?:[A-Z][a-z]{2} \d{1,2}, \d{4} @ \d\d:\d\d:\d\d\.\d{3}\s{1,8})"  # Kibana, OpenSearch
+    # stern: the name of a pod, whose last letters Kubernetes chooses, and that of a container
+    r"|(?:[a-z0-9][a-z0-9.-]{0,100}-[bcdfghjklmnpqrstvwxz2456789]{5} [a-z0-9][a-z0-9-]{0,62} )"
     r"|(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)(?: \S{1,80} [\w@./-]{1,80}\[\d+\]:)?"
-    r"(?: std(?:out|err) (?P<part>[FP]))?(?: |$))"  # docker logs -t, containerd, journald with ISO time
+    r"(?: std(?:out|err) (?P<part>[FP]))?(?:[ \t]|$))"  # docker logs -t, containerd, journald with ISO time, Loki
 )
 
 
@@ -266,6 +272,8 @@ def _message(text: str) -> tuple[str, bool]:
         inner = _decoded(bytes(inner))
     if not isinstance(inner, str):
         return text, True
+    if _MODULE.fullmatch(str(entry.get("target"))):
+        inner = f"{entry['target']}: {inner}"
     whole = inner.endswith("\n") or len(inner) < _PIECE or "log" not in entry
     lines = inner.rstrip("\r\n").split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), whole

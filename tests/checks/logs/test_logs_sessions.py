@@ -223,6 +223,84 @@ def test_a_log_without_its_beginning_is_judged_by_what_it_serves(log: Path) -> N
     assert _judge(log, SERVED, SERVED)["logs.ready"].values["state"] == "ready"
 
 
+BATCHES = (
+    "[2026-11-02 22:12:40 TP0] Prefill batch, #new-seq: 1, #new-token: 64, #cached-token: 3, token usage: 0.00,",
+    "[2026-11-02 22:12:41 TP0] Decode batch, #running-req: 2, #token: 212, token usage: 0.01, cuda graph: True,",
+)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        BATCHES,
+        BATCHES[::-1],
+        [SERVED.replace("/v1/embeddings", "/generate")] * 3,
+        [SERVED.replace("/v1/embeddings", "/encode")] * 3,
+    ],
+)
+def test_a_tail_that_shows_work_is_of_a_server_that_serves(lines: list[str], log: Path) -> None:
+    """Nothing of a start is there that could be stuck."""
+    rows = _judge(log, *lines, age=900)
+    assert _problems(rows) == []
+    assert rows["logs.ready"].values["state"] == "ready"
+
+
+def test_a_batch_of_another_rank_behind_an_error_does_not_bring_it_back(log: Path) -> None:
+    raised = "torch.AcceleratorError: CUDA error: an illegal memory access was encountered"
+    rows = _judge(log, '  File "sglang/srt/managers/scheduler.py", line 1, in run_batch', raised, BATCHES[1], DIED)
+    assert _problems(rows) == ["logs.ready", "logs.illegal-memory-access"]
+
+
+def test_the_warm_up_of_a_start_is_not_yet_work(log: Path) -> None:
+    """A batch and its answer come before the ready line; a start that stops there is stuck."""
+    rows = _judge(log, _args(), LOADING, *READY.split("\n")[:3], BATCHES[0], age=900)
+    assert rows["logs.ready"].values["state"] == "stuck"
+
+
+@pytest.mark.parametrize("line", ["[2026-11-02 22:10:15 TP1] Init torch distributed begin.", "CAPTURE"])
+def test_a_tail_of_a_start_is_known_by_what_sglang_alone_writes(line: str, log: Path) -> None:
+    line = line.replace(
+        "CAPTURE", "[2026-11-02 22:10:15] Capture cuda graph begin. This can take up to several minutes."
+    )
+    rows = _judge(log, line, "gpu03:175:175 [0] NCCL INFO Bootstrap: Using eth0:10.0.0.3<0>", age=900)
+    assert _problems(rows) == ["logs.ready", "logs.stalled-no-error"]
+
+
+def test_a_generation_server_may_refuse_a_chat(log: Path) -> None:
+    """It is known by what it answers where its start is cut off; an embedding server is not, for it streams errors."""
+    chat = SERVED.replace("/v1/embeddings", "/v1/chat/completions")
+    refused = chat.replace("200 OK", "400 Bad Request")
+    assert _problems(_judge(log, BATCHES[1], chat, chat, refused, chat)) == []
+    rows = _judge(log, _args(), LOADING, READY, chat, refused)
+    assert _problems(rows) == ["logs.generation-request-on-embedding"]
+    assert _problems(_judge(log, BATCHES[0], chat, SERVED, refused)) == ["logs.generation-request-on-embedding"]
+
+
+def test_a_fault_that_a_server_lives_with_is_told_and_nothing_has_died(log: Path) -> None:
+    full = "OSError: [Errno 28] No space left on device"
+    rows = _judge(log, _args(), LOADING, READY, SERVED, full, *[SERVED] * 4)
+    assert _problems(rows) == ["logs.disk-full"]
+    assert rows["logs.ready"].values["state"] == "ready"
+    assert _problems(_judge(log, _args(), LOADING, READY, SERVED, full, *[SERVED] * 4, DIED)) == [
+        "logs.ready",
+        "logs.disk-full",
+    ]
+
+
+def test_paths_that_no_client_of_an_engine_asks_for_count_for_nothing(log: Path) -> None:
+    scanned = [
+        f'[2026-11-02 22:12:40] INFO:     203.0.113.9:4{n} - "POST {path} HTTP/1.1" {status}'
+        for n, path in enumerate(("/sdk", "/cgi-bin/luci", "/", "/hudson", "/device.rsp"))
+        for status in ("404 Not Found", "401 Unauthorized")
+    ]
+    rows = _judge(log, _args(), LOADING, READY, *scanned)
+    assert _problems(rows) == []
+    lost = SERVED.replace("/v1/embeddings", "/api/embedding").replace("200 OK", "404 Not Found")
+    rows = _judge(log, _args(), LOADING, READY, *scanned, lost)
+    assert _problems(rows) == ["logs.client-request-rejected"]
+    assert rows["logs.client-request-rejected"].evidence[0].observed == lost
+
+
 @pytest.mark.parametrize(
     ("line", "engine_name"),
     [
@@ -231,7 +309,25 @@ def test_a_log_without_its_beginning_is_judged_by_what_it_serves(log: Path) -> N
             "2026-11-02T22:10:05Z  INFO text_embeddings_router: router/src/main.rs:203: Args",
             "text-embeddings-inference",
         ),
+        ("INFO 11-02 22:10:05 [launcher.py:36] Route: /metrics, Methods: GET", "vLLM"),
         ('time=2026-11-02T22:10:05Z level=INFO source=routes.go:1 msg="Ollama cloud disabled"', "Ollama"),
+        ('time=2026-11-02T22:10:05Z level=INFO source=sched.go:517 msg="gpu memory" id=0 library=CUDA', "Ollama"),
+        ("slot update_slots: id  3 | task 19 | new prompt, n_ctx_slot = 512, n_prompt_tokens = 31", "llama.cpp"),
+        ("srv  log_server_r: request: POST /v1/embeddings 10.0.0.7 200", "llama.cpp"),
+        ("I1102 22:10:05.100000 1 grpc_server.cc:2451] Started GRPCInferenceService at 0.0.0.0:8001", "Triton"),
+        ("10:10PM INF Starting LocalAI using 8 threads, with models path: /models", "LocalAI"),
+        ('  File "/venv/lib/python3.11/site-packages/fastchat/serve/model_worker.py", line 88, in embed', "FastChat"),
+        ("[2026-11-02 22:10:05][INFO][LM STUDIO SERVER] Success! HTTP server listening on port 1234", "LM Studio"),
+        ("22:10:05 - LiteLLM Proxy:INFO: proxy_server.py:2291 - Loaded config YAML", "LiteLLM"),
+        ("[SYS] 2026/11/02 - 22:10:05 | New API v0.9.3 ready in 812 ms", "New API"),
+        ("2026-11-02 22:10:05  INFO sglang_router_rs::server: src/server.rs:811: Router ready", "sglang-router"),
+        ("[Router (Rust)] 2026-11-02 22:10:05 - INFO - Worker http://10.0.0.7:30000 is healthy", "sglang-router"),
+        (
+            '{"level":"INFO","message":"Ready","target":"text_embeddings_router::http::server"}',
+            "text-embeddings-inference",
+        ),
+        ("INFO 11-02 22:10:05 metrics.py:417] Avg prompt throughput: 2.0 tokens/s, Running: 1 reqs", "vLLM"),
+        ('10.0.0.7 - - [02/Nov/2026:22:10:05 +0800] "POST /v1/embeddings HTTP/1.1" 200 9120 "-" "okhttp/4.9"', "nginx"),
         ("2026/11/02 22:10:05 [emerg] 1#1: bind() to 0.0.0.0:80 failed (98: Address already in use)", "nginx"),
     ],
 )
@@ -242,6 +338,70 @@ def test_a_log_of_another_engine_is_named(line: str, engine_name: str, log: Path
     assert not isinstance(cause, str)
     assert engine_name in cause.en
     assert engine_name in cause.zh
+
+
+def test_requests_alone_do_not_hide_another_engine(log: Path) -> None:
+    """Every engine behind uvicorn answers `POST /v1/embeddings`."""
+    route = "INFO 11-02 22:10:05 [launcher.py:36] Route: /ping, Methods: GET"
+    for lines in ((route, SERVED, SERVED), (SERVED, route, SERVED)):
+        assert _problems(_judge(log, *lines)) == ["logs.wrong-engine"]
+
+
+def test_what_a_proxy_in_the_same_log_answered_is_not_counted(log: Path) -> None:
+    proxied = 'nginx-1   | 10.0.0.7 - - [02/Nov/2026:22:12:40 +0800] "POST /v1/embeddings HTTP/1.1" STATUS 157 "-" "-"'
+    lines = [_args(), LOADING, *READY.split("\n"), SERVED]
+    both = [f"sglang-1  | {line}" for line in lines] + [
+        proxied.replace("STATUS", code) for code in ("200", *["502"] * 9)
+    ]
+    rows = _judge(log, *both)
+    assert _problems(rows) == []
+    assert rows["logs.ready"].values["requests"]["embeddings"] == 1
+    assert rows["logs.ready"].values["requests"]["server_errors"] == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        ("emb-1 exited with code 1", "failed"),
+        ("emb-1 exited with code 134", "failed"),
+        ("emb-1 exited with code 0", "stopped"),
+        ("emb-1 exited with code 143", "stopped"),
+        ("redis-1 exited with code 1", "ready"),
+        ("redis-1 exited with code 0", "ready"),
+    ],
+)
+def test_compose_tells_how_its_service_ended(end: str, state: str, log: Path) -> None:
+    lines = [_args(), LOADING, *READY.split("\n"), SERVED]
+    rows = _judge(log, *(f"emb-1    | {line}" for line in lines), "redis-1  | * Ready to accept connections", end)
+    assert rows["logs.ready"].values["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("code=exited, status=1/FAILURE", "failed"),
+        ("code=killed, status=9/KILL", "failed"),
+        ("code=dumped, status=6/ABRT", "failed"),
+        ("code=exited, status=0/SUCCESS", "stopped"),
+        ("code=killed, status=15/TERM", "stopped"),
+        ("code=exited, status=143/n/a", "stopped"),
+    ],
+)
+def test_systemd_tells_how_its_service_ended(status: str, state: str, log: Path) -> None:
+    lines = [_args(), LOADING, *READY.split("\n"), SERVED]
+    journal = [f"Nov 02 22:12:40 gpu-02 python3[811]: {line}" for line in lines]
+    rows = _judge(log, *journal, f"Nov 02 22:13:00 gpu-02 systemd[1]: emb.service: Main process exited, {status}")
+    assert rows["logs.ready"].values["state"] == state
+
+
+@pytest.mark.parametrize(
+    "line", ["started in background thread at 0.0.0.0:8000", "scheduled on existing loop at ::1:80"]
+)
+def test_a_node_that_answers_no_clients_is_ready_without_the_ready_line(line: str, log: Path) -> None:
+    joined = f"[2026-11-02 22:10:20] Dummy health check server {line}"
+    rows = _judge(log, _args(), LOADING, joined, age=900)
+    assert _problems(rows) == []
+    assert rows["logs.ready"].values["seconds_to_ready"] == 15
 
 
 def test_notes_about_sglang_are_no_log_of_it(log: Path) -> None:

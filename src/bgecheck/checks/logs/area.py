@@ -273,7 +273,7 @@ def _statistics(session: Session) -> dict[str, Any]:
     refused = {kind: count for kind, count in session.requests.items() if kind in session.refused}
     return {
         "embeddings": session.requests["ok"],
-        "others": session.requests["other"],
+        "others": session.requests["other"] + session.requests["generated"],
         "pages": session.requests["page"],
         "refused": refused,
         "client_errors": sum(n for kind, n in refused.items() if kind.rpartition(" ")[2].startswith("4")),

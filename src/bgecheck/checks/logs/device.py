@@ -967,6 +967,14 @@ cause(
             "Memory access fault by GPU node-1 (Agent handle: 0x55) on address 0x7f.",
             seen="ROCm",
         ),
+        pattern(
+            "aborting with error : HSA_STATUS_ERROR_",
+            ":0:rocdevice.cpp            :2990: 77123 us:  Callback: Queue 0x7f2a aborting with error : "
+            "HSA_STATUS_ERROR_EXCEPTION: An HSAIL operation resulted in a hardware exception. code: 0x1016",
+            regex=r"HSA_STATUS_ERROR_(?:EXCEPTION|MEMORY_\w+)",
+            near="Queue 0x7f2a aborting with error : HSA_STATUS_ERROR_OUT_OF_RESOURCES: The runtime failed to allocate",
+            seen="ROCm",
+        ),
         pattern("misaligned address", "RuntimeError: CUDA error: misaligned address", seen="CUDA", weight=SPECIFIC),
         pattern("unspecified launch failure", "RuntimeError: CUDA error: unspecified launch failure", seen="CUDA"),
     ],
@@ -1225,6 +1233,14 @@ cause(
             named=_host_memory,
         ),
         pattern(
+            "oom_kill event",
+            "slurmstepd: error: Detected 2 oom_kill events in StepId=771.batch. Some of the step tasks have been OOM Killed.",
+            regex=r"Detected \d+ oom_kill events? ",
+            near="the oom_kill event counter is at 0",
+            seen="slurm",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "OOMKilled", "Last State: Terminated  Reason: OOMKilled  Exit Code: 137", seen="kubernetes", weight=SPECIFIC
         ),
         pattern(
@@ -1313,6 +1329,21 @@ cause(
             seen="bash, faulthandler",
         ),
         pattern("段错误", "段错误 (核心已转储)", weight=GENERAL, seen="bash"),
+        pattern(
+            "Main process exited",
+            "embedding.service: Main process exited, code=dumped, status=11/SEGV",
+            regex=r"code=(?:dumped|killed), status=(?:11/SEGV|4/ILL)",
+            near="embedding.service: Main process exited, code=killed, status=9/KILL",
+            weight=GENERAL,
+            seen="systemd",
+        ),
+        pattern(
+            "xited with code 139",
+            "embedding-1 exited with code 139",
+            near="embedding-1 exited with code 137",
+            weight=GENERAL,
+            seen="docker",
+        ),
         pattern(
             "xit code",
             "Exit code: -4",

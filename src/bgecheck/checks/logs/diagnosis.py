@@ -33,11 +33,14 @@ ANY_ZONE = 15 * 3600.0
 ALIVE = 3
 """Embeddings answered after a line that show that it was not the end; one may have been under way."""
 
-LASTING = ("gpu-hardware-error", "disk-full", "permission-denied", "engine-internal-error")
+LASTING = ("gpu-hardware-error", "disk-full", "permission-denied", "engine-internal-error", "too-many-open-files")
 """Faults that stay although requests are still answered."""
 
 GENERATION = ("/v1/chat/completions", "/v1/completions", "/generate", "/v1/rerank", "/v1/score")
 """Routes that an embedding server cannot serve."""
+
+API = re.compile(r"embed|encode|rerank|score|classify|completions|generate|chat|models|openai|/v\d")
+"""What a path holds that a client of an inference server asks for; scanners ask for all else."""
 
 
 class Diagnosis(NamedTuple):
@@ -61,9 +64,9 @@ def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
         # Nothing ended with it; what hangs may hang because of it.
         hanging, first = first, None
     fatal = _import_error(session, first)
-    if not session.sglang and (session.engine or fatal is None):
+    if not session.ours and (session.engine or fatal is None):
         return Diagnosis("foreign" if session.lines else "empty", {})
-    if fatal is not None:
+    if fatal is not None and not _goes_on(session, fatal):
         proven = _proven(session) if session.ready_line else {}
         return Diagnosis("failed", {fatal.cause: fatal, **proven}, fatal.cause, _rivals(session, fatal, first))
     if session.stopped_line is not None and session.died_line is None:
@@ -102,7 +105,16 @@ def _fatal(session: Session) -> list[Hit]:
 
 def _outlived(session: Session, hit: Hit) -> bool:
     """Whether a server went on to answer embeddings after a line that would have been its end: it only quotes one."""
-    if session.ready_line is None or session.died_line is not None or hit.cause in LASTING:
+    return hit.cause not in LASTING and _answers_on(session, hit)
+
+
+def _goes_on(session: Session, hit: Hit) -> bool:
+    """Whether a server still answers with a fault that lasts: it is to be told, and nothing has died of it."""
+    return hit.cause in LASTING and _answers_on(session, hit)
+
+
+def _answers_on(session: Session, hit: Hit) -> bool:
+    if session.ready_line is None or session.died_line is not None or session.bind_failed:
         return False
     return session.requests["ok"] - hit.answered >= ALIVE
 
@@ -191,6 +203,7 @@ def _while_ready(session: Session) -> dict[str, Hit]:
     refused = any(kind.endswith(" 400") for kind in session.refused)
     # A general line only warns; without a request that was refused, no client noticed.
     found = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
+    found |= {h.cause: h for h in _fatal(session) if h.weight > LAST and _goes_on(session, h)}
     if "not-launched-as-embedding" not in found and (hit := _not_as_embedding(session)):
         found["not-launched-as-embedding"] = hit
     if hit := _generation_requests(session):
@@ -247,7 +260,14 @@ def _not_as_embedding(session: Session) -> Hit | None:
 
 
 def _generation_requests(session: Session) -> Hit | None:
-    return None if session.generate_warm_up else _first(session, lambda path, status: path in GENERATION)
+    return None if _generates(session) else _first(session, lambda path, status: path in GENERATION)
+
+
+def _generates(session: Session) -> bool:
+    """Whether it is a generation server: by its warm-up, or, where that is cut off, by what alone it answers."""
+    if session.generate_warm_up or session.encoder or session.argument("is_embedding") == "True":
+        return session.generate_warm_up
+    return session.requests["generated"] > 0 and not session.requests["ok"]
 
 
 def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
@@ -258,9 +278,16 @@ def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
 
 def _rejected(session: Session) -> Hit | None:
     """A share of requests that is no accident: with none answered two, or one with a wrong key or path; else a quarter."""
-    refused = {k: n for k, n in session.requests.items() if k in session.refused and not k.endswith(" 503")}
+    refused = {k: n for k, n in session.requests.items() if k in session.refused and _meant(*k.split(" ")[1:3])}
     bad = sum(refused.values())
-    good = session.requests["ok"] + session.requests["other"]
+    good = session.requests["ok"] + session.requests["other"] + session.requests["generated"]
     plain = any(kind.endswith((" 401", " 403", " 404")) for kind in refused)
     enough = bad >= (1 if plain else 2) if good == 0 else bad >= 4 and bad * 3 >= good
-    return _first(session, lambda path, status: status != "503") if enough else None
+    return _first(session, _meant) if enough else None
+
+
+def _meant(path: str, status: str) -> bool:
+    """Whether a refused request was meant for an inference server; scanners ask every open port for everything."""
+    if status in ("401", "403", "404", "405"):
+        return API.search(path) is not None
+    return status != "503"

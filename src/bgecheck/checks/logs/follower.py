@@ -117,9 +117,9 @@ class Follower:
     def _steady(self, counts: Mapping[bytes, int], kinds: Mapping[bytes, Kind], data: bytes) -> bool:
         """Whether calm lines of a block need only be counted: the server serves, and its vectors are judged."""
         session = self.session
-        if not (session.first[0] and session.sglang and session.first_stamp and session.ready_line):
+        if not (session.first[0] and session.ours and session.first_stamp and session.ready_line):
             return False
-        if not session.requests["ok"] and any(kinds[key].answer for key in counts):
+        if not session.requests["ok"] and any(kinds[key].answer == "embedding" for key in counts):
             return False
         if session.cached is not None or session.encoder is None:
             return True
@@ -224,8 +224,10 @@ class Follower:
             return True
         if kind.quiet:
             return not session.first_stamp and session.lines < _OPENING
+        if session.ready_line is None and (kind.answer or kind.batch):
+            return True
         if kind.answer:
-            return session.ready_line is None or not session.requests["ok"]
+            return kind.answer == "embedding" and not session.requests["ok"]
         if kind.sglang and not session.sglang:
             return True
         return kind.batch and session.cached is None and session.telltale.search(self._raws[index]) is not None
@@ -262,6 +264,8 @@ class Follower:
                 self._patterns if kind.patterns is None or number != self._first + index else kind.patterns,
             )
         self._fed = index
+        if self.session.sglang and not self.session.service and (found := marks.SERVICE.match(self._raws[index])):
+            self.session.service = found[1].decode()
         if (session, phase, ready) != (self.session, self.session.phase, self.session.ready_line):
             self._forget()
         elif not kind.each and not kind.calm and len(key) < JUDGED:
@@ -359,7 +363,7 @@ class Follower:
 
     def _begin(self, number: int) -> None:
         """End the session, and begin another."""
-        if self.session.sglang:
+        if self.session.ours:
             self.older += 1
             self.session.recent.clear()
             self.past.append(self.session)
@@ -387,13 +391,12 @@ class Follower:
             return True
         return bool(session.ended or session.args) and bool(marks.USAGE.match(text))
 
-    def _answered(self, embedding: bool, post: bool) -> None:
+    def _answered(self, answer: str) -> None:
         """A request was answered with 200; an embedding proves that what was wrong before is over."""
         session = self.session
-        if session.ready_line is None or not embedding:
-            session.requests["other" if post and session.ready_line else "page"] += 1
+        session.requests[_ANSWERS[answer] if session.ready_line else "page"] += 1
+        if session.ready_line is None or answer != "embedding":
             return
-        session.requests["ok"] += 1
         session.stages.setdefault("first-request", session.last_stamp)
         self._recover()
 
@@ -406,6 +409,12 @@ class Follower:
         session.deaths = 0
         for cause in [c for c, hit in session.hits.items() if hit.weight <= GENERAL and hit.fatal]:
             del session.hits[cause]
+
+    def _works(self) -> bool:
+        """Whether a batch shows that clients are served: nothing of a start was seen, nor of a failure."""
+        session = self.session
+        fresh = session.phase == "args" and session.ready_line is None
+        return fresh and not (session.hits or session.last_exception or session.died_line)
 
     def _serves(self, number: int) -> None:
         """Clients are answered: the log was cut off at its beginning, or keeps no ready line (`--log-level`)."""
@@ -445,6 +454,9 @@ class Follower:
         for mark, stage in marks.STAGES:
             if mark in text:
                 session.stages.setdefault(stage, session.last_stamp)
+        if marks.JOINED in text and session.phase != "args":
+            self._serves(number)
+            session.ready_stamp = session.last_stamp
         if READY in text:
             session.stages.setdefault("ready", session.last_stamp)
             session.ready_line, session.ready_stamp, session.phase = number, session.last_stamp, "serving"
@@ -457,6 +469,8 @@ class Follower:
             session.before_cls = number if marks.BEFORE_CLS.search(text) else None
         session.bind_failed = session.bind_failed or any(mark in text for mark in marks.BIND_FAILED)
         self._end(number, text)
+        if self._works() and marks.SERVES.match(text):
+            self._serves(number)
         found = marks.BATCH.search(text)
         if found and int(found[2]) and session.cached is None:
             session.cached = (number, text)
@@ -472,6 +486,13 @@ class Follower:
         killed = marks.KILLED.match(text) is not None
         session.gone = session.gone or killed or "include_parent=True" in text
         dying = killed or any(mark in text for mark in marks.DYING)
+        if (exited := marks.EXITED.match(text)) and exited["service"] in (None, session.service):
+            orderly = (exited["code"] or exited["status"]) in marks.ORDERLY
+            dying = dying or not orderly
+            if orderly and session.died_line is None:
+                session.stopped_line = session.stopped_line or number
+        if marks.TERMINATED.match(text) and session.died_line is None:
+            session.stopped_line = session.stopped_line or number
         if session.stopped_line is None and (dying or any(mark in text for mark in marks.FOLLOWING)):
             session.deaths += 1
             if dying and session.died_line is None:
@@ -483,14 +504,14 @@ class Follower:
             return
         session = self.session
         method, path, status = found[1], found[2].split("?")[0], found[3]
-        if session.engine is None and path.startswith(("/v1/e", "/encode", "/generate")):
-            session.sglang = True
-        if session.ready_line is None and method == "POST" and path == "/generate":
-            session.generate_warm_up = True
-        if session.ready_line is None and status == "200" and method == "POST" and path.startswith("/v1/"):
-            self._serves(number)
+        session.assumed = session.assumed or path.startswith(("/v1/e", "/encode", "/generate"))
+        if session.ready_line is None and status == "200" and method == "POST":
+            session.generate_warm_up = session.generate_warm_up or path == "/generate"
+            # The warm-up asks these two routes too, in a start of which more than that is seen.
+            if path.startswith("/v1/") or (session.phase == "args" and path in ("/generate", "/encode")):
+                self._serves(number)
         if status.startswith("2"):
-            self._answered(method == "POST" and path.startswith(("/v1/e", "/encode")), method == "POST")
+            self._answered(marks.answers(method, path))
         elif session.ready_line is not None and (method == "POST" or "embed" in path or status == "401"):
             self._refuse(f"{method} {path[:200]} {status}", number, text)
 
@@ -559,4 +580,4 @@ def _dated(data: bytes) -> Iterator[bytes]:
         yield data[end : stop if stop >= 0 else len(data)]
 
 
-_ANSWERS = {"embedding": "ok", "post": "other", "page": "page"}
+_ANSWERS = {"embedding": "ok", "generation": "generated", "post": "other", "page": "page"}

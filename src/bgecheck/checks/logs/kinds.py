@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from bgecheck.checks.logs.marks import ACCESS, EVENTS, EXCEPTION, NOISE, OTHER_ENGINES, SGLANG, WARNED_START
+from bgecheck.checks.logs.marks import ACCESS, EVENTS, EXCEPTION, NOISE, OTHER_ENGINES, SGLANG, WARNED_START, answers
 from bgecheck.checks.logs.rules import GUESSED, PATTERNS, Pattern
 from bgecheck.sources.literals import Literals
 from bgecheck.sources.logfile import Unwrapper
@@ -27,16 +27,34 @@ _ALTERING = (" HTTP/.", "Error", "Exception", "Interrupt", "Timeout", "batch", "
 _OURS = ("sglang", "sgl_kernel", "sgl-kernel", "launch_server", "Load weight", "fired up and ready")
 _WRAPPED = ('{"', "\x1b", "\0", "\r")
 ENGINES = {
-    "vLLM": ("vllm",),
-    "text-embeddings-inference": ("text_embeddings_router", "text-embeddings-inference"),
-    "Ollama": ("ollama", "llama runner"),
+    "vLLM": ("vllm", ".py:] ", "avg prompt throughput: "),
+    "text-embeddings-inference": ("text_embeddings_", "text-embeddings-inference"),
+    "Ollama": ("ollama", "llama runner", ".go: msg="),
     "Infinity": ("infinity_emb", "michaelfeil/infinity"),
     "Xinference": ("xinference",),
-    "llama.cpp": ("llama_model_loader", "llama_server", "llama_init"),
+    "LocalAI": ("localai", "' with backend "),
+    "llama.cpp": (
+        "llama_model_loader",
+        "llama_server",
+        "llama_init",
+        "update_slots: ",
+        "launch_slot_: ",
+        "log_server_r: ",
+    ),
     "LMDeploy": ("lmdeploy",),
     "text-generation-inference": ("text_generation_",),
-    "Triton Inference Server": ("tritonserver", "nvidia triton"),
-    "nginx": ("] #",),
+    "Triton Inference Server": (
+        "tritonserver",
+        "nvidia triton",
+        "triton inference server",
+        "grpcinferenceservice",
+    ),
+    "FastChat": ("fastchat.", "fastchat/"),
+    "LM Studio": ("lm studio", "lmstudio", "model has crashed without additional information"),
+    "LiteLLM": ("litellm",),
+    "New API": ("one api v", "new api v"),
+    "sglang-router": ("sglang_router_rs::", "[router (rust)]", "smg"),
+    "nginx": ("] #", "/::: "),
 }
 """What the marks of other engines hold, in lower case and without digits: one of these at least."""
 
@@ -58,7 +76,7 @@ class Kind:
         self.each = False
         """Has to be looked at line by line: it changes the session's state, or its numbers matter."""
         self.answer = ""
-        """Says that a request was answered with 200: an `embedding`, another `post`, or a `page`."""
+        """Says that a request was answered with 200: an `embedding`, a `generation`, another `post`, or a `page`."""
         self.batch = False
         self.exception = False
         self.refusal = False
@@ -164,7 +182,7 @@ class Kinds:
         placed = sorted((order, p) for needle in there for order, p in self._patterns.get(needle, ()))
         found = tuple(pattern for _, pattern in placed if pattern.seen != GUESSED or pattern.matches(text))
         kind.patterns = (*(kind.patterns or ()), *found)
-        kind.batch = kind.batch or "Prefill batch" in text
+        kind.batch = kind.batch or "Prefill batch" in text or "Decode batch" in text
         kind.exception = EXCEPTION.match(text) is not None
         kind.deep = kind.deep or WARNED_START in text or any(callable(p.name) for p in found)
         # Source that a traceback quotes is told from a message by what stands above it.
@@ -182,8 +200,7 @@ class Kinds:
             # Without its name a status is only a number.
             kind.each = True
         elif status.startswith("2") and not kind.patterns and not kind.each:
-            embedding = path.startswith(("/v1/e", "/encode"))
-            kind.answer = "page" if method == "GET" else "embedding" if embedding else "post"
+            kind.answer = answers(method, path)
         else:
             kind.refusal = not status.startswith("2")
             kind.each = kind.each or not kind.refusal

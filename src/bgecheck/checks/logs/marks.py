@@ -49,6 +49,7 @@ STOPPING = (
     "Received SIGTERM",
     "Received SIGINT",
     "eceived signal 15",
+    "slurmstepd: error: *** ",
     "Deactivated successfully",
     "Gracefully stopping...",
 )
@@ -71,8 +72,25 @@ DYING = (
     "Fatal Python error",
     "!!! Segfault encountered !!!",
     "exited with code 137",
+    "oom_kill event",
+    "oom-kill event",
     "terminated with exit code 137",
 )
+EXITED = re.compile(
+    r"^(?P<service>[\w.-]+) exited with code (?P<code>\d+)"
+    r"|^\S+\.service: Main process exited, code=\w+, status=(?P<status>\d+)/"
+)
+"""What docker compose and systemd say of a process that has ended."""
+ORDERLY = ("0", "15", "130", "143")
+"""Exit codes, and a signal, of a process that was stopped."""
+SERVICE = re.compile(rb"^(?:\x1b\[[\d;]*m)?([\w.-]+) +\| ")
+"""What docker compose writes before each line of a service."""
+TERMINATED = re.compile(
+    r"^(?:\[\d+\]\S?\s+|\S+[:：] (?:line|行) ?\d+[:：]\s+\d+ )?(?:Terminated|已终止)(?:\s{2,}|\s*$)"
+)
+"""What a shell says of a job that was stopped with SIGTERM."""
+JOINED = "Dummy health check server s"
+"""What a node of several that answers no clients writes when it is ready: it takes its part from the first node."""
 FOLLOWING = ("BrokenPipeError", "include_parent=True", "EOFError")
 """What follows a death. A client that hangs up leaves some of it too, so it proves none."""
 KILLED = re.compile(
@@ -93,7 +111,8 @@ IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+
 SGLANG = re.compile(
     r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
     r"\bserver_args=|[Ll]oad weight (?:begin|end)\.|(?:Prefill|Decode|new fill) batch[.,] #|The server is fired up and ready to roll!|"
-    r"Init torch distributed (?:begin|ends)\.|Capture cuda graph begin\.|KV Cache is allocated\."
+    r"Init torch distributed (?:begin|ends)\.|Capture cuda graph (?:begin|end)\.|KV Cache is allocated\. |"
+    r"Received sigquit from a child proces|Scheduler hit an exception: |Gracefully exiting\.\.\. [Rr]emaining number"
 )
 """What only sglang writes; its name alone also stands in notes and shell histories."""
 STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
@@ -104,20 +123,63 @@ EXCEPTION = re.compile(
     r"|(?:[a-z_]\w*\.)+(?:_?[A-Z]\w+|gaierror|error))(?::|$)"
 )
 WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
-ACCESS = re.compile(r'"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+ACCESS = re.compile(r'(?<!\] )"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+"""As uvicorn writes it; web servers in front of it write the time in brackets before the request."""
 BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
+SERVES = re.compile(r"^\[[^\]]{0,80}\] (?:Prefill|Decode) batch(?: \[\d+\])?[.,] #")
+"""What a log whose beginning is cut off shows of a server that works."""
+GENERATES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/generate",
+    "/api/chat",
+    "/api/generate",
+)
+"""Routes that only a generation server answers."""
 OTHER_ENGINES = (
-    ("vLLM", re.compile(r"\bvllm\b|vLLM API server", re.IGNORECASE)),
-    ("text-embeddings-inference", re.compile(r"text_embeddings_router|text-embeddings-inference")),
-    ("Ollama", re.compile(r"\bollama\b|llama runner", re.IGNORECASE)),
+    # sglang before 0.4.6 and vLLM's kernels in it write `INFO 11-02 22:10:05 [__init__.py:239]` too.
+    (
+        "vLLM",
+        re.compile(
+            r"\bvllm\b|Avg prompt throughput: |^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[(?!__init__)[\w/]+\.py:\d+\] ",
+            re.IGNORECASE,
+        ),
+    ),
+    ("text-embeddings-inference", re.compile(r"text_embeddings_\w+|text-embeddings-inference")),
+    ("Ollama", re.compile(r"\bollama\b|llama runner|^time=\S+ level=[A-Z]+ source=\w+\.go:\d+ msg=", re.IGNORECASE)),
     ("Infinity", re.compile(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
     ("Xinference", re.compile(r"xinference", re.IGNORECASE)),
-    ("llama.cpp", re.compile(r"llama_model_loader|llama_server|llama_init")),
+    ("LocalAI", re.compile(r"\blocalai\b|Loading model '[^']+' with backend ", re.IGNORECASE)),
+    (
+        "llama.cpp",
+        re.compile(r"llama_model_loader|llama_server|llama_init|\b(?:update_slots|launch_slot_|log_server_r): "),
+    ),
     ("LMDeploy", re.compile(r"\blmdeploy\b", re.IGNORECASE)),
     ("text-generation-inference", re.compile(r"text_generation_(?:launcher|router)")),
-    ("Triton Inference Server", re.compile(r"tritonserver|NVIDIA Triton")),
-    ("nginx", re.compile(r"\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+")),
+    ("Triton Inference Server", re.compile(r"tritonserver|NVIDIA Triton|Triton Inference Server|GRPCInferenceService")),
+    ("FastChat", re.compile(r"fastchat[./]")),
+    ("LM Studio", re.compile(r"\bLM ?STUDIO\b|model has crashed without additional information", re.IGNORECASE)),
+    ("LiteLLM", re.compile(r"\blitellm\b", re.IGNORECASE)),
+    ("New API", re.compile(r"\b(?:One|New) API v\S+ (?:started|ready)")),
+    ("sglang-router", re.compile(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
+    (
+        "nginx",
+        re.compile(r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"),
+    ),
 )
+
+
+def answers(method: str, path: str) -> str:
+    """What a request asks for: an `embedding`, a `generation`, another `post`, or a `page`."""
+    if method == "GET":
+        return "page"
+    if path.startswith(("/v1/e", "/encode")):
+        return "embedding"
+    return "generation" if path.partition("?")[0] in GENERATES else "post"
+
+
 TYPE = re.compile(r"\btype=(\w+)")
 BEFORE_CLS = re.compile(r"Load weight end\. type=\w+, dtype=")
 """As releases before 0.5.9 end the loading; later ones tell first how long it took."""
@@ -129,6 +191,11 @@ EVENTS = (
     *BIND_FAILED,
     WARNED_START,
     READY,
+    JOINED,
+    "exited with code ",
+    "Main process exited",
+    "Terminated",
+    "已终止",
     "Killed",
     " killed  ",
     " segmentation fault",

@@ -237,11 +237,19 @@ cause(
         pattern(
             "memory leak detected",
             "ValueError: token_to_kv_pool_allocator memory leak detected! available_size=31, protected_size=0",
-            near="nanobind: leaked 3 instances!",
-            seen="0.4.6 to 0.5.23",
+            regex=r"^(?!.*\bUserWarning: ).*memory leak detected",
+            near="/opt/sglang/srt/managers/scheduler.py:1326: UserWarning: req_to_token_pool memory leak detected!",
+            seen="0.4.6 to 0.5.23; a warning by default before 0.4.7",
             weight=SPECIFIC,
         ),
-        pattern("pool memory leak", "ValueError: pool memory leak detected", weight=SPECIFIC, seen="0.5.x"),
+        pattern(
+            "Assertion `NaN detected",
+            "/pytorch/aten/src/ATen/native/cuda/TensorCompare.cu:112: _assert_async_cuda_kernel: block: [0,0,0], thread: "
+            "[0,0,0] Assertion `NaN detected! verify` failed.",
+            near="/pytorch/aten/src/ATen/native/cuda/TensorCompare.cu:112: Assertion `input[0] != 0` failed.",
+            seen="0.5.x: its own check of what a draft model computes",
+            weight=SPECIFIC,
+        ),
         pattern(
             "object is not subscriptable",
             "TypeError: 'NoneType' object is not subscriptable",
@@ -389,6 +397,36 @@ def _module(session: Session, text: str) -> str | None:
     elsewhere = module in ("sgl_kernel", "flashinfer", "deep_gemm", "common_ops") or (module == "transformers" and part)
     return None if elsewhere else "python-env-broken"
 
+
+cause(
+    "too-many-open-files",
+    [
+        pattern(
+            "Too many open files",
+            "OSError: [Errno 24] Too many open files",
+            regex=r"^(?:\[rank\d+\]: )?(?:\w+\.)*\w*Error: .*Too many open files|\(os error 24\)",
+            near="the text of the request was: Too many open files",
+            seen="Python, pyzmq",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "socket.accept() out of system resource",
+            "[2026-11-02 22:10:05] socket.accept() out of system resource",
+            seen="asyncio",
+        ),
+    ],
+    title=Text("the server may open enough files and sockets", "服务可打开的文件和连接数足够"),
+    because=Text(
+        "the server has used up the files and sockets that its process may open (nofile): new connections are not accepted",
+        "服务进程可打开的文件和连接数（nofile）已用完，新的连接进不来",
+    ),
+    fix=Text(
+        "raise the limit (docker: --ulimit, systemd: LimitNOFILE=), and let clients keep their connections instead of "
+        "opening one for each request",
+        "调大上限（docker 用 --ulimit，systemd 用 LimitNOFILE=），并让客户端复用连接，不要每个请求新建一个",
+    ),
+    commands=("grep 'open files' /proc/$(pgrep -o -f sglang)/limits", "ulimit -n 65536"),
+)
 
 cause(
     "python-env-broken",

@@ -70,6 +70,10 @@ class Session:
     """Time stamps of what the session came to, each when it was first seen."""
     architecture: str = ""
     sglang: bool = False
+    assumed: bool = False
+    """Requests that sglang answers were answered; other engines answer such too."""
+    service: str = ""
+    """What docker compose calls it."""
     engine: str | None = None
     hits: dict[str, Hit] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
@@ -88,6 +92,11 @@ class Session:
     guesses: int = 0
     """Errors that were judged by their words alone."""
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is sglang's, as far as it tells."""
+        return self.sglang or (self.assumed and self.engine is None)
 
     @property
     def ended(self) -> bool:
