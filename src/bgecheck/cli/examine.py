@@ -125,6 +125,10 @@ def target(options: TargetOptions) -> Target:
     )
 
 
+_TO_GATHER = 0.5
+"""Seconds that areas are waited for once the time for their requests is over."""
+
+
 def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Report:
     """Run every row of the plan against one target."""
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
@@ -145,7 +149,8 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
         findings = engine.run(
             the_plan.areas,
             context,
-            seconds=the_plan.deadline,
+            # What was asked ends at the deadline, and what it brought is to be judged.
+            seconds=the_plan.deadline + _TO_GATHER,
             values=_placeholders(looked_at),
             redactor=Redactor(looked_at.secrets()),
             on_finding=progress.step,

@@ -33,7 +33,7 @@ from bgecheck.checks.embed.texts import (
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded
+from bgecheck.sources.embeddings import Answer, Embedded, Refused
 from bgecheck.sources.http import Failure
 from bgecheck.sources.server import Server
 from bgecheck.sources.sidebyside import side_by_side
@@ -88,6 +88,11 @@ class Sent(NamedTuple):
     long_tokens: int
 
 
+def turned_away(answer: Answer) -> bool:
+    """Whether an answer tells of how busy somebody is, and nothing of what the server can do."""
+    return isinstance(answer, Refused) and answer.status in (429, 503)
+
+
 def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
     return len(answers), sum(a.tokens or 0 for a in answers if isinstance(a, Embedded))
 
@@ -132,6 +137,16 @@ class EmbedFacts:
         told += [self.proof.served] if isinstance(self.proof, Proof) else []
         return [a for a in told if a is not None]
 
+    def alone(self) -> list[Answer]:
+        """The answers to requests of one short text, but for those that were not sent."""
+        more = self.more
+        told = [*self.repeats, *((more.relative, more.after_relative, *more.crowd) if more else ())]
+        return [answer for answer in told if answer not in (LATE, SILENT)]
+
+    def unanswered(self) -> list[Answer]:
+        """Answers to a single text that were to bring a vector and did not, though nobody said to come again later."""
+        return [a for a in self.alone() if not isinstance(a, Embedded) and not turned_away(a)]
+
     def sent(self) -> Sent:
         """What these rows cost the server."""
         long = self.more.long or () if self.more else ()
@@ -148,6 +163,7 @@ AREA = Area("embed", Text("vectors", "向量"), seconds=AREA_SECONDS, needs=("pr
 def collect(context: Context) -> EmbedFacts:
     """Send short texts that no server has seen before; stop at the first that brings no vector."""
     server, started = context.server(), time.monotonic()
+    ask = _Asking(server, context, started)
     dice = random.Random()
     fresh = fresh_three(dice)
     texts = context.texts or (fresh[1],)
@@ -155,15 +171,53 @@ def collect(context: Context) -> EmbedFacts:
     if not isinstance(asked, Embedded):
         return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
     # Fresh means never sent before: after two sends a broken prefix cache answers the same wrong vector.
-    first = server.embed([fresh[1]]) if context.texts else asked
-    repeats = (first, *(server.embed([fresh[1]]) for _ in range(2)))
-    batch = server.embed(list(fresh))
-    facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, batch)
+    first = ask([fresh[1]]) if context.texts else asked
+    repeats = (first, *(ask([fresh[1]]) for _ in range(2)))
+    facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, None)
+    if facts.unanswered():
+        return facts
+    facts = replace(facts, batch=ask(list(fresh)))
     if not context.quick:
-        facts = replace(facts, more=_more(context, facts.model, fresh, dice))
-    if context.compares:
+        facts = replace(facts, more=_more(context, ask, facts.model, fresh, dice))
+    if context.compares and not ask.gave_up:
         facts = replace(facts, proof=_proof(context, facts.model, started))
-    return facts if facts.more is None else replace(facts, more=_with_long(context, facts.more, started, dice))
+    if facts.more is None or ask.gave_up:
+        return facts
+    return replace(facts, more=_with_long(context, facts.more, started, dice))
+
+
+class _Asking:
+    """Requests that end before this area's time does, which takes all rows along; none behind two in vain."""
+
+    def __init__(self, server: Server, context: Context, started: float) -> None:
+        self._server = server
+        self._ends = started + min(AREA_SECONDS - _AFTER_SECONDS, context.deadline.remaining())
+        self._in_vain = 0
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether so many requests had no answer in time that no other is sent."""
+        return self._in_vain >= _IN_VAIN
+
+    def __call__(self, texts: Sequence[str]) -> Answer:
+        left = self._ends - time.monotonic()
+        if self.gave_up or left <= 0:
+            return SILENT if self.gave_up else LATE
+        try:
+            answer = self._server.embed(texts, seconds=left)
+        except Unavailable:
+            return LATE
+        if isinstance(answer, Failure) and answer.kind in ("timeout", "unfinished"):
+            self._in_vain += 1
+            return LATE if time.monotonic() >= self._ends else answer
+        return answer
+
+
+_IN_VAIN = 2
+"""Requests without an answer in time, each of which may take its whole time-out."""
+
+LATE = Failure("timeout", "the time for this run is over")
+SILENT = Failure("timeout", f"not sent, as {_IN_VAIN} requests before it got no answer in time")
 
 
 def _with_long(context: Context, more: More, started: float, dice: random.Random) -> More:
@@ -201,12 +255,12 @@ def _proof(context: Context, model: Model | None, started: float) -> Proof | Una
         return unavailable
 
 
-def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
+def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
     server = context.server()
     info, told = server.model_info() or {}, server.server_info() or {}
     demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
     relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(dice, 1)[0]
-    told_first, after_relative = server.embed([relative]), server.embed([fresh[1]])
+    told_first, after_relative = ask([relative]), ask([fresh[1]])
     crowd, together = fresh_texts(dice, CROWD), fresh_texts(dice, CROWD + FILLERS, 4)
     for text, place in zip(crowd, places(CROWD, CROWD + FILLERS), strict=True):
         together[place] = text
@@ -217,16 +271,16 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
     return More(
         relative=told_first,
         after_relative=after_relative,
-        reversed=server.embed(list(reversed(fresh))),
-        crowd=_at_once(server, crowd),
-        crowd_batch=server.embed(together),
+        reversed=ask(list(reversed(fresh))),
+        crowd=_at_once(ask, crowd),
+        crowd_batch=ask(together),
         chunk=chunk,
-        counted=_where(counts, server, [text for text, _ in COUNTED]),
-        meaning=None if demo else _meaning(server, triples_for(name)),
-        pair=_where(name == GOLDEN_MODEL and not demo, server, GOLDEN_PAIR),
+        counted=_where(counts, ask, [text for text, _ in COUNTED]),
+        meaning=None if demo else _meaning(ask, triples_for(name)),
+        pair=_where(name == GOLDEN_MODEL and not demo, ask, GOLDEN_PAIR),
         declared=dtype_told if isinstance(dtype_told, str) else None,
         demo=demo,
-        whole=_where(_reads_far(server, model), server, long_pair(dice)),
+        whole=_where(_reads_far(server, model), ask, long_pair(dice)),
     )
 
 
@@ -234,16 +288,16 @@ INFINITY = "infinity"
 """The engine whose `prompt_tokens` are characters (0.0.78)."""
 
 
-def _where(applies: bool, server: Server, texts: Sequence[str]) -> Answer | None:
+def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
     """The answer to texts that only some models are asked for."""
-    return server.embed(texts) if applies and texts else None
+    return ask(texts) if applies and texts else None
 
 
-def _meaning(server: Server, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
+def _meaning(ask: _Asking, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
     """The answers to whole triples, as many in a request as every engine takes."""
     step = LARGEST_BATCH // 3
     parts = [triples[n : n + step] for n in range(0, len(triples), step)]
-    return tuple(server.embed([text for triple in part for text in triple]) for part in parts) or None
+    return tuple(ask([text for triple in part for text in triple]) for part in parts) or None
 
 
 def _reads_far(server: Server, model: Model | None) -> bool:
@@ -253,11 +307,10 @@ def _reads_far(server: Server, model: Model | None) -> bool:
     return model is not None and not model.cut_short and model.max_tokens >= needed and (told or needed) >= needed
 
 
-def _at_once(server: Server, texts: Sequence[str]) -> tuple[Answer, ...]:
+def _at_once(ask: _Asking, texts: Sequence[str]) -> tuple[Answer, ...]:
     """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
-    done = side_by_side({number: partial(server.embed, [text]) for number, text in enumerate(texts)})
-    late = Failure("timeout", "the time for this run is over")
-    return tuple(done.get(number, late) for number in range(len(texts)))
+    done = side_by_side({number: partial(ask, [text]) for number, text in enumerate(texts)})
+    return tuple(done[number] for number in range(len(texts)))
 
 
 def _long(chunk: int, dice: random.Random) -> tuple[list[str], list[str], list[str]]:
