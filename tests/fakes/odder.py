@@ -445,9 +445,7 @@ ODD: dict[str, Case] = {
     "coded-gzip-garbage-behind": Case(
         framed("Content-Encoding: gzip", pack=lambda b: gzip.compress(b) + b"garbage" * 99), "", whole=False
     ),
-    "coded-gzip-cut": Case(
-        framed("Content-Encoding: gzip", pack=lambda b: gzip.compress(b)[:-300]), READY, whole=False
-    ),
+    "coded-gzip-cut": Case(framed("Content-Encoding: gzip", pack=lambda b: gzip.compress(b)[:-30]), READY, whole=False),
     "coded-gzip-bad-sum": Case(
         framed("Content-Encoding: gzip", pack=lambda b: gzip.compress(b)[:-8] + b"\0" * 8), READY, whole=False
     ),

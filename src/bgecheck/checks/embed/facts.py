@@ -140,7 +140,8 @@ class EmbedFacts:
     def alone(self) -> list[Answer]:
         """The answers to requests of one short text, but for those that were not sent."""
         more = self.more
-        told = [*self.repeats, *((more.relative, more.after_relative, *more.crowd) if more else ())]
+        asked = [self.asked] if len(self.texts) == 1 and not any(a is self.asked for a in self.repeats) else []
+        told = [*asked, *self.repeats, *((more.relative, more.after_relative, *more.crowd) if more else ())]
         return [answer for answer in told if answer not in (LATE, SILENT)]
 
     def unanswered(self) -> list[Answer]:
@@ -209,9 +210,12 @@ class _Asking:
             return LATE
         if isinstance(answer, Failure) and answer.kind in ("timeout", "unfinished"):
             self._in_vain += 1
-            return LATE if time.monotonic() >= self._ends else answer
+            return LATE if left < _FAIR_SECONDS and time.monotonic() >= self._ends else answer
         return answer
 
+
+_FAIR_SECONDS = 5.0
+"""After which a short text without an answer tells of the server, and not of the time that was left."""
 
 _IN_VAIN = 2
 """Requests without an answer in time, each of which may take its whole time-out."""
