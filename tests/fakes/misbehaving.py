@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import math
 import socket
@@ -30,6 +31,10 @@ class Request(NamedTuple):
     path: str
     headers: Mapping[str, str]
     texts: list[str]
+    packed: bool = False
+    """Whether base64 was asked for."""
+    number: int = 1
+    """How many requests for embeddings this server was sent, this one among them."""
 
 
 Behaviour = Callable[[socket.socket, Request], None]
@@ -47,7 +52,13 @@ class Case(NamedTuple):
     scheme: str = "http"
     """How the client is told to ask it."""
     pages: Mapping[str, Any] = {}
-    """Pages in place of the healthy ones, as values or as bytes."""
+    """Pages in place of the healthy ones, as values, as bytes, or as what to do."""
+    proxied: bool = False
+    """Whether the variables of the environment name it as a proxy, and the URL is that of a healthy server."""
+    host: str = "127.0.0.1"
+    """The name by which the client is told to ask it."""
+    sixth: Any = None
+    """The case that is served on the same port over IPv6."""
 
 
 def head(status: str = "200 OK", *headers: str) -> bytes:
@@ -306,7 +317,7 @@ CASES: dict[str, Case] = {
     ),
     "zstd": Case(answers(b"(\xb5/\xfd\x00X", "200 OK", "Content-Encoding: zstd"), _UNREACHED),
     "no-deflate": Case(answers(b"\xff\xff{}", "200 OK", "Content-Encoding: deflate"), _UNREACHED),
-    "cut-gzip-header": Case(answers(b"\x1f\x8b", "200 OK", _GZIP), _UNREADY),
+    "cut-gzip-header": Case(answers(b"\x1f\x8b", "200 OK", _GZIP), _UNREACHED),
     "tls-garbage": Case(says(bytes(range(255, 0, -1)) * 20), _UNREACHED, speaks_first=True, scheme="https"),
     "tls-silence": Case(silent, _UNREACHED, speaks_first=True, scheme="https"),
     "tls-reset": Case(resets, _UNREACHED, speaks_first=True, scheme="https"),
@@ -439,60 +450,66 @@ CASES: dict[str, Case] = {
 @contextmanager
 def serving(case: Case) -> Iterator[int]:
     """A server on a free port that misbehaves as the case says; the port is given."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=128)
-    over = threading.Event()
-
-    def accept() -> None:
-        while not over.is_set():
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            threading.Thread(target=_talk, args=(connection, case), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
+    asked = itertools.count(1)
+    sockets = [socket.create_server(("127.0.0.1", 0), backlog=128)]
+    port: int = sockets[0].getsockname()[1]
+    if case.sixth:
+        sockets.append(socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128))
+    for server in sockets:
+        threading.Thread(target=_accept, args=(server, case, asked), daemon=True).start()
     try:
-        yield server.getsockname()[1]
+        yield port
     finally:
-        over.set()
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
-        server.close()
+        for server in sockets:
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            server.close()
 
 
-def _talk(connection: socket.socket, case: Case) -> None:
+def _accept(server: socket.socket, case: Case, asked: Iterator[int]) -> None:
+    chosen = case.sixth if case.sixth and server.family == socket.AF_INET6 else case
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            threading.Thread(target=_talk, args=(connection, chosen, asked), daemon=True).start()
+
+
+def _talk(connection: socket.socket, case: Case, asked: Iterator[int]) -> None:
     with connection, suppress(OSError):
         connection.settimeout(20)
         if case.speaks_first:
             case.behave(connection, Request("", {}, []))
             return
-        request = _request(connection)
-        page = case.pages.get(request.path) or (None if case.whole else PAGES.get(request.path))
+        request = next_request(connection)
+        if request.texts:
+            request = request._replace(number=next(asked))
+        behave = case.behave
+        if not case.whole and request.path != "/v1/embeddings":
+            behave = answers(b'{"detail":"Not Found"}', "404 Not Found")
+        page = case.pages.get(request.path, None if case.whole else PAGES.get(request.path))
         if page is not None:
-            connection.sendall(message(page if isinstance(page, bytes) else as_json(page)))
-        elif not case.whole and request.path != "/v1/embeddings":
-            connection.sendall(message(b'{"detail":"Not Found"}', "404 Not Found"))
-        else:
-            case.behave(connection, request)
-            _drain(connection)
+            behave = page if callable(page) else answers(page if isinstance(page, bytes) else as_json(page))
+        behave(connection, request)
+        _drain(connection)
 
 
-def _request(connection: socket.socket) -> Request:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        more = connection.recv(65536)
+def next_request(connection: socket.socket) -> Request:
+    """Read one request; an empty one where the client has gone."""
+    top, body = b"", b""
+    while not top.endswith(b"\r\n\r\n"):  # byte by byte: what stands behind is the next request
+        more = connection.recv(1)
         if not more:
             return Request("", {}, [])
-        received += more
-    top, _, body = received.partition(b"\r\n\r\n")
-    first, *lines = top.decode("latin-1").split("\r\n")
+        top += more
+    first, *lines = top.rstrip().decode("latin-1").split("\r\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    while len(body) < int(headers.get("content-length", "0")):
-        body += connection.recv(65536)
+    while more := connection.recv(min(65536, int(headers.get("content-length", "0")) - len(body))):
+        body += more
     path = first.split(" ")[1]
-    given = json.loads(body)["input"] if body and path.endswith("/embeddings") else []
-    texts = [given] if isinstance(given, str) else given
-    return Request(path, headers, [text if isinstance(text, str) else "".join(map(chr, text)) for text in texts])
+    asked = json.loads(body) if body and path.endswith("/embeddings") else {"input": []}
+    texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+    plain = [text if isinstance(text, str) else "".join(map(chr, text)) for text in texts]
+    return Request(path, headers, plain, asked.get("encoding_format") == "base64")
 
 
 def _drain(connection: socket.socket) -> None:

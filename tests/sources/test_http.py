@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -114,13 +115,13 @@ def endless_interim(connection: socket.socket) -> None:
         pytest.param(one_byte_at_a_time, "unfinished", id="drip"),
         pytest.param(endless_interim, "unfinished", id="endless 1xx"),
         pytest.param(answer(b"SSH-2.0-OpenSSH_9.6\r\n"), "protocol", id="not http"),
-        pytest.param(answer(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000 + b"\r\n\r\n"), "protocol", id="giant header"),
-        pytest.param(answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), "protocol", id="short body"),
+        pytest.param(answer(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000 + b"\r\n\r\n"), "malformed", id="giant header"),
+        pytest.param(answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), "malformed", id="short body"),
         pytest.param(
-            answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), "protocol", id="bad chunk"
+            answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), "malformed", id="bad chunk"
         ),
-        pytest.param(answer(whole(b"junk", "Content-Encoding: gzip")), "protocol", id="broken gzip"),
-        pytest.param(answer(whole(b"junk", "Content-Encoding: br")), "protocol", id="coding not asked for"),
+        pytest.param(answer(whole(b"junk", "Content-Encoding: gzip")), "malformed", id="broken gzip"),
+        pytest.param(answer(whole(b"junk", "Content-Encoding: br")), "malformed", id="coding not asked for"),
     ],
 )
 def test_a_misbehaving_server_is_a_failure_with_its_kind(behave: Behaviour, kind: str) -> None:
@@ -254,3 +255,47 @@ def test_a_resolver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_name_that_cannot_be_encoded_is_an_error_of_the_name() -> None:
     with pytest.raises(OSError, match="not a host name"):
         resolve("中..文", 80, 3.0)
+
+
+BODY = b'{"ok": true, "text": "' + b"a" * 500 + b'"}'
+
+
+def _raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("packed", "coding"),
+    [
+        pytest.param(gzip.compress(BODY[:200]) + gzip.compress(BODY[200:]), "gzip", id="members"),
+        pytest.param(gzip.compress(BODY) + b"behind it", "gzip", id="garbage behind it"),
+        pytest.param(zlib.compress(BODY), "deflate", id="deflate"),
+        pytest.param(_raw_deflate(BODY), "deflate", id="deflate without its head"),
+        pytest.param(BODY, "identity, identity", id="identity, said twice"),
+    ],
+)
+def test_a_body_is_read_however_it_is_packed(packed: bytes, coding: str) -> None:
+    """As browsers and curl read it: RFC 1952 allows several members, and many servers leave zlib's head away."""
+    with listening(answer(whole(packed, f"Content-Encoding: {coding}"))) as url:
+        reply = get(url)
+    assert isinstance(reply, Reply)
+    assert reply.body == BODY
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(BODY)[:-20], gzip.compress(BODY)[:-8] + bytes(8), b"\x1f\x8b"])
+def test_a_packed_body_that_is_cut_or_damaged_is_no_body(packed: bytes) -> None:
+    """What was unpacked so far would pass for a short answer."""
+    with listening(answer(whole(packed, "Content-Encoding: gzip"))) as url:
+        failure = get(url)
+    assert isinstance(failure, Failure)
+    assert failure.kind == "malformed"
+
+
+def test_bombs_one_behind_another_are_cut_too() -> None:
+    """The limit is one of the whole body."""
+    bomb = gzip.compress(bytes(900_000)) * 50
+    with listening(answer(whole(bomb, "Content-Encoding: gzip"))) as url:
+        failure = get(url)
+    assert isinstance(failure, Failure)
+    assert failure.kind == "too-large"

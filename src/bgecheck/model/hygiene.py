@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bgecheck.model.disguise import Disguise
 from bgecheck.model.words import Shell
 
 LIMIT = 2000
@@ -19,9 +20,15 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 (tab and newline are folded to a blank below)
-    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi, separators
-    "\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff]"  # musical marks, tags, lone surrogates
+    "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi, separators
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"  # fillers, variation selectors
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"  # musical marks, tags, lone surrogates
 )
+_PILES = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{2})[\u0300-\u036f"
+    "\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+"""More marks over one letter than any script writes, which cover the lines above and below."""
 _KEY_SHAPES = (
     re.compile(r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*['\"]?basic\s+)[^\s'\",;]+"),
     # A variable of the shell that stands for a key is no key: our own commands name one.
@@ -38,12 +45,14 @@ CUT = "…"
 def clean(text: str, limit: int = LIMIT) -> str:
     """`text` as one printable line of at most `limit` characters.
 
-    Terminal escape sequences, control, zero-width and bidirectional characters are removed; white space
-    other than a blank becomes one blank; a cut is marked by an ellipsis.
+    Terminal escape sequences, control, invisible and bidirectional characters are removed, and marks that pile up
+    over a letter; white space other than a blank becomes one blank; a cut is marked by an ellipsis.
     """
     cut = text[: limit * 4]
     cut = _ESCAPES.sub("", cut).replace("\t", " ").replace("\n", " ")
     cut = _CONTROLS.sub("", cut)
+    if not cut.isascii():
+        cut = _PILES.sub(r"\1", cut)
     return cut if len(cut) <= limit and len(text) <= limit * 4 else cut[: limit - 1] + CUT
 
 
@@ -59,27 +68,23 @@ def _forms(secret: str) -> set[str]:
     return forms | {quote(secret), quote(secret, safe=""), quote_plus(secret), escape(secret)}
 
 
-def _spread(secret: str) -> re.Pattern[str]:
-    """A long secret with white space anywhere in it, as it stands in a text that was wrapped."""
-    return re.compile(r"\s*".join(map(re.escape, secret)), re.IGNORECASE)
-
-
 class Redactor:
     """Hides the secrets it was told of, and whatever looks like a key, in everything that leaves the program."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # Longest first, so that a secret that contains another one is hidden whole. A very short
         # secret ("EMPTY" is a placeholder, "a" is a letter) would blank out ordinary words.
+        secrets = tuple(secrets)
         known = {form for s in secrets if s != "EMPTY" for form in _forms(s) if len(form) >= 4}
         self._secrets = sorted(known, key=len, reverse=True)
-        self._spread = [_spread(form) for form in self._secrets if len(form) >= 8]
+        self._disguises = [Disguise(s) for s in secrets if s != "EMPTY"]
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
-        for wrapped in self._spread:
-            text = wrapped.sub(HIDDEN, text)
+        for disguise in self._disguises:
+            text = disguise.hidden(text, HIDDEN, CUT)
         for shape in _KEY_SHAPES:
             text = shape.sub(rf"\g<1>{HIDDEN}", text)
         return self._without_stump(text) if text.endswith(CUT) else text

@@ -11,6 +11,13 @@ from typing import NamedTuple
 
 from bgecheck.model import Secret, Text, Words, clean
 from bgecheck.snippet.clients import KEY, Client, Endpoint
+from bgecheck.sources.bounded import bounded
+
+OUTPUT = 2**22
+"""Bytes that a snippet may print: the answer with one vector has a fraction of that."""
+
+MEMORY = 2**28
+"""Bytes that a snippet may hold: a client reads an answer whole, however long it is."""
 
 _SHOWN = 300
 """Characters that are shown of what a failed snippet said."""
@@ -32,18 +39,15 @@ def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float) -> T
         return Trial(None, command)
     given = {**os.environ, KEY: key.reveal() if key else "EMPTY", "NO_PROXY": "*", "no_proxy": "*"}
     try:
-        done = subprocess.run(
-            [*command, client.written(at)],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            env=given,
-            timeout=seconds,
-            check=False,
-        )
+        done = bounded([*command, client.written(at)], given, seconds, OUTPUT, MEMORY)
     except subprocess.TimeoutExpired:
         return Trial(False, Text(f"it did not end within {seconds:g} s", f"{seconds:g} 秒内没有结束"))
     except OSError as error:
         return Trial(None, Text(f"it could not be started: {error.strerror}", f"无法启动：{error.strerror}"))
+    if done is None:
+        return Trial(
+            False, Text("it was ended: what it was answered goes on and on", "已中止：它得到的响应过大，或没有尽头")
+        )
     return _judged(client, at, done)
 
 

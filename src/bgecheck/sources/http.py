@@ -25,6 +25,7 @@ Kind = Literal[
     "reset",  # the connection was cut
     "closed",  # the server hung up without an answer
     "protocol",  # what came back is not HTTP
+    "malformed",  # it began as HTTP, and broke its rules
     "too-large",  # more bytes than any right answer has
 ]
 
@@ -412,19 +413,43 @@ def certificate(host: str, port: int, seconds: float) -> Certificate | Failure:
 
 def _decoded(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
     """The body without a compression that was not asked for; a bomb is cut at `limit`."""
-    coding = headers.get("content-encoding", "identity").strip().lower()
-    if coding in ("", "identity"):
+    said = (part.strip().lower() for part in headers.get("content-encoding", "").split(","))
+    codings = [part for part in said if part not in ("", "identity")]
+    if not codings or not raw:
         return raw
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        raise _Failed("protocol", f"answered in content-encoding {clean(coding, 20)}, which was not asked for")
-    unzip = zlib.decompressobj(47 if "gzip" in coding else 15)
+    coding = codings[0]
+    if len(codings) > 1 or coding not in ("gzip", "x-gzip", "deflate"):
+        named = clean(", ".join(codings), 20)
+        raise _Failed("malformed", f"answered in content-encoding {named}, which was not asked for")
     try:
-        body = unzip.decompress(raw, limit)
-    except zlib.error as error:
-        raise _Failed("protocol", f"broken {coding} body: {error}") from error
-    if unzip.unconsumed_tail:
-        raise _Failed("too-large", f"more than {limit} bytes of body after {coding}")
-    return body
+        return _unzipped(raw, _windows(raw, coding), limit)
+    except (zlib.error, EOFError) as error:
+        raise _Failed("malformed", f"broken {coding} body: {error}") from error
+
+
+def _windows(raw: bytes, coding: str) -> int:
+    """What zlib must be told: gzip; or deflate, which many servers send without zlib's head (RFC 9110, 8.4.1.2)."""
+    if "gzip" in coding:
+        return 31
+    return 15 if raw[:1] and raw[0] & 15 == 8 and int.from_bytes(raw[:2], "big") % 31 == 0 else -15
+
+
+def _unzipped(raw: bytes, windows: int, limit: int) -> bytes:
+    """The body out of one packed piece after another (gzip may have several); what stands behind them is left out.
+
+    Raises `zlib.error`, and `EOFError` where the last one is cut.
+    """
+    body = bytearray()
+    while True:
+        unzip = zlib.decompressobj(windows)
+        body += unzip.decompress(raw, limit + 1 - len(body))
+        if len(body) > limit:
+            raise _Failed("too-large", f"more than {limit} bytes of body once it is unpacked")
+        if not unzip.eof:
+            raise EOFError("it ends early")
+        raw = unzip.unused_data
+        if windows != 31 or not raw.startswith(b"\x1f\x8b"):
+            return bytes(body)
 
 
 def resolve(host: str, port: int, seconds: float) -> list[tuple[int, str]]:
@@ -512,5 +537,5 @@ def _understood(error: Exception) -> tuple[Kind, str]:
     if isinstance(error, OSError):
         return "reset", f"connection reset: {text or name}"
     if name == "RemoteProtocolError":
-        return "protocol", text
+        return "malformed", text
     return "protocol", f"{name}: {text}"

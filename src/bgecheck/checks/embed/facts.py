@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ from bgecheck.checks.embed.texts import (
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded
+from bgecheck.sources.embeddings import Answer, Embedded, Refused
+from bgecheck.sources.http import Failure
 from bgecheck.sources.server import Server
 
 
@@ -84,6 +85,11 @@ class Sent(NamedTuple):
     long_tokens: int
 
 
+def turned_away(answer: Answer) -> bool:
+    """Whether an answer tells of how busy somebody is, and nothing of what the server can do."""
+    return isinstance(answer, Refused) and answer.status in (429, 503)
+
+
 def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
     return len(answers), sum(a.tokens or 0 for a in answers if isinstance(a, Embedded))
 
@@ -104,8 +110,6 @@ class EmbedFacts:
     """A batch of three whose middle text is the fresh one."""
     more: More | None = None
     """What the rows that cost more asked; None when they were left out."""
-    no_more: Unavailable | None = None
-    """Why they were not asked to the end, where they were wanted."""
     proof: Proof | Unavailable | None = None
     """The comparison with a reference, or why there is none; None when it was left out."""
 
@@ -130,6 +134,21 @@ class EmbedFacts:
         told += [self.proof.served] if isinstance(self.proof, Proof) else []
         return [a for a in told if a is not None]
 
+    def alone(self) -> list[Answer]:
+        """The answers to requests of one short text, but for those that were not sent."""
+        more = self.more
+        asked = [self.asked] if len(self.texts) == 1 and not any(a is self.asked for a in self.repeats) else []
+        told = [*asked, *self.repeats, *((more.relative, more.after_relative, *more.crowd) if more else ())]
+        return [answer for answer in told if answer not in (LATE, SILENT)]
+
+    def unanswered(self) -> list[Answer]:
+        """Answers to a single text that were to bring a vector and did not, though nobody said to come again later.
+
+        One alone that was only late tells of a moment, not of the server.
+        """
+        failed: list[Answer] = [a for a in self.alone() if not isinstance(a, Embedded) and not turned_away(a)]
+        return [] if len(failed) < _IN_VAIN and all(is_late(a) for a in failed) else failed
+
     def sent(self) -> Sent:
         """What these rows cost the server."""
         long = self.more.long or () if self.more else ()
@@ -147,28 +166,77 @@ AREA = Area("embed", Text("vectors", "向量"), seconds=math.inf, needs=("probe.
 def collect(context: Context) -> EmbedFacts:
     """Send short texts that no server has seen before; stop at the first that brings no vector."""
     server, dice = context.server(), random.Random()
+    ask = _Asking(server, context)
     fresh = fresh_three(dice)
     texts = context.texts or (fresh[1],)
     asked = server.embed(texts)
     if not isinstance(asked, Embedded):
         return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
     # Fresh means never sent before: after two sends a broken prefix cache answers the same wrong vector.
-    first = server.embed([fresh[1]]) if context.texts else asked
-    repeats = (first, *(server.embed([fresh[1]]) for _ in range(2)))
-    batch = server.embed(list(fresh))
-    facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, batch)
-    if context.compares:
+    first = ask([fresh[1]]) if context.texts else asked
+    repeats = (first, *(ask([fresh[1]]) for _ in range(2)))
+    facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, None)
+    if facts.unanswered():
+        return facts
+    facts = replace(facts, batch=ask(list(fresh)))
+    # On a server that is slow the comparison comes first: it proves most for the time it takes.
+    if context.compares and not ask.gave_up:
         facts = replace(facts, proof=_proof(context, facts.model))
     if context.quick:
         return facts
-    try:
-        return replace(facts, more=_with_long(context, _more(context, facts.model, fresh, dice), dice))
-    except Unavailable as late:
-        # What was proved before the time was over is not lost.
-        return replace(facts, no_more=late)
+    more = _more(context, ask, facts.model, fresh, dice)
+    return replace(facts, more=more if ask.gave_up else _with_long(context, ask, more, dice))
 
 
-def _with_long(context: Context, more: More, dice: random.Random) -> More:
+class _Asking:
+    """Requests that end with the run, and none behind two in vain."""
+
+    def __init__(self, server: Server, context: Context) -> None:
+        self._server = server
+        self._deadline = context.deadline
+        self._in_vain = 0
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether so many requests had no answer in time that no other is sent."""
+        return self._in_vain >= _IN_VAIN
+
+    def __call__(self, texts: Sequence[str]) -> Answer:
+        return self._noted(1, lambda: (self._server.embed(texts),))[0]
+
+    def at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
+        """Each text in a request of its own, all at the same time."""
+        return self._noted(len(texts), lambda: self._server.embed_at_once(texts))
+
+    def _noted(self, count: int, ask: Callable[[], tuple[Answer, ...]]) -> tuple[Answer, ...]:
+        left = self._deadline.remaining()
+        if self.gave_up or left <= 0:
+            return (SILENT if self.gave_up else LATE,) * count
+        try:
+            answers = ask()
+        except Unavailable:
+            return (LATE,) * count
+        self._in_vain += sum(map(is_late, answers))
+        cut_off = left < _FAIR_SECONDS and self._deadline.remaining() <= 0
+        return tuple(LATE if cut_off and is_late(answer) else answer for answer in answers)
+
+
+_FAIR_SECONDS = 5.0
+"""After which a short text without an answer tells of the server, and not of the time that was left."""
+
+_IN_VAIN = 2
+"""Requests without an answer in time, each of which may take its whole time-out."""
+
+LATE = Failure("timeout", "the time for this run is over")
+SILENT = Failure("timeout", f"not sent, as {_IN_VAIN} requests before it got no answer in time")
+
+
+def is_late(answer: Answer) -> bool:
+    """Whether only the time was too short for a whole answer."""
+    return isinstance(answer, Failure) and answer.late
+
+
+def _with_long(context: Context, ask: _Asking, more: More, dice: random.Random) -> More:
     """The long batch comes last, and only where there is time for it: the other rows do not wait for it in vain."""
     if not more.chunk or not 0 < more.chunk <= LARGEST_CHUNK:
         return more
@@ -179,7 +247,7 @@ def _with_long(context: Context, more: More, dice: random.Random) -> More:
         needed, limit = tokens / _pace(more), min(left, context.timeout)
         if left < _LAST_SECONDS or needed > limit:
             return replace(more, long_left_out=_late(tokens, needed, max(0.0, limit)))
-        answers.append(context.server().embed(texts))
+        answers.append(ask(texts))
     whole, first, second = answers
     return replace(more, long=(whole, first, second))
 
@@ -226,12 +294,12 @@ def _proof(context: Context, model: Model | None) -> Proof | Unavailable:
         return unavailable
 
 
-def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
+def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
     server = context.server()
     info, told = server.model_info() or {}, server.server_info() or {}
     demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
     relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(dice, 1)[0]
-    told_first, after_relative = server.embed([relative]), server.embed([fresh[1]])
+    told_first, after_relative = ask([relative]), ask([fresh[1]])
     crowd, together = fresh_texts(dice, CROWD), fresh_texts(dice, CROWD + FILLERS, 4)
     for text, place in zip(crowd, places(CROWD, CROWD + FILLERS), strict=True):
         together[place] = text
@@ -242,16 +310,16 @@ def _more(context: Context, model: Model | None, fresh: Sequence[str], dice: ran
     return More(
         relative=told_first,
         after_relative=after_relative,
-        reversed=server.embed(list(reversed(fresh))),
-        crowd=server.embed_at_once(crowd),
-        crowd_batch=server.embed(together),
+        reversed=ask(list(reversed(fresh))),
+        crowd=ask.at_once(crowd),
+        crowd_batch=ask(together),
         chunk=chunk,
-        counted=_where(counts, server, [text for text, _ in COUNTED]),
-        meaning=None if demo else _meaning(server, triples_for(name)),
-        pair=_where(name == GOLDEN_MODEL and not demo, server, GOLDEN_PAIR),
+        counted=_where(counts, ask, [text for text, _ in COUNTED]),
+        meaning=None if demo else _meaning(ask, triples_for(name)),
+        pair=_where(name == GOLDEN_MODEL and not demo, ask, GOLDEN_PAIR),
         declared=dtype_told if isinstance(dtype_told, str) else None,
         demo=demo,
-        whole=_where(_reads_far(server, model), server, long_pair(dice)),
+        whole=_where(_reads_far(server, model), ask, long_pair(dice)),
     )
 
 
@@ -259,16 +327,16 @@ INFINITY = "infinity"
 """The engine whose `prompt_tokens` are characters (0.0.78)."""
 
 
-def _where(applies: bool, server: Server, texts: Sequence[str]) -> Answer | None:
+def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
     """The answer to texts that only some models are asked for."""
-    return server.embed(texts) if applies and texts else None
+    return ask(texts) if applies and texts else None
 
 
-def _meaning(server: Server, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
+def _meaning(ask: _Asking, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
     """The answers to whole triples, as many in a request as every engine takes."""
     step = LARGEST_BATCH // 3
     parts = [triples[n : n + step] for n in range(0, len(triples), step)]
-    return tuple(server.embed([text for triple in part for text in triple]) for part in parts) or None
+    return tuple(ask([text for triple in part for text in triple]) for part in parts) or None
 
 
 def _reads_far(server: Server, model: Model | None) -> bool:
@@ -291,7 +359,7 @@ LEFT_OUT = Text("left out by --quick", "--quick 未包含此项")
 def more_of(facts: EmbedFacts) -> More:
     """What the costly rows asked. Raises `Unavailable` when they were left out."""
     if facts.more is None:
-        raise facts.no_more or Unavailable(LEFT_OUT, looked=False)
+        raise Unavailable(LEFT_OUT, looked=False)
     return facts.more
 
 

@@ -6,12 +6,12 @@ import math
 from array import array
 from collections.abc import Sequence
 
-from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, is_late, more_of, wanted_dims
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import norm
-from bgecheck.sources.embeddings import Embedded, Refused, Unusable
+from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable
 from bgecheck.sources.http import Failure
 
 UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <= 1e-6 (random BERT-large)")
@@ -101,7 +101,21 @@ def _are_bfloat(values: Sequence[float]) -> bool:
             Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
             ("bgecheck probe --url {base_url}",),
         ),
+        "unsteady": Advice(
+            Text(
+                "of {sent} requests for one short text {failed} brought no vector: {detail}. The server dies or hangs "
+                "under them, or several servers answer by turns behind this address",
+                "{sent} 次单条短文本请求中有 {failed} 次没有得到向量：{detail}。"
+                "服务中途退出或卡住，或这个地址后面有多个副本轮流应答",
+            ),
+            Text(
+                "read the log from its end; behind a gateway ask each server by its own port",
+                "从日志末尾往前看；若有网关，绕开它逐个检查后端",
+            ),
+            ("bgecheck logs {log}", "bgecheck ports"),
+        ),
     },
+    explains=("embed.repeatable", *COMPARED),
 )
 def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
     """The entry row: 200, and one vector of numbers for each text."""
@@ -113,6 +127,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             seen = Evidence(
                 "POST /v1/embeddings", f"HTTP 200, {len(answer.vectors)} x {len(vector)} floats in {ms:.0f} ms"
             )
+            if failed := facts.unanswered():
+                return _unsteady(seen, failed, len(facts.alone()))
             return holds(
                 seen,
                 *_told(facts),
@@ -132,7 +148,19 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             return broken(seen, advice="unusable", detail=answer.detail)
         case Failure():
             seen = Evidence("POST /v1/embeddings", answer.detail, "HTTP 200")
-            return broken(seen, advice="late" if answer.late else None, detail=answer.detail)
+            return broken(seen, advice="late" if is_late(answer) else None, detail=answer.detail)
+
+
+def _unsteady(first: Evidence, failed: Sequence[Answer], sent: int) -> Outcome:
+    """Some of the requests for one short text brought no vector."""
+    one = failed[0]
+    said = f"HTTP {one.status}: {one.message}" if isinstance(one, Refused) else getattr(one, "detail", "")
+    counted = Evidence(
+        Text("requests for one short text without a vector", "没有得到向量的单条请求"), f"{len(failed)} / {sent}", "0"
+    )
+    more = Evidence(Text("the first of them", "其中第一个"), said)
+    advice = "late" if all(is_late(answer) for answer in failed) else "unsteady"
+    return broken(first, counted, more, advice=advice, failed=len(failed), sent=sent, detail=said)
 
 
 def _told(facts: EmbedFacts) -> list[Evidence]:

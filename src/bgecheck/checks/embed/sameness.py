@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bgecheck.checks.embed import measures
-from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
+from bgecheck.checks.embed.facts import AREA, LATE, EmbedFacts, more_of, turned_away, vectors_of
 from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
-from bgecheck.sources.embeddings import Embedded, Refused
+from bgecheck.sources.embeddings import Answer, Embedded, Refused
 
 RESTART = Text(
     "restart with --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3, then re-embed "
@@ -69,12 +69,7 @@ def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected
 )
 def same_text_same_vector(facts: EmbedFacts) -> Outcome:
     """The lowest cosine among three answers to one text that was never sent before."""
-    vectors = [a.vectors[0] for a in facts.repeats if isinstance(a, Embedded)]
-    if len(vectors) < len(facts.repeats):
-        failed = next(a for a in facts.repeats if not isinstance(a, Embedded))
-        return broken(
-            Evidence(Text("a repeat of the request", "重复同一请求"), type(failed).__name__.lower(), "HTTP 200")
-        )
+    vectors = [vectors_of(answer)[0] for answer in facts.repeats]
     subject = Text(
         f"the same new text embedded {len(vectors)} times: cosine",
         f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
@@ -116,6 +111,18 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
             ),
             ("bgecheck doctor --url {base_url} --only 'launch.*'",),
         ),
+        "none": Advice(
+            Text(
+                "single texts are answered, and a request of three brings no three vectors: a gateway takes no "
+                "batches, or the server cannot compute them",
+                "单条请求成功，一次发 3 条却得不到 3 条向量：网关不支持批量，或服务算不了批量",
+            ),
+            Text(
+                "ask sglang's own port; read what the log says of this request; until then send texts one by one",
+                "直连 sglang 再试，并查看日志里这条请求的记录；在此之前先逐条发送",
+            ),
+            ("bgecheck logs {log}",),
+        ),
     },
 )
 def batch_equals_single(facts: EmbedFacts) -> Outcome:
@@ -124,11 +131,17 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
     if not isinstance(single, Embedded) or batch is None:
         return absent(Text("the text alone got no vector", "单条请求没有得到向量"))
     if not isinstance(batch, Embedded):
-        detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else batch.detail
-        return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"))
+        return _no_batch(batch)
     subject = Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度")
     found = _compared(facts, "batch-equals-single", subject, measures.in_batch(facts))
     return found if found.holds or not measures.keeps_nothing(facts) else found._replace(advice="padding")
+
+
+def _no_batch(batch: Answer) -> Outcome:
+    if batch is LATE or turned_away(batch):
+        return unclear(Text("a request of three texts was not answered", "3 条一批的请求没有结果"))
+    detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else getattr(batch, "detail", "")
+    return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"), advice="none")
 
 
 @AREA.check(

@@ -110,15 +110,15 @@ def _flags(target: Target, told: Mapping[str, Any]) -> Mapping[str, str] | None:
         return None
 
 
-_TOLD = (
-    "version",
-    "disable_radix_cache",
-    "chunked_prefill_size",
-    "is_embedding",
-    "attention_backend",
-    "prefill_attention_backend",
-)
-"""The settings that decide what a vector is, by their names in `ServerArgs`."""
+_TOLD: Mapping[str, type] = {
+    "version": str,
+    "disable_radix_cache": bool,
+    "chunked_prefill_size": int,
+    "is_embedding": bool,
+    "attention_backend": str,
+    "prefill_attention_backend": str,
+}
+"""The settings that decide what a vector is, by their names in `ServerArgs`, and the type of each."""
 
 
 def _settings(
@@ -127,7 +127,7 @@ def _settings(
     """Each setting from the surest that tells it: the server's own pages, its log, its command line."""
     found = _of_command_line(flags) if flags is not None else {}
     for page, where in ((logged, "server_args= in the log"), (told, "/server_info")):
-        found |= {name: Setting(page[name], where) for name in _TOLD if page.get(name) is not None}
+        found |= {name: Setting(page[name], where) for name, kind in _TOLD.items() if type(page.get(name)) is kind}
     embedding = info.get("embedding")
     return found | _of_model_info(embedding, found) if isinstance(embedding, Mapping) else found
 

@@ -204,6 +204,15 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             ),
             ("ss -ltnp sport = :{port}",),
         ),
+        "malformed": Advice(
+            Text(
+                "an answer comes that begins as HTTP and breaks its rules: a gateway or a program on the way writes it "
+                "wrongly, or the server dies while it writes",
+                "响应以 HTTP 开头，内容却不合规范：中间的网关或程序写错了，或服务写到一半就退出了",
+            ),
+            Text("ask the server's own port, and look at the bytes", "直接请求服务自己的端口，再看原始内容"),
+            ("curl -sSi --raw -m 25 --noproxy '*' {base_url}/models | head -c 2000 | cat -v", _LOG),
+        ),
         "plain": Advice(
             Text(
                 "{host}:{port} does not speak TLS, and the URL says https://",
@@ -276,6 +285,7 @@ _FAILURES = {
     "reset": "reset",
     "closed": "closed",
     "protocol": "not-http",
+    "malformed": "malformed",
     "too-large": "too-large",
     "tls": "tls",
 }

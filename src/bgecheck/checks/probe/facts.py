@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from bgecheck.checks.probe.engines import Engine, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Vitals, vitals
@@ -20,6 +20,8 @@ from bgecheck.sources.sdk import Called, called
 from bgecheck.sources.server import Server
 from bgecheck.sources.sidebyside import side_by_side
 from bgecheck.sources.sockets import is_own
+
+T = TypeVar("T")
 
 PROBE_TEXT = "你好，世界"
 """What is embedded to see whether the server works: harmless, short, and in its language."""
@@ -147,19 +149,27 @@ def collect(context: Context) -> ProbeFacts:
     told, engine = (info or {}).get("model_path"), engine_of(server, models)
     return replace(
         facts,
-        keys=_keys(server) if models.status in _TELLING else {},
-        elsewhere=_elsewhere(server) if lost else {},
+        keys=(_in_time(lambda: _keys(server)) if models.status in _TELLING else None) or {},
+        elsewhere=(_in_time(lambda: _elsewhere(server)) if lost else None) or {},
         engine=engine,
         served=server.served(),
         first=first,
         through=_through(server, way) if way.variable and is_near(target.host) else None,
-        vitals=None if context.quick or lost else vitals(context, server, health_pages(engine)),
-        limits=None if context.quick or not works else _limits(server),
-        burst=_burst(server) if context.full and works else None,
+        vitals=None if context.quick or lost else _in_time(lambda: vitals(context, server, health_pages(engine))),
+        limits=None if context.quick or not works else _in_time(lambda: _limits(server)),
+        burst=_in_time(lambda: _burst(server)) if context.full and works else None,
         sdk=_sdk(context, server) if context.full and isinstance(first, Embedded | Unusable) else None,
         prefix=server.prefix,
         real_model=clean(told, 200) if isinstance(told, str) else None,
     )
+
+
+def _in_time(ask: Callable[[], T]) -> T | None:
+    """What was asked; None where the time for it was over, which takes nothing along that is known already."""
+    try:
+        return ask()
+    except Unavailable:
+        return None
 
 
 _TELLING = (200, 400, 401, 403, 404)
@@ -216,7 +226,7 @@ def _models(server: Server) -> tuple[Reply | Failure, Certificate | Failure | No
 def _may_want_tls(models: Reply | Failure) -> bool:
     """Whether an answer to plain HTTP is one that a port for TLS gives: an error of its own, an alert, or the end."""
     if isinstance(models, Failure):
-        return models.kind in ("protocol", "closed", "reset")
+        return models.kind in ("protocol", "malformed", "closed", "reset")
     return models.status == 400
 
 
@@ -227,6 +237,8 @@ def _limits(server: Server) -> Limits:
     """
     # By itself, because it tells how long a warm request takes.
     again = server.embed([PROBE_TEXT])
+    if is_unsteady(again):
+        return Limits(packed=None, again=again, lengths={}, tails=None, blank=None, batches={})
     packed = server.embed([PROBE_TEXT], encoding="base64")
     short = "base64" if isinstance(packed, Embedded) and packed.packed else "float"
     first = server.first_embedding(PROBE_TEXT)
@@ -272,9 +284,14 @@ def _batches(server: Server, encoding: str) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for size in BATCHES:
         answers[size] = server.embed([f"{PROBE_TEXT}{number}" for number in range(size)], encoding=encoding)
-        if not isinstance(answers[size], Refused) or turned_away(answers[size]):
+        if not isinstance(answers[size], Refused | Unusable) or turned_away(answers[size]):
             break
     return answers
+
+
+def is_unsteady(again: Answer) -> bool:
+    """Whether a request that was answered before is not any more, and nobody says that it is for being busy."""
+    return not isinstance(again, Embedded) and not (isinstance(again, Refused) and again.status in (429, 503))
 
 
 def turned_away(answer: Reply | Failure | Answer | None) -> bool:

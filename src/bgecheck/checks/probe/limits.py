@@ -22,6 +22,13 @@ def _limits(facts: ProbeFacts) -> Limits:
     return facts.limits
 
 
+def _not_alone(answer: Answer, limits: Limits) -> bool:
+    """Whether other requests had no answer, or none with vectors, either: what is peculiar to this one is no cause."""
+    if not isinstance(answer, Failure | Unusable):
+        return False
+    return any(other is not answer and isinstance(other, type(answer)) for other in limits.answers())
+
+
 def _no_verdict(answer: Answer | None) -> Outcome:
     """What a request that was turned away or never answered says of the server: nothing."""
     if answer is None:
@@ -52,7 +59,7 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     """sglang ignores the field up to 0.5.16 and answers a list, which the Python SDK copes with."""
     limits, first = _limits(facts), facts.first
     packed = limits.packed
-    if packed is None or turned_away(packed):
+    if packed is None or turned_away(packed) or _not_alone(packed, limits):
         return _no_verdict(packed)
     if not isinstance(packed, Embedded):
         return broken(Evidence("encoding_format=base64", seen(packed), "HTTP 200"))
@@ -126,6 +133,8 @@ def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
     if EDGE[0] not in taken:
         return broken(*table, characters=EDGE[0])
     tails = [a.vectors[0] for a in limits.tails or () if isinstance(a, Embedded)]
+    if tails and isinstance(limits.again, Embedded) and SAME.admits(cosine(tails[0], limits.again.vectors[0])):
+        return unclear(Text("texts that have nothing in common get one vector", "毫不相干的文本得到同一向量，无从判断"))
     if len(tails) == 2 and SAME.admits(cosine(*tails)):
         same = Evidence(
             Text(f"two texts of {BEYOND}: cosine", f"两段 {BEYOND} 字文本：余弦相似度"), f"{cosine(*tails):.4f}"
@@ -153,7 +162,7 @@ def _short(answer: Answer) -> str:
 def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     """sglang refuses the whole batch and names the place; other engines embed the blank. Both are honest."""
     answer = _limits(facts).blank
-    if answer is None or turned_away(answer):
+    if answer is None or turned_away(answer) or _not_alone(answer, _limits(facts)):
         return _no_verdict(answer)
     told = Evidence(Text("a batch with one blank text", "含一条空白文本的批次"), seen(answer), "HTTP 400")
     honest = isinstance(answer, Embedded) or (isinstance(answer, Refused) and answer.status < 500)
@@ -183,11 +192,21 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
                 "raise the gateway's limit (nginx: client_max_body_size 16m;), or let clients send {taken} at once",
                 "调大网关限制（nginx：client_max_body_size 16m;），或把客户端批量调到 {taken}",
             ),
-        )
+        ),
+        "count": Advice(
+            Text(
+                "{refused} texts in one request are answered with 200 and not with {refused} vectors: a client that "
+                "does not count gives texts the vectors of others",
+                "一次发送 {refused} 条，返回 200 却不是 {refused} 条向量：不核对数量的客户端会把文本与向量配错",
+            ),
+            Text(
+                "let clients send {taken} at once, or ask sglang's own port", "客户端一次发 {taken} 条，或直连 sglang"
+            ),
+        ),
     },
     severity=Severity.WARNING,
     needs=("probe.ready",),
-    explains=("probe.token-limit",),
+    explains=("probe.token-limit", "probe.blank-input"),
     costly=True,
 )
 def batches_are_taken(facts: ProbeFacts) -> Outcome:
@@ -196,11 +215,12 @@ def batches_are_taken(facts: ProbeFacts) -> Outcome:
     table = [Evidence(Text(f"{n} texts", f"{n} 条"), seen(answer)) for n, answer in batches.items()]
     taken = next((n for n, answer in batches.items() if isinstance(answer, Embedded)), None)
     last = batches[min(batches)] if batches else None
-    if taken is None and (not isinstance(last, Refused) or turned_away(last)):
+    if taken is None and (not isinstance(last, Refused | Unusable) or turned_away(last)):
         return _no_verdict(last)
     if taken == max(batches):
         return holds(*table, taken=taken)
-    advice = "body" if _too_large(batches.values()) else None
+    silent = any(isinstance(answer, Unusable) for answer in batches.values())
+    advice = "body" if _too_large(batches.values()) else "count" if silent else None
     return broken(*table, advice=advice, taken=taken or 1, refused=max(batches))
 
 
@@ -294,7 +314,8 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
     """Ids that every vocabulary has. sglang takes any and checks no range, so that larger ones are never sent."""
     answer = _limits(facts).ids
     # A server that is only slow has said nothing; one that closes the connection may have died of it.
-    if answer is None or turned_away(answer) or (isinstance(answer, Failure) and answer.late):
+    late = isinstance(answer, Failure) and answer.late
+    if answer is None or turned_away(answer) or late or _not_alone(answer, _limits(facts)):
         return _no_verdict(answer)
     told = Evidence("input=[[101, 102]]", seen(answer))
     if isinstance(answer, Embedded):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.probe.engines import health_pages
-from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, reply_of, seen
+from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of, seen
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.sources.embeddings import Embedded, Refused, Unusable
 from bgecheck.sources.http import Failure, Reply
@@ -76,6 +76,18 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
                 '-d \'{{"input":"你好"}}\'',
             ),
         ),
+        "unsteady": Advice(
+            Text(
+                "one embedding is answered, and the same request once more is not: the server dies or hangs under it, "
+                "or several servers answer by turns behind this address",
+                "第一次 embedding 成功，同样的请求再发一次却失败：服务中途退出或卡住，或这个地址后面有多个副本轮流应答",
+            ),
+            Text(
+                "read the log from its end; behind a gateway ask each server by its own port",
+                "从日志末尾往前看；若有网关，绕开它逐个检查后端",
+            ),
+            (_LOG, "bgecheck ports"),
+        ),
         "gateway": Advice(
             Text(
                 "a gateway answers HTTP {status}: it cannot reach the server behind it",
@@ -99,6 +111,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             known = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
             again = times["warm_ms"]
             warm = [Evidence(Text("the same request again", "再请求一次"), seen(again))] if again else []
+            if again and is_unsteady(again):
+                return broken(Evidence("POST /v1/embeddings", seen(first)), *warm, advice="unsteady", **known)
             return holds(Evidence("POST /v1/embeddings", seen(first)), *warm, **known)
         case Refused(status=503):
             return broken(told, advice="busy")

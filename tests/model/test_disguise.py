@@ -1,0 +1,66 @@
+"""A secret is hidden however it is written, and nothing else is."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bgecheck.model import Redactor, clean
+from fakes.misbehaving import KEY
+from fakes.odder import CODED
+
+
+def hidden(text: str, secret: str = KEY, limit: int = 2000) -> str:
+    return Redactor([secret]).text(clean(text, limit))
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_a_key_is_hidden_however_it_is_written(name: str) -> None:
+    """Spaced, wrapped, in other letters, coded, reversed, or all but its end."""
+    before, after = "Incorrect API key provided: ", ". See https://x.example/"
+    shown = hidden(before + CODED[name] + after)
+    assert shown.startswith(before)
+    assert shown.endswith(after)
+    assert "***" in shown
+    assert CODED[name] not in shown
+    assert len(shown) < len(before + after) + 45  # what stands around a key in JSON or in quotes is no key
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_a_cut_through_a_key_shows_no_half_of_it(name: str) -> None:
+    """Of what was coded at most a few characters stay."""
+    for limit in range(50, 200, 13):
+        shown = hidden("Incorrect API key provided: " + CODED[name], limit=limit)
+        for part in (KEY[:12], KEY[:12].upper(), CODED[name][: len(CODED[name]) * 3 // 4]):
+            assert part.strip("*") not in shown
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("bge-large-zh-v1.5-key", "bge-large-zh-v1.5 at http://127.0.0.1:30000/v1"),
+        ("local-server-key", "the local server"),
+        ("a-b", "a b, a-c; A.B"),
+        ("EMPTY", "E M P T Y, %45%4D, empty"),
+        ("sk+Tr0ub4dor/9f3e=Zz", "skTr0ub: the key is not known; %41%42 &amp; \\u4f60 \\x41"),
+        ("一二三四五六七八", "一二三四五六七，九十"),
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(secret: str, text: str) -> None:
+    """A part of a key may well be the name of the model; a short one stands in words by chance."""
+    assert hidden(text, secret) == text
+
+
+def test_a_secret_in_any_script_is_found() -> None:
+    """Its letters count, not their case or width."""
+    assert hidden("key: 密钥 一二 三四-五六ABC!", "密钥一二三四五六abc") == "key: ***!"
+
+
+@pytest.mark.parametrize("piece", ["\\", "%25", "&amp;", "&", "s", "sk", "A", "\u0301", "=", "%2", "…", "sktr0u…"])
+def test_looking_takes_no_time(piece: str) -> None:
+    """Foreign text is as bad as somebody could make it."""
+    redactor, text = Redactor([KEY, "A" * 400]), clean(piece * 2000)
+    started = time.perf_counter()
+    redactor.text(text)
+    assert time.perf_counter() - started < 0.5
