@@ -38,6 +38,9 @@ _KEY_SHAPES = (
     re.compile(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
     re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
 )
+_KEY_MARKS = ("bearer", "authorization", "api", "password", "hf_", "@", "sk-")
+"""Every key shape holds one of them; most texts hold none, and are not searched for the shapes."""
+
 HIDDEN = "***"
 CUT = "…"
 
@@ -48,6 +51,8 @@ def clean(text: str, limit: int = LIMIT) -> str:
     Terminal escape sequences, control, invisible and bidirectional characters are removed, and marks that pile up
     over a letter; white space other than a blank becomes one blank; a cut is marked by an ellipsis.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # as nearly all are
     cut = text[: limit * 4]
     cut = _ESCAPES.sub("", cut).replace("\t", " ").replace("\n", " ")
     cut = _CONTROLS.sub("", cut)
@@ -85,8 +90,10 @@ class Redactor:
             text = text.replace(secret, HIDDEN)
         for disguise in self._disguises:
             text = disguise.hidden(text, HIDDEN, CUT)
-        for shape in _KEY_SHAPES:
-            text = shape.sub(rf"\g<1>{HIDDEN}", text)
+        small = text.lower()
+        if any(mark in small for mark in _KEY_MARKS):
+            for shape in _KEY_SHAPES:
+                text = shape.sub(rf"\g<1>{HIDDEN}", text)
         return self._without_stump(text) if text.endswith(CUT) else text
 
     def _without_stump(self, text: str) -> str:

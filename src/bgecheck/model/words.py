@@ -41,7 +41,7 @@ class _Known(dict[str, Any]):
 
 def fill(words: Words, values: Mapping[str, Any]) -> Words:
     """`words` with `{name}` replaced by the value of that name, in every language."""
-    if isinstance(words, str):
+    if isinstance(words, str) or not ("{" in words.en or "{" in words.zh):
         return words
     known = _Known(values)
     return Text(words.en.format_map(known), words.zh.format_map(known))
@@ -65,9 +65,19 @@ def fill_command(command: str, values: Mapping[str, Any]) -> str | None:
     command that is pasted from running anything but itself.
     """
     try:
-        return command.format_map({k: _quoted(v) for k, v in values.items() if v is not None})
+        return command.format_map(_Quoting(values))
     except KeyError:
         return None
+
+
+class _Quoting(dict[str, Any]):
+    """Values as words of a shell, quoted when a command asks for them: most commands ask for none."""
+
+    def __getitem__(self, key: str) -> str:
+        value = super().__getitem__(key)
+        if value is None:
+            raise KeyError(key)
+        return _quoted(value)
 
 
 def _quoted(value: Any) -> str:

@@ -166,13 +166,29 @@ _CONTENT = 12
 """Columns before the content of a root cause."""
 
 
-def _labelled(page: Page, label: str, lines: Iterable[str]) -> None:
+def _columns(text: str) -> int:
+    """Columns that a text takes on a terminal, where Chinese characters take two."""
+    if text.isascii():
+        return len(text)
     from rich.cells import cell_len
 
+    return cell_len(text)
+
+
+def _cut(atom: str, width: int) -> list[str]:
+    """A word in pieces of at most `width` columns."""
+    if _columns(atom) <= width:
+        return [atom]
+    from rich.cells import chop_cells
+
+    return chop_cells(atom, width)
+
+
+def _labelled(page: Page, label: str, lines: Iterable[str]) -> None:
     shown = f"  {label}"
     for line in lines:
         for piece in wrapped(line, page.width - _CONTENT):
-            padded = shown + " " * (_CONTENT - cell_len(shown))
+            padded = shown + " " * (_CONTENT - _columns(shown))
             page.line((padded, "dim"), piece)
             shown = ""
 
@@ -195,17 +211,15 @@ _NOT_LAST = "（【《“‘"
 
 def wrapped(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns; a word that is longer than a line is cut."""
-    from rich.cells import cell_len, chop_cells
-
     lines, line, used = [], "", 0
-    atoms = [piece for atom in _ATOMS.findall(text) for piece in (chop_cells(atom, width) or [atom])]
+    atoms = [piece for atom in _ATOMS.findall(text) for piece in _cut(atom, width)]
     for atom in atoms:
-        cells = cell_len(atom)
+        cells = _columns(atom)
         if used + cells > width and atom not in _NOT_FIRST and line:
             kept = line.rstrip(_NOT_LAST)
-            opened = line[len(kept) :] if kept and cell_len(line[len(kept) :]) + cells <= width else ""
+            opened = line[len(kept) :] if kept and _columns(line[len(kept) :]) + cells <= width else ""
             lines.append(line.removesuffix(opened).rstrip())
-            line, used = opened, cell_len(opened)
+            line, used = opened, _columns(opened)
         if line or not atom.isspace():
             line, used = line + atom, used + cells
     return [*lines, line.rstrip()] if line.strip() or not lines else lines

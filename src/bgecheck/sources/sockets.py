@@ -127,7 +127,7 @@ def is_own(host: str) -> bool:
 
 
 def _from_proc(net: str = _NET) -> Iterator[Listener]:
-    for fields in _sockets(net):
+    for fields in _sockets(net, f" {_LISTEN} "):
         if fields[3] == _LISTEN:
             address, _, port = fields[1].partition(":")
             yield Listener(_address(address), int(port, 16), inode=fields[9], uid=int(fields[7]))
@@ -137,8 +137,8 @@ def _ports_of_proc() -> frozenset[int]:
     return frozenset(int(fields[1].rpartition(":")[2], 16) for fields in _sockets(_NET))
 
 
-def _sockets(net: str) -> Iterator[list[str]]:
-    """The columns of the kernel's tables of TCP sockets, in any state. Raises `Unavailable`."""
+def _sockets(net: str, having: str = "") -> Iterator[list[str]]:
+    """The columns of the lines of the kernel's tables of TCP sockets that hold a text. Raises `Unavailable`."""
     for name in ("tcp", "tcp6"):
         try:
             with open(f"{net}/{name}", encoding="ascii") as file:
@@ -149,7 +149,8 @@ def _sockets(net: str) -> Iterator[list[str]]:
             raise Unavailable(
                 Text(f"{net}/{name} cannot be read: {error.strerror}", f"无法读取 {net}/{name}：{error.strerror}")
             ) from error
-        yield from (fields for fields in map(str.split, lines[1:]) if len(fields) > 9)
+        # A busy machine has thousands of connections, and a few listeners.
+        yield from (fields for line in lines[1:] if having in line and len(fields := line.split()) > 9)
 
 
 def _address(text: str) -> str:

@@ -112,6 +112,8 @@ def meaning(facts: EmbedFacts) -> Meaning:
 
 def shuffled(facts: EmbedFacts) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Where in one request the texts' vectors are and where they belong; None where one is missing, or none moved."""
+    if SAME_IN_BATCH.admits(at_once(facts)):
+        return None
     more = more_of(facts)
     alone, together = [vectors_of(answer)[0] for answer in more.crowd], vectors_of(more.crowd_batch)
     found = []
