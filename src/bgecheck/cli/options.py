@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from typer import Option
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TargetOptions:
     """Which server is meant. None is needed where the running server can be found."""
 
@@ -40,7 +40,7 @@ class TargetOptions:
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunOptions:
     """How to look and how to speak."""
 
@@ -94,7 +94,7 @@ class RunOptions:
     ] = "plain"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReferenceOptions:
     """What vectors are compared with, and where they are recorded."""
 

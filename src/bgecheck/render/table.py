@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from bgecheck import __version__
-from bgecheck.model import Evidence, Finding, Language, Report, Severity, Status, Text, Words, say
+from bgecheck.model import Evidence, Finding, Language, Report, Severity, Status, Text, Words, lazily, say
 from bgecheck.model.report import worst
 from bgecheck.render.page import Page
 
@@ -193,13 +193,13 @@ def _labelled(page: Page, label: str, lines: Iterable[str]) -> None:
             shown = ""
 
 
-_ATOMS = re.compile(r"[<>]= \S+|[!-\u2e7f]+|\S|\s")
+_ATOMS = lazily.pattern(r"[<>]= \S+|[!-\u2e7f]+|\S|\s")
 """What a line may be cut between: Chinese characters, words, and a comparison with its number, which stay whole.
 
 U+2E80 is where the East Asian scripts begin; one range compiles four times faster than naming theirs.
 """
 
-_WORDS = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
+_WORDS = lazily.pattern(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
 """The words of a shell command without backslashes."""
 
 _NOT_FIRST = frozenset("，。；：、？！）】》”’")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bgecheck.sources.server import Server
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Context:
     """One run against one target. Doors open lazily, once, and are shared between collectors."""
 

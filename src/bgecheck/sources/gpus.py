@@ -25,7 +25,7 @@ class Holder(NamedTuple):
     used: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Gpu:
     """One GPU, or one instance of a GPU that is cut up by MIG. Memory in bytes, temperatures in degrees Celsius."""
 
@@ -48,7 +48,7 @@ class Gpu:
     """Processes that compute or draw on it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Gpus:
     """All GPUs that the driver shows, with its own version and the newest CUDA it can run, as (major, minor)."""
 

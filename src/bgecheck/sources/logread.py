@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from bgecheck.model import Text, Unavailable
+from bgecheck.model import Text, Unavailable, lazily
 from bgecheck.sources.logfile import GZIP, STDIN, Block, Readable, blocks
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _LEAD = 64 * 1024
 """Bytes before a start that are read with it: what a start writes before its arguments."""
 BEGINNING = b"server_args="
 """What a start writes first in every release: its arguments."""
-_ROTATION = re.compile(r"(?:\.\d{1,4}|[-_.]\d{4}-?\d\d-?\d\d[-_T.:\d]*)$")
+_ROTATION = lazily.pattern(r"(?:\.\d{1,4}|[-_.]\d{4}-?\d\d-?\d\d[-_T.:\d]*)$")
 
 
 class Part(NamedTuple):
@@ -52,7 +52,7 @@ class Part(NamedTuple):
     """Number of its first line in the file."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Origin:
     """Where a log came from."""
 

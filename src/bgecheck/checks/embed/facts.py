@@ -36,7 +36,7 @@ from bgecheck.sources.http import Failure
 from bgecheck.sources.server import Server
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class More:
     """The answers that prove what a batch of three cannot."""
 
@@ -94,7 +94,7 @@ def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
     return len(answers), sum(a.tokens or 0 for a in answers if isinstance(a, Embedded))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EmbedFacts:
     """What the server answered: one fresh text three times, and once between two others in a batch."""
 

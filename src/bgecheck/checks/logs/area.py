@@ -49,7 +49,7 @@ class Told(NamedTuple):
     """The cause that was decisive for it, as the name of a row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LogFacts:
     """The newest session of one log, and what became of it."""
 

@@ -13,7 +13,7 @@ from bgecheck.checks.logs.marks import WRITTEN
 from bgecheck.checks.logs.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
 from bgecheck.checks.logs.session import Hit, Session
 from bgecheck.checks.logs.why import Rival, rivals
-from bgecheck.model import Text
+from bgecheck.model import Text, lazily
 
 State = Literal["ready", "starting", "stuck", "failed", "stopped", "empty", "foreign"]
 
@@ -39,7 +39,7 @@ LASTING = ("gpu-hardware-error", "disk-full", "permission-denied", "engine-inter
 GENERATION = ("/v1/chat/completions", "/v1/completions", "/generate", "/v1/rerank", "/v1/score")
 """Routes that an embedding server cannot serve."""
 
-API = re.compile(r"embed|encode|rerank|score|classify|completions|generate|chat|models|openai|/v\d")
+API = lazily.pattern(r"embed|encode|rerank|score|classify|completions|generate|chat|models|openai|/v\d")
 """What a path holds that a client of an inference server asks for; scanners ask for all else."""
 
 

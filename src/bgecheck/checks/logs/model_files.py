@@ -7,9 +7,9 @@ import re
 from bgecheck.checks.logs.area import CONSEQUENCES, cause
 from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
-from bgecheck.model import Text
+from bgecheck.model import Text, lazily
 
-_FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
+_FOLDER = lazily.pattern(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
 """How a name begins that was meant as a folder and not as a repository of the hub."""
 
 

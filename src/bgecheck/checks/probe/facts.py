@@ -32,7 +32,7 @@ SHAPES = ("/v1/models", "/models", "/v1/v1/models")
 """Where OpenAI-compatible servers and gateways keep their model list."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Limits:
     """The answers that teach what the server takes. None where a request was not sent or did not come back."""
 
@@ -58,7 +58,7 @@ class Limits:
         return [answer for answer in (*told, *self.batches.values()) if answer is not None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProbeFacts:
     """What the server answered to a handful of harmless requests."""
 
