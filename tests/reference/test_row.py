@@ -16,7 +16,7 @@ from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import collect
 from bgecheck.checks.embed.reference import named
 from bgecheck.checks.embed.texts import probe_texts
-from bgecheck.model import Finding, Status, Target
+from bgecheck.model import Finding, Status, Target, Text, Unavailable
 from bgecheck.model.registry import lookup
 from bgecheck.reference.config import shape_of
 from bgecheck.reference.nearest import Folder, nearest
@@ -78,6 +78,24 @@ def test_a_token_is_told_from_a_mean_that_is_near_it(serve: Serve, folder: Path,
         asked = Folder(str(folder), shape_of(str(folder)))
         match, _ = nearest(asked, texts, server.vectors(texts), lambda: lambda number, layers: None)
     assert (match.recipe.pooling, match.positions) == ("token", (1,) * 5)
+
+
+def test_that_no_usual_recipe_fits_is_told_where_time_ends_before_the_others(
+    serve: Serve, folder: Path, write: Write, tmp_path: Path
+) -> None:
+    passes: list[int] = []
+
+    def pace() -> Callable[[int, int], None]:
+        passes.append(1)
+        if len(passes) > 1:
+            raise Unavailable(Text("the time is over", ""))
+        return lambda number, layers: None
+
+    with serve(write(tmp_path / "other", seed=9)) as server:
+        texts = probe_texts(random.Random(1))
+        match, _ = nearest(Folder(str(folder), shape_of(str(folder))), texts, server.vectors(texts), pace)
+    assert match.cosine < 0.98
+    assert not match.complete
 
 
 def test_cls_of_a_model_that_pools_the_mean_is_wrong(serve: Serve, write: Write, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bgecheck.model import Unavailable
 from bgecheck.reference.config import Shape
 from bgecheck.reference.encoder import Pace, pooled, states
 from bgecheck.reference.mapped import Floats
@@ -36,8 +37,8 @@ def nearest(
     """The recipe nearest to `served`, one vector a text, each with `hidden` components; and the tokens of all texts.
 
     One pass through the layers where a usual recipe fits. Where none does, two more tell attention that only looks
-    back, and an instruction before the text; `pace` is asked before each pass for what is called before each layer.
-    Raises `Unavailable`.
+    back, and an instruction before the text, as far as there is time for them; `pace` is asked before each pass for
+    what is called before each layer. Raises `Unavailable`.
     """
     weights = open_weights(folder.path)
     theirs = np.array(served, np.float64)
@@ -54,7 +55,11 @@ def nearest(
     if max(found.cosine, token.cosine) >= ENOUGH:
         # Of so many tokens one may be near by chance; where a model's states are all alike, so may a mean.
         return token if 1.0 - token.cosine < _CLEARLY * (1.0 - found.cosine) else found, counted
-    made |= candidates(compute(ids, causal=True), causal=True)
-    if folder.prefix:
-        made |= candidates(compute(ids_of(folder.path, [folder.prefix + text for text in texts])), instruction=True)
+    try:
+        made |= candidates(compute(ids, causal=True), causal=True)
+        if folder.prefix:
+            made |= candidates(compute(ids_of(folder.path, [folder.prefix + text for text in texts])), instruction=True)
+    except Unavailable:
+        # That none of the usual ones fits is proved all the same.
+        return best_match(theirs, made)._replace(complete=False), counted
     return best_match(theirs, made), counted

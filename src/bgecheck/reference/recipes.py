@@ -45,6 +45,8 @@ class Match(NamedTuple):
     """Of the same vector under this recipe, before it is normalised."""
     positions: tuple[int, ...] = ()
     """For the recipe `token`: which token of each text, counted from 0."""
+    complete: bool = True
+    """Whether every recipe was tried; False where the time ended after the usual ones."""
 
 
 def candidates(

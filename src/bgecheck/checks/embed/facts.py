@@ -244,7 +244,7 @@ def _with_long(context: Context, ask: _Asking, more: More, dice: random.Random) 
     for texts in _long(more.chunk, dice):
         left = context.deadline.remaining()
         tokens = len(texts) * (LONG_TEXT + 2)
-        needed, limit = tokens / _pace(more), min(left, context.timeout)
+        needed, limit = _MARGIN * tokens / _pace(more), min(left, context.timeout)
         if left < _LAST_SECONDS or needed > limit:
             return replace(more, long_left_out=_late(tokens, needed, max(0.0, limit)))
         answers.append(ask(texts))
@@ -269,6 +269,8 @@ def _pace(more: More) -> float:
     return max(told, default=math.inf)
 
 
+_MARGIN = 1.5
+"""By how much a long request may be slower than the best of the small ones: seen on a CPU that others use too."""
 _TELLING = 100
 """Tokens from which on the time of a request is that of computing."""
 

@@ -280,6 +280,9 @@ def _evidence(proof: Proof, match: Match, enough: AtLeast) -> list[Evidence]:
     found = [Evidence(subject, f"{match.cosine:.6f}", str(enough))]
     if others := [f"{recipe} {cosine:.4f}" for recipe, cosine in match.others if not recipe.causal][:3]:
         found.append(Evidence(Text("the next: cosine", "其次：余弦相似度"), "; ".join(others)))
+    if not match.complete:
+        untried = Text("causal attention, or the instruction before it", "因果注意力、文本前加指令")
+        found.append(Evidence(untried, Text("not tried to the end for want of time", "时间不够，没有算完")))
     if not UNIT_NORM.admits(abs(match.norm - 1)):
         subject = Text(
             "norm of the server's vector, and of ours before it is normalised", "服务向量的范数，与本机归一化前的范数"
