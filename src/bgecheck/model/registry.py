@@ -153,6 +153,19 @@ MODELS = (
 _BY_NAME = {model.name: model for model in MODELS}
 
 
+_OWNERS = {"bge": "BAAI", "qwen3": "Qwen", "e5": "intfloat", "multilingual": "intfloat", "m3e": "moka-ai"}
+"""Who publishes a family of models, by the first part of its name."""
+
+
+def repository(model: str) -> str:
+    """The hub id of a model that a folder or a hub id names; its owner is left open where the family is not known."""
+    known, name = lookup(model), model.rstrip("/").rsplit("/", 1)[-1]
+    if known and (owner := _OWNERS.get(known.name.split("-")[0])):
+        # Names are kept in lower case here, and their capitals on the hub.
+        return f"{owner}/{name if name.lower() == known.name else known.name}"
+    return model if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model) else f"<owner>/{name}"
+
+
 def lookup(name: str | None) -> Model | None:
     """The model that a served name, hub id or folder stands for, or None when it is not known.
 

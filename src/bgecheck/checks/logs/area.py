@@ -29,6 +29,7 @@ from bgecheck.model import (
     broken,
     holds,
 )
+from bgecheck.model.registry import repository
 from bgecheck.sources.containers import container_of
 from bgecheck.sources.context import Context
 from bgecheck.sources.logread import WHOLE, Origin, ending, read
@@ -145,6 +146,7 @@ def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
 
 def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
     session = facts.session
+    model = session.argument("model_path") or _quoted_path(hit.text) or "<model>"
     return {
         "file": facts.origin.name,
         "line": hit.line,
@@ -156,7 +158,8 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "also": [{"line": line, "text": text} for line, text in hit.also.values()],
         "known_from": hit.known_from,
         "consequences": session.deaths,
-        "args_model": session.argument("model_path") or _quoted_path(hit.text) or "<model>",
+        "args_model": model,
+        "args_repo": repository(model),
         "args_port": _port(hit) or session.argument("port") or "<port>",
         "args_fraction": session.argument("mem_fraction_static") or "auto",
     }

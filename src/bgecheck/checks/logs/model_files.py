@@ -349,7 +349,7 @@ cause(
         "correct the name, or give --model-path a local folder",
         "改正名字，或用 --model-path 指向本地目录",
     ),
-    commands=("hf download {args_model}",),
+    commands=("hf download {args_repo}",),
 )
 
 
@@ -642,7 +642,7 @@ cause(
         "missing from the cache, unset it for one download",
         "用 --model-path 指向本地目录，或在启动前设置镜像 HF_ENDPOINT；若设了 HF_HUB_OFFLINE=1 而缓存不全，先取消它下载一次",
     ),
-    commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_model}",),
+    commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_repo}",),
 )
 
 cause(
@@ -715,7 +715,7 @@ cause(
         "{args_model} 里没有权重文件，或缺少索引中列出的分片：下载或拷贝不完整",
     ),
     fix=Text("fetch the missing files", "补齐缺失的文件"),
-    commands=("ls -l {args_model}", "hf download BAAI/bge-large-zh-v1.5 --local-dir {args_model}"),
+    commands=("ls -l {args_model}", "hf download {args_repo} --local-dir {args_model}"),
 )
 
 
@@ -944,9 +944,7 @@ cause(
         "everything embedded so far",
         "补齐分词器文件（报错要求 sentencepiece 时执行 pip install sentencepiece），并把之前写进向量库的内容全部重新编码",
     ),
-    commands=(
-        "hf download BAAI/bge-large-zh-v1.5 tokenizer.json tokenizer_config.json vocab.txt --local-dir {args_model}",
-    ),
+    commands=("hf download {args_repo} tokenizer.json tokenizer_config.json vocab.txt --local-dir {args_model}",),
     explains=(*CONSEQUENCES, "embed.distinct"),
 )
 

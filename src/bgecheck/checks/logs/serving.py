@@ -767,7 +767,7 @@ cause(
         "serve it from the folder",
         "看进程是否还在、是否还在读盘；若是下载卡住，先把模型下载到本地再用目录启动",
     ),
-    commands=("pgrep -af sglang", "hf download {args_model}"),
+    commands=("pgrep -af sglang", "hf download {args_repo}"),
 )
 
 cause(
