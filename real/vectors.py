@@ -173,7 +173,7 @@ FORWARD = (
             "two servers by turns, one with another model",
             "embed.repeatable",
             frozenset({"repeatable"}),
-            looks="servers behind one address",
+            looks="differing servers behind one address",
         ),
         {"other": OTHER},
     ),
@@ -296,8 +296,12 @@ def statuses(report: dict[str, Any]) -> dict[str, str]:
 
 def suspected(report: dict[str, Any]) -> str:
     """The ranking of faults that a failing row told."""
-    told = [e for f in report["findings"] for e in f["evidence"] if e["subject"].startswith("which rows fail together")]
+    told = [e for f in report["findings"] for e in f["evidence"] if e["subject"] == TOGETHER]
     return str(told[0]["observed"]) if told else ""
+
+
+TOGETHER = "the rows that fail together look like"
+"""How `embed` names what it takes the pattern of failing rows for."""
 
 
 @contextmanager
