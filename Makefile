@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 300
 .PHONY: help demo test check lint types layers docs format real real-vectors real-gateways real-http real-network reference bench fuzz clean
 
 help:  ## Show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -95,3 +95,4 @@ fuzz/.venv/.ready: pyproject.toml fuzz/requirements.txt
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf real/.venv* real/clients real/models real/logs
