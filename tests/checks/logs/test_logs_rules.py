@@ -38,6 +38,7 @@ encoder_vectors_wrong wrong_engine too_many_open_files
 )
 PLACEHOLDERS = {
     "args_model",
+    "args_repo",
     "args_port",
     "args_fraction",
     "file",
