@@ -66,6 +66,8 @@ class Follower:
         """A block whose last lines are not yet known as context; most are never asked for."""
         self._broken = False
         """Whether more such lines were passed over than are kept."""
+        self._counted = 0
+        """The number of the last line that was counted."""
         self._raised: tuple[int, bytes] | None = None
         """The last exception of a kind that was only counted."""
 
@@ -336,7 +338,9 @@ class Follower:
         if self._begins(text):
             self._begin(number)
         session = self.session
-        session.lines += 1
+        # What a progress bar writes over itself is one line, however many texts it holds.
+        session.lines += number != self._counted
+        self._counted = number
         session.last = (number, text)
         session.first = session.first if session.first[0] else session.last
         self._stamp(text)

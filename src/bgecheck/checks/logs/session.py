@@ -21,7 +21,7 @@ RECENT = 60
 """Lines above the current one that are kept: a traceback's frames."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(repr=False)
 class Hit:
     """The first line that told of a cause, the lines around it, and how often such lines came."""
 
@@ -42,7 +42,7 @@ class Hit:
     """Further lines of this cause, each told by another pattern, by that pattern's sample: number and text."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(repr=False)
 class Session:
     """One start of the server, from its first line to the next start."""
 
