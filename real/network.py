@@ -18,9 +18,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from prove import HERE, MEANINGLESS, RIGHT, free_port, launch_line, started
+from prove import HERE, MEANINGLESS, RIGHT, START, free_port, launch_line, started
 
 ONE, OTHER = "bgecheck-one", "bgecheck-two"
 AT, FROM = "10.213.0.1", "10.213.0.2"
@@ -160,6 +161,15 @@ def slow_way(to: tuple[str, int]) -> Iterator[int]:
     yield ports[0]
 
 
+def fired_up(log: Path) -> None:
+    """Wait until the server's log says that it is ready."""
+    ends = time.monotonic() + START
+    while b"fired up" not in log.read_bytes():
+        if time.monotonic() > ends:
+            raise SystemExit(f"the server was not ready; see {log}")
+        time.sleep(0.3)
+
+
 def bound(table: Table, host: str, scenes: Sequence[Scene]) -> None:
     """The scenes with a server bound to `host` in its own network."""
     line = launch_line(PORT, *RIGHT)
@@ -167,11 +177,7 @@ def bound(table: Table, host: str, scenes: Sequence[Scene]) -> None:
     line = ["ip", "netns", "exec", ONE, *line]
     log = HERE / "logs" / "network.log"
     with started(line, log):
-        ends = time.monotonic() + 120
-        while b"fired up" not in log.read_bytes():
-            if time.monotonic() > ends:
-                raise SystemExit(f"the server was not ready; see {log}")
-            time.sleep(0.3)
+        fired_up(log)
         for scene in scenes:
             table.see(scene)
 
@@ -215,8 +221,7 @@ def main() -> int:
     port = free_port()
     log = HERE / "logs" / "network.log"
     with started(launch_line(port, *RIGHT), log), slow_way(("127.0.0.1", port)) as late:
-        while b"fired up" not in log.read_bytes():
-            time.sleep(0.3)
+        fired_up(log)
         url = ("--url", f"http://127.0.0.1:{late}")
         table.see(Scene(f"every answer {2 * DELAY * 1000:.0f} ms late", url, 0, None, ""))
         table.see(Scene(f"the same, with {' '.join(slow)}", (*url, *slow), 0, None, ""))

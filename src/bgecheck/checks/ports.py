@@ -20,7 +20,7 @@ from bgecheck.model import (
     broken,
     holds,
 )
-from bgecheck.sources.containers import leads_to
+from bgecheck.sources.containers import PORTS_SHOWN, leads_to
 from bgecheck.sources.context import Context
 from bgecheck.sources.discovery import Orphan, orphans, running_servers
 from bgecheck.sources.processes import Table
@@ -137,10 +137,9 @@ _OUT = Text(
     "restart it with --host 0.0.0.0, and publish the port: docker run -p {port}:{server_port}",
     "加 --host 0.0.0.0 重启，并映射端口：docker run -p {port}:{server_port}",
 )
-_PUBLISHED = "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"
 _PORTS_INSIDE = (
     "nsenter -t {server_pid} -n ss -ltnp sport = :{server_port}",
-    _PUBLISHED,
+    PORTS_SHOWN,
 )
 
 
@@ -176,7 +175,7 @@ _PORTS_INSIDE = (
                 "改用已映射的端口访问，或启动容器时加 -p {port}:{server_port}",
             ),
             (
-                _PUBLISHED,
+                PORTS_SHOWN,
                 "bgecheck doctor --url http://{address}:{server_port}",
             ),
         ),
@@ -247,7 +246,7 @@ def _listens_inside(net: Inside, server: ServerProcess, *seen: Evidence) -> Outc
                 "stop the container that is not wanted, or publish this one under a free port",
                 "停掉不要的容器，或把这个容器映射到空闲端口",
             ),
-            (_PUBLISHED,),
+            (PORTS_SHOWN,),
         ),
     },
     needs=("ports.listening",),

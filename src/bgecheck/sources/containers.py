@@ -21,6 +21,10 @@ LOGS = (
 """Where Docker (its json-file driver), Kubernetes and Podman (k8s-file) keep the output of a container."""
 
 
+PORTS_SHOWN = "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"
+"""A command, as a row's template, that shows which ports Docker publishes."""
+
+
 def container_of(pid: int) -> str | None:
     """The id of the container that a process runs in and this one does not; None too where its host does not tell."""
     found = _container(str(pid))

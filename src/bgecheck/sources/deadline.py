@@ -21,5 +21,10 @@ class Deadline:
         """Seconds that one call may take: `at_most`, or what is left. Raises `Unavailable` when nothing is."""
         left = self.remaining()
         if left <= 0:
-            raise Unavailable(Text("the time for this run is over", "本次运行的时间已用完"))
+            raise over()
         return min(at_most, left)
+
+
+def over() -> Unavailable:
+    """What to raise where no time is left."""
+    return Unavailable(Text("the time for this run is over", "本次运行的时间已用完"))

@@ -52,6 +52,16 @@ class Unusable(NamedTuple):
 Answer = Embedded | Refused | Unusable | Failure
 
 
+def is_late(answer: Answer | None) -> bool:
+    """Whether only the time was too short for a whole answer."""
+    return isinstance(answer, Failure) and answer.late
+
+
+def is_busy(answer: Answer | None) -> bool:
+    """Whether an answer tells of how busy somebody is, and nothing of what the server can do."""
+    return isinstance(answer, Refused) and answer.status in (429, 503)
+
+
 SMALL_IDS = ((101, 102),)
 """Token ids that every vocabulary has; BERT's [CLS] and [SEP]. Larger ones may lie beyond it, which ends a server."""
 

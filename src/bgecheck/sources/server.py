@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from bgecheck.model import Secret, Target, Text, Unavailable, clean
-from bgecheck.sources.deadline import Deadline
+from bgecheck.model import Secret, Target, clean
+from bgecheck.sources.deadline import Deadline, over
 from bgecheck.sources.embeddings import SMALL_IDS, Answer, read, request_body
 from bgecheck.sources.http import BODY_LIMIT, PAGE_LIMIT, Certificate, Failure, Http, Reply, certificate
 from bgecheck.sources.sidebyside import side_by_side
@@ -25,6 +25,9 @@ LARGEST_VECTOR = 256 * 1024
 
 SLOW_SECONDS = 0.5
 """For one request, from which on requests are sent one after the other; on a GPU they take some 10 ms."""
+
+LATE = Failure("timeout", "the time for this run is over")
+"""In place of an answer to a request for which no time was left."""
 
 SERVER_INFO = ("/server_info", "/get_server_info")
 
@@ -160,8 +163,7 @@ class Server:
         bodies = [request_body([text], self.model_name()) for text in texts]
         with self._turn():
             done = side_by_side({n: partial(self._embedded, body, 1) for n, body in enumerate(bodies)})
-        late = Failure("timeout", "the time for this run is over")
-        return tuple(done.get(number, late) for number in range(len(texts)))
+        return tuple(done.get(number, LATE) for number in range(len(texts)))
 
     def embed_marks(self) -> Answer:
         """The vector of two token ids that every vocabulary has, in place of a text."""
@@ -179,7 +181,7 @@ class Server:
             yield
             return
         if not self._turns.acquire(timeout=self._deadline.remaining()):
-            raise Unavailable(Text("the time for this run is over", "本次运行的时间已用完"))
+            raise over()
         try:
             yield
         finally:

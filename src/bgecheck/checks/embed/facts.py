@@ -31,9 +31,9 @@ from bgecheck.checks.embed.texts import (
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, Refused
+from bgecheck.sources.embeddings import Answer, Embedded, is_busy, is_late
 from bgecheck.sources.http import Failure
-from bgecheck.sources.server import Server
+from bgecheck.sources.server import LATE, Server
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -83,11 +83,6 @@ class Sent(NamedTuple):
     tokens: int
     long_requests: int
     long_tokens: int
-
-
-def turned_away(answer: Answer) -> bool:
-    """Whether an answer tells of how busy somebody is, and nothing of what the server can do."""
-    return isinstance(answer, Refused) and answer.status in (429, 503)
 
 
 def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
@@ -146,7 +141,7 @@ class EmbedFacts:
 
         One alone that was only late tells of a moment, not of the server.
         """
-        failed: list[Answer] = [a for a in self.alone() if not isinstance(a, Embedded) and not turned_away(a)]
+        failed: list[Answer] = [a for a in self.alone() if not isinstance(a, Embedded) and not is_busy(a)]
         return [] if len(failed) < _IN_VAIN and all(is_late(a) for a in failed) else failed
 
     def sent(self) -> Sent:
@@ -227,13 +222,7 @@ _FAIR_SECONDS = 5.0
 _IN_VAIN = 2
 """Requests without an answer in time, each of which may take its whole time-out."""
 
-LATE = Failure("timeout", "the time for this run is over")
 SILENT = Failure("timeout", f"not sent, as {_IN_VAIN} requests before it got no answer in time")
-
-
-def is_late(answer: Answer) -> bool:
-    """Whether only the time was too short for a whole answer."""
-    return isinstance(answer, Failure) and answer.late
 
 
 def _with_long(context: Context, ask: _Asking, more: More, dice: random.Random) -> More:

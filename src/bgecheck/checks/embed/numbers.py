@@ -6,12 +6,12 @@ import math
 from array import array
 from collections.abc import Sequence
 
-from bgecheck.checks.embed.facts import AREA, EmbedFacts, is_late, more_of, wanted_dims
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import norm
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable
+from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late
 from bgecheck.sources.http import Failure
 
 UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <= 1e-6 (random BERT-large)")

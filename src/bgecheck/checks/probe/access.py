@@ -7,6 +7,7 @@ import re
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of, seen
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
 from bgecheck.model.registry import lookup
+from bgecheck.sources.containers import PORTS_SHOWN
 from bgecheck.sources.embeddings import Embedded, Refused
 from bgecheck.sources.http import Failure, Reply
 
@@ -73,7 +74,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "或服务还在加载",
             ),
             Text("see where it listens, and which port is published", "看它监听在哪里、映射了哪个端口"),
-            ("bgecheck ports --pid {server_pid}", "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"),
+            ("bgecheck ports --pid {server_pid}", PORTS_SHOWN),
         ),
         "remote": Advice(
             Text(

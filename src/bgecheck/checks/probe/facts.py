@@ -13,7 +13,7 @@ from bgecheck.checks.probe.vitals import Vitals, vitals
 from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
 from bgecheck.model.registry import lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable
+from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_busy
 from bgecheck.sources.http import Certificate, Failure, Reply
 from bgecheck.sources.proxy import DIRECT, Way, asked_through, client_way, variables
 from bgecheck.sources.sdk import Called, called
@@ -291,7 +291,7 @@ def _batches(server: Server, encoding: str) -> dict[int, Answer]:
 
 def is_unsteady(again: Answer) -> bool:
     """Whether a request that was answered before is not any more, and nobody says that it is for being busy."""
-    return not isinstance(again, Embedded) and not (isinstance(again, Refused) and again.status in (429, 503))
+    return not isinstance(again, Embedded) and not is_busy(again)
 
 
 def turned_away(answer: Reply | Failure | Answer | None) -> bool:

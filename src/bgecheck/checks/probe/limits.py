@@ -10,7 +10,7 @@ from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Lim
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 from bgecheck.model.vectors import cosine
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable
+from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late
 from bgecheck.sources.http import Failure
 
 SAME = AtLeast(0.9999, "", "the same float32 numbers, written twice")
@@ -314,8 +314,7 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
     """Ids that every vocabulary has. sglang takes any and checks no range, so that larger ones are never sent."""
     answer = _limits(facts).ids
     # A server that is only slow has said nothing; one that closes the connection may have died of it.
-    late = isinstance(answer, Failure) and answer.late
-    if answer is None or turned_away(answer) or late or _not_alone(answer, _limits(facts)):
+    if answer is None or turned_away(answer) or is_late(answer) or _not_alone(answer, _limits(facts)):
         return _no_verdict(answer)
     told = Evidence("input=[[101, 102]]", seen(answer))
     if isinstance(answer, Embedded):
