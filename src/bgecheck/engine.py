@@ -165,8 +165,8 @@ class _Run:
         self._on_finding(finding)
 
     def _finding(self, check: Check, outcome: Outcome, seconds: float) -> Finding:
-        hide = self._redactor.value
-        known = {**self._values, **hide(dict(outcome.values))}
+        values = self._redactor.value(dict(outcome.values))
+        known = {**self._values, **values}
         advice = check.advice_for(outcome)
         return Finding(
             check=check,
@@ -182,7 +182,7 @@ class _Run:
                 for e in outcome.evidence
             ),
             reason=None if outcome.reason is None else self._say(outcome.reason),
-            values=hide(dict(outcome.values)),
+            values=values,
             seconds=seconds,
         )
 

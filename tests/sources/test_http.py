@@ -283,7 +283,14 @@ def test_a_body_is_read_however_it_is_packed(packed: bytes, coding: str) -> None
     assert reply.body == BODY
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(BODY)[:-20], gzip.compress(BODY)[:-8] + bytes(8), b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "packed",
+    [
+        pytest.param(gzip.compress(BODY)[:-20], id="cut"),
+        pytest.param(gzip.compress(BODY)[:-8] + bytes(8), id="damaged"),
+        pytest.param(b"\x1f\x8b", id="only its mark"),
+    ],
+)
 def test_a_packed_body_that_is_cut_or_damaged_is_no_body(packed: bytes) -> None:
     """What was unpacked so far would pass for a short answer."""
     with listening(answer(whole(packed, "Content-Encoding: gzip"))) as url:

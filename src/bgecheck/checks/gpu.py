@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +21,7 @@ from bgecheck.model import (
 )
 from bgecheck.model.expected import AtLeast
 from bgecheck.sources.context import Context
-from bgecheck.sources.files import read_text, weights_size
+from bgecheck.sources.files import model_config, weights_size
 from bgecheck.sources.processes import Table, environment
 from bgecheck.sources.sockets import accepts, is_own
 
@@ -173,11 +172,8 @@ def memory_needed(folder: str | None) -> float:
     on_disk = weights_size(folder) if folder else None
     if not on_disk:
         return ENOUGH
-    try:
-        config = json.loads(read_text(f"{folder}/config.json", 2**20))
-    except (Unavailable, ValueError, RecursionError):
-        config = None
-    halved = isinstance(config, dict) and config.get("torch_dtype", config.get("dtype")) == "float32"
+    config = model_config(folder) if folder else {}
+    halved = config.get("torch_dtype", config.get("dtype")) == "float32"
     return max(ENOUGH, (on_disk / 2 if halved else on_disk) + BESIDE)
 
 

@@ -87,7 +87,7 @@ def collect(context: Context) -> PortFacts:
             ),
             looked=False,
         )
-    table = Table.now()
+    table = context.processes()
     servers = {pid for s in running_servers(table) for pid in (s.pid, *s.children)}
     owners = tuple(_owner(x, servers, table) for x in listeners(target.port, servers))
     seconds = context.deadline.timeout(CONNECT)

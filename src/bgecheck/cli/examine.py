@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import typer
 
@@ -32,7 +32,9 @@ from bgecheck.model import (
 from bgecheck.model.report import worst
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.recorded import Recorded
+
+if TYPE_CHECKING:
+    from bgecheck.sources.recorded import Recorded
 
 NAGIOS = {0: 0, 1: 2, 2: 3, 3: 1, 4: 3}
 """Exit codes as monitoring plugins use them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""

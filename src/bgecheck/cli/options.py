@@ -1,7 +1,5 @@
 """The options that commands share, declared once, and the decorator that gives them to a command."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass

@@ -98,6 +98,11 @@ class Service(ThreadingHTTPServer):
         """Bind only: the parent class also asks the resolver for this machine's name, which can take seconds."""
         TCPServer.server_bind(self)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Write of a request that failed as the parent does, but nothing of a client that has gone, as uvicorn."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
     def compute(self, batch: Sequence[Sequence[int]]) -> list[list[float]]:
         """The vectors of a batch, NaN where the model computes NaN; one batch at a time, as a scheduler has it."""
         with self.turn:

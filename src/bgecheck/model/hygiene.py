@@ -12,6 +12,8 @@ from bgecheck.model.words import Shell
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
 
+_PLAIN = lazily.pattern("[ -~\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]*")
+"""What our own sentences are made of: ASCII, Chinese characters and their punctuation."""
 _ESCAPES = lazily.pattern(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # OSC, DCS, SOS, PM, APC with their payload
@@ -40,7 +42,7 @@ _KEY_SHAPES = (
     lazily.pattern(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
     lazily.pattern(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
 )
-_KEY_MARKS = ("bearer", "authorization", "api", "password", "hf_", "@", "sk-")
+_KEY_MARKS = ("bearer", "authorization", "apikey", "api-key", "api_key", "password", "hf_", "@", "sk-")
 """Every key shape holds one of them; most texts hold none, and are not searched for the shapes."""
 
 HIDDEN = "***"
@@ -53,7 +55,7 @@ def clean(text: str, limit: int = LIMIT) -> str:
     Terminal escape sequences, control, invisible and bidirectional characters are removed, and marks that pile up
     over a letter; white space other than a blank becomes one blank; a cut is marked by an ellipsis.
     """
-    if len(text) <= limit and text.isascii() and text.isprintable():
+    if len(text) <= limit and (text.isprintable() if text.isascii() else _PLAIN.fullmatch(text)):
         return text  # as nearly all are
     cut = text[: limit * 4]
     cut = _ESCAPES.sub("", cut).replace("\t", " ").replace("\n", " ")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bgecheck.model import Target
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.files import size
+from bgecheck.sources.processes import Table
 
 if TYPE_CHECKING:
     from bgecheck.sources.recorded import Recorded
@@ -57,11 +58,20 @@ class Context:
         with self._lock:
             return self._server
 
+    def processes(self) -> Table:
+        """The process table, taken at first use."""
+        with self._lock:
+            return self._processes
+
     def close(self) -> None:
         """Close the doors that were opened."""
         with self._lock:
             if "_server" in self.__dict__:
                 self._server.close()
+
+    @cached_property
+    def _processes(self) -> Table:
+        return Table.now()
 
     @cached_property
     def _server(self) -> Server:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 from array import array
 from collections.abc import Mapping, Sequence
@@ -78,7 +77,14 @@ def request_body(
         body["model"] = model
     if dimensions is not None:
         body["dimensions"] = dimensions
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    import orjson
+
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # half of a surrogate pair, which is no text
+        import json
+
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def read(reply: Reply | Failure, count: int) -> Answer:

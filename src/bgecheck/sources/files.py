@@ -1,8 +1,10 @@
-"""The door to files: bounded reads of text."""
+"""The door to files: bounded reads of text, and what a model's folder says."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from bgecheck.model import Text, Unavailable
 
@@ -15,6 +17,17 @@ def read_text(path: str, limit: int) -> str:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
+
+
+def model_config(folder: str) -> Mapping[str, Any]:
+    """The config.json of a model's folder; empty where there is none that can be read."""
+    import json
+
+    try:
+        config = json.loads(read_text(f"{folder}/config.json", 2**20))
+    except (Unavailable, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, Mapping) else {}
 
 
 def size(path: str) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import queue
 import socket
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from bgecheck.model import clean
+from bgecheck.sources.incoming import Incoming, Malformed
 
 Kind = Literal[
     "dns",  # the host name has no address
@@ -133,6 +133,8 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
+        import json
+
         return json.loads(body)
 
 
@@ -230,9 +232,11 @@ class Http:
             if lost and gone and connection.unanswered:
                 return None
             raise
-        if connection.again():
+        if connection.reusable:
             with self._lock:
                 self._idle.append(connection)
+        else:
+            connection.close()
         return told
 
     def _kept(self) -> _Connection | None:
@@ -254,14 +258,12 @@ class Http:
 
 
 class _Connection:
-    """One connection, whose bytes h11 understands, and whose waits end with the exchange."""
+    """One connection, whose waits end with the exchange."""
 
     def __init__(self, connection: socket.socket) -> None:
-        import h11
-
         self.socket = connection
-        self._h11 = h11
-        self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=64 * 1024)
+        self.reusable = False
+        """Whether another request may be sent."""
         self._answer_begins = True
 
     @property
@@ -273,34 +275,23 @@ class _Connection:
         self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes, limit: int, clock: _Clock
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body of the answer to one request."""
-        h11 = self._h11
         self._answer_begins = True
-        request = self._talk.send(h11.Request(method=method, target=target, headers=list(headers))) or b""
-        self._send(request + (self._talk.send(h11.Data(body)) or b"" if body else b""), clock)
-        self._talk.send(h11.EndOfMessage())
-        answer, received = None, bytearray()
-        while True:
-            event = self._next(clock)
-            if isinstance(event, h11.Response):
-                answer = event
-            elif isinstance(event, h11.Data):
-                received += event.data
-                if len(received) > limit:
+        self.reusable = False
+        self._send(_head(method, target, headers) + body, clock)
+        answer = Incoming()
+        try:
+            while not answer.complete:
+                got = self._read(clock)
+                if got:
+                    answer.feed(got)
+                else:
+                    answer.end()
+                if len(answer.body) > limit:
                     raise _Failed("too-large", f"more than {limit} bytes of body")
-            elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
-                break
-        if answer is None:
-            raise _Failed("closed", "the server closed the connection without an answer")
-        got = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-        return answer.status_code, got, bytes(received)
-
-    def _next(self, clock: _Clock) -> Any:
-        """The next event of the answer; informational ones (1xx) count against the clock like all else."""
-        while True:
-            event = self._talk.next_event()
-            if event is not self._h11.NEED_DATA:
-                return event
-            self._talk.receive_data(self._read(clock))
+        finally:
+            answer.release()
+        self.reusable = not answer.last
+        return answer.status, answer.headers, bytes(answer.body)
 
     def _read(self, clock: _Clock) -> bytes:
         try:
@@ -328,21 +319,17 @@ class _Connection:
             # Who refuses a request by its length answers and hangs up before all of it was sent.
             pass
 
-    def again(self) -> bool:
-        """Whether another request may be sent; else the connection is closed.
-
-        Not after an answer behind which more stands: that would be taken for the answer to the next request.
-        """
-        done = self._h11.DONE
-        if self._talk.our_state is done and self._talk.their_state is done and not self._talk.trailing_data[0]:
-            self._talk.start_next_cycle()
-            return True
-        self.close()
-        return False
-
     def close(self) -> None:
         """Close the socket."""
         self.socket.close()
+
+
+def _head(method: str, target: str, headers: Sequence[tuple[str, str]]) -> bytes:
+    """A request up to its body. Raises `ValueError` for what a header cannot hold, without showing it."""
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    if any(not line.isprintable() or not line.isascii() for line in lines):
+        raise ValueError("a header holds more than printable ASCII")
+    return "\r\n".join((*lines, "", "")).encode()
 
 
 def _ascii(url: str) -> str:
@@ -454,6 +441,8 @@ def _unzipped(raw: bytes, windows: int, limit: int) -> bytes:
 
 def resolve(host: str, port: int, seconds: float) -> list[tuple[int, str]]:
     """The addresses of `host` as (family, address), within `seconds`. Raises OSError; `TimeoutError` when late."""
+    if family := _family(host):
+        return [(family, host)]
     found: queue.Queue[list[tuple[int, str]] | OSError] = queue.Queue()
     # Bytes pass as they are; for a str Python first loads its tables of international names.
     asked = host.encode() if host.isascii() else host
@@ -476,6 +465,16 @@ def resolve(host: str, port: int, seconds: float) -> list[tuple[int, str]]:
     if isinstance(answer, OSError):
         raise answer
     return answer
+
+
+def _family(host: str) -> int | None:
+    """The family of an address; None for a name, which a resolver must be asked for."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.inet_pton(family, host)
+    except (OSError, ValueError):
+        return None
+    return family
 
 
 def _connect(host: str, port: int, clock: _Clock) -> socket.socket:
@@ -536,6 +535,6 @@ def _understood(error: Exception) -> tuple[Kind, str]:
     name, text = type(error).__name__, clean(str(error), 160)
     if isinstance(error, OSError):
         return "reset", f"connection reset: {text or name}"
-    if name == "RemoteProtocolError":
+    if isinstance(error, Malformed):
         return "malformed", text
     return "protocol", f"{name}: {text}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
 import re
 import stat
@@ -261,6 +260,8 @@ def unwrapped(text: str) -> tuple[str, bool]:
 
 def _message(text: str) -> tuple[str, bool]:
     """The text in a line of JSON, and whether it is whole: what docker has cut ends without a line feed."""
+    import json
+
     try:
         entry = json.loads(text)
     except (ValueError, RecursionError):

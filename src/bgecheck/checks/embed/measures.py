@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bgecheck.checks.embed.facts import EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.texts import places
 from bgecheck.model.expected import AtLeast, AtMost
-from bgecheck.model.vectors import cosine
+from bgecheck.model.vectors import closest_pair, cosine
 from bgecheck.sources.embeddings import Embedded
 
 SAME_TEXT = AtLeast(0.9999, "", "measured on sglang 0.5.23: 1.0 with the prefix cache off, 0.40-0.46 with it on")
@@ -82,8 +82,7 @@ def in_chunks(facts: EmbedFacts) -> list[float]:
 
 def closest(facts: EmbedFacts) -> float:
     """Cosine of the closest two of different texts of equal length."""
-    vectors = crowd_together(facts)
-    return max((cosine(a, b) for n, a in enumerate(vectors) for b in vectors[n + 1 :]), default=math.nan)
+    return closest_pair(crowd_together(facts))
 
 
 class Meaning(NamedTuple):

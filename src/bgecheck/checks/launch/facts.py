@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
 from bgecheck.model.registry import Model, looks_both_ways, lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.files import read_text
+from bgecheck.sources.files import model_config
 from bgecheck.sources.launchline import MANY, parse_launch
 from bgecheck.sources.server import Server
 
@@ -184,11 +183,7 @@ def _architectures(info: Mapping[str, Any], target: Target) -> tuple[str, ...]:
     """From the server's page (0.5.9 on), else from config.json in the model folder of a local server."""
     named = info.get("architectures")
     if not isinstance(named, list) and target.is_local and target.model_path:
-        try:
-            config = json.loads(read_text(f"{target.model_path}/config.json", 2**20))
-        except (Unavailable, ValueError, RecursionError):
-            config = {}
-        named = config.get("architectures") if isinstance(config, dict) else None
+        named = model_config(target.model_path).get("architectures")
     return tuple(str(name) for name in named) if isinstance(named, list) else ()
 
 

@@ -46,7 +46,7 @@ def vitals(context: Context, server: Server | None, health: Sequence[str]) -> Vi
     """Look at every sign, `health` the pages that say it; at no page where there is no `server` that answers."""
     target = context.target
     pid = target.pid or (target.server.pid if target.server else None)
-    table = Table.now() if pid or target.is_local else Table({})
+    table = context.processes() if pid or target.is_local else Table({})
     family = (pid, *table.descendants(pid)) if pid else ()
     return Vitals(
         pages=_pages(server, health) if server else {},
