@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def taken(raw: bytes, *cuts: int) -> Incoming:
     """An answer whose bytes come in pieces."""
     incoming = Incoming()
     places = [0, *sorted(cuts), len(raw)]
-    for start, stop in zip(places, places[1:], strict=False):
+    for start, stop in itertools.pairwise(places):
         if start < stop:
             incoming.feed(raw[start:stop])
     return incoming
@@ -112,15 +113,24 @@ def test_a_connection_is_kept_only_behind_a_whole_answer_that_lets_it(raw: bytes
 
 
 @pytest.mark.parametrize(
-    "more", [b"X-A: b\r\n", b"X-A: " + b"a" * 1000, b"\r\n5;" + b"a" * 1000], ids=["headers", "a value", "an extension"]
+    ("head", "more"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n", id="headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX-A: ", b"a" * 1000, id="a value"),
+        pytest.param(CHUNKED + b"5;", b"a" * 1000, id="an extension"),
+        pytest.param(CHUNKED + b"0\r\nX-A: ", b"a" * 1000, id="a trailer"),
+        pytest.param(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", id="interim answers"),
+    ],
 )
-def test_bytes_that_bring_no_body_end(more: bytes) -> None:
+def test_bytes_that_bring_no_body_end(head: bytes, more: bytes) -> None:
     """A head that never ends, and the extension of a chunk, cost no memory that grows."""
     incoming = Incoming()
-    incoming.feed(CHUNKED[:-2])
-    with pytest.raises(Malformed):
-        for _ in range(QUIET_LIMIT // len(more) + 2):
-            incoming.feed(more)
+    incoming.feed(head + more)
+    for _ in range((QUIET_LIMIT - len(head)) // len(more) - 1):
+        incoming.feed(more)
+
+    with pytest.raises(Malformed, match="more than 65536 bytes"):
+        incoming.feed(more)
 
 
 @pytest.mark.parametrize(
