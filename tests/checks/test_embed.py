@@ -152,7 +152,7 @@ def test_a_request_without_a_vector_is_unknown_and_not_wrong() -> None:
 
 
 def test_left_out_by_quick_is_said() -> None:
-    rows = judged(replace(right(), more=None))
+    rows = judged(right()._replace(more=None))
     assert {n for n, f in rows.items() if f.status is Status.SKIP} >= {"order", "concurrent", "semantic"}
     assert rows["repeatable"].status is Status.PASS
 
@@ -243,8 +243,7 @@ def test_the_pattern_of_a_prefix_cache_is_suspected_first_and_told_once() -> Non
     """As seen on sglang 0.5.23 with its default cache: all but the long batch fail together."""
     one, wrong = embedded([vector(FRESH[1])]), WRONG
     crowd = tuple(embedded([vector("错")]) for _ in CROWD)
-    shaken = replace(
-        right(after_relative=wrong, reversed=embedded([vector("错")] * 3), crowd=crowd),
+    shaken = right(after_relative=wrong, reversed=embedded([vector("错")] * 3), crowd=crowd)._replace(
         repeats=(one, wrong, wrong),
         batch=embedded([vector(FRESH[0]), vector("错"), vector(FRESH[2])]),
     )
@@ -306,18 +305,18 @@ def test_all_texts_together_keep_the_bound_of_tokens(triples: Any) -> None:
 
 
 def test_a_reranker_is_no_embedding_model() -> None:
-    row = judged(replace(right(), served=("BAAI/bge-reranker-v2-m3",)))["dimension"]
+    row = judged(right()._replace(served=("BAAI/bge-reranker-v2-m3",)))["dimension"]
     assert row.status is Status.FAIL
     assert "reranker" in say(row.cause, "en")
 
 
 def test_the_model_that_was_asked_for_sets_what_is_expected() -> None:
-    asked = replace(right(), target=Target(url="http://h:1", host="h", port=1, model="bge-large-zh-v1.5"))
+    asked = right()._replace(target=Target(url="http://h:1", host="h", port=1, model="bge-large-zh-v1.5"))
     assert judged(asked)["dimension"].status is Status.FAIL
 
 
 def test_an_unknown_model_is_judged_by_invariants_and_the_report_says_so() -> None:
-    rows = judged(replace(right(), served=("my-own-model",)))
+    rows = judged(right()._replace(served=("my-own-model",)))
     (told,) = [e.observed for e in rows["answers"].evidence if getattr(e.subject, "en", "") == "judged as"]
     assert "invariants only" in getattr(told, "en", "")
     assert rows["dimension"].status is rows["semantic"].status is Status.SKIP
@@ -366,8 +365,7 @@ def test_how_a_text_changes_its_vector_tells_a_cache_from_two_servers_and_from_c
     """A cache settles after the first answer; servers by turns come back; chance never gives one twice."""
     answers = told(*seen)
     other, crowd = embedded([vector("错")] * 3), tuple(embedded([vector("错")]) for _ in CROWD)
-    facts = replace(
-        right(after_relative=answers["after"], reversed=other, crowd=crowd),
+    facts = right(after_relative=answers["after"], reversed=other, crowd=crowd)._replace(
         repeats=answers["repeats"],
         batch=embedded([vector(FRESH[0]), vector("雨"), vector(FRESH[2])]),
     )
@@ -381,8 +379,8 @@ def test_how_a_text_changes_its_vector_tells_a_cache_from_two_servers_and_from_c
 def test_a_batch_that_differs_where_nothing_is_kept_is_one_whose_padding_counts() -> None:
     one = embedded([vector(FRESH[1])])
     batch = [vector(FRESH[0]), vector("错"), vector(FRESH[2])]
-    facts = replace(
-        right(after_relative=one, reversed=embedded(batch[::-1])), repeats=(one,) * 3, batch=embedded(batch)
+    facts = right(after_relative=one, reversed=embedded(batch[::-1]))._replace(
+        repeats=(one,) * 3, batch=embedded(batch)
     )
     row = judged(facts)["batch-equals-single"]
     assert "padding" in say(row.cause, "en")
@@ -435,9 +433,8 @@ def of_large(**changed: Any) -> EmbedFacts:
 
     facts = right(**changed)
     assert facts.more is not None
-    more = replace(facts.more, **{name: wide(getattr(facts.more, name)) for name in More.__slots__})
-    return replace(
-        facts,
+    more = facts.more._replace(**{name: wide(getattr(facts.more, name)) for name in More._fields})
+    return facts._replace(
         served=("bge-large-zh-v1.5",),
         more=more,
         asked=wide(facts.asked),
@@ -489,7 +486,7 @@ def packed(form: str, count: int) -> Embedded:
 )
 def test_base64_of_another_form_is_told_from_another_model(form: str, row: str, words: str) -> None:
     one = packed(form, 1)
-    facts = replace(right(), asked=one, repeats=(one,) * 3, batch=packed(form, 3), more=None)
+    facts = right()._replace(asked=one, repeats=(one,) * 3, batch=packed(form, 3), more=None)
     found = judged(facts)[row]
     assert found.status.bad
     assert words in say(found.cause, "en")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Annotated
 
 from typer import Option
@@ -45,7 +44,7 @@ def command(
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
-    return [target(replace(options, pid=server.pid)) for server in looked_at.others]
+    return [target(options._replace(pid=server.pid)) for server in looked_at.others]
 
 
 def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float) -> Report:

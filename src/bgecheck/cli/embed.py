@@ -6,18 +6,44 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from typer import Argument
+from typer import Argument, Option
 
 from bgecheck import __version__
 from bgecheck.checks.embed.texts import triples_for
 from bgecheck.cli.examine import Plan, deliver, examine, plan, target
-from bgecheck.cli.options import ReferenceOptions, RunOptions, TargetOptions, takes_options
+from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
 from bgecheck.model import BadInput, Report, Target, Text, say
 from bgecheck.sources.recorded import Recorded, checked, read_recorded, write_recorded
 
 REFERENCE = "embed.reference"
+
+
+class ReferenceOptions(NamedTuple):
+    """What vectors are compared with, and where they are recorded."""
+
+    reference: Annotated[
+        str | None,
+        Option(
+            "--reference",
+            envvar="BGECHECK_REFERENCE",
+            metavar="FILE",
+            help="Compare with vectors recorded elsewhere: .jsonl of text and vector, .npy, .safetensors.",
+        ),
+    ] = None
+    against: Annotated[
+        str | None,
+        Option("--against", envvar="BGECHECK_AGAINST", metavar="URL", help="Compare with another server."),
+    ] = None
+    against_key: Annotated[
+        str | None,
+        Option("--against-key", envvar="BGECHECK_AGAINST_KEY", metavar="KEY", help="The other server's key."),
+    ] = None
+    record: Annotated[
+        str | None,
+        Option("--record", metavar="FILE", help="Write texts and vectors: .jsonl, .npy or .safetensors."),
+    ] = None
 
 
 @takes_options

@@ -2,15 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 from typer import Option
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class TargetOptions:
+class TargetOptions(NamedTuple):
     """Which server is meant. None is needed where the running server can be found."""
 
     url: Annotated[
@@ -38,8 +36,7 @@ class TargetOptions:
     ] = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class RunOptions:
+class RunOptions(NamedTuple):
     """How to look and how to speak."""
 
     output: Annotated[
@@ -92,38 +89,11 @@ class RunOptions:
     ] = "plain"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class ReferenceOptions:
-    """What vectors are compared with, and where they are recorded."""
-
-    reference: Annotated[
-        str | None,
-        Option(
-            "--reference",
-            envvar="BGECHECK_REFERENCE",
-            metavar="FILE",
-            help="Compare with vectors recorded elsewhere: .jsonl of text and vector, .npy, .safetensors.",
-        ),
-    ] = None
-    against: Annotated[
-        str | None,
-        Option("--against", envvar="BGECHECK_AGAINST", metavar="URL", help="Compare with another server."),
-    ] = None
-    against_key: Annotated[
-        str | None,
-        Option("--against-key", envvar="BGECHECK_AGAINST_KEY", metavar="KEY", help="The other server's key."),
-    ] = None
-    record: Annotated[
-        str | None,
-        Option("--record", metavar="FILE", help="Write texts and vectors: .jsonl, .npy or .safetensors."),
-    ] = None
-
-
 def takes_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take whole dataclasses of options; Typer sees their fields as parameters."""
+    """Let a command take options that belong together as one named tuple; Typer sees its fields as parameters."""
     hints = _hints(function)
     hints.pop("return", None)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint) and isinstance(hint, type)}
+    groups = {name: hint for name, hint in hints.items() if hasattr(hint, "_field_defaults")}
     seen: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name in groups:
@@ -133,7 +103,7 @@ def takes_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def call(**given: Any) -> None:
-        built = {name: group(**{f.name: given.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
+        built = {name: group(*map(given.pop, group._fields)) for name, group in groups.items()}
         function(**given, **built)
 
     call.__signature__ = inspect.Signature(list(seen.values()))  # type: ignore[attr-defined]  # read by Typer
@@ -142,10 +112,9 @@ def takes_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _fields(group: Any) -> dict[str, inspect.Parameter]:
-    hints = _hints(group)
+    hints, defaults, keyword = _hints(group), group._field_defaults, inspect.Parameter.KEYWORD_ONLY
     return {
-        f.name: inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in fields(group)
+        name: inspect.Parameter(name, keyword, default=defaults[name], annotation=hints[name]) for name in group._fields
     }
 
 

@@ -12,8 +12,8 @@ from bgecheck.model.words import Shell
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
 
-_PLAIN = lazily.pattern("[ -~\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]*")
-"""What our own sentences are made of: ASCII, Chinese characters and their punctuation."""
+_PLAIN = lazily.pattern("[ -~±×\u2014\u201c\u201d\u2026\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]*")
+"""What our own sentences are made of: ASCII, Chinese characters and their punctuation, and a few marks."""
 _ESCAPES = lazily.pattern(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # OSC, DCS, SOS, PM, APC with their payload

@@ -15,37 +15,36 @@ def norm(a: Vector) -> float:
     return math.hypot(*a)
 
 
+def is_finite(a: Vector) -> bool:
+    """Whether every component is finite; their sum tells it where it is."""
+    return math.isfinite(sum(a)) or all(map(math.isfinite, a))
+
+
 def cosine(a: Vector, b: Vector) -> float:
     """Cosine similarity in [-1, 1]; NaN when lengths differ, a vector is zero, or a component is not finite."""
-    squared = _dot(a, a)
-    return _cosine(a, squared, b, squared if a == b else _dot(b, b))
+    return _cosine(a, norm(a), b, norm(b))
 
 
 def closest_pair(vectors: Sequence[Vector]) -> float:
     """The highest cosine of any two of the vectors; NaN where there are not two."""
-    squares = [_dot(vector, vector) for vector in vectors]
-    pairs = combinations(zip(vectors, squares, strict=True), 2)
-    return max((_cosine(a, aa, b, bb) for (a, aa), (b, bb) in pairs), default=math.nan)
+    pairs = combinations([(vector, norm(vector)) for vector in vectors], 2)
+    return max((_cosine(a, length, b, other) for (a, length), (b, other) in pairs), default=math.nan)
 
 
-def _cosine(a: Vector, a_squared: float, b: Vector, b_squared: float) -> float:
+def _cosine(a: Vector, a_length: float, b: Vector, b_length: float) -> float:
+    """By the law of cosines: C computes lengths and distance, and no digit is lost where the vectors are close."""
     if len(a) != len(b) or not a:
         return math.nan
-    lengths = a_squared * b_squared
-    # Where a component is not finite, or products over- or underflow, the product of the squared lengths tells.
-    if not 1e-100 < lengths < 1e100:
+    # Where a component is not finite, or squares over- or underflow, the lengths tell.
+    if not 1e-50 < a_length < 1e50 or not 1e-3 < a_length / (b_length or math.inf) < 1e3:
         return _careful_cosine(a, b)
-    return 1.0 if a == b else max(-1.0, min(1.0, _dot(a, b) / math.sqrt(lengths)))
-
-
-def _dot(a: Vector, b: Vector) -> float:
-    """The inner product; 1024 additions of doubles lose less than 1e-12 of it."""
-    product: float = sum(map(mul, a, b))
-    return product
+    apart = math.dist(a, b)
+    both = (a_length * a_length + b_length * b_length - apart * apart) / (2 * a_length * b_length)
+    return max(-1.0, min(1.0, both))
 
 
 def _careful_cosine(a: Vector, b: Vector) -> float:
-    if not all(map(math.isfinite, a)) or not all(map(math.isfinite, b)):
+    if not is_finite(a) or not is_finite(b):
         return math.nan
     a, b = _scaled(a), _scaled(b)
     length = norm(a) * norm(b)

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from bgecheck.model import Unavailable
 
 
 def side_by_side(tasks: Mapping[Any, Callable[[], Any]]) -> dict[Any, Any]:
-    """What each task brought, all at the same time; a task for which no time is left is missing."""
+    """What each task brought, all at the same time; a task for which no time is left is missing.
+
+    Raises what a task raises, once all have ended.
+    """
     done: dict[Any, Any] = {}
+    raised: list[BaseException] = []
 
     def run(name: Any) -> None:
-        with suppress(Unavailable):
+        try:
             done[name] = tasks[name]()
+        except Unavailable:
+            pass
+        except BaseException as error:
+            raised.append(error)
 
     threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if raised:
+        raise raised[0]
     return done

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bgecheck.checks.embed.proof import Proof, embedded, prove
@@ -36,8 +35,7 @@ from bgecheck.sources.http import Failure
 from bgecheck.sources.server import LATE, Server
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class More:
+class More(NamedTuple):
     """The answers that prove what a batch of three cannot."""
 
     relative: Answer
@@ -89,8 +87,7 @@ def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
     return len(answers), sum(a.tokens or 0 for a in answers if isinstance(a, Embedded))
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class EmbedFacts:
+class EmbedFacts(NamedTuple):
     """What the server answered: one fresh text three times, and once between two others in a batch."""
 
     target: Target
@@ -173,14 +170,14 @@ def collect(context: Context) -> EmbedFacts:
     facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, None)
     if facts.unanswered():
         return facts
-    facts = replace(facts, batch=ask(list(fresh)))
+    facts = facts._replace(batch=ask(list(fresh)))
     # On a server that is slow the comparison comes first: it proves most for the time it takes.
     if context.compares and not ask.gave_up:
-        facts = replace(facts, proof=_proof(context, facts.model))
+        facts = facts._replace(proof=_proof(context, facts.model))
     if context.quick:
         return facts
     more = _more(context, ask, facts.model, fresh, dice)
-    return replace(facts, more=more if ask.gave_up else _with_long(context, ask, more, dice))
+    return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, dice))
 
 
 class _Asking:
@@ -235,10 +232,10 @@ def _with_long(context: Context, ask: _Asking, more: More, dice: random.Random) 
         tokens = len(texts) * (LONG_TEXT + 2)
         needed, limit = _MARGIN * tokens / _pace(more), min(left, context.timeout)
         if left < _LAST_SECONDS or needed > limit:
-            return replace(more, long_left_out=_late(tokens, needed, max(0.0, limit)))
+            return more._replace(long_left_out=_late(tokens, needed, max(0.0, limit)))
         answers.append(ask(texts))
     whole, first, second = answers
-    return replace(more, long=(whole, first, second))
+    return more._replace(long=(whole, first, second))
 
 
 _LAST_SECONDS = 3.0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bgecheck.checks.embed.facts import EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.texts import places
 from bgecheck.model.expected import AtLeast, AtMost
-from bgecheck.model.vectors import closest_pair, cosine
+from bgecheck.model.vectors import closest_pair, cosine, is_finite
 from bgecheck.sources.embeddings import Embedded
 
 SAME_TEXT = AtLeast(0.9999, "", "measured on sglang 0.5.23: 1.0 with the prefix cache off, 0.40-0.46 with it on")
@@ -132,7 +132,7 @@ def _kinds(facts: EmbedFacts) -> list[int]:
     vectors = [a.vectors[0] for a in answers if isinstance(a, Embedded)]
     kinds: list[tuple[float, ...]] = []
     numbers = []
-    for vector in (v for v in vectors if all(map(math.isfinite, v))):
+    for vector in (v for v in vectors if is_finite(v)):
         same = next((n for n, kind in enumerate(kinds) if SAME_IN_BATCH.admits(cosine(kind, vector))), len(kinds))
         kinds += [vector] * (same == len(kinds))
         numbers.append(same)

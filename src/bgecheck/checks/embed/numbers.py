@@ -10,7 +10,7 @@ from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
-from bgecheck.model.vectors import norm
+from bgecheck.model.vectors import is_finite, norm
 from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late
 from bgecheck.sources.http import Failure
 
@@ -304,7 +304,7 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
     vectors, nulls = facts.vectors(), facts.nulls()
     swapped = _swapped(facts)
     # The bytes of fp16's numbers the wrong way round are numbers near 1e-40: as good as zero.
-    bad = [n for n, v in enumerate(vectors) if swapped or not all(map(math.isfinite, v)) or not any(v)]
+    bad = [n for n, v in enumerate(vectors) if swapped or not is_finite(v) or not any(v)]
     if not bad:
         return holds(
             Evidence(Text("vectors", "向量"), Text(f"{len(vectors)}, all finite", f"{len(vectors)} 条，全部有限"))

@@ -6,8 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bgecheck.checks.embed.texts import probe_texts
 from bgecheck.model import Target, Text, Unavailable
@@ -24,8 +23,7 @@ MOST_SECONDS = 15.0
 """What computing may take, or a third of a run that has more; five texts of 24 layers take one on two idle cores."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Proof:
+class Proof(NamedTuple):
     """The same texts from the server and from somewhere else."""
 
     kind: Literal["weights", "file", "server"]
@@ -106,7 +104,7 @@ def _with_weights(context: Context, model: Model | None) -> Proof:
         return proof
     pace, asked = _Pace(context), Folder(folder, shape, model.query_prefix if model else None)
     match, counted = nearest(asked, texts, served.vectors, pace.begin)
-    return replace(proof, match=match, counted=counted)
+    return proof._replace(match=match, counted=counted)
 
 
 def _folder(context: Context) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -50,8 +49,7 @@ class Told(NamedTuple):
     """The cause that was decisive for it, as the name of a row."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class LogFacts:
+class LogFacts(NamedTuple):
     """The newest session of one log, and what became of it."""
 
     origin: Origin

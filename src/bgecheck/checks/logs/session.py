@@ -6,7 +6,7 @@ import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 
 from bgecheck.model.registry import BIDIRECTIONAL, lookup
 
@@ -15,6 +15,12 @@ from bgecheck.model.registry import BIDIRECTIONAL, lookup
 def _telltale(chunk: str) -> re.Pattern[bytes]:
     full = f"|#new-token: {chunk}," if chunk else ""
     return re.compile(f"#cached-token: [1-9]{full}".encode())
+
+
+@lru_cache(maxsize=64)
+def _argument(line: str, name: str) -> str | None:
+    found = re.search(rf"\b{name}'?[=:] ?('[^']*'|[\w.+-]+)", line)
+    return found[1].strip("'") if found else None
 
 
 RECENT = 60
@@ -111,8 +117,7 @@ class Session:
 
     def argument(self, name: str) -> str | None:
         """One of the resolved options of `server_args=`, as Python wrote it; None when it is not told."""
-        found = re.search(rf"\b{name}'?[=:] ?('[^']*'|[\w.+-]+)", self.args)
-        return found[1].strip("'") if found else None
+        return _argument(self.args, name)
 
     @property
     def encoder(self) -> str | None:

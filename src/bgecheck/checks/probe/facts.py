@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from bgecheck.checks.probe.engines import Engine, engine_of, health_pages
-from bgecheck.checks.probe.vitals import Vitals, vitals
+from bgecheck.checks.probe.vitals import Vitals, status_pages, vitals
 from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
 from bgecheck.model.registry import lookup
 from bgecheck.sources.context import Context
@@ -32,8 +31,7 @@ SHAPES = ("/v1/models", "/models", "/v1/v1/models")
 """Where OpenAI-compatible servers and gateways keep their model list."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Limits:
+class Limits(NamedTuple):
     """The answers that teach what the server takes. None where a request was not sent or did not come back."""
 
     packed: Answer | None
@@ -58,8 +56,7 @@ class Limits:
         return [answer for answer in (*told, *self.batches.values()) if answer is not None]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ProbeFacts:
+class ProbeFacts(NamedTuple):
     """What the server answered to a handful of harmless requests."""
 
     target: Target
@@ -139,29 +136,45 @@ def collect(context: Context) -> ProbeFacts:
     )
     if isinstance(models, Failure):
         remote = models.kind == "refused" and not target.is_local and not is_own(target.host)
-        return replace(facts, vitals=vitals(context, None, ()), remote=remote)
+        return facts._replace(vitals=vitals(context, {}), remote=remote)
     if isinstance(shown, Failure) and server.target.url.startswith("https:"):
-        return replace(facts, first=shown, served=server.served())
+        return facts._replace(first=shown, served=server.served())
     first = server.first_embedding(PROBE_TEXT)
     works = isinstance(first, Embedded)
     lost = models.status == 404 and not works
     info = server.model_info() if models.status == 200 else None
     told, engine = (info or {}).get("model_path"), engine_of(server, models)
-    return replace(
-        facts,
-        keys=(_in_time(lambda: _keys(server)) if models.status in _TELLING else None) or {},
-        elsewhere=(_in_time(lambda: _elsewhere(server)) if lost else None) or {},
+    keys = (_in_time(lambda: _keys(server)) if models.status in _TELLING else None) or {}
+    elsewhere = (_in_time(lambda: _elsewhere(server)) if lost else None) or {}
+    through = _through(server, way) if way.variable and is_near(target.host) else None
+    signs = {} if context.quick else _signs(context, server, None if lost else health_pages(engine), works)
+    return facts._replace(
+        keys=keys,
+        elsewhere=elsewhere,
         engine=engine,
         served=server.served(),
         first=first,
-        through=_through(server, way) if way.variable and is_near(target.host) else None,
-        vitals=None if context.quick or lost else _in_time(lambda: vitals(context, server, health_pages(engine))),
-        limits=None if context.quick or not works else _in_time(lambda: _limits(server)),
+        through=through,
+        vitals=signs.get("vitals"),
+        limits=signs.get("limits"),
         burst=_in_time(lambda: _burst(server)) if context.full and works else None,
         sdk=_sdk(context, server) if context.full and isinstance(first, Embedded | Unusable) else None,
         prefix=server.prefix,
         real_model=clean(told, 200) if isinstance(told, str) else None,
     )
+
+
+def _signs(context: Context, server: Server, health: Sequence[str] | None, works: bool) -> dict[Any, Any]:
+    """The signs of life and the limits; this machine is looked at while the server computes."""
+    pages = None if health is None else _in_time(lambda: status_pages(server, health))
+    # By itself, because it tells how long a warm request takes.
+    again = _in_time(lambda: server.embed([PROBE_TEXT])) if works else None
+    tasks: dict[Any, Callable[[], Any]] = {}
+    if pages is not None:
+        tasks["vitals"] = lambda: vitals(context, pages)
+    if again is not None:
+        tasks["limits"] = lambda: _limits(server, again)
+    return side_by_side(tasks)
 
 
 def _in_time(ask: Callable[[], T]) -> T | None:
@@ -230,13 +243,11 @@ def _may_want_tls(models: Reply | Failure) -> bool:
     return models.status == 400
 
 
-def _limits(server: Server) -> Limits:
+def _limits(server: Server, again: Answer) -> Limits:
     """Side by side: the requests are small, and a server answers them in one or two batches.
 
     What is only asked whether it is taken is asked in base64 where the server knows it: a quarter of the bytes.
     """
-    # By itself, because it tells how long a warm request takes.
-    again = server.embed([PROBE_TEXT])
     if is_unsteady(again):
         return Limits(packed=None, again=again, lengths={}, tails=None, blank=None, batches={})
     packed = server.embed([PROBE_TEXT], encoding="base64")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ HEALTH_SECONDS = 3.0
 class Vitals(NamedTuple):
     """Each sign beside the others. Pages by their path, of two names the one that is there."""
 
-    pages: dict[str, Reply | Failure]
+    pages: Mapping[str, Reply | Failure]
     process: int | None
     """The pid of the server that is meant, where one is known."""
     alive: bool | None
@@ -42,14 +42,14 @@ class Vitals(NamedTuple):
         return bool(self.family and self.owners and not set(self.owners) & set(self.family))
 
 
-def vitals(context: Context, server: Server | None, health: Sequence[str]) -> Vitals:
-    """Look at every sign, `health` the pages that say it; at no page where there is no `server` that answers."""
+def vitals(context: Context, pages: Mapping[str, Reply | Failure]) -> Vitals:
+    """Look at every sign on the machine, beside what the pages said."""
     target = context.target
     pid = target.pid or (target.server.pid if target.server else None)
     table = context.processes() if pid or target.is_local else Table({})
     family = (pid, *table.descendants(pid)) if pid else ()
     return Vitals(
-        pages=_pages(server, health) if server else {},
+        pages=pages,
         process=pid,
         alive=None if pid is None else pid in table.processes,
         owners=_owners(target, family, table),
@@ -71,8 +71,11 @@ def _owners(target: Target, family: tuple[int, ...], table: Table) -> tuple[int,
     return tuple(dict.fromkeys(pids))
 
 
-def _pages(server: Server, paths: Sequence[str]) -> dict[str, Reply | Failure]:
-    """The pages, side by side: a health page takes a second, and each page of a server that hangs its whole time."""
+def status_pages(server: Server, paths: Sequence[str]) -> Mapping[str, Reply | Failure]:
+    """The health and info pages, side by side.
+
+    A health page takes a second, and each page of a server that hangs its whole time.
+    """
     health = {path: partial(server.get, path, least=HEALTH_SECONDS) for path in paths}
     info = {pair[0]: partial(server.page, pair[0]) for pair in (MODEL_INFO, SERVER_INFO)}
     pages: dict[str, Reply | Failure] = side_by_side({**health, **info})
