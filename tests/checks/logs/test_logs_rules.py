@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import time
-from collections import Counter, deque
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -78,7 +78,9 @@ def test_a_guess_stays_fast_on_the_worst_error(place: tuple[str, ...]) -> None:
     started = time.process_time()
     for guess in GUESSES:
         words = re.sub(r"[\\(){}?*+^$\[\]]|\|", " ", guess.words)[:200]
-        session = Session(1, phase=guess.phases[0] if guess.phases else "memory", recent=deque(place))
+        session = Session(1)
+        session.phase = guess.phases[0] if guess.phases else "memory"
+        session.recent.extend(place)
         for error in ("ValueError: " + (words * 4000)[:4000], "ValueError: " + ("not found requires " * 400)[:4000]):
             by_words(session, error)
     assert time.process_time() - started < 3

@@ -48,56 +48,56 @@ class Hit:
     """Further lines of this cause, each told by another pattern, by that pattern's sample: number and text."""
 
 
-@dataclass(repr=False)
 class Session:
     """One start of the server, from its first line to the next start."""
 
-    first_line: int
-    args: str = ""
-    args_line: int | None = None
-    phase: str = "args"
-    lines: int = 0
-    ready_line: int | None = None
-    bind_failed: bool = False
-    stopped_line: int | None = None
-    interrupted: bool = False
-    """Stopped by Ctrl-C, whose tracebacks look like those of a start."""
-    gone: bool = False
-    """Killed, so that nothing more of it can come."""
-    died_line: int | None = None
-    died_text: str = ""
-    last_exception: tuple[int, str] | None = None
-    first: tuple[int, str] = (0, "")
-    last: tuple[int, str] = (0, "")
-    first_stamp: str = ""
-    ready_stamp: str = ""
-    last_stamp: str = ""
-    stages: dict[str, str] = field(default_factory=dict)
-    """Time stamps of what the session came to, each when it was first seen."""
-    architecture: str = ""
-    sglang: bool = False
-    assumed: bool = False
-    """Requests that sglang answers were answered; other engines answer such too."""
-    service: str = ""
-    """What docker compose calls it."""
-    engine: str | None = None
-    hits: dict[str, Hit] = field(default_factory=dict)
-    requests: Counter[str] = field(default_factory=Counter)
-    refused: dict[str, Hit] = field(default_factory=dict)
-    """The first refused request of each kind: method, path and status."""
-    cached: tuple[int, str] | None = None
-    """The first batch that used the prefix cache: line number and line."""
-    cut: tuple[int, str] | None = None
-    """The first batch that filled a chunk of the chunked prefill, and so cut a text in two."""
-    before_cls: int | None = None
-    """The line that shows a release before 0.5.9, whose BertModel pools the last token."""
-    generate_warm_up: bool = False
-    imports: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Model modules that could not be imported: line number and line."""
-    deaths: int = 0
-    guesses: int = 0
-    """Errors that were judged by their words alone."""
-    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
+    def __init__(self, first_line: int) -> None:
+        self.first_line = first_line
+        self.args = ""
+        self.args_line: int | None = None
+        self.phase = "args"
+        self.lines = 0
+        self.ready_line: int | None = None
+        self.bind_failed = False
+        self.stopped_line: int | None = None
+        self.interrupted = False
+        """Stopped by Ctrl-C, whose tracebacks look like those of a start."""
+        self.gone = False
+        """Killed, so that nothing more of it can come."""
+        self.died_line: int | None = None
+        self.died_text = ""
+        self.last_exception: tuple[int, str] | None = None
+        self.first: tuple[int, str] = (0, "")
+        self.last: tuple[int, str] = (0, "")
+        self.first_stamp = ""
+        self.ready_stamp = ""
+        self.last_stamp = ""
+        self.stages: dict[str, str] = {}
+        """Time stamps of what the session came to, each when it was first seen."""
+        self.architecture = ""
+        self.sglang = False
+        self.assumed = False
+        """Requests that sglang answers were answered; other engines answer such too."""
+        self.service = ""
+        """What docker compose calls it."""
+        self.engine: str | None = None
+        self.hits: dict[str, Hit] = {}
+        self.requests: Counter[str] = Counter()
+        self.refused: dict[str, Hit] = {}
+        """The first refused request of each kind: method, path and status."""
+        self.cached: tuple[int, str] | None = None
+        """The first batch that used the prefix cache: line number and line."""
+        self.cut: tuple[int, str] | None = None
+        """The first batch that filled a chunk of the chunked prefill, and so cut a text in two."""
+        self.before_cls: int | None = None
+        """The line that shows a release before 0.5.9, whose BertModel pools the last token."""
+        self.generate_warm_up = False
+        self.imports: dict[str, tuple[int, str]] = {}
+        """Model modules that could not be imported: line number and line."""
+        self.deaths = 0
+        self.guesses = 0
+        """Errors that were judged by their words alone."""
+        self.recent: deque[str] = deque(maxlen=RECENT)
 
     @property
     def ours(self) -> bool:
