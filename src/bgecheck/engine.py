@@ -27,7 +27,7 @@ from bgecheck.model import (
     unclear,
 )
 
-_HEAD_START = 0.05
+_HEAD_START = 0.025
 """Seconds that areas on which others wait are alone: theirs is the longest way, and threads share a processor."""
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
 Language = Literal["en", "zh"]
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
     """One sentence, written by hand in each language; `{name}` is filled from a row's values."""
 
-    en: str
-    zh: str
+    __slots__ = ("en", "zh")
+
+    def __init__(self, en: str, zh: str) -> None:
+        self.en = en
+        self.zh = zh
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and (other.en, other.zh) == (self.en, self.zh)
+
+    def __hash__(self) -> int:
+        return hash((self.en, self.zh))
+
+    def __repr__(self) -> str:
+        return f"Text({self.en!r}, {self.zh!r})"
 
     def to(self, language: Language) -> str:
         """The sentence in `language`."""
