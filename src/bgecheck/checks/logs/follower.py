@@ -150,12 +150,14 @@ class Follower:
                 session.requests[refused] += counts[key]
         self._count(session, counts, kinds)
         exceptions = {key for key in stirring if kinds[key].exception}
-        raised = _last(keys, exceptions)
         proven = _last(keys, {key for key in counts if kinds[key].answer == "embedding"})
-        if proven >= 0 and (self._unsettled or (raised >= 0 and min(map(keys.index, exceptions)) < proven)):
+        # An answer comes near the end of nearly every block; what stands behind it is little.
+        behind = [n for n, key in enumerate(keys[proven + 1 :], proven + 1) if key in exceptions]
+        if proven >= 0 and (self._unsettled or sum(map(counts.__getitem__, exceptions)) > len(behind)):
             self._recover()
-        if raised > proven:
-            self._raised = (self._first + raised, data.split(b"\n")[raised])
+        if behind:
+            raw = next(islice(backwards(data), len(keys) - 1 - behind[-1], None))
+            self._raised = (self._first + behind[-1], raw)
             self._unsettled = True
         return True
 
@@ -319,7 +321,9 @@ class Follower:
             above = [*self._lines_above(), *reversed([*islice(backwards(data), kept)])]
             self._broken = self._broken or len(above) > RECENT
             self._above = above[-RECENT:]
-        end = len(data.rstrip(BLANK))
+        # Of the whole block `rstrip` would make a copy.
+        tail = data[-4096:]
+        end = len(data) - len(tail) + len(stripped) if (stripped := tail.rstrip(BLANK)) else len(data.rstrip(BLANK))
         index = lines - 1 - (data.count(b"\n", end) - data.endswith(b"\n"))
         if end and index > self._fed:
             raw = data[data.rfind(b"\n", 0, end) + 1 : end]
