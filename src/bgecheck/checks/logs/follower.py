@@ -90,8 +90,6 @@ class Follower:
         self._first, self._fed, self._raws = block.first or self._next, -1, []
         if not self._steady(counts, kinds, data):
             self._go_through(0, keys, kinds, data)
-        elif all(kinds[key].calm for key in counts) and not (self._waiting or self._unwrapper.waits or self._unsettled):
-            self._count(self.session, counts, kinds)
         elif not self._repeat(keys, counts, kinds, data):
             self._skim(keys, counts, kinds, data)
         self._close(data, len(keys))
@@ -137,18 +135,20 @@ class Follower:
     def _repeat(
         self, keys: Sequence[bytes], counts: Mapping[bytes, int], kinds: Mapping[bytes, Kind], data: bytes
     ) -> bool:
-        """Take a block all of whose stirring lines repeat what earlier ones did; False when one does not."""
+        """Take a block whose lines are calm, or repeat what earlier ones did; False when one does not."""
         stirring = [key for key in counts if not kinds[key].calm]
         if self._waiting or self._unwrapper.waits or not all(map(self._settled, stirring)):
             return False
         session = self.session
+        self._count(session, counts, kinds)
+        if not stirring and not self._unsettled:
+            return True
         for key in stirring:
             causes, refused = self._seen[key]
             for cause in causes:
                 session.hits[cause].count += counts[key]
             if refused:
                 session.requests[refused] += counts[key]
-        self._count(session, counts, kinds)
         exceptions = {key for key in stirring if kinds[key].exception}
         proven = _last(keys, {key for key in counts if kinds[key].answer == "embedding"})
         # An answer comes near the end of nearly every block; what stands behind it is little.
@@ -166,8 +166,11 @@ class Follower:
         done = self._seen.get(key)
         if done is None:
             return False
-        hits = [self.session.hits.get(cause) for cause in done[0]]
-        return all(hit is not None and not (hit.fatal and hit.weight <= GENERAL) for hit in hits)
+        for cause in done[0]:
+            hit = self.session.hits.get(cause)
+            if hit is None or (hit.fatal and hit.weight <= GENERAL):
+                return False
+        return True
 
     def _skim(self, keys: Sequence[bytes], counts: Counter[bytes], kinds: Mapping[bytes, Kind], data: bytes) -> None:
         """Take those lines of a block that stir something, and count the calm ones."""
@@ -327,8 +330,11 @@ class Follower:
         index = lines - 1 - (data.count(b"\n", end) - data.endswith(b"\n"))
         if end and index > self._fed:
             raw = data[data.rfind(b"\n", 0, end) + 1 : end]
-            for text in Unwrapper().texts(self._first + index, raw)[-1:]:
-                self.session.last = text
+            for told in Unwrapper().texts(self._first + index, raw)[-1:]:
+                self.session.last = told
+                if self.session.first_stamp and (found := marks.STAMP.match(told[1])):
+                    self.session.last_stamp = found[1]
+                    return
         self._stamps(_dated(data) if self._fed < 0 else reversed(self._raws[self._fed + 1 : lines]))
 
     def _lines_above(self) -> list[bytes]:
