@@ -165,6 +165,7 @@ class _Run:
         self._on_finding(finding)
 
     def _finding(self, check: Check, outcome: Outcome, seconds: float) -> Finding:
+        hide = self._hidden
         values = self._redactor.value(dict(outcome.values))
         known = {**self._values, **values}
         advice = check.advice_for(outcome)
@@ -176,19 +177,24 @@ class _Run:
             fix=fill(advice.fix, known),
             commands=tuple(c for c in (fill_command(c, known) for c in advice.commands) if c),
             evidence=tuple(
-                Evidence(
-                    self._say(e.subject), self._say(e.observed), None if e.expected is None else self._say(e.expected)
-                )
+                Evidence(hide(e.subject), hide(e.observed), None if e.expected is None else hide(e.expected))
                 for e in outcome.evidence
             ),
-            reason=None if outcome.reason is None else self._say(outcome.reason),
-            values=values,
+            reason=None if outcome.reason is None else hide(outcome.reason),
+            values=_in_english(values),
             seconds=seconds,
         )
 
-    def _say(self, words: Words) -> Words:
-        hide = self._redactor.value
-        return hide(words) if isinstance(words, str) else Text(hide(words.en), hide(words.zh))
+    def _hidden(self, words: Words) -> Words:
+        hidden = self._redactor.value(words)
+        if not isinstance(hidden, str | Text):
+            raise TypeError(f"{type(words).__name__} in place of words")
+        return hidden
+
+
+def _in_english(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as scripts read them, which are never translated."""
+    return {name: value.en if isinstance(value, Text) else value for name, value in values.items()}
 
 
 def judge(check: Check, facts: Any) -> Outcome:

@@ -67,6 +67,17 @@ def test_a_shell_piece_stands_as_it_is() -> None:
     assert fill_command("{line}", {"line": Shell.join(["a b", "c"])}) == "'a b' c"
 
 
+def test_a_text_among_the_values_is_filled_in_by_its_half_of_that_language() -> None:
+    """A template may hold words of ours: why a connection failed, the size of a chunk."""
+    assert fill(Text("it is {a}", "它{a}"), {"a": Text("gone", "退出了")}) == Text("it is gone", "它退出了")
+    assert fill_command("say {a}", {"a": Text("it's gone", "退出了")}) == """say 'it'"'"'s gone'"""
+
+
+def test_a_text_among_the_values_is_redacted_in_both_languages() -> None:
+    hidden = Redactor(["s3cret-key"]).value({"a": Text("key s3cret-key", "密钥 s3cret-key")})
+    assert hidden == {"a": Text("key ***", "密钥 ***")}
+
+
 def test_an_unknown_placeholder_of_a_text_stays() -> None:
     assert fill(Text("{a} {b}", "{a}"), {"a": 1}) == Text("1 {b}", "1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 import struct
 import threading
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from bgecheck.model import say
 from bgecheck.sources.http import BODY_LIMIT, Failure, Http, Reply, resolve
 
 Behaviour = Callable[[socket.socket], None]
@@ -134,6 +136,17 @@ def test_a_misbehaving_server_is_a_failure_with_its_kind(behave: Behaviour, kind
     assert isinstance(failure, Failure)
     assert failure.kind == kind
     assert took < 1.5
+    assert re.search("[\u4e00-\u9fff]", say(failure.detail, "zh"))
+
+
+def test_a_time_out_says_how_long_was_waited() -> None:
+    """In seconds, in each language."""
+    with listening(silence) as url:
+        failure = get(url, seconds=0.3)
+
+    assert isinstance(failure, Failure)
+    assert "not one byte of an answer within 0.3 s" in say(failure.detail, "en")
+    assert "0.3 秒内没有收到任何响应" in say(failure.detail, "zh")
 
 
 def test_an_endless_body_ends_at_the_byte_limit() -> None:

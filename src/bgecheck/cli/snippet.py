@@ -48,7 +48,7 @@ def command(
 def endpoint(looked_at: Target, limit: float) -> Endpoint:
     """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
     from bgecheck.sources.deadline import Deadline
-    from bgecheck.sources.embeddings import Embedded, Refused
+    from bgecheck.sources.embeddings import Embedded, said
     from bgecheck.sources.server import Server
 
     with closing(Server(looked_at, Deadline(limit), limit)) as server:
@@ -60,14 +60,11 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
         longest = longest or (known.max_tokens if known else None)
         base_url, root, model = (redactor.text(text) for text in (base_url, base_url.removesuffix("/v1"), model))
         return Endpoint(base_url, root, model, len(answer.vectors[0]), longest)
-    said = f"HTTP {answer.status}: {answer.message}" if isinstance(answer, Refused) else answer.detail
-    said = redactor.text(said)
-    raise Unavailable(
-        Text(
-            f"{looked_at.base_url} answers no embedding ({said}): see bgecheck probe --url {looked_at.base_url}",
-            f"{looked_at.base_url} 没有返回向量（{said}）：请先运行 bgecheck probe --url {looked_at.base_url}",
-        )
+    words = Text(
+        "{url} answers no embedding ({said}): see bgecheck probe --url {url}",
+        "{url} 没有返回向量（{said}）：请先运行 bgecheck probe --url {url}",
     )
+    raise Unavailable(words.filled({"url": looked_at.base_url, "said": redactor.value(said(answer))}))
 
 
 def _show(client: Client, at: Endpoint, trial: Trial, looked_at: Target, chosen: Language) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bgecheck.model import lazily
 from bgecheck.model.disguise import Disguise
-from bgecheck.model.words import Shell
+from bgecheck.model.words import Shell, Text
 
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
@@ -115,6 +115,8 @@ class Redactor:
             return Shell(self.text(clean(value)))
         if isinstance(value, str):
             return self.text(clean(value))
+        if isinstance(value, Text):
+            return Text(self.value(value.en), self.value(value.zh))
         if isinstance(value, Mapping):
             return {self.text(clean(str(key))): self.value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

@@ -19,6 +19,10 @@ class Text:
         self.en = en
         self.zh = zh
 
+    def filled(self, values: Mapping[str, Any]) -> Text:
+        """The sentence with `{name}` replaced by the value of that name, a text by its half in that language."""
+        return Text(self.en.format_map(_Known(values, "en")), self.zh.format_map(_Known(values, "zh")))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Text) and (other.en, other.zh) == (self.en, self.zh)
 
@@ -42,19 +46,25 @@ def say(words: Words, language: Language) -> str:
     return words if isinstance(words, str) else words.to(language)
 
 
-class _Known(dict[str, Any]):
-    """Values for a template; an unknown name stays as it stands."""
+class _Known:
+    """Values for a template in one language; an unknown name stays as it stands."""
 
-    def __missing__(self, key: str) -> str:
-        return "{" + key + "}"
+    def __init__(self, values: Mapping[str, Any], language: Language) -> None:
+        self._values = values
+        self._language = language
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._values:
+            return "{" + key + "}"
+        value = self._values[key]
+        return value.to(self._language) if isinstance(value, Text) else value
 
 
 def fill(words: Words, values: Mapping[str, Any]) -> Words:
     """`words` with `{name}` replaced by the value of that name, in every language."""
     if isinstance(words, str) or not ("{" in words.en or "{" in words.zh):
         return words
-    known = _Known(values)
-    return Text(words.en.format_map(known), words.zh.format_map(known))
+    return words.filled(values)
 
 
 class Shell(str):
@@ -91,6 +101,8 @@ class _Quoting(dict[str, Any]):
 
 
 def _quoted(value: Any) -> str:
+    if isinstance(value, Text):
+        value = value.en
     return str(value) if isinstance(value, Shell) else shlex.quote(str(value))
 
 

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from bgecheck.model import clean
+from bgecheck.model import Text, Words, clean
 from bgecheck.sources.http import Failure, Reply
 
 
@@ -44,11 +44,29 @@ class Unusable(NamedTuple):
     """A 200 that holds no usable vectors."""
 
     kind: Literal["not-json", "null", "no-data", "wrong-count", "no-vector"]
-    detail: str
+    detail: Words
     seconds: float
 
 
 Answer = Embedded | Refused | Unusable | Failure
+
+
+def said(answer: Reply | Answer) -> Words:
+    """An answer in one line."""
+    match answer:
+        case Failure():
+            return answer.detail
+        case Refused():
+            return f"HTTP {answer.status}: {answer.message}"
+        case Unusable():
+            return Text(f"HTTP 200, {answer.kind}: {{detail}}", f"HTTP 200，{answer.kind}：{{detail}}").filled(
+                {"detail": answer.detail}
+            )
+        case Embedded():
+            floats, ms = len(answer.vectors[0]), answer.seconds * 1000
+            return Text(f"HTTP 200, {floats} floats in {ms:.0f} ms", f"HTTP 200，{floats} 个浮点数，用时 {ms:.0f} ms")
+        case _:
+            return f"HTTP {answer.status}"
 
 
 def is_late(answer: Answer | None) -> bool:
@@ -99,7 +117,7 @@ def read(reply: Reply | Failure, count: int) -> Answer:
     if payload is None:
         null = reply.body.strip() == b"null"
         kind: Literal["null", "not-json"] = "null" if null else "not-json"
-        return Unusable(kind, reply.excerpt(80) or "empty body", reply.seconds)
+        return Unusable(kind, reply.excerpt(80) or Text("empty body", "响应体为空"), reply.seconds)
     return _vectors(payload, reply, count)
 
 
@@ -108,12 +126,17 @@ def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
     if not isinstance(data, list) or not data:
         return Unusable("no-data", reply.excerpt(80), reply.seconds)
     if len(data) != count:
-        return Unusable("wrong-count", f"{len(data)} vectors for {count} texts", reply.seconds)
+        return Unusable(
+            "wrong-count",
+            Text(f"{len(data)} vectors for {count} texts", f"{count} 条文本返回了 {len(data)} 条向量"),
+            reply.seconds,
+        )
     items = [item if isinstance(item, Mapping) else {} for item in data]
     read_items = [_components(item.get("embedding")) for item in items]
     for number, components in enumerate(read_items):
         if components is None:
-            return Unusable("no-vector", f"data[{number}].embedding is {_kind_of(items[number])}", reply.seconds)
+            found = Text(f"data[{number}].embedding is {{kind}}", f"data[{number}].embedding {{kind}}")
+            return Unusable("no-vector", found.filled({"kind": _kind_of(items[number])}), reply.seconds)
     indexes = [_whole(item.get("index")) for item in items]
     order = _order(indexes)
     good = [c for c in read_items if c is not None]
@@ -174,13 +197,14 @@ def _from_base64(text: str) -> tuple[tuple[float, ...], int] | None:
     return tuple(values), 0
 
 
-def _kind_of(item: Mapping[str, Any]) -> str:
+def _kind_of(item: Mapping[str, Any]) -> Text:
     embedding = item.get("embedding")
     if embedding is None:
-        return "null" if "embedding" in item else "missing"
+        return Text("null", "为 null") if "embedding" in item else Text("missing", "不存在")
     if isinstance(embedding, list):
-        return "an empty list" if not embedding else "a list that holds more than numbers"
-    return f"a {type(embedding).__name__}"
+        odd = Text("a list that holds more than numbers", "是混有非数字的列表")
+        return odd if embedding else Text("an empty list", "是空列表")
+    return Text(f"a {type(embedding).__name__}", f"的类型是 {type(embedding).__name__}")
 
 
 def _whole(value: Any) -> int | None:

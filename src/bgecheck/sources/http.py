@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from bgecheck.model import clean
+from bgecheck.model import Text, Words, clean
 from bgecheck.sources.incoming import Incoming, Malformed
 
 Kind = Literal[
@@ -80,7 +80,7 @@ class Failure(NamedTuple):
     """Why there is no answer. `seconds` is how long it took to know."""
 
     kind: Kind
-    detail: str
+    detail: Words
     seconds: float = 0.0
     tls: Refusal | None = None
     """Why there is no encryption, when that is what failed."""
@@ -89,9 +89,6 @@ class Failure(NamedTuple):
     def late(self) -> bool:
         """Whether the connection stood and only the time was too short for a whole answer."""
         return self.kind in ("timeout", "unfinished")
-
-    def __str__(self) -> str:
-        return self.detail
 
 
 class Certificate(NamedTuple):
@@ -102,21 +99,29 @@ class Certificate(NamedTuple):
 
 
 class _Failed(Exception):
-    def __init__(self, kind: Kind, detail: str, tls: Refusal | None = None) -> None:
+    def __init__(self, kind: Kind, detail: Words, tls: Refusal | None = None) -> None:
         super().__init__(detail)
         self.kind: Kind = kind
+        self.detail = detail
         self.tls = tls
 
 
-class _Clock(NamedTuple):
+class _Clock:
     """When an exchange ends, whatever single reads would still be allowed."""
 
-    ends: float
+    def __init__(self, seconds: float) -> None:
+        self.began = time.monotonic()
+        self.given = f"{seconds:.1f}"
+        self._ends = self.began + seconds
+
+    def taken(self) -> float:
+        return time.monotonic() - self.began
 
     def left(self) -> float:
-        left = self.ends - time.monotonic()
+        left = self._ends - time.monotonic()
         if left <= 0:
-            raise _Failed("timeout", "no complete answer in time")
+            words = Text(f"no complete answer within {self.given} s", f"{self.given} 秒内没有收到完整的响应")
+            raise _Failed("timeout", words)
         return left
 
 
@@ -169,15 +174,14 @@ class Http:
 
         `via` is the origin of a proxy that is asked for the URL in place of its host.
         """
-        clock = _Clock(time.monotonic() + seconds)
-        started = time.monotonic()
+        clock = _Clock(seconds)
         try:
-            return self._exchange(method, url, headers or {}, body or b"", limit, clock, started, via)
+            return self._exchange(method, url, headers or {}, body or b"", limit, clock, via)
         except _Failed as failed:
-            return Failure(failed.kind, str(failed), time.monotonic() - started, failed.tls)
+            return Failure(failed.kind, failed.detail, clock.taken(), failed.tls)
         except Exception as error:
             kind, detail = _understood(error)
-            return Failure(kind, detail, time.monotonic() - started)
+            return Failure(kind, detail, clock.taken())
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
@@ -194,7 +198,6 @@ class Http:
         body: bytes,
         limit: int,
         clock: _Clock,
-        started: float,
         via: str | None,
     ) -> Reply:
         from urllib.parse import urlsplit
@@ -215,7 +218,7 @@ class Http:
             told = self._asked(opened, request)
         assert told is not None, "only a connection that was kept may be lost"
         status, got, raw = told
-        return Reply(status, got, _decoded(raw, got, limit), time.monotonic() - started)
+        return Reply(status, got, _decoded(raw, got, limit), clock.taken())
 
     def _asked(
         self, connection: _Connection, request: _Request, *, lost: bool = False
@@ -287,7 +290,7 @@ class _Connection:
                 else:
                     answer.end()
                 if len(answer.body) > limit:
-                    raise _Failed("too-large", f"more than {limit} bytes of body")
+                    raise _Failed("too-large", Text(f"more than {limit} bytes of body", f"响应体超过 {limit} 字节"))
         finally:
             answer.release()
         self.reusable = not answer.last
@@ -299,13 +302,15 @@ class _Connection:
             got = self.socket.recv(_READ)
         except (TimeoutError, _Failed) as error:
             if self._answer_begins:
-                raise _Failed("timeout", "connected and asked, but not one byte of an answer in time") from error
-            raise _Failed("unfinished", "the answer began, and had not ended in time") from error
+                raise _Failed("timeout", _silence(clock.given)) from error
+            raise _Failed("unfinished", _endless(clock.given)) from error
         if self._answer_begins and not got:
-            raise _Failed("closed", "the server closed the connection without an answer")
+            words = Text("the server closed the connection without an answer", "服务没有响应就关闭了连接")
+            raise _Failed("closed", words)
         if self._answer_begins and not got.startswith(b"HTTP"[: len(got)]):
             said = clean(got[:80].decode("latin-1"), 60)
-            raise _Failed("protocol", f"what answers is not HTTP, it begins with: {said}")
+            words = Text(f"what answers is not HTTP, it begins with: {said}", f"对方说的不是 HTTP，开头是：{said}")
+            raise _Failed("protocol", words)
         self._answer_begins = False
         return got
 
@@ -314,7 +319,11 @@ class _Connection:
         try:
             self.socket.sendall(data)
         except TimeoutError as error:
-            raise _Failed("timeout", "connected, but the request was not taken in time") from error
+            words = Text(
+                f"connected, but the request was not taken within {clock.given} s",
+                f"已连接，但 {clock.given} 秒内请求没能发完",
+            )
+            raise _Failed("timeout", words) from error
         except ConnectionError:
             # Who refuses a request by its length answers and hangs up before all of it was sent.
             pass
@@ -355,10 +364,14 @@ def _wrapped(connection: socket.socket, host: str, verify: bool, clock: _Clock) 
         return context.wrap_socket(connection, server_hostname=host)
     except TimeoutError as error:
         connection.close()
-        raise _Failed("tls", "connected, but the TLS handshake did not end in time", "late") from error
+        words = Text(
+            f"connected, but the TLS handshake did not end within {clock.given} s",
+            f"已连接，但 TLS 握手 {clock.given} 秒内没有完成",
+        )
+        raise _Failed("tls", words, "late") from error
     except OSError as error:
         connection.close()
-        raise _Failed("tls", f"TLS handshake failed: {clean(str(error), 160)}", _refusal(error)) from error
+        raise _Failed("tls", _no_handshake(error), _refusal(error)) from error
 
 
 # OpenSSL's X509_V_ERR_* numbers (x509_vfy.h), which Python passes on as verify_code.
@@ -384,13 +397,13 @@ def _refusal(error: OSError) -> Refusal:
 
 def certificate(host: str, port: int, seconds: float) -> Certificate | Failure:
     """The certificate that a server shows to a client that checks it, or why it is not accepted."""
-    clock = _Clock(time.monotonic() + seconds)
+    clock = _Clock(seconds)
     try:
         encrypted: Any = _wrapped(_connect(host, port, clock), host, True, clock)
     except _Failed as failed:
-        return Failure(failed.kind, str(failed), tls=failed.tls)
+        return Failure(failed.kind, failed.detail, tls=failed.tls)
     except ValueError as error:  # a name that no certificate can be asked for
-        return Failure("tls", f"TLS handshake failed: {clean(str(error), 160)}", tls="other")
+        return Failure("tls", _no_handshake(error), tls="other")
     import ssl
 
     with encrypted:
@@ -407,11 +420,15 @@ def _decoded(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
     coding = codings[0]
     if len(codings) > 1 or coding not in ("gzip", "x-gzip", "deflate"):
         named = clean(", ".join(codings), 20)
-        raise _Failed("malformed", f"answered in content-encoding {named}, which was not asked for")
+        words = Text(
+            f"answered in content-encoding {named}, which was not asked for",
+            f"响应用了没有请求过的 content-encoding：{named}",
+        )
+        raise _Failed("malformed", words)
     try:
         return _unzipped(raw, _windows(raw, coding), limit)
     except (zlib.error, EOFError) as error:
-        raise _Failed("malformed", f"broken {coding} body: {error}") from error
+        raise _Failed("malformed", Text(f"broken {coding} body: {error}", f"{coding} 响应体已损坏：{error}")) from error
 
 
 def _windows(raw: bytes, coding: str) -> int:
@@ -431,7 +448,8 @@ def _unzipped(raw: bytes, windows: int, limit: int) -> bytes:
         unzip = zlib.decompressobj(windows)
         body += unzip.decompress(raw, limit + 1 - len(body))
         if len(body) > limit:
-            raise _Failed("too-large", f"more than {limit} bytes of body once it is unpacked")
+            words = Text(f"more than {limit} bytes of body once it is unpacked", f"响应体解压后超过 {limit} 字节")
+            raise _Failed("too-large", words)
         if not unzip.eof:
             raise EOFError("it ends early")
         raw = unzip.unused_data
@@ -461,7 +479,7 @@ def resolve(host: str, port: int, seconds: float) -> list[tuple[int, str]]:
     try:
         answer = found.get(timeout=seconds)
     except queue.Empty:
-        raise TimeoutError(f"no address for {host} within {seconds:.1f} s") from None
+        raise TimeoutError(f"the resolver did not answer within {seconds:.1f} s") from None
     if isinstance(answer, OSError):
         raise answer
     return answer
@@ -481,7 +499,8 @@ def _connect(host: str, port: int, clock: _Clock) -> socket.socket:
     try:
         addresses = resolve(host, port, clock.left())
     except (TimeoutError, OSError) as error:
-        raise _Failed("dns", f"no address for {host}: {_os_text(error)}") from error
+        why = _os_text(error)
+        raise _Failed("dns", Text(f"no address for {host}: {why}", f"{host} 解析不出地址：{why}")) from error
     last: OSError | None = None
     for number, (family, address) in enumerate(addresses):
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -501,15 +520,32 @@ _NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAC
 """No route, none allowed by this machine's own firewall, or no such network here."""
 
 
-def _connect_failure(error: OSError | None, host: str, port: int) -> tuple[Kind, str]:
-    where = f"{host}:{port}"
+def _connect_failure(error: OSError | None, host: str, port: int) -> tuple[Kind, Text]:
+    where, why = f"{host}:{port}", _os_text(error)
     if isinstance(error, ConnectionRefusedError):
-        return "refused", f"connection to {where} refused (errno {error.errno})"
+        number = error.errno
+        return "refused", Text(f"connection to {where} refused (errno {number})", f"{where} 拒绝连接（errno {number}）")
     if isinstance(error, TimeoutError):
-        return "connect-timeout", f"no answer to the connection attempt at {where}"
+        return "connect-timeout", Text(f"no answer to the connection attempt at {where}", f"连接 {where} 没有任何回应")
     if error is not None and error.errno in _NO_WAY:
-        return "unreachable", f"no route to {where}: {_os_text(error)}"
-    return "reset", f"connecting to {where} failed: {_os_text(error)}"
+        return "unreachable", Text(f"no route to {where}: {why}", f"到不了 {where}：{why}")
+    return "reset", Text(f"connecting to {where} failed: {why}", f"连接 {where} 失败：{why}")
+
+
+def _silence(seconds: str) -> Text:
+    return Text(
+        f"connected and asked, but not one byte of an answer within {seconds} s",
+        f"已连接并发出请求，{seconds} 秒内没有收到任何响应数据",
+    )
+
+
+def _endless(seconds: str) -> Text:
+    return Text(f"the answer began, and had not ended within {seconds} s", f"响应已经开始，但 {seconds} 秒内没有传完")
+
+
+def _no_handshake(error: Exception) -> Text:
+    why = clean(str(error), 160)
+    return Text(f"TLS handshake failed: {why}", f"TLS 握手失败：{why}")
 
 
 def _os_text(error: BaseException | None) -> str:
@@ -531,10 +567,10 @@ def _readable(connection: socket.socket) -> bool:
     return True
 
 
-def _understood(error: Exception) -> tuple[Kind, str]:
+def _understood(error: Exception) -> tuple[Kind, Words]:
+    if isinstance(error, Malformed):
+        return "malformed", error.words
     name, text = type(error).__name__, clean(str(error), 160)
     if isinstance(error, OSError):
-        return "reset", f"connection reset: {text or name}"
-    if isinstance(error, Malformed):
-        return "malformed", text
+        return "reset", Text(f"connection reset: {text or name}", f"连接被重置：{text or name}")
     return "protocol", f"{name}: {text}"

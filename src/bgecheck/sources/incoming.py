@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from bgecheck.model import Text, clean
+
 QUIET_LIMIT = 64 * 1024
 """Bytes in a row that bring nothing of a body: of headers, interim answers, chunk extensions and trailers."""
 
 
 class Malformed(Exception):
     """It began as HTTP, and broke its rules."""
+
+    def __init__(self, words: Text) -> None:
+        super().__init__(words.en)
+        self.words = words
 
 
 class Incoming:
@@ -44,30 +50,39 @@ class Incoming:
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
-            self._broken(str(error))
+            why = clean(str(error), 80)
+            self._broken(Text(f"not as HTTP has it: {why}", f"不符合 HTTP 协议：{why}"))
         except HttpParserUpgrade:
-            self._broken("it changes to another protocol, which was not asked for")
+            self._broken(Text("it changes to another protocol, which was not asked for", "切换到了没有请求过的协议"))
         if self._cut:
-            raise Malformed("a header holds a NUL")
+            raise Malformed(Text("a header holds a NUL", "响应头里有 NUL 字符"))
         self._quiet = 0 if len(self.body) > before else self._quiet + len(data)
         if self._quiet > QUIET_LIMIT and not self.complete:
-            self._broken(f"more than {QUIET_LIMIT} bytes of headers")
+            self._broken(Text(f"more than {QUIET_LIMIT} bytes of headers", f"响应头超过 {QUIET_LIMIT} 字节"))
 
     def end(self) -> None:
         """Take that no more will come, which ends a body that has no length. Raises `Malformed`."""
         if not self._headed:
-            raise Malformed("the connection ended within the headers")
-        told = self.headers.get("content-length")
-        if told is not None or "chunked" in self.headers.get("transfer-encoding", "").lower():
-            of = f" of {told}" if told is not None else ""
-            raise Malformed(f"the connection ended after {len(self.body)}{of} bytes of body")
+            raise Malformed(Text("the connection ended within the headers", "响应头还没传完，连接就断了"))
+        got, told = len(self.body), clean(self.headers.get("content-length", ""), 20)
+        if told:
+            raise Malformed(
+                Text(
+                    f"the connection ended after {got} of {told} bytes of body",
+                    f"响应体共 {told} 字节，只传了 {got} 字节，连接就断了",
+                )
+            )
+        if "chunked" in self.headers.get("transfer-encoding", "").lower():
+            raise Malformed(
+                Text(f"the connection ended after {got} bytes of body", f"响应体传了 {got} 字节，还没结束连接就断了")
+            )
         self.complete = self.last = True
 
     def release(self) -> None:
         """Let go of the parser, with which it would stay in memory until somebody looks for circles."""
         del self._parser
 
-    def _broken(self, why: str) -> None:
+    def _broken(self, why: Text) -> None:
         """What is wrong behind a whole answer only means that nothing more is asked there."""
         if not self.complete:
             raise Malformed(why)

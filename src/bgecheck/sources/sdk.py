@@ -6,7 +6,7 @@ import queue
 import threading
 from typing import Any, NamedTuple
 
-from bgecheck.model import Text, Unavailable, clean
+from bgecheck.model import Text, Unavailable, Words, clean
 
 
 class Called(NamedTuple):
@@ -17,7 +17,7 @@ class Called(NamedTuple):
 
     version: str
     dims: int | None
-    exception: str | None
+    exception: Words | None
     empty: bool = False
 
 
@@ -29,19 +29,29 @@ def called(base_url: str, key: str, model: str, text: str, seconds: float) -> Ca
         raise Unavailable(
             Text("the openai package is not installed here", "本机没有安装 openai 包"), looked=False
         ) from missing
-    found: queue.Queue[Called] = queue.Queue()
+    found: queue.Queue[Called | Unavailable] = queue.Queue()
 
     def call() -> None:
-        # A redirect may lead to another host, which must not see the key; loopback must not go to a proxy.
-        with openai.DefaultHttpxClient(follow_redirects=False, trust_env=False, timeout=seconds) as http:
-            client = openai.OpenAI(base_url=base_url, api_key=key, http_client=http, max_retries=0, timeout=seconds)
-            found.put(_made(client, openai.__version__, model, text))
+        try:
+            # A redirect may lead to another host, which must not see the key; loopback must not go to a proxy.
+            with openai.DefaultHttpxClient(follow_redirects=False, trust_env=False, timeout=seconds) as http:
+                client = openai.OpenAI(base_url=base_url, api_key=key, http_client=http, max_retries=0, timeout=seconds)
+                found.put(_made(client, openai.__version__, model, text))
+        except Exception as broken:  # before anything was asked: a part of the package is missing, for instance
+            why = _named(broken)
+            found.put(
+                Unavailable(Text(f"the openai package does not work here: {why}", f"本机的 openai 包用不了：{why}"))
+            )
 
     threading.Thread(target=call, name="openai", daemon=True).start()
     try:
-        return found.get(timeout=seconds)
+        made = found.get(timeout=seconds)
     except queue.Empty:
-        return Called(openai.__version__, None, f"no answer within {seconds:g} s")
+        words = Text(f"no answer within {seconds:g} s", f"{seconds:g} 秒内没有响应")
+        return Called(openai.__version__, None, words)
+    if isinstance(made, Unavailable):
+        raise made
+    return made
 
 
 def _made(client: Any, version: str, model: str, text: str) -> Called:

@@ -26,7 +26,7 @@ LARGEST_VECTOR = 256 * 1024
 SLOW_SECONDS = 0.5
 """For one request, from which on requests are sent one after the other; on a GPU they take some 10 ms."""
 
-LATE = Failure("timeout", "the time for this run is over")
+LATE = Failure("timeout", over().reason)
 """In place of an answer to a request for which no time was left."""
 
 SERVER_INFO = ("/server_info", "/get_server_info")

@@ -219,7 +219,13 @@ _FAIR_SECONDS = 5.0
 _IN_VAIN = 2
 """Requests without an answer in time, each of which may take its whole time-out."""
 
-SILENT = Failure("timeout", f"not sent, as {_IN_VAIN} requests before it got no answer in time")
+SILENT = Failure(
+    "timeout",
+    Text(
+        f"not sent, as {_IN_VAIN} requests before it got no answer in time",
+        f"没有发送：在它之前已有 {_IN_VAIN} 个请求没有按时得到响应",
+    ),
+)
 
 
 def _with_long(context: Context, ask: _Asking, more: More, dice: random.Random) -> More:

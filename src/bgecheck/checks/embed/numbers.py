@@ -11,7 +11,7 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import is_finite, norm
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late
+from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late, said
 from bgecheck.sources.http import Failure
 
 UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <= 1e-6 (random BERT-large)")
@@ -124,9 +124,7 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
         case Embedded():
             vector = answer.vectors[0]
             ms = answer.seconds * 1000
-            seen = Evidence(
-                "POST /v1/embeddings", f"HTTP 200, {len(answer.vectors)} x {len(vector)} floats in {ms:.0f} ms"
-            )
+            seen = Evidence("POST /v1/embeddings", _counted(answer))
             if failed := facts.unanswered():
                 return _unsteady(seen, failed, len(facts.alone()))
             return holds(
@@ -141,26 +139,33 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
                 sent=facts.sent()._asdict(),
             )
         case Refused():
-            seen = Evidence("POST /v1/embeddings", f"HTTP {answer.status}: {answer.message}", "HTTP 200")
+            seen = Evidence("POST /v1/embeddings", said(answer), "HTTP 200")
             return broken(seen, advice="refused", status=answer.status, detail=answer.message)
         case Unusable():
-            seen = Evidence("POST /v1/embeddings", f"HTTP 200, {answer.kind}: {answer.detail}")
+            seen = Evidence("POST /v1/embeddings", said(answer))
             return broken(seen, advice="unusable", detail=answer.detail)
         case Failure():
-            seen = Evidence("POST /v1/embeddings", answer.detail, "HTTP 200")
+            seen = Evidence("POST /v1/embeddings", said(answer), "HTTP 200")
             return broken(seen, advice="late" if is_late(answer) else None, detail=answer.detail)
+
+
+def _counted(answer: Embedded) -> Text:
+    vectors, floats, ms = len(answer.vectors), len(answer.vectors[0]), f"{answer.seconds * 1000:.0f} ms"
+    return Text(f"HTTP 200, {vectors} x {floats} floats in {ms}", f"HTTP 200，{vectors} x {floats} 个浮点数，用时 {ms}")
+
+
+_DIMS = Text("dims", "维度")
 
 
 def _unsteady(first: Evidence, failed: Sequence[Answer], sent: int) -> Outcome:
     """Some of the requests for one short text brought no vector."""
-    one = failed[0]
-    said = f"HTTP {one.status}: {one.message}" if isinstance(one, Refused) else getattr(one, "detail", "")
+    first_failed = said(failed[0])
     counted = Evidence(
         Text("requests for one short text without a vector", "没有得到向量的单条请求"), f"{len(failed)} / {sent}", "0"
     )
-    more = Evidence(Text("the first of them", "其中第一个"), said)
+    more = Evidence(Text("the first of them", "其中第一个"), first_failed)
     advice = "late" if all(is_late(answer) for answer in failed) else "unsteady"
-    return broken(first, counted, more, advice=advice, failed=len(failed), sent=sent, detail=said)
+    return broken(first, counted, more, advice=advice, failed=len(failed), sent=sent, detail=first_failed)
 
 
 def _told(facts: EmbedFacts) -> list[Evidence]:
@@ -237,10 +242,10 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     """Expected is what `--expect-dim` says, else what the registry says of the model served."""
     lengths = sorted({len(v) for v in facts.vectors()})
     if reranker := next(filter(is_reranker, facts.served), None):
-        return broken(Evidence("dims", str(lengths[0])), advice="reranker", name=reranker)
+        return broken(Evidence(_DIMS, str(lengths[0])), advice="reranker", name=reranker)
     wanted = wanted_dims(facts)
     if len(lengths) > 1:
-        return broken(Evidence("dims", ", ".join(map(str, lengths)), str(wanted or "")), advice="mixed")
+        return broken(Evidence(_DIMS, ", ".join(map(str, lengths)), str(wanted or "")), advice="mixed")
     if wanted is None:
         return absent(
             Text(
@@ -248,7 +253,7 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
                 f"模型不在内置模型表里，也没有给 --expect-dim；实际 {lengths[0]} 维",
             )
         )
-    seen = Evidence("dims", str(lengths[0]), str(wanted))
+    seen = Evidence(_DIMS, str(lengths[0]), str(wanted))
     if lengths[0] == wanted:
         return holds(seen)
     doubles = lengths[0] == 2 * wanted and _packed(facts)

@@ -13,7 +13,7 @@ from bgecheck.model import Target, Text, Unavailable
 from bgecheck.model.registry import Model
 from bgecheck.model.vectors import cosine, norm
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, Refused
+from bgecheck.sources.embeddings import Answer, Embedded, said
 from bgecheck.sources.server import Server
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def embedded(answer: Answer) -> Embedded:
     """The answer where it brought vectors. Raises `Unavailable` with what came instead."""
     if isinstance(answer, Embedded):
         return answer
-    said = f"HTTP {answer.status}: {answer.message}" if isinstance(answer, Refused) else answer.detail
-    raise Unavailable(Text(f"a request of this row brought no vector: {said}", f"本项的请求没有得到向量：{said}"))
+    words = Text("a request of this row brought no vector: {said}", "本项的请求没有得到向量：{said}")
+    raise Unavailable(words.filled({"said": said(answer)}))
 
 
 def _with_file(context: Context) -> Proof:

@@ -77,7 +77,7 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
         return absent(_BY_DEFAULT)
     backend = str(told.value)
     honours = looks_both_ways(backend, release)
-    seen = Evidence(f"attention_backend in {told.told_by}", f"{backend}, sglang {version}")
+    seen = Evidence(told.named("attention_backend"), f"{backend}, sglang {version}")
     if honours is None:
         return absent(
             Text(

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from bgecheck.checks.launch.facts import AGAIN, AREA, RESTART, LaunchFacts, Setting, launch_line, not_an_encoder
+from typing import Any
+
+from bgecheck.checks.launch.facts import (
+    AGAIN,
+    AREA,
+    COMMAND_LINE,
+    RESTART,
+    LaunchFacts,
+    Setting,
+    launch_line,
+    not_an_encoder,
+)
 from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
 
 
@@ -39,7 +50,7 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
     told = facts.get("disable_radix_cache")
     if told is None:
         return absent(Text("nothing shows whether the cache is on", "无从得知缓存是否开启"))
-    seen = Evidence(f"disable_radix_cache in {told.told_by}", str(told.value), "True")
+    seen = Evidence(told.named("disable_radix_cache"), str(told.value), "True")
     return holds(seen) if told.value is True else broken(seen, **launch_line(facts))
 
 
@@ -64,15 +75,15 @@ def chunked_prefill_is_off(facts: LaunchFacts) -> Outcome:
         by_default = facts.flags is not None and "chunked-prefill-size" not in facts.flags
         if not by_default:
             return absent(Text("nothing shows the chunk size", "无从得知分块大小"))
-        told = Setting(Text("the default, by GPU memory", "默认值，按显存自动取"), "command line")
+        told = Setting(Text("the default, by GPU memory", "默认值，按显存自动取"), COMMAND_LINE)
     seen = Evidence(
-        f"chunked_prefill_size in {told.told_by}", told.value if isinstance(told.value, Text) else str(told.value), "-1"
+        told.named("chunked_prefill_size"), told.value if isinstance(told.value, Text) else str(told.value), "-1"
     )
     off = told.value == -1
-    return (
-        holds(seen)
-        if off
-        else broken(
-            seen, chunk="auto" if isinstance(told.value, Text) else f"{told.value} tokens", **launch_line(facts)
-        )
-    )
+    return holds(seen) if off else broken(seen, chunk=_size(told.value), **launch_line(facts))
+
+
+def _size(chunk: Any) -> Text:
+    if isinstance(chunk, Text):
+        return Text("auto", "自动")
+    return Text(f"{chunk} tokens", f"{chunk} 个 token")

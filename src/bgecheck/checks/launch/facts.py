@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
+from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, Words, absent, holds
 from bgecheck.model.registry import Model, looks_both_ways, lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.files import model_config
@@ -25,8 +25,14 @@ class Setting(NamedTuple):
     """One setting of the running server and who says so."""
 
     value: Any
-    told_by: str
+    told_by: Words
 
+    def named(self, name: str) -> Text:
+        """Which setting it is, and who says so."""
+        return Text(f"{name} in {{place}}", f"{{place}} 的 {name}").filled({"place": self.told_by})
+
+
+COMMAND_LINE = Text("command line", "启动命令行")
 
 UNTOLD = Text("on, its size is not told", "开启，大小未知")
 """The chunk of a server that only says that chunking is on."""
@@ -125,14 +131,15 @@ def _settings(
 ) -> dict[str, Setting]:
     """Each setting from the surest that tells it: the server's own pages, its log, its command line."""
     found = _of_command_line(flags) if flags is not None else {}
-    for page, where in ((logged, "server_args= in the log"), (told, "/server_info")):
+    logged_by = Text("server_args= in the log", "日志 server_args=")
+    for page, where in ((logged, logged_by), (told, "/server_info")):
         found |= {name: Setting(page[name], where) for name, kind in _TOLD.items() if type(page.get(name)) is kind}
     embedding = info.get("embedding")
     return found | _of_model_info(embedding, found) if isinstance(embedding, Mapping) else found
 
 
 def _of_command_line(flags: Mapping[str, str]) -> dict[str, Setting]:
-    line = "command line"
+    line = COMMAND_LINE
     found = {
         "disable_radix_cache": Setting("disable-radix-cache" in flags, line),
         "is_embedding": Setting("is-embedding" in flags, line),

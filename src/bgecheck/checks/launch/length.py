@@ -47,7 +47,7 @@ def length_is_the_models(facts: LaunchFacts) -> Outcome:
                 f"模型不在内置模型表里；服务最多接受 {told.value} 个 token",
             )
         )
-    seen = Evidence(f"max_model_len in {told.told_by}", str(told.value), str(model.max_tokens))
+    seen = Evidence(told.named("max_model_len"), str(told.value), str(model.max_tokens))
     named = {"told": told.value, "name": model.name, "wanted": model.max_tokens}
     line = launch_line(facts, {"context-length": None})
     if told.value < model.max_tokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, LaunchFacts, Setting, launch_line
-from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
+from bgecheck.model import Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
 
 
 @AREA.check(
@@ -28,9 +28,9 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
     title=Text("the pooling is the one the model needs", "池化方式与模型一致"),
     cause=Text(
         "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "
-        "sglang {version} pools BertModel by the last token{because_en}",
+        "sglang {version} pools BertModel by the last token{unless}",
         "模型应取首个 token（[CLS]）的向量，而服务取的是 {pooling}："
-        "sglang {version} 对 BertModel 取最后一个 token{because_zh}",
+        "sglang {version} 对 BertModel 取最后一个 token{unless}",
     ),
     fix=Text(
         "use sglang 0.5.17 or newer (or 0.5.9 and newer with --is-embedding), then re-embed everything embedded so far",
@@ -75,16 +75,15 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
         pooling=used.upper(),
         wanted=wanted.upper(),
         version=version.value if version else "?",
-        because_en=" unless it is started with --is-embedding" if flag else "",
-        because_zh="，除非启动时加 --is-embedding" if flag else "",
+        unless=Text(" unless it is started with --is-embedding", "，除非启动时加 --is-embedding") if flag else "",
         **launch_line(facts),
     )
 
 
-def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | None, str]:
+def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | None, Words]:
     """The pooling in force and who tells it."""
     if told := facts.get("pooling"):
-        return str(told.value).lower(), f"embedding.pooling in {told.told_by}"
+        return str(told.value).lower(), told.named("embedding.pooling")
     if facts.release is None:
         return None, ""
     version = f"sglang {'.'.join(map(str, facts.release))}"

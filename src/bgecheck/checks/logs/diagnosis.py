@@ -241,11 +241,9 @@ def _last_token(session: Session, cache_off: str | None) -> list[str]:
     if session.architecture != "BertModel":
         return told
     if session.argument("is_embedding") == "False":
-        told.append("is_embedding=False: before 0.5.17 BertModel then pools the last token")
+        told.append("is_embedding=False")
     elif session.before_cls is not None:
-        told.append(
-            f"`Load weight end. type=BertModel` (line {session.before_cls}): before 0.5.9, pools the last token"
-        )
+        told.append("Load weight end. type=BertModel")
     return told
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of, seen
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
+from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, say, unclear
 from bgecheck.model.registry import lookup
 from bgecheck.sources.containers import PORTS_SHOWN
-from bgecheck.sources.embeddings import Embedded, Refused
+from bgecheck.sources.embeddings import Embedded, Refused, said
 from bgecheck.sources.http import Failure, Reply
 
 _LOG = "bgecheck logs {log}"
@@ -239,7 +239,9 @@ def server_is_reachable(facts: ProbeFacts) -> Outcome:
         return holds(Evidence(f"GET {facts.prefix}/models", f"HTTP {facts.models.status}"))
     evidence = [Evidence("GET /v1/models", facts.models.detail)]
     if facts.proxies and is_near(facts.target.host):
-        evidence.append(Evidence("environment", f"{', '.join(facts.proxies)} set (not used by this check)"))
+        names = ", ".join(facts.proxies)
+        words = Text(f"{names} set (not used by this check)", f"设置了 {names}（本检查不走代理）")
+        evidence.append(Evidence(Text("environment", "环境变量"), words))
     if speaks_tls(facts):
         return broken(*evidence, advice="https")
     if facts.models.tls in _HANDSHAKES:
@@ -407,8 +409,8 @@ def no_proxy_in_between(facts: ProbeFacts) -> Outcome:
     """The direct way beside the way of a client that follows the environment; without the key, and in this network."""
     way = facts.way
     if way.variable is None:
-        said = f"{', '.join(facts.proxies)}, no_proxy" if facts.proxies else "-"
-        return holds(Evidence(Text("proxy variables", "代理变量"), said), variable=None)
+        names = f"{', '.join(facts.proxies)}, no_proxy" if facts.proxies else "-"
+        return holds(Evidence(Text("proxy variables", "代理变量"), names), variable=None)
     if not is_near(facts.target.host):
         return absent(
             Text(
@@ -419,10 +421,10 @@ def no_proxy_in_between(facts: ProbeFacts) -> Outcome:
     direct, through = facts.models, facts.through
     table = [
         Evidence(way.variable, Text("set", "已设置")),
-        Evidence(Text("contacted directly", "直连"), seen(direct)),
+        Evidence(Text("contacted directly", "直连"), said(direct)),
         Evidence(
             Text(f"contacted through {way.variable}", f"经 {way.variable}"),
-            seen(through) if through else Text("not tried", "没有尝试"),
+            said(through) if through else Text("not tried", "没有尝试"),
         ),
     ]
     if isinstance(direct, Reply) and isinstance(through, Reply) and _alike(direct, through):
@@ -619,9 +621,9 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     key, reply = facts.target.api_key, reply_of(facts)
     own = "no key" if key is None else "EMPTY" if key.reveal() == "EMPTY" else "the key given"
     tried: dict[str, Reply | Failure] = {**facts.keys, own: reply}
-    table = [Evidence(_KEYS[name], _key_answer(tried[name])) for name in _KEYS if name in tried]
+    table = [Evidence(_KEYS[name], said(tried[name])) for name in _KEYS if name in tried]
     checked = any(isinstance(answer, Reply) and answer.status in (401, 403) for answer in tried.values())
-    values = {"key_checked": checked, "tried": {name: _key_answer(answer) for name, answer in tried.items()}}
+    values = {"key_checked": checked, "tried": {name: say(said(answer), "en") for name, answer in tried.items()}}
     # LiteLLM without a database answers a wrong key with 400 and none with 401; a model list refuses nothing else.
     refused = reply if reply.status in (401, 403) or (checked and reply.status == 400) else facts.first
     if isinstance(refused, Reply | Refused) and (refused is reply or refused.status in (401, 403)):
@@ -629,9 +631,9 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
         if isinstance(refused, Refused):
             table.append(Evidence("POST /v1/embeddings", f"HTTP {refused.status}", "HTTP 200"))
         return broken(*table, advice=advice, **{**values, "key_checked": True})
-    said = Text("the server checks the key", "服务会校验 key")
-    not_said = Text("the server checks no key: any passes", "服务不校验 key：什么 key 都能过")
-    return holds(Evidence(said if checked else not_said, f"HTTP {reply.status}"), *table, **values)
+    checks = Text("the server checks the key", "服务会校验 key")
+    checks_none = Text("the server checks no key: any passes", "服务不校验 key：什么 key 都能过")
+    return holds(Evidence(checks if checked else checks_none, f"HTTP {reply.status}"), *table, **values)
 
 
 _KEYS = {
@@ -639,10 +641,6 @@ _KEYS = {
     "EMPTY": Text("the key EMPTY", "key 为 EMPTY"),
     "the key given": Text("the key given", "给出的 key"),
 }
-
-
-def _key_answer(answer: Reply | Failure) -> str:
-    return f"HTTP {answer.status}" if isinstance(answer, Reply) else answer.detail
 
 
 @AREA.check(

@@ -128,7 +128,7 @@ def collect(context: Context) -> ProbeFacts:
         elsewhere={},
         engine=Engine(None, None),
         served=(),
-        first=models if isinstance(models, Failure) else Failure("tls", "not asked"),
+        first=models if isinstance(models, Failure) else Failure("tls", Text("not asked", "没有请求")),
         proxies=variables(),
         way=way,
         contained=target.is_local and in_container(),
@@ -344,21 +344,6 @@ def _elsewhere(server: Server) -> dict[str, int]:
             if isinstance(reply, Reply) and reply.status in (200, 401, 403):
                 found[root + shape.removesuffix("/models")] = reply.status
     return found
-
-
-def seen(answer: Reply | Answer) -> str:
-    """An answer in one line."""
-    match answer:
-        case Failure():
-            return answer.detail
-        case Refused():
-            return f"HTTP {answer.status}: {answer.message}"
-        case Unusable():
-            return f"HTTP 200, {answer.kind}: {answer.detail}"
-        case Embedded():
-            return f"HTTP 200, {len(answer.vectors[0])} floats in {answer.seconds * 1000:.0f} ms"
-        case _:
-            return f"HTTP {answer.status}"
 
 
 def reply_of(facts: ProbeFacts) -> Reply:

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, seen, turned_away
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds, unclear
+from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 from bgecheck.model.vectors import cosine
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late
+from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late, said
 from bgecheck.sources.http import Failure
 
 SAME = AtLeast(0.9999, "", "the same float32 numbers, written twice")
@@ -33,7 +33,8 @@ def _no_verdict(answer: Answer | None) -> Outcome:
     """What a request that was turned away or never answered says of the server: nothing."""
     if answer is None:
         return unclear(Text("no time was left for the request", "没有时间发送请求"))
-    return unclear(Text(f"the request brought no verdict: {seen(answer)}", f"请求没有结论：{seen(answer)}"))
+    words = Text("the request brought no verdict: {said}", "请求没有结论：{said}")
+    return unclear(words.filled({"said": said(answer)}))
 
 
 @AREA.check(
@@ -62,7 +63,7 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     if packed is None or turned_away(packed) or _not_alone(packed, limits):
         return _no_verdict(packed)
     if not isinstance(packed, Embedded):
-        return broken(Evidence("encoding_format=base64", seen(packed), "HTTP 200"))
+        return broken(Evidence("encoding_format=base64", said(packed), "HTTP 200"))
     if not packed.packed:
         return holds(Evidence("encoding_format=base64", Text("ignored, a list of floats", "被忽略，返回浮点数列表")))
     floats = [a.vectors[0] for a in (first, limits.again) if isinstance(a, Embedded)]
@@ -143,8 +144,8 @@ def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
     return holds(*table, characters=max(taken))
 
 
-def _short(answer: Answer) -> str:
-    return f"HTTP {answer.status}" if isinstance(answer, Refused) else seen(answer)
+def _short(answer: Answer) -> Words:
+    return f"HTTP {answer.status}" if isinstance(answer, Refused) else said(answer)
 
 
 @AREA.check(
@@ -164,7 +165,7 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     answer = _limits(facts).blank
     if answer is None or turned_away(answer) or _not_alone(answer, _limits(facts)):
         return _no_verdict(answer)
-    told = Evidence(Text("a batch with one blank text", "含一条空白文本的批次"), seen(answer), "HTTP 400")
+    told = Evidence(Text("a batch with one blank text", "含一条空白文本的批次"), said(answer), "HTTP 400")
     honest = isinstance(answer, Embedded) or (isinstance(answer, Refused) and answer.status < 500)
     return holds(told) if honest else broken(told)
 
@@ -212,7 +213,7 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
 def batches_are_taken(facts: ProbeFacts) -> Outcome:
     """sglang has no limit of its own (1000 texts measured); other engines and gateways have."""
     batches = _limits(facts).batches
-    table = [Evidence(Text(f"{n} texts", f"{n} 条"), seen(answer)) for n, answer in batches.items()]
+    table = [Evidence(Text(f"{n} texts", f"{n} 条"), said(answer)) for n, answer in batches.items()]
     taken = next((n for n, answer in batches.items() if isinstance(answer, Embedded)), None)
     last = batches[min(batches)] if batches else None
     if taken is None and (not isinstance(last, Refused | Unusable) or turned_away(last)):
@@ -275,11 +276,11 @@ def dimensions_are_honest(facts: ProbeFacts) -> Outcome:
         return absent(Text("a vector of one number cannot be cut", "只有一维的向量没有可截的"))
     if answer is None or turned_away(answer) or isinstance(answer, Failure):
         return _no_verdict(answer)
-    told = Evidence(f"dimensions={asked}", seen(answer), "HTTP 400")
+    told = Evidence(f"dimensions={asked}", said(answer), "HTTP 400")
     if isinstance(answer, Refused) and answer.status < 500:
         return holds(told, takes=False)
     if not isinstance(answer, Embedded):
-        return broken(told, advice="error", asked=asked, message=seen(answer))
+        return broken(told, advice="error", asked=asked, message=said(answer))
     found = len(answer.vectors[0])
     if found != asked:
         return broken(told, asked=asked, found=found)
@@ -316,7 +317,7 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
     # A server that is only slow has said nothing; one that closes the connection may have died of it.
     if answer is None or turned_away(answer) or is_late(answer) or _not_alone(answer, _limits(facts)):
         return _no_verdict(answer)
-    told = Evidence("input=[[101, 102]]", seen(answer))
+    told = Evidence("input=[[101, 102]]", said(answer))
     if isinstance(answer, Embedded):
         means = Text(
             "taken, as [CLS] [SEP]: LangChain's OpenAIEmbeddings must have "
@@ -380,8 +381,8 @@ def a_burst_is_answered(facts: ProbeFacts) -> Outcome:
     told = [Evidence(Text(f"of {sent}: {kind}", f"{sent} 个请求：{kind}"), str(n)) for kind, n in counts.items()]
     for kind, advice in (("no answer", None), ("HTTP 429", "limited"), ("HTTP 503", "busy"), ("refused", "refused")):
         if counts[kind]:
-            said = next(seen(answer) for answer in facts.burst if _kind(answer) == kind)
-            return broken(*told, advice=advice, answered=answered, count=counts[kind], sent=sent, message=said)
+            message = next(said(answer) for answer in facts.burst if _kind(answer) == kind)
+            return broken(*told, advice=advice, answered=answered, count=counts[kind], sent=sent, message=message)
     return (
         holds(*told)
         if answered >= BURST

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bgecheck.checks.probe.engines import health_pages
-from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of, seen
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
-from bgecheck.sources.embeddings import Embedded, Refused, Unusable
+from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds
+from bgecheck.sources.embeddings import Embedded, Refused, Unusable, said
 from bgecheck.sources.http import Failure, Reply
 
 _LOG = "bgecheck logs {log}"
@@ -104,16 +106,16 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
 )
 def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     """A status page proves nothing: `/v1/models` is 200 even with a dead scheduler (R on 0.5.23)."""
-    first, told = facts.first, Evidence("POST /v1/embeddings", seen(facts.first), "HTTP 200")
+    first, told = facts.first, Evidence("POST /v1/embeddings", said(facts.first), "HTTP 200")
     match first:
         case Embedded():
             times = {"ms": first, "warm_ms": facts.limits.again if facts.limits else None}
             known = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
             again = times["warm_ms"]
-            warm = [Evidence(Text("the same request again", "再请求一次"), seen(again))] if again else []
+            warm = [Evidence(Text("the same request again", "再请求一次"), said(again))] if again else []
             if again and is_unsteady(again):
-                return broken(Evidence("POST /v1/embeddings", seen(first)), *warm, advice="unsteady", **known)
-            return holds(Evidence("POST /v1/embeddings", seen(first)), *warm, **known)
+                return broken(Evidence("POST /v1/embeddings", said(first)), *warm, advice="unsteady", **known)
+            return holds(Evidence("POST /v1/embeddings", said(first)), *warm, **known)
         case Refused(status=503):
             return broken(told, advice="busy")
         case Refused(status=502 | 504):
@@ -218,13 +220,27 @@ def _signs(facts: ProbeFacts) -> list[Evidence]:
     """What each sign says, the real embedding among them."""
     vital = facts.vitals
     assert vital is not None, "asked for only where it is there"
-    signs = [Evidence(f"GET {facts.prefix}/models", seen(reply_of(facts)))]
+    signs = [Evidence(f"GET {facts.prefix}/models", said(reply_of(facts)))]
     signs += [Evidence(f"GET {path}", _timed(page)) for path, page in vital.pages.items()]
-    signs.append(Evidence(f"POST {facts.prefix}/embeddings", seen(facts.first)))
-    alive = {None: "-", True: f"pid {vital.process}", False: f"pid {vital.process}: gone"}[vital.alive]
+    signs.append(Evidence(f"POST {facts.prefix}/embeddings", said(facts.first)))
+    pid = f"pid {vital.process}"
+    alive: dict[bool | None, Words] = {None: "-", True: pid, False: Text(f"{pid}: gone", f"{pid}：已退出")}
     owners = ", ".join(f"pid {pid}" for pid in vital.owners) or "-"
-    return [*signs, Evidence("process", alive), Evidence("listener", owners), Evidence("log", vital.log or "-")]
+    return [
+        *signs,
+        Evidence(Text("process", "进程"), alive[vital.alive]),
+        Evidence(Text("listener", "端口占用者"), owners),
+        Evidence(Text("log", "日志"), _LOG_STATES.get(vital.log, "-")),
+    ]
 
 
-def _timed(page: Reply | Failure) -> str:
-    return f"{seen(page)} ({page.seconds * 1000:.0f} ms)"
+_LOG_STATES: Mapping[str | None, Words] = {
+    "ready": Text("ready", "已就绪"),
+    "starting": Text("starting", "启动中"),
+    "ended": Text("ended", "已结束"),
+}
+
+
+def _timed(page: Reply | Failure) -> Words:
+    ms = f"{page.seconds * 1000:.0f} ms"
+    return Text(f"{{said}} ({ms})", f"{{said}}（{ms}）").filled({"said": said(page)})
