@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bgecheck.checks.probe.engines import SGLANG
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, say, unclear
 from bgecheck.model.registry import lookup
@@ -574,7 +575,7 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     name = f"{engine.name} {engine.version or '(version not told)'}"
     seen = Evidence(Text("engine", "引擎"), name, "sglang")
     values = {"engine": engine.name, "version": engine.version}
-    return holds(seen, **values) if engine.name == "sglang" else broken(seen, **values)
+    return holds(seen, **values) if engine.name == SGLANG else broken(seen, **values)
 
 
 @AREA.check(

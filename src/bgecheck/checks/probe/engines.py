@@ -17,7 +17,7 @@ class Engine(NamedTuple):
     version: str | None
 
 
-LITELLM = "LiteLLM"
+SGLANG, LITELLM = "sglang", "LiteLLM"
 READINESS = "/health/readiness"
 """Of LiteLLM: tells its version, and calls no model."""
 
@@ -43,8 +43,8 @@ def engine_of(server: Server, models: Reply) -> Engine:
     if models.status >= 500:
         return Engine(None, None)
     info, settings = server.model_info(), server.server_info()
-    if owner == "sglang" or (info and "is_generation" in info):
-        return Engine("sglang", _text(settings, "version") or _sglang_release(server, info))
+    if owner == SGLANG or (info and "is_generation" in info):
+        return Engine(SGLANG, _text(settings, "version") or _sglang_release(server, info))
     return _other_engine(server, owner, models)
 
 
@@ -57,7 +57,7 @@ def _behind_a_key(server: Server, models: Reply) -> Engine:
     if models.json() != _UNAUTHORIZED:
         return Engine(None, None)
     version = _text(_object(server.page("/version")), "version")
-    return Engine("vLLM", version) if version else Engine("sglang", None)
+    return Engine("vLLM", version) if version else Engine(SGLANG, None)
 
 
 def _may_be_litellm(models: Reply, owner: str | None) -> bool:

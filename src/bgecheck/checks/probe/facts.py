@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from bgecheck.checks.probe.engines import Engine, engine_of, health_pages
-from bgecheck.checks.probe.vitals import Vitals, status_pages, vitals
+from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_pages
+from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
 from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
 from bgecheck.model.registry import lookup
 from bgecheck.sources.context import Context
@@ -139,6 +139,7 @@ def collect(context: Context) -> ProbeFacts:
         return facts._replace(vitals=vitals(context, {}), remote=remote)
     if isinstance(shown, Failure) and server.target.url.startswith("https:"):
         return facts._replace(first=shown, served=server.served())
+    pages = _at_first(server, context.quick) if server.owned_by() == SGLANG else None
     first = server.first_embedding(PROBE_TEXT)
     works = isinstance(first, Embedded)
     lost = models.status == 404 and not works
@@ -147,7 +148,9 @@ def collect(context: Context) -> ProbeFacts:
     keys = (_in_time(lambda: _keys(server)) if models.status in _TELLING else None) or {}
     elsewhere = (_in_time(lambda: _elsewhere(server)) if lost else None) or {}
     through = _through(server, way) if way.variable and is_near(target.host) else None
-    signs = {} if context.quick else _signs(context, server, None if lost else health_pages(engine), works)
+    if pages is None and not (context.quick or lost):
+        pages = _in_time(lambda: status_pages(server, health_pages(engine)))
+    signs = {} if context.quick else _signs(context, server, pages, works)
     return facts._replace(
         keys=keys,
         elsewhere=elsewhere,
@@ -164,9 +167,23 @@ def collect(context: Context) -> ProbeFacts:
     )
 
 
-def _signs(context: Context, server: Server, health: Sequence[str] | None, works: bool) -> dict[Any, Any]:
+def _at_first(server: Server, quick: bool) -> Pages | None:
+    """The first embedding, the info pages and, unless quick, what the health pages say: side by side.
+
+    Where the scheduler is dead, each of them takes its whole time.
+    """
+    tasks: dict[Any, Callable[[], Any]] = {
+        "first": lambda: server.first_embedding(PROBE_TEXT),
+        "info": server.model_info,
+        "settings": server.server_info,
+    }
+    if not quick:
+        tasks["pages"] = lambda: status_pages(server, health_pages(Engine(SGLANG, None)))
+    return side_by_side(tasks).get("pages")
+
+
+def _signs(context: Context, server: Server, pages: Pages | None, works: bool) -> dict[Any, Any]:
     """The signs of life and the limits; this machine is looked at while the server computes."""
-    pages = None if health is None else _in_time(lambda: status_pages(server, health))
     # By itself, because it tells how long a warm request takes.
     again = _in_time(lambda: server.embed([PROBE_TEXT])) if works else None
     tasks: dict[Any, Callable[[], Any]] = {}

@@ -19,10 +19,14 @@ HEALTH_SECONDS = 3.0
 """At least, for a health page: from 0.5.3 on it takes a second by design (measured 1006 ms)."""
 
 
+Pages = Mapping[str, Reply | Failure]
+"""What pages answered, by their path."""
+
+
 class Vitals(NamedTuple):
     """Each sign beside the others. Pages by their path, of two names the one that is there."""
 
-    pages: Mapping[str, Reply | Failure]
+    pages: Pages
     process: int | None
     """The pid of the server that is meant, where one is known."""
     alive: bool | None
@@ -42,7 +46,7 @@ class Vitals(NamedTuple):
         return bool(self.family and self.owners and not set(self.owners) & set(self.family))
 
 
-def vitals(context: Context, pages: Mapping[str, Reply | Failure]) -> Vitals:
+def vitals(context: Context, pages: Pages) -> Vitals:
     """Look at every sign on the machine, beside what the pages said."""
     target = context.target
     pid = target.pid or (target.server.pid if target.server else None)
@@ -71,7 +75,7 @@ def _owners(target: Target, family: tuple[int, ...], table: Table) -> tuple[int,
     return tuple(dict.fromkeys(pids))
 
 
-def status_pages(server: Server, paths: Sequence[str]) -> Mapping[str, Reply | Failure]:
+def status_pages(server: Server, paths: Sequence[str]) -> Pages:
     """The health and info pages, side by side.
 
     A health page takes a second, and each page of a server that hangs its whole time.
