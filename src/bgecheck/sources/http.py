@@ -179,6 +179,8 @@ class Http:
             return self._exchange(method, url, headers or {}, body or b"", limit, clock, via)
         except _Failed as failed:
             return Failure(failed.kind, failed.detail, clock.taken(), failed.tls)
+        except ImportError:  # what is missing here says nothing of the server
+            raise
         except Exception as error:
             kind, detail = _understood(error)
             return Failure(kind, detail, clock.taken())
