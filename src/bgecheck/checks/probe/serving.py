@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds, say
 from bgecheck.sources.embeddings import Embedded, Refused, Unusable, said
 from bgecheck.sources.http import Failure, Reply
 
@@ -194,7 +194,7 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
     if facts.vitals is None:
         return absent(LEFT_OUT)
     table = _signs(facts)
-    values = {"signs": {str(e.subject): str(e.observed) for e in table}}
+    values = {"signs": {say(e.subject, "en"): say(e.observed, "en") for e in table}}
     vital, works = facts.vitals, isinstance(facts.first, Embedded)
     if vital.answered_by_another:
         owners = ",".join(map(str, vital.owners))
