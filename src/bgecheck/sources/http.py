@@ -270,6 +270,8 @@ class _Connection:
         self.reusable = False
         """Whether another request may be sent."""
         self._answer_begins = True
+        self._cut: ConnectionError | None = None
+        """What ended sending before all was sent."""
 
     @property
     def unanswered(self) -> bool:
@@ -282,6 +284,7 @@ class _Connection:
         """Status, headers by lower-case name, and body of the answer to one request."""
         self._answer_begins = True
         self.reusable = False
+        self._cut = None
         self._send(_head(method, target, headers) + body, clock)
         answer = Incoming()
         try:
@@ -295,7 +298,7 @@ class _Connection:
                     raise _Failed("too-large", Text(f"more than {limit} bytes of body", f"响应体超过 {limit} 字节"))
         finally:
             answer.release()
-        self.reusable = not answer.last
+        self.reusable = not answer.last and self._cut is None
         return answer.status, answer.headers, bytes(answer.body)
 
     def _read(self, clock: _Clock) -> bytes:
@@ -307,6 +310,8 @@ class _Connection:
                 raise _Failed("timeout", _silence(clock.given)) from error
             raise _Failed("unfinished", _endless(clock.given)) from error
         if self._answer_begins and not got:
+            if self._cut is not None:
+                raise self._cut
             words = Text("the server closed the connection without an answer", "服务没有响应就关闭了连接")
             raise _Failed("closed", words)
         if self._answer_begins and not got.startswith(b"HTTP"[: len(got)]):
@@ -326,9 +331,9 @@ class _Connection:
                 f"已连接，但 {clock.given} 秒内请求没能发完",
             )
             raise _Failed("timeout", words) from error
-        except ConnectionError:
+        except ConnectionError as error:
             # Who refuses a request by its length answers and hangs up before all of it was sent.
-            pass
+            self._cut = error
 
     def close(self) -> None:
         """Close the socket."""
