@@ -47,6 +47,16 @@ def test_the_release_tells_the_pooling(release: str, tmp_path: Path) -> None:
     assert not _why(tmp_path, text.replace("type=BertModel", "type=XLMRobertaModel"))
 
 
+@pytest.mark.parametrize("release", ["0.4.6", "0.5.3"])
+def test_the_line_that_is_shown_is_the_one_that_tells_the_release(release: str, tmp_path: Path) -> None:
+    """With its number: the line of the weights, not that of the options, which say nothing wrong."""
+    text = _log(release, "encoder, radix off")
+    (found,) = _found(tmp_path, text)
+    number = 1 + next(n for n, line in enumerate(text.splitlines()) if "Load weight end. type=BertModel" in line)
+    assert str(found.evidence[0].subject).endswith(f":{number}")
+    assert "type=BertModel" in str(found.evidence[0].observed)
+
+
 @pytest.mark.parametrize("release", ["0.5.9", "0.5.23"])
 def test_without_embedding_mode_the_last_token_is_pooled(release: str, tmp_path: Path) -> None:
     """From 0.5.17 on the resolved options say True for every encoder, so that False stands for an older one."""

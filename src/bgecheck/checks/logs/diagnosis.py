@@ -224,12 +224,17 @@ def _encoder_vectors(session: Session) -> Hit | None:
     told = [f"disable_radix_cache={cache_off}"] if cache_off == "False" else []
     told += _last_token(session, cache_off)
     if told:
-        number = session.args_line or session.before_cls or session.first_line
+        shown = session.before_cls if told == [_LOADED] else session.args_line
+        number = shown or session.first_line
         return Hit("encoder-vectors-wrong", number, ", ".join(told), PLAIN, False, "serving")
     if session.cut is not None:
         number, text = session.cut
         return Hit("encoder-vectors-wrong", number, text, GENERAL, False, "serving")
     return None
+
+
+_LOADED = "Load weight end. type=BertModel"
+"""How a release before 0.5.9 announces the model, whose last token it then pools."""
 
 
 def _last_token(session: Session, cache_off: str | None) -> list[str]:
@@ -243,7 +248,7 @@ def _last_token(session: Session, cache_off: str | None) -> list[str]:
     if session.argument("is_embedding") == "False":
         told.append("is_embedding=False")
     elif session.before_cls is not None:
-        told.append("Load weight end. type=BertModel")
+        told.append(_LOADED)
     return told
 
 
