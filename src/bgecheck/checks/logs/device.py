@@ -447,6 +447,15 @@ cause(
             "device kernel image is invalid", "RuntimeError: CUDA error: device kernel image is invalid", seen="CUDA"
         ),
         pattern(
+            "mma -> mma layout conversion",
+            "python3: /project/lib/Analysis/Allocation.cpp:47: std::pair<llvm::SmallVector<unsigned int>, "
+            "llvm::SmallVector<unsigned int> > mlir::triton::getCvtOrder(mlir::Attribute, mlir::Attribute): Assertion "
+            "`!(srcMmaLayout && dstMmaLayout && !srcMmaLayout.isAmpere()) && "
+            '"mma -> mma layout conversion is only supported on Ampere"\' failed.',
+            seen="triton 2.1 to 3.0",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "requires GPUs with sm",
             "RuntimeError: FlashInfer requires GPUs with sm75 or higher",
             seen="flashinfer",
@@ -1374,6 +1383,15 @@ cause(
             weight=GENERAL,
         ),
         pattern("非法指令", "非法指令 (核心已转储)", seen="bash"),
+        pattern(
+            "' failed",
+            "python3: /project/lib/Conversion/TritonGPUToLLVM/Utility.cpp:212: mlir::Value foo(): Assertion `rank == 2' "
+            "failed.",
+            regex=r"^[\w./-]+: \S+:\d+: (?!.*mma -> mma).*Assertion `.*' failed\.?\s*$",
+            near="RuntimeError: the test 'sm' failed",
+            seen="glibc",
+            weight=GENERAL,
+        ),
         pattern("double free or corruption", "double free or corruption (!prev)", seen="glibc", weight=GENERAL),
         pattern(
             "(): ",
