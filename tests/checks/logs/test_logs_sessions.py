@@ -203,6 +203,15 @@ def test_an_exception_that_no_rule_knows_is_still_a_failure(log: Path) -> None:
     assert rows["logs.ready"].commands[0].startswith("tail -n +1 ")
 
 
+def test_what_ends_the_capture_of_graphs_is_answered_by_a_start_without_them(log: Path) -> None:
+    """Whatever it is: embedding needs none (sglang #9706 and #7918 are two that no rule knows)."""
+    capture = "[2026-11-02 22:10:15] Capture cuda graph begin. This can take up to several minutes. avail mem=2.9 GB"
+    rows = _judge(log, _args(), LOADING, capture, "Exception: Capture cuda graph failed: invalid argument", DIED)
+    assert _problems(rows) == ["logs.ready"]
+    assert rows["logs.ready"].commands[0].endswith("--disable-cuda-graph")
+    assert "--port 30000" in rows["logs.ready"].commands[0]
+
+
 def test_a_message_may_explain_at_length_and_still_be_the_end(log: Path) -> None:
     """Unless the process wrote on below it: a line of its logger, or progress."""
     error = (

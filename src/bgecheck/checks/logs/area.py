@@ -146,6 +146,7 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
     session = facts.session
     model = session.argument("model_path") or _quoted_path(hit.text) or "<model>"
     return {
+        **_arguments(session),
         "file": facts.origin.name,
         "line": hit.line,
         "context": [*hit.before, hit.text, *hit.after],
@@ -158,7 +159,15 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "consequences": session.deaths,
         "args_model": model,
         "args_repo": repository(model),
-        "args_port": _port(hit) or session.argument("port") or "<port>",
+        **({"args_port": port} if (port := _port(hit)) else {}),
+    }
+
+
+def _arguments(session: Session) -> dict[str, str]:
+    """What commands need of the resolved options."""
+    return {
+        "args_model": session.argument("model_path") or "<model>",
+        "args_port": session.argument("port") or "<port>",
         "args_fraction": session.argument("mem_fraction_static") or "auto",
     }
 
@@ -332,6 +341,21 @@ _WAIT = Text("wait, then check again", "稍等后再查")
             Text("see what it waits for, then start again", "看它在等什么，再重新启动"),
             ("tail -n 5 {file}",),
         ),
+        "graph": Advice(
+            Text(
+                "the server of this log has exited while it captured CUDA graphs; the last error it wrote: {error}",
+                "这份日志里的服务在捕获 CUDA graph 时退出，最后的报错是：{error}",
+            ),
+            Text(
+                "start it without graphs, which embedding does not need; if it fails again, read the lines around it",
+                "关闭 CUDA graph 再启动，embedding 用不上它；仍然失败再看报错前后的日志",
+            ),
+            (
+                "python -m sglang.launch_server --model-path {args_model} --is-embedding --port {args_port} "
+                "--disable-cuda-graph",
+                "tail -n +{from_line} {file} | head -n 40",
+            ),
+        ),
     },
     explains=CONSEQUENCES[1:],
 )
@@ -363,7 +387,9 @@ def newest_session_is_ready(facts: LogFacts) -> Outcome:
     came = [_start_up(taken)] if taken else []
     common["stages"] = taken
     if state == "failed":
-        return broken(last_said, *came, error=text, from_line=max(1, line - 20), file=facts.origin.name, **common)
+        values = {"error": text, "from_line": max(1, line - 20), "file": facts.origin.name, **_arguments(session)}
+        advice = "graph" if session.phase == "graph" else None
+        return broken(last_said, *came, advice=advice, **values, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
     hangs = HANGS[session.phase]
     age = None if facts.origin.age is None else round(facts.origin.age)
