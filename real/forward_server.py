@@ -119,11 +119,13 @@ class Handler(BaseHTTPRequestHandler):
     def written(self, vector):
         """Numbers, or base64 of numbers in a form that is not the API's."""
         form = self.server.wrong.get("form")
-        return base64.b64encode(struct.pack(form.format(len(vector)), *vector)).decode() if form else vector
+        if form:
+            return base64.b64encode(struct.pack(form.format(len(vector)), *vector)).decode()
+        return [None if number != number else number for number in vector]  # NaN is null, as sglang writes it
 
     def answer(self, status, value):
-        """Send a value as JSON; NaN is null, as sglang writes it."""
-        body = json.dumps(value).replace("NaN", "null").encode()
+        """Send a value as JSON."""
+        body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
