@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bgecheck.model import lazily
-from bgecheck.model.disguise import Disguise
 from bgecheck.model.words import Shell, Text
+
+if TYPE_CHECKING:
+    from bgecheck.model.disguise import Disguise
 
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
@@ -86,7 +88,11 @@ class Redactor:
         secrets = tuple(secrets)
         known = {form for s in secrets if s != "EMPTY" for form in _forms(s) if len(form) >= 4}
         self._secrets = sorted(known, key=len, reverse=True)
-        self._disguises = [Disguise(s) for s in secrets if s != "EMPTY"]
+        self._disguises: list[Disguise] = []
+        if any(s != "EMPTY" for s in secrets):
+            from bgecheck.model.disguise import Disguise
+
+            self._disguises = [Disguise(s) for s in secrets if s != "EMPTY"]
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
