@@ -31,7 +31,7 @@ def main() -> int:
             "guide": ["bash", script, port, str(staged.log)],
             "doctor": [*program(), "doctor", "--pid", str(staged.pid)],
         }
-        rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+        rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 31
         assert staged.pid is not None
         before = processor_seconds(staged.pid)
         taken = medians(commands, rounds)

@@ -1,7 +1,5 @@
 """The `ports` area: who listens on the service port, on which address, and is it the server that is meant."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bgecheck.model import (

@@ -1,7 +1,5 @@
 """Where a report goes: each `-o FORMAT[=FILE]` is one sink; the report alone goes to stdout."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """What a row of the matrix is, and what judging it can answer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType

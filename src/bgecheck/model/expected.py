@@ -1,7 +1,5 @@
 """Thresholds: a number with its unit and where it comes from, so that no judge holds a bare constant."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,7 +1,5 @@
 """The embedding models that are known by name: what a right answer of each looks like."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple

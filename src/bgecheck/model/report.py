@@ -1,7 +1,5 @@
 """The answer: findings, what they add up to, and the one place where the exit code is computed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple

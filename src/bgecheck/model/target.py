@@ -1,7 +1,5 @@
 """What is being looked at: the server as the user named it, or as it was found running."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple

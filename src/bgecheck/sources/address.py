@@ -1,7 +1,5 @@
 """Understands a base URL in any shape that users paste, and refuses what cannot be one."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Finds the server that is meant: as the user named it, else as it is found running on this machine."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

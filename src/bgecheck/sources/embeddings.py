@@ -1,7 +1,5 @@
 """The embeddings client: turns what a server answered to `POST /v1/embeddings` into vectors, or into why not."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import math

@@ -1,7 +1,5 @@
 """The door to log files: lines as text, however the log was written, wrapped and encoded, in constant memory."""
 
-from __future__ import annotations
-
 import codecs
 import os
 import re

@@ -1,7 +1,5 @@
 """The proxy that clients of this machine would ask for a URL, by the variables of the environment, and its answer."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The door to listening TCP sockets: which addresses and ports are taken, and by whom."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket

@@ -1,7 +1,5 @@
 """What the `embed` area asks a server, and what came back."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """How far the same texts lie apart when they are sent in another way, and how near different texts lie."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """What the rows that fail together point to, when nothing but the vectors is known."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import NamedTuple

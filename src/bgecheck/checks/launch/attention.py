@@ -1,7 +1,5 @@
 """The row about the attention kernels: do they look both ways, as an encoder must."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, Setting, launch_line, not_an_encoder

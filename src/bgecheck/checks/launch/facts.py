@@ -1,7 +1,5 @@
 """What the running server says of its settings, and who says it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The collector of the `logs` area, its two rows about the session as a whole, and how a cause becomes a row."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable

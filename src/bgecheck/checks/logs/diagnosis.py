@@ -1,7 +1,5 @@
 """Decides what became of a session: its state, and the one cause that all else follows from."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace

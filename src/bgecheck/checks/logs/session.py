@@ -1,7 +1,5 @@
 """What is kept of one start of the server: how far it came, and every line that tells of a cause."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, deque
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Why this cause and not another that the same log tells of too, and how sure that is."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bgecheck.checks.logs.rules import GENERAL, GUESSED, LAST

@@ -1,7 +1,5 @@
 """The last resort for an error that no rule knows: its words, where in a start it came, and the frames above it."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Which server answers, by what each engine and gateway is known to write of itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """What the `probe` area asks a server, and what came back."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

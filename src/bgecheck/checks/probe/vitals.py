@@ -1,7 +1,5 @@
 """What each sign of life says of a server: its pages, its process, the owner of its port, its log."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
