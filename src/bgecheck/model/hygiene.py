@@ -79,20 +79,22 @@ def _forms(secret: str) -> set[str]:
     return forms | {quote(secret), quote(secret, safe=""), quote_plus(secret), escape(secret)}
 
 
+def _disguises(secrets: Iterable[str]) -> list[Disguise]:
+    from bgecheck.model.disguise import Disguise
+
+    return [Disguise(secret) for secret in secrets]
+
+
 class Redactor:
     """Hides the secrets it was told of, and whatever looks like a key, in everything that leaves the program."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # Longest first, so that a secret that contains another one is hidden whole. A very short
         # secret ("EMPTY" is a placeholder, "a" is a letter) would blank out ordinary words.
-        secrets = tuple(secrets)
-        known = {form for s in secrets if s != "EMPTY" for form in _forms(s) if len(form) >= 4}
+        given = [secret for secret in secrets if secret != "EMPTY"]
+        known = {form for secret in given for form in _forms(secret) if len(form) >= 4}
         self._secrets = sorted(known, key=len, reverse=True)
-        self._disguises: list[Disguise] = []
-        if any(s != "EMPTY" for s in secrets):
-            from bgecheck.model.disguise import Disguise
-
-            self._disguises = [Disguise(s) for s in secrets if s != "EMPTY"]
+        self._disguises = _disguises(given) if given else []
 
     def text(self, text: str) -> str:
         """`text` without secrets."""

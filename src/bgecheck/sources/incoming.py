@@ -30,7 +30,7 @@ class Incoming:
         self.last = False
         """Whether the connection is not to be used again: the answer says so, or more stands behind it."""
         self._headed = False
-        self._cut = False
+        self._has_nul = False
         self._quiet = 0
         self._parser = HttpResponseParser(self)
         # What h11 takes, on which most clients in Python stand: a folded header, both lengths, bare line feeds.
@@ -54,7 +54,7 @@ class Incoming:
             self._broken(Text(f"not as HTTP has it: {why}", f"不符合 HTTP 协议：{why}"))
         except HttpParserUpgrade:
             self._broken(Text("it changes to another protocol, which was not asked for", "切换到了没有请求过的协议"))
-        if self._cut:
+        if self._has_nul:
             raise Malformed(Text("a header holds a NUL", "响应头里有 NUL 字符"))
         self._quiet = 0 if len(self.body) > before else self._quiet + len(data)
         if self._quiet > QUIET_LIMIT and not self.complete:
@@ -100,7 +100,7 @@ class Incoming:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; not one that stands behind the body."""
         if not self._headed:
-            self._cut = self._cut or b"\0" in value
+            self._has_nul = self._has_nul or b"\0" in value
             self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:

@@ -1,6 +1,5 @@
 """What the rows that fail together point to, when nothing but the vectors is known."""
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.embed.texts import COUNTED
 from bgecheck.model import Evidence, Text, Unavailable
+from bgecheck.model.vectors import is_finite
 from bgecheck.sources.embeddings import Embedded
 
 
@@ -184,7 +184,7 @@ def suspicion(facts: EmbedFacts, row: str) -> tuple[Evidence, ...]:
     wanted = wanted_dims(facts)
     if any(wanted not in (None, len(vector)) for vector in facts.vectors()):
         return ()
-    if not all(map(math.isfinite, (x for vector in facts.vectors() for x in vector))):
+    if not all(map(is_finite, facts.vectors())):
         return ()
     fails = failing(facts)
     likely = [s for s in ranked(fails) if 3 * s.agree >= s.of][:3]

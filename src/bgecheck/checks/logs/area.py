@@ -142,9 +142,10 @@ def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
 
 def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
     session = facts.session
+    arguments = _arguments(session)
     model = session.argument("model_path") or _quoted_path(hit.text) or "<model>"
     return {
-        **_arguments(session),
+        **arguments,
         "file": facts.origin.name,
         "line": hit.line,
         "context": [*hit.before, hit.text, *hit.after],
@@ -157,7 +158,7 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "consequences": session.deaths,
         "args_model": model,
         "args_repo": repository(model),
-        **({"args_port": port} if (port := _port(hit)) else {}),
+        "args_port": _port(hit) or arguments["args_port"],
     }
 
 

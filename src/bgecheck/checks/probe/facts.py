@@ -170,14 +170,11 @@ def _at_first(server: Server, quick: bool) -> Pages | None:
 
     Where the scheduler is dead, each of them takes its whole time.
     """
-    tasks: dict[Any, Callable[[], Any]] = {
-        "first": lambda: server.first_embedding(PROBE_TEXT),
-        "info": server.model_info,
-        "settings": server.server_info,
-    }
-    if not quick:
-        tasks["pages"] = lambda: status_pages(server, health_pages(Engine(SGLANG, None)))
-    return side_by_side(tasks).get("pages")
+    health = () if quick else health_pages(Engine(SGLANG, None))
+    asked = side_by_side(
+        {"pages": lambda: status_pages(server, health), "first": lambda: server.first_embedding(PROBE_TEXT)}
+    )
+    return None if quick else asked.get("pages")
 
 
 def _signs(context: Context, server: Server, pages: Pages | None, works: bool) -> dict[Any, Any]:
