@@ -13,7 +13,6 @@ from typing import Any
 from bgecheck.model import (
     Area,
     Check,
-    Evidence,
     Finding,
     Outcome,
     Redactor,
@@ -177,7 +176,11 @@ class _Run:
             fix=fill(advice.fix, known),
             commands=tuple(c for c in (fill_command(c, known) for c in advice.commands) if c),
             evidence=tuple(
-                Evidence(hide(e.subject), hide(e.observed), None if e.expected is None else hide(e.expected))
+                e._replace(
+                    subject=hide(e.subject),
+                    observed=hide(e.observed),
+                    expected=None if e.expected is None else hide(e.expected),
+                )
                 for e in outcome.evidence
             ),
             reason=None if outcome.reason is None else hide(outcome.reason),

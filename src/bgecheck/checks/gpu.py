@@ -250,6 +250,7 @@ _WHO = ("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",)
 
 @AREA.check(
     "memory",
+    headline=True,
     title=Text("there is GPU memory for the model", "显存放得下模型"),
     cause=Text(
         "only {free} of {total} is free on the emptiest GPU ({gpu}), and the model needs {needed}",

@@ -209,6 +209,7 @@ def _listens_inside(net: Inside, server: ServerProcess, *seen: Evidence) -> Outc
 
 @AREA.check(
     "owner",
+    headline=True,
     title=Text("the port belongs to the server being checked", "端口属于要查的那个服务"),
     cause=Text(
         "port {port} is held by {owner}, which is not an sglang server: a server started on this port could not "
@@ -293,6 +294,7 @@ def _not_comparable(owner: Owner) -> Words:
 
 @AREA.check(
     "address",
+    headline=True,
     title=Text("the server is bound where clients reach it", "服务绑定的地址可被访问"),
     cause=Text(
         "the server listens on {bound}, and requests go to {host}: only this machine itself can reach it",

@@ -12,6 +12,7 @@ from bgecheck import catalog
 from bgecheck.cli.examine import deliver, examine, plan, target
 from bgecheck.cli.language import language
 from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
+from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import BadInput, Language, Text
 
@@ -28,8 +29,11 @@ def command(
 
     chosen = language(run_options.lang)
     if listed:
-        width = max(map(len, FAULTS))
-        to_stdout("\n".join(f"{name:{width}}  {fault.text.to(chosen)}" for name, fault in FAULTS.items()))
+        from bgecheck.render.explain import listing
+
+        faults = [(name, fault.text) for name, fault in FAULTS.items()]
+        headings = Text("fault", "故障"), Text("what it shows", "现象")
+        to_stdout(listing(faults, headings, stdout_screen(chosen)))
         return
     if fault is not None and fault not in FAULTS:
         raise BadInput(

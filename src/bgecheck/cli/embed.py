@@ -80,9 +80,9 @@ def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]
     recorded = None if reference.reference is None else read_recorded(reference.reference)
     compares = any(o is not None for o in (reference.reference, reference.against, reference.record))
     if not compares or options.full:
-        made = plan("embed", ["launch", "embed"], options, texts, screen="smoke", cheap=not options.full)
+        made = plan("embed", ["launch", "embed"], options, texts, cheap=not options.full)
         return made._replace(recorded=recorded)
-    every = plan("embed", ["launch", "embed"], options, texts, screen="smoke")
+    every = plan("embed", ["launch", "embed"], options, texts)
     areas = tuple(
         replace(area, checks=[c for c in area.checks if not c.costly or c.id == REFERENCE]) for area in every.areas
     )

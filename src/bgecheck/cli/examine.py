@@ -65,7 +65,6 @@ def plan(
     names: Iterable[str],
     options: RunOptions,
     texts: Sequence[str] = (),
-    screen: str = "table",
     cheap: bool = False,
 ) -> Plan:
     """Understand the options before anything is looked at. Raises `BadInput`.
@@ -91,7 +90,7 @@ def plan(
         command=command,
         areas=tuple(areas),
         language=chosen,
-        sinks=sinks(options, chosen, screen),
+        sinks=sinks(options, chosen),
         ignored=_ignored(options.ignore),
         fail_on=Severity(options.fail_on),
         timeout=seconds("--timeout", options.timeout),

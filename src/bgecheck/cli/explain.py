@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from bgecheck import catalog
 from bgecheck.cli.language import language
+from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stdout import to_stdout
 
 
@@ -22,5 +23,5 @@ def command(
 
     from bgecheck.render.explain import explain
 
-    pages = [explain(check, chosen) for check in catalog.rows() if fnmatchcase(check.id, row)]
-    to_stdout("\n\n".join(pages))
+    checks = [check for check in catalog.rows() if fnmatchcase(check.id, row)]
+    to_stdout(explain(checks, stdout_screen(chosen)))

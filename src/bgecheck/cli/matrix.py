@@ -8,6 +8,7 @@ from typer import Option
 
 from bgecheck import catalog
 from bgecheck.cli.language import language
+from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stdout import to_stdout
 
 
@@ -16,7 +17,12 @@ def command(
     markdown: Annotated[bool, Option("--markdown", help="As the page of the documentation.")] = False,
 ) -> None:
     """All rows that bgecheck can judge: id, statement, likely cause, what to do."""
-    from bgecheck.render import explain as pages
-
     chosen = language(lang)
-    to_stdout((pages.markdown if markdown else pages.matrix)(catalog.rows(), chosen))
+    if markdown:
+        from bgecheck.render.pages import markdown as page
+
+        to_stdout(page(catalog.rows(), chosen))
+    else:
+        from bgecheck.render.explain import matrix
+
+        to_stdout(matrix(catalog.rows(), stdout_screen(chosen)))

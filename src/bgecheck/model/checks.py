@@ -22,6 +22,8 @@ class Evidence(NamedTuple):
     subject: Words
     observed: Words
     expected: Words | None = None
+    background: bool = False
+    """Whether it supports the judgement and is no symptom itself; screens show it with `-v`."""
 
 
 class Outcome(NamedTuple):
@@ -76,6 +78,8 @@ class Check(NamedTuple):
     explains: tuple[str, ...]
     costly: bool
     judge: Judge
+    headline: bool = False
+    """Whether what it observed stands for its area, as long as all rows of the area hold."""
 
     def advice_for(self, outcome: Outcome) -> Advice:
         """The cause and fix that fit this outcome."""
@@ -122,11 +126,13 @@ class Area:
         needs: tuple[str, ...] = (),
         explains: tuple[str, ...] = (),
         costly: bool = False,
+        headline: bool = False,
     ) -> Callable[[Judge], Judge]:
         """Declare a row beside the function that judges it.
 
         `needs` names rows that must hold before this one is judged; `explains` names rows (globs too)
-        that fail as a consequence when this one does; `costly` rows are left out by `--quick`.
+        that fail as a consequence when this one does; `costly` rows are left out by `--quick`. What a
+        `headline` row observed stands for its area on a screen, as long as all rows of the area hold.
         """
 
         def register(judge: Judge) -> Judge:
@@ -142,6 +148,7 @@ class Area:
                     needs=entry + tuple(n for n in needs if n not in entry),
                     explains=explains,
                     costly=costly,
+                    headline=headline,
                     judge=judge,
                 )
             )

@@ -132,7 +132,7 @@ def _where(facts: LogFacts, line: int) -> str:
 def _seen(facts: LogFacts, hit: Hit) -> list[Evidence]:
     """The decisive line, further lines of the same cause, and why it is this one."""
     seen = [Evidence(_where(facts, line), text) for line, text in ((hit.line, hit.text), *hit.also.values())]
-    return [*seen, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)))]
+    return [*seen, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)), background=True)]
 
 
 def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
@@ -316,6 +316,7 @@ _WAIT = Text("wait, then check again", "稍等后再查")
 
 @AREA.check(
     "ready",
+    headline=True,
     title=Text("the newest session became ready and still serves", "最近一次启动已就绪，且仍在服务"),
     cause=Text(
         "the server of this log has exited; the last error it wrote: {error}",

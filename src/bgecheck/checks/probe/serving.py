@@ -41,6 +41,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
 
 @AREA.check(
     "ready",
+    headline=True,
     title=Text("a real embedding is answered", "真实的 embedding 请求能成功"),
     cause=Text(
         "the server answers status pages but no embedding: it is still warming up, or its scheduler is stuck or dead",
