@@ -7,8 +7,12 @@ import pytest
 from bgecheck import catalog, engine
 from bgecheck.demo.faults import FAULTS
 from bgecheck.demo.stage import Staged, stage
-from bgecheck.model import Finding
+from bgecheck.model import Finding, Language
 from bgecheck.model.report import Report
+from bgecheck.render import table
+from bgecheck.render.prose import columns
+from bgecheck.render.remedies import symptom
+from bgecheck.render.screen import Screen
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.discovery import resolve
@@ -42,6 +46,24 @@ def test_a_fault_breaks_exactly_its_rows(name: str) -> None:
         findings = examined(staged, timeout=1 if name == "dead-scheduler" else 5)
     assert {f.id for f in findings if f.status.bad} == set(FAULTS[name].rows)
     assert not [f for f in findings if f.status.value == "error"]
+    report = Report(command="doctor", findings=findings, target={}, started_at="", seconds=1.5)
+    assert all(symptom(root, report) for root in report.root_causes), "a symptom is what was observed"
+    for language in LANGUAGES:
+        screen_is_readable(report, language)
+
+
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+
+def screen_is_readable(report: Report, language: Language) -> None:
+    """From the heading of the last root cause on it fits 24 lines of 80 columns; the last line names verdict and id."""
+    lines = table.render([report], Screen(language=language, width=80)).splitlines()
+    heading = "X ROOT CAUSE" if language == "en" else "X 根因"
+    first = max(n for n, line in enumerate(lines) if line.startswith(heading))
+    assert len(lines) - first <= 24
+    assert all(columns(line) <= 80 for line in lines if not line.startswith("  "))
+    verdict = "FAIL" if language == "en" else "未通过"
+    assert lines[-1].startswith(f"{verdict} {report.root_causes[0].id}")
 
 
 @pytest.mark.parametrize(
