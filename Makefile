@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
-.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways real-http real-network reference bench fuzz clean
+.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways real-http real-network reference bench pictures fuzz clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,6 +84,9 @@ bench: $(VENV)/.ready  ## Start-up, doctor and logs, as ratios against a named p
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/doctor.py
 	$(BIN)/python benchmarks/logs.py || test $$? -eq 2
+
+pictures: $(VENV)/.ready  ## Make the pictures of docs/pictures anew, from the demo on a terminal
+	$(BIN)/python docs/pictures.py
 
 fuzz: fuzz/.venv/.ready  ## Fuzz the log reader and its rules with atheris, for FUZZ_SECONDS=300 (Linux, Python 3.11 to 3.13)
 	fuzz/.venv/bin/python fuzz/logs.py $(FUZZ_SECONDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from bgecheck.model import Evidence, Finding, Report, Severity, Status, Words
 
@@ -55,11 +54,10 @@ def remedies(report: Report) -> list[Remedy]:
 
 
 def symptom(root: Finding, report: Report, *, background: bool = False) -> list[Evidence]:
-    """What was observed of a root cause: its own evidence, and the failures that it led to in other areas."""
+    """What was observed of a root cause; of a setting first what it does to the vectors, which users meet first."""
     own = [evidence for evidence in root.evidence if background or not evidence.background]
-    return list(
-        dict.fromkeys([*_proof(root, report), *own] if root.check.area == "launch" else [*own, *_proof(root, report)])
-    )
+    proof = _proof(root, report) if root.check.area == "launch" else []
+    return list(dict.fromkeys([*proof, *own]))
 
 
 def _proof(root: Finding, report: Report) -> list[Evidence]:
@@ -69,17 +67,6 @@ def _proof(root: Finding, report: Report) -> list[Evidence]:
         if finding.status is Status.FAIL and finding.evidence and finding.check.area not in (root.check.area, "logs"):
             proof.setdefault(finding.check.area, finding.evidence[0])
     return list(proof.values())
-
-
-def unjudged(root: Finding, report: Report) -> list[Finding]:
-    """Rows that could have explained this root cause and were skipped, one for each area: their reasons matter."""
-    skipped: dict[str, Finding] = {}
-    for finding in report.findings:
-        if finding.status is not Status.SKIP or not any(fnmatchcase(root.id, p) for p in finding.check.explains):
-            continue
-        entry = next(f for f in report.findings if f.check.area == finding.check.area)
-        skipped.setdefault(finding.check.area, entry if entry.status is Status.SKIP else finding)
-    return [f for f in skipped.values() if f.check.area != root.check.area and f.reason is not None]
 
 
 def consequences(roots: Sequence[Finding], report: Report) -> tuple[int, int]:

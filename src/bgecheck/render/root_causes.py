@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bgecheck.model import Report, Severity, Status, Text
 from bgecheck.render.prose import ID_ATOMS, Prose, folded, shortened
-from bgecheck.render.remedies import Remedy, consequences, remedies, symptom, unjudged
+from bgecheck.render.remedies import Remedy, consequences, remedies, symptom
 from bgecheck.render.rows import observed, observed_part
 from bgecheck.render.screen import Screen, style_of
 from bgecheck.render.verdict import verdict_line
@@ -101,7 +101,6 @@ def _symptoms(group: Remedy, report: Report, screen: Screen) -> list[str]:
     for root in group.roots:
         evidence = symptom(root, report, background=screen.verbose)
         lines += [observed(item, screen) for item in evidence[: None if screen.verbose else _SYMPTOMS]]
-        lines += [f"{f.id}{screen.colon}{screen.say(f.reason or '')}" for f in unjudged(root, report)]
     shown = list(dict.fromkeys(lines)) or [observed_part(root, screen) for root in group.roots]
     return shown if screen.verbose else [shortened(line, _LONGEST) for line in shown]
 

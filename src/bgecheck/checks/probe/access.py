@@ -445,7 +445,6 @@ def _alike(direct: Reply, through: Reply) -> bool:
 
 @AREA.check(
     "base-url",
-    headline=True,
     title=Text("the base URL leads to the OpenAI routes", "base URL 指向 OpenAI 接口"),
     cause=Text(
         "there is no model list under {base_url}: the path is misspelt, `/v1` is missing or doubled, or a "
