@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from bgecheck.http.client import Http
+from bgecheck.http.reply import Reply
 from bgecheck.model import Finding, Secret, Status
 from bgecheck.sources import logstate
-from bgecheck.sources.http import Http, Reply
 from bgecheck.sources.proxy import DIRECT, Way, client_way
 from fakes.answering import Answer, bad, embedded, found, pages, same, serving, vector
 

@@ -14,8 +14,11 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from bgecheck.http.client import Http
+from bgecheck.http.connect import resolve
+from bgecheck.http.failures import Failure
+from bgecheck.http.reply import BODY_LIMIT, Reply
 from bgecheck.model import say
-from bgecheck.sources.http import BODY_LIMIT, Failure, Http, Reply, _Clock, _Connection, resolve
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -137,19 +140,6 @@ def test_a_misbehaving_server_is_a_failure_with_its_kind(behave: Behaviour, kind
     assert failure.kind == kind
     assert took < 1.5
     assert re.search("[\u4e00-\u9fff]", say(failure.detail, "zh"))
-
-
-def test_a_reset_before_the_request_is_one() -> None:
-    """The system tells it to whoever sends, and to the one who reads afterwards only that there is nothing more."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        client = socket.create_connection(server.getsockname())
-        theirs, _ = server.accept()
-        reset(theirs)
-        time.sleep(0.05)
-        connection = _Connection(client)
-        with pytest.raises(ConnectionError):
-            connection.ask("GET", "/", [("Host", "h")], b"", 1000, _Clock(1.0))
-        connection.close()
 
 
 def test_a_time_out_says_how_long_was_waited() -> None:

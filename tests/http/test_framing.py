@@ -6,10 +6,9 @@ import contextlib
 import itertools
 
 import pytest
+from bgecheck.sources.incoming import QUIET_LIMIT, Incoming, Malformed
 from hypothesis import given
 from hypothesis import strategies as st
-
-from bgecheck.sources.incoming import QUIET_LIMIT, Incoming, Malformed
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANSWERS = {
