@@ -21,9 +21,9 @@ from bgecheck.checks.embed.pattern import FAULTS, failing, ranked
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
 from bgecheck.demo.stage import stage
 from bgecheck.http.embeddings import Answer, Embedded, Refused
-from bgecheck.model import Finding, Status, Target, Text, Unavailable, say
+from bgecheck.model import Finding, Status, Target, say
 from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.deadline import Deadline, deadline_exceeded
 from bgecheck.sources.discovery import resolve
 
 DIMS = 512
@@ -515,13 +515,13 @@ def test_what_was_proved_before_the_time_was_over_is_not_lost() -> None:
         def timeout(self, at_most: float) -> float:
             Over.calls += 1
             if Over.calls > 12:
-                raise Unavailable(Text("the time for this run is over", ""))
+                raise deadline_exceeded()
             return super().timeout(at_most)
 
     rows = at_stage("repeat-differs", Over(60))
     assert rows["repeatable"].status is Status.FAIL
     assert rows["order"].status is Status.ERROR
-    assert "the time for this run is over" in say(rows["order"].reason or "", "en")
+    assert "deadline exceeded" in say(rows["order"].reason or "", "en")
 
 
 def at_stage(fault: str, deadline: Deadline, timeout: float = 10.0) -> dict[str, Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
@@ -27,12 +29,10 @@ class Transport(httpx.BaseTransport):
     """
 
     def __init__(self, *, authorities: Authorities = "system", proxy: str | None = None) -> None:
-        checks, backend = context(authorities), Backend()
-        self._pool: httpcore.ConnectionPool = (
-            httpcore.HTTPProxy(proxy, ssl_context=checks, max_connections=None, network_backend=backend)
-            if proxy
-            else httpcore.ConnectionPool(ssl_context=checks, max_connections=None, network_backend=backend)
-        )
+        self._authorities = authorities
+        self._proxy = proxy
+        self._lock = threading.Lock()
+        self._pools: dict[str, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The head of the response; its body is read from the stream."""
@@ -40,7 +40,7 @@ class Transport(httpx.BaseTransport):
         assert isinstance(request.stream, httpx.SyncByteStream)
         # An address with a zone is written percent-encoded in a URL, and not where one connects (RFC 6874).
         host = unquote(url.host).encode() if ":" in url.host else url.raw_host
-        response = self._pool.handle_request(
+        response = self._pool(url.scheme).handle_request(
             httpcore.Request(
                 method=request.method,
                 url=httpcore.URL(scheme=url.raw_scheme, host=host, port=url.port, target=url.raw_path),
@@ -58,7 +58,21 @@ class Transport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
+
+    def _pool(self, scheme: str) -> httpcore.ConnectionPool:
+        """The connections of a scheme; only for https are the authorities read, which takes some 30 ms."""
+        with self._lock:
+            if scheme not in self._pools:
+                self._pools[scheme] = self._new_pool(context(self._authorities) if scheme == "https" else None)
+            return self._pools[scheme]
+
+    def _new_pool(self, checks: ssl.SSLContext | None) -> httpcore.ConnectionPool:
+        # Without a limit no request waits for another's connection.
+        if self._proxy:
+            return httpcore.HTTPProxy(self._proxy, ssl_context=checks, max_connections=None, network_backend=Backend())
+        return httpcore.ConnectionPool(ssl_context=checks, max_connections=None, network_backend=Backend())
 
 
 class _Body(httpx.SyncByteStream):
@@ -111,7 +125,6 @@ class Http:
     def _asked(self, request: httpx.Request, state: Exchange, limit: int) -> Reply:
         """The reply, asked for again while a connection that was kept turns out to be of no use.
 
-        A server ends an idle connection when it likes: a request that crosses that end was never looked at.
         Each such connection is gone afterwards, so that the last attempt is made over a new one.
         """
         while True:
@@ -119,8 +132,8 @@ class Http:
             state.begin_request()
             try:
                 return self._sent(request, state, limit)
-            except (httpcore.NetworkError, httpcore.RemoteProtocolError):
-                if state.connected or state.received:
+            except (httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
+                if not _was_stale(error, state):
                     raise
 
     def _sent(self, request: httpx.Request, state: Exchange, limit: int) -> Reply:
@@ -140,6 +153,17 @@ class Http:
             )
         finally:
             response.close()
+
+
+def _was_stale(error: Exception, state: Exchange) -> bool:
+    """Whether a kept connection was of no use: it had ended, or the server had sent more than it was asked for.
+
+    A server ends an idle connection when it likes: a request that crosses that end was never looked at. What it sent
+    unasked stands before the response to this request.
+    """
+    if state.connected or state.in_body:
+        return False
+    return not state.received or (isinstance(error, httpcore.RemoteProtocolError) and not state.ended)
 
 
 def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> httpx.Request:

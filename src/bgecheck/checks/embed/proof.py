@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bgecheck.checks.embed.texts import probe_texts
 from bgecheck.http.embeddings import Answer, Embedded, describe
+from bgecheck.http.failures import NotSent
 from bgecheck.model import Target, Text, Unavailable
 from bgecheck.model.registry import Model
 from bgecheck.model.vectors import cosine, norm
@@ -59,6 +60,8 @@ def embedded(answer: Answer) -> Embedded:
     """The answer where it brought vectors. Raises `Unavailable` with what came instead."""
     if isinstance(answer, Embedded):
         return answer
+    if isinstance(answer, NotSent):
+        raise Unavailable(answer.reason)
     words = Text("a request for this check returned no embedding: {response}", "本项的请求没有得到向量：{response}")
     raise Unavailable(words.filled({"response": describe(answer)}))
 
