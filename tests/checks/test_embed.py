@@ -20,11 +20,11 @@ from bgecheck.checks.embed.numbers import MOST_REQUESTS, MOST_TOKENS, dtype
 from bgecheck.checks.embed.pattern import FAULTS, failing, ranked
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
 from bgecheck.demo.stage import stage
-from bgecheck.model import Finding, Status, Target, Text, Unavailable, say
+from bgecheck.http.embeddings import Answer, Embedded, Refused
+from bgecheck.model import Finding, Status, Target, say
 from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.deadline import Deadline, deadline_exceeded
 from bgecheck.sources.discovery import resolve
-from bgecheck.sources.embeddings import Answer, Embedded, Refused
 
 DIMS = 512
 
@@ -116,7 +116,7 @@ def test_a_collapsed_tokenizer_breaks_distinct_and_explains_meaning() -> None:
     """Every character is [UNK]: texts of equal length have one vector."""
     same = embedded([vector("某")] * 4)
     facts = right(
-        crowd=(WRONG._replace(vectors=same.vectors[:1]),) * 4,
+        crowd=(replace(WRONG, vectors=same.vectors[:1]),) * 4,
         crowd_batch=same,
         meaning=embedded([vector("某")] * (3 * len(TRIPLES))),
     )
@@ -424,7 +424,7 @@ def of_large(**changed: Any) -> EmbedFacts:
     """A right server of a model of 1024 dims, whose tokenizer makes small letters of capitals."""
 
     def padded(answer: Embedded) -> Embedded:
-        return answer._replace(vectors=tuple((*v, *(0.0,) * (1024 - DIMS)) for v in answer.vectors))
+        return replace(answer, vectors=tuple((*v, *(0.0,) * (1024 - DIMS)) for v in answer.vectors))
 
     def wide(value: Any) -> Any:
         if isinstance(value, Embedded):
@@ -515,13 +515,13 @@ def test_what_was_proved_before_the_time_was_over_is_not_lost() -> None:
         def timeout(self, at_most: float) -> float:
             Over.calls += 1
             if Over.calls > 12:
-                raise Unavailable(Text("the time for this run is over", ""))
+                raise deadline_exceeded()
             return super().timeout(at_most)
 
     rows = at_stage("repeat-differs", Over(60))
     assert rows["repeatable"].status is Status.FAIL
     assert rows["order"].status is Status.ERROR
-    assert "the time for this run is over" in say(rows["order"].reason or "", "en")
+    assert "deadline exceeded" in say(rows["order"].reason or "", "en")
 
 
 def at_stage(fault: str, deadline: Deadline, timeout: float = 10.0) -> dict[str, Finding]:

@@ -135,7 +135,7 @@ def test_the_port_of_a_connection_is_not_free() -> None:
 
 @pytest.mark.parametrize(("address", "own"), [("127.0.0.1", True), ("192.0.2.1", False), ("nonsense", False)])
 def test_an_address_of_this_machine_is_known(address: str, own: bool) -> None:
-    assert is_own(address) is own
+    assert is_own(address, 1.0) is own
 
 
 def test_ipv6_listeners_are_read() -> None:

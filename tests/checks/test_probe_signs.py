@@ -13,7 +13,6 @@ import pytest
 
 from bgecheck.model import Finding, Secret, Status
 from bgecheck.sources import logstate
-from bgecheck.sources.http import Http, Reply
 from bgecheck.sources.proxy import DIRECT, Way, client_way
 from fakes.answering import Answer, bad, embedded, found, pages, same, serving, vector
 
@@ -249,49 +248,6 @@ def test_two_small_token_ids_are_sent_and_no_others(answer: Answer | None, statu
         row = found(url, "probe")["probe.token-ids"]
     assert (row.status, row.values.get("taken")) == (status, taken)
     assert given == [[[101, 102]]]
-
-
-def test_a_server_that_hangs_up_after_each_answer_is_asked_again() -> None:
-    """Without saying so: HTTP/1.1 lets a client expect that the connection stays."""
-    from fakes import misbehaving
-
-    body = misbehaving.message(b'{"a":1}').replace(b"Connection: close\r\n", b"")
-    with misbehaving.serving(misbehaving.Case(misbehaving.says(body), "")) as port:
-        http = Http()
-        replies = [http.exchange("GET", f"http://127.0.0.1:{port}/", seconds=5) for _ in range(20)]
-        http.close()
-    assert all(isinstance(reply, Reply) and reply.json() == {"a": 1} for reply in replies)
-
-
-def test_what_follows_an_answer_unasked_is_never_the_next_answer() -> None:
-    """Two answers to one request: who keeps the connection would take the second for the next request's."""
-    from fakes import misbehaving
-
-    first = misbehaving.message(b'{"asked":1}').replace(b"Connection: close", b"Connection: keep-alive")
-    second = misbehaving.message(b'{"smuggled":1}')
-
-    def both(connection: socket.socket, request: misbehaving.Request) -> None:
-        connection.sendall(first + second)
-        misbehaving.silent(connection, request)
-
-    with misbehaving.serving(misbehaving.Case(both, "")) as port:
-        http = Http()
-        replies = [http.exchange("GET", f"http://127.0.0.1:{port}/", seconds=5) for _ in range(3)]
-        http.close()
-    assert [reply.json() for reply in replies if isinstance(reply, Reply)] == [{"asked": 1}] * 3
-
-
-def test_a_refusal_is_read_where_the_request_is_never_read() -> None:
-    """As a gateway with a limit of the body does: it answers by the head alone, and hangs up."""
-    from fakes import misbehaving
-
-    answer = misbehaving.message(b'{"error":"too large"}', "413 Payload Too Large")
-    case = misbehaving.Case(misbehaving.hasty(answer), "", speaks_first=True)
-    with misbehaving.serving(case) as port:
-        http = Http()
-        reply = http.exchange("POST", f"http://127.0.0.1:{port}/", seconds=5, body=b"x" * 3_000_000)
-    assert isinstance(reply, Reply)
-    assert reply.status == 413
 
 
 def test_a_healthy_server_has_no_bad_row_with_all_signs(tmp_path: Path) -> None:

@@ -107,7 +107,8 @@ def collect(context: Context) -> GpuFacts:
     from bgecheck.sources.gpus import read_gpus
 
     target, server = context.target, context.target.server
-    if server is None and not target.is_local and not is_own(target.host):
+    seconds = context.deadline.timeout(_CONNECT)
+    if server is None and not target.is_local and not is_own(target.host, seconds):
         raise Unavailable(
             Text(
                 f"{target.host} is another machine: run bgecheck gpu there",
@@ -135,7 +136,7 @@ def collect(context: Context) -> GpuFacts:
         seen=seen,
         names=_names(seen),
         own=frozenset((server.pid, *server.children)) if server else frozenset(),
-        answered=bool(target.port) and accepts(target.host, target.port, context.deadline.timeout(_CONNECT)),
+        answered=bool(target.port) and accepts(target.host, target.port, seconds),
         visible=visible,
         chosen=seen.gpus if visible is None else chosen(seen.gpus, visible, by_bus=by_bus),
         needed=memory_needed(target.model_path),

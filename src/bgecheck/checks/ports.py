@@ -77,7 +77,8 @@ AREA = Area("ports", Text("ports", "端口"), seconds=10.0)
 def collect(context: Context) -> PortFacts:
     """Read the socket and process tables, and connect to the port once by IPv4 and once by IPv6."""
     target = context.target
-    if not target.is_local and not is_own(target.host):
+    seconds = context.deadline.timeout(CONNECT)
+    if not target.is_local and not is_own(target.host, seconds):
         raise Unavailable(
             Text(
                 f"{target.host} is another machine: its sockets can only be seen there",
@@ -88,12 +89,11 @@ def collect(context: Context) -> PortFacts:
     table = context.processes()
     servers = {pid for s in running_servers(table) for pid in (s.pid, *s.children)}
     owners = tuple(_owner(x, servers, table) for x in listeners(target.port, servers))
-    seconds = context.deadline.timeout(CONNECT)
     return PortFacts(
         target=target,
         owners=owners,
         reached=accepts(target.host, target.port, seconds),
-        localhost=resolved("localhost"),
+        localhost=resolved("localhost", seconds),
         over_ipv6=accepts("::1", target.port, seconds),
         left_over=orphans(table),
         free=None if all(owner.sglang for owner in owners) else free_port(target.port),
@@ -185,7 +185,7 @@ def port_is_listening(facts: PortFacts) -> Outcome:
     """A connection that is taken counts too: a container's port may be forwarded without a visible socket."""
     if facts.owners:
         return holds(*_seen(facts))
-    where = f"{facts.target.host}:{facts.target.port}"
+    where = facts.target.address
     if facts.reached:
         return holds(Evidence(Text("connection", "连接"), Text(f"{where} accepts", f"{where} 可连接")))
     seen = Evidence(Text(f"listeners on port {facts.target.port}", f"端口 {facts.target.port} 的监听者"), "0", ">= 1")

@@ -114,8 +114,8 @@ def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
 
 def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, the_plan: Plan) -> None:
     """Write the vectors of the texts, or of the built-in ones, with the recipe that the report found them to follow."""
+    from bgecheck.http.embeddings import Embedded
     from bgecheck.sources.deadline import Deadline
-    from bgecheck.sources.embeddings import Embedded
     from bgecheck.sources.server import Server
 
     with closing(Server(looked_at, Deadline(the_plan.timeout), the_plan.timeout)) as server:

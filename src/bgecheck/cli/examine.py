@@ -182,6 +182,8 @@ def _placeholders(looked_at: Target) -> dict[str, object]:
         "base_url": looked_at.base_url if looked_at.url else None,
         "host": looked_at.host or None,
         "port": looked_at.port or None,
+        "address": looked_at.address if looked_at.host else None,
+        "server_name": looked_at.server_name or None,
         "model": looked_at.model,
         "log": looked_at.log,
         "pid": looked_at.pid,

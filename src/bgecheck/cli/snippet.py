@@ -47,8 +47,8 @@ def command(
 
 def endpoint(looked_at: Target, limit: float) -> Endpoint:
     """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
+    from bgecheck.http.embeddings import Embedded, describe
     from bgecheck.sources.deadline import Deadline
-    from bgecheck.sources.embeddings import Embedded, said
     from bgecheck.sources.server import Server
 
     with closing(Server(looked_at, Deadline(limit), limit)) as server:
@@ -64,7 +64,7 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
         "{url} answers no embedding ({said}): see bgecheck probe --url {url}",
         "{url} 没有返回向量（{said}）：请先运行 bgecheck probe --url {url}",
     )
-    raise Unavailable(words.filled({"url": looked_at.base_url, "said": redactor.value(said(answer))}))
+    raise Unavailable(words.filled({"url": looked_at.base_url, "said": redactor.value(describe(answer))}))
 
 
 def _show(client: Client, at: Endpoint, trial: Trial, looked_at: Target, chosen: Language) -> None:

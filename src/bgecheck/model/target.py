@@ -13,6 +13,11 @@ DEFAULT_HOST = "127.0.0.1"
 """sglang's own default for `--host`."""
 
 
+def authority(host: str, port: int) -> str:
+    """Host and port as one word, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Secret:
     """A key: usable, never printable."""
 
@@ -83,6 +88,16 @@ class Target(NamedTuple):
     def base_url(self) -> str:
         """What an OpenAI client calls its base URL."""
         return f"{self.url}/v1"
+
+    @property
+    def address(self) -> str:
+        """Host and port as one word."""
+        return authority(self.host, self.port)
+
+    @property
+    def server_name(self) -> str:
+        """The host as TLS names it: without the zone of a link-local address."""
+        return self.host.partition("%")[0]
 
     @property
     def is_local(self) -> bool:

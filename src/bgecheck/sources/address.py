@@ -15,7 +15,10 @@ _SHAPE = Text("write it as http://127.0.0.1:30000/v1", "写成 http://127.0.0.1:
 
 
 class Address(NamedTuple):
-    """Where a server is: `url` has scheme, host, port and a gateway's path, without `/v1`."""
+    """Where a server is: `url` has scheme, host, port and a gateway's path, without `/v1`.
+
+    The zone of a link-local address is percent-encoded in `url` (`[fe80::1%25eth0]`, RFC 6874) and not in `host`.
+    """
 
     url: str
     host: str
@@ -25,14 +28,15 @@ class Address(NamedTuple):
 def parse_url(given: str) -> Address:
     """The address behind a base URL with or without scheme, `/v1` (once or twice), a route or a trailing slash.
 
-    A bare port or host means sglang's default for the rest. Raises `BadInput` for another scheme, a host or
-    port that cannot be, credentials, a query, or a path that goes on below a route.
+    A bare port or host (an IPv6 address also without brackets) means sglang's default for the rest. Raises `BadInput`
+    for another scheme, a host or port that cannot be, credentials, a query, or a path that goes on below a route.
     """
     text = given.strip().strip("\"'")
     if not text or re.search(r"\s|[\x00-\x1f\x7f]", text):
         raise _bad(given, Text("not a URL", "不是 URL"))
     if re.fullmatch(r":?\d{1,5}", text):
         text = f"http://{DEFAULT_HOST}:{text.lstrip(':')}"
+    text = _bracketed(text)
     bare = "://" not in text
     parts = _split(given, f"http://{text}" if bare else text)
     if parts.scheme not in ("http", "https"):
@@ -47,9 +51,19 @@ def parse_url(given: str) -> Address:
         raise _bad(given, Text("a base URL has no query and no fragment", "base URL 不带 ? 参数，也不带 #"))
     host = _host(given, parts)
     port = _port(given, parts) or (DEFAULT_PORT if bare and not parts.path else _PORTS[parts.scheme])
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{host.replace('%', '%25')}]" if ":" in host else host
     suffix = "" if port == _PORTS[parts.scheme] else f":{port}"
     return Address(f"{parts.scheme}://{shown}{suffix}{_path(given, parts.path)}", host, port)
+
+
+def _bracketed(text: str) -> str:
+    """A pasted `fe80::1%eth0` or `::1/v1` with the brackets that a URL needs."""
+    host, slash, path = text.partition("/")
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return text
+    return f"[{host}]{slash}{path}"
 
 
 _PORTS = {"http": 80, "https": 443}
@@ -77,19 +91,33 @@ def _port(given: str, parts: SplitResult) -> int | None:
 
 
 def _host(given: str, parts: SplitResult) -> str:
-    host = parts.hostname or ""
+    host, percent, zone = (parts.hostname or "").partition("%")
     if not host:
         raise _bad(given, Text("there is no host in it", "缺少主机名"))
     try:
-        literal = ipaddress.ip_address(host.partition("%")[0])
-        # A client cannot be connected to the wildcard address: the server's own host option was pasted.
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(literal), host)
+        literal = ipaddress.ip_address(host)
     except ValueError:
-        pass
+        host += percent + zone
+    else:
+        # A client cannot be connected to the wildcard address: the server's own host option was pasted.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(literal), host)
+        return f"{host}%{_zone(given, literal, zone)}" if percent else host
     digits = re.fullmatch(r"[\d.]+", host)
     if digits or len(host) > 253 or not re.fullmatch(r"(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?", host):
         raise _bad(given, Text(f"{host} is neither a host name nor an address", f"{host} 不是合法的主机名或地址"))
     return host
+
+
+def _zone(given: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address, zone: str) -> str:
+    """The interface behind a `%`, which a URL writes as `%25` (RFC 6874) and people as it is."""
+    name = zone.removeprefix("25") or zone
+    if address.version != 6 or not re.fullmatch(r"[\w.~-]{1,32}", name, re.ASCII):
+        raise _bad(
+            given,
+            Text(f"%{zone} is no network interface", f"%{zone} 不是网络接口名"),
+            Text("write it as http://[fe80::1%25eth0]:30000/v1", "写成 http://[fe80::1%25eth0]:30000/v1 这样"),
+        )
+    return name
 
 
 def _path(given: str, path: str) -> str:

@@ -21,10 +21,13 @@ class Deadline:
         """Seconds that one call may take: `at_most`, or what is left. Raises `Unavailable` when nothing is."""
         left = self.remaining()
         if left <= 0:
-            raise over()
+            raise deadline_exceeded()
         return min(at_most, left)
 
 
-def over() -> Unavailable:
+DEADLINE_EXCEEDED = Text("deadline exceeded (--deadline)", "已到本次运行的时限（--deadline）")
+
+
+def deadline_exceeded() -> Unavailable:
     """What to raise where no time is left."""
-    return Unavailable(Text("the time for this run is over", "本次运行的时间已用完"))
+    return Unavailable(DEADLINE_EXCEEDED)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
-from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, authority
 from bgecheck.sources.address import Address, parse_url
 from bgecheck.sources.containers import container_of, log_of, published
 from bgecheck.sources.launchline import parse_launch
@@ -205,7 +205,7 @@ def _address_of(server: ServerProcess, table: Table) -> Address:
     # Bound to one address of its container, it is asked there; else where Docker publishes it.
     port = (reached_at(server, table) if host in ("127.0.0.1", "::1") else None) or server.port
     scheme = "https" if "ssl-certfile" in server.flags else "http"
-    return parse_url(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+    return parse_url(f"{scheme}://{authority(host, port)}")
 
 
 def newest_log(folder: str) -> str | None:

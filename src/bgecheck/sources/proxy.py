@@ -7,7 +7,11 @@ from contextlib import closing
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from bgecheck.sources.http import PAGE_LIMIT, Failure, Http, Reply, resolve
+from bgecheck.http.client import Http, Transport
+from bgecheck.http.connect import resolve, without_zone
+from bgecheck.http.failures import Failure
+from bgecheck.http.reply import PAGE_LIMIT, Reply
+from bgecheck.model.target import authority
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -43,15 +47,15 @@ def client_way(url: str, host: str, port: int, environment: Mapping[str, str] = 
     scheme = url.partition(":")[0]
     for name in (f"{scheme}_proxy", "all_proxy"):
         # An empty variable in lower case switches off the one in upper case (urllib's getproxies_environment).
-        found = name if name in environment else name.upper()
-        if environment.get(found):
-            return Way(found, _network(host, environment))
+        variable = name if name in environment else name.upper()
+        if environment.get(variable):
+            return Way(variable, _network(host, environment))
     return DIRECT
 
 
 def _entries(environment: Mapping[str, str]) -> list[str]:
-    said = environment.get("no_proxy", environment.get("NO_PROXY", ""))
-    return [entry.strip().lower() for entry in said.split(",") if entry.strip()]
+    no_proxy = environment.get("no_proxy", environment.get("NO_PROXY", ""))
+    return [entry.strip().lower() for entry in no_proxy.split(",") if entry.strip()]
 
 
 def _excepted(host: str, port: int, environment: Mapping[str, str]) -> bool:
@@ -80,28 +84,27 @@ def _holds(network: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address)
         return False
 
 
-def asked_through(variable: str, url: str, seconds: float) -> Reply | Failure | None:
+def fetch_through(variable: str, url: str, seconds: float) -> Reply | Failure | None:
     """What a GET of `url`, without a key, brings through the proxy that `variable` names.
 
     None where it is not asked: a proxy outside this network (nobody but the target is reached over the internet),
     one that speaks no plain HTTP (SOCKS, TLS), or an https URL, for which it only passes bytes on.
     """
-    given = os.environ.get(variable, "")
+    value = os.environ.get(variable, "")
     try:
-        parts = urlsplit(given if "://" in given else f"http://{given}")
+        parts = urlsplit(value if "://" in value else f"http://{value}")
         host, port = parts.hostname or "", parts.port or 80
     except ValueError:
         return None
     if parts.scheme != "http" or not host or not url.startswith("http://") or not _near(host, port, seconds):
         return None
-    shown = f"[{host}]" if ":" in host else host
-    with closing(Http()) as http:
-        return http.exchange("GET", url, seconds=seconds, limit=PAGE_LIMIT, via=f"http://{shown}:{port}")
+    with closing(Http(Transport(proxy=f"http://{authority(host, port)}"))) as http:
+        return http.exchange("GET", url, seconds=seconds, limit=PAGE_LIMIT)
 
 
 def _near(host: str, port: int, seconds: float) -> bool:
     try:
-        found = [ipaddress.ip_address(address.partition("%")[0]) for _, address in resolve(host, port, seconds)]
+        addresses = [ipaddress.ip_address(without_zone(found.host)) for found in resolve(host, port, seconds)]
     except (OSError, ValueError):
         return False
-    return bool(found) and all(address.is_private or address.is_loopback for address in found)
+    return bool(addresses) and all(address.is_private or address.is_loopback for address in addresses)

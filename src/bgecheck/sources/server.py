@@ -1,4 +1,4 @@
-"""The HTTP door to the target: sglang's pages and the embeddings route, each page asked for once in a run."""
+"""The target over HTTP: sglang's pages and the embeddings route, each page asked for once in a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+from bgecheck.http.client import Http, Transport
+from bgecheck.http.embeddings import SMALL_IDS, Answer, read, request_body
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.handshake import handshake
+from bgecheck.http.reply import BODY_LIMIT, PAGE_LIMIT, Reply
+from bgecheck.http.tls import Authorities, Certificate
 from bgecheck.model import Secret, Target, clean
-from bgecheck.sources.deadline import Deadline, over
-from bgecheck.sources.embeddings import SMALL_IDS, Answer, read, request_body
-from bgecheck.sources.http import BODY_LIMIT, PAGE_LIMIT, Certificate, Failure, Http, Reply, certificate
+from bgecheck.sources.deadline import DEADLINE_EXCEEDED, Deadline, deadline_exceeded
 from bgecheck.sources.sidebyside import side_by_side
 
 T = TypeVar("T")
@@ -21,13 +25,10 @@ MODEL_INFO = ("/model_info", "/get_model_info")
 """The first is there from 0.5.9 on; asking for the second there writes a deprecation into the server's log."""
 
 LARGEST_VECTOR = 256 * 1024
-"""Bytes that one vector of an answer may have: 8192 floats of 17 digits, with their commas and more."""
+"""Bytes that one vector of a response may have: 8192 floats of 17 digits, with their commas and more."""
 
 SLOW_SECONDS = 0.5
 """For one request, from which on requests are sent one after the other; on a GPU they take some 10 ms."""
-
-LATE = Failure("timeout", over().reason)
-"""In place of an answer to a request for which no time was left."""
 
 SERVER_INFO = ("/server_info", "/get_server_info")
 
@@ -41,17 +42,18 @@ class Server:
         self._timeout = timeout
         self._http = Http()
         self._slow = False
-        self._turns = threading.Lock()
+        self._one_at_a_time = threading.Lock()
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
-        self._known: dict[str, Any] = {}
+        self._cache: dict[str, Any] = {}
 
     def get(
         self, path: str, *, key: Secret | Literal["given"] | None = "given", root: str | None = None, least: float = 0.0
     ) -> Reply | Failure:
         """Fetch a path below the target's root (or another `root`), with the target's key, another one or none.
 
-        It may take the time of one request, and `least` seconds where that is longer.
+        It may take the time of one request, and `least` seconds where that is longer. Raises `Unavailable` where no
+        time is left.
         """
         headers = self._headers(self.target.api_key if key == "given" else key)
         seconds = self._deadline.timeout(max(self._timeout, least))
@@ -62,7 +64,7 @@ class Server:
     @property
     def prefix(self) -> str:
         """What stands between the target's root and the OpenAI routes: `/v1` nearly everywhere."""
-        return self._once("prefix", self._found_prefix)
+        return self._once("prefix", self._probe_prefix)
 
     @property
     def base_url(self) -> str:
@@ -73,36 +75,37 @@ class Server:
         """The model list."""
         return self.page(f"{self.prefix}/models")
 
-    def _found_prefix(self) -> str:
+    def _probe_prefix(self) -> str:
         """`/v1`, unless its routes are not there and elsewhere they are.
 
-        Infinity has them at the root unless it is told otherwise (`/models`, `/embeddings`), a gateway that was given a
+        Infinity has them at the root unless started otherwise (`/models`, `/embeddings`), a gateway that was given a
         whole base URL as its upstream at `/v1/v1`; text-embeddings-inference has no model list, and `/v1/embeddings`.
         """
         models = self.page("/v1/models")
-        if not _is_missing(models) or not _is_missing(self._knock("/v1")):
+        if not _is_missing(models) or not _is_missing(self._probe_route("/v1")):
             return "/v1"
         for prefix in ("", "/v1/v1"):
-            if _is_there(self.page(f"{prefix}/models")) or _is_there(self._knock(prefix)):
+            if _exists(self.page(f"{prefix}/models")) or _exists(self._probe_route(prefix)):
                 return prefix
         return "/v1"
 
-    def _knock(self, prefix: str) -> Reply | Failure:
-        """What the embeddings route of a prefix says to GET: 405 where it is there, 404 where it is not."""
+    def _probe_route(self, prefix: str) -> Reply | Failure:
+        """The response of a prefix's embeddings route to GET: 405 where it exists, 404 where it does not."""
         return self.page(f"{prefix}/embeddings")
 
     def unverified(self, path: str) -> Reply | Failure:
         """Fetch a path without the key from a server whose certificate is not accepted."""
-        with closing(Http(verify=False)) as http:
+        with closing(Http(Transport(authorities="any"))) as http:
             seconds = self._deadline.timeout(self._timeout)
             return http.exchange("GET", self.target.url + path, seconds=seconds, limit=PAGE_LIMIT)
 
-    def certificate(self) -> Certificate | Failure:
-        """What a client that checks certificates makes of the server's."""
-        return certificate(self.target.host, self.target.port, self._deadline.timeout(self._timeout))
+    def handshake(self, authorities: Authorities = "system") -> Certificate | Failure:
+        """What a client that trusts `authorities` makes of the server's certificate."""
+        seconds = self._deadline.timeout(self._timeout)
+        return handshake(self.target.host, self.target.port, seconds, authorities)
 
     def page(self, path: str) -> Reply | Failure:
-        """The same, asked once in a run and shared."""
+        """The same as `get`, asked once in a run and shared."""
         return self._once(f"GET {path}", lambda: self.get(path))
 
     def first_page(self, paths: Sequence[str]) -> Mapping[str, Any] | None:
@@ -117,30 +120,30 @@ class Server:
         return None
 
     def model_info(self) -> Mapping[str, Any] | None:
-        """What the server says of its model; None when no page says it."""
+        """The server's page about its model; None when there is none."""
         return self.first_page(MODEL_INFO)
 
     def server_info(self) -> Mapping[str, Any] | None:
-        """What the server says of its settings, the key among them; None when no page says it."""
+        """The server's page about its settings, the key among them; None when there is none."""
         return self.first_page(SERVER_INFO)
 
     def served(self) -> tuple[str, ...]:
         """The model ids of `/v1/models`, or where there is none the one of text-embeddings-inference's `/info`."""
-        named = tuple(clean(card["id"], 200) for card in self._cards() if isinstance(card.get("id"), str))
-        if named or not _is_missing(self.models()):
-            return named
-        told = (self.first_page(("/info",)) or {}).get("model_id")
-        return (clean(told, 200),) if isinstance(told, str) else ()
+        names = tuple(clean(card["id"], 200) for card in self._cards() if isinstance(card.get("id"), str))
+        if names or not _is_missing(self.models()):
+            return names
+        model_id = (self.first_page(("/info",)) or {}).get("model_id")
+        return (clean(model_id, 200),) if isinstance(model_id, str) else ()
 
     def owned_by(self) -> str | None:
-        """What the engine writes of itself into the model list."""
-        told = next((card.get("owned_by") for card in self._cards()), None)
-        return told if isinstance(told, str) else None
+        """The engine's name in the model list."""
+        owner = next((card.get("owned_by") for card in self._cards()), None)
+        return owner if isinstance(owner, str) else None
 
     def max_model_len(self) -> int | None:
-        """Tokens that the first model of `/v1/models` takes, as the server says."""
-        told = next((card.get("max_model_len") for card in self._cards()), None)
-        return told if isinstance(told, int) and not isinstance(told, bool) and 0 < told < 2**31 else None
+        """Tokens that the first model of `/v1/models` takes, by its own entry."""
+        length = next((card.get("max_model_len") for card in self._cards()), None)
+        return length if isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 else None
 
     def _cards(self) -> list[Mapping[str, Any]]:
         reply = self.models()
@@ -153,39 +156,39 @@ class Server:
         return self.target.model or next(iter(self.served()), None)
 
     def embed(self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None) -> Answer:
-        """The vectors of `texts`, in one request."""
+        """The vectors of `texts`, in one request. Raises `Unavailable` where no time is left."""
         body = request_body(texts, self.model_name(), encoding, dimensions)
-        with self._turn():
+        with self._serialised():
             return self._embedded(body, len(texts))
 
     def embed_at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
         """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
         bodies = [request_body([text], self.model_name()) for text in texts]
-        with self._turn():
+        with self._serialised():
             done = side_by_side({n: partial(self._embedded, body, 1) for n, body in enumerate(bodies)})
-        return tuple(done.get(number, LATE) for number in range(len(texts)))
+        return tuple(done.get(number, NotSent(DEADLINE_EXCEEDED)) for number in range(len(texts)))
 
-    def embed_marks(self) -> Answer:
+    def embed_token_ids(self) -> Answer:
         """The vector of two token ids that every vocabulary has, in place of a text."""
         body = request_body(SMALL_IDS, self.model_name())
-        with self._turn():
+        with self._serialised():
             return self._embedded(body, 1)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _serialised(self) -> Iterator[None]:
         """Where the server is slow or busy, requests take turns: side by side each waits for the others.
 
-        A time-out then tells of one request, not of how many areas ask at the same time.
+        A time-out then shows one request, not how many areas ask at the same time.
         """
         if not self._slow:
             yield
             return
-        if not self._turns.acquire(timeout=self._deadline.remaining()):
-            raise over()
+        if not self._one_at_a_time.acquire(timeout=self._deadline.remaining()):
+            raise deadline_exceeded()
         try:
             yield
         finally:
-            self._turns.release()
+            self._one_at_a_time.release()
 
     def _embedded(self, body: bytes, count: int) -> Answer:
         headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
@@ -212,17 +215,17 @@ class Server:
         with self._lock:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
-            if name not in self._known:
-                self._known[name] = ask()
-            known: T = self._known[name]
-            return known
+            if name not in self._cache:
+                self._cache[name] = ask()
+            answer: T = self._cache[name]
+            return answer
 
 
 def _is_missing(reply: Reply | Failure) -> bool:
     return isinstance(reply, Reply) and reply.status == 404
 
 
-def _is_there(reply: Reply | Failure) -> bool:
+def _exists(reply: Reply | Failure) -> bool:
     """Whether a route exists: it answers, wants another method, or a key. A page of HTML is no such answer."""
     if not isinstance(reply, Reply):
         return False

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from bgecheck.http.connect import connect, resolve
 from bgecheck.model import Text, Unavailable
+from bgecheck.sources.deadline import Deadline
 
 _NET = "/proc/net"
 _LISTEN = "0A"
@@ -93,33 +95,31 @@ def free_port(near: int) -> int | None:
 
 
 def accepts(address: str, port: int, seconds: float) -> bool:
-    """Whether a TCP connection to an address or name is taken; it is closed at once."""
-    for found in resolved(address):
-        family = socket.AF_INET6 if ":" in found else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.settimeout(seconds)
-            if probe.connect_ex((found, port)) == 0:
-                return True
-    return False
-
-
-def resolved(name: str) -> tuple[str, ...]:
-    """The addresses of a host name in the order in which clients try them; none when it has none."""
+    """Whether a TCP connection to an address or name is taken within `seconds`; it is closed at once."""
+    deadline = Deadline(seconds)
     try:
-        # Bytes pass as they are; for a str Python first loads its tables of international names.
-        found = socket.getaddrinfo(name.encode() if name.isascii() else name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        connect(resolve(address, port, seconds), deadline.remaining).close()
+    except OSError:
+        return False
+    return True
+
+
+def resolved(name: str, seconds: float) -> tuple[str, ...]:
+    """The addresses of a host name in the order in which clients try them; none when it has none within `seconds`."""
+    try:
+        addresses = resolve(name, 0, seconds)
+    except OSError:
         return ()
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return tuple(dict.fromkeys(address.host for address in addresses))
 
 
-def is_own(host: str) -> bool:
-    """Whether an address belongs to this machine: only then a socket can be bound to it."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def is_own(host: str, seconds: float) -> bool:
+    """Whether a host is this machine: a socket can be bound to its first address, which is known within `seconds`."""
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((host, 0))
-    except (OSError, UnicodeError):
+        address = resolve(host, 0, seconds)[0]
+        with socket.socket(address.family, socket.SOCK_STREAM) as probe:
+            probe.bind(address.socket_address)
+    except OSError:
         return False
     return True
 

@@ -25,12 +25,13 @@ from bgecheck.checks.embed.texts import (
     places,
     triples_for,
 )
+from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
+from bgecheck.http.failures import Failure, NotSent
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, is_busy, is_late
-from bgecheck.sources.http import Failure
-from bgecheck.sources.server import LATE, Server
+from bgecheck.sources.deadline import DEADLINE_EXCEEDED
+from bgecheck.sources.server import Server
 
 
 class More(NamedTuple):
@@ -67,9 +68,9 @@ class More(NamedTuple):
 
     def answers(self) -> list[Answer]:
         """Every answer."""
-        told = [self.relative, self.after_relative, self.reversed, *self.crowd, self.crowd_batch, *(self.long or ())]
-        told += self.meaning or ()
-        return told + [a for a in (self.counted, self.pair, self.whole) if a is not None]
+        always = [self.relative, self.after_relative, self.reversed, *self.crowd, self.crowd_batch]
+        several = [*(self.long or ()), *(self.meaning or ())]
+        return always + several + [a for a in (self.counted, self.pair, self.whole) if a is not None]
 
 
 class Sent(NamedTuple):
@@ -119,17 +120,17 @@ class EmbedFacts(NamedTuple):
 
     def answers(self) -> list[Answer]:
         """Every answer, each once."""
-        told = [self.asked, *(a for a in self.repeats if a is not self.asked), self.batch]
-        told += self.more.answers() if self.more else []
-        told += [self.proof.served] if isinstance(self.proof, Proof) else []
-        return [a for a in told if a is not None]
+        answers = [self.asked, *(a for a in self.repeats if a is not self.asked), self.batch]
+        answers += self.more.answers() if self.more else []
+        answers += [self.proof.served] if isinstance(self.proof, Proof) else []
+        return [a for a in answers if a is not None]
 
     def alone(self) -> list[Answer]:
-        """The answers to requests of one short text, but for those that were not sent."""
+        """The answers to requests of one short text, but for those that show nothing of the server."""
         more = self.more
         asked = [self.asked] if len(self.texts) == 1 and not any(a is self.asked for a in self.repeats) else []
-        told = [*asked, *self.repeats, *((more.relative, more.after_relative, *more.crowd) if more else ())]
-        return [answer for answer in told if answer not in (LATE, SILENT)]
+        answers = [*asked, *self.repeats, *((more.relative, more.after_relative, *more.crowd) if more else ())]
+        return [answer for answer in answers if not shows_nothing(answer)]
 
     def unanswered(self) -> list[Answer]:
         """Answers to a single text that were to bring a vector and did not, though nobody said to come again later.
@@ -200,29 +201,30 @@ class _Asking:
 
     def _noted(self, count: int, ask: Callable[[], tuple[Answer, ...]]) -> tuple[Answer, ...]:
         left = self._deadline.remaining()
-        if self.gave_up or left <= 0:
-            return (SILENT if self.gave_up else LATE,) * count
+        if self.gave_up:
+            return (NotSent(_GAVE_UP),) * count
+        if left <= 0:
+            return (NotSent(DEADLINE_EXCEEDED),) * count
         try:
             answers = ask()
-        except Unavailable:
-            return (LATE,) * count
+        except Unavailable as unavailable:
+            return (NotSent(unavailable.reason),) * count
         self._in_vain += sum(map(is_late, answers))
         cut_off = left < _FAIR_SECONDS and self._deadline.remaining() <= 0
-        return tuple(LATE if cut_off and is_late(answer) else answer for answer in answers)
+        return tuple(_CUT_OFF if cut_off and is_late(answer) else answer for answer in answers)
 
 
 _FAIR_SECONDS = 5.0
-"""After which a short text without an answer tells of the server, and not of the time that was left."""
+"""After which a short text without a response shows the server, and not the time that was left."""
+
+_CUT_OFF = Failure("cut-off", DEADLINE_EXCEEDED)
 
 _IN_VAIN = 2
 """Requests without an answer in time, each of which may take its whole time-out."""
 
-SILENT = Failure(
-    "timeout",
-    Text(
-        f"not sent, as {_IN_VAIN} requests before it got no answer in time",
-        f"没有发送：在它之前已有 {_IN_VAIN} 个请求没有按时得到响应",
-    ),
+_GAVE_UP = Text(
+    f"not sent, as {_IN_VAIN} requests before it got no answer in time",
+    f"没有发送：在它之前已有 {_IN_VAIN} 个请求没有按时得到响应",
 )
 
 
@@ -251,17 +253,17 @@ def _pace(more: More) -> float:
 
     A request that is given up goes on in the server: on a slow one it would block all others for a minute.
     """
-    told = [
+    paces = [
         a.tokens / max(a.seconds, 1e-3)
         for a in more.answers()
-        if isinstance(a, Embedded) and a.tokens and a.tokens >= _TELLING
+        if isinstance(a, Embedded) and a.tokens and a.tokens >= _LARGE_ENOUGH
     ]
-    return max(told, default=math.inf)
+    return max(paces, default=math.inf)
 
 
 _MARGIN = 1.5
 """By how much a long request may be slower than the best of the small ones: seen on a CPU that others use too."""
-_TELLING = 100
+_LARGE_ENOUGH = 100
 """Tokens from which on the time of a request is that of computing."""
 
 
@@ -288,19 +290,19 @@ def _proof(context: Context, model: Model | None) -> Proof | Unavailable:
 
 def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
     server = context.server()
-    info, told = server.model_info() or {}, server.server_info() or {}
+    info, settings = server.model_info() or {}, server.server_info() or {}
     demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
     relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(dice, 1)[0]
-    told_first, after_relative = ask([relative]), ask([fresh[1]])
+    relative_answer, after_relative = ask([relative]), ask([fresh[1]])
     crowd, together = fresh_texts(dice, CROWD), fresh_texts(dice, CROWD + FILLERS, 4)
     for text, place in zip(crowd, places(CROWD, CROWD + FILLERS), strict=True):
         together[place] = text
-    chunk = told.get("chunked_prefill_size")
+    chunk = settings.get("chunked_prefill_size")
     chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
-    dtype_told = told.get("dtype")
+    declared = settings.get("dtype")
     counts = counts_characters(model) and server.owned_by() != INFINITY
     return More(
-        relative=told_first,
+        relative=relative_answer,
         after_relative=after_relative,
         reversed=ask(list(reversed(fresh))),
         crowd=ask.at_once(crowd),
@@ -309,7 +311,7 @@ def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[s
         counted=_where(counts, ask, [text for text, _ in COUNTED]),
         meaning=None if demo else _meaning(ask, triples_for(name)),
         pair=_where(name == GOLDEN_MODEL and not demo, ask, GOLDEN_PAIR),
-        declared=dtype_told if isinstance(dtype_told, str) else None,
+        declared=declared if isinstance(declared, str) else None,
         demo=demo,
         whole=_where(_reads_far(server, model), ask, long_pair(dice)),
     )
@@ -334,8 +336,8 @@ def _meaning(ask: _Asking, triples: Sequence[Sequence[str]]) -> tuple[Answer, ..
 def _reads_far(server: Server, model: Model | None) -> bool:
     """Whether the model reads texts of some 300 tokens, and the server does not say that it takes fewer."""
     needed = SHARED + TAIL + 3
-    told = server.max_model_len()
-    return model is not None and not model.cut_short and model.max_tokens >= needed and (told or needed) >= needed
+    longest = server.max_model_len() or needed
+    return model is not None and not model.cut_short and min(model.max_tokens, longest) >= needed
 
 
 def _long(chunk: int, dice: random.Random) -> tuple[list[str], list[str], list[str]]:

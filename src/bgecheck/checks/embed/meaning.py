@@ -16,8 +16,8 @@ from bgecheck.checks.embed.measures import (
 )
 from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL, SHARED, TAIL, folds_case
+from bgecheck.http.embeddings import Embedded, Refused
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
-from bgecheck.sources.embeddings import Embedded, Refused
 
 
 @AREA.check(

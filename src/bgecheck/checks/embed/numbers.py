@@ -7,12 +7,12 @@ from array import array
 from collections.abc import Sequence
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import is_finite, norm
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late, said
-from bgecheck.sources.http import Failure
 
 UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <= 1e-6 (random BERT-large)")
 
@@ -139,13 +139,15 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
                 sent=facts.sent()._asdict(),
             )
         case Refused():
-            seen = Evidence("POST /v1/embeddings", said(answer), "HTTP 200")
+            seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             return broken(seen, advice="refused", status=answer.status, detail=answer.message)
         case Unusable():
-            seen = Evidence("POST /v1/embeddings", said(answer))
+            seen = Evidence("POST /v1/embeddings", describe(answer))
             return broken(seen, advice="unusable", detail=answer.detail)
+        case NotSent():
+            return unclear(answer.reason)
         case Failure():
-            seen = Evidence("POST /v1/embeddings", said(answer), "HTTP 200")
+            seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             return broken(seen, advice="late" if is_late(answer) else None, detail=answer.detail)
 
 
@@ -159,7 +161,7 @@ _DIMS = Text("dims", "维度")
 
 def _unsteady(first: Evidence, failed: Sequence[Answer], sent: int) -> Outcome:
     """Some of the requests for one short text brought no vector."""
-    first_failed = said(failed[0])
+    first_failed = describe(failed[0])
     counted = Evidence(
         Text("requests for one short text without a vector", "没有得到向量的单条请求"), f"{len(failed)} / {sent}", "0"
     )

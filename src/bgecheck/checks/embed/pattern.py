@@ -6,9 +6,9 @@ from typing import NamedTuple
 from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.embed.texts import COUNTED
+from bgecheck.http.embeddings import Embedded
 from bgecheck.model import Evidence, Text, Unavailable
 from bgecheck.model.vectors import is_finite
-from bgecheck.sources.embeddings import Embedded
 
 
 def _chunks_hold(facts: EmbedFacts) -> bool:

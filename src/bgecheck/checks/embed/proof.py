@@ -9,11 +9,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bgecheck.checks.embed.texts import probe_texts
+from bgecheck.http.embeddings import Answer, Embedded, describe
+from bgecheck.http.failures import NotSent
 from bgecheck.model import Target, Text, Unavailable
 from bgecheck.model.registry import Model
 from bgecheck.model.vectors import cosine, norm
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, said
 from bgecheck.sources.server import Server
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ def embedded(answer: Answer) -> Embedded:
     """The answer where it brought vectors. Raises `Unavailable` with what came instead."""
     if isinstance(answer, Embedded):
         return answer
-    words = Text("a request of this row brought no vector: {said}", "本项的请求没有得到向量：{said}")
-    raise Unavailable(words.filled({"said": said(answer)}))
+    if isinstance(answer, NotSent):
+        raise Unavailable(answer.reason)
+    words = Text("a request for this check returned no embedding: {response}", "本项的请求没有得到向量：{response}")
+    raise Unavailable(words.filled({"response": describe(answer)}))
 
 
 def _with_file(context: Context) -> Proof:

@@ -6,11 +6,12 @@ import re
 
 from bgecheck.checks.probe.engines import SGLANG
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of
+from bgecheck.http.embeddings import Embedded, Refused, describe
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.reply import Reply
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, say, unclear
 from bgecheck.model.registry import lookup
 from bgecheck.sources.containers import PORTS_SHOWN
-from bgecheck.sources.embeddings import Embedded, Refused, said
-from bgecheck.sources.http import Failure, Reply
 
 _LOG = "bgecheck logs {log}"
 _CURL = "curl -sS --noproxy '*' {base_url}/models"
@@ -20,9 +21,9 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
     "reachable",
     title=Text("the server answers HTTP", "服务能响应 HTTP 请求"),
     cause=Text(
-        "nothing listens at {host}:{port}: the server was not started, has exited, is still loading, "
+        "nothing listens at {address}: the server was not started, has exited, is still loading, "
         "or uses another --port (sglang's default is 30000)",
-        "{host}:{port} 没有程序在监听：服务没启动、已退出、还在加载，或换了 --port（sglang 默认 30000）",
+        "{address} 没有程序在监听：服务没启动、已退出、还在加载，或换了 --port（sglang 默认 30000）",
     ),
     fix=Text(
         "read the start-up log, then see which port is in use",
@@ -32,9 +33,9 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
     variants={
         "dead": Advice(
             Text(
-                "the newest session in {log} became ready and nothing listens at {host}:{port}: the server has "
+                "the newest session in {log} became ready and nothing listens at {address}: the server has "
                 "exited since without logging anything, or the log belongs to another server",
-                "{log} 里最近一次启动曾经就绪，而 {host}:{port} 没有程序在监听：服务之后退出了（日志里没有记录），"
+                "{log} 里最近一次启动曾经就绪，而 {address} 没有程序在监听：服务之后退出了（日志里没有记录），"
                 "或这是另一个服务的日志",
             ),
             Text(
@@ -45,19 +46,19 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "loading": Advice(
             Text(
-                "pid {server_pid} runs and does not listen at {host}:{port}: "
+                "pid {server_pid} runs and does not listen at {address}: "
                 "sglang opens its port only after the model is "
                 "loaded",
-                "进程 {server_pid} 在运行，但没有监听 {host}:{port}：sglang 加载完模型才会打开端口",
+                "进程 {server_pid} 在运行，但没有监听 {address}：sglang 加载完模型才会打开端口",
             ),
             Text("wait until it is ready, or see in the log how far it got", "等待就绪，或看日志停在哪一步"),
             ("bgecheck doctor --wait 5m --pid {server_pid}", _LOG),
         ),
         "stopped": Advice(
             Text(
-                "pid {server_pid} runs and the log says that it is ready, yet nothing listens at {host}:{port}: "
+                "pid {server_pid} runs and the log says that it is ready, yet nothing listens at {address}: "
                 "it listens at another address, or its HTTP process has exited",
-                "进程 {server_pid} 在运行，日志也显示已就绪，但 {host}:{port} 没有程序在监听：它监听的是别的地址，"
+                "进程 {server_pid} 在运行，日志也显示已就绪，但 {address} 没有程序在监听：它监听的是别的地址，"
                 "或 HTTP 部分已退出",
             ),
             Text(
@@ -68,10 +69,10 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "inside": Advice(
             Text(
-                "pid {server_pid} runs in a network of its own, as in a container, and {host}:{port} does not "
+                "pid {server_pid} runs in a network of its own, as in a container, and {address} does not "
                 "lead there: the port is not published, or published under another number, or the server is "
                 "still loading",
-                "进程 {server_pid} 在独立的网络里（比如容器），{host}:{port} 到不了它：端口没有映射、映射成了别的端口，"
+                "进程 {server_pid} 在独立的网络里（比如容器），{address} 到不了它：端口没有映射、映射成了别的端口，"
                 "或服务还在加载",
             ),
             Text("see where it listens, and which port is published", "看它监听在哪里、映射了哪个端口"),
@@ -79,9 +80,9 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "remote": Advice(
             Text(
-                "nothing listens at {host}:{port} that other machines and containers can reach: the server was not "
+                "nothing listens at {address} that other machines and containers can reach: the server was not "
                 "started, is still loading, uses another --port, or listens on 127.0.0.1 only, sglang's default",
-                "{host}:{port} 上没有其他机器或容器能访问到的监听：服务没启动、还在加载、换了 --port，"
+                "{address} 上没有其他机器或容器能访问到的监听：服务没启动、还在加载、换了 --port，"
                 "或只监听 127.0.0.1（sglang 的默认值）",
             ),
             Text(
@@ -94,10 +95,9 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "container": Advice(
             Text(
-                "nothing listens at {host}:{port} in this container, which has a loopback of its own: a server "
+                "nothing listens at {address} in this container, which has a loopback of its own: a server "
                 "on the host or in another container cannot be reached there",
-                "本容器内的 {host}:{port} 没有程序监听：容器的 127.0.0.1 "
-                "是容器自己的，宿主机或其他容器里的服务不在这里",
+                "本容器内的 {address} 没有程序监听：容器的 127.0.0.1 是容器自己的，宿主机或其他容器里的服务不在这里",
             ),
             Text(
                 "if it runs in this container, read its log; otherwise start it with --host 0.0.0.0, and use the "
@@ -120,12 +120,12 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "到 {host} 没有路由：地址写错，或不在同一网络",
             ),
             Text("check the address and the network of both machines", "检查地址，以及两台机器是否在同一网络"),
-            ("ip route get {host}",),
+            ("ip route get {server_name}",),
         ),
         "dropped": Advice(
             Text(
-                "connecting to {host}:{port} gets no reply at all: a firewall drops it, or the machine is off",
-                "连接 {host}:{port} 毫无回应：被防火墙丢弃，或机器没开",
+                "connecting to {address} gets no reply at all: a firewall drops it, or the machine is off",
+                "连接 {address} 毫无回应：被防火墙丢弃，或机器没开",
             ),
             Text("check the firewall and the security group between here and there", "检查中间的防火墙和安全组"),
             ("ping -c 3 {host}",),
@@ -185,20 +185,29 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "TCP 连得上，但 TLS 握手没有人应答：服务卡住，或端口是明文 HTTP、还在等请求",
             ),
             Text("try http:// in the URL, then read the end of the log", "先把 URL 换成 http:// 试，再看日志末尾"),
-            ("bgecheck probe --url http://{host}:{port}", _LOG),
+            ("bgecheck probe --url http://{address}", _LOG),
+        ),
+        "unsendable": Advice(
+            Text(
+                "the request could not be sent: the API key or the URL holds what an HTTP header cannot carry, a line "
+                "break or a blank at the end for instance",
+                "请求发不出去：API key 或 URL 里有 HTTP 头不允许的字符，例如末尾的换行或空格",
+            ),
+            Text("give the key again, without the line break", "重新提供 key，去掉换行"),
+            ("BGECHECK_API_KEY=\"$(tr -d '[:space:]' <key.txt)\" bgecheck probe --url {base_url}",),
         ),
         "https": Advice(
             Text(
-                "{host}:{port} speaks TLS, and the URL says http://",
-                "{host}:{port} 上是 TLS，而 URL 写的是 http://",
+                "{address} speaks TLS, and the URL says http://",
+                "{address} 上是 TLS，而 URL 写的是 http://",
             ),
             Text("use https:// in the URL", "把 URL 改成 https://"),
-            ("bgecheck probe --url https://{host}:{port}",),
+            ("bgecheck probe --url https://{address}",),
         ),
         "not-http": Advice(
             Text(
-                "what listens at {host}:{port} does not speak (plain) HTTP: another program, or https is needed",
-                "{host}:{port} 上的程序返回的不是 HTTP：是别的程序，或需要用 https",
+                "what listens at {address} does not speak (plain) HTTP: another program, or https is needed",
+                "{address} 上的程序返回的不是 HTTP：是别的程序，或需要用 https",
             ),
             Text(
                 "see who owns the port; if it serves TLS, use --url https://...",
@@ -217,11 +226,11 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "plain": Advice(
             Text(
-                "{host}:{port} does not speak TLS, and the URL says https://",
-                "{host}:{port} 上不是 TLS，而 URL 写的是 https://",
+                "{address} does not speak TLS, and the URL says https://",
+                "{address} 上不是 TLS，而 URL 写的是 https://",
             ),
             Text("use http:// in the URL", "把 URL 改成 http://"),
-            ("bgecheck probe --url http://{host}:{port}",),
+            ("bgecheck probe --url http://{address}",),
         ),
         "tls": Advice(
             Text(
@@ -229,7 +238,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "TCP 连得上，但 TLS 握手失败或迟迟不结束",
             ),
             Text("see the details of the handshake", "查看握手细节"),
-            ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
+            ("openssl s_client -connect {address} -servername {server_name} </dev/null",),
         ),
     },
     explains=("embed.answers",),
@@ -292,6 +301,7 @@ _FAILURES = {
     "malformed": "malformed",
     "too-large": "too-large",
     "tls": "tls",
+    "unsendable": "unsendable",
 }
 
 
@@ -303,19 +313,19 @@ _FAILURES = {
         "TLS 连接建立失败，或证书将在 14 天内到期",
     ),
     fix=Text("look at the certificate", "查看证书详情"),
-    commands=("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
+    commands=("openssl s_client -connect {address} -servername {server_name} </dev/null",),
     variants={
         "expired": Advice(
             Text("the certificate has expired, or the clock of this machine is wrong", "证书已过期，或本机时间不对"),
             Text(
                 "renew the certificate of the gateway; check the clock with date", "更新网关证书；用 date 核对本机时间"
             ),
-            ("date", "openssl s_client -connect {host}:{port} -servername {host} </dev/null"),
+            ("date", "openssl s_client -connect {address} -servername {server_name} </dev/null"),
         ),
         "ends": Advice(
             Text("the certificate expires in {days} days", "证书还有 {days} 天到期"),
             Text("renew it before clients are turned away", "请在到期前更新"),
-            ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
+            ("openssl s_client -connect {address} -servername {server_name} </dev/null",),
         ),
         "authority": Advice(
             Text(
@@ -336,7 +346,7 @@ _FAILURES = {
                 "这个端口是 TLS，而 URL 写的是 http://：明文请求只能得到 HTTP {status}",
             ),
             Text("use https:// in the URL", "把 URL 改成 https://"),
-            ("bgecheck probe --url https://{host}:{port}",),
+            ("bgecheck probe --url https://{address}",),
         ),
         "wrong-host": Advice(
             Text("the certificate was not issued for {host}", "证书的域名与 {host} 不符"),
@@ -344,7 +354,7 @@ _FAILURES = {
                 "use a name that the certificate covers, or issue one that covers {host}",
                 "改用证书里的域名，或重新签发包含 {host} 的证书",
             ),
-            ("openssl s_client -connect {host}:{port} -servername {host} </dev/null",),
+            ("openssl s_client -connect {address} -servername {server_name} </dev/null",),
         ),
     },
     explains=("probe.base-url", "probe.api-key", "probe.ready", "embed.answers"),
@@ -358,10 +368,27 @@ def certificate_is_accepted(facts: ProbeFacts) -> Outcome:
     if shown is None or not facts.target.url.startswith("https:"):
         return absent(Text("plain http: there is no certificate", "使用 http，没有证书"))
     if isinstance(shown, Failure):
-        return broken(Evidence("TLS", shown.detail), advice=_CERTIFICATES.get(shown.tls or "other"))
-    days = int(shown.left // 86400)
-    seen = Evidence(Text("days until it expires", "剩余天数"), f"{days} ({shown.version})", f">= {ENDS_SOON}")
-    return holds(seen) if days >= ENDS_SOON else broken(seen, advice="ends", days=days)
+        return broken(
+            Evidence("TLS", shown.detail), *_by_certifi(facts), advice=_CERTIFICATES.get(shown.tls or "other")
+        )
+    days = int(shown.seconds_left // 86400)
+    left = Evidence(Text("days until it expires", "剩余天数"), f"{days} ({shown.version})", f">= {ENDS_SOON}")
+    if days < ENDS_SOON:
+        return broken(left, *_by_certifi(facts), advice="ends", days=days)
+    return holds(left, *_by_certifi(facts))
+
+
+def _by_certifi(facts: ProbeFacts) -> list[Evidence]:
+    """Whether certifi's authorities refuse what the system accepts, or the other way round: clients differ then."""
+    other = facts.by_certifi
+    clients = Text(
+        "by certifi's list (openai up to 2.x, requests)", "按 certifi 的根证书列表（openai 2.x 及以下、requests）"
+    )
+    if isinstance(other, Failure):
+        refused = other.kind == "tls" and not isinstance(facts.certificate, Failure)
+        return [Evidence(clients, other.detail)] if refused else []
+    accepted = other is not None and isinstance(facts.certificate, Failure)
+    return [Evidence(clients, Text("accepted", "接受"))] if accepted else []
 
 
 ENDS_SOON = 14
@@ -422,10 +449,10 @@ def no_proxy_in_between(facts: ProbeFacts) -> Outcome:
     direct, through = facts.models, facts.through
     table = [
         Evidence(way.variable, Text("set", "已设置")),
-        Evidence(Text("contacted directly", "直连"), said(direct)),
+        Evidence(Text("contacted directly", "直连"), describe(direct)),
         Evidence(
             Text(f"contacted through {way.variable}", f"经 {way.variable}"),
-            said(through) if through else Text("not tried", "没有尝试"),
+            describe(through) if through else Text("not tried", "没有尝试"),
         ),
     ]
     if isinstance(direct, Reply) and isinstance(through, Reply) and _alike(direct, through):
@@ -619,12 +646,14 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
 
     (auth.py, 0.4.6-0.5.23.) No key and the usual placeholder are tried beside what was given.
     """
+    if isinstance(facts.first, NotSent):
+        return absent(facts.first.reason)
     key, reply = facts.target.api_key, reply_of(facts)
     own = "no key" if key is None else "EMPTY" if key.reveal() == "EMPTY" else "the key given"
     tried: dict[str, Reply | Failure] = {**facts.keys, own: reply}
-    table = [Evidence(_KEYS[name], said(tried[name])) for name in _KEYS if name in tried]
+    table = [Evidence(_KEYS[name], describe(tried[name])) for name in _KEYS if name in tried]
     checked = any(isinstance(answer, Reply) and answer.status in (401, 403) for answer in tried.values())
-    values = {"key_checked": checked, "tried": {name: say(said(answer), "en") for name, answer in tried.items()}}
+    values = {"key_checked": checked, "tried": {name: say(describe(answer), "en") for name, answer in tried.items()}}
     # LiteLLM without a database answers a wrong key with 400 and none with 401; a model list refuses nothing else.
     refused = reply if reply.status in (401, 403) or (checked and reply.status == 400) else facts.first
     if isinstance(refused, Reply | Refused) and (refused is reply or refused.status in (401, 403)):
@@ -677,6 +706,8 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
     Where the info page tells the folder, and both it and the name are known models, they must be the same.
     """
     asked = facts.target.model
+    if isinstance(facts.first, NotSent):
+        return absent(facts.first.reason)
     if not facts.served:
         return unclear(Text("the model list names no model", "模型列表里没有模型名"))
     served = ", ".join(facts.served[:5])

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bgecheck.http.failures import Failure
+from bgecheck.http.reply import Reply
 from bgecheck.model import clean
-from bgecheck.sources.http import Failure, Reply
 from bgecheck.sources.server import Server
 
 

@@ -3,16 +3,20 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.reply import Reply
+from bgecheck.http.tls import Certificate
 from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
 from bgecheck.model.registry import lookup
 from bgecheck.sources.context import Context
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_busy
-from bgecheck.sources.http import Certificate, Failure, Reply
-from bgecheck.sources.proxy import DIRECT, Way, asked_through, client_way, variables
+from bgecheck.sources.deadline import DEADLINE_EXCEEDED
+from bgecheck.sources.proxy import DIRECT, Way, client_way, fetch_through, variables
 from bgecheck.sources.sdk import Called, called
 from bgecheck.sources.server import Server
 from bgecheck.sources.sidebyside import side_by_side
@@ -29,29 +33,36 @@ SHAPES = ("/v1/models", "/models", "/v1/v1/models")
 """Where OpenAI-compatible servers and gateways keep their model list."""
 
 
-class Limits(NamedTuple):
-    """The answers that teach what the server takes. None where a request was not sent or did not come back."""
+NO_TIME = NotSent(DEADLINE_EXCEEDED)
+UNSTEADY = NotSent(
+    Text("not sent: a request like one before it was not answered", "没有发送：同样的请求第二次没有得到响应")
+)
 
-    packed: Answer | None
-    """`PROBE_TEXT` in base64."""
-    again: Answer | None
+
+class Limits(NamedTuple):
+    """The answers that teach what the server takes."""
+
+    again: Answer
     """`PROBE_TEXT` once more, as floats: also the second request, whose latency is the warm one."""
-    lengths: Mapping[int, Answer]
+    packed: Answer = UNSTEADY
+    """`PROBE_TEXT` in base64."""
+    lengths: Mapping[int, Answer] = MappingProxyType({})
     """The answer to a text of so many Chinese characters; empty where the model's tokens are not known."""
-    tails: tuple[Answer, Answer] | None
+    tails: tuple[Answer, Answer] | None = None
     """Two texts beyond the limit that differ only at their end, when the longest of `lengths` was taken."""
-    blank: Answer | None
-    batches: Mapping[int, Answer]
+    blank: Answer = UNSTEADY
+    batches: Mapping[int, Answer] = MappingProxyType({})
     """The answer to a request of so many short texts, from the largest down to the first that was taken."""
-    fewer: Answer | None = None
+    fewer: Answer = UNSTEADY
     """`PROBE_TEXT` with `dimensions` set to half of what the model has."""
-    ids: Answer | None = None
+    ids: Answer = UNSTEADY
     """Two small token ids in place of a text."""
 
     def answers(self) -> list[Answer]:
-        """Every answer to a request for embeddings."""
-        told = [self.packed, self.again, *self.lengths.values(), *(self.tails or ()), self.blank, self.fewer, self.ids]
-        return [answer for answer in (*told, *self.batches.values()) if answer is not None]
+        """The answer to every request for embeddings that was sent."""
+        single = (self.again, self.packed, self.blank, self.fewer, self.ids)
+        several = (*self.lengths.values(), *(self.tails or ()), *self.batches.values())
+        return [answer for answer in (*single, *several) if not isinstance(answer, NotSent)]
 
 
 class ProbeFacts(NamedTuple):
@@ -61,7 +72,7 @@ class ProbeFacts(NamedTuple):
     models: Reply | Failure
     """The model list; asked for without the key where the certificate is not accepted."""
     certificate: Certificate | Failure | None
-    """None where no TLS is asked for; for a plain URL, what a handshake brought when plain HTTP did not work."""
+    """None where no TLS is asked for; for a plain URL, the result of a handshake when plain HTTP did not work."""
     keys: Mapping[str, Reply | Failure]
     """The model list asked for with `no key` and with `EMPTY`; without what was asked already."""
     elsewhere: Mapping[str, int]
@@ -69,10 +80,13 @@ class ProbeFacts(NamedTuple):
     engine: Engine
     served: tuple[str, ...]
     first: Answer
+    """The answer to `PROBE_TEXT`, as floats."""
     proxies: tuple[str, ...]
     """Names of the proxy variables that are set here."""
     way: Way = DIRECT
     """How a client would get here: direct, or by the proxy that a variable names."""
+    by_certifi: Certificate | Failure | None = None
+    """The same certificate by certifi's authorities; None where only this system's were asked."""
     through: Reply | Failure | None = None
     """The model list asked for without a key through that proxy; None where it was not asked."""
     vitals: Vitals | None = None
@@ -126,24 +140,25 @@ def collect(context: Context) -> ProbeFacts:
         elsewhere={},
         engine=Engine(None, None),
         served=(),
-        first=models if isinstance(models, Failure) else Failure("tls", Text("not asked", "没有请求")),
+        first=NotSent(_UNREACHABLE),
         proxies=variables(),
         way=way,
+        by_certifi=_in_time(lambda: _by_certifi(server, shown)),
         contained=target.is_local and in_container(),
         quick=context.quick,
     )
     if isinstance(models, Failure):
-        remote = models.kind == "refused" and not target.is_local and not is_own(target.host)
+        remote = models.kind == "refused" and not target.is_local and not is_own(target.host, RESOLVE_SECONDS)
         return facts._replace(vitals=vitals(context, {}), remote=remote)
     if isinstance(shown, Failure) and server.target.url.startswith("https:"):
-        return facts._replace(first=shown, served=server.served())
+        return facts._replace(first=NotSent(_NOT_TRUSTED), served=server.served())
     pages = _at_first(server, context.quick) if server.owned_by() == SGLANG else None
     first = server.first_embedding(PROBE_TEXT)
     works = isinstance(first, Embedded)
     lost = models.status == 404 and not works
     info = server.model_info() if models.status == 200 else None
-    told, engine = (info or {}).get("model_path"), engine_of(server, models)
-    keys = (_in_time(lambda: _keys(server)) if models.status in _TELLING else None) or {}
+    model_path, engine = (info or {}).get("model_path"), engine_of(server, models)
+    keys = (_in_time(lambda: _keys(server)) if models.status in _KEY_STATUSES else None) or {}
     elsewhere = (_in_time(lambda: _elsewhere(server)) if lost else None) or {}
     through = _through(server, way) if way.variable and is_near(target.host) else None
     if pages is None and not (context.quick or lost):
@@ -161,8 +176,15 @@ def collect(context: Context) -> ProbeFacts:
         burst=_in_time(lambda: _burst(server)) if context.full and works else None,
         sdk=_sdk(context, server) if context.full and isinstance(first, Embedded | Unusable) else None,
         prefix=server.prefix,
-        real_model=clean(told, 200) if isinstance(told, str) else None,
+        real_model=clean(model_path, 200) if isinstance(model_path, str) else None,
     )
+
+
+_UNREACHABLE = Text("not sent: the server is not reachable", "没有发送：连不上服务")
+_NOT_TRUSTED = Text(
+    "not sent: the certificate is not accepted, so that neither key nor text was sent",
+    "没有发送：证书不被接受，因此没有发送 key 和文本",
+)
 
 
 def _at_first(server: Server, quick: bool) -> Pages | None:
@@ -179,7 +201,7 @@ def _at_first(server: Server, quick: bool) -> Pages | None:
 
 def _signs(context: Context, server: Server, pages: Pages | None, works: bool) -> dict[Any, Any]:
     """The signs of life and the limits; this machine is looked at while the server computes."""
-    # By itself, because it tells how long a warm request takes.
+    # By itself, because it shows how long a warm request takes.
     again = _in_time(lambda: server.embed([PROBE_TEXT])) if works else None
     tasks: dict[Any, Callable[[], Any]] = {}
     if pages is not None:
@@ -197,8 +219,8 @@ def _in_time(ask: Callable[[], T]) -> T | None:
         return None
 
 
-_TELLING = (200, 400, 401, 403, 404)
-"""What the model list's status must be for another key to tell something."""
+_KEY_STATUSES = (200, 400, 401, 403, 404)
+"""What the model list's status must be for another key to show something."""
 
 
 def _keys(server: Server) -> dict[str, Reply | Failure]:
@@ -209,8 +231,11 @@ def _keys(server: Server) -> dict[str, Reply | Failure]:
 
 
 def _through(server: Server, way: Way) -> Reply | Failure | None:
-    return asked_through(str(way.variable), server.base_url + "/models", PROXY_SECONDS)
+    return fetch_through(str(way.variable), server.base_url + "/models", PROXY_SECONDS)
 
+
+RESOLVE_SECONDS = 1.0
+"""For the resolver, to see whether a host is this machine."""
 
 PROXY_SECONDS = 3.0
 """For one request through a proxy of this network."""
@@ -238,14 +263,33 @@ def _models(server: Server) -> tuple[Reply | Failure, Certificate | Failure | No
     """The model list and the certificate; a server whose certificate is not accepted is asked without the key."""
     models = server.models()
     if not server.target.url.startswith("https:"):
-        return models, server.certificate() if _may_want_tls(models) else None
-    if isinstance(models, Failure) and models.kind != "tls":
+        return models, server.handshake() if _may_want_tls(models) else None
+    if isinstance(models, Reply):
+        return models, models.certificate
+    if models.kind != "tls":
         return models, None
-    shown = server.certificate()
-    if isinstance(models, Failure):
-        unverified = server.unverified("/v1/models") if models.tls not in ("plain", "late") else models
-        return unverified, shown if isinstance(shown, Failure) else models
-    return models, shown
+    unverified = models if models.tls in ("plain", "late") else server.unverified("/v1/models")
+    return unverified, models
+
+
+_AUTHORITY = ("self-signed", "unknown-authority")
+"""Reasons for which one list of authorities may refuse what another accepts."""
+
+
+def _by_certifi(server: Server, shown: Certificate | Failure | None) -> Certificate | Failure | None:
+    """The second opinion of the authorities that openai up to 2.x and requests bring along.
+
+    SSL_CERT_FILE and SSL_CERT_DIR replace both lists in httpx.
+    """
+    import os
+
+    if shown is None or not server.target.url.startswith("https:"):
+        return None
+    if isinstance(shown, Failure) and shown.tls not in _AUTHORITY:
+        return None
+    if any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
+        return None
+    return server.handshake("certifi")
 
 
 def _may_want_tls(models: Reply | Failure) -> bool:
@@ -261,7 +305,7 @@ def _limits(server: Server, again: Answer) -> Limits:
     What is only asked whether it is taken is asked in base64 where the server knows it: a quarter of the bytes.
     """
     if is_unsteady(again):
-        return Limits(packed=None, again=again, lengths={}, tails=None, blank=None, batches={})
+        return Limits(again)
     packed = server.embed([PROBE_TEXT], encoding="base64")
     short = "base64" if isinstance(packed, Embedded) and packed.packed else "float"
     first = server.first_embedding(PROBE_TEXT)
@@ -269,23 +313,26 @@ def _limits(server: Server, again: Answer) -> Limits:
     tasks: dict[Any, Callable[[], Any]] = {
         "blank": _asking(server, [PROBE_TEXT, " "], short),
         "batches": lambda: _batches(server, short),
-        "fewer": lambda: server.embed([PROBE_TEXT], dimensions=half) if half else None,
-        "ids": server.embed_marks,
+        "fewer": lambda: server.embed([PROBE_TEXT], dimensions=half) if half else _ONE_NUMBER,
+        "ids": server.embed_token_ids,
     }
     sizes = EDGE if _counts_characters(server) else ()
     tasks |= {size: _asking(server, [CHARACTER * size], short) for size in sizes}
     done = side_by_side(tasks)
     longest = done.get(EDGE[-1])
     return Limits(
+        again,
         packed=packed,
-        again=again,
-        lengths={size: done[size] for size in EDGE if size in done},
+        lengths={size: done.get(size, NO_TIME) for size in sizes},
         tails=_tails(server) if isinstance(longest, Embedded) else None,
-        blank=done.get("blank"),
-        batches=done.get("batches") or {},
-        fewer=done.get("fewer"),
-        ids=done.get("ids"),
+        blank=done.get("blank", NO_TIME),
+        batches=done.get("batches", {BATCHES[0]: NO_TIME}),
+        fewer=done.get("fewer", NO_TIME),
+        ids=done.get("ids", NO_TIME),
     )
+
+
+_ONE_NUMBER = NotSent(Text("a vector of one number cannot be cut", "只有一维的向量没有可截的"))
 
 
 def _asking(server: Server, texts: Sequence[str], encoding: str = "float") -> Callable[[], Answer]:
@@ -306,7 +353,8 @@ def _tails(server: Server) -> tuple[Answer, Answer]:
 def _batches(server: Server, encoding: str) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for size in BATCHES:
-        answers[size] = server.embed([f"{PROBE_TEXT}{number}" for number in range(size)], encoding=encoding)
+        texts = [f"{PROBE_TEXT}{number}" for number in range(size)]
+        answers[size] = _in_time(partial(server.embed, texts, encoding=encoding)) or NO_TIME
         if not isinstance(answers[size], Refused | Unusable) or turned_away(answers[size]):
             break
     return answers
@@ -317,18 +365,18 @@ def is_unsteady(again: Answer) -> bool:
     return not isinstance(again, Embedded) and not is_busy(again)
 
 
-def turned_away(answer: Reply | Failure | Answer | None) -> bool:
-    """Whether an answer tells of how busy somebody is, and nothing of what the server takes."""
+def turned_away(answer: Reply | Answer) -> bool:
+    """True for 429, 502, 503 and 504: overload or a gateway, says nothing about what the server takes."""
     return isinstance(answer, Reply | Refused) and answer.status in (429, 502, 503, 504)
 
 
 def _burst(server: Server) -> tuple[Answer, ...]:
-    """Many short requests, a few at a time; it ends at the first that gets no answer at all."""
+    """Many short requests, a few at a time; it ends at the first that gets no response at all, or was not sent."""
     answers: list[Answer] = []
     for start in range(0, BURST, AT_ONCE):
         texts = [f"{PROBE_TEXT}{number}" for number in range(start, start + AT_ONCE)]
         answers += server.embed_at_once(texts)
-        if any(isinstance(answer, Failure) for answer in answers[-AT_ONCE:]):
+        if any(isinstance(answer, Failure | NotSent) for answer in answers[-AT_ONCE:]):
             break
     return tuple(answers)
 
@@ -347,15 +395,15 @@ def _elsewhere(server: Server) -> dict[str, int]:
     """Base URLs near the given one whose model list answers something else than 404."""
     target = server.target
     origin = "/".join(target.url.split("/", 3)[:3])
-    found = {}
+    statuses = {}
     for root in dict.fromkeys((target.url, origin)):
         for shape in SHAPES:
             if (root, shape) == (target.url, "/v1/models"):
                 continue
             reply = server.get(shape, root=root)
             if isinstance(reply, Reply) and reply.status in (200, 401, 403):
-                found[root + shape.removesuffix("/models")] = reply.status
-    return found
+                statuses[root + shape.removesuffix("/models")] = reply.status
+    return statuses
 
 
 def reply_of(facts: ProbeFacts) -> Reply:

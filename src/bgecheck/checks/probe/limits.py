@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late
+from bgecheck.http.failures import Failure, NotSent
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 from bgecheck.model.vectors import cosine
-from bgecheck.sources.embeddings import Answer, Embedded, Refused, Unusable, is_late, said
-from bgecheck.sources.http import Failure
 
 SAME = AtLeast(0.9999, "", "the same float32 numbers, written twice")
 
@@ -29,12 +29,17 @@ def _not_alone(answer: Answer, limits: Limits) -> bool:
     return any(other is not answer and isinstance(other, type(answer)) for other in limits.answers())
 
 
-def _no_verdict(answer: Answer | None) -> Outcome:
-    """What a request that was turned away or never answered says of the server: nothing."""
-    if answer is None:
-        return unclear(Text("no time was left for the request", "没有时间发送请求"))
-    words = Text("the request brought no verdict: {said}", "请求没有结论：{said}")
-    return unclear(words.filled({"said": said(answer)}))
+def _no_verdict(answer: Answer) -> Outcome:
+    """The outcome of a request that was turned away, never answered or not sent: it shows nothing of the server."""
+    if isinstance(answer, NotSent):
+        return unclear(answer.reason)
+    words = Text("the request brought no verdict: {response}", "请求没有结论：{response}")
+    return unclear(words.filled({"response": describe(answer)}))
+
+
+def _says_nothing(answer: Answer, limits: Limits) -> bool:
+    """Whether a request was not sent, was turned away, or shared its failure with others."""
+    return isinstance(answer, NotSent) or turned_away(answer) or _not_alone(answer, limits)
 
 
 @AREA.check(
@@ -60,23 +65,23 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     """sglang ignores the field up to 0.5.16 and answers a list, which the Python SDK copes with."""
     limits, first = _limits(facts), facts.first
     packed = limits.packed
-    if packed is None or turned_away(packed) or _not_alone(packed, limits):
+    if _says_nothing(packed, limits):
         return _no_verdict(packed)
     if not isinstance(packed, Embedded):
-        return broken(Evidence("encoding_format=base64", said(packed), "HTTP 200"))
+        return broken(Evidence("encoding_format=base64", describe(packed), "HTTP 200"))
     if not packed.packed:
         return holds(Evidence("encoding_format=base64", Text("ignored, a list of floats", "被忽略，返回浮点数列表")))
     floats = [a.vectors[0] for a in (first, limits.again) if isinstance(a, Embedded)]
-    found, wanted = len(packed.vectors[0]), len(floats[0])
-    dims = Evidence(Text("numbers in base64", "base64 解出的维数"), str(found), str(wanted))
-    if found != wanted:
-        return broken(dims)
+    dims, wanted_dims = len(packed.vectors[0]), len(floats[0])
+    length = Evidence(Text("numbers in base64", "base64 解出的维数"), str(dims), str(wanted_dims))
+    if dims != wanted_dims:
+        return broken(length)
     closest = max((cosine(packed.vectors[0], other) for other in floats), default=-1.0)
     near = Evidence(Text("cosine to the floats", "与 float 的余弦相似度"), f"{closest:.4f}", str(SAME))
     if SAME.admits(closest):
-        return holds(dims, near)
+        return holds(length, near)
     if len(floats) > 1 and SAME.admits(cosine(floats[0], floats[1])):
-        return broken(dims, near)
+        return broken(length, near)
     return absent(Text("the floats differ from request to request", "float 结果本身就不稳定，无从比较"))
 
 
@@ -125,7 +130,7 @@ def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
         return absent(Text("how this model counts tokens is not known", "不知道这个模型怎么计 token"))
     table = [Evidence(Text(f"{n} characters", f"{n} 个汉字"), _short(a)) for n, a in limits.lengths.items()]
     if failed := next(
-        (a for a in limits.lengths.values() if isinstance(a, Failure | Unusable) or turned_away(a)), None
+        (a for a in limits.lengths.values() if isinstance(a, Failure | Unusable | NotSent) or turned_away(a)), None
     ):
         return _no_verdict(failed)
     taken = [n for n, answer in limits.lengths.items() if isinstance(answer, Embedded)]
@@ -145,7 +150,7 @@ def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
 
 
 def _short(answer: Answer) -> Words:
-    return f"HTTP {answer.status}" if isinstance(answer, Refused) else said(answer)
+    return f"HTTP {answer.status}" if isinstance(answer, Refused) else describe(answer)
 
 
 @AREA.check(
@@ -162,12 +167,13 @@ def _short(answer: Answer) -> Words:
 )
 def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     """sglang refuses the whole batch and names the place; other engines embed the blank. Both are honest."""
-    answer = _limits(facts).blank
-    if answer is None or turned_away(answer) or _not_alone(answer, _limits(facts)):
+    limits = _limits(facts)
+    answer = limits.blank
+    if _says_nothing(answer, limits):
         return _no_verdict(answer)
-    told = Evidence(Text("a batch with one blank text", "含一条空白文本的批次"), said(answer), "HTTP 400")
+    response = Evidence(Text("a batch with one blank text", "含一条空白文本的批次"), describe(answer), "HTTP 400")
     honest = isinstance(answer, Embedded) or (isinstance(answer, Refused) and answer.status < 500)
-    return holds(told) if honest else broken(told)
+    return holds(response) if honest else broken(response)
 
 
 @AREA.check(
@@ -213,9 +219,9 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
 def batches_are_taken(facts: ProbeFacts) -> Outcome:
     """sglang has no limit of its own (1000 texts measured); other engines and gateways have."""
     batches = _limits(facts).batches
-    table = [Evidence(Text(f"{n} texts", f"{n} 条"), said(answer)) for n, answer in batches.items()]
+    table = [Evidence(Text(f"{n} texts", f"{n} 条"), describe(answer)) for n, answer in batches.items()]
     taken = next((n for n, answer in batches.items() if isinstance(answer, Embedded)), None)
-    last = batches[min(batches)] if batches else None
+    last = batches[min(batches)]
     if taken is None and (not isinstance(last, Refused | Unusable) or turned_away(last)):
         return _no_verdict(last)
     if taken == max(batches):
@@ -274,21 +280,21 @@ def dimensions_are_honest(facts: ProbeFacts) -> Outcome:
     asked = whole // 2
     if whole and not asked:
         return absent(Text("a vector of one number cannot be cut", "只有一维的向量没有可截的"))
-    if answer is None or turned_away(answer) or isinstance(answer, Failure):
+    if turned_away(answer) or isinstance(answer, Failure | NotSent):
         return _no_verdict(answer)
-    told = Evidence(f"dimensions={asked}", said(answer), "HTTP 400")
+    response = Evidence(f"dimensions={asked}", describe(answer), "HTTP 400")
     if isinstance(answer, Refused) and answer.status < 500:
-        return holds(told, takes=False)
+        return holds(response, takes=False)
     if not isinstance(answer, Embedded):
-        return broken(told, advice="error", asked=asked, message=said(answer))
-    found = len(answer.vectors[0])
-    if found != asked:
-        return broken(told, asked=asked, found=found)
+        return broken(response, advice="error", asked=asked, message=describe(answer))
+    returned = len(answer.vectors[0])
+    if returned != asked:
+        return broken(response, asked=asked, found=returned)
     norm = math.hypot(*answer.vectors[0])
     length = Evidence(Text("length of the vector", "向量长度"), f"{norm:.4f}", str(UNIT))
     if not UNIT.admits(norm):
-        return broken(told, length, advice="length", asked=asked, norm=f"{norm:.3f}")
-    return holds(told, length, takes=True)
+        return broken(response, length, advice="length", asked=asked, norm=f"{norm:.3f}")
+    return holds(response, length, takes=True)
 
 
 UNIT = AtLeast(0.99, "", "length 1, as the whole vector has it; what is cut gets shorter")
@@ -313,11 +319,12 @@ UNIT = AtLeast(0.99, "", "length 1, as the whole vector has it; what is cut gets
 )
 def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
     """Ids that every vocabulary has. sglang takes any and checks no range, so that larger ones are never sent."""
-    answer = _limits(facts).ids
-    # A server that is only slow has said nothing; one that closes the connection may have died of it.
-    if answer is None or turned_away(answer) or is_late(answer) or _not_alone(answer, _limits(facts)):
+    limits = _limits(facts)
+    answer = limits.ids
+    # A server that is only slow shows nothing; one that closes the connection may have died of it.
+    if is_late(answer) or _says_nothing(answer, limits):
         return _no_verdict(answer)
-    told = Evidence("input=[[101, 102]]", said(answer))
+    response = Evidence("input=[[101, 102]]", describe(answer))
     if isinstance(answer, Embedded):
         means = Text(
             "taken, as [CLS] [SEP]: LangChain's OpenAIEmbeddings must have "
@@ -327,10 +334,10 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
             "check_embedding_ctx_length=False，否则发送的是别的词表的 id，"
             "超出本模型词表的 id 会让 sglang 整个退出",
         )
-        return holds(told, Evidence(Text("what it means", "含义"), means), taken=True)
+        return holds(response, Evidence(Text("what it means", "含义"), means), taken=True)
     if isinstance(answer, Refused) and answer.status < 500:
-        return holds(told, taken=False)
-    return broken(told)
+        return holds(response, taken=False)
+    return broken(response)
 
 
 @AREA.check(
@@ -376,15 +383,16 @@ def a_burst_is_answered(facts: ProbeFacts) -> Outcome:
     """Eight at a time; it ends with the first request that gets no answer."""
     if facts.burst is None:
         return absent(Text("a burst is only sent with --full", "只有 --full 才会发送突发请求"))
-    counts = Counter(_kind(answer) for answer in facts.burst)
-    sent, answered = len(facts.burst), counts["answered"]
-    told = [Evidence(Text(f"of {sent}: {kind}", f"{sent} 个请求：{kind}"), str(n)) for kind, n in counts.items()]
+    answers = [answer for answer in facts.burst if not isinstance(answer, NotSent)]
+    counts = Counter(map(_kind, answers))
+    sent, answered = len(answers), counts["answered"]
+    table = [Evidence(Text(f"of {sent}: {kind}", f"{sent} 个请求：{kind}"), str(n)) for kind, n in counts.items()]
     for kind, advice in (("no answer", None), ("HTTP 429", "limited"), ("HTTP 503", "busy"), ("refused", "refused")):
         if counts[kind]:
-            message = next(said(answer) for answer in facts.burst if _kind(answer) == kind)
-            return broken(*told, advice=advice, answered=answered, count=counts[kind], sent=sent, message=message)
+            message = next(describe(answer) for answer in answers if _kind(answer) == kind)
+            return broken(*table, advice=advice, answered=answered, count=counts[kind], sent=sent, message=message)
     return (
-        holds(*told)
+        holds(*table)
         if answered >= BURST
         else unclear(Text("the time ran out before all were sent", "没发完就到时间了"))
     )

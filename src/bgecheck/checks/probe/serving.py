@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
+from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.reply import Reply
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds, say
-from bgecheck.sources.embeddings import Embedded, Refused, Unusable, said
-from bgecheck.sources.http import Failure, Reply
 
 _LOG = "bgecheck logs {log}"
 
@@ -31,12 +32,14 @@ _LOG = "bgecheck logs {log}"
 )
 def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     """Judged on every request of this run before a burst."""
-    asked = [facts.models, facts.first, *(facts.limits.answers() if facts.limits else ())]
-    limited = sum(isinstance(answer, Reply | Refused) and answer.status == 429 for answer in asked)
-    seen = Evidence(
-        Text(f"HTTP 429 among {len(asked)} requests", f"{len(asked)} 个请求中的 HTTP 429"), str(limited), "0"
+    answers = [facts.models, *(facts.limits.answers() if facts.limits else ())]
+    if not isinstance(facts.first, NotSent):
+        answers.append(facts.first)
+    limited = sum(isinstance(answer, Reply | Refused) and answer.status == 429 for answer in answers)
+    count = Evidence(
+        Text(f"HTTP 429 among {len(answers)} requests", f"{len(answers)} 个请求中的 HTTP 429"), str(limited), "0"
     )
-    return broken(seen) if limited else holds(seen)
+    return broken(count) if limited else holds(count)
 
 
 @AREA.check(
@@ -107,27 +110,29 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
 )
 def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     """A status page proves nothing: `/v1/models` is 200 even with a dead scheduler (R on 0.5.23)."""
-    first, told = facts.first, Evidence("POST /v1/embeddings", said(facts.first), "HTTP 200")
+    first, response = facts.first, Evidence("POST /v1/embeddings", describe(facts.first), "HTTP 200")
     match first:
+        case NotSent():
+            return absent(first.reason)
         case Embedded():
             times = {"ms": first, "warm_ms": facts.limits.again if facts.limits else None}
-            known = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
+            measured = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
             again = times["warm_ms"]
-            warm = [Evidence(Text("the same request again", "再请求一次"), said(again))] if again else []
+            warm = [Evidence(Text("the same request again", "再请求一次"), describe(again))] if again else []
             if again and is_unsteady(again):
-                return broken(Evidence("POST /v1/embeddings", said(first)), *warm, advice="unsteady", **known)
-            return holds(Evidence("POST /v1/embeddings", said(first)), *warm, **known)
+                return broken(Evidence("POST /v1/embeddings", describe(first)), *warm, advice="unsteady", **measured)
+            return holds(Evidence("POST /v1/embeddings", describe(first)), *warm, **measured)
         case Refused(status=503):
-            return broken(told, advice="busy")
+            return broken(response, advice="busy")
         case Refused(status=502 | 504):
             front = [Evidence("server", first.server)] if first.server else []
-            return broken(told, *front, advice="gateway", status=first.status)
+            return broken(response, *front, advice="gateway", status=first.status)
         case Refused():
-            return broken(told, advice="refused", message=first.message, status=first.status)
+            return broken(response, advice="refused", message=first.message, status=first.status)
         case Unusable():
-            return broken(told, advice="unusable")
+            return broken(response, advice="unusable")
         case _:
-            return broken(told)
+            return broken(response)
 
 
 @AREA.check(
@@ -192,6 +197,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
 )
 def health_agrees(facts: ProbeFacts) -> Outcome:
     """Every sign of life in one table. `/health` takes a second by design from 0.5.3 on: only a time-out is silence."""
+    if isinstance(facts.first, NotSent):
+        return absent(facts.first.reason)
     if facts.vitals is None:
         return absent(LEFT_OUT)
     table = _signs(facts)
@@ -209,8 +216,8 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
     if not works and vital.log == "ready" and vital.alive is not False:
         return broken(*table, advice="silent", **values)
     if not judged:
-        said = ", ".join(f"HTTP {page.status}" for page in pages if isinstance(page, Reply))
-        return absent(Text(f"there is no health page to ask: {said}", f"没有可用的 /health：{said}"), **values)
+        statuses = ", ".join(f"HTTP {page.status}" for page in pages if isinstance(page, Reply))
+        return absent(Text(f"there is no health page to ask: {statuses}", f"没有可用的 /health：{statuses}"), **values)
     return holds(*table, **values)
 
 
@@ -221,9 +228,9 @@ def _signs(facts: ProbeFacts) -> list[Evidence]:
     """What each sign says, the real embedding among them."""
     vital = facts.vitals
     assert vital is not None, "asked for only where it is there"
-    signs = [Evidence(f"GET {facts.prefix}/models", said(reply_of(facts)))]
+    signs = [Evidence(f"GET {facts.prefix}/models", describe(reply_of(facts)))]
     signs += [Evidence(f"GET {path}", _timed(page)) for path, page in vital.pages.items()]
-    signs.append(Evidence(f"POST {facts.prefix}/embeddings", said(facts.first)))
+    signs.append(Evidence(f"POST {facts.prefix}/embeddings", describe(facts.first)))
     pid = f"pid {vital.process}"
     alive: dict[bool | None, Words] = {None: "-", True: pid, False: Text(f"{pid}: gone", f"{pid}：已退出")}
     owners = ", ".join(f"pid {pid}" for pid in vital.owners) or "-"
@@ -244,4 +251,4 @@ _LOG_STATES: Mapping[str | None, Words] = {
 
 def _timed(page: Reply | Failure) -> Words:
     ms = f"{page.seconds * 1000:.0f} ms"
-    return Text(f"{{said}} ({ms})", f"{{said}}（{ms}）").filled({"said": said(page)})
+    return Text(f"{{response}} ({ms})", f"{{response}}（{ms}）").filled({"response": describe(page)})

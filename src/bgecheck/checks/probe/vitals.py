@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from bgecheck.http.failures import Failure
+from bgecheck.http.reply import Reply
 from bgecheck.model import Target, Unavailable
 from bgecheck.sources import logstate
 from bgecheck.sources.context import Context
-from bgecheck.sources.http import Failure, Reply
 from bgecheck.sources.processes import Table
 from bgecheck.sources.server import MODEL_INFO, SERVER_INFO, Server
 from bgecheck.sources.sidebyside import side_by_side

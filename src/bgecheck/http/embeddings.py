@@ -1,17 +1,22 @@
-"""The embeddings client: turns what a server answered to `POST /v1/embeddings` into vectors, or into why not."""
+"""The embeddings codec: writes the body of `POST /v1/embeddings` and reads vectors, or why there are none, back."""
+
+from __future__ import annotations
 
 import base64
 import binascii
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.reply import Reply
 from bgecheck.model import Text, Words, clean
-from bgecheck.sources.http import Failure, Reply
 
 
-class Embedded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Embedded:
     """Vectors as the server gave them, in the order of its `index` fields.
 
     `nulls[i]` counts the JSON `null` components of vector i, which stand in it as NaN. `seconds` is
@@ -28,7 +33,8 @@ class Embedded(NamedTuple):
     """Whether the vectors came as base64."""
 
 
-class Refused(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Refused:
     """An answer with another status than 200."""
 
     status: int
@@ -38,7 +44,8 @@ class Refused(NamedTuple):
     seconds: float
 
 
-class Unusable(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Unusable:
     """A 200 that holds no usable vectors."""
 
     kind: Literal["not-json", "null", "no-data", "wrong-count", "no-vector"]
@@ -46,14 +53,16 @@ class Unusable(NamedTuple):
     seconds: float
 
 
-Answer = Embedded | Refused | Unusable | Failure
+Answer = Embedded | Refused | Unusable | Failure | NotSent
 
 
-def said(answer: Reply | Answer) -> Words:
-    """An answer in one line."""
+def describe(answer: Reply | Answer) -> Words:
+    """A response, or why there is none, in one line."""
     match answer:
         case Failure():
             return answer.detail
+        case NotSent():
+            return answer.reason
         case Refused():
             return f"HTTP {answer.status}: {answer.message}"
         case Unusable():
@@ -63,18 +72,23 @@ def said(answer: Reply | Answer) -> Words:
         case Embedded():
             floats, ms = len(answer.vectors[0]), answer.seconds * 1000
             return Text(f"HTTP 200, {floats} floats in {ms:.0f} ms", f"HTTP 200，{floats} 个浮点数，用时 {ms:.0f} ms")
-        case _:
+        case Reply():
             return f"HTTP {answer.status}"
 
 
-def is_late(answer: Answer | None) -> bool:
-    """Whether only the time was too short for a whole answer."""
+def is_late(answer: Answer) -> bool:
+    """Whether only the time was too short for a whole response."""
     return isinstance(answer, Failure) and answer.late
 
 
-def is_busy(answer: Answer | None) -> bool:
-    """Whether an answer tells of how busy somebody is, and nothing of what the server can do."""
+def is_busy(answer: Answer) -> bool:
+    """True for 429 and 503: overload, says nothing about capability."""
     return isinstance(answer, Refused) and answer.status in (429, 503)
+
+
+def shows_nothing(answer: Answer) -> bool:
+    """Whether a request was not sent, or was given up with the run before the server had a fair time for it."""
+    return isinstance(answer, NotSent) or (isinstance(answer, Failure) and answer.kind == "cut-off")
 
 
 SMALL_IDS = ((101, 102),)
@@ -82,13 +96,13 @@ SMALL_IDS = ((101, 102),)
 
 
 def request_body(
-    given: Sequence[str] | tuple[tuple[int, ...], ...],
+    texts: Sequence[str] | tuple[tuple[int, ...], ...],
     model: str | None,
     encoding: str = "float",
     dimensions: int | None = None,
 ) -> bytes:
     """The JSON of an embeddings request of texts, or of `SMALL_IDS`."""
-    body: dict[str, Any] = {"input": list(given), "encoding_format": encoding}
+    body: dict[str, Any] = {"input": list(texts), "encoding_format": encoding}
     if model is not None:
         body["model"] = model
     if dimensions is not None:
@@ -133,8 +147,8 @@ def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
     read_items = [_components(item.get("embedding")) for item in items]
     for number, components in enumerate(read_items):
         if components is None:
-            found = Text(f"data[{number}].embedding is {{kind}}", f"data[{number}].embedding {{kind}}")
-            return Unusable("no-vector", found.filled({"kind": _kind_of(items[number])}), reply.seconds)
+            words = Text(f"data[{number}].embedding is {{kind}}", f"data[{number}].embedding {{kind}}")
+            return Unusable("no-vector", words.filled({"kind": _kind_of(items[number])}), reply.seconds)
     indexes = [_whole(item.get("index")) for item in items]
     order = _order(indexes)
     good = [c for c in read_items if c is not None]

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.sources.embeddings import Embedded, Refused, Unusable, read, request_body
-from bgecheck.sources.http import Failure, Reply
+from bgecheck.http.embeddings import Embedded, Refused, Unusable, read, request_body
+from bgecheck.http.failures import Failure
+from bgecheck.http.reply import Reply
 
 VECTOR = [0.5, -0.25, 0.125]
 

@@ -1,0 +1,63 @@
+"""A whole HTTP response, and its JSON within bounds of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bgecheck.http.tls import Certificate
+from bgecheck.model import clean
+
+BODY_LIMIT = 16 * 2**20
+"""Bytes that one response may have. A batch of 64 vectors of 1024 floats written with 17 digits has 1.5 MB."""
+
+PAGE_LIMIT = 2**20
+"""Bytes that a status page may have. The longest known, `/server_info` of sglang 0.5.23 with 556 keys, has 30 kB."""
+
+VALUES_LIMIT = 200_000
+"""Brackets and half quotes that JSON may have: what costs memory once it is parsed is not bytes but values.
+
+A batch of 1000 vectors has about 10,000; 5 million empty lists, which 16 MB hold, take 900 MB.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered. `seconds` counts from the beginning of the request."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name; the values of a name that came twice are joined by a comma."""
+    body: bytes
+    seconds: float
+    certificate: Certificate | None = None
+    """The certificate that the connection was accepted with; None for plain HTTP or where none was checked."""
+
+    def json(self) -> Any:
+        """The body as JSON, or None when it is none (nesting beyond Python's limit included)."""
+        try:
+            return _parsed(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def excerpt(self, limit: int = 160) -> str:
+        """The beginning of the body as harmless text."""
+        return clean(self.body[: limit * 4].decode("utf-8", "replace"), limit)
+
+
+def _parsed(body: bytes) -> Any:
+    """JSON, also with the NaN and Infinity that some servers write; ten times faster where there is none.
+
+    Raises `ValueError` for what is none, and for what would take too much memory.
+    """
+    import orjson
+
+    if len(body) > VALUES_LIMIT and body.count(b"[") + body.count(b"{") + body.count(b'"') // 2 > VALUES_LIMIT:
+        raise ValueError("too many values")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        import json
+
+        return json.loads(body)

@@ -1,0 +1,139 @@
+"""Requests that were never sent: every row that would judge them says so, and none takes them for a failure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bgecheck import engine
+from bgecheck.checks import embed, probe
+from bgecheck.checks.embed.facts import EmbedFacts
+from bgecheck.checks.probe.engines import Engine
+from bgecheck.checks.probe.facts import EDGE, Limits, ProbeFacts
+from bgecheck.http.embeddings import Answer, Embedded
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.reply import Reply
+from bgecheck.http.tls import Certificate
+from bgecheck.model import Finding, Secret, Status, Target, Text, say
+
+WHY = "left for another day"
+NOT_SENT = NotSent(Text(WHY, "改天再发"))
+TARGET = Target(url="http://h:1", host="h", port=1, api_key=Secret("sk-secret"))
+MODELS = Reply(200, {}, b'{"data": [{"id": "m", "owned_by": "sglang"}]}', 0.01)
+VECTOR = Embedded(((0.6, 0.8),), (0,), (0,), 5, "m", 0.01)
+
+
+def judged(area: Any, facts: Any) -> dict[str, Finding]:
+    area = replace(area, collector=lambda context: facts, needs=())
+    return {f.id: f for f in engine.run([area], None)}
+
+
+def probed(**changed: Any) -> ProbeFacts:
+    """A server that embeds, as far as it was asked."""
+    facts = ProbeFacts(TARGET, MODELS, None, {}, {}, Engine("sglang", "0.5.23"), ("m",), VECTOR, ())
+    return facts._replace(**changed)
+
+
+LIMITS = Limits(VECTOR, NOT_SENT, dict.fromkeys(EDGE, NOT_SENT), None, NOT_SENT, {64: NOT_SENT}, NOT_SENT, NOT_SENT)
+
+
+@pytest.mark.parametrize("row", ["base64", "token-limit", "blank-input", "batch-limit", "dimensions", "token-ids"])
+def test_what_the_server_takes_is_not_judged_by_what_was_not_sent(row: str) -> None:
+    finding = judged(probe.AREA, probed(limits=LIMITS))[f"probe.{row}"]
+    assert finding.status is Status.ERROR
+    assert WHY in say(finding.reason or "", "en")
+
+
+@pytest.mark.parametrize(("size", "missing"), [(EDGE[0], 0), (EDGE[2], 2)])
+def test_one_length_that_was_not_sent_is_enough(size: int, missing: int) -> None:
+    """Neither the shortest nor one in the middle counts as refused."""
+    lengths: dict[int, Answer] = {n: NOT_SENT if n == size else VECTOR for n in EDGE}
+    row = judged(probe.AREA, probed(limits=LIMITS._replace(lengths=lengths)))["probe.token-limit"]
+    assert row.status is Status.ERROR
+
+
+def test_a_batch_that_was_not_sent_is_not_refused() -> None:
+    """The largest was refused, and no time was left for a smaller one."""
+    facts = probed(limits=LIMITS._replace(batches={64: Failure("timeout", "late"), 32: NOT_SENT}))
+    assert judged(probe.AREA, facts)["probe.batch-limit"].status is Status.ERROR
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "sent"),
+    [
+        ((*[VECTOR] * 152, *[NOT_SENT] * 8), Status.ERROR, None),
+        ((*[VECTOR] * 151, Failure("timeout", "late"), *[NOT_SENT] * 8), Status.FAIL, 152),
+        ((VECTOR,) * 160, Status.PASS, None),
+    ],
+)
+def test_a_burst_that_ran_out_of_time_is_no_hang(answers: tuple[Answer, ...], status: Status, sent: int | None) -> None:
+    row = judged(probe.AREA, probed(burst=answers))["probe.burst"]
+    assert row.status is status
+    if sent:
+        assert f"of {sent}: no answer" in {say(e.subject, "en") for e in row.evidence}
+
+
+@pytest.mark.parametrize("row", ["ready", "api-key", "model-name", "health-agrees"])
+def test_a_server_whose_certificate_is_refused_is_not_judged_by_what_it_was_not_sent(row: str) -> None:
+    """The model list was asked for without the key: that it is refused says nothing of the key."""
+    target = TARGET._replace(url="https://h:1", model="another")
+    refused = Failure("tls", "self-signed certificate", tls="self-signed")
+    facts = probed(
+        target=target,
+        models=Reply(401, {}, b"{}", 0.01),
+        certificate=refused,
+        first=NOT_SENT,
+        served=(),
+    )
+    rows = judged(probe.AREA, facts)
+    assert rows["probe.tls"].status is Status.FAIL
+    assert rows[f"probe.{row}"].status is Status.SKIP
+    assert rows["probe.rate-limit"].status is Status.PASS
+    assert "among 1 requests" in str(rows["probe.rate-limit"].evidence)
+
+
+def test_the_second_opinion_on_a_certificate_is_shown_where_it_differs() -> None:
+    accepted = Certificate(90 * 86400.0, "TLSv1.3")
+    refused = Failure("tls", "self-signed certificate in chain", tls="unknown-authority")
+    https = TARGET._replace(url="https://h:1")
+
+    def evidence(shown: Any, second: Any) -> str:
+        row = judged(probe.AREA, probed(target=https, certificate=shown, by_certifi=second))["probe.tls"]
+        assert (row.status is Status.PASS) is (shown is accepted)
+        return str(row.evidence)
+
+    assert "certifi's list" in evidence(accepted, refused)
+    assert "certifi's list" in evidence(refused, accepted)
+    assert "certifi's list" not in evidence(accepted, accepted)
+    assert "certifi's list" not in evidence(refused, refused)
+    assert "certifi's list" not in evidence(accepted, Failure("timeout", "late"))
+    assert "certifi's list" not in evidence(accepted, None)
+
+
+def embedded(*repeats: Answer, batch: Answer | None = VECTOR) -> EmbedFacts:
+    return EmbedFacts(TARGET, ("m",), ("text",), VECTOR, repeats, batch)
+
+
+def test_texts_that_were_not_sent_are_no_alarm() -> None:
+    cut_off = Failure("cut-off", "the run ended")
+    for nothing in (NOT_SENT, cut_off):
+        rows = judged(embed.AREA, embedded(VECTOR, nothing, nothing, batch=nothing))
+        assert rows["embed.answers"].status is Status.PASS
+        assert rows["embed.repeatable"].status is Status.ERROR
+        assert rows["embed.batch-equals-single"].status is Status.ERROR
+
+
+def test_texts_that_were_sent_in_vain_are() -> None:
+    late = Failure("timeout", "no answer within 1 s")
+    assert judged(embed.AREA, embedded(VECTOR, late, late))["embed.answers"].status is Status.FAIL
+    assert judged(embed.AREA, embedded(VECTOR, VECTOR, late))["embed.answers"].status is Status.PASS
+    assert judged(embed.AREA, embedded(VECTOR, late, NOT_SENT))["embed.answers"].status is Status.PASS
+
+
+def test_a_first_text_that_was_not_sent_is_not_judged() -> None:
+    facts = EmbedFacts(TARGET, ("m",), ("text",), NOT_SENT, (), None)
+    row = judged(embed.AREA, facts)["embed.answers"]
+    assert row.status is Status.ERROR
+    assert WHY in say(row.reason or "", "en")
