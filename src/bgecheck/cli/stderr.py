@@ -1,0 +1,56 @@
+"""Lines on stderr: cleaned, without keys, in the user's language; a stderr that cannot be written is no error."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+
+from bgecheck.cli.language import shown_on
+from bgecheck.cli.stdout import discard
+from bgecheck.model import BadInput, Language, Redactor, Words, clean, say
+
+_KEY_OPTIONS = {"--api-key": "BGECHECK_API_KEY", "--against-key": "BGECHECK_AGAINST_KEY"}
+_QUERY = re.compile(r"([?&][^\s=&#]*=)[^\s&#]+")
+"""The value of a query parameter: whatever its name, it may be a key."""
+
+
+def to_stderr(words: Words, language: Language, secrets: Iterable[str] = ()) -> None:
+    """One line that begins with the name of the program."""
+    line = Redactor(secrets).text(clean(say(words, shown_on(sys.stderr, language))))
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"bgecheck: {line}\n")
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
+
+
+def refuse(bad: BadInput, language: Language, words: Sequence[str]) -> None:
+    """Input, reason and remedy of bad input, in one line."""
+    language = shown_on(sys.stderr, language)
+    given = _QUERY.sub(r"\1***", clean(_origin(bad.given, words), 200))
+    colon, semicolon, stop = ("：", "；", "。") if language == "zh" else (": ", "; ", ".")
+    line = f"{given}{colon}{bad.reason.to(language)}{semicolon}{bad.remedy.to(language)}"
+    to_stderr(line.rstrip(stop), language, _keys(words))
+
+
+def _origin(given: str, words: Sequence[str]) -> str:
+    """`--timeout soon` as `BGECHECK_TIMEOUT=soon`, where no such option was given but the variable is set."""
+    option, _, value = given.partition(" ")
+    variable = "BGECHECK_" + {"-o": "output"}.get(option, option).lstrip("-").replace("-", "_").upper()
+    if not option.startswith("-") or any(word.partition("=")[0] in (option, "--output") for word in words):
+        return given
+    return f"{variable}={value}" if value and value in os.environ.get(variable, "") else given
+
+
+def _keys(words: Sequence[str]) -> list[str]:
+    """The keys of a command line and of the environment, wherever else they may have been pasted as well."""
+    keys = [os.environ.get(variable, "") for variable in _KEY_OPTIONS.values()]
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        option, has_value, value = word.partition("=")
+        if option in _KEY_OPTIONS:
+            keys.append(value if has_value else following)
+    return [key for key in keys if key]
