@@ -61,7 +61,7 @@ class ReferenceOptions:
     zh="向量对不对：维度、范数、前几个数值和简短的验证；--full 做全部向量检查",
     epilog=examples(
         ('bgecheck embed "今天天气怎么样？"', "the smoke test", "冒烟测试"),
-        ("bgecheck embed --full --url http://127.0.0.1:30000/v1", "every check of the vectors", "全部向量检查"),
+        ("bgecheck embed --full", "every check of the vectors", "全部向量检查"),
         ("bgecheck embed --record before.jsonl", "before an upgrade", "升级前记录"),
         ("bgecheck embed --reference before.jsonl", "and after it", "升级后对比"),
     ),
@@ -70,7 +70,7 @@ def embed(
     texts: Annotated[
         list[str] | None,
         Argument(
-            metavar="TEXT...",
+            metavar="TEXT",
             help=both(
                 "Texts to embed; without one, a new Chinese text is made up.", "要编码的文本；不给时现编一段新的中文"
             ),
@@ -90,7 +90,7 @@ def embed(
             metavar="FILE",
             rich_help_panel=COMPARE,
             en="Compare with vectors recorded elsewhere: .jsonl of text and vector, .npy, .safetensors.",
-            zh="与别处记录的向量对比：.jsonl（文本和向量）、.npy、.safetensors",
+            zh="与记录过的向量对比：.jsonl、.npy、.safetensors",
         ),
     ] = None,
     against: Annotated[
@@ -116,7 +116,7 @@ def embed(
             metavar="FILE",
             rich_help_panel=COMPARE,
             en="Write texts and vectors: .jsonl, .npy or .safetensors.",
-            zh="把文本和向量写入文件：.jsonl、.npy 或 .safetensors",
+            zh="记录文本和向量：.jsonl、.npy、.safetensors",
         ),
     ] = None,
     only: Only = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import typer
 
-from bgecheck import catalog, engine
+from bgecheck import catalog
 from bgecheck.cli import complete
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.language import language
@@ -18,6 +18,7 @@ from bgecheck.cli.nearest import one_of
 from bgecheck.cli.options import RunOptions, TargetOptions
 from bgecheck.cli.output import Sink, sinks
 from bgecheck.cli.progress import progress
+from bgecheck.cli.stdout import require_stdout
 from bgecheck.model import (
     Area,
     BadInput,
@@ -31,8 +32,6 @@ from bgecheck.model import (
     Words,
 )
 from bgecheck.model.report import worst
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
 
 if TYPE_CHECKING:
     from bgecheck.sources.recorded import Recorded
@@ -86,6 +85,7 @@ def plan(
             Text(f"they leave no check for bgecheck {command}", f"过滤后 bgecheck {command} 没有可执行的检查"),
             Text("list all ids with: bgecheck matrix", "用 bgecheck matrix 列出全部检查项 ID"),
         )
+    require_stdout()
     fail_on = Severity(one_of("--fail-on", options.fail_on, [str(severity) for severity in Severity]))
     one_of("--exit-style", options.exit_style, complete.EXIT_STYLES)
     return Plan(
@@ -113,6 +113,7 @@ def target(options: TargetOptions) -> Target:
             Text("not a dimension between 1 and 65536", "不是 1 到 65536 之间的维度"),
             Text("give the one of your index, 1024 for bge-large-zh-v1.5", "填索引的维度，bge-large-zh-v1.5 是 1024"),
         )
+    not_blank("--log", options.log)
     if options.log is not None:
         from bgecheck.sources.logfile import usable
 
@@ -128,12 +129,26 @@ def target(options: TargetOptions) -> Target:
     )
 
 
+def not_blank(option: str, given: str | None) -> None:
+    """Raise `BadInput` for a value that is there and empty, as an unset variable of a script leaves it."""
+    if given is not None and not given.strip():
+        raise BadInput(
+            f"{option} {given!r}".strip(),
+            Text("it is blank", "内容为空"),
+            Text("give a value, or leave it out", "请填写，或不要写这一项"),
+        )
+
+
 _AFTER_SECONDS = 0.5
 """For a collector whose last request ended with the run, to tell what came before it."""
 
 
 def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Report:
     """Run every row of the plan against one target."""
+    from bgecheck import engine
+    from bgecheck.sources.context import Context
+    from bgecheck.sources.deadline import Deadline
+
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
     context = Context(
@@ -207,6 +222,8 @@ def _notes(looked_at: Target) -> tuple[Words, ...]:
 
 def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
     """The findings with those ignored that were asked to be; what they caused gets its next cause, or is a root."""
+    from bgecheck import engine
+
     reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
     if not reasons:
         return findings

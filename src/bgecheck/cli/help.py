@@ -11,7 +11,7 @@ from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
 from bgecheck.cli.language import both, chinese
 from bgecheck.cli.nearest import nearest
-from bgecheck.cli.stdout import discard, unwritable
+from bgecheck.cli.stdout import discard, require_stdout, unwritable
 from bgecheck.model import BadInput, Language, Text
 
 ORDER = (
@@ -82,13 +82,15 @@ class _Help:
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The page; ends the program in order where stdout is closed, full, or read no further."""
-        if sys.stdout is None:
-            raise unwritable(OSError())
+        require_stdout()
         try:
             self._draw(ctx, formatter)
         except (BrokenPipeError, SystemExit) as gone:  # Rich ends the program when the reader has gone
             discard(sys.stdout)
             raise typer.Exit from gone
+        except OSError as error:
+            discard(sys.stdout)
+            raise unwritable(error) from error
 
     def _draw(self, ctx: Any, formatter: Any) -> None:
         if not HAS_RICH:  # switched off by TYPER_USE_RICH=0

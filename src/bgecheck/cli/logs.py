@@ -9,7 +9,7 @@ from typer import Argument
 
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import moment, seconds
-from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.examine import deliver, examine, not_blank, plan, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
@@ -31,7 +31,6 @@ from bgecheck.cli.options import (
 )
 from bgecheck.cli.progress import status
 from bgecheck.model import BadInput, Target, Text
-from bgecheck.sources.logfile import STDIN, usable
 
 
 @command(
@@ -69,8 +68,8 @@ def logs(
         option(
             "--wait",
             metavar="DUR",
-            en="Follow, for at most so long; --follow alone takes the --deadline.",
-            zh="跟踪日志，最多这么久；只写 --follow 时以 --deadline 为限",
+            en="Follow for at most so long; else as long as --deadline.",
+            zh="跟踪日志的最长时间，默认同 --deadline",
         ),
     ] = None,
     since: Annotated[
@@ -106,6 +105,8 @@ def logs(
     )
     if file is not None and log is not None and log != os.environ.get("BGECHECK_LOG"):
         raise BadInput(f"{file} --log {log}", Text("two logs", "给了两个日志"), Text("give one", "只给一个"))
+    not_blank("FILE", file)
+    not_blank("--log", log)
     the_plan = plan("logs", ["logs"], run_options)._replace(
         since=moment("--since", since) if since is not None else None
     )
@@ -121,6 +122,8 @@ def logs(
 
 def _follow(path: str | None, patience: float) -> bool:
     """Follow a log; whether its server is still starting when patience ran out. Raises `BadInput`."""
+    from bgecheck.sources.logfile import STDIN
+
     if path is None or path == STDIN:
         raise BadInput(
             "--follow -" if path else "--follow",
@@ -135,5 +138,7 @@ def _follow(path: str | None, patience: float) -> bool:
 
 def _only_log(path: str) -> Target:
     """A log that is judged by itself: no server is looked for."""
+    from bgecheck.sources.logfile import usable
+
     usable(path)
     return Target(url="", host="", port=0, log=path)

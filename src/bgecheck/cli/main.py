@@ -28,7 +28,7 @@ from bgecheck.cli.language import preferred, shown_on
 from bgecheck.cli.stderr import refuse, to_stderr
 from bgecheck.cli.stdout import discard, unwritable
 from bgecheck.cli.usage import bad_input
-from bgecheck.model import BadInput, Unavailable
+from bgecheck.model import BadInput, Text, Unavailable
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What Typer raises for any wrong command line; only this child of it has a public name."""
@@ -50,18 +50,22 @@ def run(words: Sequence[str]) -> int:
         to_stderr(unavailable.reason, language)
         return 4
     except OSError as error:
-        # Typer's own output, the help or a completion script, could not be written.
-        if not _is_broken(sys.stdout):
+        option = next((word for word in words if word in ("--show-completion", "--install-completion")), None)
+        if option is None:
             raise
         discard(sys.stdout)
-        refuse(unwritable(error), language, words)
+        refuse(_not_installed(option, error) if error.filename else unwritable(error), language, words)
     return 2
 
 
-def _is_broken(stream: Any) -> bool:
-    """Whether what was written to a stream cannot be delivered."""
-    try:
-        stream.flush()
-    except OSError:
-        return True
-    return False
+def _not_installed(option: str, error: OSError) -> BadInput:
+    """The refusal for a completion script that Typer could not write into the shell's files."""
+    where, why = error.filename, error.strerror
+    return BadInput(
+        option,
+        Text(f"{where} cannot be written ({why})", f"{where} 无法写入（{why}）"),
+        Text(
+            "print the script with bgecheck --show-completion and install it by hand",
+            "用 bgecheck --show-completion 打印脚本后自行安装",
+        ),
+    )

@@ -7,10 +7,14 @@ from difflib import get_close_matches
 
 from bgecheck.model import BadInput, Text
 
+_ALIKE = 0.65
+"""Of `difflib`, 1 for the same: "docter" has 0.83 with "doctor", "nope" has 0.6 with "ignore"."""
+
 
 def nearest(given: str, names: Collection[str]) -> str | None:
-    """The name that looks most like `given`, or None where none does."""
-    return next(iter(get_close_matches(given, names, n=1)), None)
+    """The name that looks most like `given`, or None where none does; the dashes of options count for nothing."""
+    bare = {name.lstrip("-"): name for name in reversed(list(names))}
+    return next((bare[match] for match in get_close_matches(given.lstrip("-"), bare, n=1, cutoff=_ALIKE)), None)
 
 
 def one_of(option: str, given: str, names: Collection[str], listing: str | None = None) -> str:

@@ -12,17 +12,16 @@ from bgecheck.cli import complete
 from bgecheck.cli.language import both, language
 from bgecheck.model import BadInput, Language, Text
 
-SERVER = both("Which server", "检查哪个服务")
-LOOK = both("What to check", "检查什么")
-REPORT = both("How to report", "如何报告")
+SERVER = both("Which server", "目标服务")
+LOOK = both("What to check", "检查范围")
+REPORT = both("How to report", "结果输出")
 
 
 def option(*names: str, en: str, zh: str, **settings: Any) -> Any:
     """A Typer option with its help in both languages, and a variable: BGECHECK_EXPECT_DIM for --expect-dim."""
     variable = "BGECHECK_" + names[0].lstrip("-").replace("-", "_").upper()
-    return typer.Option(
-        *names, **{"envvar": variable, "show_envvar": False, "metavar": "", "help": both(en, zh), **settings}
-    )
+    usual = {"envvar": variable, "show_envvar": False, "metavar": "", "help": both(en, zh)}
+    return typer.Option(*names, **{**usual, **settings})
 
 
 def whole_number(name: str) -> Callable[[str | int], int]:
@@ -33,7 +32,7 @@ def whole_number(name: str) -> Callable[[str | int], int]:
             return int(given)
         except ValueError:
             raise BadInput(
-                f"{name} {given}", Text("not a whole number", "不是整数"), Text("give digits only", "只写数字")
+                f"{name} {given}", Text("not a whole number", "不是整数"), Text("give digits only", "请写整数")
             ) from None
 
     return parse
@@ -54,7 +53,7 @@ Lang = Annotated[
         callback=_spoken,
         autocompletion=complete.languages,
         en="Language of the report, the help and the errors; else the locale's.",
-        zh="报告、帮助和报错的语言；默认跟随系统区域设置",
+        zh="报告、帮助和报错的语言，默认随系统区域设置",
     ),
 ]
 
@@ -65,7 +64,7 @@ Url = Annotated[
         metavar="URL",
         rich_help_panel=SERVER,
         en="Base URL, in any shape you have at hand.",
-        zh="服务地址（base URL），手头是什么写法就填什么",
+        zh="服务地址，手头是什么写法就填什么",
     ),
 ]
 Model = Annotated[
@@ -134,7 +133,7 @@ Only = Annotated[
         rich_help_panel=LOOK,
         autocompletion=complete.ids,
         en="Only these checks: ids, areas or globs; repeatable, or with commas.",
-        zh="只做这些检查：检查项 ID、领域名或通配符，可重复，也可用逗号分隔",
+        zh="只做这些检查（ID、领域名或通配符），可重复，可用逗号分隔",
     ),
 ]
 Skip = Annotated[
@@ -158,7 +157,7 @@ Full = Annotated[
         "--full",
         rich_help_panel=LOOK,
         en="All checks, those that burden the server too: a burst of 160 requests.",
-        zh="全部检查，包括会给服务增加负载的：并发 160 个请求",
+        zh="全部检查，包括会增加服务负载的（并发160个请求）",
     ),
 ]
 Timeout = Annotated[
@@ -179,7 +178,7 @@ Output = Annotated[
         rich_help_panel=REPORT,
         autocompletion=complete.formats,
         en="table or json, on stdout or into a file; repeatable.",
-        zh="table 或 json，输出到标准输出或文件；可重复",
+        zh="报告格式：table、json，可写入文件，可重复",
     ),
 ]
 Verbose = Annotated[
@@ -200,7 +199,7 @@ Ignore = Annotated[
         rich_help_panel=REPORT,
         autocompletion=complete.ids,
         en="Show these checks, but don't count their problems; repeatable.",
-        zh="照常显示这些检查，但不计入结果；可重复",
+        zh="照常显示这些检查，但不计入结果，可重复",
     ),
 ]
 FailOn = Annotated[
@@ -222,7 +221,7 @@ ExitStyle = Annotated[
         rich_help_panel=REPORT,
         autocompletion=complete.exit_styles,
         en="Exit codes: our own, or 0 to 3 as monitoring plugins use them.",
-        zh="退出码：本程序自己的，或监控插件的 0 到 3",
+        zh="退出码：本程序自己的，或监控插件的0–3",
     ),
 ]
 

@@ -35,8 +35,8 @@ from bgecheck.cli.options import (
     zh="HTTP 接口能不能用：地址写法、key、模型名、真实的 embedding 请求、各种上限",
     epilog=examples(
         ("bgecheck probe --url http://127.0.0.1:30000/v1", "a server that is named", "指定服务"),
-        ("bgecheck probe --url 127.0.0.1:30000 --model bge-large-zh-v1.5", "and its model", "同时核对模型名"),
-        ("bgecheck probe --url 127.0.0.1:30000 --full", "with a burst of requests", "加上并发请求"),
+        ("bgecheck probe --model bge-large-zh-v1.5", "and the model's name", "同时核对模型名"),
+        ("bgecheck probe --full", "with a burst of requests", "加上并发请求"),
     ),
 )
 def probe(

@@ -19,7 +19,6 @@ from bgecheck.cli.options import ApiKey, Lang, Model, Pid, TargetOptions, Timeou
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import Language, Redactor, Target, Text, Unavailable, say
-from bgecheck.model.registry import lookup
 
 if TYPE_CHECKING:
     from bgecheck.snippet.clients import Client, Endpoint
@@ -71,6 +70,7 @@ def snippet(
 
 def endpoint(looked_at: Target, limit: float) -> Endpoint:
     """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
+    from bgecheck.model.registry import lookup
     from bgecheck.snippet.clients import SAMPLE, Endpoint
     from bgecheck.sources.deadline import Deadline
     from bgecheck.sources.embeddings import Embedded, said

@@ -18,7 +18,24 @@ _QUERY = re.compile(r"([?&][^\s=&#]*=)[^\s&#]+")
 
 def to_stderr(words: Words, language: Language, secrets: Iterable[str] = ()) -> None:
     """One line that begins with the name of the program."""
-    line = Redactor(secrets).text(clean(say(words, shown_on(sys.stderr, language))))
+    _write(_harmless(say(words, shown_on(sys.stderr, language)), secrets))
+
+
+def refuse(bad: BadInput, language: Language, words: Sequence[str]) -> None:
+    """Input, reason and remedy of bad input, in one line."""
+    language, keys = shown_on(sys.stderr, language), _keys(words)
+    colon, semicolon, stop = ("：", "；", "。") if language == "zh" else (": ", "; ", ".")
+    given = _QUERY.sub(r"\1***", clean(_origin(bad.given, words), 200))
+    # One by one: beside a colon, the word that follows "--api-key" would pass for a key.
+    parts = [_harmless(part, keys) for part in (given, bad.reason.to(language), bad.remedy.to(language))]
+    _write(f"{parts[0]}{colon}{parts[1]}{semicolon}{parts[2]}".rstrip(stop))
+
+
+def _harmless(text: str, secrets: Iterable[str]) -> str:
+    return Redactor(secrets).text(clean(text))
+
+
+def _write(line: str) -> None:
     if sys.stderr is None:
         return
     try:
@@ -26,15 +43,6 @@ def to_stderr(words: Words, language: Language, secrets: Iterable[str] = ()) -> 
         sys.stderr.flush()
     except OSError:
         discard(sys.stderr)
-
-
-def refuse(bad: BadInput, language: Language, words: Sequence[str]) -> None:
-    """Input, reason and remedy of bad input, in one line."""
-    language = shown_on(sys.stderr, language)
-    given = _QUERY.sub(r"\1***", clean(_origin(bad.given, words), 200))
-    colon, semicolon, stop = ("：", "；", "。") if language == "zh" else (": ", "; ", ".")
-    line = f"{given}{colon}{bad.reason.to(language)}{semicolon}{bad.remedy.to(language)}"
-    to_stderr(line.rstrip(stop), language, _keys(words))
 
 
 def _origin(given: str, words: Sequence[str]) -> str:

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
 
 def to_stdout(text: str) -> None:
-    """Write text to stdout; a reader who has gone (`| head`) is no error. Raises `BadInput` where it can't be written."""
-    if sys.stdout is None:
-        raise unwritable(OSError("closed"))
+    """Write text; a reader who has gone (`| head`) is no error. Raises `BadInput` where stdout is closed or full."""
+    require_stdout()
     if not text.endswith("\n"):
         text += "\n"
     encoding = sys.stdout.encoding or "utf-8"
@@ -25,6 +24,12 @@ def to_stdout(text: str) -> None:
     except OSError as error:
         discard(sys.stdout)
         raise unwritable(error) from error
+
+
+def require_stdout() -> None:
+    """Raise `BadInput` where stdout is closed."""
+    if sys.stdout is None:
+        raise unwritable(OSError())
 
 
 def unwritable(error: OSError) -> BadInput:

@@ -39,36 +39,28 @@ def bad_input(error: Any, words: Sequence[str], program: Any) -> BadInput:
 def _no_option(given: str, called: str | None, program: Any, see: Text) -> BadInput:
     """An option that the command does not have: it belongs to another one, is misplaced, or misspelt."""
     owners = [name for name in ORDER if given in _options(program.commands[name])]
-    if called is None and owners:
+    if called and given in _options(program):
+        remedy = Text(f"write it before the command: bgecheck {given}", f"写到命令前面：bgecheck {given}")
+    elif called and owners:
+        remedy = Text(f"it belongs to {_listed(owners)}; {see.en}", f"它属于 {'、'.join(owners)}；{see.zh}")
+    elif owners:
         line = f"bgecheck {owners[0]} {given}"
-        return BadInput(
-            given,
-            Text("bgecheck itself has no such option", "bgecheck 本身没有这个选项"),
-            Text(f"write it after a command: {line}", f"写到命令后面：{line}"),
-        )
-    if called and (owners or given in _options(program)):
-        home = Text(f"it belongs to {_listed(owners)}; ", f"它属于 {'、'.join(owners)}；")
-        if not owners:
-            home = Text(f"it stands alone: bgecheck {given}; ", f"它单独使用：bgecheck {given}；")
-        return BadInput(
-            given,
-            Text(f"bgecheck {called} has no such option", f"bgecheck {called} 没有这个选项"),
-            Text(f"{home.en}{see.en}", f"{home.zh}{see.zh}"),
-        )
-    return BadInput(given, Text("no such option", "没有这个选项"), _did_you_mean(given, called, program, see))
+        remedy = Text(f"write it after a command: {line}", f"写到命令后面：{line}")
+    else:
+        return BadInput(given, Text("no such option", "没有这个选项"), _did_you_mean(given, called, program, see))
+    place = f"bgecheck {called}" if called else "bgecheck"
+    return BadInput(given, Text(f"{place} has no such option", f"{place} 没有这个选项"), remedy)
 
 
 def _did_you_mean(given: str, called: str | None, program: Any, see: Text) -> Text:
-    """The nearest option of the command, else of any, before the page to read."""
+    """The nearest option, best of the command itself, before the page to read."""
     own = _options(program.commands[called] if called else program)
-    elsewhere = {option: name for name, command in program.commands.items() for option in _options(command)}
-    if near := nearest(given, own):
-        guess = Text(near, near)
-    elif near := nearest(given, elsewhere):
-        owner = f"bgecheck {elsewhere[near]}"
-        guess = Text(f"{near} of {owner}", f"{owner} 的 {near}")
-    else:
+    elsewhere = {option: name for name in reversed(ORDER) for option in _options(program.commands[name])}
+    near = nearest(given, [*own, *elsewhere])
+    if near is None:
         return see
+    owner = "" if near in own else f"bgecheck {elsewhere[near]}"
+    guess = Text(f"{near} of {owner}" if owner else near, f"{owner} 的 {near}" if owner else near)
     return Text(f"did you mean {guess.en}? {see.en.capitalize()}", f"是不是 {guess.zh}？{see.zh}")
 
 
