@@ -1,5 +1,7 @@
 """Bad input of every kind: one line with input, reason and remedy, in the user's language, and exit code 2."""
 
+# ruff: noqa: E501  # one case a line
+
 from __future__ import annotations
 
 import os
@@ -99,8 +101,8 @@ def test_bad_input_is_refused_in_one_line(
         (["doctor", "--url", ""], "--url '': not a URL", "--url ''：不是 URL"),
         (["doctor", "--log", ""], "--log '': it is blank; give a value, or leave it out", "--log ''：内容为空"),
         (["logs", " "], "FILE ' ': it is blank", "FILE ' '：内容为空"),
-        (["doctor", "--wait", ""], "--wait : not a duration", "--wait ：不是"),
-        (["logs", "--since", ""], "--since : neither a duration nor a time", "--since ：既不是时长"),
+        (["doctor", "--wait", ""], "--wait '': not a duration", "--wait ''：不是"),
+        (["logs", "--since", ""], "--since '': neither a duration nor a time", "--since ''：既不是时长"),
         (["doctor", "--timeout", "9" * 5000 + "s"], "--timeout 999", "--timeout 999"),
         (["x" * 5000], "xxx", "xxx"),
         (["doctor", "--only", "\x1b[31mred"], "red: no row has this id", "red：没有这个检查项 ID"),

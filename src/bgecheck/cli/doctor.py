@@ -53,7 +53,7 @@ NOT_YET = frozenset({"logs.ready", "ports.listening", "probe.reachable", "probe.
     zh="启动后的全面检查：自动找到正在运行的服务，逐个领域检查，先给出根因",
     epilog=examples(
         ("bgecheck doctor", "the server running here", "检查本机正在运行的服务"),
-        ("bgecheck doctor --url http://127.0.0.1:30000/v1", "one that is named", "指定服务"),
+        ("bgecheck doctor --url 127.0.0.1:30000", "one that is named", "指定服务"),
         ("bgecheck doctor --wait 5m -o json=report.json", "the gate of a deploy script", "部署脚本的门禁"),
         ("bgecheck doctor --only launch,embed -v", "two areas, every check", "只看两个领域，逐项列出"),
     ),

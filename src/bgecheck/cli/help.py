@@ -128,12 +128,16 @@ def _draw_examples(epilog: str, language: Language) -> None:
 
     console = Console(highlight=False)
     console.print(Line(f" {_EXAMPLES.to(language)}", style="bold"))
-    lines = [line.partition(_COMMENT) for line in epilog.splitlines()]
-    width = max(cell_len(command) for command, _, _ in lines)
-    for command, mark, comment in lines:
+    pairs = [line.split(_COMMENT) for line in epilog.splitlines()]
+    width = max(cell_len(command) for command, _ in pairs)
+    beside = all(3 + width + cell_len(_COMMENT + comment) <= console.width for _, comment in pairs)
+    for command, comment in pairs:
         blanks = " " * (width - cell_len(command))
-        console.print(Line.assemble("   ", (command, "cyan"), (f"{blanks}{mark}{comment}", "dim")), soft_wrap=True)
-    console.print()
+        if beside:
+            line = Line.assemble("   ", (command, "cyan"), (f"{blanks}{_COMMENT}{comment}", "dim"))
+        else:
+            line = Line.assemble((f"   # {comment}\n", "dim"), "   ", (command, "cyan"))
+        console.print(line, soft_wrap=True)
 
 
 class Command(_Help, TyperCommand):

@@ -40,10 +40,10 @@ from bgecheck.model import BadInput, Target, Text
     zh="日志里最近一次启动发生了什么，根因是什么",
     epilog=examples(
         ("bgecheck logs sglang.log", "the newest start in a log", "日志里最近一次启动"),
-        ("bgecheck logs", "the log of the server running here", "本机服务的日志"),
+        ("bgecheck logs", "that of the running server", "本机服务的日志"),
         ("tail -n 5000 sglang.log | bgecheck logs -", "from a pipe", "从管道读取"),
         ("bgecheck logs sglang.log --since 2h", "only what came since", "只看最近两小时"),
-        ("bgecheck logs sglang.log --follow --wait 5m", "until it is ready or has failed", "跟踪到就绪或失败"),
+        ("bgecheck logs sglang.log --follow --wait 5m", "until ready or failed", "跟踪到就绪或失败"),
     ),
 )
 def logs(

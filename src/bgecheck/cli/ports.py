@@ -28,7 +28,7 @@ from bgecheck.cli.options import (
     en="Who listens, on which address, and is it the server that is meant.",
     zh="谁在监听、监听在哪个地址、是不是要找的服务",
     epilog=examples(
-        ("bgecheck ports", "the port of the server running here", "本机服务的端口"),
+        ("bgecheck ports", "of the server running here", "本机服务的端口"),
         ("bgecheck ports --url 127.0.0.1:30000 -v", "a port that is named", "指定端口"),
     ),
 )

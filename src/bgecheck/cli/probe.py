@@ -34,7 +34,7 @@ from bgecheck.cli.options import (
     en="Does HTTP work as the clients need it: URL shape, key, model, a real embedding, limits.",
     zh="HTTP 接口能不能用：地址写法、key、模型名、真实的 embedding 请求、各种上限",
     epilog=examples(
-        ("bgecheck probe --url http://127.0.0.1:30000/v1", "a server that is named", "指定服务"),
+        ("bgecheck probe --url 127.0.0.1:30000", "a server that is named", "指定服务"),
         ("bgecheck probe --model bge-large-zh-v1.5", "and the model's name", "同时核对模型名"),
         ("bgecheck probe --full", "with a burst of requests", "加上并发请求"),
     ),

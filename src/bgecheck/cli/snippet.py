@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     en="Client code for this endpoint, or the values of a client's form; run before it is shown.",
     zh="这个服务的客户端代码，或客户端表单要填的值；展示前先运行一遍",
     epilog=examples(
-        ("bgecheck snippet", "Python with the openai package", "Python（openai 包）"),
-        ("bgecheck snippet curl --url http://127.0.0.1:30000/v1", "for a server that is named", "指定服务"),
+        ("bgecheck snippet", "the openai package", "Python（openai 包）"),
+        ("bgecheck snippet curl --url 127.0.0.1:30000", "a server that is named", "指定服务"),
         ("bgecheck snippet dify", "the values of a form", "表单里要填的值"),
     ),
 )
