@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from bgecheck import catalog
 from bgecheck.cli.duration import seconds
-from bgecheck.cli.examine import Plan, deliver, examine, plan, target
+from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
 from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
 from bgecheck.model import BadInput, Report, Status, Target, Text
+
+if TYPE_CHECKING:
+    from bgecheck.http.openai_client import OpenAIClient
 
 _POLL = 1.0
 """Seconds between two looks while waiting; a start takes tens of seconds."""
@@ -32,22 +36,27 @@ def command(
     ] = None,
 ) -> None:
     """Find the running server, look at everything after launch, and say what is wrong and how to fix it."""
-    the_plan = plan("doctor", catalog.AREAS, run_options)
     patience = seconds("--wait", wait) if wait else 0.0
     if every and (target_options.url or target_options.pid):
         raise BadInput(
             "--all", Text("it excludes --url and --pid", "不能与 --url、--pid 同时使用"), Text("give one", "只给一个")
         )
-    looked_at = target(target_options)
-    targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
-    deliver(the_plan, [_settled(the_plan, t, target_options, patience) for t in targets], run_options)
+    # A server that is waited for may take minutes: its process of openai is started when it is there.
+    with openai_standby(run_options) if not patience else nullcontext() as standby:
+        the_plan = plan("doctor", catalog.AREAS, run_options)
+        looked_at = target(target_options)
+        targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
+        reports = [_settled(the_plan, t, target_options, patience, standby) for t in targets]
+    deliver(the_plan, reports, run_options)
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
     return [target(options._replace(pid=server.pid)) for server in looked_at.others]
 
 
-def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float) -> Report:
+def _settled(
+    the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float, standby: OpenAIClient | None
+) -> Report:
     """The report once the server is ready or has failed for good, or when patience has run out."""
     ends = time.monotonic() + patience
     while patience and time.monotonic() < ends:
@@ -58,7 +67,7 @@ def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience
             return examine(the_plan, looked_at)
         time.sleep(min(_POLL, max(0.0, ends - time.monotonic())))
         looked_at = target(options)
-    report = examine(the_plan, looked_at)
+    report = examine(the_plan, looked_at, standby=standby)
     only_starting = {root.id for root in report.root_causes} <= NOT_YET
     return report._replace(starting=True) if patience and only_starting and _starting(report) else report
 

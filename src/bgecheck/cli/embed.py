@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from bgecheck import __version__
 from bgecheck.checks.embed.texts import triples_for
-from bgecheck.cli.examine import Plan, deliver, examine, plan, target
+from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
 from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
 from bgecheck.model import BadInput, Report, Target, Text, say
 from bgecheck.sources.recorded import Recorded, checked, read_recorded, write_recorded
@@ -59,11 +59,12 @@ def command(
     """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove (--full: all)."""
     for text in texts or ():
         _usable(text)
-    the_plan = _plan(run_options, reference, texts or ())
-    looked_at = target(target_options)
-    if reference.against is not None:
-        the_plan = the_plan._replace(against=_other(reference, looked_at))
-    report = _with_causes_only(examine(the_plan, looked_at))
+    with openai_standby(run_options) as standby:
+        the_plan = _plan(run_options, reference, texts or ())
+        looked_at = target(target_options)
+        if reference.against is not None:
+            the_plan = the_plan._replace(against=_other(reference, looked_at))
+        report = _with_causes_only(examine(the_plan, looked_at, standby=standby))
     if reference.record is not None:
         _record(reference.record, texts or (), looked_at, report, the_plan)
     deliver(the_plan, [report], run_options)

@@ -76,7 +76,7 @@ class RunOptions(NamedTuple):
     quick: Annotated[bool, Option("--quick", envvar="BGECHECK_QUICK", help="Only the cheap rows.")] = False
     full: Annotated[
         bool,
-        Option("--full", envvar="BGECHECK_FULL", help="All rows, with a burst of 160 requests and the openai package."),
+        Option("--full", envvar="BGECHECK_FULL", help="All rows, with a burst of 160 requests."),
     ] = False
     exit_style: Annotated[
         str,

@@ -121,7 +121,7 @@ def head(report: Report, style: Style) -> list[str]:
 def tell_root(root: Finding, report: Report, style: Style, page: Page) -> None:
     """A root cause: symptom, likely cause, what was seen, what to do with the command to copy, what follows."""
     mark, colour = style.mark(root.status)
-    page.line((f"{mark} {style.say(_ROOT[root.check.severity])}", colour), (f"   {root.id}", "bold"))
+    page.line((f"{mark} {style.say(_ROOT[root.severity])}", colour), (f"   {root.id}", "bold"))
     symptom = _NOT_SO.to(style.language).format(title=style.say(root.title))
     _labelled(page, style.say(_SYMPTOM), [symptom])
     _labelled(page, style.say(_CAUSE), [style.say(root.cause)])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bgecheck.model import Secret, Text, Words, clean
 from bgecheck.snippet.clients import KEY, Client, Endpoint
-from bgecheck.sources.bounded import bounded
+from bgecheck.machine.bounded import bounded
 
 OUTPUT = 2**22
 """Bytes that a snippet may print: the answer with one vector has a fraction of that."""

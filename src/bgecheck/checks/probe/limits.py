@@ -54,6 +54,7 @@ def _no_verdict(answer: Answer | None) -> Outcome:
     ),
     severity=Severity.WARNING,
     needs=("probe.ready",),
+    explains=("probe.openai-client",),
     costly=True,
 )
 def base64_is_float(facts: ProbeFacts) -> Outcome:

@@ -1,0 +1,1 @@
+"""The doors to a server over HTTP, whatever engine answers."""
