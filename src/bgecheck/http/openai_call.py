@@ -52,7 +52,7 @@ def main() -> None:
     request = requests.get()
     seconds = request["seconds"]
     faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True)
-    result = _called(openai, request)
+    result = call(openai, request)
     if request["base_url"].startswith("https:"):
         faulthandler.dump_traceback_later(2 * HANDSHAKE_SECONDS + GRACE_SECONDS, exit=True)
         result["authorities"] = _authorities(openai, request["base_url"])
@@ -93,16 +93,17 @@ def _http_library(openai: Any) -> str:
     return next((name for name in modules if name.startswith("httpx")), "httpx")
 
 
-def _called(openai: Any, request: dict[str, Any]) -> dict[str, Any]:
+def call(openai: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Make the call of the guide's template; its vectors, or the exception that a program would see."""
     began, stage = time.perf_counter(), "construct"
     try:
-        client = _client(openai, request)
-        embeddings, stage = client.embeddings, "call"
-        with suppress(ImportError):
-            importlib.import_module("numpy")  # openai decodes with it, and would load it within the time that is taken
-        began = time.perf_counter()
-        response = embeddings.create(model=request["model"], input=request["input"])
-        seconds = time.perf_counter() - began
+        with _client(openai, request) as client:
+            embeddings, stage = client.embeddings, "call"
+            with suppress(ImportError):
+                importlib.import_module("numpy")  # openai decodes with it, and would load it within the measured time
+            began = time.perf_counter()
+            response = embeddings.create(model=request["model"], input=request["input"])
+            seconds = time.perf_counter() - began
         stage = "read"
         vectors = _vectors(response)
     except Exception as error:  # which one it is, is what is asked for

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from bgecheck.http.authorities import Authorities, Verification
 from bgecheck.http.openai_call import GRACE_SECONDS, HANDSHAKE_SECONDS
-from bgecheck.model import Secret, Text, Unavailable, clean
 from bgecheck.machine.bounded import Program
+from bgecheck.model import Secret, Text, Unavailable, clean
 
 PLACEHOLDER = "EMPTY"
 """The key that the guide's template gives where the server has none."""
@@ -215,13 +215,14 @@ def _result(libraries: Mapping[str, Any], result: Mapping[str, Any], outcome: St
         openai=clean(str(libraries.get("openai")), 40),
         http=clean(str(libraries.get("http")), 40),
         http_version=clean(str(libraries.get("http_version")), 40),
-        outcome=outcome or _outcome(result),
+        outcome=outcome or outcome_of(result),
         milliseconds=milliseconds if isinstance(milliseconds, float) else None,
         authorities=_authorities(authorities) if authorities else None,
     )
 
 
-def _outcome(result: Mapping[str, Any]) -> Vectors | Raised:
+def outcome_of(result: Mapping[str, Any]) -> Vectors | Raised:
+    """The typed form of what `openai_call.call` returns."""
     if raised := result.get("raised"):
         return Raised(
             name=clean(raised["name"], 80),

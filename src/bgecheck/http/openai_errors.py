@@ -46,8 +46,8 @@ ADVICE: Mapping[str, Advice] = {
     "reset": Advice(
         Text(
             "APIConnectionError with a connection that was reset or closed without an answer: the server died under "
-            "the request, or a gateway or firewall cut it off",
-            "APIConnectionError（连接被重置，或没有响应就被关闭）：服务处理请求时退出，或被网关、防火墙切断",
+            "the request, a gateway or firewall cut it off, or another program holds the port",
+            "APIConnectionError（连接被重置，或没有响应就被关闭）：服务处理请求时退出，被网关或防火墙切断，或端口上是别的程序",
         ),
         Text("read the log from its end", "从日志末尾往前看"),
         (_LOG, "bgecheck ports"),
@@ -297,9 +297,9 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "no-vector": Advice(
         Text(
-            "{exception}: HTTP 200 without a vector. \"'NoneType' object has no attribute 'data'\", \"'NoneType' object "
-            'is not subscriptable", "No embedding data received" and "list index out of range" come from there; a '
-            "gateway or another program answers like that",
+            "{exception}: HTTP 200 without a vector. \"'NoneType' object has no attribute 'data'\", \"'NoneType' "
+            'object is not subscriptable", "No embedding data received" and "list index out of range" come from '
+            "there; a gateway or another program answers like that",
             "{exception}：HTTP 200，但没有向量。'NoneType' object has no attribute 'data'、"
             "'NoneType' object is not subscriptable、No embedding data received、list index out of range "
             "都是这样来的，通常是网关或别的程序在响应",

@@ -123,12 +123,10 @@ class Program:
         return not any(reader.full for reader in self._readers)
 
     def _write(self, pipe: IO[bytes]) -> None:
-        while (data := self._to_write.get()) is not None:
-            try:
+        with suppress(OSError):  # it has ended, and its exit status tells why
+            while (data := self._to_write.get()) is not None:
                 pipe.write(data)
                 pipe.flush()
-            except OSError:  # it has ended, and its exit status tells why
-                return
 
 
 class _Reader(threading.Thread):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from bgecheck.checks.probe.engines import SGLANG
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, is_near, reply_of
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, say, unclear
