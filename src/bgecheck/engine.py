@@ -234,7 +234,7 @@ def _blocked(by: Finding) -> Outcome:
 def _status(check: Check, outcome: Outcome) -> Status:
     if outcome.holds is None:
         return Status.ERROR if outcome.looked else Status.SKIP
-    return Status.PASS if outcome.holds else check.severity.status
+    return Status.PASS if outcome.holds else check.severity_for(outcome).status
 
 
 def explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:

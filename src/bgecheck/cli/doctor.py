@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from bgecheck import catalog
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import seconds
-from bgecheck.cli.examine import Plan, deliver, examine, plan, target
+from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
     SERVER,
@@ -37,6 +38,9 @@ from bgecheck.cli.options import (
     option,
 )
 from bgecheck.model import BadInput, Report, Status, Target, Text
+
+if TYPE_CHECKING:
+    from bgecheck.http.openai_client import OpenAIClient
 
 _POLL = 1.0
 """Seconds between two looks while waiting; a start takes tens of seconds."""
@@ -112,22 +116,27 @@ def doctor(
         exit_style=exit_style,
         lang=lang,
     )
-    the_plan = plan("doctor", catalog.AREAS, run_options)
     patience = seconds("--wait", wait) if wait is not None else 0.0
     if every and (url or pid):
         raise BadInput(
             "--all", Text("it excludes --url and --pid", "不能与 --url、--pid 同时使用"), Text("give one", "只给一个")
         )
-    looked_at = target(target_options)
-    targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
-    deliver(the_plan, [_settled(the_plan, t, target_options, patience) for t in targets], run_options)
+    # A server that is waited for may take minutes: its process of openai is started when it is there.
+    with openai_standby(run_options) if not patience else nullcontext() as standby:
+        the_plan = plan("doctor", catalog.AREAS, run_options)
+        looked_at = target(target_options)
+        targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
+        reports = [_settled(the_plan, t, target_options, patience, standby) for t in targets]
+    deliver(the_plan, reports, run_options)
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
     return [target(replace(options, pid=server.pid)) for server in looked_at.others]
 
 
-def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float) -> Report:
+def _settled(
+    the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float, standby: OpenAIClient | None
+) -> Report:
     """The report once the server is ready or has failed for good, or when patience has run out."""
     ends = time.monotonic() + patience
     while patience and time.monotonic() < ends:
@@ -138,7 +147,7 @@ def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience
             return examine(the_plan, looked_at)
         time.sleep(min(_POLL, max(0.0, ends - time.monotonic())))
         looked_at = target(options)
-    report = examine(the_plan, looked_at)
+    report = examine(the_plan, looked_at, standby=standby)
     only_starting = {root.id for root in report.root_causes} <= NOT_YET
     return report._replace(starting=True) if patience and only_starting and _starting(report) else report
 

@@ -11,7 +11,7 @@ from typer import Argument
 
 from bgecheck import __version__
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import Plan, deliver, examine, plan, target
+from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
@@ -148,15 +148,15 @@ def embed(
     options = ReferenceOptions(reference=reference, against=against, against_key=against_key, record=record)
     for text in texts or ():
         _usable(text)
-    the_plan = _plan(run_options, options, texts or ())
-    looked_at = target(
-        TargetOptions(
-            url=url, pid=pid, log=log, model=model, model_path=model_path, api_key=api_key, expect_dim=expect_dim
-        )
+    target_options = TargetOptions(
+        url=url, pid=pid, log=log, model=model, model_path=model_path, api_key=api_key, expect_dim=expect_dim
     )
-    if against is not None:
-        the_plan = the_plan._replace(against=_other(options, looked_at))
-    report = _with_causes_only(examine(the_plan, looked_at))
+    with openai_standby(run_options) as standby:
+        the_plan = _plan(run_options, options, texts or ())
+        looked_at = target(target_options)
+        if against is not None:
+            the_plan = the_plan._replace(against=_other(options, looked_at))
+        report = _with_causes_only(examine(the_plan, looked_at, standby=standby))
     if record is not None:
         _record(record, texts or (), looked_at, report, the_plan)
     deliver(the_plan, [report], run_options)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -34,6 +34,7 @@ from bgecheck.model import (
 from bgecheck.model.report import worst
 
 if TYPE_CHECKING:
+    from bgecheck.http.openai_client import OpenAIClient
     from bgecheck.sources.recorded import Recorded
 
 NAGIOS = {0: 0, 1: 2, 2: 3, 3: 1, 4: 3}
@@ -58,6 +59,41 @@ class Plan(NamedTuple):
     against: Target | None = None
     proves: bool = False
     since: datetime | timedelta | None = None
+    calls_openai: bool = False
+    """Whether the openai package may be called, where a row is selected that shows it."""
+
+    @property
+    def smoke(self) -> bool:
+        """Whether openai's call is the first of the smoke test, and not a row of `probe`."""
+        return self.command == "embed"
+
+    def needs_openai(self) -> bool:
+        """Whether a selected row shows what openai makes of the server."""
+        shown = ("embed.answers", "embed.openai-client") if self.smoke else ("probe.openai-client",)
+        return self.calls_openai and any(check.id in shown for area in self.areas for check in area.checks)
+
+
+@contextmanager
+def openai_standby(options: RunOptions) -> Iterator[OpenAIClient | None]:
+    """The process that imports openai, started before all else as it takes longest; None where it may not be needed."""
+    if options.quick or options.only or options.skip:
+        yield None
+        return
+    from bgecheck.http.openai_client import OpenAIClient
+
+    with closing(OpenAIClient()) as client:
+        yield client
+
+
+def _openai(the_plan: Plan, standby: OpenAIClient | None) -> OpenAIClient | None:
+    """The process that makes this run's call: the one that stands by, or for a further run a new one."""
+    if not the_plan.needs_openai():
+        return None
+    if standby is not None and not standby.asked:
+        return standby
+    from bgecheck.http.openai_client import OpenAIClient
+
+    return OpenAIClient()
 
 
 def plan(
@@ -99,6 +135,7 @@ def plan(
         quick=options.quick or cheap,
         full=options.full,
         texts=tuple(texts),
+        calls_openai=not options.quick,
     )
 
 
@@ -142,8 +179,10 @@ _AFTER_SECONDS = 0.5
 """For a collector whose last request ended with the run, to tell what came before it."""
 
 
-def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Report:
-    """Run every row of the plan against one target."""
+def examine(
+    the_plan: Plan, looked_at: Target, *, starting: bool = False, standby: OpenAIClient | None = None
+) -> Report:
+    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
     from bgecheck import engine
     from bgecheck.sources.context import Context
     from bgecheck.sources.deadline import Deadline
@@ -161,6 +200,8 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
         against=the_plan.against,
         proves=the_plan.proves,
         since=the_plan.since,
+        openai=_openai(the_plan, standby),
+        smoke=the_plan.smoke,
     )
     with progress(sum(len(a.checks) for a in the_plan.areas)) as step, closing(context):
         findings = engine.run(

@@ -63,6 +63,8 @@ class Advice(NamedTuple):
     cause: Text
     fix: Text
     commands: tuple[str, ...] = ()
+    severity: Severity | None = None
+    """How much this cause matters, where it is not as much as the row."""
 
 
 class Check(NamedTuple):
@@ -84,6 +86,10 @@ class Check(NamedTuple):
     def advice_for(self, outcome: Outcome) -> Advice:
         """The cause and fix that fit this outcome."""
         return self.advice if outcome.advice is None else self.variants[outcome.advice]
+
+    def severity_for(self, outcome: Outcome) -> Severity:
+        """How much this outcome matters where it does not hold."""
+        return self.advice_for(outcome).severity or self.severity
 
 
 @dataclass

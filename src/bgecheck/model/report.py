@@ -33,6 +33,11 @@ class Finding(NamedTuple):
         return self.check.id
 
     @property
+    def severity(self) -> Severity:
+        """How much it matters: that of the row, or of the cause that was found where it matters less."""
+        return Severity.WARNING if self.status is Status.WARN else self.check.severity
+
+    @property
     def problem(self) -> bool:
         """Whether the row does not hold and nobody asked to ignore it."""
         return self.status.bad and self.ignored is None

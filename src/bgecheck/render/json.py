@@ -53,7 +53,7 @@ def _finding(finding: Finding, language: Language) -> dict[str, Any]:
         "id": finding.id,
         "area": finding.check.area,
         "status": str(finding.status),
-        "severity": str(finding.check.severity),
+        "severity": str(finding.severity),
         "title": say(finding.title, language),
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "cause": say(finding.cause, language) if bad else None,

@@ -27,7 +27,7 @@ class Remedy:
     @property
     def severity(self) -> Severity:
         """The severity of the worst root cause."""
-        return self.roots[0].check.severity
+        return self.roots[0].severity
 
     @property
     def commands(self) -> tuple[str, ...]:

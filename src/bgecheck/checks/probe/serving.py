@@ -28,7 +28,7 @@ _LOG = "bgecheck logs {log}"
     ),
     commands=("bgecheck ports",),
     needs=("probe.base-url",),
-    explains=("probe.ready", "embed.answers"),
+    explains=("probe.ready", "probe.openai-client", "embed.answers"),
 )
 def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     """Judged on every request of this run before a burst."""

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bgecheck.sources.bounded import bounded
+from bgecheck.machine.bounded import bounded
 
 MIB = 2**20
 
