@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Sequence
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import is_finite, norm
@@ -140,13 +140,14 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             )
         case Refused():
             seen = Evidence("POST /v1/embeddings", said(answer), "HTTP 200")
-            return broken(seen, advice="refused", status=answer.status, detail=answer.message)
+            outcome = not_yet if answer.status == 503 else broken
+            return outcome(seen, advice="refused", status=answer.status, detail=answer.message)
         case Unusable():
             seen = Evidence("POST /v1/embeddings", said(answer))
             return broken(seen, advice="unusable", detail=answer.detail)
         case Failure():
             seen = Evidence("POST /v1/embeddings", said(answer), "HTTP 200")
-            return broken(seen, advice="late" if is_late(answer) else None, detail=answer.detail)
+            return not_yet(seen, advice="late" if is_late(answer) else None, detail=answer.detail)
 
 
 def _counted(answer: Embedded) -> Text:

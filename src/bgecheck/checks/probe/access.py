@@ -6,7 +6,7 @@ import re
 
 from bgecheck.checks.probe.engines import SGLANG
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, say, unclear
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet, say, unclear
 from bgecheck.model.registry import lookup
 from bgecheck.sources.containers import PORTS_SHOWN
 from bgecheck.sources.embeddings import Embedded, Refused, said
@@ -249,7 +249,7 @@ def server_is_reachable(facts: ProbeFacts) -> Outcome:
         return broken(*evidence, advice=_HANDSHAKES[facts.models.tls])
     if facts.models.kind == "refused":
         return _refused(facts, evidence)
-    return broken(*evidence, advice=_FAILURES.get(facts.models.kind))
+    return not_yet(*evidence, advice=_FAILURES.get(facts.models.kind))
 
 
 _HANDSHAKES = {"plain": "plain", "late": "tls-late"}
@@ -264,12 +264,13 @@ def _refused(facts: ProbeFacts, evidence: list[Evidence]) -> Outcome:
     if vital and vital.process and vital.alive:
         evidence.append(Evidence(f"pid {vital.process}", Text("runs", "在运行")))
         advice = "inside" if vital.contained else "stopped" if ready else "loading"
-        return broken(*evidence, advice=advice, server_pid=vital.process)
+        outcome = not_yet if advice == "loading" else broken
+        return outcome(*evidence, advice=advice, server_pid=vital.process)
     if ready:
         return broken(*evidence, advice="dead")
     if facts.remote:
-        return broken(*evidence, advice="remote")
-    return broken(*evidence, advice="container" if facts.contained and not facts.target.log else None)
+        return not_yet(*evidence, advice="remote")
+    return not_yet(*evidence, advice="container" if facts.contained and not facts.target.log else None)
 
 
 def speaks_tls(facts: ProbeFacts) -> bool:
