@@ -116,6 +116,17 @@ def test_the_exit_code_says_how_it_ended(end: str, code: int, tmp_path: Path) ->
     assert ("logs.gpu-oom-weights" in out) == (code == 1)
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_stalled_log_is_a_failure_whether_it_is_followed_or_not(follows: bool, tmp_path: Path) -> None:
+    log = tmp_path / "sglang.log"
+    log.write_text(ARGS + LOADING)
+    os.utime(log, (time.time() - 900, time.time() - 900))
+    process = _started(*(("--follow", "--wait", "300ms") if follows else ()), str(log))
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1, (out, err)
+    assert "logs.stalled-no-error" in out
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     log = tmp_path / "sglang.log"
