@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import pytest
 
 from bgecheck import catalog, engine
@@ -12,6 +15,7 @@ from bgecheck.model.report import Report
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.discovery import resolve
+from chinese import english_of
 
 
 def examined(staged: Staged, timeout: float = 5) -> tuple[Finding, ...]:
@@ -42,6 +46,7 @@ def test_a_fault_breaks_exactly_its_rows(name: str) -> None:
         findings = examined(staged, timeout=1 if name == "dead-scheduler" else 5)
     assert {f.id for f in findings if f.status.bad} == set(FAULTS[name].rows)
     assert not [f for f in findings if f.status.value == "error"]
+    assert [line for finding in findings for line in english_of(finding)] == []
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,17 @@ def test_a_fault_has_one_root_cause(name: str, root: str) -> None:
         findings = examined(staged)
     report = Report(command="doctor", findings=findings, target={}, started_at="", seconds=0)
     assert [f.id for f in report.root_causes] == [root]
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if not fault.serves and not fault.port_taken])
+def test_the_port_of_a_server_that_does_not_serve_stays_closed(name: str) -> None:
+    """A neighbour that takes the freed port would be found listening there."""
+    with stage(name) as staged:
+        address = ("127.0.0.1", int(staged.url.split(":")[2].partition("/")[0]))
+        with socket.socket() as neighbour, pytest.raises(OSError, match="in use"):
+            neighbour.bind(address)
+        with socket.socket() as client:
+            assert client.connect_ex(address) == errno.ECONNREFUSED
 
 
 def test_the_scene_leaves_nothing_behind() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -287,8 +288,8 @@ def test_a_file_of_a_process_that_ends_meanwhile_is_still_found(
     process = subprocess.Popen(["sleep", "30"])
     look, looks = os.stat, []
 
-    def ending(name: object, *more: object, **options: object) -> os.stat_result:
-        seen = look(name, *more, **options)  # type: ignore[call-overload]  # what os.stat takes
+    def ending(name: Any, *more: Any, **options: Any) -> os.stat_result:
+        seen = look(name, *more, **options)
         if str(name).startswith(f"/proc/{process.pid}/root"):
             looks.append(name)
             process.kill()
@@ -355,18 +356,33 @@ def test_a_worker_whose_server_is_gone_is_an_orphan(
     assert [o.pid for o in found] == ([20, 21] if left_over else [])
 
 
-def test_a_true_orphan_is_seen() -> None:
-    """A process that calls itself sglang::scheduler, and whose parent has ended."""
-    script = 'bash -c "exec -a sglang::scheduler sleep 30" < /dev/null > /dev/null 2>&1 & echo $!; exit'
-    pid = int(subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
-    try:
-        wait_for(lambda: (os.readlink(f"/proc/{pid}/exe") or "").endswith("sleep"))
-        ancestor = Table.now().processes[pid].parent
-        seen = pid in {o.pid for o in orphans()}
-        # Where the test runs below a program that adopts orphans, this one has a parent after all.
-        assert seen or ancestor != 1
-    finally:
-        os.kill(pid, 9)
+ADOPTING = """
+import ctypes, subprocess, sys
+libc = ctypes.CDLL(None)
+assert libc.prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER: it adopts what its children leave behind
+assert libc.prctl(15, sys.argv[1].encode(), 0, 0, 0) == 0  # PR_SET_NAME
+script = 'bash -c "exec -a sglang::scheduler sleep 30" < /dev/null > /dev/null 2>&1 & echo $!; exit'
+sys.stdout.write(subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, text=True).stdout)
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(("adopter", "left_over"), [("tini", True), ("my-supervisor", False)])
+def test_a_true_orphan_is_seen(adopter: str, left_over: bool) -> None:
+    """A process that calls itself sglang::scheduler, and whose parent has ended: who adopts it decides."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ADOPTING, adopter], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as init:
+        assert init.stdout is not None
+        pid = int(init.stdout.readline())
+        try:
+            wait_for(lambda: os.readlink(f"/proc/{pid}/exe").endswith("sleep"))
+            assert Table.now().processes[pid].parent == init.pid
+            assert (pid in {o.pid for o in orphans()}) is left_over
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            init.kill()
 
 
 def test_the_newest_log_that_looks_like_sglangs_is_taken(tmp_path: Path) -> None:

@@ -265,11 +265,11 @@ def test_every_mark_of_a_start_is_of_a_known_phase() -> None:
     assert set(STAGE_NAMES) == set(PHASES)
 
 
-@pytest.mark.parametrize("snippet", [s for s in snippets() if s.phase != "serving"], ids=lambda s: s.label)
+@pytest.mark.parametrize("snippet", [s for s in snippets() if s.phase in PHASES[:4]], ids=lambda s: s.label)
 def test_a_start_that_failed_proves_nothing_of_serving(tmp_path: Path, snippet: Snippet) -> None:
     """Over every labelled failure of a start: what serving alone shows is never passed."""
     path = written(tmp_path / "sglang.log", snippet.log(snippet.releases[-1]))
     os.utime(path, (1, 1))
     rows = {f.id: f for f in engine.run([AREA], Context(Target(url="", host="", port=0, log=str(path)), Deadline(30)))}
-    if rows["logs.ready"].values.get("phase") != "serving":
-        assert not SERVING & _with(rows, Status.PASS)
+    assert rows["logs.ready"].values["phase"] != "serving"
+    assert _with(rows, Status.PASS) & SERVING == set()
