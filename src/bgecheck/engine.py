@@ -186,6 +186,7 @@ class _Run:
             reason=None if outcome.reason is None else hide(outcome.reason),
             values=_in_english(values),
             seconds=seconds,
+            pending=outcome.pending,
         )
 
     def _hidden(self, words: Words) -> Words:

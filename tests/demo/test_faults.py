@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import pytest
 
 from bgecheck import catalog, engine
@@ -54,6 +57,7 @@ def test_a_fault_breaks_exactly_its_rows(name: str) -> None:
     assert all(symptom(root, report) for root in report.root_causes), "a symptom is what was observed"
     for language in LANGUAGES:
         screen_is_readable(report, language)
+    assert [line for finding in findings for line in english_of(finding)] == []
 
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -91,6 +95,17 @@ def test_a_fault_has_one_root_cause(name: str, root: str) -> None:
         findings = examined(staged)
     report = Report(command="doctor", findings=findings, target={}, started_at="", seconds=0)
     assert [f.id for f in report.root_causes] == [root]
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if not fault.serves and not fault.port_taken])
+def test_the_port_of_a_server_that_does_not_serve_stays_closed(name: str) -> None:
+    """A neighbour that takes the freed port would be found listening there."""
+    with stage(name) as staged:
+        address = ("127.0.0.1", int(staged.url.split(":")[2].partition("/")[0]))
+        with socket.socket() as neighbour, pytest.raises(OSError, match="in use"):
+            neighbour.bind(address)
+        with socket.socket() as client:
+            assert client.connect_ex(address) == errno.ECONNREFUSED
 
 
 def test_the_scene_leaves_nothing_behind() -> None:

@@ -40,7 +40,7 @@ def terminal(language: Language, width: int, *, verbose: bool = False) -> Screen
 
 
 def area(name: str, *rows: tuple[str, Any, dict[str, Any]]) -> Area:
-    made = Area(name, T, collector=lambda context: None)
+    made = Area(name, collector=lambda context: None)
     for row, outcome, more in rows:
         words = {"title": Text(f"{row} holds", f"{row} 成立"), "cause": T, "fix": T, **more}
         made.check(row, **words)(lambda facts, outcome=outcome: outcome)

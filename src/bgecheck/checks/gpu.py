@@ -98,7 +98,7 @@ class GpuFacts(NamedTuple):
         return f"pid {holder.pid}{f' {name}' if name else ''} ({_size(holder.used)})"
 
 
-AREA = Area("gpu", Text("GPU", "GPU"), seconds=8.0)
+AREA = Area("gpu", seconds=8.0)
 
 
 @AREA.collect

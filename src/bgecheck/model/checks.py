@@ -1,7 +1,7 @@
 """What a row of the matrix is, and what judging it can answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ class Evidence(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a judge found. Made by `holds`, `broken`, `absent` and `unclear`."""
+    """What a judge found. Made by `holds`, `broken`, `not_yet`, `absent` and `unclear`."""
 
     holds: bool | None
     looked: bool = True
@@ -35,6 +35,8 @@ class Outcome(NamedTuple):
     reason: Words | None = None
     advice: str | None = None
     values: Mapping[str, Any] = _NOTHING
+    pending: bool = False
+    """True where a row does not hold only because the server is still starting."""
 
 
 def holds(*evidence: Evidence, **values: Any) -> Outcome:
@@ -45,6 +47,11 @@ def holds(*evidence: Evidence, **values: Any) -> Outcome:
 def broken(*evidence: Evidence, advice: str | None = None, **values: Any) -> Outcome:
     """We looked, and it does not hold; `advice` picks one of the row's alternative causes."""
     return Outcome(False, evidence=evidence, advice=advice, values=values)
+
+
+def not_yet(*evidence: Evidence, advice: str | None = None, **values: Any) -> Outcome:
+    """It does not hold, only because the server is still starting; waiting may mend it."""
+    return Outcome(False, evidence=evidence, advice=advice, values=values, pending=True)
 
 
 def absent(reason: Words, **values: Any) -> Outcome:
@@ -101,7 +108,7 @@ class Area:
     """
 
     name: str
-    title: Text
+    _: KW_ONLY
     seconds: float = 10.0
     """How long the collector may take."""
     needs: tuple[str, ...] = ()

@@ -192,7 +192,7 @@ class _Asking:
 
 
 # Every request ends with the run, and so does computing: a server that is slow may have all of it.
-AREA = Area("embed", Text("vectors", "向量"), seconds=math.inf, needs=("probe.reachable",))
+AREA = Area("embed", seconds=math.inf, needs=("probe.reachable",))
 
 
 @AREA.collect

@@ -13,7 +13,19 @@ from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIResult, Vectors
 from bgecheck.http.openai_errors import described
 from bgecheck.http.openai_vectors import first_numbers
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds, unclear
+from bgecheck.model import (
+    Advice,
+    Evidence,
+    Outcome,
+    Severity,
+    Text,
+    Unavailable,
+    absent,
+    broken,
+    holds,
+    not_yet,
+    unclear,
+)
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import is_finite, norm
@@ -128,7 +140,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             return holds(*_shown(facts, seen), *_told(facts), **_shown_values(facts, answer))
         case Refused():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
-            return broken(seen, *_of_openai(facts), advice="refused", status=answer.status, detail=answer.message)
+            outcome = not_yet if answer.status == 503 else broken
+            return outcome(seen, *_of_openai(facts), advice="refused", status=answer.status, detail=answer.message)
         case Unusable():
             seen = Evidence("POST /v1/embeddings", describe(answer))
             return broken(seen, *_of_openai(facts), advice="unusable", detail=answer.detail)
@@ -136,7 +149,7 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             return unclear(answer.reason)
         case Failure():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
-            return broken(seen, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail)
+            return not_yet(seen, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail)
 
 
 def _shown(facts: EmbedFacts, ours: Evidence) -> list[Evidence]:

@@ -7,7 +7,7 @@ from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, is_near, 
 from bgecheck.http.embeddings import Embedded, Refused, describe
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, say, unclear
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet, say, unclear
 from bgecheck.model.registry import lookup
 from bgecheck.sources.containers import PORTS_SHOWN
 
@@ -256,7 +256,7 @@ def server_is_reachable(facts: ProbeFacts) -> Outcome:
         return broken(*evidence, advice=_HANDSHAKES[facts.models.tls])
     if facts.models.kind == "refused":
         return _refused(facts, evidence)
-    return broken(*evidence, advice=_FAILURES.get(facts.models.kind))
+    return not_yet(*evidence, advice=_FAILURES.get(facts.models.kind))
 
 
 _HANDSHAKES = {"plain": "plain", "late": "tls-late"}
@@ -271,12 +271,13 @@ def _refused(facts: ProbeFacts, evidence: list[Evidence]) -> Outcome:
     if vital and vital.process and vital.alive:
         evidence.append(Evidence(f"pid {vital.process}", Text("runs", "在运行")))
         advice = "inside" if vital.contained else "stopped" if ready else "loading"
-        return broken(*evidence, advice=advice, server_pid=vital.process)
+        outcome = not_yet if advice == "loading" else broken
+        return outcome(*evidence, advice=advice, server_pid=vital.process)
     if ready:
         return broken(*evidence, advice="dead")
     if facts.remote:
-        return broken(*evidence, advice="remote")
-    return broken(*evidence, advice="container" if facts.contained and not facts.target.log else None)
+        return not_yet(*evidence, advice="remote")
+    return not_yet(*evidence, advice="container" if facts.contained and not facts.target.log else None)
 
 
 def speaks_tls(facts: ProbeFacts) -> bool:
