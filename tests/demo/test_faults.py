@@ -20,6 +20,7 @@ from bgecheck.render.screen import Screen
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.discovery import resolve
+from chinese import english_of
 
 
 def examined(staged: Staged, timeout: float = 5) -> tuple[Finding, ...]:
