@@ -26,7 +26,7 @@ from bgecheck.checks.embed.texts import (
     triples_for,
 )
 from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
-from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.failures import NotSent
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
@@ -200,24 +200,17 @@ class _Asking:
         return self._noted(len(texts), lambda: self._server.embed_at_once(texts))
 
     def _noted(self, count: int, ask: Callable[[], tuple[Answer, ...]]) -> tuple[Answer, ...]:
-        left = self._deadline.remaining()
         if self.gave_up:
             return (NotSent(_GAVE_UP),) * count
-        if left <= 0:
+        if self._deadline.remaining() <= 0:
             return (NotSent(DEADLINE_EXCEEDED),) * count
         try:
             answers = ask()
         except Unavailable as unavailable:
             return (NotSent(unavailable.reason),) * count
         self._in_vain += sum(map(is_late, answers))
-        cut_off = left < _FAIR_SECONDS and self._deadline.remaining() <= 0
-        return tuple(_CUT_OFF if cut_off and is_late(answer) else answer for answer in answers)
+        return answers
 
-
-_FAIR_SECONDS = 5.0
-"""After which a short text without a response shows the server, and not the time that was left."""
-
-_CUT_OFF = Failure("cut-off", DEADLINE_EXCEEDED)
 
 _IN_VAIN = 2
 """Requests without an answer in time, each of which may take its whole time-out."""

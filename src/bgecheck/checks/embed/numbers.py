@@ -144,8 +144,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
         case Unusable():
             seen = Evidence("POST /v1/embeddings", describe(answer))
             return broken(seen, advice="unusable", detail=answer.detail)
-        case NotSent():
-            return unclear(answer.reason)
+        case NotSent() | Failure(kind="cut-off"):
+            return unclear(describe(answer))
         case Failure():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             return broken(seen, advice="late" if is_late(answer) else None, detail=answer.detail)
