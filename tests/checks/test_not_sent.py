@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +19,9 @@ from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
 from bgecheck.http.tls import Certificate
 from bgecheck.model import Finding, Secret, Status, Target, Text, say
+from bgecheck.sources.deadline import Deadline
+from bgecheck.sources.server import Server
+from fakes.raw import accepting
 
 WHY = "left for another day"
 NOT_SENT = NotSent(Text(WHY, "改天再发"))
@@ -36,12 +41,15 @@ def probed(**changed: Any) -> ProbeFacts:
     return facts._replace(**changed)
 
 
+CUT_OFF = Failure("cut-off", Text(WHY, "改天再发"))
 LIMITS = Limits(VECTOR, NOT_SENT, dict.fromkeys(EDGE, NOT_SENT), None, NOT_SENT, {64: NOT_SENT}, NOT_SENT, NOT_SENT)
 
 
+@pytest.mark.parametrize("nothing", [NOT_SENT, CUT_OFF])
 @pytest.mark.parametrize("row", ["base64", "token-limit", "blank-input", "batch-limit", "dimensions", "token-ids"])
-def test_what_the_server_takes_is_not_judged_by_what_was_not_sent(row: str) -> None:
-    finding = judged(probe.AREA, probed(limits=LIMITS))[f"probe.{row}"]
+def test_what_the_server_takes_is_not_judged_by_what_was_not_sent(row: str, nothing: Answer) -> None:
+    limits = Limits(VECTOR, nothing, dict.fromkeys(EDGE, nothing), None, nothing, {64: nothing}, nothing, nothing)
+    finding = judged(probe.AREA, probed(limits=limits))[f"probe.{row}"]
     assert finding.status is Status.ERROR
     assert WHY in say(finding.reason or "", "en")
 
@@ -94,6 +102,47 @@ def test_a_server_whose_certificate_is_refused_is_not_judged_by_what_it_was_not_
     assert "among 1 requests" in str(rows["probe.rate-limit"].evidence)
 
 
+@pytest.mark.parametrize("row", ["ready", "health-agrees"])
+def test_a_first_text_that_was_cut_off_is_not_judged(row: str) -> None:
+    finding = judged(probe.AREA, probed(first=CUT_OFF))[f"probe.{row}"]
+    assert finding.status is Status.ERROR
+    assert WHY in say(finding.reason or "", "en")
+
+
+def test_a_model_list_that_was_cut_off_is_not_judged() -> None:
+    """Nothing listens, says the row of a server that is not reachable."""
+    assert judged(probe.AREA, probed(models=CUT_OFF))["probe.reachable"].status is Status.ERROR
+
+
+def test_a_second_text_that_was_cut_off_does_not_make_a_server_unsteady() -> None:
+    rows = judged(probe.AREA, probed(limits=LIMITS._replace(again=CUT_OFF)))
+    assert rows["probe.ready"].status is Status.PASS
+    rows = judged(probe.AREA, probed(limits=LIMITS._replace(again=Failure("timeout", "late"))))
+    assert rows["probe.ready"].status is Status.FAIL
+
+
+def silent(connection: socket.socket) -> None:
+    connection.settimeout(20)
+    connection.recv(65536)
+    connection.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("asked", "left", "kind"),
+    [(10.0, 4.7, "cut-off"), (10.0, 5.3, "timeout"), (0.4, 20.0, "timeout"), (0.6, 0.3, "cut-off")],
+)
+def test_a_request_that_the_run_cut_off_shows_nothing_unless_it_had_a_fair_time(
+    asked: float, left: float, kind: str
+) -> None:
+    """Five seconds, or all of its time-out."""
+    with accepting(silent) as port:
+        target = Target(url=f"http://127.0.0.1:{port}", host="127.0.0.1", port=port)
+        with closing(Server(target, Deadline(left), asked)) as server:
+            page = server.get("/v1/models")
+    assert isinstance(page, Failure)
+    assert page.kind == kind
+
+
 def test_the_second_opinion_on_a_certificate_is_shown_where_it_differs() -> None:
     accepted = Certificate(90 * 86400.0, "TLSv1.3")
     refused = Failure("tls", "self-signed certificate in chain", tls="unknown-authority")
@@ -117,8 +166,7 @@ def embedded(*repeats: Answer, batch: Answer | None = VECTOR) -> EmbedFacts:
 
 
 def test_texts_that_were_not_sent_are_no_alarm() -> None:
-    cut_off = Failure("cut-off", "the run ended")
-    for nothing in (NOT_SENT, cut_off):
+    for nothing in (NOT_SENT, CUT_OFF):
         rows = judged(embed.AREA, embedded(VECTOR, nothing, nothing, batch=nothing))
         assert rows["embed.answers"].status is Status.PASS
         assert rows["embed.repeatable"].status is Status.ERROR
@@ -132,8 +180,9 @@ def test_texts_that_were_sent_in_vain_are() -> None:
     assert judged(embed.AREA, embedded(VECTOR, late, NOT_SENT))["embed.answers"].status is Status.PASS
 
 
-def test_a_first_text_that_was_not_sent_is_not_judged() -> None:
-    facts = EmbedFacts(TARGET, ("m",), ("text",), NOT_SENT, (), None)
+@pytest.mark.parametrize("nothing", [NOT_SENT, CUT_OFF])
+def test_a_first_text_that_was_not_sent_is_not_judged(nothing: Answer) -> None:
+    facts = EmbedFacts(TARGET, ("m",), ("text",), nothing, (), None)
     row = judged(embed.AREA, facts)["embed.answers"]
     assert row.status is Status.ERROR
     assert WHY in say(row.reason or "", "en")

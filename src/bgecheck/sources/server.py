@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -29,6 +30,9 @@ LARGEST_VECTOR = 256 * 1024
 
 SLOW_SECONDS = 0.5
 """For one request, from which on requests are sent one after the other; on a GPU they take some 10 ms."""
+
+FAIR_SECONDS = 5.0
+"""After which a small request without a response shows the server, and not the time that was left of the run."""
 
 SERVER_INFO = ("/server_info", "/get_server_info")
 
@@ -56,10 +60,7 @@ class Server:
         time is left.
         """
         headers = self._headers(self.target.api_key if key == "given" else key)
-        seconds = self._deadline.timeout(max(self._timeout, least))
-        return self._http.exchange(
-            "GET", (root or self.target.url) + path, seconds=seconds, headers=headers, limit=PAGE_LIMIT
-        )
+        return self._exchange("GET", (root or self.target.url) + path, headers=headers, limit=PAGE_LIMIT, least=least)
 
     @property
     def prefix(self) -> str:
@@ -96,8 +97,7 @@ class Server:
     def unverified(self, path: str) -> Reply | Failure:
         """Fetch a path without the key from a server whose certificate is not accepted."""
         with closing(Http(Transport(authorities="any"))) as http:
-            seconds = self._deadline.timeout(self._timeout)
-            return http.exchange("GET", self.target.url + path, seconds=seconds, limit=PAGE_LIMIT)
+            return self._exchange("GET", self.target.url + path, limit=PAGE_LIMIT, http=http)
 
     def handshake(self, authorities: Authorities = "system") -> Certificate | Failure:
         """What a client that trusts `authorities` makes of the server's certificate."""
@@ -193,12 +193,30 @@ class Server:
     def _embedded(self, body: bytes, count: int) -> Answer:
         headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
         limit = min(BODY_LIMIT, PAGE_LIMIT + count * LARGEST_VECTOR)
-        seconds = self._deadline.timeout(self._timeout)
         url = self.base_url + "/embeddings"
         began = time.monotonic()
-        reply = self._http.exchange("POST", url, seconds=seconds, headers=headers, body=body, limit=limit)
+        reply = self._exchange("POST", url, headers=headers, body=body, limit=limit)
         self._slow = time.monotonic() - began > SLOW_SECONDS
         return read(reply, count)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        least: float = 0.0,
+        http: Http | None = None,
+    ) -> Reply | Failure:
+        """One request within its time-out and the run's. Raises `Unavailable` where no time is left."""
+        wanted = max(self._timeout, least)
+        seconds = self._deadline.timeout(wanted)
+        reply = (http or self._http).exchange(method, url, seconds=seconds, headers=headers, body=body, limit=limit)
+        if isinstance(reply, Failure) and reply.late and seconds < min(wanted, FAIR_SECONDS):
+            return replace(reply, kind="cut-off", detail=DEADLINE_EXCEEDED)
+        return reply
 
     def first_embedding(self, text: str) -> Answer:
         """The first real embedding of this run, shared by every row that only asks whether there is one."""

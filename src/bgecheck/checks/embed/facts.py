@@ -26,7 +26,7 @@ from bgecheck.checks.embed.texts import (
     triples_for,
 )
 from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
-from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
@@ -177,18 +177,16 @@ class _Asking:
         return self._noted(len(texts), lambda: self._server.embed_at_once(texts))
 
     def _noted(self, count: int, ask: Callable[[], tuple[Answer, ...]]) -> tuple[Answer, ...]:
-        left = self._deadline.remaining()
         if self.gave_up:
             return (NotSent(_GAVE_UP),) * count
-        if left <= 0:
+        if self._deadline.remaining() <= 0:
             return (NotSent(DEADLINE_EXCEEDED),) * count
         try:
             answers = ask()
         except Unavailable as unavailable:
             return (NotSent(unavailable.reason),) * count
         self._in_vain += sum(map(is_late, answers))
-        cut_off = left < _FAIR_SECONDS and self._deadline.remaining() <= 0
-        return tuple(_CUT_OFF if cut_off and is_late(answer) else answer for answer in answers)
+        return answers
 
 
 # Every request ends with the run, and so does computing: a server that is slow may have all of it.

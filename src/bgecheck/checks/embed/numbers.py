@@ -145,8 +145,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
         case Unusable():
             seen = Evidence("POST /v1/embeddings", describe(answer))
             return broken(seen, *_of_openai(facts), advice="unusable", detail=answer.detail)
-        case NotSent():
-            return unclear(answer.reason)
+        case NotSent() | Failure(kind="cut-off"):
+            return unclear(describe(answer))
         case Failure():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             return not_yet(seen, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail)

@@ -245,6 +245,8 @@ def server_is_reachable(facts: ProbeFacts) -> Outcome:
     """Any HTTP answer counts, whatever its status: the other rows judge what it says."""
     if isinstance(facts.models, Reply):
         return holds(Evidence(f"GET {facts.prefix}/models", f"HTTP {facts.models.status}"))
+    if facts.models.kind == "cut-off":
+        return unclear(facts.models.detail)
     evidence = [Evidence("GET /v1/models", facts.models.detail)]
     if facts.proxies and is_near(facts.target.host):
         names = ", ".join(facts.proxies)

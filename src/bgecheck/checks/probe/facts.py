@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult
 from bgecheck.http.reply import Reply
@@ -375,7 +375,7 @@ def _batches(server: Server, encoding: str) -> dict[int, Answer]:
 
 def is_unsteady(again: Answer) -> bool:
     """Whether a request that was answered before is not any more, and nobody says that it is for being busy."""
-    return not isinstance(again, Embedded) and not is_busy(again)
+    return not (isinstance(again, Embedded) or is_busy(again) or shows_nothing(again))
 
 
 def turned_away(answer: Reply | Answer) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
@@ -31,15 +31,15 @@ def _not_alone(answer: Answer, limits: Limits) -> bool:
 
 def _no_verdict(answer: Answer) -> Outcome:
     """The outcome of a request that was turned away, never answered or not sent: it shows nothing of the server."""
-    if isinstance(answer, NotSent):
-        return unclear(answer.reason)
+    if shows_nothing(answer):
+        return unclear(describe(answer))
     words = Text("the request brought no verdict: {response}", "请求没有结论：{response}")
     return unclear(words.filled({"response": describe(answer)}))
 
 
 def _says_nothing(answer: Answer, limits: Limits) -> bool:
     """Whether a request was not sent, was turned away, or shared its failure with others."""
-    return isinstance(answer, NotSent) or turned_away(answer) or _not_alone(answer, limits)
+    return shows_nothing(answer) or turned_away(answer) or _not_alone(answer, limits)
 
 
 @AREA.check(
@@ -384,7 +384,7 @@ def a_burst_is_answered(facts: ProbeFacts) -> Outcome:
     """Eight at a time; it ends with the first request that gets no answer."""
     if facts.burst is None:
         return absent(Text("a burst is only sent with --full", "只有 --full 才会发送突发请求"))
-    answers = [answer for answer in facts.burst if not isinstance(answer, NotSent)]
+    answers = [answer for answer in facts.burst if not shows_nothing(answer)]
     counts = Counter(map(_kind, answers))
     sent, answered = len(answers), counts["answered"]
     table = [Evidence(Text(f"of {sent}: {kind}", f"{sent} 个请求：{kind}"), str(n)) for kind, n in counts.items()]

@@ -6,10 +6,23 @@ from collections.abc import Mapping
 
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
-from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe
+from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds, not_yet, say
+from bgecheck.model import (
+    Advice,
+    Evidence,
+    Outcome,
+    Severity,
+    Text,
+    Words,
+    absent,
+    broken,
+    holds,
+    not_yet,
+    say,
+    unclear,
+)
 
 _LOG = "bgecheck logs {log}"
 
@@ -114,6 +127,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     match first:
         case NotSent():
             return absent(first.reason)
+        case Failure(kind="cut-off"):
+            return unclear(first.detail)
         case Embedded():
             times = {"ms": first, "warm_ms": facts.limits.again if facts.limits else None}
             measured = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
@@ -199,6 +214,8 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
     """Every sign of life in one table. `/health` takes a second by design from 0.5.3 on: only a time-out is silence."""
     if isinstance(facts.first, NotSent):
         return absent(facts.first.reason)
+    if shows_nothing(facts.first):
+        return unclear(describe(facts.first))
     if facts.vitals is None:
         return absent(LEFT_OUT)
     table = _signs(facts)
@@ -210,7 +227,7 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
     if works and vital.log in ("ended", "starting"):
         return broken(*table, advice="log", state=_LOG_STATES[vital.log], **values)
     pages = [vital.pages[path] for path in health_pages(facts.engine) if path in vital.pages]
-    judged = [p for p in pages if not (isinstance(p, Reply) and p.status in _NO_PAGE)]
+    judged = [p for p in pages if not (p.status in _NO_PAGE if isinstance(p, Reply) else p.kind == "cut-off")]
     if any((isinstance(page, Reply) and page.status == 200) != works for page in judged):
         return broken(*table, advice="pessimist" if works else None, **values)
     if not works and vital.log == "ready" and vital.alive is not False:
