@@ -133,7 +133,7 @@ _AFTER_SECONDS = 0.5
 
 def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Report:
     """Run every row of the plan against one target."""
-    started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
+    started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
     context = Context(
         looked_at,
