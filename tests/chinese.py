@@ -11,7 +11,7 @@ from bgecheck.model import Finding, Status, Text, Words
 
 STATES = ("ready", "starting", "stuck", "failed", "stopped", "empty", "foreign", "given", "up", "ended")
 PROSE = (
-    "the", "a", "an", "to", "of", "and", "or", "is", "are", "was", "with", "by", "from", "than", "that", "which", "not",
+    "the", "an", "to", "of", "and", "or", "is", "are", "was", "with", "by", "from", "than", "that", "which", "not",
     "no", "older", "newer", "through", "under", "after", "before", "behind", "its", "this", "for", "on", "later",
     "vaguer", "unknown", "none", "true", "false",
 )  # fmt: skip
@@ -19,7 +19,7 @@ OURS = frozenset((*PHASES, *LEVELS, *STATES, *PROSE, *map(str, Status)))
 
 NAMES = re.compile(
     r"\b(?:logs|ports|gpu|probe|launch|embed|torch)\.[a-z0-9-]+|--[\w-]+|[!-~]*[_/=][!-~]*|[\w.-]+\.(?:log|json|txt|py)\b|"
-    r"CUDA graph|CUDA out of memory|Load weight end|Ignore import error|not divisible|"
+    r"CUDA graph|CUDA out of memory|Load weight end|Ignore import error|not divisible|object has no attribute|"
     r"system not yet initialized|`[^`]*`|\bbase URL\b",
     re.ASCII,
 )

@@ -187,7 +187,7 @@ def examine(
     from bgecheck.sources.context import Context
     from bgecheck.sources.deadline import Deadline
 
-    started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
+    started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
     context = Context(
         looked_at,

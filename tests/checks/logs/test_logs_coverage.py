@@ -103,6 +103,7 @@ def test_a_whole_log_of_a_server_that_serves_covers_every_cause(log: Path) -> No
 def test_serving_is_covered_from_the_first_request_or_batch_on(log: Path, line: str) -> None:
     assert _with(_judge(log, *START), Status.SKIP) >= SERVING
     assert _with(_judge(log, *START, PAGE), Status.SKIP) >= SERVING
+    assert _with(_judge(log, *START, PAGE.replace("GET /health", "POST /freeze_gc")), Status.SKIP) >= SERVING
     assert _with(_judge(log, *START, line), Status.PASS) >= SERVING
 
 

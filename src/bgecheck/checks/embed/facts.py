@@ -251,11 +251,6 @@ def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequenc
     return True
 
 
-_FAIR_SECONDS = 5.0
-"""After which a short text without a response shows the server, and not the time that was left."""
-
-_CUT_OFF = Failure("cut-off", DEADLINE_EXCEEDED)
-
 _IN_VAIN = 2
 """Requests without an answer in time, each of which may take its whole time-out."""
 

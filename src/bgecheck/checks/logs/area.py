@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -115,9 +116,11 @@ def _since(given: datetime | timedelta | None, path: str, origin: Origin) -> Sin
     """From when on a log is judged, by its own clock."""
     if given is None or isinstance(given, datetime):
         return Since(given) if given else None
-    now = datetime.now().replace(microsecond=0)
-    ahead = timedelta() if origin.age is None else clock(ending(path), now - timedelta(seconds=origin.age))
-    return Since(now - given + ahead)
+    # By way of seconds since the epoch: between two wall-clock times of one zone summer time may have begun or ended.
+    now = float(int(time.time()))
+    written = None if origin.age is None else datetime.fromtimestamp(now - round(origin.age))
+    ahead = timedelta() if written is None else clock(ending(path), written)
+    return Since(datetime.fromtimestamp(now - given.total_seconds()) + ahead)
 
 
 def _told(session: Session) -> Told:

@@ -210,8 +210,11 @@ OTHER_ENGINES = (
 
 
 def answers(method: str, path: str) -> str:
-    """What a request asks for: an `embedding`, a `generation`, another `post`, or a `page`."""
-    if method == "GET":
+    """What a request asks for: an `embedding`, a `generation`, another `post`, or a `page`.
+
+    sglang's own start posts to /freeze_gc, at times after its ready line: nobody was served by that.
+    """
+    if method == "GET" or path.startswith("/freeze_gc"):
         return "page"
     if path.startswith(("/v1/e", "/encode")):
         return "embedding"
