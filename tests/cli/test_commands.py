@@ -137,7 +137,11 @@ def test_rows_can_be_chosen_left_out_and_ignored(broken: Staged) -> None:
 
 
 def test_exit_codes_for_monitoring(broken: Staged) -> None:
-    assert run("embed", "--url", broken.url, "--exit-style", "nagios").returncode == 2
+    nagios = run("embed", "--url", broken.url, "--exit-style", "nagios")
+    assert (nagios.returncode, nagios.stdout.splitlines()[-1].rpartition(" ")[2]) == (2, "2")
+    assert (
+        json.loads(run("embed", "--url", broken.url, "--exit-style", "nagios", "-o", "json").stdout)["exit_code"] == 2
+    )
 
 
 def test_options_come_from_the_environment_too(demo: Staged) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.model import Advice, Check, Finding, Report, Severity, Status, Text, holds
-from bgecheck.model.report import worst
+from bgecheck.model.report import exit_code
 
 T = Text("words", "文字")
 
@@ -124,16 +124,29 @@ def test_an_ignored_problem_is_shown_and_does_not_count() -> None:
     assert (one.exit_code, one.root_causes, one.counts()["ignored"], one.counts()["fail"]) == (0, (), 1, 0)
 
 
+WORST_FIRST = {
+    1: reported([finding("fail")]),
+    3: reported([PENDING], starting=True),
+    4: reported([finding("error")]),
+    0: reported([finding("pass")]),
+}
+
+
 def test_of_several_targets_the_worst_wins() -> None:
-    assert worst([0, 4, 3, 1]) == 1
-    assert worst([0, 4, 3]) == 3
-    assert worst([0, 4]) == 4
-    assert worst([]) == 0
+    """1, 3, 4, 0, in whatever order they come."""
+    assert exit_code([]) == 0
+    for count in (1, 2, 3, 4):
+        for codes in itertools.permutations(WORST_FIRST, count):
+            reports = [WORST_FIRST[code] for code in codes]
+            assert exit_code(reports) == next(code for code in WORST_FIRST if code in codes)
 
 
-def test_the_order_of_several_targets_does_not_matter() -> None:
-    for codes in itertools.combinations_with_replacement([0, 1, 3, 4], 3):
-        assert len({worst(order) for order in itertools.permutations(codes)}) == 1
+def test_monitoring_plugins_have_their_own_codes_for_the_same_verdicts() -> None:
+    """0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; of several the worst is decided before it is translated."""
+    translated = {code: report._replace(nagios=True) for code, report in WORST_FIRST.items()}
+    assert {code: report.exit_code for code, report in translated.items()} == {1: 2, 3: 1, 4: 3, 0: 0}
+    assert [report.verdict for report in translated.values()] == [r.verdict for r in WORST_FIRST.values()]
+    assert exit_code([translated[3], translated[4]]) == 1
 
 
 def test_root_causes_are_failures_first_and_consequences_are_under_them() -> None:

@@ -90,6 +90,7 @@ FIRST = {"dims": 1024, "norm": 1.0, "first": [0.0206, 0.0084, -0.0245], "tokens"
 
 def report(*areas: Area, command: str = "doctor", **more: Any) -> Report:
     target = {"url": "http://127.0.0.1:30000/v1", "model": "bge-large-zh-v1.5", "pid": "4121", "log": "/srv/sglang.log"}
+    target |= {"engine": "sglang", "version": "0.5.23"}
     findings = engine.run(areas, None)
     return Report(
         command=command, findings=findings, target=target, started_at="2026-01-02T03:04:05", seconds=2.4, **more

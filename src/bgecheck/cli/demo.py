@@ -123,7 +123,7 @@ def _show(fault: str | None, run_options: RunOptions) -> None:
         "this is bgecheck's embedded demo server: its vectors come from characters, not from a language model",
         "这是 bgecheck 自带的演示服务：向量由字符算出，不是语言模型",
     )
-    deliver(the_plan, [report._replace(notes=(note, *report.notes))], run_options)
+    deliver(the_plan, [report._replace(notes=(note, *report.notes))])
 
 
 def _serve(fault: str | None, chosen: Language) -> None:

@@ -127,7 +127,7 @@ def doctor(
         looked_at = target(target_options)
         targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
         reports = [_settled(the_plan, t, target_options, patience, standby) for t in targets]
-    deliver(the_plan, reports, run_options)
+    deliver(the_plan, reports)
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:

@@ -159,7 +159,7 @@ def embed(
         report = _with_causes_only(examine(the_plan, looked_at, standby=standby))
     if record is not None:
         _record(record, texts or (), looked_at, report, the_plan)
-    deliver(the_plan, [report], run_options)
+    deliver(the_plan, [report])
 
 
 def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Plan:

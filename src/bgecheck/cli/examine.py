@@ -31,14 +31,11 @@ from bgecheck.model import (
     Text,
     Words,
 )
-from bgecheck.model.report import worst
+from bgecheck.model.report import exit_code
 
 if TYPE_CHECKING:
     from bgecheck.http.openai_client import OpenAIClient
     from bgecheck.sources.recorded import Recorded
-
-NAGIOS = {0: 0, 1: 2, 2: 3, 3: 1, 4: 3}
-"""Exit codes as monitoring plugins use them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
 class Plan(NamedTuple):
@@ -50,6 +47,7 @@ class Plan(NamedTuple):
     sinks: tuple[Sink, ...]
     ignored: dict[str, str]
     fail_on: Severity
+    nagios: bool
     timeout: float
     deadline: float
     quick: bool
@@ -122,7 +120,6 @@ def plan(
         )
     require_stdout()
     fail_on = Severity(one_of("--fail-on", options.fail_on, [str(severity) for severity in Severity]))
-    one_of("--exit-style", options.exit_style, complete.EXIT_STYLES)
     return Plan(
         command=command,
         areas=tuple(areas),
@@ -130,6 +127,7 @@ def plan(
         sinks=sinks(options, chosen),
         ignored=_ignored(options.ignore),
         fail_on=fail_on,
+        nagios=one_of("--exit-style", options.exit_style, complete.EXIT_STYLES) == "nagios",
         timeout=seconds("--timeout", options.timeout),
         deadline=seconds("--deadline", options.deadline),
         quick=options.quick or cheap,
@@ -216,21 +214,27 @@ def examine(
     return Report(
         command=the_plan.command,
         findings=_with_ignored(findings, the_plan.ignored),
-        target=redactor.value(looked_at.described()),
+        target=redactor.value({**looked_at.described(), **_engine(findings)}),
         started_at=started,
         seconds=time.monotonic() - clock,
         notes=_notes(looked_at),
         starting=starting,
         fail_on=the_plan.fail_on,
+        nagios=the_plan.nagios,
     )
 
 
-def deliver(the_plan: Plan, reports: Sequence[Report], options: RunOptions) -> NoReturn:
+def _engine(findings: Sequence[Finding]) -> dict[str, str]:
+    """The engine that answered and its version, as far as `probe.engine` shows them."""
+    values = next((f.values for f in findings if f.id == "probe.engine"), {})
+    return {name: str(values[name]) for name in ("engine", "version") if values.get(name)}
+
+
+def deliver(the_plan: Plan, reports: Sequence[Report]) -> NoReturn:
     """Hand the reports to every output and exit with the worst code."""
     for sink in the_plan.sinks:
         sink.write(reports)
-    code = worst(report.exit_code for report in reports)
-    raise typer.Exit(NAGIOS[code] if options.exit_style == "nagios" else code)
+    raise typer.Exit(exit_code(reports))
 
 
 def _placeholders(looked_at: Target) -> dict[str, object]:

@@ -61,4 +61,4 @@ def gpu(
     )
     the_plan = plan("gpu", ["gpu"], run_options)
     looked_at = target(TargetOptions(url=url, pid=pid, model_path=model_path))
-    deliver(the_plan, [examine(the_plan, looked_at)], run_options)
+    deliver(the_plan, [examine(the_plan, looked_at)])

@@ -117,7 +117,7 @@ def logs(
         named = named if named is not None else target(server).log
         starting = _follow(named, patience)
     looked_at = _only_log(named) if named is not None else target(server)
-    deliver(the_plan, [examine(the_plan, looked_at, starting=starting)], run_options)
+    deliver(the_plan, [examine(the_plan, looked_at, starting=starting)])
 
 
 def _follow(path: str | None, patience: float) -> bool:

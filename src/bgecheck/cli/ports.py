@@ -58,4 +58,4 @@ def ports(
         lang=lang,
     )
     the_plan = plan("ports", ["ports"], run_options)
-    deliver(the_plan, [examine(the_plan, target(TargetOptions(url=url, pid=pid)))], run_options)
+    deliver(the_plan, [examine(the_plan, target(TargetOptions(url=url, pid=pid)))])

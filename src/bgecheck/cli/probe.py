@@ -75,4 +75,4 @@ def probe(
     )
     the_plan = plan("probe", ["probe"], run_options)
     looked_at = target(TargetOptions(url=url, pid=pid, log=log, model=model, api_key=api_key))
-    deliver(the_plan, [examine(the_plan, looked_at)], run_options)
+    deliver(the_plan, [examine(the_plan, looked_at)])

@@ -1,6 +1,8 @@
 """The answer: findings, what they add up to, and the one place where the exit code is computed."""
 
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -9,6 +11,9 @@ from bgecheck.model.words import Severity, Status, Words
 
 OK, PROBLEM, USAGE, STARTING, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """The exit codes, the same for every output format."""
+
+NAGIOS = {OK: 0, PROBLEM: 2, USAGE: 3, STARTING: 1, INCONCLUSIVE: 3}
+"""The same as monitoring plugins use them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
 class Finding(NamedTuple):
@@ -57,6 +62,8 @@ class Report(NamedTuple):
     starting: bool = False
     """The server was still starting when the time given by `--wait` ran out."""
     fail_on: Severity = Severity.ERROR
+    nagios: bool = False
+    """Whether the exit code is given as monitoring plugins use it."""
 
     def counts(self) -> dict[str, int]:
         """How many rows have each status; ignored problems are counted apart."""
@@ -77,6 +84,11 @@ class Report(NamedTuple):
 
     @property
     def exit_code(self) -> int:
+        """The code that the process ends with, and that every format shows."""
+        return NAGIOS[self.outcome] if self.nagios else self.outcome
+
+    @property
+    def outcome(self) -> int:
         """0, 1, 3 or 4: the worst in the order 1, 3, 4, 0, whether or not the server is still starting.
 
         Where waiting for the server ran out, rows that fail only because it is still starting are no problem of
@@ -98,12 +110,22 @@ class Report(NamedTuple):
     @property
     def verdict(self) -> str:
         """One word for the whole: pass, warn, fail, starting or inconclusive."""
-        if self.exit_code == OK:
-            return "warn" if any(f.problem for f in self.findings) else "pass"
-        return {PROBLEM: "fail", STARTING: "starting", INCONCLUSIVE: "inconclusive"}[self.exit_code]
+        if self.outcome == OK and any(f.problem for f in self.findings):
+            return "warn"
+        return VERDICTS[self.outcome]
 
 
-def worst(codes: Iterable[int]) -> int:
-    """The exit code of several targets: worst wins in the order 1, 3, 4, 0."""
-    seen = set(codes)
-    return next((code for code in (PROBLEM, STARTING, INCONCLUSIVE) if code in seen), OK)
+VERDICTS = {OK: "pass", PROBLEM: "fail", STARTING: "starting", INCONCLUSIVE: "inconclusive"}
+"""The verdict that goes with each outcome."""
+
+
+def worst(reports: Sequence[Report]) -> Report | None:
+    """The report of several that decides the exit code, in the order 1, 3, 4, 0; None where there is none."""
+    order = (PROBLEM, STARTING, INCONCLUSIVE, OK)
+    return min(reports, key=lambda report: order.index(report.outcome), default=None)
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """The exit code of several targets: the worst of theirs."""
+    decisive = worst(reports)
+    return OK if decisive is None else decisive.exit_code

@@ -22,11 +22,10 @@ def _target(report: Report, screen: Screen) -> list[str]:
     target = report.target
     model, url = target.get("model"), target.get("url")
     server = Text(f"{model} at {url}", f"{url} 上的 {model}") if model and url else url or ""
-    engine = next((f.values for f in report.findings if f.id == "probe.engine"), {})
     client = next((f.values.get("openai") for f in report.findings if f.id == "embed.answers"), None)
     parts = (
         screen.say(server),
-        f"{engine['engine']} {engine.get('version') or ''}".rstrip() if engine.get("engine") else "",
+        f"{target.get('engine', '')} {target.get('version', '')}".strip(),
         f"openai {client}" if client else "",
         f"pid {target['pid']}" if "pid" in target else "",
         screen.say(Text(f"log {target['log']}", f"日志 {target['log']}")) if "log" in target else "",

@@ -9,7 +9,7 @@ from typing import Any
 
 from bgecheck import __version__
 from bgecheck.model import Evidence, Finding, Language, Report, Words, say
-from bgecheck.model.report import worst
+from bgecheck.model.report import exit_code
 from bgecheck.render.screen import Screen
 
 REPORT = "bgecheck.report/1"
@@ -24,7 +24,7 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
     else:
         whole = {
             "schema": REPORTS,
-            "exit_code": worst(r.exit_code for r in reports),
+            "exit_code": exit_code(reports),
             "reports": [_report(r, language) for r in reports],
         }
     return json.dumps(_valid(whole), ensure_ascii=False, indent=2, allow_nan=False) + "\n"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from bgecheck.model import Finding, Report, Status, Text
-from bgecheck.model.report import INCONCLUSIVE, OK, PROBLEM, STARTING, worst
+from bgecheck.model.report import OK, exit_code, worst
 from bgecheck.render.prose import columns, shortened
 from bgecheck.render.remedies import Remedy, remedies
 from bgecheck.render.screen import Screen
@@ -43,14 +43,13 @@ def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
 
 def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, str]:
     """The last line of a run against several servers."""
-    code = worst(report.exit_code for report in reports)
-    verdict = {OK: "pass", PROBLEM: "fail", STARTING: "starting", INCONCLUSIVE: "inconclusive"}[code]
-    word, style = _WORDS[verdict]
-    bad = sum(report.exit_code == code for report in reports) if code else 0
+    decisive = worst(reports)
+    word, style = _WORDS["pass" if decisive is None else decisive.verdict]
+    bad = sum(report.outcome == decisive.outcome != OK for report in reports) if decisive else 0
     counted = Text(f"{bad} of {len(reports)} servers", f"{len(reports)} 个服务中的 {bad} 个")
     whole = counted if bad else Text(f"{len(reports)} servers", f"{len(reports)} 个服务")
     seconds = max((report.seconds for report in reports), default=0.0)
-    return screen.say(word), style, f" {screen.say(whole)}{_spent(seconds, screen)}{_code(code, screen)}"
+    return screen.say(word), style, f" {screen.say(whole)}{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
 
 
 def _spent(seconds: float, screen: Screen) -> str:
