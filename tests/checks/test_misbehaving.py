@@ -106,7 +106,24 @@ class Listener:
         self._server.close()
 
 
-COMMANDS = {"probe": ["probe"], "doctor": ["doctor"], "embed": ["embed", "你好", "天气"], "full": ["embed", "--full"]}
+WITHOUT_OPENAI = ["--skip", "*.openai-client"]
+"""Importing openai takes longer than all else; what it makes of such servers is looked at in some of the cases."""
+
+COMMANDS = {
+    "probe": ["probe", *WITHOUT_OPENAI],
+    "doctor": ["doctor"],
+    "embed": ["embed", "你好", "天气", *WITHOUT_OPENAI],
+    "full": ["embed", "--full", *WITHOUT_OPENAI],
+    "openai": ["probe"],
+    "smoke": ["embed", "你好"],
+}
+
+BY_OPENAI = (
+    *("embeddings-many-values", "embeddings-html", "embeddings-deep", "embeddings-redirect", "broken-base64"),
+    *("long-base64", "base64-nan", "base64-doubles", "coded-bombs", "gbk-error", "name-key", "nested-vector"),
+    *("surrogate-halves", "transfer-wrong-size", "utf7"),
+)
+"""Cases in which the openai package is asked too."""
 
 ALSO_BY_DOCTOR = ("silence", "endless-1xx", "hostile-names", "echoed-key", "many-values", "nan", "retry-after-a-year")
 """Cases that the whole doctor is run against too."""
@@ -133,6 +150,8 @@ SOME_ODD = (
 
 WANTED = [(name, _command(case)) for name, case in CASES.items() if EVERY or name in SOME_ODD or name not in ODD]
 WANTED += [(name, "doctor") for name in (CASES if EVERY else ALSO_BY_DOCTOR)]
+WANTED += [(name, "openai") for name in (CASES if EVERY else BY_OPENAI)]
+WANTED += [(name, "smoke") for name in ("nan", "nulls-for-numbers", "short-base64", "second-endless")]
 GROUPS = [WANTED[start::10] for start in range(10)]
 """A run mostly waits for its server: those of a group wait side by side."""
 

@@ -72,6 +72,8 @@ JSON = {"Content-Type": "application/json"}
         ((200, embedded(None)), "TypeError", "no-vector"),
         ((200, b"{nonsense", JSON), "JSONDecodeError", "not-json"),
         ((200, b"", JSON), "JSONDecodeError", "not-json"),
+        ((200, b'{"data": "\xff\xfe\xfa"}', JSON), "UnicodeDecodeError", "not-json"),
+        ((200, b"[" * 100_000, JSON), "RecursionError", "not-json"),
         ((200, embedded("abc")), "Error", "base64"),
         ((200, embedded("QUJD")), "ValueError", "base64"),
     ],
@@ -98,6 +100,13 @@ def test_null_components_are_nan_and_no_exception() -> None:
     assert isinstance(got, Vectors)
     assert got.vectors[0][0] == 0.5
     assert got.vectors[0][1] != got.vectors[0][1]
+
+
+def test_a_number_beyond_every_float_is_infinite() -> None:
+    """Where openai lets it pass: pydantic, by its release, raises OverflowError over it."""
+    got = outcome_of({"vectors": [[1, 10**400]], "tokens": 3})
+    assert isinstance(got, Vectors)
+    assert got.vectors[0] == (1.0, float("inf"))
 
 
 @contextmanager

@@ -361,7 +361,7 @@ def test_the_page_of_a_row_names_causes_fixes_and_links() -> None:
     page = explain.explain([row], plain("en"))
     assert page.startswith("probe.api-key: the API key is accepted")
     assert page.count("likely cause") == 1 + len(row.variants)
-    assert "explains: probe.ready, embed.answers" in page
+    assert "explains: probe.ready, probe.openai-client, embed.answers" in page
 
 
 def test_the_markdown_page_has_every_row_once_and_no_raw_html() -> None:

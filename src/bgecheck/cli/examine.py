@@ -66,9 +66,9 @@ class Plan(NamedTuple):
         return self.command == "embed"
 
     def needs_openai(self) -> bool:
-        """Whether a selected row shows what openai makes of the server."""
-        shown = ("embed.answers", "embed.openai-client") if self.smoke else ("probe.openai-client",)
-        return self.calls_openai and any(check.id in shown for area in self.areas for check in area.checks)
+        """Whether the row is selected that judges what openai makes of the server."""
+        row = "embed.openai-client" if self.smoke else "probe.openai-client"
+        return self.calls_openai and any(check.id == row for area in self.areas for check in area.checks)
 
 
 @contextmanager

@@ -174,8 +174,8 @@ class OpenAIClient:
             )
         if libraries and done is None:
             return _result(libraries, {}, Stopped(limit="size", seconds=self._seconds))
-        if libraries and done is not None and len(lines) > 1:
-            return _result(libraries, _object(lines[1]))
+        if libraries and len(lines) > 1 and (result := _object(lines[1])):
+            return _result(libraries, result)
         if libraries and done is not None and b"Timeout" in done.stderr:
             return _result(libraries, {}, Stopped(limit="time", seconds=self._seconds))
         raise _ended(done)
@@ -251,7 +251,14 @@ def _numbers(vector: Any) -> tuple[float, ...] | None:
         return None
     if any(not isinstance(number, int | float | None) or isinstance(number, bool) for number in vector):
         return None
-    return tuple(math.nan if number is None else float(number) for number in vector)
+    return tuple(math.nan if number is None else _float(number) for number in vector)
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _authorities(told: Mapping[str, Any]) -> Authorities:

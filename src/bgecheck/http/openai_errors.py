@@ -321,9 +321,9 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "not-json": Advice(
         Text(
-            "JSONDecodeError: the answer says that it is JSON and is not, or ends in its middle: a gateway rewrites "
-            "or cuts it",
-            "JSONDecodeError：响应自称 JSON，内容却不是，或中途被截断：网关改写或截断了它",
+            "{exception}: the answer is no JSON, or ends in its middle: a gateway rewrites or cuts it, or another "
+            "program answers",
+            "{exception}：响应不是 JSON，或中途被截断：网关改写或截断了它，或响应的是别的程序",
         ),
         _DIRECT,
         (
@@ -474,7 +474,7 @@ def _of_answer(raised: Raised) -> str | None:
     """HTTP 200, and something in it that openai or the template trips over."""
     if raised.name == "APIResponseValidationError":
         return "schema"
-    if raised.name == "JSONDecodeError":
+    if raised.name in ("JSONDecodeError", "UnicodeDecodeError", "RecursionError"):
         return "not-json"
     if raised.name == "Error" or "buffer size" in raised.message or "multiple of item size" in raised.message:
         return "base64"  # binascii.Error; numpy's and array's words for a length that is no multiple of four

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import AREA, EmbedFacts
-from bgecheck.checks.embed.measures import SAME_IN_BATCH
+from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.http.embeddings import Embedded
 from bgecheck.http.openai_client import Raised, Vectors
 from bgecheck.http.openai_errors import ADVICE, described, kind_of
@@ -16,6 +17,8 @@ from bgecheck.model.vectors import cosine
 _NOT_ASKED = Text(
     "asked by bgecheck embed, and by probe.openai-client", "由 bgecheck embed 和 probe.openai-client 检查"
 )
+
+_SHAKY = Text("the server does not repeat itself: nothing to compare", "服务对同一文本的结果不可重复，无从比较")
 
 
 @AREA.check(
@@ -76,6 +79,8 @@ def openai_gets_the_same_vector(facts: EmbedFacts) -> Outcome:
             unit = Text("dims", "维度") if wrong.kind == "dimension" else Text("norm", "范数")
             return broken(Evidence(unit, found, wanted), advice=wrong.kind, found=found, wanted=wanted)
     cosines = [cosine(a, b) for a, b in zip(theirs, _as_they_came(ours), strict=True)]
+    if not SAME_TEXT.admits(measures.repeated(facts)):  # also where embed.repeatable is not selected
+        return absent(_SHAKY)
     lowest = min(cosines, key=lambda value: -math.inf if math.isnan(value) else value)
     seen = Evidence(
         Text(f"{result.library} and a plain request: cosine", f"{result.library} 与直接请求：余弦相似度"),
