@@ -185,6 +185,14 @@ def test_the_evil_pickles_do_run_where_they_are_loaded(tmp_path: Path) -> None:
         b"\x80\x02ios\nsystem\n.",
         b"\x82\x01.",  # an extension code
         b"\x80\x02K\x01K\x02b.",
+        b"\x80\x02K\x01)K\x02s.",  # what is no dictionary, filled
+        b"\x80\x02}(K\x01u.",  # a key without a value
+        b"\x80\x02(K\x01}u.",
+        b"\x80\x02}))s.",  # a tuple as a key
+        b"\x80\x02ctorch._utils\n_rebuild_parameter\n}X\x01\x00\x00\x00aK\x01sb.",  # attributes for a name
+        b"\x80\x02ctorch._utils\n_rebuild_parameter\nN}X\x08\x00\x00\x00__call__Ns\x86b.",
+        b"\x80\x02ccollections\nOrderedDict\n)R(dK\x01K\x02\x86b.",
+        b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f}.",  # a frame of 2^63
         b"\x80\x02K\x01.",
     ],
 )
@@ -193,6 +201,55 @@ def test_a_program_that_is_none_is_refused(program: bytes, tmp_path: Path) -> No
     archive(path, program, {})
     with pytest.raises(Unavailable):
         tensors_of(mapped(str(path)), str(path))
+
+
+BOMBS = {
+    "a tuple in a tuple, half a million deep": b")" + b"\x85" * 500_000,
+    "a tuple of itself twice, 60 times over": b")" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(60)),
+    "a tuple of a thousand tuples of a thousand tuples of a thousand": b")"
+    + b"".join(b"q%c(" % n + b"h%c" % n * 1000 + b"t" for n in range(3)),
+    "a place in the memo far behind all others": b")r\xff\xff\xff\x7f",
+    "text of 4 GiB that is not there": b"X\xff\xff\xff\xff",
+    "a list in a list, a quarter of a million deep": b"]" * 250_000 + b"a" * 249_999,
+}
+"""Small programs that make an unpickler compute or allocate without end."""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("use", [b"K\x01s.", b"."], ids=["as a key", "alone"])
+def test_a_small_program_costs_little(name: str, use: bytes) -> None:
+    """In a process of its own: what goes wrong here ends a process, or never ends."""
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\n"
+        "from bgecheck.reference.torchfile import Foreign, run\n"
+        "try:\n    run(sys.stdin.buffer.read())\n"
+        "except (Foreign, ValueError, KeyError, IndexError, TypeError):\n    pass"
+    )
+    program = b"\x80\x02}" + BOMBS[name] + use
+    done = subprocess.run([sys.executable, "-c", code], input=program, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_attributes_that_a_state_dictionary_gets_are_dropped(torch: Torch, tmp_path: Path) -> None:
+    """As torch writes them for each module: `_metadata`, with its version."""
+    array = np.arange(4, dtype=np.float32)
+    program = (
+        torch.program({"a": array}).removesuffix(b".") + b"}X\x09\x00\x00\x00_metadata}X\x01\x00\x00\x00vK\x01ssb."
+    )
+    path = tmp_path / "pytorch_model.bin"
+    archive(path, program, {"data/0": array.tobytes()})
+    (tensor,) = tensors_of(mapped(str(path)), str(path)).values()
+    assert np.array_equal(tensor.floats(), array)
+
+
+@pytest.mark.parametrize(("elements", "fits"), [(9_998, True), (9_999, True), (10_000, False)])
+def test_the_bound_of_a_tuple(elements: int, fits: bool) -> None:
+    program = b"\x80\x02(" + b"N" * elements + b"t."
+    if fits:
+        assert len(run(program)) == elements
+    else:
+        with pytest.raises(Foreign, match="more than 10000"):
+            run(program)
 
 
 # pickletools, which takes the program apart, warns of escapes that are none in a string that is refused right after.
@@ -254,6 +311,18 @@ def test_a_file_of_another_kind_says_of_which(content: bytes, words: str, tmp_pa
     (tmp_path / "pytorch_model.bin").write_bytes(content)
     with pytest.raises(Unavailable, match=words):
         open_weights(str(tmp_path))
+
+
+@pytest.mark.parametrize(("size", "fits"), [(2**20, True), (2**20 + 1, False)])
+def test_the_bound_of_a_pickle(torch: Torch, tmp_path: Path, size: int, fits: bool) -> None:
+    array = np.arange(4, dtype=np.float32)
+    program = torch.program({"a": array})
+    archive(tmp_path / "pytorch_model.bin", program.ljust(size, b"\0"), {"data/0": array.tobytes()})
+    if fits:
+        assert "a" in open_weights(str(tmp_path))
+    else:
+        with pytest.raises(Unavailable, match="more than 1 MiB"):
+            open_weights(str(tmp_path))
 
 
 def test_a_compressed_file_is_refused_before_it_is_unpacked(torch: Torch, tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
 """Reads the tensors of a file that torch.save wrote, and executes nothing of it.
 
 Such a file is a zip of raw numbers and one pickle that says which numbers make which tensor. A pickle is a
-program; here a machine of our own runs it that knows the few instructions and names which a dictionary of
-tensors needs, builds plain tuples from them, and gives up at everything else. Nothing is imported, no object's
-method is called, and `pickle.loads` is never reached.
+program: `pickle.Unpickler` runs it with the names that a dictionary of tensors needs, each of which stands for a
+function of this module, and refuses every other. Before that the instructions are looked through, so that what it
+costs is bounded by the size of the file.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import pickle
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from bgecheck.reference.mapped import Tensor, broken
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How the format of torch before 1.6 begins, which is no zip."""
 
-_ENTRIES, _DIRECTORY, _PROGRAM = 20_000, 16 * 2**20, 16 * 2**20
+_ENTRIES, _DIRECTORY, _PROGRAM = 20_000, 16 * 2**20, 2**20
 """Most entries, and most bytes of directory and pickle; a model of 24 layers has 400, 40 kB and 40 kB."""
 
 _STORAGES: Mapping[str, tuple[Any, bool]] = {
@@ -41,13 +42,23 @@ _STORAGES: Mapping[str, tuple[Any, bool]] = {
 
 
 class Name(NamedTuple):
-    """A global that the pickle names; never looked up."""
+    """What a name of the pickle stands for: nothing of that module, which is never imported.
+
+    A tuple, so that no instruction can give it attributes.
+    """
 
     module: str
     name: str
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Build what a call of this name describes. Raises `Foreign` for a name that is only named."""
+        make = _CALLS.get(self)
+        if make is None:
+            raise Foreign("a call of what is no tensor")
+        return make(arguments)
 
 
 class Storage(NamedTuple):
@@ -102,7 +113,7 @@ def _entries(raw: NDArray[np.uint8]) -> tuple[str, dict[str, NDArray[np.uint8]]]
         raise Foreign("a zip without data.pkl")
     found = {e.filename: _stored(raw, e) for e in listed}
     if found[program].size > _PROGRAM:
-        raise Foreign("a pickle of more than 16 MiB")
+        raise Foreign("a pickle of more than 1 MiB")
     return program.removesuffix("/data.pkl"), found
 
 
@@ -165,6 +176,8 @@ def _named(built: Any) -> dict[str, Described]:
         built = built["state_dict"]
     if not isinstance(built, dict):
         raise Foreign("no dictionary of tensors")
+    if not all(isinstance(name, str | int) for name in built):
+        raise Foreign("a dictionary whose keys are no names")
     return {name: value for name, value in built.items() if isinstance(value, Described)}
 
 
@@ -190,87 +203,119 @@ def _tensor(described: Described, entries: Mapping[str, NDArray[np.uint8]], root
 # The pickle
 
 
+_COST = 10_000
+"""Most elements of a tuple, those of its elements among them: hashing it as a key looks at each. A tensor has 30."""
+
+_INSTRUCTIONS = frozenset(
+    """
+    PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE
+    UNICODE EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 SETITEM SETITEMS APPEND APPENDS BINPUT
+    LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL BINPERSID REDUCE BUILD
+    """.split()  # noqa: SIM905  # 36 names, which a list would spread over as many lines
+)
+
+
 def run(program: bytes) -> Any:
     """What the pickle builds, out of dictionaries, lists, tuples, numbers, text and `Described`.
 
-    Raises `Foreign` at the first instruction or name that a dictionary of tensors does not need, and
-    `ValueError` where the bytes are no pickle. Time and memory grow with `len(program)` alone.
+    Raises `Foreign` at an instruction or name that a dictionary of tensors does not need, and `Foreign`, `ValueError`,
+    `TypeError`, `KeyError` or `IndexError` where the bytes are no pickle. Time and memory grow with `len(program)`
+    alone.
     """
-    import pickletools
-
-    machine = _Machine()
-    for opcode, argument, _ in pickletools.genops(program):
-        if opcode.name == "STOP":
-            return machine.pop()
-        step = _STEPS.get(opcode.name)
-        if step is None:
-            raise Foreign(f"the pickle instruction {opcode.name}")
-        step(machine, argument)
-    raise Foreign("a pickle without an end")
+    _look_through(program)
+    try:
+        return _Reader(io.BytesIO(program)).load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, OverflowError) as error:
+        raise Foreign(f"a pickle that cannot be read: {error}") from error
 
 
-class _Machine:
-    """A stack, its marks, and what was put aside under a number."""
+class _Reader(pickle.Unpickler):
+    """Knows the names of `_CALLS`, the kinds of storages, and nothing else."""
 
-    def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-
-    def push(self, value: Any) -> None:
-        self.stack.append(value)
-
-    def pop(self) -> Any:
-        if not self.stack or (self.marks and len(self.stack) <= self.marks[-1]):
-            raise Foreign("a pickle that takes what it never put")
-        return self.stack.pop()
-
-    def since_mark(self) -> list[Any]:
-        if not self.marks:
-            raise Foreign("a pickle that takes what it never put")
-        at = self.marks.pop()
-        taken = self.stack[at:]
-        del self.stack[at:]
-        return taken
-
-    def top(self, kind: type) -> Any:
-        if not self.stack or not isinstance(self.stack[-1], kind):
-            raise Foreign(f"a pickle that fills what is no {kind.__name__}")
-        return self.stack[-1]
-
-    def name(self, module: Any, name: Any) -> None:
-        found = Name(str(module), str(name))
-        if found not in _CALLS and not (found.module == "torch" and found.name in _STORAGES):
+    def find_class(self, module: str, name: str) -> Name:
+        found = Name(module, name)
+        if found not in _CALLS and not (module == "torch" and name in _STORAGES):
             raise Foreign(f"the name {found}, which no weights need")
-        self.push(found)
+        return found
 
-    def storage(self) -> None:
-        told = self.pop()
+    def persistent_load(self, told: Any) -> Storage:
         if not isinstance(told, tuple) or len(told) != 5 or told[0] != "storage" or not isinstance(told[1], Name):
             raise Foreign("a reference that is no storage")
         kind, key = told[1].name, told[2]
         if kind not in _STORAGES or not (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 10):
             raise Foreign("a reference that is no storage")
-        self.push(Storage(kind, key))
-
-    def call(self) -> None:
-        arguments, called = self.pop(), self.pop()
-        make = _CALLS.get(called) if isinstance(called, Name) else None
-        if make is None or not isinstance(arguments, tuple):
-            raise Foreign("a call of what is no tensor")
-        self.push(make(arguments))
-
-    def entries(self, pairs: list[Any]) -> None:
-        into = self.top(dict)
-        if len(pairs) % 2 or not all(isinstance(key, str | int) for key in pairs[::2]):
-            raise Foreign("a dictionary whose keys are no names")
-        into.update(zip(pairs[::2], pairs[1::2], strict=True))
+        return Storage(kind, key)
 
 
-def _dictionary(arguments: tuple[Any, ...]) -> dict[Any, Any]:
+def _look_through(program: bytes) -> None:
+    """Refuse what the unpickler would pay for beyond the size of a program. Raises as `run` does.
+
+    A number of its memo makes it allocate as many places, and a tuple that holds another one many times over, which
+    holds a third one many times over, is hashed for ever as the key of a dictionary. So each value on the stack is
+    followed by what hashing it costs.
+    """
+    import pickletools
+
+    stack: list[int] = []
+    marks: list[int] = []
+    memo: dict[int, int] = {}
+    for opcode, argument, _ in pickletools.genops(program):
+        name, number = opcode.name, argument if isinstance(argument, int) else len(memo)
+        if name not in _INSTRUCTIONS:
+            raise Foreign(f"the pickle instruction {name}")
+        if name == "MARK":
+            marks.append(len(stack))
+        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            if number > len(program):
+                raise Foreign("a pickle that puts aside more than it has")
+            memo[number] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[number])
+        else:
+            taken = _taken(opcode, stack, marks)
+            stack += [_cost(name, taken)] * len(opcode.stack_after)
+
+
+def _taken(opcode: Any, stack: list[int], marks: list[int]) -> list[int]:
+    """Take from the stack what an instruction takes: down to the last mark, what lies under it, or a fixed count."""
+    import pickletools
+
+    before = opcode.stack_before
+    count = len(before)
+    at = len(stack)
+    if pickletools.markobject in before:
+        at, count = marks.pop() if marks else -1, before.index(pickletools.markobject)
+    at -= count
+    if at < (marks[-1] if marks else 0):
+        raise Foreign("a pickle that takes what it never put")
+    taken = stack[at:]
+    del stack[at:]
+    return taken
+
+
+def _cost(name: str, taken: list[int]) -> int:
+    """What hashing the value costs that an instruction makes; a dictionary or list cannot be hashed at all."""
+    if name not in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "BINPERSID"):
+        return 1
+    cost = 1 + sum(taken)
+    if cost > _COST:
+        raise Foreign(f"a tuple of more than {_COST} elements")
+    return cost
+
+
+class _Dictionary(dict[Any, Any]):
+    """A dictionary that drops what it is told of attributes, as `_metadata` of a state dictionary."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        """Drop it."""
+
+
+def _dictionary(arguments: tuple[Any, ...]) -> _Dictionary:
     if arguments:
         raise Foreign("an OrderedDict with arguments")
-    return {}
+    return _Dictionary()
 
 
 def _rebuilt(arguments: tuple[Any, ...]) -> Described:
@@ -296,68 +341,3 @@ _CALLS: Mapping[Name, Callable[[tuple[Any, ...]], Any]] = {
     Name("torch._utils", "_rebuild_parameter"): _parameter,
 }
 """What may be called: each is a function of this module, which builds a tuple or a dictionary."""
-
-
-def _push(machine: _Machine, value: Any) -> None:
-    machine.push(value)
-
-
-def _put(machine: _Machine, number: Any) -> None:
-    machine.memo[len(machine.memo) if number is None else number] = machine.stack[-1]
-
-
-def _get(machine: _Machine, number: Any) -> None:
-    machine.push(machine.memo[number])
-
-
-def _take(count: int) -> Callable[[_Machine, Any], None]:
-    def step(machine: _Machine, _: Any) -> None:
-        machine.push(tuple([machine.pop() for _ in range(count)][::-1]))
-
-    return step
-
-
-def _set(machine: _Machine, _: Any) -> None:
-    value, key = machine.pop(), machine.pop()
-    machine.entries([key, value])
-
-
-def _append(machine: _Machine, _: Any) -> None:
-    value = machine.pop()
-    machine.top(list).append(value)
-
-
-def _name_from_stack(machine: _Machine, _: Any) -> None:
-    name, module = machine.pop(), machine.pop()
-    machine.name(module, name)
-
-
-_STEPS: Mapping[str, Callable[[_Machine, Any], Any]] = {
-    **dict.fromkeys(("PROTO", "FRAME"), lambda m, a: None),
-    **dict.fromkeys(
-        ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "UNICODE"), _push
-    ),
-    "NONE": lambda m, a: m.push(None),
-    "NEWTRUE": lambda m, a: m.push(True),
-    "NEWFALSE": lambda m, a: m.push(False),
-    "EMPTY_DICT": lambda m, a: m.push({}),
-    "EMPTY_LIST": lambda m, a: m.push([]),
-    "EMPTY_TUPLE": lambda m, a: m.push(()),
-    "MARK": lambda m, a: m.marks.append(len(m.stack)),
-    "TUPLE": lambda m, a: m.push(tuple(m.since_mark())),
-    "TUPLE1": _take(1),
-    "TUPLE2": _take(2),
-    "TUPLE3": _take(3),
-    "SETITEM": _set,
-    "SETITEMS": lambda m, a: m.entries(m.since_mark()),
-    "APPEND": _append,
-    "APPENDS": lambda m, a: (lambda taken: m.top(list).extend(taken))(m.since_mark()),
-    **dict.fromkeys(("BINPUT", "LONG_BINPUT", "MEMOIZE"), _put),
-    **dict.fromkeys(("BINGET", "LONG_BINGET"), _get),
-    "GLOBAL": lambda m, a: m.name(*a.split(" ", 1)),
-    "STACK_GLOBAL": _name_from_stack,
-    "BINPERSID": lambda m, a: m.storage(),
-    "REDUCE": lambda m, a: m.call(),
-    # What an object would be told of its attributes (`_metadata` of a state dictionary) is dropped.
-    "BUILD": lambda m, a: m.pop(),
-}
