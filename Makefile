@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 FUZZ_SECONDS ?= 300
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
+UV := .venv-uv/bin/uv
 
-.PHONY: help demo test check lint types layers docs format real real-vectors real-gateways real-http real-network reference bench fuzz clean
+.PHONY: help demo test lowest pythons check lint types layers docs format
+.PHONY: real real-install real-vectors real-gateways real-http real-network reference bench pictures fuzz clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +27,28 @@ demo: $(VENV)/.ready  ## Run doctor against the embedded demo server, healthy an
 
 test: $(VENV)/.ready  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+# Wheels alone, so that the lowest version is the lowest that this interpreter has one of.
+lowest: $(UV)  ## Run the tests with the lowest versions that pyproject.toml allows (PYTHON=python3.10 for its lowest Python)
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(UV) pip compile --quiet --resolution lowest-direct --only-binary :all: --extra fast --no-header --no-annotate \
+		--python .venv-lowest/bin/python --output-file .venv-lowest/lowest.txt pyproject.toml
+	$(UV) pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt \
+		--editable . --group dev
+	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS)
+	cat .venv-lowest/lowest.txt
+
+pythons: $(UV)  ## Run the tests with each of PYTHONS that is installed
+	@for python in $(PYTHONS); do \
+		if ! $$python -c '' 2>/dev/null; then echo "$$python is not installed"; continue; fi; \
+		$$python -m venv --clear .venv-python && \
+		$(UV) pip install --quiet --python .venv-python/bin/python --editable . --group dev && \
+		.venv-python/bin/python -VV && .venv-python/bin/python -m pytest --numprocesses $(WORKERS) || exit 1; \
+	done
+
+$(UV):
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 check: lint types layers docs  ## Lint, types, layers, and the generated docs
 
@@ -53,6 +78,9 @@ real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, 
 	$(BIN)/python real/prove.py
 	$(BIN)/python real/vectors.py
 
+real-install: $(VENV)/.ready $(UV)  ## Prove that installing bgecheck beside sglang changes no package that is there (needs an index)
+	$(BIN)/python real/install.py
+
 real-vectors: $(VENV)/.ready  ## The part of `make real` that shows wrong vectors, fault by row, and repeats the right ones
 	real/setup.sh
 	real/setup_old.sh
@@ -78,12 +106,15 @@ real-network: $(VENV)/.ready  ## Prove `doctor` across network namespaces, as be
 reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to 1e-5, and what it costs (builds what `make real` builds)
 	real/setup.sh
 	real/.venv/bin/python real/compare_encoder.py
-	$(BIN)/python real/encoder_cost.py
+	$(BIN)/python benchmarks/encoder.py
 
-bench: $(VENV)/.ready  ## Start-up, doctor and logs, as ratios against a named peer (logs needs ripgrep and 1.1 GB for a while)
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/doctor.py
-	$(BIN)/python benchmarks/logs.py || test $$? -eq 2
+bench: $(VENV)/.ready  ## Start-up, doctor, logs and encoder against named peers (logs needs ripgrep and 1.1 GB for a while)
+	@over=0; for one in startup doctor logs encoder; do \
+		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
+	done; exit $$over
+
+pictures: $(VENV)/.ready  ## Make the pictures of docs/pictures anew, from the demo on a terminal
+	$(BIN)/python docs/pictures.py
 
 fuzz: fuzz/.venv/.ready  ## Fuzz the log reader and its rules with atheris, for FUZZ_SECONDS=300 (Linux, Python 3.11 to 3.13)
 	fuzz/.venv/bin/python fuzz/logs.py $(FUZZ_SECONDS)
@@ -94,5 +125,5 @@ fuzz/.venv/.ready: pyproject.toml fuzz/requirements.txt
 	touch $@
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf real/.venv* real/clients real/models real/logs

@@ -1,4 +1,4 @@
-"""`bgecheck logs` against ripgrep with the same literals, on logs made for it; and the walk to a newest session.
+"""`bgecheck logs` against ripgrep with the same literals, on a log made for it; and the walk to a newest session.
 
 usage: logs.py [MIB [ROUNDS]]        exit status 1 when a bound is exceeded, 2 where there is no ripgrep
 """
@@ -12,23 +12,27 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-from measured import measured
-from rounds import ENVIRONMENT, program
+from measured import Budget, PeerMissing, bgecheck, interleaved, report, seconds
 
 from bgecheck.checks.logs import AREA
 from bgecheck.checks.logs.marks import EVENTS
 from bgecheck.checks.logs.rules import PATTERNS
 from bgecheck.sources.logread import newest_start
 
-REALISTIC, ERRORS = 0.9, 0.3
-"""Throughput as a share of ripgrep's, at least."""
+PLAIN, FAST = 0.7, 0.9
+"""Throughput as a share of ripgrep's, at least: as installed, and with the extra `fast`."""
 MEMORY = 64.0
 """MB of resident memory, at most."""
 WALK = 100.0
 """Milliseconds for each 32 MiB that are walked back, at most."""
+ERRORS = 0.002
+"""Share of lines that tell of something wrong."""
+WITHOUT_FAST = "import sys; sys.modules['ahocorasick_rs'] = None; from bgecheck.__main__ import main; main()"
+"""The program as it is where the extra `fast` is not installed: a module that is None cannot be imported."""
 
 START = """[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/models/Qwen3-Embedding-0.6B', port=30000, \
 is_embedding=True, disable_radix_cache=True, mem_fraction_static=0.3, chunked_prefill_size=-1)
@@ -53,13 +57,13 @@ def stamp(number: int) -> str:
     return time.strftime("[%Y-%m-%d %H:%M:%S]", time.gmtime(1_793_657_420 + number // 40))
 
 
-def lines(seed: int, errors: float) -> Iterator[str]:
+def lines(seed: int) -> Iterator[str]:
     """Lines of a serving server: batches, answered requests, health checks, and a share of what goes wrong."""
     rnd = random.Random(seed)
     for number in itertools.count():
         when, kind = stamp(number), rnd.random()
         client = f"10.0.{rnd.randint(0, 9)}.{rnd.randint(2, 250)}:{rnd.randint(32768, 60999)}"
-        if kind < errors:
+        if kind < ERRORS:
             yield rnd.choice(
                 (
                     f'{when} INFO:     {client} - "POST /v1/embeddings HTTP/1.1" 400 Bad Request',
@@ -81,10 +85,10 @@ def lines(seed: int, errors: float) -> Iterator[str]:
             yield f'{when} INFO:     127.0.0.1:{rnd.randint(32768, 60999)} - "GET /health HTTP/1.1" 200 OK'
 
 
-def make(path: Path, mib: int, errors: float) -> None:
+def make(path: Path, mib: int) -> None:
     """A log of one session. 32 different MiB are repeated: neither program remembers what it read so long ago."""
     piece = bytearray()
-    for line in lines(7, errors):
+    for line in lines(7):
         piece += line.encode() + b"\n"
         if len(piece) >= min(mib, 32) * 2**20:
             break
@@ -100,32 +104,33 @@ def literals() -> list[str]:
     return list(dict.fromkeys([*(p.needle for p in PATTERNS), *EVENTS, 'HTTP/1.1" 4', 'HTTP/1.1" 5', "Error: "]))
 
 
-def compare(log: Path, words: Path, rounds: int, bound: float) -> bool:
-    """Print what both programs took for one log; whether a bound is exceeded."""
+def throughput(log: Path, words: Path, rounds: int) -> Iterator[Budget]:
+    """Throughput as a share of ripgrep's, and memory, without and with the extra. Raises `PeerMissing`."""
+    rg = shutil.which("rg")
+    if rg is None:
+        raise PeerMissing("ripgrep (rg) is not installed, so there is nothing to compare the throughput with")
+    call = ["logs", str(log), "--output", "json", "--lang", "en"]
+    bounds = {"logs": PLAIN, "logs, with fast": FAST}
     commands = {
-        "rg": ["rg", "--count", "--fixed-strings", "--file", str(words), str(log)],
-        "bgecheck": [*program(), "logs", str(log), "--output", "json", "--lang", "en"],
+        "rg": [rg, "--count", "--fixed-strings", "--file", str(words), str(log)],
+        "logs": [sys.executable, "-c", WITHOUT_FAST, *call],
+        "logs, with fast": [*bgecheck(), *call],
     }
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    for number in range(rounds + 1):
-        for name, command in commands.items():
-            ran = measured([str(shutil.which(command[0])), *command[1:]], env=ENVIRONMENT, quiet=True)
-            if number:
-                taken[name].append((ran.seconds, ran.memory * 1.048576))
-    wall = {name: statistics.median(seconds for seconds, _ in results) for name, results in taken.items()}
-    memory = max(mb for _, mb in taken["bgecheck"])
-    mapped = max(mb for _, mb in taken["rg"])
+    if find_spec("ahocorasick_rs") is None:
+        print("the extra `fast` is not installed, and not measured", file=sys.stderr)
+        del bounds["logs, with fast"], commands["logs, with fast"]
+    runs = interleaved(commands, rounds)
     size = log.stat().st_size / 1e6
-    ratio = wall["rg"] / wall["bgecheck"]
-    for name, seconds in wall.items():
-        print(f"  {name:9} {seconds:6.2f} s  {size / seconds:6.0f} MB/s")
-    print(f"  ratio     {ratio:6.2f}       at least {bound}")
-    print(f"  memory    {memory:6.1f} MB    at most {MEMORY:.0f} (rg maps the file: {mapped:.0f})")
-    return ratio < bound or memory > MEMORY
+    for name, bound in bounds.items():
+        share = seconds(runs["rg"]) / seconds(runs[name])
+        detail = f"{size / seconds(runs[name]):.0f} MB/s, rg {size / seconds(runs['rg']):.0f} MB/s"
+        yield Budget(title=name, figure=share, bound=bound, unit="of rg", at_least=True, detail=detail)
+        memory = max(run.memory for run in runs[name]) * 1.048576
+        yield Budget(title=f"{name}: memory", figure=memory, bound=MEMORY, unit="MB")
 
 
-def walk(log: Path) -> bool:
-    """Print what walking from the end of a log to the start of its newest session takes for each 32 MiB."""
+def walk(log: Path) -> Budget:
+    """Milliseconds for each 32 MiB of the walk from the end of a log to the start of its newest session."""
     end, times = log.stat().st_size, []
     with log.open("rb") as file:
         for _ in range(3):
@@ -133,37 +138,19 @@ def walk(log: Path) -> bool:
             assert newest_start(file, end) is not None
             times.append(time.perf_counter() - began)
     each = statistics.median(times) * 1000 / (end / 2**25)
-    print(f"  {each:6.1f} ms for each 32 MiB    at most {WALK:.0f}")
-    return each > WALK
+    return Budget(title="newest session, each 32 MiB", figure=each, bound=WALK, unit="ms")
 
 
-def main() -> int:
-    """Print every ratio beside its bound."""
-    mib, rounds = (int(given) for given in (*sys.argv[1:3], *("1024", "3")[len(sys.argv) - 1 :]))
-    if shutil.which("rg") is None:
-        print("no ripgrep (rg) is installed, so there is nothing to compare with", file=sys.stderr)
-        return 2
-    steps: list[tuple[str, float, Callable[[Path], bool]]] = []
+def budgets(mib: int, rounds: int) -> Iterator[Budget]:
+    """The walk, then the throughput, on one log of `mib` MiB."""
     with tempfile.TemporaryDirectory() as folder:
         log, words = Path(folder, "sglang.log"), Path(folder, "literals")
         words.write_text("\n".join(literals()) + "\n", encoding="utf-8")
-        steps = [
-            (
-                f"{mib} MiB of a serving server, one line in 500 an error",
-                0.002,
-                lambda p: compare(p, words, rounds, REALISTIC),
-            ),
-            (f"{mib} MiB, every second line an error", 0.5, lambda p: compare(p, words, rounds, ERRORS)),
-        ]
-        over = 0
-        for title, errors, step in steps:
-            make(log, mib, errors)
-            print(title)
-            over += step(log)
-        print(f"walking back through a session of {mib} MiB (real text; a longer one takes as long for each MiB)")
-        over += walk(log)
-    return 1 if over else 0
+        make(log, mib)
+        yield walk(log)
+        yield from throughput(log, words, rounds)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    size_in_mib, times = (int(given) for given in (*sys.argv[1:3], *("1024", "3")[len(sys.argv) - 1 :]))
+    sys.exit(report(lambda: budgets(size_in_mib, times)))

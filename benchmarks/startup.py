@@ -1,4 +1,4 @@
-"""Start-up as a ratio to `python -c pass`, interleaved medians.
+"""Start-up: `--version` against `python -c pass`, `--help` against the help of a Typer program that says hello.
 
 usage: startup.py [ROUNDS]        exit status 1 when a bound is exceeded
 """
@@ -6,26 +6,30 @@ usage: startup.py [ROUNDS]        exit status 1 when a bound is exceeded
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
-from rounds import medians, program
+from measured import Budget, bgecheck, interleaved, ratio, report
 
-BOUNDS = {"--version": 1.75, "schema": 6.0, "--help": 6.5}
-"""`schema` stands for a command that does nothing: it prints a file."""
+HELLO = Path(__file__).with_name("hello_typer.py")
+VERSION, HELP = 2.5, 1.5
 
 
-def main() -> int:
-    """Print the ratios beside their bounds."""
-    commands = {"pass": [sys.executable, "-c", "pass"], **{word: [*program(), word] for word in BOUNDS}}
-    taken = medians(commands, int(sys.argv[1]) if len(sys.argv) > 1 else 21)
-    base = taken.pop("pass")
-    print(f"python -c pass        {base * 1000:6.1f} ms")
-    over = 0
-    for word, median in taken.items():
-        ratio = median / base
-        over += ratio > BOUNDS[word]
-        print(f"bgecheck {word:12} {median * 1000:6.1f} ms   {ratio:5.2f} x   at most {BOUNDS[word]}")
-    return 1 if over else 0
+def budgets(rounds: int) -> Iterator[Budget]:
+    """Both ratios, from one run."""
+    runs = interleaved(
+        {
+            "python -c pass": [sys.executable, "-c", "pass"],
+            "--version": [*bgecheck(), "--version"],
+            "hello --help": [sys.executable, str(HELLO), "--help"],
+            "--help": [*bgecheck(), "--help"],
+        },
+        rounds,
+    )
+    yield ratio("--version", runs, "--version", "python -c pass", VERSION)
+    yield ratio("--help", runs, "--help", "hello --help", HELP)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    sys.exit(report(lambda: budgets(times)))

@@ -164,7 +164,7 @@ def scenes(ports: Mapping[str, int], folder: Path) -> list[Scene]:
         Scene("http to a TLS port", f"http://localhost:{ports['tls']}", 1, "probe.tls"),
         Scene("nobody listens", f"http://127.0.0.1:{ports['dead']}", 1, "probe.reachable"),
         Scene("an unknown host", "http://gpu-01.invalid:8000", 1, "probe.reachable"),
-        Scene("burst, openai and all", f"{plain}/right", 0, None, options=("--full",)),
+        Scene("burst and all", f"{plain}/right", 0, None, options=("--full",)),
     ]
 
 

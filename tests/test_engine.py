@@ -45,7 +45,7 @@ OUTCOMES: dict[str, Callable[[Any], Outcome]] = {
 
 def area_of(name: str, *judges: str, collector: Callable[[Any], Any] = lambda context: None, **more: Any) -> Area:
     """An area whose rows a, b, c ... answer as named."""
-    area = Area(name, T, collector=collector, **more)
+    area = Area(name, collector=collector, **more)
     for letter, judge in zip("abcdefghij", judges, strict=False):
         area.check(letter, title=T, cause=T, fix=T)(OUTCOMES[judge])
     return area
@@ -116,7 +116,7 @@ def test_collectors_run_side_by_side() -> None:
 
 
 def test_values_fill_texts_and_commands_and_secrets_leave_nothing() -> None:
-    area = Area("x", T, collector=lambda context: None)
+    area = Area("x", collector=lambda context: None)
     area.check(
         "a",
         title=T,
@@ -131,7 +131,7 @@ def test_values_fill_texts_and_commands_and_secrets_leave_nothing() -> None:
 
 
 def test_rows_that_explain_each_other_in_a_circle_are_refused() -> None:
-    area = Area("x", T, collector=lambda context: None)
+    area = Area("x", collector=lambda context: None)
     for name, other in (("a", "x.b"), ("b", "x.a")):
         area.check(name, title=T, cause=T, fix=T, explains=(other,))(OUTCOMES["holds"])
     with pytest.raises(CycleError):
@@ -254,7 +254,7 @@ def test_every_finding_is_told_as_it_is_made() -> None:
 def explained(id_: str, *explains: str, status: str = "broken", severity: Severity = Severity.ERROR) -> Area:
     """An area of one row that explains others."""
     name, _, letter = id_.partition(".")
-    area = Area(name, T, collector=lambda context: None)
+    area = Area(name, collector=lambda context: None)
     area.check(letter, title=T, cause=T, fix=T, explains=explains, severity=severity)(OUTCOMES[status])
     return area
 
@@ -299,7 +299,7 @@ def matrices(draw: st.DrawFn) -> list[Area]:
     areas: list[Area] = []
     for name in names:
         kind = draw(st.sampled_from(sorted(COLLECTORS)))
-        area = Area(name, T, collector=COLLECTORS[kind], needs=tuple(some(draw, below)))
+        area = Area(name, collector=COLLECTORS[kind], needs=tuple(some(draw, below)))
         for number, id_ in enumerate(rows[name]):
             area.check(
                 id_.partition(".")[2],

@@ -61,8 +61,8 @@ def known(pattern: str) -> None:
     hint_en, hint_zh = (f"did you mean {near[0]}? ", f"是不是 {near[0]}？") if near else ("", "")
     raise BadInput(
         pattern,
-        Text("no row has this id", "没有这个编号的检查项"),
-        Text(f"{hint_en}list all ids with: bgecheck matrix", f"{hint_zh}用 bgecheck matrix 列出全部编号"),
+        Text("no row has this id", "没有这个检查项 ID"),
+        Text(f"{hint_en}list all ids with: bgecheck matrix", f"{hint_zh}用 bgecheck matrix 列出全部检查项 ID"),
     )
 
 

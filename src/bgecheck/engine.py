@@ -13,7 +13,6 @@ from typing import Any
 from bgecheck.model import (
     Area,
     Check,
-    Evidence,
     Finding,
     Outcome,
     Redactor,
@@ -177,12 +176,17 @@ class _Run:
             fix=fill(advice.fix, known),
             commands=tuple(c for c in (fill_command(c, known) for c in advice.commands) if c),
             evidence=tuple(
-                Evidence(hide(e.subject), hide(e.observed), None if e.expected is None else hide(e.expected))
+                e._replace(
+                    subject=hide(e.subject),
+                    observed=hide(e.observed),
+                    expected=None if e.expected is None else hide(e.expected),
+                )
                 for e in outcome.evidence
             ),
             reason=None if outcome.reason is None else hide(outcome.reason),
             values=_in_english(values),
             seconds=seconds,
+            pending=outcome.pending,
         )
 
     def _hidden(self, words: Words) -> Words:
@@ -231,7 +235,7 @@ def _blocked(by: Finding) -> Outcome:
 def _status(check: Check, outcome: Outcome) -> Status:
     if outcome.holds is None:
         return Status.ERROR if outcome.looked else Status.SKIP
-    return Status.PASS if outcome.holds else check.severity.status
+    return Status.PASS if outcome.holds else check.severity_for(outcome).status
 
 
 def explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:

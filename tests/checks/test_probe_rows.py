@@ -333,26 +333,6 @@ def test_a_burst_is_answered_by_a_right_server_and_sent_with_full_only() -> None
         assert found(url, "probe")["probe.burst"].status is Status.SKIP
 
 
-@pytest.mark.parametrize(
-    ("rule", "status", "words"),
-    [
-        (lambda body: None, Status.PASS, ""),
-        (lambda body: (200, b"null"), Status.FAIL, "NoneType"),
-        (lambda body: (200, {"object": "list", "data": [], "model": "m"}), Status.FAIL, "No embedding data received"),
-        (lambda body: (200, b"<html>Welcome</html>", {"Content-Type": "text/html"}), Status.FAIL, "AttributeError"),
-    ],
-    ids=["right", "null", "no data", "html"],
-)
-def test_the_true_openai_package_says_what_a_program_would_see(
-    rule: Callable[[dict[str, Any]], Answer | None], status: Status, words: str
-) -> None:
-    pytest.importorskip("openai")
-    with serving(pages(), answering(rule)) as url:
-        row = found(url, "probe", full=True)["probe.openai-client"]
-    assert row.status is status
-    assert words in said(row)
-
-
 def test_a_redirect_is_named_with_where_it_leads() -> None:
     moved: Answer = (301, b"", {"Location": "http://gpu-02:30000/v1/models"})
     with serving(pages(**{"_v1/models": moved}), same) as url:

@@ -91,9 +91,9 @@ def test_the_setting_is_the_root_cause_and_the_vectors_its_proof(broken: Staged)
 def test_the_smoke_test_is_one_screen(demo: Staged, broken: Staged) -> None:
     done = run("embed", "今天天气怎么样？", "--url", demo.url)
     assert done.returncode == 0
-    assert "1024 dims   norm 1.0000   10 tokens" in done.stdout
+    assert "1024 dims | norm 1.0000 | 10 tokens" in done.stdout
     assert len(done.stdout.splitlines()) <= 24
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert max(map(len, done.stdout.splitlines())) <= 100
     assert run("embed", "今天天气怎么样？", "--url", broken.url).returncode == 1
 
 
@@ -107,7 +107,7 @@ def test_a_report_goes_to_a_file_and_the_table_to_stdout(demo: Staged, tmp_path:
     file = tmp_path / "report.json"
     done = run("probe", "--url", demo.url, "-o", f"json={file}")
     assert json.loads(file.read_text(encoding="utf-8"))["command"] == "probe"
-    assert "passed" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("PASS ")
 
 
 def test_the_language_changes_words_and_nothing_else(broken: Staged) -> None:
@@ -148,7 +148,7 @@ def test_options_come_from_the_environment_too(demo: Staged) -> None:
 def test_no_server_is_exit_1_with_the_root_cause() -> None:
     done = run("doctor", "--url", "127.0.0.1:1")
     assert done.returncode == 1
-    assert "ROOT CAUSE   ports.listening" in done.stdout
+    assert "ROOT CAUSE  ports.listening" in done.stdout
 
 
 def test_waiting_ends_at_once_when_the_start_has_failed(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_the_pages_of_rows_and_the_matrix() -> None:
     assert page.startswith("launch.prefix-cache：")
     assert "embed.repeatable" in page
     matrix = run("matrix").stdout.splitlines()
-    assert any(line.startswith("logs.port-in-use") for line in matrix)
+    assert any(line.startswith("| logs.port-in-use") for line in matrix)
     assert json.loads(run("schema").stdout) == SCHEMA
 
 

@@ -1,40 +1,240 @@
-"""A command line that Typer refuses: one line with input, reason and remedy, in the user's language."""
+"""Bad input of every kind: one line with input, reason and remedy, in the user's language, and exit code 2."""
+
+# ruff: noqa: E501  # one case a line
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from bgecheck.cli import run
+from bgecheck.cli.main import run
+from bgecheck.cli.nearest import nearest
+
+
+def refusal(line: list[str], language: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The one line that a refused command line gets."""
+    monkeypatch.setenv("BGECHECK_LANG", language)
+    code = run(line)
+    answer = capsys.readouterr()
+    assert (code, answer.out, answer.err.count("\n")) == (2, "", 1), answer
+    assert answer.err.startswith("bgecheck: ")
+    colon, semicolon = ("：", "；") if language == "zh" else (": ", "; ")
+    parts = answer.err.removeprefix("bgecheck: ").split(colon, 1)
+    assert len(parts) == 2, answer.err
+    reason, remedy = parts[1].split(semicolon, 1)
+    assert reason.strip()
+    assert remedy.strip()
+    return answer.err.removeprefix("bgecheck: ").rstrip("\n")
 
 
 @pytest.mark.parametrize(
-    ("line", "given", "en", "zh"),
+    ("line", "en", "zh"),
     [
-        ("doctor --modl x", "--modl", "no such option; did you mean --model", "没有这个选项"),
-        ("doctor --pid abc", "--pid abc", "not a whole number; see bgecheck doctor -h", "不是整数"),
-        ("doctor --pid", "--pid", "it needs a value", "缺少取值"),
-        ("doctor --quick=3", "--quick", "it takes no value", "不带取值"),
-        ("doctor extra", "extra", "one argument too many", "多余的参数"),
-        ("explain", "ID", "it is missing", "缺少这个参数"),
-        ("docter", "docter", "no such command; choose: doctor, logs", "没有这个命令"),
-        ("--nope", "--nope", "no such option; see bgecheck -h", "没有这个选项"),
+        ("docter", "docter: no such command; did you mean doctor? See bgecheck -h", "docter：没有这个命令；是不是 doctor？"),
+        ("lgos", "lgos: no such command; did you mean logs?", "lgos：没有这个命令；是不是 logs？"),
+        ("xyzzy", "xyzzy: no such command; choose: doctor, logs, ports", "xyzzy：没有这个命令；可选：doctor, logs"),
+        ("doctor --modl x", "--modl: no such option; did you mean --model? See bgecheck doctor -h", "是不是 --model？"),
+        ("gpu --wait 5m", "--wait: bgecheck gpu has no such option; it belongs to doctor and logs; see", "它属于 doctor、logs"),
+        ("gpu --api-key k", "--api-key: bgecheck gpu has no such option; it belongs to doctor, probe, embed and snippet", "--api-key：bgecheck gpu 没有这个选项"),
+        ("logs --fulll", "--fulll: no such option; did you mean --full of bgecheck doctor?", "是不是 bgecheck doctor 的 --full？"),
+        ("logs --xyzzy", "--xyzzy: no such option; see bgecheck logs -h", "--xyzzy：没有这个选项；用法见 bgecheck logs -h"),
+        ("--wait 5m doctor", "--wait: bgecheck doctor has no such option", "--wait：bgecheck doctor 没有这个选项"),
+        ("--xyzzy", "--xyzzy: no such option; see bgecheck -h", "--xyzzy：没有这个选项；用法见 bgecheck -h"),
+        ("doctor --version", "--version: bgecheck doctor has no such option; write it before the command: bgecheck --version", "写到命令前面"),
+        ("schema --lang zh", "", "--lang：bgecheck schema 没有这个选项；写到命令前面"),
+        ("doctor --pid abc", "--pid abc: not a whole number; give digits only", "--pid abc：不是整数"),
+        ("doctor --pid 1.5", "--pid 1.5: not a whole number", "--pid 1.5：不是整数"),
+        ("doctor --expect-dim many", "--expect-dim many: not a whole number", "--expect-dim many：不是整数"),
+        ("doctor --expect-dim 0", "--expect-dim 0: not a dimension between 1 and 65536", "不是 1 到 65536 之间的维度"),
+        ("doctor --expect-dim 65537", "--expect-dim 65537: not a dimension between 1 and 65536", "--expect-dim 65537"),
+        ("doctor --pid", "--pid: it needs a value; see bgecheck doctor -h", "--pid：缺少取值"),
+        ("doctor --quick=3", "--quick: it takes no value; see bgecheck doctor -h", "不带取值"),
+        ("doctor extra", "extra: one argument too many; see bgecheck doctor -h", "extra：多余的参数"),
+        ("explain", "ID: it is missing; see bgecheck explain -h", "ID：缺少这个参数"),
+        ("explain logs.redy", "logs.redy: no row has this id; did you mean logs.ready?", "logs.redy：没有这个检查项 ID；是不是 logs.ready？"),
+        ("doctor --only logs.redy", "logs.redy: no row has this id; did you mean logs.ready?", "是不是 logs.ready？"),
+        ("doctor --skip lgos", "lgos: no row has this id; did you mean logs.", "lgos：没有这个检查项 ID"),
+        ("doctor --ignore logs.redy:known", "logs.redy: no row has this id; did you mean logs.ready?", "是不是 logs.ready？"),
+        ("doctor --skip *", "--only/--skip: they leave no check for bgecheck doctor", "过滤后 bgecheck doctor 没有可执行的检查"),
+        ("gpu --only logs", "--only/--skip: they leave no check for bgecheck gpu", "过滤后 bgecheck gpu 没有可执行的检查"),
+        ("doctor --fail-on eror", "--fail-on eror: no such choice; did you mean error? Choose: error, warning", "是不是 error？可选"),
+        ("doctor --exit-style loud", "--exit-style loud: no such choice; choose: plain, nagios", "--exit-style loud：没有这个取值"),
+        ("doctor --lang fr", "--lang fr: no such language; give zh or en", "--lang fr：不支持这种语言；可选 zh 或 en"),
+        ("--lang fr matrix", "--lang fr: no such language; give zh or en", "--lang fr：不支持这种语言；可选 zh 或 en"),
+        ("doctor -o pdf", "-o pdf: no such format; choose: table, json", "-o pdf：没有这种格式"),
+        ("doctor -o json=/no/such/folder/r.json", "-o json=/no/such/folder/r.json: cannot be written", "无法写入"),
+        ("doctor --wait soon", "--wait soon: not a duration between 1ms and 24h; write it as 500ms", "--wait soon：不是 1ms 到 24h"),
+        ("doctor --timeout 0s", "--timeout 0s: not a duration", "--timeout 0s：不是"),
+        ("doctor --deadline 25h", "--deadline 25h: not a duration", "--deadline 25h：不是"),
+        ("logs --since yesterday", "--since yesterday: neither a duration nor a time; write it as 10m", "--since yesterday：既不是"),
+        ("logs --follow -", "--follow -: only a file that is named can be followed", "只能跟踪指定的文件"),
+        ("logs a.log --log b.log", "a.log --log b.log: two logs; give one", "给了两个日志"),
+        ("doctor --quick --full", "--quick --full: they exclude each other; give one", "两者不能同时使用"),
+        ("doctor --all --url 127.0.0.1:1", "--all: it excludes --url and --pid; give one", "不能与 --url、--pid 同时使用"),
+        ("embed --reference a.npy --against 127.0.0.1:1", "--reference --against: they exclude each other", "两者不能同时使用"),
+        ("demo --list --serve", "--list: it excludes --fault and --serve; give one", "不能与 --fault、--serve 同时使用"),
+        ("demo --fault gpu-omm", "--fault gpu-omm: no such choice; did you mean gpu-oom? See bgecheck demo --list", "是不是 gpu-oom？"),
+        ("snippet pyton", "pyton: no such choice; did you mean python? Choose: python, js", "是不是 python？可选：python"),
+        ("doctor --url ftp://h:1", "ftp://h:1: only http and https are spoken here; write it as", "只支持 http 和 https"),
+        ("doctor --url http://h:70000", "http://h:70000: the port is not between 1 and 65535", "端口不在 1 到 65535 之间"),
+        ("doctor --url :::", ":::: ", ":::："),
+        ("doctor --pid 999999999", "--pid 999999999: no process has this number; ", "--pid 999999999：没有这个进程；"),
     ],
-)
-def test_a_wrong_command_line_is_refused_in_one_line(
-    line: str, given: str, en: str, zh: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+)  # fmt: skip
+def test_bad_input_is_refused_in_one_line(
+    line: str, en: str, zh: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for language, words in (("en", en), ("zh", zh)):
+        if language == "en" and "--lang zh" in line:
+            continue
+        assert words in refusal(line.split(), language, capsys, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("line", "en", "zh"),
+    [
+        (["embed", "   "], "'   ': a blank text has no vector", "空白文本没有向量"),
+        (["embed", "好", ""], "'': a blank text has no vector", "空白文本没有向量"),
+        (["embed", "好" * 100_001], "好好好好好好好好好好好好好好好好好好好好… (100001): longer than any", "长度上限"),
+        (["doctor", "--url", ""], "--url '': not a URL", "--url ''：不是 URL"),
+        (["doctor", "--log", ""], "--log '': it is blank; give a value, or leave it out", "--log ''：内容为空"),
+        (["logs", " "], "FILE ' ': it is blank", "FILE ' '：内容为空"),
+        (["doctor", "--wait", ""], "--wait '': not a duration", "--wait ''：不是"),
+        (["logs", "--since", ""], "--since '': neither a duration nor a time", "--since ''：既不是时长"),
+        (["doctor", "--timeout", "9" * 5000 + "s"], "--timeout 999", "--timeout 999"),
+        (["x" * 5000], "xxx", "xxx"),
+        (["doctor", "--only", "\x1b[31mred"], "red: no row has this id", "red：没有这个检查项 ID"),
+        (["--\x1b[31mred"], "--red: no such option", "--red：没有这个选项"),
+    ],
+)
+def test_blank_overlong_and_foreign_values_too(
+    line: list[str], en: str, zh: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for language, words in (("en", en), ("zh", zh)):
+        answer = refusal(line, language, capsys, monkeypatch)
+        assert words in answer
+        assert "\x1b" not in answer
+        assert len(answer) < 500
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "folder", "binary", "unreadable"])
+@pytest.mark.parametrize("form", ["logs", "doctor"])
+def test_a_log_that_cannot_be_one_is_refused_by_name(
+    kind: str, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"{kind}.log"
+    if kind == "folder":
+        path.mkdir()
+    elif kind != "missing":
+        path.write_bytes({"empty": b"", "binary": b"\x7fELF" + bytes(4096), "unreadable": b"text"}[kind])
+    if kind == "unreadable":
+        path.chmod(0)
+        if os.access(path, os.R_OK):
+            pytest.skip("the administrator can read everything")
+    line = ["logs", str(path)] if form == "logs" else ["doctor", "--log", str(path)]
+    for language in ("en", "zh"):
+        answer = refusal(line, language, capsys, monkeypatch)
+        assert answer.startswith(str(path))
+        assert "bgecheck logs" in answer
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "command"),
+    [
+        ("BGECHECK_TIMEOUT", "soon", "doctor"),
+        ("BGECHECK_PID", "abc", "gpu"),
+        ("BGECHECK_QUICK", "maybe", "probe"),
+        ("BGECHECK_OUTPUT", "pdf", "ports"),
+        ("BGECHECK_FAIL_ON", "never", "logs"),
+    ],
+)
+def test_a_value_that_came_from_a_variable_is_named_by_it(
+    variable: str,
+    value: str,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    for language in ("en", "zh"):
+        assert refusal([command], language, capsys, monkeypatch).startswith(f"{variable}={value}")
+
+
+def test_a_language_that_came_from_the_variable_is_named_by_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BGECHECK_LANG", "fr")
+    assert run(["matrix"]) == 2
+    assert capsys.readouterr().err == "bgecheck: BGECHECK_LANG=fr: no such language; give zh or en\n"
+
+
+KEY = "s3cret-Key-0042"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["doctor", "--url", f"http://h:1/v1?api_key={KEY}"],
+        ["doctor", "--url", f"http://h:1/v1?token={KEY}&x=1"],
+        ["doctor", "--url", f"http://user:{KEY}@h:1/v1"],
+        ["doctor", "--url", f"http://{KEY}@h:1/v1"],
+        ["doctor", "--api-key", KEY, KEY],
+        ["doctor", "--api-key", KEY, "--only", KEY],
+        ["doctor", f"--api-key={KEY}", "--log", f"/{KEY}"],
+        ["embed", "--against-key", KEY, "--against", f"ftp://h/{KEY}"],
+        [f"http://user:{KEY}@h:1/v1"],
+        ["--api-key", KEY, "doctor"],
+        ["gpu", f"--api-key={KEY}"],
+    ],
+)
+def test_a_refusal_shows_no_key_in_either_language(
+    line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for language in ("en", "zh"):
+        assert KEY not in refusal(line, language, capsys, monkeypatch)
+    monkeypatch.setenv("BGECHECK_API_KEY", KEY)
+    assert KEY not in refusal(["doctor", "--only", KEY], "zh", capsys, monkeypatch)
+
+
+def test_what_redaction_leaves_of_our_own_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of an option for keys is followed by words that are none."""
+    for language in ("en", "zh"):
+        answer = refusal(["doctor", "--url", "http://u:p@h:1"], language, capsys, monkeypatch)
+        assert answer.count("***") == 1
+        assert "BGECHECK_API_KEY" in answer
+
+
+def test_the_same_line_is_built_for_both_languages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    english, chinese = (refusal(["doctor", "--url", "ftp://h:1"], lang, capsys, monkeypatch) for lang in ("en", "zh"))
+    assert english == "ftp://h:1: only http and https are spoken here; write it as http://127.0.0.1:30000/v1"
+    assert chinese == "ftp://h:1：只支持 http 和 https；写成 http://127.0.0.1:30000/v1 这样"
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "expected"),
+    [
+        ("docter", ("logs", "doctor"), "doctor"),
+        ("--modl", ("--all", "--model"), "--model"),
+        ("--pid", ("--api-key", "--lid"), "--lid"),
+        ("--nope", ("--ignore", "--only"), None),
+        ("-x", ("--pid",), None),
+    ],
+)
+def test_the_nearest_is_near(given: str, names: tuple[str, ...], expected: str | None) -> None:
+    assert nearest(given, names) == expected
+
+
+def test_nothing_at_all_shows_the_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for language, usage in (("en", "Usage: bgecheck"), ("zh", "用法：bgecheck")):
         monkeypatch.setenv("BGECHECK_LANG", language)
-        with pytest.raises(SystemExit) as ending:
-            run(line.split())
-        told = capsys.readouterr()
-        assert (ending.value.code, told.out, told.err.count("\n")) == (2, "", 1)
-        assert told.err.startswith(f"bgecheck: {given}{'：' if language == 'zh' else ':'}")
-        assert words in told.err
-
-
-def test_nothing_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ending:
-        run([])
-    assert ending.value.code == 2
-    assert "Start with: bgecheck doctor" in capsys.readouterr().err
+        assert run([]) == 2
+        answer = capsys.readouterr()
+        assert usage in answer.out
+        assert "bgecheck doctor" in answer.out
+        assert answer.err == ""

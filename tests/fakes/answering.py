@@ -6,7 +6,7 @@ import json
 import math
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from bgecheck import catalog, engine
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES
+from bgecheck.http.openai_client import OpenAIClient
 from bgecheck.model import Finding, Target
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
@@ -79,6 +80,8 @@ def serving(
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if isinstance(body.get("input"), str):  # as openai sends one text
+                body |= {"input": [body["input"]], "sent_alone": True}
             seen.append((self.path, body))
             if self.path != f"{prefix}/embeddings" or embed is None:
                 self._send(otherwise)
@@ -127,12 +130,27 @@ def _same(body: dict[str, Any]) -> Answer:
     return 200, embedded(*map(vector, body["input"]), tokens=sum(len(text) + 2 for text in body["input"]))
 
 
-def found(url: str, *areas: str, full: bool = False, **more: Any) -> dict[str, Finding]:
+def found(
+    url: str, *areas: str, full: bool = False, openai: bool = False, texts: Sequence[str] = (), **more: Any
+) -> dict[str, Finding]:
+    """What is found of a server; with `openai` by the true package too, and with `texts` as the smoke test."""
     port = int(url.rsplit(":", 1)[1].split("/")[0])
     target = Target(url=url, host="127.0.0.1", port=port, **more)
-    context = Context(target, Deadline(20), timeout=3, full=full)
+    client = OpenAIClient() if openai else None
+    context = Context(
+        target,
+        Deadline(40),
+        timeout=3,
+        full=full,
+        texts=tuple(texts),
+        openai=client,
+        smoke=bool(texts),
+        quick=bool(texts),
+    )
     try:
-        return {f.id: f for f in engine.run(catalog.areas(areas or ("probe", "launch", "embed")), context)}
+        chosen = catalog.select(catalog.areas(areas or ("probe", "launch", "embed")), quick=bool(texts))
+        placeholders = {"base_url": target.base_url, "url": url, "host": target.host, "port": port}
+        return {f.id: f for f in engine.run(chosen, context, values=placeholders)}
     finally:
         context.close()
 

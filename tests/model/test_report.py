@@ -22,13 +22,15 @@ def finding(
     severity: Severity = Severity.ERROR,
     ignored: str | None = None,
     caused_by: str | None = None,
+    pending: bool = False,
 ) -> Finding:
     check = Check(
         id=name or f"x.{status}", area="x", title=T, advice=Advice(T, T), variants={}, severity=severity, needs=(),
         explains=(), costly=False, judge=lambda facts: holds(),
     )  # fmt: skip
     return Finding(
-        check=check, status=Status(status), title=T, cause=T, fix=T, ignored=ignored, caused_by=caused_by
+        check=check, status=Status(status), title=T, cause=T, fix=T, ignored=ignored, caused_by=caused_by,
+        pending=pending,
     )  # fmt: skip
 
 
@@ -51,8 +53,12 @@ def report(*statuses: str, starting: bool = False, fail_on: Severity = Severity.
 @pytest.mark.parametrize(
     ("statuses", "code", "verdict"),
     [
-        ((), 0, "pass"),
+        ((), 4, "inconclusive"),
+        (("skip",), 4, "inconclusive"),
+        (("skip", "skip"), 4, "inconclusive"),
+        (("skip", "error"), 4, "inconclusive"),
         (("pass", "skip"), 0, "pass"),
+        (("skip", "warn"), 0, "warn"),
         (("pass", "warn"), 0, "warn"),
         (("pass", "error"), 4, "inconclusive"),
         (("warn", "error"), 4, "inconclusive"),
@@ -69,10 +75,48 @@ def test_a_warning_fails_the_run_only_when_asked() -> None:
     assert report("error", fail_on=Severity.WARNING).exit_code == 4
 
 
-def test_a_server_that_is_only_starting_is_neither_right_nor_wrong() -> None:
-    assert report("error", starting=True).exit_code == 3
-    assert report("fail", starting=True).exit_code == 3
-    assert report("pass", starting=True).verdict == "starting"
+PENDING = finding("fail", name="x.pending", pending=True)
+FOLLOWS = finding("fail", name="x.follows", caused_by="x.pending")
+OTHER = finding("fail", name="x.other")
+ITS_OWN = finding("fail", name="x.its-own", caused_by="x.other")
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([PENDING], 3),
+        ([PENDING, FOLLOWS], 3),
+        ([finding("pass")], 3),
+        ([finding("skip")], 3),
+        ([finding("error")], 3),
+        ([PENDING, finding("error")], 3),
+        ([PENDING, finding("warn")], 3),
+        ([PENDING, finding("fail", ignored="known")], 3),
+        ([finding("error", ignored="known")], 3),
+        ([OTHER], 1),
+        ([PENDING, OTHER], 1),
+        ([PENDING, FOLLOWS, OTHER], 1),
+        ([PENDING, OTHER, ITS_OWN], 1),
+        ([OTHER, finding("fail", name="x.pending", pending=True, caused_by="x.other")], 1),
+        ([OTHER, finding("error")], 1),
+    ],
+)
+def test_a_server_that_is_only_starting_is_neither_right_nor_wrong(rows: list[Finding], code: int) -> None:
+    """When waiting ran out, what fails for another reason is a problem all the same."""
+    for order in itertools.permutations(rows):
+        whole = reported(order, starting=True)
+        assert (whole.exit_code, whole.verdict) == (code, {1: "fail", 3: "starting"}[code])
+
+
+def test_a_warning_beside_a_start_fails_the_run_only_when_asked() -> None:
+    assert reported([PENDING, finding("warn")], starting=True, fail_on=Severity.WARNING).exit_code == 1
+    assert reported([PENDING, FOLLOWS], starting=True, fail_on=Severity.WARNING).exit_code == 3
+
+
+def test_without_waiting_a_server_that_is_not_up_is_a_problem() -> None:
+    assert reported([PENDING]).exit_code == 1
+    assert reported([PENDING, finding("error")]).exit_code == 1
+    assert reported([finding("fail", pending=True, ignored="known")]).exit_code == 0
 
 
 def test_an_ignored_problem_is_shown_and_does_not_count() -> None:
@@ -112,6 +156,7 @@ rows = st.lists(
         st.sampled_from([str(s) for s in Status]),
         ignored=st.none() | st.just("known"),
         caused_by=st.none() | st.just("x.fail"),
+        pending=st.booleans(),
     ),
     max_size=8,
 )
@@ -126,7 +171,10 @@ def test_the_numbers_of_a_report_agree_with_each_other(found: list[Finding], fai
     verdicts = {0: {"pass", "warn"}, 1: {"fail"}, 3: {"starting"}, 4: {"inconclusive"}}
     assert whole.verdict in verdicts[whole.exit_code]
     assert all(f.problem and f.caused_by is None for f in whole.root_causes)
+    failing = counts["fail"] + (counts["warn"] if fail_on is Severity.WARNING else 0)
     if not starting:
-        failing = counts["fail"] + (counts["warn"] if fail_on is Severity.WARNING else 0)
         assert (whole.exit_code == 1) == bool(failing)
+    else:
+        assert whole.exit_code == 3 or (whole.exit_code == 1 and failing)
+    if not starting:
         assert (whole.verdict == "pass") == (not counts["fail"] + counts["warn"] and whole.exit_code == 0)

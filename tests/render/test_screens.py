@@ -10,40 +10,80 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pyte
 import pytest
-from rich.cells import cell_len
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bgecheck import catalog, engine
 from bgecheck.model import Area, Evidence, Language, Report, Severity, Text, absent, broken, holds, unclear
-from bgecheck.render import explain, smoke, table
+from bgecheck.render import explain, pages, table
 from bgecheck.render.json import render as as_json
+from bgecheck.render.prose import columns, folded, shortened, wrapped
+from bgecheck.render.screen import Screen, screen
+from bgecheck.render.verdict import verdict_line
 from bgecheck.schema import text as schema
 
 GOLDEN = Path(__file__).with_name("golden")
+WIDTHS = (60, 80, 120)
 T = Text("words", "文字")
 
 
+def plain(language: Language, width: int = 100, *, verbose: bool = False) -> Screen:
+    """A pipe."""
+    return Screen(language=language, width=width, verbose=verbose)
+
+
+def terminal(language: Language, width: int, *, verbose: bool = False) -> Screen:
+    """A terminal with every character."""
+    return Screen(language=language, width=width, verbose=verbose, terminal=True, unicode=True)
+
+
 def area(name: str, *rows: tuple[str, Any, dict[str, Any]]) -> Area:
-    made = Area(name, T, collector=lambda context: None)
+    made = Area(name, collector=lambda context: None)
     for row, outcome, more in rows:
         words = {"title": Text(f"{row} holds", f"{row} 成立"), "cause": T, "fix": T, **more}
         made.check(row, **words)(lambda facts, outcome=outcome: outcome)
     return made
 
 
-SETTING: dict[str, Any] = {
+LINE = (
+    "python -m sglang.launch_server --model-path /data/models/bge-large-zh-v1.5 --is-embedding "
+    "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"
+)
+FIX = Text(
+    "restart with --disable-radix-cache, then embed again", "加上 --disable-radix-cache 重启，并把之前的全部重算"
+)
+CACHE: dict[str, Any] = {
     "title": Text("the prefix cache is off for a bidirectional encoder", "双向编码器已关闭前缀缓存"),
     "cause": Text(
         "the prefix (radix) cache is on: a text that begins like an earlier one gets a wrong vector",
         "前缀缓存（radix cache）开着，而这是双向编码器：开头相同的文本，后算的那条向量是错的；大部分向量都不可信",
     ),
-    "fix": Text("restart with this line, then embed again", "用下面这行重启，并把之前写进向量库的内容全部重新编码"),
-    "commands": (
-        "python -m sglang.launch_server --model-path /data/models/bge-large-zh-v1.5 --is-embedding "
-        "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
-    ),
+    "fix": FIX,
+    "commands": (LINE,),
     "explains": ("embed.repeatable",),
 }
+CHUNKED: dict[str, Any] = {
+    "cause": Text("chunked prefill is on (4096 tokens)", "分块预填充（chunked prefill）开着（4096 个 token）"),
+    "fix": FIX,
+    "commands": (LINE,),
+}
+OOM: dict[str, Any] = {
+    "cause": Text(
+        "the weights take more memory than the card has free (bge-large-zh-v1.5 in fp16 is 0.65 GB)",
+        "加载权重时显存不足：模型比显卡大（bge-large-zh-v1.5 的 fp16 权重只有 0.65 GB）",
+    ),
+    "fix": Text(
+        "use another card, or a smaller model; sglang has no CPU fallback",
+        "换显卡，或换更小的模型；sglang 不会退回 CPU",
+    ),
+    "commands": ("nvidia-smi",),
+}
+OOM_LINE = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 42.00 MiB. GPU 0 has a total capacity of 1.95 GiB "
+    "of which 12.44 MiB is free. Including non-PyTorch memory, this process has 1.93 GiB memory in use."
+)
 COSINE = Evidence(Text("the same new text twice: cosine", "同一段新文本编码 2 次：余弦相似度"), "0.3934", ">= 0.9999")
 FIRST = {"dims": 1024, "norm": 1.0, "first": [0.0206, 0.0084, -0.0245], "tokens": 9, "ms": 12.0, "dtype": "fp16"}
 
@@ -57,7 +97,7 @@ def report(*areas: Area, command: str = "doctor", **more: Any) -> Report:
 
 
 def wrong() -> Report:
-    """Up, 200 OK, and wrong."""
+    """Up, 200 OK, and wrong: one root cause, a warning, a row that could not be judged."""
     return report(
         area("logs", ("ready", holds(Evidence("sglang.log:25", Text("ready after 18 s", "18 秒后就绪"))), {})),
         area("gpu", ("visible", absent(Text("no NVIDIA driver on this machine", "本机没有 NVIDIA 驱动")), {})),
@@ -67,8 +107,26 @@ def wrong() -> Report:
             ("api-key", broken(Evidence("key", "none")), {"severity": Severity.WARNING}),
             ("burst", unclear(Text("no answer within 30 s", "30 秒内没有结果")), {}),
         ),
-        area("launch", ("prefix-cache", broken(Evidence("disable_radix_cache", "False", "True")), SETTING)),
+        area("launch", ("prefix-cache", broken(Evidence("disable_radix_cache", "False", "True")), CACHE)),
         area("embed", ("repeatable", broken(COSINE), {}), ("finite", holds(), {})),
+    )
+
+
+def several() -> Report:
+    """Three failing root causes, two of them with one remedy; a line of a log that is longer than any screen."""
+    return report(
+        area(
+            "logs",
+            ("readable", holds(), {}),
+            ("gpu-oom-weights", broken(Evidence("sglang.log:14", OOM_LINE), Evidence("why", "x", None, True)), OOM),
+        ),
+        area(
+            "launch",
+            ("readable", holds(), {}),
+            ("prefix-cache", broken(Evidence("disable_radix_cache", "False", "True")), CACHE),
+            ("chunked-prefill", broken(Evidence("chunked_prefill_size", "4096", "-1")), CHUNKED),
+        ),
+        area("embed", ("answers", holds(), {}), ("repeatable", broken(COSINE), {})),
     )
 
 
@@ -77,11 +135,15 @@ def healthy() -> Report:
         area(
             "embed",
             ("answers", holds(**FIRST), {}),
-            ("repeatable", holds(COSINE._replace(observed="1.0000")), {}),
+            ("repeatable", holds(COSINE._replace(observed="1.0000")), {"headline": True}),
             ("dimension", holds(Evidence("dims", "1024", "1024")), {}),
+            ("reference", absent(Text("the model's folder cannot be read", "读不到模型目录")), {}),
         ),
         command="embed",
     )
+
+
+REPORTS = {"wrong": wrong, "several": several, "smoke": healthy}
 
 
 def golden(name: str, shown: str) -> None:
@@ -92,73 +154,194 @@ def golden(name: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("verbose", [False, True])
-def test_the_table_of_a_wrong_server(language: Language, verbose: bool) -> None:
-    shown = table.render([wrong()], language=language, verbose=verbose, terminal=False, encoding="utf-8")
-    golden(f"wrong-{language}{'-verbose' if verbose else ''}.txt", shown)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_screen_in_a_pipe(name: str, width: int, language: Language) -> None:
+    golden(f"{name}-{language}-{width}.txt", table.render([REPORTS[name]()], plain(language, width)))
 
 
-def test_the_table_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal that shows them: marks and colours, the same words."""
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_screen_with_every_row(language: Language) -> None:
+    golden(f"wrong-{language}-80-verbose.txt", table.render([wrong()], plain(language, 80, verbose=True)))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_screen_of_several_servers(language: Language) -> None:
+    golden(f"servers-{language}-80.txt", table.render([healthy(), wrong()], plain(language, 80)))
+
+
+def test_the_screen_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "80")
-    shown = table.render([wrong()], language="en", verbose=False, terminal=True, encoding="utf-8")
-    golden("wrong-colour.txt", shown)
-    assert "✗ ROOT CAUSE" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    golden("wrong-colour.txt", table.render([wrong()], terminal("zh", 80)))
+
+
+def emulated(text: str, width: int) -> list[str]:
+    """What a terminal of `width` columns shows: one string a line, a wide character followed by an empty cell."""
+    lines = text.count("\n") + 200
+    emulator = pyte.Screen(width, lines)
+    pyte.Stream(emulator).feed(text.replace("\n", "\r\n"))
+    rows = ["".join(emulator.buffer[y][x].data or "\0" for x in range(width)) for y in range(lines)]
+    return rows[: max(y for y, row in enumerate(rows) if row.strip()) + 1]
+
+
+def cell_columns(row: str) -> list[int]:
+    """The columns at which a line of a table has its borders."""
+    return [x for x, cell in enumerate(row) if cell in "│┌┬┐├┼┤└┴┘"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_smoke_screen(language: Language) -> None:
-    shown = smoke.render([healthy()], language=language, verbose=False, terminal=False, encoding="utf-8")
-    golden(f"smoke-{language}.txt", shown)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("name", REPORTS)
+def test_nothing_leaves_its_column_on_a_true_terminal(
+    name: str, verbose: bool, width: int, language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal emulator knows how wide Chinese is: the borders of a table stand below one another."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    shown = table.render([REPORTS[name]()], terminal(language, width, verbose=verbose))
+    rows = emulated(shown, width)
+    assert len(rows) == shown.count("\n"), "no line is longer than the terminal is wide"
+    borders: list[int] = []
+    tables = 0
+    for row in rows:
+        if row.startswith("┌"):
+            borders = cell_columns(row)
+            tables += 1
+        elif row.startswith(("│", "├", "└")):
+            assert cell_columns(row) == borders, row
+    assert tables or name == "smoke"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_no_line_but_a_command_is_wider_than_80_columns(language: Language) -> None:
-    """Chinese characters take two columns each."""
-    shown = table.render([wrong()], language=language, verbose=True, terminal=False, encoding="utf-8")
-    assert max(cell_len(line) for line in shown.splitlines()) <= 80
+def test_one_root_cause_fits_24_lines_of_80_columns(language: Language) -> None:
+    """From its heading to the verdict; the whole screen of this report is a few lines more."""
+    lines = table.render([wrong()], plain(language, 80)).splitlines()
+    heading = next(n for n, line in enumerate(lines) if "launch.prefix-cache" in line and line.startswith("X "))
+    assert len(lines) - heading <= 24
 
 
-def test_where_chinese_cannot_be_shown_it_is_english() -> None:
-    shown = table.render([wrong()], language="zh", verbose=False, terminal=True, encoding="ascii")
+def test_root_causes_with_one_remedy_are_one_card() -> None:
+    """The launch line stands once, under both ids."""
+    for width in (60, 80):
+        shown = table.render([several()], plain("en", width))
+        assert shown.count("python -m sglang.launch_server") == 1
+        assert "launch.prefix-cache, launch.chunked-prefill" in shown
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_last_line_has_verdict_id_and_remedy(width: int, language: Language) -> None:
+    shown = table.render([wrong()], plain(language, width)).splitlines()[-1]
+    word = "FAIL" if language == "en" else "未通过"
+    assert shown.startswith(f"{word} launch.prefix-cache")
+    assert "--disable-radix-cache" in shown
+    assert columns(shown) <= width
+    if width > 60:
+        assert shown.endswith("exit 1" if language == "en" else "退出码 1")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "severity", "verdict"),
+    [
+        ((holds(),), Severity.ERROR, "PASS 1 checks"),
+        ((holds(), absent("x")), Severity.ERROR, "PASS 1 checks, 1 not looked at"),
+        ((broken(),), Severity.WARNING, "WARN probe.row0: words"),
+        ((holds(), unclear("no answer within 3 s")), Severity.ERROR, "INCONCLUSIVE probe.row1: no answer within 3 s"),
+    ],
+)
+def test_each_verdict_has_its_word(outcomes: tuple[Any, ...], severity: Severity, verdict: str) -> None:
+    rows = [(f"row{n}", outcome, {"severity": severity}) for n, outcome in enumerate(outcomes)]
+    word, _, rest = verdict_line(report(area("probe", *rows)), plain("en"))
+    assert f"{word}{rest}".startswith(verdict)
+
+
+def test_where_chinese_cannot_be_shown_it_is_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    shown = table.render([wrong()], screen("zh", verbose=False, terminal=True, encoding="ascii"))
     assert "ROOT CAUSE" in shown
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown).isascii()
 
 
-def test_the_root_cause_stands_before_the_areas_and_its_command_can_be_pasted() -> None:
-    shown = table.render([wrong()], language="en", verbose=False, terminal=False, encoding="utf-8")
-    lines = shown.splitlines()
+@pytest.mark.parametrize(
+    ("environment", "terminal_", "coloured"),
+    [
+        ({}, False, False),
+        ({"TERM": "xterm-256color"}, True, True),
+        ({"TERM": "dumb"}, True, False),
+        ({"TERM": "xterm-256color", "FORCE_COLOR": "1"}, False, True),
+    ],
+)
+def test_colour_follows_the_environment(
+    environment: dict[str, str], terminal_: bool, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    shown = table.render([wrong()], screen("en", verbose=False, terminal=terminal_, encoding="utf-8"))
+    assert ("\x1b[" in shown) is coloured
+    assert "✗" not in shown if not terminal_ or environment["TERM"] == "dumb" else "✗" in shown
+
+
+def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bold and dim stay: NO_COLOR is about colour."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = table.render([wrong()], screen("en", verbose=False, terminal=True, encoding="utf-8"))
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown)
+
+
+@pytest.mark.parametrize(("columns_", "width"), [(None, 100), ("72", 72), ("7", 40), ("500", 120), ("x", 100)])
+def test_a_pipe_is_as_wide_as_columns_says(columns_: str | None, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if columns_ is not None:
+        monkeypatch.setenv("COLUMNS", columns_)
+    assert screen("en", verbose=False, terminal=False, encoding="utf-8").width == width
+
+
+def test_the_areas_stand_before_the_root_cause_and_its_command_can_be_pasted() -> None:
+    lines = table.render([wrong()], plain("en", 80)).splitlines()
     root = next(n for n, line in enumerate(lines) if "ROOT CAUSE" in line)
-    assert root < next(n for n, line in enumerate(lines) if line.startswith("logs"))
+    assert root > next(n for n, line in enumerate(lines) if line.startswith("| embed"))
     start = next(n for n, line in enumerate(lines) if "python -m sglang" in line)
     pasted = []
     for line in lines[start:]:
         pasted.append(line.strip().removesuffix("\\").strip())
         if not line.endswith("\\"):
             break
-    assert " ".join(pasted) == SETTING["commands"][0]
+    assert " ".join(pasted) == LINE
 
 
-def test_markup_and_escapes_of_foreign_text_are_only_text() -> None:
+def test_markup_and_escapes_of_foreign_text_are_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
     hostile = "[bold red]x[/] \x1b[31m[link=http://evil]y\x1b]0;z\x07 :boom:"
     one = report(area("logs", ("ready", broken(Evidence("log:1", hostile)), {})))
-    for terminal in (False, True):
-        shown = table.render([one], language="en", verbose=True, terminal=terminal, encoding="utf-8")
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
-        assert "[bold red]x[/] [link=http://evil]y :boom:" in plain.replace("\n           ", " ")
+    for on in (plain("en"), terminal("en", 100)):
+        shown = table.render([one], on)
+        assert "[bold red]x[/] [link=http://evil]y :boom:" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
         assert "\x1b]" not in shown
-    assert "\\u001b" not in as_json([one], language="en")
+    assert "\\u001b" not in as_json([one], plain("en"))
+
+
+def test_a_row_that_fails_shows_its_symptom_and_not_its_title() -> None:
+    shown = table.render([wrong()], plain("en", 80, verbose=True))
+    assert "the prefix cache is off" not in shown
+    assert "disable_radix_cache: False, expected True" in shown
+
+
+def test_what_only_supports_the_judgement_is_shown_with_every_row() -> None:
+    assert "why: x" not in table.render([several()], plain("en"))
+    assert "why: x" in table.render([several()], plain("en", verbose=True))
+
+
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
 def test_the_json_report_is_valid_and_evidence_is_never_translated() -> None:
     validator = jsonschema.Draft202012Validator(json.loads(schema()))
-    english, chinese = (json.loads(as_json([wrong()], language=lang)) for lang in ("en", "zh"))
+    english, chinese = (json.loads(as_json([wrong()], plain(lang))) for lang in LANGUAGES)
     for told in (
         english,
         chinese,
-        json.loads(as_json([wrong(), healthy()], language="en")),
-        json.loads(as_json([], language="en")),
+        json.loads(as_json([wrong(), healthy()], plain("en"))),
+        json.loads(as_json([], plain("en"))),
     ):
         validator.validate(told)
     assert english["root_causes"] == ["launch.prefix-cache", "probe.api-key"]
@@ -168,39 +351,23 @@ def test_the_json_report_is_valid_and_evidence_is_never_translated() -> None:
 
 def test_what_json_has_no_word_for_is_null() -> None:
     one = report(area("embed", ("answers", holds(norm=float("nan"), huge=10**400, kind=Severity.ERROR), {})))
-    told = json.loads(as_json([one], language="en"))
+    told = json.loads(as_json([one], plain("en")))
     assert told["findings"][0]["values"] == {"norm": None, "huge": 10**400, "kind": "error"}
-
-
-def test_several_servers_end_with_the_worst_code() -> None:
-    shown = table.render([healthy(), wrong()], language="en", verbose=False, terminal=False, encoding="utf-8")
-    assert shown.splitlines()[-1] == "2 servers   exit 1"
 
 
 def test_the_page_of_a_row_names_causes_fixes_and_links() -> None:
     row = next(c for c in catalog.rows() if c.id == "probe.api-key")
-    page = explain.explain(row, "en")
+    page = explain.explain([row], plain("en"))
     assert page.startswith("probe.api-key: the API key is accepted")
-    assert page.count("what to do") == 1 + len(row.variants)
+    assert page.count("likely cause") == 1 + len(row.variants)
     assert "explains: probe.ready, embed.answers" in page
 
 
 def test_the_markdown_page_has_every_row_once_and_no_raw_html() -> None:
-    page = explain.markdown(catalog.rows(), "en")
+    page = pages.markdown(catalog.rows(), "en")
     for check in catalog.rows():
         assert page.count(f"| `{check.id}` |") == 1
     assert not re.search(r"<(?!br>)[a-z_]+>(?![^`]*`)", re.sub(r"`[^`]*`", "", page))
-
-
-def test_a_long_line_of_a_log_is_told_once_in_full() -> None:
-    """Below its area it is cut; at the root cause, and with `-v`, it is whole."""
-    long = f"torch.OutOfMemoryError: CUDA out of memory. {'Tried to allocate 594.00 MiB. ' * 20}The end."
-    row = next(finding for finding in wrong().findings if finding.evidence)
-    row = row._replace(evidence=(Evidence("sglang.log:65", long),))
-    plain, verbose = (table.style_for("en", said, False, "utf-8") for said in (False, True))
-    assert table.told(row, plain).endswith(" ...")
-    assert len(table.told(row, plain)) <= 200
-    assert "The end." in table.told(row, verbose)
 
 
 @pytest.mark.parametrize("width", [30, 66, 100])
@@ -209,7 +376,7 @@ def test_a_folded_command_is_the_same_command(width: int) -> None:
     command = (
         "printf %s, --model-path 'a  folder' --port 31777 --chunked-prefill-size -1 --api-key \"$API_KEY\" -x 'b -c'"
     )
-    lines = table.folded(command, width)
+    lines = folded(command, width)
     environment = {**os.environ, "API_KEY": "two words"}
     run = [
         subprocess.run(["sh", "-c", shell], capture_output=True, check=True, env=environment).stdout
@@ -222,10 +389,26 @@ def test_a_folded_command_is_the_same_command(width: int) -> None:
 
 def test_a_command_that_the_folding_does_not_understand_is_left_alone() -> None:
     command = "echo it's " + "--option value " * 9
-    assert table.folded(command, 40) == [command]
+    assert folded(command, 40) == [command]
 
 
-def test_no_line_ends_with_an_opening_bracket() -> None:
-    lines = table.wrapped("用两张卡（--tp-size 2）", 12)
+def test_no_line_ends_with_an_opening_bracket_or_begins_with_a_comma() -> None:
+    lines = wrapped("用两张卡（--tp-size 2）", 12)
     assert not any(line.endswith("（") for line in lines)
     assert "".join(lines).replace(" ", "") == "用两张卡（--tp-size2）"
+    for width in range(8, 40):
+        assert not any(
+            line.startswith(("，", "。")) for line in wrapped("显存不足，换更大的卡。或换更小的模型，再启动", width)
+        )
+
+
+@given(st.text(st.sampled_from("ab -中文，。（）<>=1/\U0001f600"), max_size=120), st.integers(8, 60))
+def test_wrapping_loses_nothing_and_stays_within_the_width(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(columns(line) <= width for line in lines)
+
+
+@given(st.text(max_size=80), st.integers(4, 40))
+def test_a_shortened_text_fits(text: str, width: int) -> None:
+    assert columns(shortened(text, width)) <= max(width, 4)

@@ -98,7 +98,7 @@ class GpuFacts(NamedTuple):
         return f"pid {holder.pid}{f' {name}' if name else ''} ({_size(holder.used)})"
 
 
-AREA = Area("gpu", Text("GPU", "GPU"), seconds=8.0)
+AREA = Area("gpu", seconds=8.0)
 
 
 @AREA.collect
@@ -251,6 +251,7 @@ _WHO = ("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",)
 
 @AREA.check(
     "memory",
+    headline=True,
     title=Text("there is GPU memory for the model", "显存放得下模型"),
     cause=Text(
         "only {free} of {total} is free on the emptiest GPU ({gpu}), and the model needs {needed}",

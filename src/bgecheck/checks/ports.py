@@ -17,6 +17,7 @@ from bgecheck.model import (
     absent,
     broken,
     holds,
+    not_yet,
 )
 from bgecheck.sources.containers import PORTS_SHOWN, leads_to
 from bgecheck.sources.context import Context
@@ -70,7 +71,7 @@ class PortFacts(NamedTuple):
     """The server's own network, where that is not this machine's."""
 
 
-AREA = Area("ports", Text("ports", "端口"), seconds=10.0)
+AREA = Area("ports", seconds=10.0)
 
 
 @AREA.collect
@@ -191,9 +192,9 @@ def port_is_listening(facts: PortFacts) -> Outcome:
     seen = Evidence(Text(f"listeners on port {facts.target.port}", f"端口 {facts.target.port} 的监听者"), "0", ">= 1")
     server = facts.target.server
     if server is None:
-        return broken(seen)
+        return not_yet(seen)
     if facts.inside is None or not facts.inside.listeners:
-        return broken(seen, advice="loading", server_pid=server.pid)
+        return not_yet(seen, advice="loading", server_pid=server.pid)
     return _listens_inside(facts.inside, server, seen)
 
 
@@ -209,6 +210,7 @@ def _listens_inside(net: Inside, server: ServerProcess, *seen: Evidence) -> Outc
 
 @AREA.check(
     "owner",
+    headline=True,
     title=Text("the port belongs to the server being checked", "端口属于要查的那个服务"),
     cause=Text(
         "port {port} is held by {owner}, which is not an sglang server: a server started on this port could not "
@@ -293,6 +295,7 @@ def _not_comparable(owner: Owner) -> Words:
 
 @AREA.check(
     "address",
+    headline=True,
     title=Text("the server is bound where clients reach it", "服务绑定的地址可被访问"),
     cause=Text(
         "the server listens on {bound}, and requests go to {host}: only this machine itself can reach it",

@@ -2,41 +2,110 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
-import typer
-from typer import Option
-
 from bgecheck import catalog
+from bgecheck.cli import complete
+from bgecheck.cli.app import LEARN, command
 from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.help import examples
 from bgecheck.cli.language import language
-from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
+from bgecheck.cli.nearest import one_of
+from bgecheck.cli.options import (
+    Deadline,
+    ExitStyle,
+    FailOn,
+    Full,
+    Ignore,
+    Lang,
+    Only,
+    Output,
+    Quick,
+    RunOptions,
+    Skip,
+    TargetOptions,
+    Timeout,
+    Verbose,
+    option,
+)
+from bgecheck.cli.output import stdout_screen
+from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import BadInput, Language, Text
 
 
-@takes_options
-def command(
-    run_options: RunOptions,
-    fault: Annotated[str | None, Option("--fault", metavar="NAME", help="Show this fault; --list names them.")] = None,
-    listed: Annotated[bool, Option("--list", help="Name the faults and exit.")] = False,
-    serve: Annotated[bool, Option("--serve", help="Keep the server running until Ctrl-C.")] = False,
+@command(
+    "demo",
+    LEARN,
+    en="An embedded server to try all of this on, and to show each fault. It is not a language model.",
+    zh="自带的演示服务，用来试用和演示各种故障；它不是语言模型",
+    epilog=examples(
+        ("bgecheck demo", "doctor against a healthy server", "对正常的演示服务做全面检查"),
+        ("bgecheck demo --fault repeat-differs", "200 OK, and wrong vectors", "返回 200，但向量是错的"),
+        ("bgecheck demo --list", "all faults", "全部故障"),
+    ),
+)
+def demo(
+    fault: Annotated[
+        str | None,
+        option(
+            "--fault",
+            metavar="NAME",
+            autocompletion=complete.faults,
+            en="Show this fault; --list names them.",
+            zh="演示这个故障；用 --list 查看全部",
+        ),
+    ] = None,
+    listed: Annotated[bool, option("--list", en="Name the faults and exit.", zh="列出全部故障并退出")] = False,
+    serve: Annotated[
+        bool, option("--serve", en="Keep the server running until Ctrl-C.", zh="让服务一直运行，按 Ctrl-C 停止")
+    ] = False,
+    only: Only = None,
+    skip: Skip = None,
+    quick: Quick = False,
+    full: Full = False,
+    timeout: Timeout = "10s",
+    deadline: Deadline = "60s",
+    output: Output = None,
+    verbose: Verbose = False,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    exit_style: ExitStyle = "plain",
+    lang: Lang = None,
 ) -> None:
-    """Start the embedded server on a free port, run doctor against it, stop it. It is not a language model."""
+    """Start the embedded server on a free port, run doctor against it, stop it."""
     from bgecheck.demo.faults import FAULTS
 
-    chosen = language(run_options.lang)
-    if listed:
-        width = max(map(len, FAULTS))
-        to_stdout("\n".join(f"{name:{width}}  {fault.text.to(chosen)}" for name, fault in FAULTS.items()))
-        return
-    if fault is not None and fault not in FAULTS:
+    run_options = RunOptions(
+        only=only,
+        skip=skip,
+        quick=quick,
+        full=full,
+        timeout=timeout,
+        deadline=deadline,
+        output=output,
+        verbose=verbose,
+        ignore=ignore,
+        fail_on=fail_on,
+        exit_style=exit_style,
+        lang=lang,
+    )
+    chosen = language(lang)
+    if listed and (serve or fault is not None):
         raise BadInput(
-            f"--fault {fault}",
-            Text("no such fault", "没有这个故障"),
-            Text("name one of: bgecheck demo --list", "用 bgecheck demo --list 查看全部"),
+            "--list",
+            Text("it excludes --fault and --serve", "不能与 --fault、--serve 同时使用"),
+            Text("give one", "只给一个"),
         )
+    if listed:
+        from bgecheck.render.explain import listing
+
+        faults = [(name, fault.text) for name, fault in FAULTS.items()]
+        headings = Text("fault", "故障"), Text("what it shows", "现象")
+        to_stdout(listing(faults, headings, stdout_screen(chosen)))
+        return
+    if fault is not None:
+        one_of("--fault", fault, FAULTS, listing="bgecheck demo --list")
     if serve:
         _serve(fault, chosen)
     else:
@@ -58,16 +127,12 @@ def _show(fault: str | None, run_options: RunOptions) -> None:
 
 
 def _serve(fault: str | None, chosen: Language) -> None:
-    import signal
-
     from bgecheck.demo.stage import stage
 
-    # As Ctrl-C does, `kill` lets the scene be cleared away.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with stage(fault) as staged:
-        said = Text(
+        address = Text(
             f"demo server (not a language model) at {staged.url}, log {staged.log}; Ctrl-C stops it",
             f"演示服务（不是语言模型）：{staged.url}，日志 {staged.log}；按 Ctrl-C 停止",
         )
-        typer.echo(said.to(chosen), err=True)
+        to_stderr(address, chosen)
         staged.wait()

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
-
-from typer import Option
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 from bgecheck import catalog
+from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import seconds
-from bgecheck.cli.examine import Plan, deliver, examine, plan, target
-from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
+from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
+from bgecheck.cli.help import examples
+from bgecheck.cli.options import (
+    SERVER,
+    ApiKey,
+    Deadline,
+    ExitStyle,
+    ExpectDim,
+    FailOn,
+    Full,
+    Ignore,
+    Lang,
+    Log,
+    Model,
+    ModelPath,
+    Only,
+    Output,
+    Pid,
+    Quick,
+    RunOptions,
+    Skip,
+    TargetOptions,
+    Timeout,
+    Url,
+    Verbose,
+    option,
+)
 from bgecheck.model import BadInput, Report, Status, Target, Text
+
+if TYPE_CHECKING:
+    from bgecheck.http.openai_client import OpenAIClient
 
 _POLL = 1.0
 """Seconds between two looks while waiting; a start takes tens of seconds."""
@@ -21,33 +50,93 @@ NOT_YET = frozenset({"logs.ready", "ports.listening", "probe.reachable", "probe.
 """Rows that fail while a server is starting, and not for good."""
 
 
-@takes_options
-def command(
-    target_options: TargetOptions,
-    run_options: RunOptions,
-    every: Annotated[bool, Option("--all", envvar="BGECHECK_ALL", help="Every sglang server found running.")] = False,
+@command(
+    "doctor",
+    CHECK,
+    en="Everything after launch: finds the running server, checks every area, root cause first.",
+    zh="启动后的全面检查：自动找到正在运行的服务，逐个领域检查，先给出根因",
+    epilog=examples(
+        ("bgecheck doctor", "the server running here", "检查本机正在运行的服务"),
+        ("bgecheck doctor --url 127.0.0.1:30000", "one that is named", "指定服务"),
+        ("bgecheck doctor --wait 5m -o json=report.json", "the gate of a deploy script", "部署脚本的门禁"),
+        ("bgecheck doctor --only launch,embed -v", "two areas, every check", "只看两个领域，逐项列出"),
+    ),
+)
+def doctor(
+    url: Url = None,
+    pid: Pid = None,
+    every: Annotated[
+        bool,
+        option(
+            "--all", rich_help_panel=SERVER, en="Every sglang server that is running here.", zh="本机所有 sglang 服务"
+        ),
+    ] = False,
+    log: Log = None,
+    model: Model = None,
+    model_path: ModelPath = None,
+    api_key: ApiKey = None,
+    expect_dim: ExpectDim = None,
     wait: Annotated[
         str | None,
-        Option("--wait", envvar="BGECHECK_WAIT", metavar="DUR", help="Wait until it is ready, or has failed for good."),
+        option(
+            "--wait",
+            metavar="DUR",
+            en="Wait until it is ready, or has failed for good: 30s, 5m.",
+            zh="等到服务就绪，或确定失败为止：30s、5m",
+        ),
     ] = None,
+    only: Only = None,
+    skip: Skip = None,
+    quick: Quick = False,
+    full: Full = False,
+    timeout: Timeout = "10s",
+    deadline: Deadline = "60s",
+    output: Output = None,
+    verbose: Verbose = False,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    exit_style: ExitStyle = "plain",
+    lang: Lang = None,
 ) -> None:
     """Find the running server, look at everything after launch, and say what is wrong and how to fix it."""
-    the_plan = plan("doctor", catalog.AREAS, run_options)
-    patience = seconds("--wait", wait) if wait else 0.0
-    if every and (target_options.url or target_options.pid):
+    target_options = TargetOptions(
+        url=url, pid=pid, log=log, model=model, model_path=model_path, api_key=api_key, expect_dim=expect_dim
+    )
+    run_options = RunOptions(
+        only=only,
+        skip=skip,
+        quick=quick,
+        full=full,
+        timeout=timeout,
+        deadline=deadline,
+        output=output,
+        verbose=verbose,
+        ignore=ignore,
+        fail_on=fail_on,
+        exit_style=exit_style,
+        lang=lang,
+    )
+    patience = seconds("--wait", wait) if wait is not None else 0.0
+    if every and (url or pid):
         raise BadInput(
             "--all", Text("it excludes --url and --pid", "不能与 --url、--pid 同时使用"), Text("give one", "只给一个")
         )
-    looked_at = target(target_options)
-    targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
-    deliver(the_plan, [_settled(the_plan, t, target_options, patience) for t in targets], run_options)
+    # A server that is waited for may take minutes: its process of openai is started when it is there.
+    with openai_standby(run_options) if not patience else nullcontext() as standby:
+        the_plan = plan("doctor", catalog.AREAS, run_options)
+        looked_at = target(target_options)
+        targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
+        reports = [_settled(the_plan, t, target_options, patience, standby) for t in targets]
+    deliver(the_plan, reports, run_options)
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
-    return [target(options._replace(pid=server.pid)) for server in looked_at.others]
+    return [target(replace(options, pid=server.pid)) for server in looked_at.others]
 
 
-def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float) -> Report:
+def _settled(
+    the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float, standby: OpenAIClient | None
+) -> Report:
     """The report once the server is ready or has failed for good, or when patience has run out."""
     ends = time.monotonic() + patience
     while patience and time.monotonic() < ends:
@@ -58,7 +147,7 @@ def _settled(the_plan: Plan, looked_at: Target, options: TargetOptions, patience
             return examine(the_plan, looked_at)
         time.sleep(min(_POLL, max(0.0, ends - time.monotonic())))
         looked_at = target(options)
-    report = examine(the_plan, looked_at)
+    report = examine(the_plan, looked_at, standby=standby)
     only_starting = {root.id for root in report.root_causes} <= NOT_YET
     return report._replace(starting=True) if patience and only_starting and _starting(report) else report
 
@@ -89,6 +178,4 @@ def _starting(report: Report) -> bool:
 
 def _answered(report: Report) -> bool:
     """Whether the server answered an embedding request with something that waiting does not change."""
-    return any(
-        f.id == "probe.ready" and f.problem and f.values.get("status") not in (None, 503) for f in report.findings
-    )
+    return any(f.id == "probe.ready" and f.problem and f.values.get("status") is not None for f in report.findings)

@@ -20,7 +20,7 @@ def seconds(option: str, given: str) -> float:
     value = float(match[1]) * _UNITS[match[2].lower()] if match else 0.0
     if not 0 < value <= LONGEST:
         raise BadInput(
-            f"{option} {given}",
+            f"{option} {given if given.strip() else repr(given)}",
             Text("not a duration between 1ms and 24h", "不是 1ms 到 24h 之间的时长"),
             Text("write it as 500ms, 3s or 5m", "写成 500ms、3s 或 5m 这样"),
         )
@@ -37,7 +37,7 @@ def moment(option: str, given: str) -> datetime | timedelta:
         with suppress(ValueError):
             return datetime.fromisoformat(given.strip())
     raise BadInput(
-        f"{option} {given}",
+        f"{option} {given if given.strip() else repr(given)}",
         Text("neither a duration nor a time", "既不是时长，也不是时间"),
         Text(
             "write it as 10m, 2h, 3d or 2026-11-02T22:10 (as the log writes its time)",

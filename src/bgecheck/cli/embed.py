@@ -2,75 +2,170 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
-from typing import Annotated, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from bgecheck import __version__
-from bgecheck.checks.embed.texts import triples_for
-from bgecheck.cli.examine import Plan, deliver, examine, plan, target
-from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
-from bgecheck.model import BadInput, Report, Target, Text, say
-from bgecheck.sources.recorded import Recorded, checked, read_recorded, write_recorded
+from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
+from bgecheck.cli.help import examples
+from bgecheck.cli.language import both
+from bgecheck.cli.options import (
+    ApiKey,
+    Deadline,
+    ExitStyle,
+    ExpectDim,
+    FailOn,
+    Full,
+    Ignore,
+    Lang,
+    Log,
+    Model,
+    ModelPath,
+    Only,
+    Output,
+    Pid,
+    RunOptions,
+    Skip,
+    TargetOptions,
+    Timeout,
+    Url,
+    Verbose,
+    option,
+)
+from bgecheck.cli.stderr import to_stderr
+from bgecheck.model import BadInput, Report, Target, Text
 
 REFERENCE = "embed.reference"
+COMPARE = both("Compare", "对比")
 
 
-class ReferenceOptions(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceOptions:
     """What vectors are compared with, and where they are recorded."""
 
-    reference: Annotated[
-        str | None,
-        Option(
-            "--reference",
-            envvar="BGECHECK_REFERENCE",
-            metavar="FILE",
-            help="Compare with vectors recorded elsewhere: .jsonl of text and vector, .npy, .safetensors.",
-        ),
-    ] = None
-    against: Annotated[
-        str | None,
-        Option("--against", envvar="BGECHECK_AGAINST", metavar="URL", help="Compare with another server."),
-    ] = None
-    against_key: Annotated[
-        str | None,
-        Option("--against-key", envvar="BGECHECK_AGAINST_KEY", metavar="KEY", help="The other server's key."),
-    ] = None
-    record: Annotated[
-        str | None,
-        Option("--record", metavar="FILE", help="Write texts and vectors: .jsonl, .npy or .safetensors."),
-    ] = None
+    reference: str | None = None
+    against: str | None = None
+    against_key: str | None = None
+    record: str | None = None
 
 
-@takes_options
-def command(
-    target_options: TargetOptions,
-    run_options: RunOptions,
-    reference: ReferenceOptions,
+@command(
+    "embed",
+    CHECK,
+    en="Are the vectors right: dims, norm, first numbers, and a short proof; --full makes every check of them.",
+    zh="向量对不对：维度、范数、前几个数值和简短的验证；--full 做全部向量检查",
+    epilog=examples(
+        ('bgecheck embed "今天天气怎么样？"', "the smoke test", "冒烟测试"),
+        ("bgecheck embed --full", "every check of the vectors", "全部向量检查"),
+        ("bgecheck embed --record before.jsonl", "before an upgrade", "升级前记录"),
+        ("bgecheck embed --reference before.jsonl", "and after it", "升级后对比"),
+    ),
+)
+def embed(
     texts: Annotated[
         list[str] | None,
-        Argument(metavar="TEXT...", help="Texts to embed; without one, a new Chinese text is made up."),
+        Argument(
+            metavar="TEXT",
+            help=both(
+                "Texts to embed; without one, a new Chinese text is made up.", "要编码的文本；不给时现编一段新的中文"
+            ),
+        ),
     ] = None,
+    url: Url = None,
+    pid: Pid = None,
+    log: Log = None,
+    model: Model = None,
+    model_path: ModelPath = None,
+    api_key: ApiKey = None,
+    expect_dim: ExpectDim = None,
+    reference: Annotated[
+        str | None,
+        option(
+            "--reference",
+            metavar="FILE",
+            rich_help_panel=COMPARE,
+            en="Compare with vectors recorded elsewhere: .jsonl of text and vector, .npy, .safetensors.",
+            zh="与记录过的向量对比：.jsonl、.npy、.safetensors",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        option(
+            "--against",
+            metavar="URL",
+            rich_help_panel=COMPARE,
+            en="Compare with another server.",
+            zh="与另一个服务对比",
+        ),
+    ] = None,
+    against_key: Annotated[
+        str | None,
+        option(
+            "--against-key", metavar="KEY", rich_help_panel=COMPARE, en="The other server's key.", zh="另一个服务的 key"
+        ),
+    ] = None,
+    record: Annotated[
+        str | None,
+        option(
+            "--record",
+            metavar="FILE",
+            rich_help_panel=COMPARE,
+            en="Write texts and vectors: .jsonl, .npy or .safetensors.",
+            zh="记录文本和向量：.jsonl、.npy、.safetensors",
+        ),
+    ] = None,
+    only: Only = None,
+    skip: Skip = None,
+    full: Full = False,
+    timeout: Timeout = "10s",
+    deadline: Deadline = "60s",
+    output: Output = None,
+    verbose: Verbose = False,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    exit_style: ExitStyle = "plain",
+    lang: Lang = None,
 ) -> None:
-    """Are the vectors right: dims, norm, first numbers, latency, and the rows that are cheap to prove (--full: all)."""
+    """Judge the vectors of a server by a few new texts."""
+    run_options = RunOptions(
+        only=only,
+        skip=skip,
+        full=full,
+        timeout=timeout,
+        deadline=deadline,
+        output=output,
+        verbose=verbose,
+        ignore=ignore,
+        fail_on=fail_on,
+        exit_style=exit_style,
+        lang=lang,
+    )
+    options = ReferenceOptions(reference=reference, against=against, against_key=against_key, record=record)
     for text in texts or ():
         _usable(text)
-    the_plan = _plan(run_options, reference, texts or ())
-    looked_at = target(target_options)
-    if reference.against is not None:
-        the_plan = the_plan._replace(against=_other(reference, looked_at))
-    report = _with_causes_only(examine(the_plan, looked_at))
-    if reference.record is not None:
-        _record(reference.record, texts or (), looked_at, report, the_plan)
+    target_options = TargetOptions(
+        url=url, pid=pid, log=log, model=model, model_path=model_path, api_key=api_key, expect_dim=expect_dim
+    )
+    with openai_standby(run_options) as standby:
+        the_plan = _plan(run_options, options, texts or ())
+        looked_at = target(target_options)
+        if against is not None:
+            the_plan = the_plan._replace(against=_other(options, looked_at))
+        report = _with_causes_only(examine(the_plan, looked_at, standby=standby))
+    if record is not None:
+        _record(record, texts or (), looked_at, report, the_plan)
     deliver(the_plan, [report], run_options)
 
 
 def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Plan:
     """The cheap rows, or all with --full; the row of references too where one of them is asked for."""
+    from bgecheck.sources.recorded import checked, read_recorded
+
     if reference.reference is not None and reference.against is not None:
         raise BadInput(
             "--reference --against", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
@@ -80,9 +175,9 @@ def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]
     recorded = None if reference.reference is None else read_recorded(reference.reference)
     compares = any(o is not None for o in (reference.reference, reference.against, reference.record))
     if not compares or options.full:
-        made = plan("embed", ["launch", "embed"], options, texts, screen="smoke", cheap=not options.full)
+        made = plan("embed", ["launch", "embed"], options, texts, cheap=not options.full)
         return made._replace(recorded=recorded)
-    every = plan("embed", ["launch", "embed"], options, texts, screen="smoke")
+    every = plan("embed", ["launch", "embed"], options, texts)
     areas = tuple(
         replace(area, checks=[c for c in area.checks if not c.costly or c.id == REFERENCE]) for area in every.areas
     )
@@ -114,11 +209,13 @@ def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
 
 def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, the_plan: Plan) -> None:
     """Write the vectors of the texts, or of the built-in ones, with the recipe that the report found them to follow."""
+    from bgecheck.checks.embed.texts import triples_for
     from bgecheck.http.embeddings import Embedded
-    from bgecheck.sources.deadline import Deadline
+    from bgecheck.sources.deadline import Deadline as Limit
+    from bgecheck.sources.recorded import Recorded, write_recorded
     from bgecheck.sources.server import Server
 
-    with closing(Server(looked_at, Deadline(the_plan.timeout), the_plan.timeout)) as server:
+    with closing(Server(looked_at, Limit(the_plan.timeout), the_plan.timeout)) as server:
         name = server.model_name()
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
         answer = server.embed(wanted)
@@ -133,7 +230,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
             f"{len(wanted)} texts and vectors recorded in {path}" + "; not all rows hold, see the report" * doubt,
             f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
-    print(f"bgecheck: {say(told, the_plan.language)}", file=sys.stderr)
+    to_stderr(told, the_plan.language, looked_at.secrets())
 
 
 def _usable(text: str) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import typer
 
-from bgecheck import catalog, engine
+from bgecheck import catalog
+from bgecheck.cli import complete
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.language import language
+from bgecheck.cli.nearest import one_of
 from bgecheck.cli.options import RunOptions, TargetOptions
 from bgecheck.cli.output import Sink, sinks
-from bgecheck.cli.progress import Progress
+from bgecheck.cli.progress import progress
+from bgecheck.cli.stdout import require_stdout
 from bgecheck.model import (
     Area,
     BadInput,
@@ -30,10 +32,9 @@ from bgecheck.model import (
     Words,
 )
 from bgecheck.model.report import worst
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
 
 if TYPE_CHECKING:
+    from bgecheck.http.openai_client import OpenAIClient
     from bgecheck.sources.recorded import Recorded
 
 NAGIOS = {0: 0, 1: 2, 2: 3, 3: 1, 4: 3}
@@ -58,6 +59,41 @@ class Plan(NamedTuple):
     against: Target | None = None
     proves: bool = False
     since: datetime | timedelta | None = None
+    calls_openai: bool = False
+    """Whether the openai package may be called, where a row is selected that shows it."""
+
+    @property
+    def smoke(self) -> bool:
+        """Whether openai's call is the first of the smoke test, and not a row of `probe`."""
+        return self.command == "embed"
+
+    def needs_openai(self) -> bool:
+        """Whether a selected row shows what openai makes of the server."""
+        shown = ("embed.answers", "embed.openai-client") if self.smoke else ("probe.openai-client",)
+        return self.calls_openai and any(check.id in shown for area in self.areas for check in area.checks)
+
+
+@contextmanager
+def openai_standby(options: RunOptions) -> Iterator[OpenAIClient | None]:
+    """The process that imports openai, started before all else as it takes longest; None where it may not be needed."""
+    if options.quick or options.only or options.skip:
+        yield None
+        return
+    from bgecheck.http.openai_client import OpenAIClient
+
+    with closing(OpenAIClient()) as client:
+        yield client
+
+
+def _openai(the_plan: Plan, standby: OpenAIClient | None) -> OpenAIClient | None:
+    """The process that makes this run's call: the one that stands by, or for a further run a new one."""
+    if not the_plan.needs_openai():
+        return None
+    if standby is not None and not standby.asked:
+        return standby
+    from bgecheck.http.openai_client import OpenAIClient
+
+    return OpenAIClient()
 
 
 def plan(
@@ -65,7 +101,6 @@ def plan(
     names: Iterable[str],
     options: RunOptions,
     texts: Sequence[str] = (),
-    screen: str = "table",
     cheap: bool = False,
 ) -> Plan:
     """Understand the options before anything is looked at. Raises `BadInput`.
@@ -77,28 +112,30 @@ def plan(
             "--quick --full", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
         )
     chosen = language(options.lang)
-    only, skip = _listed(options.only), _listed(options.skip)
+    only, skip = _patterns(options.only), _patterns(options.skip)
     areas = catalog.select(catalog.areas(names), only=only, skip=skip, quick=cheap)
     if not areas:
         raise BadInput(
             "--only/--skip",
-            Text(f"they leave no row for bgecheck {command}", f"bgecheck {command} 一行检查都不剩"),
-            Text("list all ids with: bgecheck matrix", "用 bgecheck matrix 列出全部编号"),
+            Text(f"they leave no check for bgecheck {command}", f"过滤后 bgecheck {command} 没有可执行的检查"),
+            Text("list all ids with: bgecheck matrix", "用 bgecheck matrix 列出全部检查项 ID"),
         )
-    _one_of("--fail-on", options.fail_on, ("error", "warning"))
-    _one_of("--exit-style", options.exit_style, ("plain", "nagios"))
+    require_stdout()
+    fail_on = Severity(one_of("--fail-on", options.fail_on, [str(severity) for severity in Severity]))
+    one_of("--exit-style", options.exit_style, complete.EXIT_STYLES)
     return Plan(
         command=command,
         areas=tuple(areas),
         language=chosen,
-        sinks=sinks(options, chosen, screen),
+        sinks=sinks(options, chosen),
         ignored=_ignored(options.ignore),
-        fail_on=Severity(options.fail_on),
+        fail_on=fail_on,
         timeout=seconds("--timeout", options.timeout),
         deadline=seconds("--deadline", options.deadline),
         quick=options.quick or cheap,
         full=options.full,
         texts=tuple(texts),
+        calls_openai=not options.quick,
     )
 
 
@@ -112,7 +149,8 @@ def target(options: TargetOptions) -> Target:
             Text("not a dimension between 1 and 65536", "不是 1 到 65536 之间的维度"),
             Text("give the one of your index, 1024 for bge-large-zh-v1.5", "填索引的维度，bge-large-zh-v1.5 是 1024"),
         )
-    if options.log:
+    not_blank("--log", options.log)
+    if options.log is not None:
         from bgecheck.sources.logfile import usable
 
         usable(options.log)
@@ -127,13 +165,29 @@ def target(options: TargetOptions) -> Target:
     )
 
 
+def not_blank(option: str, given: str | None) -> None:
+    """Raise `BadInput` for a value that is there and empty, as an unset variable of a script leaves it."""
+    if given is not None and not given.strip():
+        raise BadInput(
+            f"{option} {given!r}".strip(),
+            Text("it is blank", "内容为空"),
+            Text("give a value, or leave it out", "请填写，或不要写这一项"),
+        )
+
+
 _AFTER_SECONDS = 0.5
 """For a collector whose last request ended with the run, to tell what came before it."""
 
 
-def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Report:
-    """Run every row of the plan against one target."""
-    started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
+def examine(
+    the_plan: Plan, looked_at: Target, *, starting: bool = False, standby: OpenAIClient | None = None
+) -> Report:
+    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
+    from bgecheck import engine
+    from bgecheck.sources.context import Context
+    from bgecheck.sources.deadline import Deadline
+
+    started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
     context = Context(
         looked_at,
@@ -146,15 +200,17 @@ def examine(the_plan: Plan, looked_at: Target, *, starting: bool = False) -> Rep
         against=the_plan.against,
         proves=the_plan.proves,
         since=the_plan.since,
+        openai=_openai(the_plan, standby),
+        smoke=the_plan.smoke,
     )
-    with Progress(sum(len(a.checks) for a in the_plan.areas)) as progress, closing(context):
+    with progress(sum(len(a.checks) for a in the_plan.areas)) as step, closing(context):
         findings = engine.run(
             the_plan.areas,
             context,
             seconds=the_plan.deadline + _AFTER_SECONDS,
             values=_placeholders(looked_at),
             redactor=Redactor(looked_at.secrets()),
-            on_finding=progress.step,
+            on_finding=step,
         )
     redactor = Redactor(looked_at.secrets())
     return Report(
@@ -208,6 +264,8 @@ def _notes(looked_at: Target) -> tuple[Words, ...]:
 
 def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
     """The findings with those ignored that were asked to be; what they caused gets its next cause, or is a root."""
+    from bgecheck import engine
+
     reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
     if not reasons:
         return findings
@@ -225,24 +283,19 @@ def _reason(id_: str, ignored: dict[str, str]) -> str | None:
 
 
 def _ignored(given: Sequence[str] | None) -> dict[str, str]:
-    pairs = [item.partition(":") for item in given or ()]
-    for pattern, _, _ in pairs:
-        catalog.known(pattern)
-    return {pattern: reason for pattern, _, reason in pairs}
+    """The reason for each pattern of `--ignore`."""
+    pairs = [(pattern(name), reason) for name, _, reason in (item.partition(":") for item in given or ())]
+    for name, _ in pairs:
+        catalog.known(name)
+    return dict(pairs)
 
 
-def _listed(given: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(part.strip() for item in given or () for part in item.split(",") if part.strip())
+def _patterns(given: Sequence[str] | None) -> tuple[str, ...]:
+    """The patterns of `--only` or `--skip`, which is repeatable and takes commas."""
+    return tuple(pattern(part) for item in given or () for part in item.split(",") if part.strip())
 
 
-def _one_of(option: str, given: str, allowed: Sequence[str]) -> None:
-    if given not in allowed:
-        choice = ", ".join(allowed)
-        raise BadInput(
-            f"{option} {given}", Text("no such choice", "没有这个选项"), Text(f"choose: {choice}", f"可选：{choice}")
-        )
-
-
-def interactive() -> bool:
-    """Whether somebody watches: hints and progress are only for them."""
-    return sys.stderr.isatty()
+def pattern(given: str) -> str:
+    """What an id, a glob or the name of an area matches: `logs` is `logs.*`."""
+    name = given.strip()
+    return f"{name}.*" if name in catalog.AREAS else name

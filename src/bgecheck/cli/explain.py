@@ -1,26 +1,51 @@
-"""`bgecheck explain ID`: the page of one row."""
+"""`bgecheck explain ID`: the page of one check."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from bgecheck import catalog
-from bgecheck.cli.language import language
+from bgecheck.cli import complete
+from bgecheck.cli.app import LEARN, command
+from bgecheck.cli.examine import pattern
+from bgecheck.cli.help import examples
+from bgecheck.cli.language import both, language
+from bgecheck.cli.options import Lang
+from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stdout import to_stdout
 
 
-def command(
-    row: Annotated[str, Argument(metavar="ID", help="The id of a row, for example launch.prefix-cache.")],
-    lang: Annotated[str | None, Option("--lang", envvar="BGECHECK_LANG", metavar="zh|en", help="Language.")] = None,
+@command(
+    "explain",
+    LEARN,
+    en="The page of one check: what it checks, why it fails, what fixes it.",
+    zh="一项检查的说明：查什么、为什么不通过、怎么解决",
+    epilog=examples(
+        ("bgecheck explain launch.prefix-cache", "one check", "一项检查"),
+        ("bgecheck explain ports", "all checks of an area", "一个领域的全部检查"),
+    ),
+)
+def explain(
+    row: Annotated[
+        str,
+        Argument(
+            metavar="ID",
+            autocompletion=complete.ids,
+            help=both(
+                "The id of a check, for example launch.prefix-cache; an area or a glob for several.",
+                "检查项 ID，例如 launch.prefix-cache；也可以是领域名或通配符",
+            ),
+        ),
+    ],
+    lang: Lang = None,
 ) -> None:
-    """What a row checks, why it fails, what fixes it."""
-    chosen = language(lang)
-    catalog.known(row)
-    from fnmatch import fnmatchcase
+    """Print the pages of the checks that are named."""
+    from bgecheck.render.explain import explain as page
 
-    from bgecheck.render.explain import explain
-
-    pages = [explain(check, chosen) for check in catalog.rows() if fnmatchcase(check.id, row)]
-    to_stdout("\n\n".join(pages))
+    chosen, wanted = language(lang), pattern(row)
+    catalog.known(wanted)
+    checks = [check for check in catalog.rows() if fnmatchcase(check.id, wanted)]
+    to_stdout(page(checks, stdout_screen(chosen)))

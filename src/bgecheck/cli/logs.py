@@ -2,52 +2,128 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
+from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import moment, seconds
-from bgecheck.cli.examine import deliver, examine, interactive, plan, target
-from bgecheck.cli.options import RunOptions, TargetOptions, takes_options
+from bgecheck.cli.examine import deliver, examine, not_blank, plan, target
+from bgecheck.cli.help import examples
+from bgecheck.cli.language import both
+from bgecheck.cli.options import (
+    Deadline,
+    ExitStyle,
+    FailOn,
+    Ignore,
+    Lang,
+    Log,
+    Only,
+    Output,
+    Pid,
+    RunOptions,
+    Skip,
+    TargetOptions,
+    Url,
+    Verbose,
+    option,
+)
+from bgecheck.cli.progress import status
 from bgecheck.model import BadInput, Target, Text
-from bgecheck.sources.logfile import STDIN, usable
 
 
-@takes_options
-def command(
-    target_options: TargetOptions,
-    run_options: RunOptions,
-    file: Annotated[str | None, Argument(metavar="[FILE|-]", help="The log; - for standard input.")] = None,
+@command(
+    "logs",
+    CHECK,
+    en="What happened in the newest session of a log, and what was its root cause.",
+    zh="日志里最近一次启动发生了什么，根因是什么",
+    epilog=examples(
+        ("bgecheck logs sglang.log", "the newest start in a log", "日志里最近一次启动"),
+        ("bgecheck logs", "that of the running server", "本机服务的日志"),
+        ("tail -n 5000 sglang.log | bgecheck logs -", "from a pipe", "从管道读取"),
+        ("bgecheck logs sglang.log --since 2h", "only what came since", "只看最近两小时"),
+        ("bgecheck logs sglang.log --follow --wait 5m", "until ready or failed", "跟踪到就绪或失败"),
+    ),
+)
+def logs(
+    file: Annotated[
+        str | None,
+        Argument(metavar="FILE", help=both("The log; - for standard input.", "日志文件；- 表示标准输入")),
+    ] = None,
+    log: Log = None,
+    url: Url = None,
+    pid: Pid = None,
     follow: Annotated[
         bool,
-        Option("--follow", "-f", envvar="BGECHECK_FOLLOW", help="Judge as lines come, until ready or failed."),
+        option(
+            "--follow",
+            "-f",
+            en="Judge as lines come, until ready or failed.",
+            zh="边写边看，直到就绪或失败",
+        ),
     ] = False,
     wait: Annotated[
         str | None,
-        Option("--wait", envvar="BGECHECK_WAIT", metavar="DUR", help="How long to follow; --deadline else."),
+        option(
+            "--wait",
+            metavar="DUR",
+            en="Follow for at most so long; else as long as --deadline.",
+            zh="跟踪日志的最长时间，默认同 --deadline",
+        ),
     ] = None,
     since: Annotated[
         str | None,
-        Option(
-            "--since", envvar="BGECHECK_SINCE", metavar="WHEN", help="Judge what came since: 10m, 2h, 2026-11-02T22:10."
+        option(
+            "--since",
+            metavar="WHEN",
+            en="Judge what came since: 10m, 2h, 2026-11-02T22:10.",
+            zh="只看此后的内容：10m、2h、2026-11-02T22:10",
         ),
     ] = None,
+    only: Only = None,
+    skip: Skip = None,
+    deadline: Deadline = "60s",
+    output: Output = None,
+    verbose: Verbose = False,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    exit_style: ExitStyle = "plain",
+    lang: Lang = None,
 ) -> None:
-    """What happened in the newest session of a log, and what was its root cause."""
-    the_plan = plan("logs", ["logs"], run_options)._replace(since=moment("--since", since) if since else None)
-    named = file or target_options.log
-    starting = False
-    if follow or wait:
-        patience = seconds("--wait", wait) if wait else the_plan.deadline
-        named = named or target(target_options).log
+    """Judge a log that is named, or that of the server that is running."""
+    run_options = RunOptions(
+        only=only,
+        skip=skip,
+        deadline=deadline,
+        output=output,
+        verbose=verbose,
+        ignore=ignore,
+        fail_on=fail_on,
+        exit_style=exit_style,
+        lang=lang,
+    )
+    if file is not None and log is not None and log != os.environ.get("BGECHECK_LOG"):
+        raise BadInput(f"{file} --log {log}", Text("two logs", "给了两个日志"), Text("give one", "只给一个"))
+    not_blank("FILE", file)
+    not_blank("--log", log)
+    the_plan = plan("logs", ["logs"], run_options)._replace(
+        since=moment("--since", since) if since is not None else None
+    )
+    named, starting = file if file is not None else log, False
+    server = TargetOptions(url=url, pid=pid)
+    if follow or wait is not None:
+        patience = seconds("--wait", wait) if wait is not None else the_plan.deadline
+        named = named if named is not None else target(server).log
         starting = _follow(named, patience)
-    looked_at = _only_log(named) if named else target(target_options)
+    looked_at = _only_log(named) if named is not None else target(server)
     deliver(the_plan, [examine(the_plan, looked_at, starting=starting)], run_options)
 
 
 def _follow(path: str | None, patience: float) -> bool:
     """Follow a log; whether its server is still starting when patience ran out. Raises `BadInput`."""
+    from bgecheck.sources.logfile import STDIN
+
     if path is None or path == STDIN:
         raise BadInput(
             "--follow -" if path else "--follow",
@@ -56,11 +132,13 @@ def _follow(path: str | None, patience: float) -> bool:
         )
     from bgecheck.checks.logs.following import until_decided
 
-    show = (lambda phase: print(f"{path}: {phase}", file=sys.stderr)) if interactive() else (lambda phase: None)
-    return until_decided(path, patience, show) in ("starting", "stuck", "empty")
+    with status(path) as show:
+        return until_decided(path, patience, lambda phase: show(f"{path}: {phase}")) in ("starting", "stuck", "empty")
 
 
 def _only_log(path: str) -> Target:
     """A log that is judged by itself: no server is looked for."""
+    from bgecheck.sources.logfile import usable
+
     usable(path)
     return Target(url="", host="", port=0, log=path)

@@ -1,22 +1,46 @@
-"""`bgecheck matrix`: all rows, as a table or as the page of the documentation."""
+"""`bgecheck matrix`: all checks, as a table or as the page of the documentation."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Option
-
 from bgecheck import catalog
+from bgecheck.cli.app import LEARN, command
+from bgecheck.cli.help import examples
 from bgecheck.cli.language import language
+from bgecheck.cli.options import Lang, option
+from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stdout import to_stdout
 
 
-def command(
-    lang: Annotated[str | None, Option("--lang", envvar="BGECHECK_LANG", metavar="zh|en", help="Language.")] = None,
-    markdown: Annotated[bool, Option("--markdown", help="As the page of the documentation.")] = False,
+@command(
+    "matrix",
+    LEARN,
+    en="The troubleshooting matrix: all checks that bgecheck can make.",
+    zh="排障矩阵：bgecheck 能做的全部检查",
+    epilog=examples(
+        ("bgecheck matrix", "all ids", "全部检查项 ID"),
+        ("bgecheck matrix --markdown > matrix.md", "the whole page", "完整页面"),
+    ),
+)
+def matrix(
+    markdown: Annotated[
+        bool,
+        option(
+            "--markdown",
+            en="As a page of Markdown, with causes and fixes.",
+            zh="输出 Markdown 页面，包括原因和解决方法",
+        ),
+    ] = False,
+    lang: Lang = None,
 ) -> None:
-    """All rows that bgecheck can judge: id, statement, likely cause, what to do."""
-    from bgecheck.render import explain as pages
-
+    """Print every check."""
     chosen = language(lang)
-    to_stdout((pages.markdown if markdown else pages.matrix)(catalog.rows(), chosen))
+    if markdown:
+        from bgecheck.render.pages import markdown as page
+
+        to_stdout(page(catalog.rows(), chosen))
+    else:
+        from bgecheck.render.explain import matrix as table
+
+        to_stdout(table(catalog.rows(), stdout_screen(chosen)))

@@ -1,128 +1,257 @@
-"""The options that commands share, declared once, and the decorator that gives them to a command."""
+"""The options that commands share: each is declared once, and every command lists those that mean something in it."""
 
-import inspect
+from __future__ import annotations
+
 from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from typer import Option
+import typer
+
+from bgecheck.cli import complete
+from bgecheck.cli.language import both, language
+from bgecheck.model import BadInput, Language, Text
+
+SERVER = both("Which server", "目标服务")
+LOOK = both("What to check", "检查范围")
+REPORT = both("How to report", "结果输出")
 
 
-class TargetOptions(NamedTuple):
+def option(*names: str, en: str, zh: str, **settings: Any) -> Any:
+    """A Typer option with its help in both languages, and a variable: BGECHECK_EXPECT_DIM for --expect-dim."""
+    variable = "BGECHECK_" + names[0].lstrip("-").replace("-", "_").upper()
+    usual = {"envvar": variable, "show_envvar": False, "metavar": "", "help": both(en, zh)}
+    return typer.Option(*names, **{**usual, **settings})
+
+
+def whole_number(name: str) -> Callable[[str | int], int]:
+    """A parser for the whole number that the option `name` takes."""
+
+    def parse(given: str | int) -> int:
+        try:
+            return int(given)
+        except ValueError:
+            raise BadInput(
+                f"{name} {given}", Text("not a whole number", "不是整数"), Text("give digits only", "请写整数")
+            ) from None
+
+    return parse
+
+
+def _spoken(ctx: typer.Context, given: str | None) -> Language:
+    """The language given here, else before the command, else the preferred one."""
+    chosen: Language = language(given if given is not None else ctx.obj)
+    ctx.obj = chosen
+    return chosen
+
+
+Lang = Annotated[
+    str | None,
+    option(
+        "--lang",
+        metavar="zh|en",
+        callback=_spoken,
+        autocompletion=complete.languages,
+        en="Language of the report, the help and the errors; else the locale's.",
+        zh="报告、帮助和报错的语言，默认随系统区域设置",
+    ),
+]
+
+Url = Annotated[
+    str | None,
+    option(
+        "--url",
+        metavar="URL",
+        rich_help_panel=SERVER,
+        en="Base URL, in any shape you have at hand.",
+        zh="服务地址，手头是什么写法就填什么",
+    ),
+]
+Model = Annotated[
+    str | None,
+    option(
+        "--model",
+        metavar="NAME",
+        rich_help_panel=SERVER,
+        en="The model that should be served.",
+        zh="应当提供的模型名",
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    option(
+        "--api-key",
+        metavar="KEY",
+        rich_help_panel=SERVER,
+        show_envvar=True,
+        en="Used, never shown.",
+        zh="只用于请求，从不显示",
+    ),
+]
+Log = Annotated[
+    str | None,
+    option("--log", metavar="FILE", rich_help_panel=SERVER, en="The server's log.", zh="服务的日志文件"),
+]
+Pid = Annotated[
+    int | None,
+    option(
+        "--pid",
+        metavar="PID",
+        rich_help_panel=SERVER,
+        parser=whole_number("--pid"),
+        en="The server's process.",
+        zh="服务的进程号",
+    ),
+]
+ModelPath = Annotated[
+    str | None,
+    option(
+        "--model-path",
+        metavar="DIR",
+        rich_help_panel=SERVER,
+        en="The model's folder on this machine.",
+        zh="模型在本机的目录",
+    ),
+]
+ExpectDim = Annotated[
+    int | None,
+    option(
+        "--expect-dim",
+        metavar="N",
+        rich_help_panel=SERVER,
+        parser=whole_number("--expect-dim"),
+        en="The dimension that your index has.",
+        zh="向量库索引的维度",
+    ),
+]
+
+Only = Annotated[
+    list[str] | None,
+    option(
+        "--only",
+        metavar="ID",
+        rich_help_panel=LOOK,
+        autocompletion=complete.ids,
+        en="Only these checks: ids, areas or globs; repeatable, or with commas.",
+        zh="只做这些检查（ID、领域名或通配符），可重复，可用逗号分隔",
+    ),
+]
+Skip = Annotated[
+    list[str] | None,
+    option(
+        "--skip",
+        metavar="ID",
+        rich_help_panel=LOOK,
+        autocompletion=complete.ids,
+        en="All but these checks.",
+        zh="跳过这些检查",
+    ),
+]
+Quick = Annotated[
+    bool,
+    option("--quick", rich_help_panel=LOOK, en="Only the checks that cost next to nothing.", zh="只做开销极小的检查"),
+]
+Full = Annotated[
+    bool,
+    option(
+        "--full",
+        rich_help_panel=LOOK,
+        en="All checks, those that burden the server too: a burst of 160 requests.",
+        zh="全部检查，包括会增加服务负载的（并发160个请求）",
+    ),
+]
+Timeout = Annotated[
+    str,
+    option("--timeout", metavar="DUR", rich_help_panel=LOOK, en="Time limit of one request.", zh="单个请求的时限"),
+]
+Deadline = Annotated[
+    str,
+    option("--deadline", metavar="DUR", rich_help_panel=LOOK, en="Time limit of the whole run.", zh="整次运行的时限"),
+]
+
+Output = Annotated[
+    list[str] | None,
+    option(
+        "--output",
+        "-o",
+        metavar="FORMAT[=FILE]",
+        rich_help_panel=REPORT,
+        autocompletion=complete.formats,
+        en="table or json, on stdout or into a file; repeatable.",
+        zh="报告格式：table、json，可写入文件，可重复",
+    ),
+]
+Verbose = Annotated[
+    bool,
+    option(
+        "--verbose",
+        "-v",
+        rich_help_panel=REPORT,
+        en="Show every check, clean ones too.",
+        zh="列出每一项检查，包括通过的",
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    option(
+        "--ignore",
+        metavar="ID[:REASON]",
+        rich_help_panel=REPORT,
+        autocompletion=complete.ids,
+        en="Show these checks, but don't count their problems; repeatable.",
+        zh="照常显示这些检查，但不计入结果，可重复",
+    ),
+]
+FailOn = Annotated[
+    str,
+    option(
+        "--fail-on",
+        metavar="error|warning",
+        rich_help_panel=REPORT,
+        autocompletion=complete.severities,
+        en="What makes the exit code 1.",
+        zh="达到哪一级时退出码为 1",
+    ),
+]
+ExitStyle = Annotated[
+    str,
+    option(
+        "--exit-style",
+        metavar="plain|nagios",
+        rich_help_panel=REPORT,
+        autocompletion=complete.exit_styles,
+        en="Exit codes: our own, or 0 to 3 as monitoring plugins use them.",
+        zh="退出码：本程序自己的，或监控插件的0–3",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOptions:
     """Which server is meant. None is needed where the running server can be found."""
 
-    url: Annotated[
-        str | None,
-        Option("--url", envvar="BGECHECK_URL", metavar="URL", help="Base URL, in any shape you have at hand."),
-    ] = None
-    model: Annotated[
-        str | None, Option("--model", envvar="BGECHECK_MODEL", metavar="NAME", help="The model that should be served.")
-    ] = None
-    api_key: Annotated[
-        str | None,
-        Option("--api-key", envvar="BGECHECK_API_KEY", metavar="KEY", show_envvar=True, help="Used, never shown."),
-    ] = None
-    log: Annotated[str | None, Option("--log", envvar="BGECHECK_LOG", metavar="FILE", help="The server's log.")] = None
-    pid: Annotated[int | None, Option("--pid", envvar="BGECHECK_PID", metavar="PID", help="The server's process.")] = (
-        None
-    )
-    model_path: Annotated[
-        str | None,
-        Option("--model-path", envvar="BGECHECK_MODEL_PATH", metavar="DIR", help="The model's folder on this machine."),
-    ] = None
-    expect_dim: Annotated[
-        int | None,
-        Option("--expect-dim", envvar="BGECHECK_EXPECT_DIM", metavar="N", help="The dimension your index has."),
-    ] = None
+    url: str | None = None
+    model: str | None = None
+    api_key: str | None = None
+    log: str | None = None
+    pid: int | None = None
+    model_path: str | None = None
+    expect_dim: int | None = None
 
 
-class RunOptions(NamedTuple):
-    """How to look and how to speak."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What to check and how to report it."""
 
-    output: Annotated[
-        list[str] | None,
-        Option(
-            "--output", "-o", envvar="BGECHECK_OUTPUT", metavar="FORMAT[=FILE]", help="table or json; may be repeated."
-        ),
-    ] = None
-    lang: Annotated[
-        str | None, Option("--lang", envvar="BGECHECK_LANG", metavar="zh|en", help="Language of the report.")
-    ] = None
-    verbose: Annotated[
-        bool, Option("--verbose", "-v", envvar="BGECHECK_VERBOSE", help="Show every row, clean ones too.")
-    ] = False
-    only: Annotated[
-        list[str] | None,
-        Option("--only", envvar="BGECHECK_ONLY", metavar="ID", help="Only these rows; ids or globs, commas too."),
-    ] = None
-    skip: Annotated[
-        list[str] | None, Option("--skip", envvar="BGECHECK_SKIP", metavar="ID", help="All but these rows.")
-    ] = None
-    ignore: Annotated[
-        list[str] | None,
-        Option(
-            "--ignore", envvar="BGECHECK_IGNORE", metavar="ID[:REASON]", help="Show these rows, but don't count them."
-        ),
-    ] = None
-    fail_on: Annotated[
-        str, Option("--fail-on", envvar="BGECHECK_FAIL_ON", metavar="error|warning", help="What makes the exit code 1.")
-    ] = "error"
-    timeout: Annotated[
-        str, Option("--timeout", envvar="BGECHECK_TIMEOUT", metavar="DUR", help="Time limit of one request.")
-    ] = "10s"
-    deadline: Annotated[
-        str, Option("--deadline", envvar="BGECHECK_DEADLINE", metavar="DUR", help="Time limit of the whole run.")
-    ] = "60s"
-    quick: Annotated[bool, Option("--quick", envvar="BGECHECK_QUICK", help="Only the cheap rows.")] = False
-    full: Annotated[
-        bool,
-        Option("--full", envvar="BGECHECK_FULL", help="All rows, with a burst of 160 requests and the openai package."),
-    ] = False
-    exit_style: Annotated[
-        str,
-        Option(
-            "--exit-style",
-            envvar="BGECHECK_EXIT_STYLE",
-            metavar="plain|nagios",
-            help="Exit codes: our own, or 0-3 as monitoring plugins use them.",
-        ),
-    ] = "plain"
-
-
-def takes_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take options that belong together as one named tuple; Typer sees its fields as parameters."""
-    hints = _hints(function)
-    hints.pop("return", None)
-    groups = {name: hint for name, hint in hints.items() if hasattr(hint, "_field_defaults")}
-    seen: dict[str, inspect.Parameter] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name in groups:
-            seen |= _fields(groups[name])
-        else:
-            seen[name] = parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-
-    @wraps(function)
-    def call(**given: Any) -> None:
-        built = {name: group(*map(given.pop, group._fields)) for name, group in groups.items()}
-        function(**given, **built)
-
-    call.__signature__ = inspect.Signature(list(seen.values()))  # type: ignore[attr-defined]  # read by Typer
-    call.__annotations__ = {name: parameter.annotation for name, parameter in seen.items()}
-    return call
-
-
-def _fields(group: Any) -> dict[str, inspect.Parameter]:
-    hints, defaults, keyword = _hints(group), group._field_defaults, inspect.Parameter.KEYWORD_ONLY
-    return {
-        name: inspect.Parameter(name, keyword, default=defaults[name], annotation=hints[name]) for name in group._fields
-    }
-
-
-def _hints(annotated: Any) -> dict[str, Any]:
-    """Type hints with their `Annotated`, which Python 3.10 wraps into an Optional where the default is None."""
-    return {name: _unwrapped(hint) for name, hint in get_type_hints(annotated, include_extras=True).items()}
-
-
-def _unwrapped(hint: Any) -> Any:
-    inner = [argument for argument in get_args(hint) if hasattr(argument, "__metadata__")]
-    return inner[0] if inner and not hasattr(hint, "__metadata__") else hint
+    output: list[str] | None = None
+    lang: str | None = None
+    verbose: bool = False
+    only: list[str] | None = None
+    skip: list[str] | None = None
+    ignore: list[str] | None = None
+    fail_on: str = "error"
+    timeout: str = "10s"
+    deadline: str = "60s"
+    quick: bool = False
+    full: bool = False
+    exit_style: str = "plain"

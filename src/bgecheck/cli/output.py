@@ -1,76 +1,95 @@
 """Where a report goes: each `-o FORMAT[=FILE]` is one sink; the report alone goes to stdout."""
 
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import NamedTuple
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from bgecheck.cli.options import RunOptions
 from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import BadInput, Language, Report, Text
+from bgecheck.render.formats import FORMATS, renderer
+from bgecheck.render.screen import Screen, screen
 
-Render = Callable[[Sequence[Report]], str]
 
-
-class Sink(NamedTuple):
-    """A format, and the file it is written to; None is stdout."""
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """A format, the screen it is made for, and the file it is written to; None is stdout."""
 
     name: str
-    render: Render
+    screen: Screen
     path: str | None
 
     def write(self, reports: Sequence[Report]) -> None:
-        """Render and deliver."""
-        text = self.render(reports)
+        """Render and deliver; a file is written whole or not at all. Raises `BadInput`."""
+        text = renderer(self.name)(reports, self.screen)
         if self.path is None:
             to_stdout(text)
             return
         try:
-            with open(self.path, "w", encoding="utf-8") as file:
-                file.write(text)
+            _replace(self.path, text)
         except OSError as error:
             why = error.strerror or str(error)
             raise _unwritable(self.name, self.path, Text(why, why)) from error
 
 
-def sinks(options: RunOptions, language: Language, screen: str) -> tuple[Sink, ...]:
-    """The sinks that `-o` asks for; the table stays on stdout unless another format takes it.
-
-    `screen` names the module of `bgecheck.render` that tells a person.
-    """
+def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
+    """The sinks that `-o` asks for; the table stays on stdout unless another format takes it. Raises `BadInput`."""
     wanted = [item.partition("=")[::2] for item in options.output or ()]
-    found = tuple(_sink(name, path or None, options, language, screen) for name, path in wanted)
-    if all(sink.path for sink in found):
-        found = (*found, _sink("table", None, options, language, screen))
-    return found
+    chosen = tuple(_sink(name, path or None, options, language) for name, path in wanted)
+    if all(sink.path for sink in chosen):
+        chosen = (*chosen, _sink("table", None, options, language))
+    return chosen
 
 
-def _sink(name: str, path: str | None, options: RunOptions, language: Language, screen: str) -> Sink:
-    formats = ("table", "json")
-    if name not in formats:
-        listed = ", ".join(formats)
+def _sink(name: str, path: str | None, options: RunOptions, language: Language) -> Sink:
+    if name not in FORMATS:
+        listed = ", ".join(FORMATS)
         raise BadInput(
             f"-o {name}", Text("no such format", "没有这种格式"), Text(f"choose: {listed}", f"可选：{listed}")
         )
     if path is not None:
         _writable(name, path)
-    if name == "json":
-        return Sink(name, lambda reports: _json(reports, language), path)
-    return Sink(name, lambda reports: _screen(screen, reports, language, options.verbose, path), path)
+        return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding="utf-8"), path)
+    return Sink(name, stdout_screen(language, verbose=options.verbose), None)
 
 
-def _json(reports: Sequence[Report], language: Language) -> str:
-    from bgecheck.render import json
+def stdout_screen(language: Language, *, verbose: bool = False) -> Screen:
+    """The screen that stdout is: a terminal, or a pipe or file."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return screen(language, verbose=verbose, terminal=sys.stdout.isatty(), encoding=encoding)
 
-    return json.render(reports, language=language)
+
+def _replace(path: str, text: str) -> None:
+    """Write beside the file and put it in its place; what is no regular file (a device, a pipe) is written to."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return
+    target = os.path.realpath(path)
+    handle, beside = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".bgecheck-")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(beside, _mode(target))
+        os.replace(beside, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
 
 
-def _screen(name: str, reports: Sequence[Report], language: Language, verbose: bool, path: str | None) -> str:
-    render: Callable[..., str] = import_module(f"bgecheck.render.{name}").render
-    terminal = path is None and sys.stdout.isatty()
-    encoding = (sys.stdout.encoding or "utf-8") if path is None else "utf-8"
-    return render(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
+def _mode(path: str) -> int:
+    """The permissions of the file that is replaced, else those of a new file."""
+    with suppress(OSError):
+        return os.stat(path).st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _writable(name: str, path: str) -> None:

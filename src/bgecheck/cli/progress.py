@@ -1,34 +1,47 @@
-"""Tells a waiting person on stderr how far the run is; says nothing when nobody watches."""
+"""Shows a waiting person on stderr how far a run is: live on a terminal, where it leaves no mark; silent elsewhere."""
 
 from __future__ import annotations
 
+import os
 import sys
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from bgecheck.model import Finding
+from bgecheck.model import Finding, clean
 
 
-class Progress:
-    """A counter of judged rows that overwrites itself and vanishes at the end."""
+@contextmanager
+def progress(rows: int) -> Iterator[Callable[[Finding], None]]:
+    """A bar over `rows` checks; the function that it gives is called with each finding."""
+    if not _live():
+        yield lambda finding: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._judged = 0
-        self._shown = sys.stderr.isatty()
+    columns = (MofNCompleteColumn(), BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
+    # Not redirecting: the report is written when the bar has gone, and nothing else is printed under it.
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+    with bar:
+        task = bar.add_task("", total=rows)
+        yield lambda finding: bar.update(task, advance=1, description=finding.id)
 
-    def __enter__(self) -> Progress:
-        return self
 
-    def step(self, finding: Finding) -> None:
-        """One more row is judged."""
-        self._judged += 1
-        if self._shown:
-            sys.stderr.write(f"\r\x1b[2K{self._judged}/{self._rows}  {finding.id}")
-            sys.stderr.flush()
+@contextmanager
+def status(text: str) -> Iterator[Callable[[str], None]]:
+    """One line about what is being waited for; the function that it gives replaces the text."""
+    if not _live():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.text import Text
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+    with Console(stderr=True).status(Text(clean(text))) as line:
+        yield lambda text: line.update(Text(clean(text)))
+
+
+def _live() -> bool:
+    """Whether stderr is a terminal that can move its cursor."""
+    return (
+        sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+    )

@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
+from bgecheck.cli import complete
+from bgecheck.cli.app import USE, command
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import target
-from bgecheck.cli.language import language
-from bgecheck.cli.options import TargetOptions, takes_options
+from bgecheck.cli.help import examples
+from bgecheck.cli.language import both, language
+from bgecheck.cli.nearest import one_of
+from bgecheck.cli.options import ApiKey, Lang, Model, Pid, TargetOptions, Timeout, Url
+from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
-from bgecheck.model import BadInput, Language, Redactor, Target, Text, Unavailable, say
-from bgecheck.model.registry import lookup
-from bgecheck.snippet.clients import CLIENTS, COMMENT, SAMPLE, Client, Endpoint
-from bgecheck.snippet.trial import Trial, tried
+from bgecheck.model import Language, Redactor, Target, Text, Unavailable, say
+
+if TYPE_CHECKING:
+    from bgecheck.snippet.clients import Client, Endpoint
+    from bgecheck.snippet.trial import Trial
 
 
-@takes_options
-def command(
-    target_options: TargetOptions,
-    name: Annotated[str, Argument(metavar="CLIENT", help=f"One of: {', '.join(CLIENTS)}.")] = "python",
-    lang: Annotated[str | None, Option("--lang", envvar="BGECHECK_LANG", metavar="zh|en", help="Language.")] = None,
-    timeout: Annotated[
-        str, Option("--timeout", envvar="BGECHECK_TIMEOUT", metavar="DUR", help="For the request, and for the run.")
-    ] = "20s",
+@command(
+    "snippet",
+    USE,
+    en="Client code for this endpoint, or the values of a client's form; run before it is shown.",
+    zh="这个服务的客户端代码，或客户端表单要填的值；展示前先运行一遍",
+    epilog=examples(
+        ("bgecheck snippet", "the openai package", "Python（openai 包）"),
+        ("bgecheck snippet curl --url 127.0.0.1:30000", "a server that is named", "指定服务"),
+        ("bgecheck snippet dify", "the values of a form", "表单里要填的值"),
+    ),
+)
+def snippet(
+    name: Annotated[
+        str,
+        Argument(
+            metavar="CLIENT",
+            autocompletion=complete.clients,
+            help=both(
+                "python, js, curl, langchain; the forms of dify, ragflow, fastgpt, one-api, new-api.",
+                "python、js、curl、langchain，或表单 dify、ragflow、fastgpt、one-api、new-api",
+            ),
+        ),
+    ] = "python",
+    url: Url = None,
+    pid: Pid = None,
+    model: Model = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = "20s",
+    lang: Lang = None,
 ) -> None:
-    """Client code, or the values of a client's form, for this endpoint: run just now, or why it could not be."""
-    client = CLIENTS.get(name)
-    if client is None:
-        raise BadInput(
-            name,
-            Text("no client of this name", "没有这个客户端"),
-            Text(f"choose: {', '.join(CLIENTS)}", f"可选：{', '.join(CLIENTS)}"),
-        )
+    """Print the code with what became of it when it was run."""
+    from bgecheck.snippet.clients import CLIENTS
+    from bgecheck.snippet.trial import tried
+
+    client = CLIENTS[one_of("", name, CLIENTS)]
     chosen, limit = language(lang), seconds("--timeout", timeout)
-    looked_at = target(target_options)
+    looked_at = target(TargetOptions(url=url, pid=pid, model=model, api_key=api_key))
     at = endpoint(looked_at, limit)
     trial = tried(client, at, looked_at.api_key, limit)
     _show(client, at, trial, looked_at, chosen)
@@ -48,6 +71,8 @@ def command(
 def endpoint(looked_at: Target, limit: float) -> Endpoint:
     """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
     from bgecheck.http.embeddings import Embedded, describe
+    from bgecheck.model.registry import lookup
+    from bgecheck.snippet.clients import SAMPLE, Endpoint
     from bgecheck.sources.deadline import Deadline
     from bgecheck.sources.server import Server
 
@@ -68,10 +93,12 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
 
 
 def _show(client: Client, at: Endpoint, trial: Trial, looked_at: Target, chosen: Language) -> None:
+    from bgecheck.snippet.clients import COMMENT
+
     # The code itself names the key's variable only, which a redactor would take for a key.
     state = Redactor(looked_at.secrets()).text(say(trial.said, chosen))
     if trial.worked is None:
         state = say(Text(f"not run: {state}", f"没有运行：{state}"), chosen)
     to_stdout(f"{COMMENT[client.runs]} {state}\n{client.written(at)}")
     if not trial.worked:
-        print(f"bgecheck: {state}", file=sys.stderr)
+        to_stderr(state, chosen, looked_at.secrets())

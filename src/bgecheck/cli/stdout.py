@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from bgecheck.model import BadInput
 
 
 def to_stdout(text: str) -> None:
-    """Write text whatever the encoding of stdout can show; a closed pipe is no error of ours."""
+    """Write text; a reader who has gone (`| head`) is no error. Raises `BadInput` where stdout is closed or full."""
+    require_stdout()
     if not text.endswith("\n"):
         text += "\n"
     encoding = sys.stdout.encoding or "utf-8"
@@ -15,5 +20,34 @@ def to_stdout(text: str) -> None:
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has seen enough (`| head`); the interpreter must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
+    except OSError as error:
+        discard(sys.stdout)
+        raise unwritable(error) from error
+
+
+def require_stdout() -> None:
+    """Raise `BadInput` where stdout is closed."""
+    if sys.stdout is None:
+        raise unwritable(OSError())
+
+
+def unwritable(error: OSError) -> BadInput:
+    """The refusal for a stdout that is closed, or whose disk is full."""
+    from bgecheck.model import BadInput, Text
+
+    why = error.strerror
+    return BadInput(
+        "stdout",
+        Text(f"cannot be written ({why})", f"无法写入（{why}）") if why else Text("it is closed", "已被关闭"),
+        Text(
+            "send it to a terminal, a pipe, or a file on a disk with free space",
+            "请输出到终端、管道，或有剩余空间的磁盘文件",
+        ),
+    )
+
+
+def discard(stream: TextIO) -> None:
+    """Drop what a stream could not deliver: the interpreter would try again when it exits, and complain."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,52 +1,72 @@
-"""What Typer finds wrong with a command line, in one line of the user's language."""
+"""What Typer finds wrong with a command line, as input, reason and remedy in both languages."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
+from bgecheck.cli.help import ORDER
+from bgecheck.cli.nearest import nearest
 from bgecheck.model import BadInput, Text
 
 
-def is_usage_error(error: Exception) -> bool:
-    """Whether Typer raised it for the command line: its classes are private, what they offer is not."""
-    return hasattr(error, "format_message") and hasattr(error, "exit_code")
-
-
-def bad_input(error: Any, command: str | None, commands: Collection[str]) -> BadInput:
-    """The same with input, reason and remedy; `command` is the one that was called, or stands in its place."""
-    if command not in commands:
-        choice = ", ".join(commands)
-        if "such command" in str(error):
-            return BadInput(
-                str(command), Text("no such command", "没有这个命令"), Text(f"choose: {choice}", f"可选：{choice}")
-            )
-        command = None
-    page = f"bgecheck {command} -h" if command else "bgecheck -h"
-    given, reason = _told(error)
-    near = ", ".join(getattr(error, "possibilities", None) or ())
-    if near:
-        return BadInput(given, reason, Text(f"did you mean {near}? See {page}", f"是不是 {near}？用法见 {page}"))
-    return BadInput(given, reason, Text(f"see {page}", f"用法见 {page}"))
-
-
-def _told(error: Any) -> tuple[str, Text]:
-    kind, message = type(error).__name__, str(error.format_message()).rstrip(".")
-    if kind == "NoSuchOption":
-        return error.option_name, Text("no such option", "没有这个选项")
-    if kind == "BadOptionUsage":
-        needs = "requires" in message
-        return error.option_name, (
-            Text("it needs a value", "缺少取值") if needs else Text("it takes no value", "这个选项不带取值")
-        )
-    if kind == "MissingParameter":
-        return error.param.metavar or error.param.human_readable_name, Text("it is missing", "缺少这个参数")
-    if kind == "BadParameter" and error.param is not None:
-        said = str(error.message).rstrip(".")
-        whole = Text("not a whole number", "不是整数") if said.endswith("is not a valid int") else Text(said, said)
-        value = re.match(r"'(.*)' is not", said)
-        return f"{error.param.opts[-1]} {value[1] if value else ''}".rstrip(), whole
+def bad_input(error: Any, words: Sequence[str], program: Any) -> BadInput:
+    """The refusal of a command line. `error` is Typer's, told by the name of its class and its public attributes."""
+    called = next((word for word in words if word in program.commands), None)
+    page = f"bgecheck {called} -h" if called else "bgecheck -h"
+    see = Text(f"see {page}", f"用法见 {page}")
+    message = str(error.format_message()).rstrip(".")
+    match type(error).__name__:
+        case "NoSuchOption":
+            return _no_option(error.option_name, called, program, see)
+        case "BadOptionUsage" if "requires" in message:
+            return BadInput(error.option_name, Text("it needs a value", "缺少取值"), see)
+        case "BadOptionUsage":
+            return BadInput(error.option_name, Text("it takes no value", "这个选项不带取值"), see)
+        case "MissingParameter":
+            return BadInput(error.param.metavar or error.param.name, Text("it is missing", "缺少这个参数"), see)
+        case "BadParameter" if getattr(error.param, "is_flag", False):
+            variable = error.param.envvar
+            given = f"{variable}={os.environ.get(variable, '')}"
+            return BadInput(given, Text("neither yes nor no", "不是有效的开关值"), Text("write 1 or 0", "写 1 或 0"))
     if extra := re.fullmatch(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", message):
-        return extra[1], Text("one argument too many", "多余的参数")
-    return "bgecheck", Text(message, message)
+        return BadInput(extra[1], Text("one argument too many", "多余的参数"), see)
+    return BadInput(called or "bgecheck", Text(message, message), see)
+
+
+def _no_option(given: str, called: str | None, program: Any, see: Text) -> BadInput:
+    """An option that the command does not have: it belongs to another one, is misplaced, or misspelt."""
+    owners = [name for name in ORDER if given in _options(program.commands[name])]
+    if called and given in _options(program):
+        remedy = Text(f"write it before the command: bgecheck {given}", f"写到命令前面：bgecheck {given}")
+    elif called and owners:
+        remedy = Text(f"it belongs to {_listed(owners)}; {see.en}", f"它属于 {'、'.join(owners)}；{see.zh}")
+    elif owners:
+        line = f"bgecheck {owners[0]} {given}"
+        remedy = Text(f"write it after a command: {line}", f"写到命令后面：{line}")
+    else:
+        return BadInput(given, Text("no such option", "没有这个选项"), _did_you_mean(given, called, program, see))
+    place = f"bgecheck {called}" if called else "bgecheck"
+    return BadInput(given, Text(f"{place} has no such option", f"{place} 没有这个选项"), remedy)
+
+
+def _did_you_mean(given: str, called: str | None, program: Any, see: Text) -> Text:
+    """The nearest option, best of the command itself, before the page to read."""
+    own = _options(program.commands[called] if called else program)
+    elsewhere = {option: name for name in reversed(ORDER) for option in _options(program.commands[name])}
+    near = nearest(given, [*own, *elsewhere])
+    if near is None:
+        return see
+    owner = "" if near in own else f"bgecheck {elsewhere[near]}"
+    guess = Text(f"{near} of {owner}" if owner else near, f"{owner} 的 {near}" if owner else near)
+    return Text(f"did you mean {guess.en}? {see.en.capitalize()}", f"是不是 {guess.zh}？{see.zh}")
+
+
+def _options(command: Any) -> list[str]:
+    return [name for option in command.params for name in option.opts if name.startswith("-")]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -65,7 +65,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "port-in-use": Fault(
         Text("another program holds the port", "端口被其他程序占用"),
-        ("logs.port-in-use", "logs.ready", "probe.base-url", "embed.answers"),
+        ("logs.port-in-use", "logs.ready", "probe.base-url", "probe.openai-client", "embed.answers"),
         serves=False,
         port_taken=True,
     ),
@@ -83,13 +83,13 @@ FAULTS: dict[str, Fault] = {
     ),
     "api-key": Fault(
         Text("the server has a key and the client gives EMPTY", "服务设了 key，客户端给的是 EMPTY"),
-        ("probe.api-key", "probe.ready", "embed.answers"),
+        ("probe.api-key", "probe.ready", "probe.openai-client", "embed.answers"),
         flags=(*HEALTHY, "--api-key", "a-key-of-the-demo"),
         api_key="EMPTY",
     ),
     "wrong-path": Fault(
         Text("the base URL has a path that the server does not have", "base URL 的路径不对"),
-        ("probe.base-url", "embed.answers"),
+        ("probe.base-url", "probe.openai-client", "embed.answers"),
         path="/api",
     ),
     "empty-response": Fault(
@@ -97,12 +97,12 @@ FAULTS: dict[str, Fault] = {
             "a gateway answers 200 and `null`: 'NoneType' object has no attribute 'data'",
             "网关返回 200 和 null：NoneType 没有 data",
         ),
-        ("probe.ready", "probe.health-agrees", "embed.answers"),
+        ("probe.ready", "probe.health-agrees", "probe.openai-client", "embed.answers"),
         flags=_own("empty-response"),
     ),
     "rate-limited": Fault(
         Text("a gateway answers 429 Too Many Requests", "网关返回 429 Too Many Requests"),
-        ("probe.rate-limit", "probe.ready", "embed.answers"),
+        ("probe.rate-limit", "probe.ready", "probe.openai-client", "embed.answers"),
         flags=_own("rate-limited"),
     ),
     "queue-full": Fault(
@@ -110,7 +110,7 @@ FAULTS: dict[str, Fault] = {
             "the request queue is full: status pages answer, embeddings get 503",
             "请求队列已满：状态页正常，embedding 返回 503",
         ),
-        ("probe.ready", "probe.health-agrees", "embed.answers"),
+        ("probe.ready", "probe.health-agrees", "probe.openai-client", "embed.answers"),
         flags=_own("queue-full"),
     ),
     "dead-scheduler": Fault(
@@ -118,7 +118,7 @@ FAULTS: dict[str, Fault] = {
             "the scheduler is dead behind a living HTTP server: /v1/models is 200, embeddings hang (0.5.9 and older)",
             "调度进程已死而 HTTP 还在：/v1/models 返回 200，embedding 一直没有响应（0.5.9 及更早）",
         ),
-        ("probe.ready", "probe.health-agrees", "embed.answers"),
+        ("probe.ready", "probe.health-agrees", "probe.openai-client", "embed.answers"),
         # From 0.5.10 on a watchdog ends the whole server within ten seconds (SubprocessWatchdog, watchdog.py).
         flags=(*HEALTHY, "--skip-server-warmup", "--fault", "dead-scheduler"),
         version="0.5.9",

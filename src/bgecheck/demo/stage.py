@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def stage(fault: str | None) -> Iterator[Staged]:
     scene = FAULTS[fault] if fault else _HEALTHY
     with tempfile.TemporaryDirectory(prefix="bgecheck-demo-") as folder:
         port, running = _free_port(), []
+        kept = None if scene.serves or scene.port_taken else _kept(port)
         try:
             if scene.port_taken:
                 running.append(_holder(port, folder))
@@ -63,13 +65,28 @@ def stage(fault: str | None) -> Iterator[Staged]:
         finally:
             for process in running:
                 _end(process)
+            if kept is not None:
+                kept.close()
+
+
+_PORTS = range(20_000, 32_000)
+"""Below the ports that a system gives to whoever asks for any: what is free here is not taken by chance meanwhile."""
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of this machine that no socket is bound to. Raises `Unavailable`."""
+    for port in random.sample(_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise Unavailable(Text("no port between 20000 and 32000 is free", "20000 到 32000 之间没有空闲端口"))
+
+
+def _kept(port: int) -> socket.socket:
+    """A socket that is bound to a port and does not listen: nobody else can take it, and connections are refused."""
+    kept = socket.socket()
+    kept.bind(("127.0.0.1", port))
+    return kept
 
 
 def _server(scene: Fault, port: int, folder: str) -> subprocess.Popen[bytes]:

@@ -1,1 +1,1 @@
-"""The door to HTTP: httpx over a network backend that keeps one deadline for a whole request."""
+"""The doors to a server over HTTP, whatever engine answers."""

@@ -1,6 +1,6 @@
 """The words of the house: what a check is and what it can answer."""
 
-from bgecheck.model.checks import Advice, Area, Check, Evidence, Outcome, absent, broken, holds, unclear
+from bgecheck.model.checks import Advice, Area, Check, Evidence, Outcome, absent, broken, holds, not_yet, unclear
 from bgecheck.model.errors import BadInput, Unavailable
 from bgecheck.model.hygiene import Redactor, clean
 from bgecheck.model.report import Finding, Report
@@ -33,6 +33,7 @@ __all__ = [
     "fill",
     "fill_command",
     "holds",
+    "not_yet",
     "say",
     "unclear",
 ]

@@ -1,7 +1,7 @@
 """What a row of the matrix is, and what judging it can answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,10 +22,12 @@ class Evidence(NamedTuple):
     subject: Words
     observed: Words
     expected: Words | None = None
+    background: bool = False
+    """Whether it supports the judgement and is no symptom itself; screens show it with `-v`."""
 
 
 class Outcome(NamedTuple):
-    """What a judge found. Made by `holds`, `broken`, `absent` and `unclear`."""
+    """What a judge found. Made by `holds`, `broken`, `not_yet`, `absent` and `unclear`."""
 
     holds: bool | None
     looked: bool = True
@@ -33,6 +35,8 @@ class Outcome(NamedTuple):
     reason: Words | None = None
     advice: str | None = None
     values: Mapping[str, Any] = _NOTHING
+    pending: bool = False
+    """True where a row does not hold only because the server is still starting."""
 
 
 def holds(*evidence: Evidence, **values: Any) -> Outcome:
@@ -43,6 +47,11 @@ def holds(*evidence: Evidence, **values: Any) -> Outcome:
 def broken(*evidence: Evidence, advice: str | None = None, **values: Any) -> Outcome:
     """We looked, and it does not hold; `advice` picks one of the row's alternative causes."""
     return Outcome(False, evidence=evidence, advice=advice, values=values)
+
+
+def not_yet(*evidence: Evidence, advice: str | None = None, **values: Any) -> Outcome:
+    """It does not hold, only because the server is still starting; waiting may mend it."""
+    return Outcome(False, evidence=evidence, advice=advice, values=values, pending=True)
 
 
 def absent(reason: Words, **values: Any) -> Outcome:
@@ -61,6 +70,8 @@ class Advice(NamedTuple):
     cause: Text
     fix: Text
     commands: tuple[str, ...] = ()
+    severity: Severity | None = None
+    """How much this cause matters, where it is not as much as the row."""
 
 
 class Check(NamedTuple):
@@ -76,10 +87,16 @@ class Check(NamedTuple):
     explains: tuple[str, ...]
     costly: bool
     judge: Judge
+    headline: bool = False
+    """Whether what it observed stands for its area, as long as all rows of the area hold."""
 
     def advice_for(self, outcome: Outcome) -> Advice:
         """The cause and fix that fit this outcome."""
         return self.advice if outcome.advice is None else self.variants[outcome.advice]
+
+    def severity_for(self, outcome: Outcome) -> Severity:
+        """How much this outcome matters where it does not hold."""
+        return self.advice_for(outcome).severity or self.severity
 
 
 @dataclass
@@ -91,7 +108,7 @@ class Area:
     """
 
     name: str
-    title: Text
+    _: KW_ONLY
     seconds: float = 10.0
     """How long the collector may take."""
     needs: tuple[str, ...] = ()
@@ -122,11 +139,13 @@ class Area:
         needs: tuple[str, ...] = (),
         explains: tuple[str, ...] = (),
         costly: bool = False,
+        headline: bool = False,
     ) -> Callable[[Judge], Judge]:
         """Declare a row beside the function that judges it.
 
         `needs` names rows that must hold before this one is judged; `explains` names rows (globs too)
-        that fail as a consequence when this one does; `costly` rows are left out by `--quick`.
+        that fail as a consequence when this one does; `costly` rows are left out by `--quick`. What a
+        `headline` row observed stands for its area on a screen, as long as all rows of the area hold.
         """
 
         def register(judge: Judge) -> Judge:
@@ -142,6 +161,7 @@ class Area:
                     needs=entry + tuple(n for n in needs if n not in entry),
                     explains=explains,
                     costly=costly,
+                    headline=headline,
                     judge=judge,
                 )
             )

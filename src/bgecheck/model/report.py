@@ -26,11 +26,18 @@ class Finding(NamedTuple):
     ignored: str | None = None
     values: Mapping[str, Any] = MappingProxyType({})
     seconds: float = 0.0
+    pending: bool = False
+    """True where the row does not hold only because the server is still starting."""
 
     @property
     def id(self) -> str:
         """The id of the row."""
         return self.check.id
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters: that of the row, or of the cause that was found where it matters less."""
+        return Severity.WARNING if self.status is Status.WARN else self.check.severity
 
     @property
     def problem(self) -> bool:
@@ -48,7 +55,7 @@ class Report(NamedTuple):
     seconds: float
     notes: tuple[Words, ...] = ()
     starting: bool = False
-    """Nothing was wrong but that the server was still starting when the time given by `--wait` ran out."""
+    """The server was still starting when the time given by `--wait` ran out."""
     fail_on: Severity = Severity.ERROR
 
     def counts(self) -> dict[str, int]:
@@ -70,15 +77,23 @@ class Report(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """0, 1, 3 or 4 (see DESIGN: worst wins in the order 1, 3, 4, 0)."""
-        if self.starting:
-            return STARTING
-        problems = {f.status for f in self.findings if f.problem}
+        """0, 1, 3 or 4: the worst in the order 1, 3, 4, 0, whether or not the server is still starting.
+
+        Where waiting for the server ran out, rows that fail only because it is still starting are no problem of
+        their own. 4 is given too where every row was skipped: nothing was looked at.
+        """
+        problems = {f.status for f in self.findings if f.problem and not (self.starting and self._is_pending(f))}
         if Status.FAIL in problems or (problems and self.fail_on is Severity.WARNING):
             return PROBLEM
+        if self.starting:
+            return STARTING
         if any(f.status is Status.ERROR and f.ignored is None for f in self.findings):
             return INCONCLUSIVE
-        return OK
+        return INCONCLUSIVE if all(f.status is Status.SKIP for f in self.findings) else OK
+
+    def _is_pending(self, finding: Finding) -> bool:
+        """Whether a row, or the root cause that it follows from, fails only because the server is still starting."""
+        return finding.pending or any(f.pending and f.id == finding.caused_by for f in self.findings)
 
     @property
     def verdict(self) -> str:

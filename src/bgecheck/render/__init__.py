@@ -1,1 +1,1 @@
-"""How a report is told: one module for each format."""
+"""Reports and pages for people and programs: `formats` lists what `-o` takes, one module each."""

@@ -1,84 +1,87 @@
-"""The matrix without a run: the page of one row, all rows as a table, and the page of the documentation."""
+"""The matrix without a run: the page of one row, and all rows as a table."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from bgecheck.model import Advice, Check, Language, Severity, Text
+from bgecheck.model import Advice, Check, Severity, Text
+from bgecheck.render.prose import Prose
+from bgecheck.render.root_causes import CAUSE, CHECK, FIX, draw_commands
+from bgecheck.render.screen import Screen, drawn
 
-_HEAD = Text("{id}: {title}", "{id}：{title}")
-_SEVERITY = {
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SEVERITY = {
     Severity.ERROR: Text("fails the run (exit 1) when it does not hold", "不满足时判为失败（退出码 1）"),
     Severity.WARNING: Text("a warning when it does not hold", "不满足时给出警告"),
 }
-_CAUSE, _FIX, _OTHERWISE = Text("cause", "原因"), Text("what to do", "处理"), Text("or", "另一种情况")
+_SEVERITY = Text("severity", "级别")
+_OTHERWISE = Text("or", "另一种情况")
 _NEEDS, _EXPLAINS = Text("judged when these hold", "前提"), Text("explains", "会连带引起")
-_COLUMNS = (Text("id", "编号"), Text("what holds", "应成立"), Text("likely cause", "可能原因"), _FIX)
-_TITLE = Text("The troubleshooting matrix", "排障矩阵")
-_INTRO = Text(
-    "One row is one check, one line of the report, one `bgecheck explain ID`. "
-    "This page is generated from the rows: `make format` writes it, `make check` compares it.",
-    "一行就是一项检查、报告里的一行，也对应 `bgecheck explain 编号`。"
-    "本页由检查项自动生成：`make format` 写入，`make check` 比对。",
-)
+HOLDS = Text("what should hold", "应满足")
 
 
-def explain(check: Check, language: Language) -> str:
-    """The page of one row as plain text."""
-    blocks = [
-        _HEAD.to(language).format(id=check.id, title=check.title.to(language)),
-        f"  {_SEVERITY[check.severity].to(language)}",
-    ]
+def explain(checks: Sequence[Check], screen: Screen) -> str:
+    """The pages of rows, one below the other."""
+    console = screen.console()
+    for number, check in enumerate(checks):
+        if number:
+            console.print()
+        _draw_page(check, screen, console)
+    return drawn(console)
+
+
+def _draw_page(check: Check, screen: Screen, console: Console) -> None:
+    console.print(Prose(f"{check.id}{screen.colon}{screen.say(check.title)}", "bold"))
     for number, advice in enumerate((check.advice, *check.variants.values())):
-        mark = "" if number == 0 else f"{_OTHERWISE.to(language)} "
-        blocks.append(_advice(advice, mark, language))
-    links = [(_NEEDS, check.needs), (_EXPLAINS, check.explains)]
-    lines = [f"  {label.to(language)}: {', '.join(ids)}" for label, ids in links if ids]
-    return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
+        if number:
+            console.print(Prose(screen.say(_OTHERWISE), "bold"))
+        _draw_advice(advice, screen, console)
+    facts = [(_SEVERITY, [screen.say(SEVERITY[check.severity])]), (_NEEDS, check.needs), (_EXPLAINS, check.explains)]
+    for label, values in facts:
+        if values:
+            console.print(Prose(f"{screen.say(label)}{screen.colon}{', '.join(values)}", "dim"))
 
 
-def _advice(advice: Advice, mark: str, language: Language) -> str:
-    commands = "".join(f"\n      {_shown(command)}" for command in advice.commands)
-    return (
-        f"  {mark}{_CAUSE.to(language)}\n    {_shown(advice.cause.to(language))}\n"
-        f"  {_FIX.to(language)}\n    {_shown(advice.fix.to(language))}{commands}"
-    )
+def _draw_advice(advice: Advice, screen: Screen, console: Console) -> None:
+    table = screen.table()
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(ratio=1)
+    table.add_row(screen.say(CAUSE), Prose(template(screen.say(advice.cause))))
+    table.add_row(screen.say(FIX), Prose(template(screen.say(advice.fix))))
+    console.print(table)
+    draw_commands([template(command) for command in advice.commands], screen, console)
 
 
-def _shown(template: str) -> str:
+def template(words: str) -> str:
     """A template with its placeholders as `<name>`."""
-    return re.sub(r"\{(\w+)\}", r"<\1>", template).replace("{{", "{").replace("}}", "}")
+    return re.sub(r"\{(\w+)\}", r"<\1>", words).replace("{{", "{").replace("}}", "}")
 
 
-def matrix(checks: Sequence[Check], language: Language) -> str:
-    """All rows, one line each: id and statement."""
-    width = max(len(check.id) for check in checks)
-    return "\n".join(f"{check.id:{width}}  {check.title.to(language)}" for check in checks)
-
-
-def markdown(checks: Sequence[Check], language: Language) -> str:
-    """All rows as one page of Markdown: a table for each area, alternatives in the same cell."""
-    parts = [f"# {_TITLE.to(language)}\n\n{_INTRO.to(language)}"]
+def matrix(checks: Sequence[Check], screen: Screen) -> str:
+    """All rows: id and what should hold."""
+    table = screen.table(head=True)
+    table.add_column(screen.say(CHECK), no_wrap=True)
+    table.add_column(screen.say(HOLDS), ratio=1)
     for area in dict.fromkeys(check.area for check in checks):
-        head = " | ".join(column.to(language) for column in _COLUMNS)
-        lines = [f"## {area}", "", f"| {head} |", "| --- | --- | --- | --- |"]
-        lines += [_line(check, language) for check in checks if check.area == area]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+        for check in (check for check in checks if check.area == area):
+            table.add_row(check.id, Prose(screen.say(check.title)))
+        table.add_section()
+    console = screen.console()
+    console.print(table)
+    return drawn(console)
 
 
-def _line(check: Check, language: Language) -> str:
-    every = (check.advice, *check.variants.values())
-    causes = "<br>".join(_cell(advice.cause.to(language)) for advice in every)
-    fixes = "<br>".join(_fix(advice, language) for advice in every)
-    return f"| `{check.id}` | {_cell(check.title.to(language))} | {causes} | {fixes} |"
-
-
-def _fix(advice: Advice, language: Language) -> str:
-    commands = "".join(f" `{_shown(command)}`".replace("|", "\\|") for command in advice.commands)
-    return _cell(advice.fix.to(language)) + commands
-
-
-def _cell(text: str) -> str:
-    return _shown(text).replace("|", "\\|").replace("<", "&lt;")
+def listing(rows: Sequence[tuple[str, Text]], headings: tuple[Text, Text], screen: Screen) -> str:
+    """Names with what each means, as a table."""
+    table = screen.table(head=True)
+    table.add_column(screen.say(headings[0]), no_wrap=True)
+    table.add_column(screen.say(headings[1]), ratio=1)
+    for name, words in rows:
+        table.add_row(name, Prose(screen.say(words)))
+    console = screen.console()
+    console.print(table)
+    return drawn(console)

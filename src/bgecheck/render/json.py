@@ -10,13 +10,15 @@ from typing import Any
 from bgecheck import __version__
 from bgecheck.model import Evidence, Finding, Language, Report, Words, say
 from bgecheck.model.report import worst
+from bgecheck.render.screen import Screen
 
 REPORT = "bgecheck.report/1"
 REPORTS = "bgecheck.reports/1"
 
 
-def render(reports: Sequence[Report], *, language: Language) -> str:
+def render(reports: Sequence[Report], screen: Screen) -> str:
     """One report as it is; several (or none) under one head with the worst exit code."""
+    language = screen.language
     if len(reports) == 1:
         whole = _report(reports[0], language)
     else:
@@ -51,7 +53,7 @@ def _finding(finding: Finding, language: Language) -> dict[str, Any]:
         "id": finding.id,
         "area": finding.check.area,
         "status": str(finding.status),
-        "severity": str(finding.check.severity),
+        "severity": str(finding.severity),
         "title": say(finding.title, language),
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "cause": say(finding.cause, language) if bad else None,

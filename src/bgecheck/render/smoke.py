@@ -1,54 +1,60 @@
-"""The screen of `bgecheck embed`: the first vector in numbers, what was proven of it, else the root cause."""
+"""What `bgecheck embed` shows in place of the areas: the first vector in numbers, and what was proved of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bgecheck.model import Finding, Language, Report, Status, Text
-from bgecheck.render.page import Page
-from bgecheck.render.table import Style, style_for, tell_closing, tell_root, tell_row
-from bgecheck.render.table import render as render_table
+from bgecheck.model import Finding, Report, Status, Text
+from bgecheck.render.prose import Prose
+from bgecheck.render.rows import observed_part
+from bgecheck.render.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ENTRY = "embed.answers"
 """The row whose values hold the first vector in numbers."""
 
 
-def render(reports: Sequence[Report], *, language: Language, verbose: bool, terminal: bool, encoding: str) -> str:
-    """One screen; the whole table with `verbose`, or when there is no vector to show."""
-    entry = next((f for f in reports[0].findings if f.id == ENTRY), None)
-    if verbose or entry is None or entry.status is not Status.PASS:
-        return render_table(reports, language=language, verbose=verbose, terminal=terminal, encoding=encoding)
-    page = Page(terminal)
-    _tell(reports[0], entry, style_for(language, verbose, terminal, encoding), page)
-    return page.text()
+def draw_vector(report: Report, screen: Screen, console: Console) -> bool:
+    """Draw the first vector and what was proved of it; False where the report is of another command or has none."""
+    entry = next((f for f in report.findings if f.id == ENTRY), None)
+    if report.command != "embed" or entry is None or entry.status is not Status.PASS:
+        return False
+    console.print(Prose([_numbers(entry.values, screen), _vector(entry.values)]))
+    _draw_rows([f for f in report.findings if f.id != ENTRY], screen, console)
+    return True
 
 
-def _tell(report: Report, entry: Finding, style: Style, page: Page) -> None:
-    page.line(style.say(_numbers(entry.values)))
-    page.line("[" + ", ".join(map(_number, entry.values["first"])) + ", ...]")
-    for finding in report.findings:
-        if finding.id != ENTRY and finding.status is not Status.SKIP:
-            tell_row(finding, style, page)
-    for root in report.root_causes:
-        page.line()
-        tell_root(root, report, style, page)
-    page.line()
-    tell_closing(report, style, page)
+def _draw_rows(rows: Sequence[Finding], screen: Screen, console: Console) -> None:
+    """What holds in one paragraph; then what does not, and what could not be proved, each with its numbers."""
+    proved = [f for f in rows if f.status is Status.PASS]
+    if proved:
+        names = "  ".join(f"{screen.mark(f.status)} {f.id.partition('.')[2]}" for f in proved)
+        console.print(Prose(names, "green"))
+    for row in rows:
+        if row.status not in (Status.PASS, Status.SKIP):
+            console.print(Prose(f"{screen.mark(row.status)} {row.id}{screen.colon}{observed_part(row, screen)}"))
+    skipped = [f for f in rows if f.status is Status.SKIP and f.caused_by is None]
+    for row in skipped:
+        console.print(Prose(f"{screen.mark(row.status)} {row.id}{screen.colon}{observed_part(row, screen)}", "dim"))
 
 
-def _numbers(values: Mapping[str, Any]) -> Text:
-    tokens, kind = values.get("tokens"), values.get("dtype")
-    return Text(
-        f"{values['dims']} dims   norm {_number(values['norm'])}"
-        + (f"   {tokens} tokens" if tokens is not None else "")
-        + f"   {values['ms']:g} ms"
-        + (f"   {kind} (read off the bits)" if kind else ""),
-        f"{values['dims']} 维   范数 {_number(values['norm'])}"
-        + (f"   {tokens} 个 token" if tokens is not None else "")
-        + f"   {values['ms']:g} ms"
-        + (f"   {kind}（由数值的位模式判断）" if kind else ""),
+def _numbers(values: Mapping[str, Any], screen: Screen) -> str:
+    tokens, dtype = values.get("tokens"), values.get("dtype")
+    parts = (
+        Text(f"{values['dims']} dims", f"{values['dims']} 维"),
+        Text(f"norm {_number(values['norm'])}", f"范数 {_number(values['norm'])}"),
+        Text(f"{tokens} tokens", f"{tokens} 个 token") if tokens is not None else "",
+        f"{values['ms']:g} ms",
+        Text(f"{dtype} (read off the bits)", f"{dtype}（由数值的位模式判断）") if dtype else "",
     )
+    return screen.separator.join(screen.say(part) for part in parts if part)
+
+
+def _vector(values: Mapping[str, Any]) -> str:
+    return "[" + ", ".join(map(_number, values["first"])) + ", ...]"
 
 
 def _number(value: Any) -> str:

@@ -9,9 +9,9 @@ import sys
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from bgecheck.machine.bounded import bounded
 from bgecheck.model import Secret, Text, Words, clean
 from bgecheck.snippet.clients import KEY, Client, Endpoint
-from bgecheck.sources.bounded import bounded
 
 OUTPUT = 2**22
 """Bytes that a snippet may print: the answer with one vector has a fraction of that."""

@@ -45,7 +45,7 @@ def parse_url(given: str) -> Address:
         raise _bad(
             re.sub(r"//[^@]*@", "//***@", given),
             Text("a URL must not hold credentials: they end up in logs", "URL 里不要写账号密码，会被记进日志"),
-            Text("give the key with --api-key or BGECHECK_API_KEY", "用 --api-key 或 BGECHECK_API_KEY 提供"),
+            Text("give the key as BGECHECK_API_KEY or by --api-key", "用 BGECHECK_API_KEY 提供，或用 --api-key"),
         )
     if parts.query or parts.fragment:
         raise _bad(given, Text("a base URL has no query and no fragment", "base URL 不带 ? 参数，也不带 #"))

@@ -14,6 +14,7 @@ from bgecheck.sources.files import size
 from bgecheck.sources.processes import Table
 
 if TYPE_CHECKING:
+    from bgecheck.http.openai_client import OpenAIClient
     from bgecheck.sources.recorded import Recorded
     from bgecheck.sources.server import Server
 
@@ -40,6 +41,10 @@ class Context:
     """A comparison with the model's own weights was asked for, though the run is quick."""
     since: datetime | timedelta | None = None
     """From when on a log is judged, by its own clock, or for how long up to now."""
+    openai: OpenAIClient | None = None
+    """The process that makes one call with the openai package, started beforehand; None where it is not wanted."""
+    smoke: bool = False
+    """Whether that call is the first of the `embed` area, with the user's texts; else it is a row of `probe`."""
     log_size: int | None = None
     """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)
@@ -64,7 +69,9 @@ class Context:
             return self._processes
 
     def close(self) -> None:
-        """Close the doors that were opened."""
+        """Close the doors that were opened, and end the process of openai."""
+        if self.openai is not None:
+            self.openai.close()
         with self._lock:
             if "_server" in self.__dict__:
                 self._server.close()

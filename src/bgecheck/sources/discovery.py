@@ -10,7 +10,7 @@ from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, authority
 from bgecheck.sources.address import Address, parse_url
 from bgecheck.sources.containers import container_of, log_of, published
 from bgecheck.sources.launchline import parse_launch
-from bgecheck.sources.processes import Process, Table, output_file, started_at, visible, working_folder
+from bgecheck.sources.processes import Process, Table, output_file, visible, working_folder
 from bgecheck.sources.sockets import inside
 
 TITLE = "sglang::"
@@ -24,13 +24,13 @@ def running_servers(table: Table | None = None) -> list[ServerProcess]:
     table = table or Table.now()
     mains = {pid: flags for pid, p in table.processes.items() if (flags := parse_launch(p.argv)) is not None}
     tops = [pid for pid in mains if not any(a.pid in mains for a in table.ancestors(pid))]
-    tops.sort(key=lambda pid: (table.processes[pid].ticks, pid), reverse=True)
+    tops.sort(key=lambda pid: (table.processes[pid].created, pid), reverse=True)
     return [_server(table.processes[pid], mains[pid], table) for pid in tops]
 
 
 def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProcess:
     folder = working_folder(process.pid)
-    told = {**_configured(flags.get("config"), folder), **flags}
+    told = {**_configured(flags.get("config"), process.pid, folder), **flags}
     key = told.get("api-key")
     path = told.get("model-path") or None
     return ServerProcess(
@@ -44,7 +44,7 @@ def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProc
         api_key=Secret(key) if key else None,
         cwd=folder,
         log=output_file(process.pid, table) or _log_of_container(process.pid),
-        started_at=started_at(process),
+        started_at=process.created,
         children=table.descendants(process.pid),
     )
 
@@ -67,12 +67,13 @@ def _port(text: str | None) -> int:
     return int(text) if text and text.isdigit() and 0 < int(text) < 65536 else DEFAULT_PORT
 
 
-def _configured(path: str | None, folder: str | None) -> dict[str, str]:
+def _configured(path: str | None, process: int, folder: str | None) -> dict[str, str]:
     """The plain `name: value` lines of a `--config` file; what is nested there is not about us."""
-    if not path:
+    whole = visible(process, os.path.normpath(os.path.join(folder or "", path))) if path else None
+    if whole is None:
         return {}
     try:
-        with open(os.path.join(folder or "", path), encoding="utf-8", errors="replace") as file:
+        with open(whole, encoding="utf-8", errors="replace") as file:
             text = file.read(64 * 1024)
     except OSError:
         return {}

@@ -41,9 +41,13 @@ MANY = frozenset(
 )
 """Options with several values, which stand in `flags` joined by blanks (nargs in server_args.py)."""
 
-_PYTHON = re.compile(r"(?:python|pypy)[\d.]*(?:\.exe)?|Python")
-_TAKES_MODULE = re.compile(r"-[bBdEiIOPqsSuvx]*m")
-_TAKES_VALUE = ("-X", "-W", "--check-hash-based-pycs")
+_PYTHON = re.compile(r"(?:python|pypy)[\d.]*[td]?(?:-dbg)?(?:\.exe)?|Python")
+"""How interpreters are called: `python3.13t` is the one without a global lock, `-dbg` one for debugging."""
+
+_WITH_VALUE = re.compile(r"[cmWX]")
+"""Options of the interpreter that take a value: what is left of their word, or the next word."""
+
+_LONG_WITH_VALUE = "--check-hash-based-pycs"
 
 
 def parse_launch(argv: Sequence[str]) -> dict[str, str] | None:
@@ -70,21 +74,35 @@ def _arguments(argv: Sequence[str]) -> Sequence[str] | None:
 
 
 def _run_by_python(words: Sequence[str]) -> Sequence[str] | None:
-    position = 0
-    while position < len(words):
-        word = words[position]
-        if _TAKES_MODULE.fullmatch(word):
-            module = words[position + 1] if position + 1 < len(words) else ""
-            return words[position + 2 :] if module in MODULES else None
-        if word in _TAKES_VALUE:
-            position += 2
-        elif word.startswith("-") and word != "-" and "c" not in word[1:]:
-            position += 1
-        else:
-            script = re.split(r"[/\\]", word)[-1]
-            rest = words[position + 1 :]
-            return _served(rest) if script == "sglang" else rest if script == "launch_server.py" else None
-    return None
+    """What follows the program that an interpreter runs, or None when that is no server.
+
+    The interpreter's own options are read as CPython reads them: letters may stand together, and the first that
+    takes a value takes the rest of its word (`-Werror`, `-IWignore`, `-msglang.launch_server`), or the next one.
+    """
+    at = 0
+    while at < len(words) and words[at].startswith("-") and words[at] not in ("-", "--"):
+        word, at = words[at], at + 1
+        if word.startswith("--"):
+            at += word == _LONG_WITH_VALUE
+            continue
+        option = _WITH_VALUE.search(word, 1)
+        if option is None:
+            continue
+        value = word[option.end() :]
+        if not value:
+            value, at = "".join(words[at : at + 1]), at + 1
+        if option[0] == "c":
+            return None
+        if option[0] == "m":
+            return words[at:] if value in MODULES else None
+    return _run_as_script(words[at + 1 :] if list(words[at : at + 1]) == ["--"] else words[at:])
+
+
+def _run_as_script(words: Sequence[str]) -> Sequence[str] | None:
+    if not words:
+        return None
+    script, rest = re.split(r"[/\\]", words[0])[-1], words[1:]
+    return _served(rest) if script == "sglang" else rest if script == "launch_server.py" else None
 
 
 def _served(words: Sequence[str]) -> Sequence[str] | None:

@@ -1,29 +1,27 @@
-"""The door to the process table: one snapshot, from /proc where there is one, else through psutil."""
+"""The door to the process table: one snapshot through psutil, and what Linux alone shows of a process."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import psutil
+
 PROC = "/proc"
-_COMMAND_LIMIT = 64 * 1024
-"""Bytes of one command line that are read."""
+
+_GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+"""States of a process that has ended and whose parent has not asked for its exit code yet."""
 
 
 class Process(NamedTuple):
-    """One entry of the process table.
-
-    `name` is cut to 15 characters on Linux; `ticks` orders by start (clock ticks since boot on Linux,
-    else seconds since the epoch).
-    """
+    """One entry of the process table; `created` is in seconds since the epoch, 0 where it is not shown."""
 
     pid: int
     parent: int
     name: str
     argv: tuple[str, ...]
-    ticks: float
+    created: float
 
 
 class Table:
@@ -35,8 +33,7 @@ class Table:
     @classmethod
     def now(cls) -> Table:
         """Take a snapshot; what may not be seen or ends meanwhile is left out."""
-        seen = _from_proc() if os.path.isfile(f"{PROC}/self/stat") else _from_psutil()
-        return cls({process.pid: process for process in seen})
+        return cls({pid: process for pid in psutil.pids() if (process := _process(pid))})
 
     def ancestors(self, pid: int) -> Iterator[Process]:
         """The parent, its parent, and so on."""
@@ -52,74 +49,50 @@ class Table:
         return tuple(sorted(p for p in self.processes if any(a.pid == pid for a in self.ancestors(p))))
 
 
-def _from_proc() -> Iterator[Process]:
-    for name in os.listdir(PROC):
-        if name.isdigit() and (process := _read(name)):
-            yield process
+def _process(pid: int) -> Process | None:
+    """One process; None where it has ended, is being looked at as it ends, or may not be seen at all.
 
-
-def _read(pid: str) -> Process | None:
+    `psutil.process_iter` keeps its objects: of a number that was given to a new process it may show the old one.
+    """
     try:
-        with open(f"{PROC}/{pid}/stat", "rb") as file:
-            stat = file.read(4096)
-        with open(f"{PROC}/{pid}/cmdline", "rb") as file:
-            command = file.read(_COMMAND_LIMIT)
-    except OSError:
+        shown = psutil.Process(pid).as_dict(["ppid", "name", "cmdline", "create_time", "status"])
+    except (psutil.Error, OSError):
         return None
-    # The name is in parentheses and may itself hold blanks and parentheses.
-    start, end = stat.find(b"("), stat.rfind(b")")
-    fields = stat[end + 2 :].split()
-    if fields[0] in (b"Z", b"X"):
+    if shown["status"] in _GONE:
         return None
     return Process(
-        pid=int(pid),
-        parent=int(fields[1]),
-        name=stat[start + 1 : end].decode("utf-8", "replace"),
-        argv=_words(command),
-        ticks=float(fields[19]),
+        pid, shown["ppid"] or 0, _readable(shown["name"] or ""), _words(shown["cmdline"]), shown["create_time"] or 0.0
     )
 
 
-def _words(command: bytes) -> tuple[str, ...]:
-    """A title set by the process itself is padded with NUL; real arguments may be empty, except at the end."""
-    text = command.decode("utf-8", "replace").rstrip("\0")
-    return tuple(text.split("\0")) if text else ()
+def _words(command: list[str] | None) -> tuple[str, ...]:
+    """A title that a process gives itself is padded with NUL; true arguments may be empty, except at the end."""
+    words = [_readable(word) for word in command or ()]
+    while words and not words[-1]:
+        words.pop()
+    return tuple(words)
 
 
-def _from_psutil() -> Iterator[Process]:
-    import psutil
-
-    for process in psutil.process_iter(["pid", "ppid", "name", "cmdline", "create_time"]):
-        told = process.info
-        yield Process(
-            told["pid"],
-            told["ppid"] or 0,
-            told["name"] or "",
-            tuple(told["cmdline"] or ()),
-            told["create_time"] or 0.0,
-        )
-
-
-def started_at(process: Process) -> float:
-    """Seconds since the epoch at which a process began; 0 when it cannot be told."""
-    try:
-        with open(f"{PROC}/stat", "rb") as file:
-            boot = re.search(rb"^btime (\d+)", file.read(1024 * 1024), re.MULTILINE)
-    except OSError:
-        return process.ticks  # psutil has told it in seconds
-    return int(boot[1]) + process.ticks / os.sysconf("SC_CLK_TCK") if boot else 0.0
+def _readable(text: str) -> str:
+    """Text of another process without the surrogates that stand for bytes in no encoding."""
+    return os.fsencode(text).decode("utf-8", "replace")
 
 
 def working_folder(pid: int) -> str | None:
     """Where a process runs, or None when this may not be seen."""
-    if os.path.isdir(f"{PROC}/{pid}"):
-        return _link(pid, "cwd")
-    import psutil
-
     try:
-        return str(psutil.Process(pid).cwd())
-    except psutil.Error:
+        return psutil.Process(pid).cwd() or None
+    except (psutil.Error, OSError):
         return None
+
+
+def environment(pid: int, name: str) -> str | None:
+    """One variable of another process's environment; None when it is unset or may not be seen."""
+    try:
+        value = psutil.Process(pid).environ().get(name)
+    except (psutil.Error, OSError):
+        return None
+    return None if value is None else _readable(value)
 
 
 def output_file(pid: int, table: Table) -> str | None:
@@ -136,6 +109,7 @@ def output_file(pid: int, table: Table) -> str | None:
 
 
 def _link(pid: int, name: str) -> str | None:
+    """Where a link in a process's folder leads; psutil tells of regular files only, and of no pipe."""
     try:
         return os.readlink(f"{PROC}/{pid}/{name}")
     except OSError:
@@ -147,12 +121,20 @@ def visible(pid: int, path: str, there: Callable[[str], bool] = os.path.isfile) 
 
     A server in a container has its own root, where another file may have the same path.
     """
-    if not path.startswith("/") or path.startswith(("/dev/", "/proc/")):
+    if not path.startswith("/") or path.startswith(("/dev/", "/proc/")) or "\0" in path:
         return None
     inside = f"{PROC}/{pid}/root{path}"
-    if there(path) and (not os.path.exists(inside) or os.path.samefile(path, inside)):
+    if there(path) and _is_same(path, inside) is not False:
         return path
     return inside if there(inside) else None
+
+
+def _is_same(path: str, inside: str) -> bool | None:
+    """Whether both paths lead to one file; None where the second is not there, or its process has just ended."""
+    try:
+        return os.path.samefile(path, inside)
+    except OSError:
+        return None
 
 
 def _teed(pipe: str, table: Table) -> str | None:
@@ -163,15 +145,3 @@ def _teed(pipe: str, table: Table) -> str | None:
             if files and folder:
                 return os.path.join(folder, files[0])
     return None
-
-
-def environment(pid: int, name: str) -> str | None:
-    """One variable of another process's environment; None when it is unset or may not be seen."""
-    try:
-        with open(f"{PROC}/{pid}/environ", "rb") as file:
-            entries = file.read(1024 * 1024).split(b"\0")
-    except OSError:
-        return None
-    prefix = name.encode() + b"="
-    found = next((e for e in entries if e.startswith(prefix)), None)
-    return None if found is None else found[len(prefix) :].decode("utf-8", "replace")

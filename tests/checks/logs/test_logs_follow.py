@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bgecheck.checks.logs.following import until_decided
@@ -116,12 +117,31 @@ def test_the_exit_code_says_how_it_ended(end: str, code: int, tmp_path: Path) ->
     assert ("logs.gpu-oom-weights" in out) == (code == 1)
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_stalled_log_is_a_failure_whether_it_is_followed_or_not(follows: bool, tmp_path: Path) -> None:
+    log = tmp_path / "sglang.log"
+    log.write_text(ARGS + LOADING)
+    os.utime(log, (time.time() - 900, time.time() - 900))
+    process = _started(*(("--follow", "--wait", "300ms") if follows else ()), str(log))
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1, (out, err)
+    assert "logs.stalled-no-error" in out
+
+
+def _until_it_reads(pid: int, log: Path) -> None:
+    """Until a process has opened a file: before that it may still be loading its modules."""
+    ends = time.monotonic() + 30
+    while str(log) not in {file.path for file in psutil.Process(pid).open_files()}:
+        assert time.monotonic() < ends, f"{log} is not read"
+        time.sleep(0.05)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     log = tmp_path / "sglang.log"
     log.write_text(ARGS + LOADING)
     process = _started("-f", str(log))
-    time.sleep(1.5)
+    _until_it_reads(process.pid, log)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130

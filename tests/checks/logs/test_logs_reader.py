@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bgecheck.checks.logs.area import LogFacts, collect
 from bgecheck.checks.logs.follower import Follower
-from bgecheck.checks.logs.kinds import ENGINES
+from bgecheck.checks.logs.kinds import ENGINES, undigited
 from bgecheck.checks.logs.marks import OTHER_ENGINES
 from bgecheck.checks.logs.rules import PATTERNS
 from bgecheck.model import Target
@@ -291,6 +291,69 @@ def test_a_hostile_log_takes_little_time(unit: bytes) -> None:
     assert time.perf_counter() - began < 5
 
 
-def test_every_engine_has_a_literal_that_its_marks_hold() -> None:
-    """A block without one of these literals is not searched for marks of other engines."""
+FOREIGN = (
+    ("vLLM", "INFO 11-26 10:00:01 [core.py:61] Initializing a V1 LLM engine"),
+    ("vLLM", "(EngineCore pid=11) VLLM starts"),
+    ("vLLM", "import vllm"),
+    ("vLLM", "Avg prompt throughput: 0.0 tokens/s"),
+    ("text-embeddings-inference", "INFO text_embeddings_router: router/src/main.rs:189: Args { model_id: .. }"),
+    ("text-embeddings-inference", "starting text-embeddings-inference 1.8"),
+    ("Ollama", "ollama version is 0.13"),
+    ("Ollama", "msg: llama runner started in 1.2 seconds"),
+    ("Ollama", 'time=2026-11-26T10:00:01.000Z level=INFO source=routes.go:1332 msg="server config"'),
+    ("Infinity", "INFO infinity_emb INFO: Creating 1 engines"),
+    ("Infinity", "docker run michaelfeil/infinity:latest v2"),
+    ("Xinference", "Xinference supervisor 0.0.0.0:9999 started"),
+    ("LocalAI", "core/startup process completed! LocalAI version: v3.7"),
+    ("LocalAI", "INF Loading model 'bge' with backend llama-cpp"),
+    ("llama.cpp", "llama_model_loader: loaded meta data with 24 key-value pairs"),
+    ("llama.cpp", "main: llama_server is listening"),
+    ("llama.cpp", "common_init: llama_init failed"),
+    ("llama.cpp", "srv  update_slots: all slots are idle"),
+    ("llama.cpp", "slot launch_slot_: id  0 | task 1 | processing task"),
+    ("llama.cpp", "srv  log_server_r: request: POST /v1/embeddings"),
+    ("LMDeploy", "2026-11-26 10:00:01,000 - lmdeploy - INFO - start"),
+    ("text-generation-inference", "INFO text_generation_launcher: Args {"),
+    ("text-generation-inference", "INFO text_generation_router: listening"),
+    ("Triton Inference Server", "tritonserver started"),
+    ("Triton Inference Server", "=== NVIDIA Triton ==="),
+    ("Triton Inference Server", "== Triton Inference Server =="),
+    ("Triton Inference Server", "Started GRPCInferenceService at 0.0.0.0:8001"),
+    ("FastChat", "from fastchat.serve import controller"),
+    ("FastChat", "File fastchat/serve/model_worker.py"),
+    ("LM Studio", "[LM STUDIO SERVER] Success! HTTP server listening on port 1234"),
+    ("LM Studio", "lmstudio: loaded"),
+    ("LM Studio", "The model has crashed without additional information. (Exit code: 6)"),
+    ("LiteLLM", "LiteLLM: Proxy initialized with Config"),
+    ("New API", "[SYS] 2026/11/26 - 10:00:01 | New API v0.9.1 started"),
+    ("New API", "[SYS] 2026/11/26 - 10:00:01 | One API v0.6.10 started"),
+    ("sglang-router", "INFO sglang_router_rs::server: starting"),
+    ("sglang-router", "[Router (Rust)] 2026-11-26 - INFO"),
+    ("sglang-router", "INFO smg::server: listening"),
+    ("sglang-router", "INFO smg_grpc::client: connected"),
+    ("nginx", '10.0.0.1 - - [26/Nov/2026:10:00:01 +0000] "POST /v1/embeddings HTTP/1.1" 502 157'),
+    ("nginx", "2026/11/26 10:00:01 [error] 29#29: *1 connect() failed"),
+)
+"""A line for each way in which another engine is known."""
+
+
+@pytest.mark.parametrize(("name", "line"), FOREIGN, ids=[f"{name}: {line[:30]}" for name, line in FOREIGN])
+@pytest.mark.parametrize("place", [0, 150, 299])
+def test_another_engine_is_known_wherever_its_line_stands(name: str, line: str, place: int) -> None:
+    """A block without one of the literals of `ENGINES` is not searched for marks of other engines."""
+    lines = [f"nothing of interest: {letter * 3}" for letter in "abcdefghij" * 30]
+    lines[place] = line
+    assert Follower().follow([Block(1, ("\n".join(lines) + "\n").encode())]).session.engine == name
+
+
+def test_every_mark_of_every_engine_has_a_line_and_every_line_a_mark() -> None:
     assert list(ENGINES) == [name for name, _ in OTHER_ENGINES]
+    marks = dict(OTHER_ENGINES)
+    assert [line for name, line in FOREIGN if not marks[name].search(line)] == []
+    stems = {name: [s for s in own if s in {t for n, x in FOREIGN if n == name for t in own if t in _key(x)}]
+             for name, own in ENGINES.items()}  # fmt: skip
+    assert stems == {name: list(own) for name, own in ENGINES.items()}
+
+
+def _key(line: str) -> str:
+    return undigited(line).lower()

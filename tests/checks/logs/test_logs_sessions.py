@@ -11,7 +11,7 @@ import pytest
 
 from bgecheck import engine
 from bgecheck.checks.logs import AREA
-from bgecheck.model import Finding, Status, Target
+from bgecheck.model import Finding, Status, Target, Text
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 
@@ -130,7 +130,11 @@ def test_the_first_of_two_causes_is_the_decisive_one(log: Path) -> None:
     later = "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)"
     rows = _judge(log, _args(), LOADING, OOM, later, DIED)
     assert _problems(rows) == ["logs.ready", "logs.gpu-oom-weights"]
-    assert rows["logs.nccl-failure"].status is Status.PASS
+    assert rows["logs.nccl-failure"].status is Status.SKIP
+    assert rows["logs.nccl-failure"].reason == Text(
+        "its line (sglang.log:4) is a consequence of logs.gpu-oom-weights",
+        "相关报错（sglang.log:4）是 logs.gpu-oom-weights 的后果",
+    )
 
 
 def test_what_a_start_survived_is_no_cause(log: Path) -> None:

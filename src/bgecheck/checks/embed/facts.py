@@ -27,6 +27,7 @@ from bgecheck.checks.embed.texts import (
 )
 from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
 from bgecheck.http.failures import NotSent
+from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
@@ -103,6 +104,8 @@ class EmbedFacts(NamedTuple):
     """What the rows that cost more asked; None when they were left out."""
     proof: Proof | Unavailable | None = None
     """The comparison with a reference, or why there is none; None when it was left out."""
+    openai: OpenAIResult | Unavailable | None = None
+    """What the openai package made of `texts`; None where it was not asked."""
 
     @property
     def model(self) -> Model | None:
@@ -143,40 +146,14 @@ class EmbedFacts(NamedTuple):
     def sent(self) -> Sent:
         """What these rows cost the server."""
         long = self.more.long or () if self.more else ()
-        return Sent(*_cost([a for a in self.answers() if not any(a is b for b in long)]), *_cost(long))
+        requests, tokens = _cost([a for a in self.answers() if not any(a is b for b in long)])
+        if isinstance(self.openai, OpenAIResult):
+            requests += 1
+            tokens += (self.openai.outcome.tokens or 0) if isinstance(self.openai.outcome, Vectors) else 0
+        return Sent(requests, tokens, *_cost(long))
 
     def _embedded(self) -> list[Embedded]:
         return [a for a in self.answers() if isinstance(a, Embedded)]
-
-
-# Every request ends with the run, and so does computing: a server that is slow may have all of it.
-AREA = Area("embed", Text("vectors", "向量"), seconds=math.inf, needs=("probe.reachable",))
-
-
-@AREA.collect
-def collect(context: Context) -> EmbedFacts:
-    """Send short texts that no server has seen before; stop at the first that brings no vector."""
-    server, dice = context.server(), random.Random()
-    ask = _Asking(server, context)
-    fresh = fresh_three(dice)
-    texts = context.texts or (fresh[1],)
-    asked = server.embed(texts)
-    if not isinstance(asked, Embedded):
-        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
-    # Fresh means never sent before: after two sends a broken prefix cache answers the same wrong vector.
-    first = ask([fresh[1]]) if context.texts else asked
-    repeats = (first, *(ask([fresh[1]]) for _ in range(2)))
-    facts = EmbedFacts(context.target, server.served(), tuple(texts), asked, repeats, None)
-    if facts.unanswered():
-        return facts
-    facts = facts._replace(batch=ask(list(fresh)))
-    # On a server that is slow the comparison comes first: it proves most for the time it takes.
-    if context.compares and not ask.gave_up:
-        facts = facts._replace(proof=_proof(context, facts.model))
-    if context.quick:
-        return facts
-    more = _more(context, ask, facts.model, fresh, dice)
-    return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, dice))
 
 
 class _Asking:
@@ -210,6 +187,68 @@ class _Asking:
             return (NotSent(unavailable.reason),) * count
         self._in_vain += sum(map(is_late, answers))
         return answers
+
+
+# Every request ends with the run, and so does computing: a server that is slow may have all of it.
+AREA = Area("embed", seconds=math.inf, needs=("probe.reachable",))
+
+
+@AREA.collect
+def collect(context: Context) -> EmbedFacts:
+    """Send short texts that no server has seen before; stop at the first that brings no vector.
+
+    As the smoke test, openai makes the first call for the texts, while it is imported the fresh texts are sent.
+    """
+    server, dice, client = context.server(), random.Random(), context.openai if context.smoke else None
+    ask, fresh = _Asking(server, context), fresh_three(dice)
+    texts = context.texts or ((fresh_texts(dice, 1)[0],) if client else (fresh[1],))
+    called = client is not None and _call(client, context, server, texts)
+    asked = None if called else server.embed(texts)
+    if asked is not None and not isinstance(asked, Embedded):
+        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
+    # Fresh means never sent before, by openai neither: after two sends a broken prefix cache answers the same wrong
+    # vector.
+    first = asked if asked is not None and texts[0] == fresh[1] else ask([fresh[1]])
+    facts = EmbedFacts(context.target, server.served(), tuple(texts), asked or first, (first,), None)
+    if asked is not None or isinstance(first, Embedded):
+        facts = _repeated(facts, ask, fresh)
+    if client is not None and called:
+        facts = _with_openai(facts, client, context)
+    if not isinstance(facts.asked, Embedded) or facts.unanswered():
+        return facts
+    # On a server that is slow the comparison comes first: it proves most for the time it takes.
+    if context.compares and not ask.gave_up:
+        facts = facts._replace(proof=_proof(context, facts.model))
+    if context.quick:
+        return facts
+    more = _more(context, ask, facts.model, fresh, dice)
+    return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, dice))
+
+
+def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str]) -> EmbedFacts:
+    """The fresh text twice more, and between two others where it is answered."""
+    facts = facts._replace(repeats=(*facts.repeats, ask([fresh[1]]), ask([fresh[1]])))
+    return facts if facts.unanswered() else facts._replace(batch=ask(list(fresh)))
+
+
+def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context) -> EmbedFacts:
+    """What openai made of the texts, and the same texts in a request of our own after it."""
+    try:
+        openai: OpenAIResult | Unavailable = client.result(context.deadline.remaining())
+    except Unavailable as unavailable:
+        openai = unavailable
+    asked = context.server().embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
+    return facts._replace(openai=openai, asked=asked)
+
+
+def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequence[str]) -> bool:
+    """Give the process of openai its call, at the base URL where the server was found to answer."""
+    try:
+        name, seconds = server.model_name() or "default", context.deadline.timeout(context.timeout)
+    except Unavailable:
+        return False
+    client.call(server.base_url, context.target.api_key, name, texts, seconds)
+    return True
 
 
 _IN_VAIN = 2

@@ -5,11 +5,27 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late
 from bgecheck.http.failures import Failure, NotSent
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
+from bgecheck.http.openai_client import OpenAIResult, Vectors
+from bgecheck.http.openai_errors import described
+from bgecheck.http.openai_vectors import first_numbers
+from bgecheck.model import (
+    Advice,
+    Evidence,
+    Outcome,
+    Severity,
+    Text,
+    Unavailable,
+    absent,
+    broken,
+    holds,
+    not_yet,
+    unclear,
+)
 from bgecheck.model.expected import AtMost
 from bgecheck.model.registry import is_reranker
 from bgecheck.model.vectors import is_finite, norm
@@ -30,10 +46,6 @@ COMPARED = (
     "embed.reference",
 )
 """The rows that compare vectors: they fail too where the vectors are not numbers, or change by themselves."""
-
-
-def _first_numbers(vector: Sequence[float]) -> list[float]:
-    return [round(x, 4) if math.isfinite(x) else x for x in vector[:5]]
 
 
 def dtype(vectors: Sequence[Sequence[float]]) -> str | None:
@@ -122,33 +134,61 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
     answer = facts.asked
     match answer:
         case Embedded():
-            vector = answer.vectors[0]
-            ms = answer.seconds * 1000
             seen = Evidence("POST /v1/embeddings", _counted(answer))
             if failed := facts.unanswered():
                 return _unsteady(seen, failed, len(facts.alone()))
-            return holds(
-                seen,
-                *_told(facts),
-                dims=len(vector),
-                norm=round(norm(vector), 6),
-                first=_first_numbers(vector),
-                tokens=answer.tokens,
-                ms=round(ms, 1),
-                dtype=dtype(answer.vectors[:1]),
-                sent=facts.sent()._asdict(),
-            )
+            return holds(*_shown(facts, seen), *_told(facts), **_shown_values(facts, answer))
         case Refused():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
-            return broken(seen, advice="refused", status=answer.status, detail=answer.message)
+            outcome = not_yet if answer.status == 503 else broken
+            return outcome(seen, *_of_openai(facts), advice="refused", status=answer.status, detail=answer.message)
         case Unusable():
             seen = Evidence("POST /v1/embeddings", describe(answer))
-            return broken(seen, advice="unusable", detail=answer.detail)
+            return broken(seen, *_of_openai(facts), advice="unusable", detail=answer.detail)
         case NotSent() | Failure(kind="cut-off"):
             return unclear(describe(answer))
         case Failure():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
-            return broken(seen, advice="late" if is_late(answer) else None, detail=answer.detail)
+            return not_yet(seen, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail)
+
+
+def _shown(facts: EmbedFacts, ours: Evidence) -> list[Evidence]:
+    """The call that is shown: openai's where it brought a vector, else our own, with the reason."""
+    if isinstance(facts.openai, OpenAIResult) and isinstance(facts.openai.outcome, Vectors):
+        return _of_openai(facts)
+    return [ours, *_of_openai(facts)]
+
+
+def _shown_values(facts: EmbedFacts, answer: Embedded) -> dict[str, Any]:
+    """The first vector in numbers, of openai's call where it brought one."""
+    vector, tokens, ms = answer.vectors[0], answer.tokens, answer.seconds * 1000
+    known: dict[str, Any] = {}
+    if isinstance(facts.openai, OpenAIResult):
+        known = {"openai": facts.openai.openai, "http": f"{facts.openai.http} {facts.openai.http_version}"}
+        if isinstance(facts.openai.outcome, Vectors):
+            vector, tokens = facts.openai.outcome.vectors[0], facts.openai.outcome.tokens
+            ms = facts.openai.milliseconds or 0.0
+    return {
+        "dims": len(vector),
+        "norm": round(norm(vector), 6),
+        "first": first_numbers(vector),
+        "tokens": tokens,
+        "ms": round(ms, 1),
+        "dtype": dtype((vector,)),
+        "sent": facts.sent()._asdict(),
+        **known,
+    }
+
+
+def _of_openai(facts: EmbedFacts) -> list[Evidence]:
+    """What a program that uses openai gets for the same texts; nothing where it was not asked."""
+    match facts.openai:
+        case None:
+            return []
+        case Unavailable() as unavailable:
+            return [Evidence(Text("openai package", "openai 包"), unavailable.reason)]
+        case OpenAIResult() as result:
+            return [Evidence(result.library, described(result))]
 
 
 def _counted(answer: Embedded) -> Text:

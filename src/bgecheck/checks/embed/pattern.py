@@ -192,4 +192,8 @@ def suspicion(facts: EmbedFacts, row: str) -> tuple[Evidence, ...]:
         return ()
     en = "; ".join(f"{n}. {s.fault.words.en} ({s.agree}/{s.of} signs)" for n, s in enumerate(likely, 1))
     zh = "；".join(f"{n}. {s.fault.words.zh}（{s.agree}/{s.of} 项吻合）" for n, s in enumerate(likely, 1))
-    return (Evidence(Text("the rows that fail together look like", "从同时不通过的检查项看，像是"), Text(en, zh)),)
+    return (
+        Evidence(
+            Text("the rows that fail together look like", "从同时不通过的检查项看，像是"), Text(en, zh), background=True
+        ),
+    )

@@ -47,6 +47,7 @@ def named(recipe: Recipe) -> Text:
 
 @AREA.check(
     "reference",
+    headline=True,
     title=Text("the vectors equal a reference", "向量与参考向量一致"),
     cause=Text(
         "no recipe gives the server's vectors from the weights in {folder}: the nearest, {recipe_en}, has cosine "

@@ -26,6 +26,7 @@ def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected
 
 @AREA.check(
     "repeatable",
+    headline=True,
     title=Text("the same text gives the same vector", "同一文本得到同一向量"),
     cause=Text(
         "the same new text gives different vectors, so most vectors of this server are wrong. On sglang the prefix "
@@ -86,6 +87,7 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
 
 @AREA.check(
     "batch-equals-single",
+    headline=True,
     title=Text("a text in a batch has the same vector as alone", "批量与单条的向量一致"),
     cause=Text(
         "the vector of a text depends on what else is in the request: its neighbours' tokens are cached or cut into it",

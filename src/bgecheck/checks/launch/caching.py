@@ -19,6 +19,7 @@ from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
 
 @AREA.check(
     "prefix-cache",
+    headline=True,
     title=Text("the prefix cache is off for a bidirectional encoder", "双向编码器已关闭前缀缓存"),
     cause=Text(
         "the prefix (radix) cache is on, and this model is a bidirectional encoder: a text that begins like an "
@@ -56,6 +57,7 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
 
 @AREA.check(
     "chunked-prefill",
+    headline=True,
     title=Text("chunked prefill is off for a bidirectional encoder", "双向编码器已关闭分块预填充"),
     cause=Text(
         "chunked prefill is on ({chunk}): in a batch with more tokens than one chunk, the texts that are cut at "

@@ -70,7 +70,7 @@ class LaunchFacts(NamedTuple):
         return self.model.bidirectional if known is None and self.model else known
 
 
-AREA = Area("launch", Text("launch settings", "启动参数"), seconds=20.0, needs=("probe.reachable",))
+AREA = Area("launch", seconds=20.0, needs=("probe.reachable",))
 
 
 @AREA.collect
@@ -203,17 +203,22 @@ def _number(text: str) -> int | None:
         return None
 
 
+def _wanted(flags: Mapping[str, str], changed: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The options of the corrected line by long name; None for one that is left out."""
+    needed = {name: RIGHT[name] for name in ("is-embedding", "disable-radix-cache", "chunked-prefill-size")}
+    wanted: dict[str, str | None] = {**flags, **needed, **changed}
+    wanted.setdefault("mem-fraction-static", RIGHT["mem-fraction-static"])
+    return wanted
+
+
 def corrected(flags: Mapping[str, str], changed: Mapping[str, str | None] | None = None) -> Shell:
     """The launch line with what is wrong put right: a Shell line, its key replaced by a variable.
 
     Built anew from option names and quoted values, so that nothing else of a foreign line survives. `changed`
     holds further options to set, or with None to leave out.
     """
-    needed = {name: RIGHT[name] for name in ("is-embedding", "disable-radix-cache", "chunked-prefill-size")}
-    wanted: dict[str, str | None] = {**flags, **needed, **(changed or {})}
-    wanted.setdefault("mem-fraction-static", RIGHT["mem-fraction-static"])
     words = [Shell("python -m sglang.launch_server")]
-    for name, value in wanted.items():
+    for name, value in _wanted(flags, changed or {}).items():
         if value is None or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
             continue
         if name in ("api-key", "admin-api-key"):
@@ -226,14 +231,19 @@ def corrected(flags: Mapping[str, str], changed: Mapping[str, str | None] | None
 
 RESTART = ("{launch_line}",)
 AGAIN = Text(
-    "restart with this line, then re-embed everything embedded so far",
-    "用下面这行重启，并把之前写进向量库的内容全部重新编码",
+    "restart with {changes}, then re-embed everything embedded so far",
+    "加上 {changes} 重启，并把之前写进向量库的内容全部重新编码",
 )
 
 
-def launch_line(facts: LaunchFacts, changed: Mapping[str, str | None] | None = None) -> dict[str, Shell]:
-    """The value that fills `RESTART`; none where no command line is known."""
-    return {"launch_line": corrected(facts.flags, changed)} if facts.flags else {}
+def launch_line(facts: LaunchFacts, changed: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The values that fill `RESTART` and `AGAIN`: the corrected line, none where no command line is known, and its
+    options that are new or have another value."""
+    flags = facts.flags or {}
+    wanted = {name: value for name, value in _wanted(flags, changed or {}).items() if value is not None}
+    added = {name: value for name, value in wanted.items() if flags.get(name) != value} or dict(RIGHT)
+    changes = {"changes": " ".join(f"--{name} {value}".rstrip() for name, value in added.items())}
+    return {**changes, "launch_line": corrected(facts.flags, changed)} if facts.flags else changes
 
 
 def not_an_encoder(facts: LaunchFacts) -> Outcome | None:

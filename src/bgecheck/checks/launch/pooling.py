@@ -25,6 +25,7 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
 
 @AREA.check(
     "pooling",
+    headline=True,
     title=Text("the pooling is the one the model needs", "池化方式与模型一致"),
     cause=Text(
         "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "

@@ -2,17 +2,20 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from bgecheck.checks.logs import marks
+from bgecheck.checks.logs.coverage import coverage
 from bgecheck.checks.logs.diagnosis import QUIET, Diagnosis, diagnose
 from bgecheck.checks.logs.follower import Follower
 from bgecheck.checks.logs.rules import PATTERNS, Pattern
 from bgecheck.checks.logs.session import Hit, Session
 from bgecheck.checks.logs.since import Since, clock
-from bgecheck.checks.logs.why import Rival, confidence, told
+from bgecheck.checks.logs.why import Rival, confidence, relation, told
 from bgecheck.model import (
     Advice,
     Area,
@@ -25,6 +28,7 @@ from bgecheck.model import (
     absent,
     broken,
     holds,
+    not_yet,
 )
 from bgecheck.model.registry import repository
 from bgecheck.sources.containers import container_of
@@ -68,7 +72,7 @@ class LogFacts(NamedTuple):
 BESIDE = 128 * 2**20
 """Bytes that are read of the log of a running server, whose other areas are waited for too."""
 
-AREA = Area("logs", Text("log", "日志"), seconds=60.0)
+AREA = Area("logs", seconds=60.0)
 
 
 def _no_log(server: ServerProcess | None) -> Text:
@@ -112,9 +116,11 @@ def _since(given: datetime | timedelta | None, path: str, origin: Origin) -> Sin
     """From when on a log is judged, by its own clock."""
     if given is None or isinstance(given, datetime):
         return Since(given) if given else None
-    now = datetime.now().replace(microsecond=0)
-    ahead = timedelta() if origin.age is None else clock(ending(path), now - timedelta(seconds=origin.age))
-    return Since(now - given + ahead)
+    # By way of seconds since the epoch: between two wall-clock times of one zone summer time may have begun or ended.
+    now = float(int(time.time()))
+    written = None if origin.age is None else datetime.fromtimestamp(now - round(origin.age))
+    ahead = timedelta() if written is None else clock(ending(path), written)
+    return Since(datetime.fromtimestamp(now - given.total_seconds()) + ahead)
 
 
 def _told(session: Session) -> Told:
@@ -132,7 +138,7 @@ def _where(facts: LogFacts, line: int) -> str:
 def _seen(facts: LogFacts, hit: Hit) -> list[Evidence]:
     """The decisive line, further lines of the same cause, and why it is this one."""
     seen = [Evidence(_where(facts, line), text) for line, text in ((hit.line, hit.text), *hit.also.values())]
-    return [*seen, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)))]
+    return [*seen, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)), background=True)]
 
 
 def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
@@ -149,7 +155,7 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "file": facts.origin.name,
         "line": hit.line,
         "context": [*hit.before, hit.text, *hit.after],
-        "phase": hit.phase,
+        "phase": marks.PHASE_WORDS[hit.phase],
         "seen": hit.count,
         "confidence": confidence(hit, _beside(facts, hit)),
         "beside": [rival._asdict() for rival in _beside(facts, hit)],
@@ -221,10 +227,27 @@ def log_is_readable(facts: LogFacts) -> Outcome:
 def _before(facts: LogFacts) -> Evidence:
     """The older sessions, each in a few words; of many the last."""
     shown = facts.past[-_SHOWN:]
-    lines = [f"{_where(facts, t.line)} {t.since} {t.state} {t.cause or ''}".rstrip() for t in shown]
+    lines = [_in_a_line(facts, session) for session in shown]
     more = facts.older - len(shown)
     also = Text(f"{more} more, and ", f"另有 {more} 次；") if more > 0 else Text("", "")
-    return Evidence(Text("before it", "此前"), Text(also.en + " | ".join(lines), also.zh + " | ".join(lines)))
+    listed = Text(" | ".join(line.en for line in lines), " | ".join(line.zh for line in lines))
+    return Evidence(Text("before it", "此前"), Text(also.en + listed.en, also.zh + listed.zh))
+
+
+def _in_a_line(facts: LogFacts, session: Told) -> Text:
+    """An older session: where it begins, when, what became of it, and the row of its cause."""
+    begun, became = f"{_where(facts, session.line)} {session.since}".rstrip(), _BECAME[session.state]
+    cause = f" {session.cause}" if session.cause else ""
+    return Text(f"{begun} {became.en}{cause}", f"{begun} {became.zh}{cause}")
+
+
+_BECAME = {
+    "ready": Text("ready", "已就绪"),
+    "given up": Text("given up", "未启动完"),
+    "failed": Text("failed", "失败"),
+    "stopped": Text("stopped", "已停止"),
+}
+"""What became of an older session."""
 
 
 def _left_out(skipped: int, numbered: bool) -> Evidence:
@@ -316,6 +339,7 @@ _WAIT = Text("wait, then check again", "稍等后再查")
 
 @AREA.check(
     "ready",
+    headline=True,
     title=Text("the newest session became ready and still serves", "最近一次启动已就绪，且仍在服务"),
     cause=Text(
         "the server of this log has exited; the last error it wrote: {error}",
@@ -334,8 +358,8 @@ _WAIT = Text("wait, then check again", "稍等后再查")
         ),
         "stuck": Advice(
             Text(
-                "the start has stopped in phase `{phase}` without an error: {hangs_en}",
-                "启动停在 {phase} 阶段，没有任何报错：{hangs_zh}",
+                "the start has stopped in phase `{phase}` without an error: {hangs}",
+                "启动停在“{phase}”阶段，没有任何报错：{hangs}",
             ),
             Text("see what it waits for, then start again", "看它在等什么，再重新启动"),
             ("tail -n 5 {file}",),
@@ -361,7 +385,8 @@ _WAIT = Text("wait, then check again", "稍等后再查")
 def newest_session_is_ready(facts: LogFacts) -> Outcome:
     """Ready means: the ready line, no failed bind before it, nothing fatal after it (see the causes)."""
     session, state = facts.session, facts.diagnosis.state
-    common: dict[str, Any] = {"state": state, "phase": session.phase, "older_sessions": facts.older}
+    phase = marks.PHASE_WORDS[session.phase]
+    common: dict[str, Any] = {"state": state, "phase": phase, "older_sessions": facts.older}
     if state in ("foreign", "empty"):
         return absent(_NOTHING[state], **common)
     if state == "stopped":
@@ -390,11 +415,14 @@ def newest_session_is_ready(facts: LogFacts) -> Outcome:
         advice = "graph" if session.phase == "graph" else None
         return broken(last_said, *came, advice=advice, **values, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
-    hangs = HANGS[session.phase]
-    age = None if facts.origin.age is None else round(facts.origin.age)
-    return broken(
-        last, *came, advice=state, file=facts.origin.name, age=age, hangs_en=hangs.en, hangs_zh=hangs.zh, **common
-    )
+    values = {"file": facts.origin.name, "age": _age(facts), "hangs": HANGS[session.phase]}
+    outcome = not_yet if state == "starting" else broken
+    return outcome(last, *came, advice=state, **values, **common)
+
+
+def _age(facts: LogFacts) -> int | None:
+    """Seconds since the log was last written; None for standard input."""
+    return None if facts.origin.age is None else round(facts.origin.age)
 
 
 HANGS = {
@@ -436,14 +464,21 @@ def cause(
     name: str,
     patterns: Iterable[Callable[[str], Pattern]],
     *,
+    shows: tuple[str, ...],
     title: Text,
     because: Text,
     fix: Text,
     commands: tuple[str, ...] = (),
     severity: Severity = Severity.ERROR,
     explains: tuple[str, ...] = CONSEQUENCES,
+    unknown: Callable[[Session], Text | None] = lambda session: None,
 ) -> None:
-    """Declare a cause: its patterns and its words; its judge says whether it was decisive for the session."""
+    """Declare a cause: its patterns and its words; its judge says whether it was decisive for the session.
+
+    `shows` are the phases of a session in which its lines come: only a log that covers all of them can show that
+    the cause is absent. `unknown` gives a further reason for which a session cannot show that; a cause that is
+    judged by more than lines has it alone.
+    """
     PATTERNS.extend(described(name) for described in patterns)
 
     def judge(facts: LogFacts) -> Outcome:
@@ -453,7 +488,7 @@ def cause(
             return absent(facts.diagnosis.doubts[name])
         hit = facts.diagnosis.causes.get(name)
         if hit is None:
-            return holds()
+            return _absence(facts, name, shows, unknown)
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
         line, *more = _seen(facts, hit)
         return broken(line, *silent, *more, **_values(facts, hit))
@@ -468,6 +503,35 @@ def cause(
         severity=severity,
         explains=explains,
     )(judge)
+
+
+def _absence(facts: LogFacts, name: str, shows: tuple[str, ...], unknown: Callable[[Session], Text | None]) -> Outcome:
+    """No sign of a cause: passed where the log covers the phases in which it would show, else skipped."""
+    for rival in facts.diagnosis.beside:
+        if rival.cause == name:
+            return absent(_rivalled(facts, rival))
+    if hit := facts.session.hits.get(name):
+        return holds(Evidence(_where(facts, hit.line), Text("without consequences", "没有造成影响")))
+    if (reason := coverage(facts.session).gap(shows) or unknown(facts.session)) is not None:
+        return absent(reason)
+    return holds(Evidence(Text("no sign of it", "未见相关报错"), _looked_through(facts)))
+
+
+def _rivalled(facts: LogFacts, rival: Rival) -> Text:
+    """Why a cause of which a line tells is not the one that is reported."""
+    where, why = _where(facts, rival.line), relation(rival, f"logs.{facts.diagnosis.why}")
+    return Text(f"its line ({where}) {why.en}", f"相关报错（{where}）{why.zh}")
+
+
+def _looked_through(facts: LogFacts) -> Text:
+    """The lines that were judged, as they are numbered in their files."""
+    since = facts.since.line if facts.since is not None else None
+    begin = facts.origin.place(max(facts.session.first_line, since or 0))
+    end = facts.origin.place(max(facts.session.last[0], facts.session.first_line))
+    if begin[0] == end[0]:
+        return Text(f"lines {begin[1]} to {end[1]}", f"第 {begin[1]} 至 {end[1]} 行")
+    first, last = (f"{os.path.basename(name)}:{number}" for name, number in (begin, end))
+    return Text(f"{first} to {last}", f"{first} 至 {last}")
 
 
 @AREA.check(
@@ -486,8 +550,14 @@ def cause(
 )
 def log_is_of_sglang(facts: LogFacts) -> Outcome:
     """Judged on marks that only sglang writes; another engine is named where its own marks are there."""
+    if facts.diagnosis.state == "empty":
+        return absent(_NOTHING["empty"])
+    if facts.diagnosis.state != "foreign" and not facts.session.sglang:
+        return absent(
+            Text("it holds requests only, which other engines log too", "日志里只有请求记录，别的推理引擎也会这样写")
+        )
     if facts.diagnosis.state != "foreign":
-        return holds()
+        return holds(Evidence(Text("written by sglang", "由 sglang 写出"), _looked_through(facts)))
     number, text = facts.session.first
     seen, engine = Evidence(_where(facts, number), text), facts.session.engine
     return broken(seen, engine=engine) if engine else broken(seen, advice="unknown")

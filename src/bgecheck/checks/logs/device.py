@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bgecheck.checks.logs.area import cause
+from bgecheck.checks.logs.coverage import span
 from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
 from bgecheck.model import Text, lazily
@@ -78,6 +79,7 @@ cause(
             named=out_of_memory,
         ),
     ],
+    shows=("load",),
     title=Text("the weights fit the GPU", "显存装得下模型权重"),
     because=Text(
         "the GPU ran out of memory while the weights were loaded: the model is larger than the card "
@@ -111,6 +113,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=("memory",),
     title=Text("there is room for the memory pool", "显存池有足够空间"),
     because=Text(
         "the share of GPU memory that sglang may use (--mem-fraction-static {args_fraction}) leaves no room for its pool "
@@ -143,6 +146,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=("graph",),
     title=Text("CUDA graphs can be captured", "CUDA graph 捕获成功"),
     because=Text(
         "the GPU ran out of memory while CUDA graphs were captured: the memory pool took what they need",
@@ -171,6 +175,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=("serving",),
     title=Text("batches fit the GPU while serving", "运行中的批次放得进显存"),
     because=Text(
         "the GPU ran out of memory while a batch was computed: the static share ({args_fraction}) leaves too little for "
@@ -205,6 +210,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("device", "memory"),
     title=Text("no other process holds the GPU's memory", "显存没有被其他进程占用"),
     because=Text(
         "another process holds most of the GPU's memory, so sglang cannot get what it needs",
@@ -264,6 +270,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("args", "device"),
     title=Text("the NVIDIA driver is new enough", "NVIDIA 驱动版本够新"),
     because=Text(
         "the NVIDIA driver is older than the CUDA that this torch was built with",
@@ -399,6 +406,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("args", "device"),
     title=Text("the server sees its GPUs", "服务能看到 GPU"),
     because=Text(
         "the process sees no GPU, or fewer than it asks for: a container without --gpus all, CUDA_VISIBLE_DEVICES, "
@@ -462,6 +470,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("device", "warm-up"),
     title=Text("this build of sglang supports the GPU", "当前安装包支持这块 GPU"),
     because=Text(
         "torch or the kernel package has no code for this generation of GPU: older than sm75 (V100 is sm70), or "
@@ -525,6 +534,7 @@ cause(
             seen="sglang 0.4.x to 0.5.9, vLLM",
         ),
     ],
+    shows=span("args", "warm-up"),
     title=Text("the GPU can compute in the requested dtype", "GPU 支持所用的数据类型"),
     because=Text(
         "this GPU cannot compute in the requested dtype (bf16 from sm80, fp8 from sm89)",
@@ -641,6 +651,7 @@ cause(
             seen="sglang newer than its sgl-kernel",
         ),
     ],
+    shows=span("args", "warm-up"),
     title=Text("the kernel packages fit torch and sglang", "算子包与 torch、sglang 匹配"),
     because=Text(
         "sgl_kernel (sglang-kernel) or flashinfer is missing, of another version, or built for another torch or CUDA",
@@ -671,6 +682,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the system libraries are there", "系统库齐全"),
     because=Text(
         "a shared library of the system is missing or too old (the line names it)",
@@ -784,6 +796,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("load", "warm-up"),
     title=Text("kernels can be compiled at start", "启动时能编译算子"),
     because=Text(
         "a kernel is compiled at start, and nvcc, ninja, a C compiler, Python.h or libcuda is not there",
@@ -847,6 +860,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("device", "memory"),
     title=Text("/dev/shm is large enough", "/dev/shm 足够大"),
     because=Text(
         "NCCL found /dev/shm too small: a container has 64 MB unless told otherwise",
@@ -947,6 +961,7 @@ cause(
             seen="torch 2.x, sglang #3784",
         ),
     ],
+    shows=span("device", "warm-up"),
     title=Text("the GPUs can talk to each other", "多卡通信正常"),
     because=Text("NCCL failed between the GPUs of this server", "多卡之间的 NCCL 通信失败"),
     fix=Text(
@@ -987,6 +1002,7 @@ cause(
         pattern("misaligned address", "RuntimeError: CUDA error: misaligned address", seen="CUDA", weight=SPECIFIC),
         pattern("unspecified launch failure", "RuntimeError: CUDA error: unspecified launch failure", seen="CUDA"),
     ],
+    shows=span("memory", "serving"),
     title=Text("no kernel accesses memory out of bounds", "没有算子越界访问显存"),
     because=Text(
         "a GPU kernel accessed memory out of bounds, which killed the server", "GPU 算子越界访问显存，服务因此退出"
@@ -1024,6 +1040,7 @@ cause(
             seen="torch",
         ),
     ],
+    shows=span("memory", "serving"),
     title=Text("every token id and position is inside the model's tables", "token id 与位置都没有越界"),
     because=Text(
         "a token id beyond the vocabulary or a position beyond 512 reached the model, which kills the whole server. "
@@ -1122,6 +1139,7 @@ cause(
             seen="flashinfer",
         ),
     ],
+    shows=span("args", "warm-up"),
     title=Text("the attention backend serves this model on this GPU", "注意力后端适用于该模型与 GPU"),
     because=Text(
         "the attention backend that was requested, or chosen automatically, does not support this model or GPU",
@@ -1176,6 +1194,7 @@ cause(
             seen="nvidia-smi",
         ),
     ],
+    shows=span("device", "serving"),
     title=Text("the GPU works", "GPU 硬件正常"),
     because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
     fix=Text("use another GPU; reset or replace this one", "换一块卡；对这块卡复位或报修"),
@@ -1306,6 +1325,7 @@ cause(
             seen="bash",
         ),
     ],
+    shows=span("device", "serving"),
     title=Text("the machine has enough memory", "主机内存足够"),
     because=Text(
         "the operating system killed a process (exit code -9, nothing fatal before it): host memory or the container's "
@@ -1425,6 +1445,7 @@ cause(
             seen="torch",
         ),
     ],
+    shows=span("args", "serving"),
     title=Text("no native code crashes", "没有原生代码崩溃"),
     because=Text(
         "native code crashed (signal 11, or 4: an instruction that this CPU lacks): a kernel package or driver that does "

@@ -110,6 +110,8 @@ class Follower:
         session.requests.clear()
         session.cached = session.cut = session.last_exception = None
         session.lines = session.deaths = 0
+        session.computed = False
+        session.covered_from = marks.following_phase(session.phase)
         self._waiting.clear()
         self._forget()
         self._unsettled = session.died_line is not None
@@ -129,6 +131,7 @@ class Follower:
         for key, count in counts.items():
             kind = kinds[key]
             session.lines += 0 if kind.blank else count
+            session.computed = session.computed or (kind.batch and count > 0)
             if kind.answer:
                 session.requests[_ANSWERS[kind.answer]] += count
 
@@ -212,6 +215,7 @@ class Follower:
                 self._single(index, keys[index], kind)
                 continue
             passed += 1
+            self.session.computed = self.session.computed or kind.batch
             if kind.quiet or kind.batch:
                 continue
             if kind.answer:
@@ -463,7 +467,11 @@ class Follower:
         if '" ' in text and " HTTP/" in text:
             self._request(number, text)
         for mark, phase in marks.MILESTONES:
-            if mark in text and marks.PHASES.index(phase) > marks.PHASES.index(session.phase):
+            if mark not in text:
+                continue
+            if session.covered_from is None:
+                session.covered_from = marks.OPENINGS.get(mark) or marks.following_phase(phase)
+            if marks.PHASES.index(phase) > marks.PHASES.index(session.phase):
                 session.phase = phase
         for mark, stage in marks.STAGES:
             if mark in text:
@@ -485,6 +493,8 @@ class Follower:
         self._end(number, text)
         if self._works() and marks.SERVES.match(text):
             self._serves(number)
+        if session.ready_line is not None and ("Prefill batch" in text or "Decode batch" in text):
+            session.computed = True
         found = marks.BATCH.search(text)
         if found and int(found[2]) and session.cached is None:
             session.cached = (number, text)

@@ -4,11 +4,40 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.model import lazily
+from bgecheck.model import Text, lazily
 from bgecheck.sources.logstate import READY
 
 PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
 """How far a start has come, in the order in which sglang goes through it."""
+
+STAGE_NAMES = {
+    "args": Text("the parsing of the arguments", "解析参数"),
+    "device": Text("the start of the device", "初始化设备"),
+    "load": Text("the loading of the weights", "加载权重"),
+    "memory": Text("the reservation of memory", "分配显存池"),
+    "graph": Text("the capture of CUDA graphs", "捕获 CUDA graph"),
+    "warm-up": Text("the warm-up", "预热"),
+    "serving": Text("serving", "运行"),
+}
+"""Each phase as a noun in a sentence."""
+
+PHASE_WORDS = {phase: Text(phase, name.zh) for phase, name in STAGE_NAMES.items()}
+"""Each phase as a value of a row: its id, which scripts read, and what a Chinese sentence calls it."""
+
+OPENINGS = {
+    "server_args=": "args",
+    "Load weight begin": "load",
+    "Load weight end": "memory",
+    "Capture cuda graph begin": "graph",
+}
+"""What a log that holds this line covers from its beginning: the phase that the line begins, or, for the
+arguments, the one that it ends, before which sglang writes nothing but errors and warnings."""
+
+
+def following_phase(phase: str) -> str:
+    """The phase after `phase`; serving is the last."""
+    return PHASES[min(PHASES.index(phase) + 1, len(PHASES) - 1)]
+
 
 MILESTONES = (
     ("server_args=", "device"),
@@ -181,8 +210,11 @@ OTHER_ENGINES = (
 
 
 def answers(method: str, path: str) -> str:
-    """What a request asks for: an `embedding`, a `generation`, another `post`, or a `page`."""
-    if method == "GET":
+    """What a request asks for: an `embedding`, a `generation`, another `post`, or a `page`.
+
+    sglang's own start posts to /freeze_gc, at times after its ready line: nobody was served by that.
+    """
+    if method == "GET" or path.startswith("/freeze_gc"):
         return "page"
     if path.startswith(("/v1/e", "/encode")):
         return "embedding"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bgecheck.checks.logs.area import CONSEQUENCES, cause
+from bgecheck.checks.logs.coverage import span
 from bgecheck.checks.logs.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
 from bgecheck.model import Text, lazily
@@ -142,6 +143,7 @@ cause(
             weight=LAST,
         ),
     ],
+    shows=span("args", "device"),
     title=Text("sglang accepts the launch options", "sglang 接受全部启动参数"),
     because=Text(
         "this version of sglang does not know an option of the launch line, or refuses its value",
@@ -250,6 +252,7 @@ cause(
             seen="Python",
         ),
     ],
+    shows=span("args", "device"),
     title=Text("the model folder is there and complete", "模型目录存在且完整"),
     because=Text(
         "there is no usable model folder at {args_model}: the path is misspelt, not mounted into the container, "
@@ -340,6 +343,7 @@ cause(
             named=_configuration,
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the model's name exists on the hub", "hub 上有这个模型"),
     because=Text(
         "the hub has no repository of this name ({args_model}): misspelt, private, or not on this mirror",
@@ -426,6 +430,7 @@ cause(
             seen="huggingface_hub",
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the hub lets this account read the model", "账号有权下载该模型"),
     because=Text(
         "{args_model} is gated or private, and no token with access to it was given",
@@ -482,6 +487,7 @@ cause(
             seen="OpenSSL",
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the hub's certificate can be verified", "hub 的证书可以校验"),
     because=Text(
         "the certificate on the way to the hub cannot be verified: a company proxy puts its own in place, "
@@ -632,6 +638,7 @@ cause(
             seen="httpx",
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the hub can be reached, or the files are cached", "能连上 hub，或文件已在本地缓存"),
     because=Text(
         "the hub cannot be reached from here (or offline mode is on), and {args_model} is not in the local cache",
@@ -708,6 +715,7 @@ cause(
             seen="vLLM-like loaders",
         ),
     ],
+    shows=("load",),
     title=Text("all weight files are there", "权重文件齐全"),
     because=Text(
         "{args_model} holds no weight file, or a shard that its index names is absent: the download or copy is "
@@ -820,6 +828,7 @@ cause(
             named=_bus_error,
         ),
     ],
+    shows=("load",),
     title=Text("the weight files are intact", "权重文件完好"),
     because=Text(
         "a weight file is truncated, or is not a weight file: an interrupted download, a git-lfs pointer (a few "
@@ -932,6 +941,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the tokenizer files are there", "分词器文件齐全"),
     because=Text(
         "tokenizer.json or vocab.txt is absent or unusable in {args_model}. sglang 0.5.23 starts all the same and turns "
@@ -974,6 +984,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the model needs no code of its own, or may run it", "模型不需要自带代码，或已允许执行"),
     because=Text(
         "{args_model} ships its own Python code, and the server was started without --trust-remote-code",
@@ -1042,6 +1053,7 @@ cause(
             weight=SPECIFIC,
         ),
     ],
+    shows=span("args", "load"),
     title=Text("sglang knows the model's architecture", "sglang 支持该模型结构"),
     because=Text(
         "this version of sglang has no implementation of the model's architecture, or of the form in which this checkpoint "
@@ -1119,6 +1131,7 @@ cause(
             seen="sglang newer or older than transformers",
         ),
     ],
+    shows=span("args", "load"),
     title=Text("transformers knows the model type", "transformers 版本匹配"),
     because=Text(
         "the installed transformers does not know this model type, or does not fit this version of sglang",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bgecheck.checks.logs.area import CONSEQUENCES, cause
+from bgecheck.checks.logs.coverage import span, vectors_unknown
 from bgecheck.checks.logs.rules import GENERAL, SPECIFIC, pattern
 from bgecheck.checks.logs.session import Session
 from bgecheck.model import Severity, Text
@@ -64,6 +65,7 @@ cause(
             seen="torch",
         ),
     ],
+    shows=span("args", "warm-up"),
     title=Text("the server could bind its port", "服务成功绑定端口"),
     because=Text(
         "port {args_port} was already taken when the server had loaded the model and tried to open it. sglang "
@@ -129,6 +131,7 @@ cause(
             seen="Squid",
         ),
     ],
+    shows=("warm-up",),
     title=Text("the warm-up reaches the server itself", "预热请求没有被代理拦截"),
     because=Text(
         "a proxy variable (http_proxy) catches the warm-up request that sglang sends to itself",
@@ -171,6 +174,7 @@ cause(
             seen="0.5.9 to 0.5.23",
         ),
     ],
+    shows=("serving",),
     title=Text("the token pool holds every batch", "token 池放得下每一批"),
     because=Text(
         "the scheduler found no slot for a batch in its token pool; GPU memory itself did not run out",
@@ -210,6 +214,7 @@ cause(
             seen="0.4.6 to 0.5.23: the warm-up request, after 600 s",
         ),
     ],
+    shows=("serving",),
     title=Text("the scheduler answers", "调度进程有响应"),
     because=Text(
         "the scheduler gave no sign of life for 20 s or more: a batch that takes longer, a hung kernel, or too long a queue",
@@ -268,6 +273,7 @@ cause(
             named=_own_bug,
         ),
     ],
+    shows=("serving",),
     title=Text("sglang's own checks hold", "sglang 的内部自检通过"),
     because=Text(
         "sglang failed in its own code: a self-check or a manager process, not the model, the card or the launch line",
@@ -336,6 +342,7 @@ cause(
             seen="Python",
         ),
     ],
+    shows=span("args", "warm-up"),
     title=Text("the server has access to its files and port", "服务有权访问所需文件与端口"),
     because=Text(
         "the user that runs the server has no access to a file, a cache folder or a port below 1024 (the line "
@@ -381,6 +388,7 @@ cause(
             seen="huggingface_hub",
         ),
     ],
+    shows=span("args", "serving"),
     title=Text("the disk has room", "磁盘有空间"),
     because=Text("a disk is full, or a quota is used up", "磁盘已满，或配额用尽"),
     fix=Text(
@@ -415,6 +423,7 @@ cause(
             seen="asyncio",
         ),
     ],
+    shows=("serving",),
     title=Text("the server may open enough files and sockets", "服务可打开的文件和连接数足够"),
     because=Text(
         "the server has used up the files and sockets that its process may open (nofile): new connections are not accepted",
@@ -574,6 +583,7 @@ cause(
             seen="Python",
         ),
     ],
+    shows=span("args", "load"),
     title=Text("the Python environment is intact", "Python 环境完整"),
     because=Text(
         "a Python module is missing or does not fit: the wrong environment, native Windows, or mismatched torch "
@@ -615,6 +625,7 @@ cause(
             named=_generates,
         ),
     ],
+    shows=("serving",),
     title=Text("the server runs as an embedding server", "服务以 embedding 模式启动"),
     because=Text(
         "the server was started without --is-embedding, so it refuses to embed",
@@ -674,6 +685,7 @@ cause(
             seen="sglang",
         ),
     ],
+    shows=("serving",),
     title=Text("only embedding requests reach the server", "没有非 embedding 请求打到服务"),
     because=Text(
         "a client sends chat, completion, generate or rerank requests to an embedding server; some of these kill it",
@@ -719,6 +731,7 @@ cause(
             fatal=False,
         ),
     ],
+    shows=("serving",),
     title=Text("no request is longer than the model accepts", "没有超出模型长度的请求"),
     because=Text(
         "requests are longer than the model accepts: sglang refuses each with 400, together with its whole batch "
@@ -737,6 +750,7 @@ cause(
 cause(
     "client-request-rejected",
     [],
+    shows=("serving",),
     title=Text("clients' requests are accepted", "客户端请求被接受"),
     because=Text(
         "clients get 4xx or 5xx for most requests, while the server itself is fine: a wrong key (401), a wrong "
@@ -756,11 +770,12 @@ cause(
 cause(
     "stalled-no-error",
     [],
+    shows=span("args", "warm-up"),
     title=Text("the start does not stall", "启动没有中途停住"),
     because=Text(
         "the log stops in phase `{phase}` of the start without any error: the download or the disk hangs, "
         "processes wait for each other, or the server was killed silently",
-        "日志停在启动的 {phase} 阶段，没有任何报错：下载或磁盘卡住、进程互相等待，或服务被直接杀掉",
+        "日志停在启动的“{phase}”阶段，没有任何报错：下载或磁盘卡住、进程互相等待，或服务被直接杀掉",
     ),
     fix=Text(
         "see whether the process is still alive and reading; if the download hangs, fetch the model first, then "
@@ -773,6 +788,8 @@ cause(
 cause(
     "encoder-vectors-wrong",
     [],
+    shows=(),
+    unknown=vectors_unknown,
     title=Text("the session computes right vectors", "本次启动的参数能算出正确的向量"),
     because=Text(
         "this session runs a bidirectional encoder in a way that gives wrong vectors, with HTTP 200: the prefix "

@@ -54,6 +54,8 @@ class Session:
         self.args = ""
         self.args_line: int | None = None
         self.phase = "args"
+        self.covered_from: str | None = None
+        """The first phase of which the log holds the beginning; None while no line of a start has come."""
         self.lines = 0
         self.ready_line: int | None = None
         self.bind_failed = False
@@ -81,6 +83,8 @@ class Session:
         self.engine: str | None = None
         self.hits: dict[str, Hit] = {}
         self.requests: Counter[str] = Counter()
+        self.computed = False
+        """Whether a batch was computed after the server was ready; with little logging no request is written."""
         self.refused: dict[str, Hit] = {}
         """The first refused request of each kind: method, path and status."""
         self.cached: tuple[int, str] | None = None

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from bgecheck.checks.logs.provenance import in_chinese
 from bgecheck.checks.logs.rules import GENERAL, GUESSED, LAST
 from bgecheck.checks.logs.session import Hit
 from bgecheck.model import Text
@@ -33,6 +34,11 @@ def _reason(fatal: Hit, other: Hit) -> str:
     return "later" if other.line > fatal.line else "vaguer"
 
 
+def relation(rival: Rival, decisive: str) -> Text:
+    """How the line of a rival stands to the row of the decisive cause, as a predicate."""
+    return _RELATIONS[rival.reason].filled({"decisive": decisive})
+
+
 def confidence(hit: Hit, beside: tuple[Rival, ...] = ()) -> str:
     """How sure a cause is: by how much its line says, less where an earlier line tells of another cause."""
     level = 2 if hit.weight > GENERAL else 1 if hit.weight == GENERAL else 0
@@ -52,7 +58,7 @@ def told(hit: Hit, beside: tuple[Rival, ...]) -> Text:
         zh.append("没有规则认得这行报错：仅凭字面和所处阶段判断")
     elif hit.known_from:
         en.append(f"this line is known from {hit.known_from}")
-        zh.append(f"这行报错见于 {hit.known_from}")
+        zh.append(f"这行报错见于 {in_chinese(hit.known_from)}")
     return Text("; ".join(en), "；".join(zh))
 
 
@@ -60,4 +66,10 @@ _WORDS = {
     "later": Text("comes after it and follows", "在它之后，是它的后果"),
     "vaguer": Text("comes before it but has several possible causes", "虽在它之前，但可能由多种原因引起"),
     "end": Text("only tells how it ended", "只说明了结局"),
+}
+
+_RELATIONS = {
+    "later": Text("is a consequence of {decisive}", "是 {decisive} 的后果"),
+    "vaguer": Text("has several possible causes; {decisive} says more", "可能由多种原因引起，{decisive} 更具体"),
+    "end": Text("only tells how it ended; the cause is {decisive}", "只说明了结局，根因是 {decisive}"),
 }

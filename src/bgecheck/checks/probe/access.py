@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from bgecheck.checks.probe.engines import SGLANG
-from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_near, reply_of
+from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, is_near, reply_of
 from bgecheck.http.embeddings import Embedded, Refused, describe
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, say, unclear
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet, say, unclear
 from bgecheck.model.registry import lookup
 from bgecheck.sources.containers import PORTS_SHOWN
 
@@ -260,7 +258,7 @@ def server_is_reachable(facts: ProbeFacts) -> Outcome:
         return broken(*evidence, advice=_HANDSHAKES[facts.models.tls])
     if facts.models.kind == "refused":
         return _refused(facts, evidence)
-    return broken(*evidence, advice=_FAILURES.get(facts.models.kind))
+    return not_yet(*evidence, advice=_FAILURES.get(facts.models.kind))
 
 
 _HANDSHAKES = {"plain": "plain", "late": "tls-late"}
@@ -275,12 +273,13 @@ def _refused(facts: ProbeFacts, evidence: list[Evidence]) -> Outcome:
     if vital and vital.process and vital.alive:
         evidence.append(Evidence(f"pid {vital.process}", Text("runs", "在运行")))
         advice = "inside" if vital.contained else "stopped" if ready else "loading"
-        return broken(*evidence, advice=advice, server_pid=vital.process)
+        outcome = not_yet if advice == "loading" else broken
+        return outcome(*evidence, advice=advice, server_pid=vital.process)
     if ready:
         return broken(*evidence, advice="dead")
     if facts.remote:
-        return broken(*evidence, advice="remote")
-    return broken(*evidence, advice="container" if facts.contained and not facts.target.log else None)
+        return not_yet(*evidence, advice="remote")
+    return not_yet(*evidence, advice="container" if facts.contained and not facts.target.log else None)
 
 
 def speaks_tls(facts: ProbeFacts) -> bool:
@@ -359,7 +358,7 @@ _FAILURES = {
             ("openssl s_client -connect {address} -servername {server_name} </dev/null",),
         ),
     },
-    explains=("probe.base-url", "probe.api-key", "probe.ready", "embed.answers"),
+    explains=("probe.base-url", "probe.api-key", "probe.ready", "probe.openai-client", "embed.answers"),
 )
 def certificate_is_accepted(facts: ProbeFacts) -> Outcome:
     """As a client that checks certificates sees it; where it is refused, only keyless requests were sent."""
@@ -513,7 +512,7 @@ def _alike(direct: Reply, through: Reply) -> bool:
             (_CURL,),
         ),
     },
-    explains=("probe.api-key", "probe.ready", "embed.answers"),
+    explains=("probe.api-key", "probe.ready", "probe.openai-client", "embed.answers"),
 )
 def base_url_is_right(facts: ProbeFacts) -> Outcome:
     """The routes decide: text-embeddings-inference has no model list and embeds, Infinity has both at its root."""
@@ -528,7 +527,7 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
         return _not_there(facts, listed)
     told = per_client(facts.target.url, facts.prefix)
     table = [Evidence(", ".join(names), where) for where, names in _by_address(told).items()]
-    if facts.prefix != "/v1" and not _is_as_given(facts):
+    if facts.prefix != "/v1" and not is_as_given(facts.target, facts.prefix):
         return broken(
             Evidence(f"GET {facts.target.base_url}/models", "HTTP 404", "HTTP 200"),
             *table,
@@ -547,13 +546,6 @@ def _not_there(facts: ProbeFacts, seen: Evidence) -> Outcome:
     return broken(
         seen, *found, *told, advice="found" if first else "front" if front else None, found=first, front=front
     )
-
-
-def _is_as_given(facts: ProbeFacts) -> bool:
-    """Whether the URL that was given is the one that works; one that was found by itself is nobody's mistake."""
-    path = re.sub(r"^[a-z]+://", "", (facts.target.given_url or "").strip().lower()).rstrip("/").partition("/")[2]
-    doubled = path.split("/").count("v1")
-    return facts.target.given_url is None or doubled == facts.prefix.count("/v1")
 
 
 def per_client(root: str, prefix: str = "/v1") -> dict[str, str | None]:
@@ -641,7 +633,7 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     },
     needs=("probe.base-url",),
     # A client that asks again and again with a wrong key, this one too while it waits, fills the log with 401.
-    explains=("probe.ready", "embed.answers", "logs.client-request-rejected"),
+    explains=("probe.ready", "probe.openai-client", "embed.answers", "logs.client-request-rejected"),
 )
 def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     """Judged on the model list, which is behind the key, and on the embedding; `/health` is open even with one.

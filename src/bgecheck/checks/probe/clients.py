@@ -1,52 +1,169 @@
-"""The row about the true openai package: what a program that uses it would see."""
+"""The row about the true openai package: what a program that uses it sees of this server."""
 
 from __future__ import annotations
 
-from bgecheck.checks.probe.facts import AREA, ProbeFacts
-from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds
+from collections.abc import Mapping
+from typing import Any
 
-_RAISES = Text("the exception that a program sees is {exception}", "程序会看到的异常是 {exception}")
-_SEE_READY = Text("look at the other rows of this area, which say why", "原因见本区域的其他检查项")
+from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts
+from bgecheck.http.authorities import Authorities, Verification
+from bgecheck.http.embeddings import Embedded
+from bgecheck.http.openai_client import OpenAIResult, Raised, Vectors
+from bgecheck.http.openai_errors import ADVICE, described, kind_of
+from bgecheck.http.openai_vectors import Misread, first_numbers, misread
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds
+
+_FIX_BUNDLE = "export SSL_CERT_FILE={bundle}"
+
+_AUTHORITIES = {
+    "certifi-refuses": Advice(
+        Text(
+            "the operating system's authorities accept this certificate and certifi's do not: openai {openai} gets a "
+            "vector here (verified with {used}), and openai up to 2.x fails with APIConnectionError "
+            "(CERTIFICATE_VERIFY_FAILED) wherever SSL_CERT_FILE is not set; from 3.0 it uses the system's",
+            "操作系统的 CA 接受这张证书，certifi 的不接受：这里的 openai {openai} 能拿到向量（校验用的是 {used}），"
+            "而在没有设置 SSL_CERT_FILE 的地方，openai 2.x 及更早会报 APIConnectionError（CERTIFICATE_VERIFY_FAILED）；"
+            "3.0 起用操作系统的 CA",
+        ),
+        Text(
+            "set SSL_CERT_FILE in the environment of every program that uses openai up to 2.x",
+            "在每个使用 openai 2.x 及更早版本的程序环境里设置 SSL_CERT_FILE",
+        ),
+        (_FIX_BUNDLE,),
+        Severity.WARNING,
+    ),
+    "system-refuses": Advice(
+        Text(
+            "certifi's authorities accept this certificate and the operating system's do not: openai {openai} gets a "
+            "vector here (verified with {used}), and openai from 3.0 on, curl and bgecheck, which use the system's, "
+            "refuse it",
+            "certifi 的 CA 接受这张证书，操作系统的不接受：这里的 openai {openai} 能拿到向量（校验用的是 {used}），"
+            "而 openai 3.0 起、curl 和 bgecheck 用的是操作系统的 CA，会拒绝它",
+        ),
+        Text(
+            "install or update the system's authorities (slim images have none: package ca-certificates), or point "
+            "SSL_CERT_FILE to certifi's",
+            "安装或更新操作系统的 CA（精简镜像里没有，需装 ca-certificates），或让 SSL_CERT_FILE 指向 certifi 的文件",
+        ),
+        ("export SSL_CERT_FILE=$(python -m certifi)",),
+        Severity.WARNING,
+    ),
+}
 
 
 @AREA.check(
     "openai-client",
     title=Text("the openai package gets a vector", "openai 包能拿到向量"),
-    cause=_RAISES,
-    fix=_SEE_READY,
-    commands=("bgecheck probe --url {base_url}",),
-    variants={
-        "none": Advice(
-            Text(
-                "the answer is 200 and holds no vectors, which the package passes on or fails on ({exception}): "
-                "this is where \"'NoneType' object has no attribute 'data'\" comes from; a gateway or another "
-                "program answers like that",
-                "服务返回 200 却没有向量，openai 包原样返回或直接报错（{exception}）："
-                "'NoneType' object has no attribute 'data' 就是这样来的，通常是网关或别的程序在响应",
-            ),
-            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
-            ("bgecheck ports",),
-        ),
-        "dimension": Advice(
-            Text(
-                "the package decodes {found} numbers from a vector of {wanted}: it misreads the encoding",
-                "openai 包解出 {found} 维，而向量是 {wanted} 维：编码被读错了",
-            ),
-            Text('send encoding_format="float"', '请求里加 encoding_format="float"'),
-        ),
-    },
+    cause=Text("the exception that a program sees is {exception}", "程序会看到的异常是 {exception}"),
+    fix=Text("look at the other rows of this area, and at the log", "查看本区域的其他检查项和日志"),
+    commands=("bgecheck probe --url {base_url}", "bgecheck logs {log}"),
+    variants={**ADVICE, **_AUTHORITIES},
     costly=True,
 )
 def openai_gets_a_vector(facts: ProbeFacts) -> Outcome:
-    """One call as a program makes it, without retries, proxies and redirects."""
-    if facts.sdk is None:
-        return absent(Text("only run with --full, on a server that embeds", "只在 --full 且服务可用时运行"))
-    if isinstance(facts.sdk, Unavailable):
-        return absent(facts.sdk.reason)
-    made, wanted = facts.sdk, getattr(facts.first, "vectors", ((),))[0]
-    told = Evidence(f"openai {made.version}", made.exception or f"{made.dims}", str(len(wanted)) if wanted else None)
-    if made.exception:
-        return broken(told, advice="none" if made.empty else None, exception=made.exception)
-    if wanted and made.dims != len(wanted):
-        return broken(told, advice="dimension", found=made.dims, wanted=len(wanted))
-    return holds(told)
+    """The guide's template in a process of its own: without retries, proxies and redirects."""
+    result = facts.openai
+    if result is None:
+        return absent(LEFT_OUT)
+    if isinstance(result, Unavailable):
+        return absent(result.reason)
+    values = {**_values(result), **_about_authorities(result.authorities)}
+    expected = _expected(facts)
+    match result.outcome:
+        case Vectors() as got:
+            return _judged(facts, result, got, values)
+        case failed:
+            kind = kind_of(failed)
+            shown = _compared(result.authorities) if kind == "authority" else []
+            return broken(Evidence(result.library, described(result), expected), *shown, advice=kind, **values)
+
+
+def _judged(facts: ProbeFacts, result: OpenAIResult, got: Vectors, values: Mapping[str, Any]) -> Outcome:
+    """A vector came: whether it is the server's, and whether both kinds of openai would get it."""
+    vector = got.vectors[0]
+    ours = facts.first.vectors[0] if isinstance(facts.first, Embedded) else None
+    if wrong := misread(vector, ours):
+        return broken(Evidence(result.library, *_differs(wrong)), advice=wrong.kind, **values, **wrong.values())
+    seen = Evidence(result.library, described(result), _expected(facts))
+    if result.authorities is None:
+        return holds(seen, **values)
+    advice = _disagreement(result.authorities)
+    table = (seen, *_compared(result.authorities))
+    return broken(*table, advice=advice, **values) if advice else holds(*table, **values)
+
+
+def _differs(wrong: Misread) -> tuple[Words, Words]:
+    found, wanted = wrong.values()["found"], wrong.values()["wanted"]
+    if wrong.kind == "dimension":
+        return Text(f"{found} dims", f"{found} 维"), Text(f"{wanted} dims", f"{wanted} 维")
+    return Text(f"norm {found}", f"范数 {found}"), Text(f"norm {wanted}", f"范数 {wanted}")
+
+
+def _expected(facts: ProbeFacts) -> Words:
+    if isinstance(facts.first, Embedded):
+        dims = len(facts.first.vectors[0])
+        return Text(f"{dims} dims", f"{dims} 维")
+    return Text("a vector", "一条向量")
+
+
+def _values(result: OpenAIResult) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "openai": result.openai,
+        "http": f"{result.http} {result.http_version}",
+        "ms": None if result.milliseconds is None else round(result.milliseconds, 1),
+    }
+    match result.outcome:
+        case Vectors() as got:
+            values |= {
+                "dims": len(got.vectors[0]),
+                "first": first_numbers(got.vectors[0]),
+                "tokens": got.tokens,
+            }
+        case Raised() as raised:
+            values |= {
+                "exception": str(raised),
+                "class": raised.name,
+                "status": raised.status,
+                "causes": [f"{cause.name}: {cause.message}".rstrip(": ") for cause in raised.causes],
+            }
+    return values
+
+
+def _about_authorities(authorities: Authorities | None) -> dict[str, Any]:
+    if authorities is None:
+        return {}
+    return {
+        "used": authorities.used,
+        "bundle": authorities.system.bundle or None,
+        "authorities": {"certifi": authorities.certifi.accepted, "system": authorities.system.accepted},
+    }
+
+
+def _disagreement(authorities: Authorities) -> str | None:
+    """Which of the two refuses as unknown what the other accepts."""
+    if authorities.system.accepted and authorities.certifi.untrusted:
+        return "certifi-refuses"
+    return "system-refuses" if authorities.certifi.accepted and authorities.system.untrusted else None
+
+
+def _compared(authorities: Authorities | None) -> list[Evidence]:
+    if authorities is None:
+        return []
+    return [
+        Evidence(
+            Text("authorities of certifi (openai up to 2.x)", "certifi 的 CA（openai 2.x 及更早）"),
+            _verdict(authorities.certifi),
+        ),
+        Evidence(
+            Text("authorities of the system (openai from 3.0)", "操作系统的 CA（openai 3.0 起）"),
+            _verdict(authorities.system),
+        ),
+    ]
+
+
+def _verdict(verification: Verification) -> Words:
+    if verification.accepted:
+        return Text("accepted", "接受")
+    if verification.accepted is None:
+        return Text(f"could not be asked: {verification.reason}", f"无法验证：{verification.reason}")
+    return Text(f"refused: {verification.reason}", f"拒绝：{verification.reason}")

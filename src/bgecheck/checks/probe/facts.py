@@ -1,6 +1,7 @@
 """What the `probe` area asks a server, and what came back."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_page
 from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.openai_client import OpenAIClient, OpenAIResult
 from bgecheck.http.reply import Reply
 from bgecheck.http.tls import Certificate
 from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
@@ -17,7 +19,6 @@ from bgecheck.model.registry import lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import DEADLINE_EXCEEDED
 from bgecheck.sources.proxy import DIRECT, Way, client_way, fetch_through, variables
-from bgecheck.sources.sdk import Called, called
 from bgecheck.sources.server import Server
 from bgecheck.sources.sidebyside import side_by_side
 from bgecheck.sources.sockets import is_own
@@ -103,12 +104,12 @@ class ProbeFacts(NamedTuple):
     """None when they were not asked for, or there is no server that embeds."""
     burst: tuple[Answer, ...] | None = None
     """The answers to many short requests; None when it was not asked for."""
-    sdk: Called | Unavailable | None = None
+    openai: OpenAIResult | Unavailable | None = None
     """What the openai package made of this server; None when it was not asked for."""
     quick: bool = False
 
 
-AREA = Area("probe", Text("HTTP", "HTTP 接口"), seconds=math.inf)
+AREA = Area("probe", seconds=math.inf)
 
 BURST = 160
 """sglang #22779: a server that follows a killed one on its port hangs after 100 to 140 requests."""
@@ -128,9 +129,22 @@ CHARACTER, OTHER = "天", "海"
 
 @AREA.collect
 def collect(context: Context) -> ProbeFacts:
-    """Ask the model list, the info pages and one real embedding; then, unless quick, what the server takes."""
-    server, target = context.server(), context.target
+    """Ask the model list, the info pages and one real embedding; then, unless quick, what the server takes.
+
+    The process of openai gets its call once the model list tells base URL and model, and is waited for at the end.
+    """
+    server, client = context.server(), context.openai
     models, shown = _models(server)
+    asked = client is not None and isinstance(models, Reply) and _call(client, context, server)
+    facts = _asked(context, server, models, shown)
+    return facts._replace(openai=_result(client, context)) if client is not None and asked else facts
+
+
+def _asked(
+    context: Context, server: Server, models: Reply | Failure, shown: Certificate | Failure | None
+) -> ProbeFacts:
+    """Everything but what openai makes of the server."""
+    target = context.target
     way = client_way(target.url, target.host, target.port)
     facts = ProbeFacts(
         target=target,
@@ -174,7 +188,6 @@ def collect(context: Context) -> ProbeFacts:
         vitals=signs.get("vitals"),
         limits=signs.get("limits"),
         burst=_in_time(lambda: _burst(server)) if context.full and works else None,
-        sdk=_sdk(context, server) if context.full and isinstance(first, Embedded | Unusable) else None,
         prefix=server.prefix,
         real_model=clean(model_path, 200) if isinstance(model_path, str) else None,
     )
@@ -381,12 +394,32 @@ def _burst(server: Server) -> tuple[Answer, ...]:
     return tuple(answers)
 
 
-def _sdk(context: Context, server: Server) -> Called | Unavailable:
-    key = context.target.api_key
+def _base_url(server: Server) -> str:
+    """What the user's program has as its base URL: what was given, else what bgecheck prints."""
+    given = is_as_given(server.target, server.prefix)
+    return server.base_url if given else server.target.base_url
+
+
+def is_as_given(target: Target, prefix: str) -> bool:
+    """Whether the URL that was given is the one that works; one that was found by itself is nobody's mistake."""
+    path = re.sub(r"^[a-z]+://", "", (target.given_url or "").strip().lower()).rstrip("/").partition("/")[2]
+    return target.given_url is None or path.split("/").count("v1") == prefix.count("/v1")
+
+
+def _call(client: OpenAIClient, context: Context, server: Server) -> bool:
+    """Give the process of openai its call: the template's, with what a user's program would know."""
     try:
         name = server.model_name() or "default"
-        given = key.reveal() if key else "EMPTY"
-        return called(server.base_url, given, name, PROBE_TEXT, context.deadline.timeout(context.timeout))
+        seconds = context.deadline.timeout(context.timeout)
+    except Unavailable:
+        return False
+    client.call(_base_url(server), context.target.api_key, name, (PROBE_TEXT,), seconds)
+    return True
+
+
+def _result(client: OpenAIClient, context: Context) -> OpenAIResult | Unavailable:
+    try:
+        return client.result(context.deadline.remaining())
     except Unavailable as unavailable:
         return unavailable
 

@@ -59,6 +59,7 @@ def _says_nothing(answer: Answer, limits: Limits) -> bool:
     ),
     severity=Severity.WARNING,
     needs=("probe.ready",),
+    explains=("probe.openai-client",),
     costly=True,
 )
 def base64_is_float(facts: ProbeFacts) -> Outcome:

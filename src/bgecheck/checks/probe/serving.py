@@ -9,7 +9,20 @@ from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady,
 from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds, say, unclear
+from bgecheck.model import (
+    Advice,
+    Evidence,
+    Outcome,
+    Severity,
+    Text,
+    Words,
+    absent,
+    broken,
+    holds,
+    not_yet,
+    say,
+    unclear,
+)
 
 _LOG = "bgecheck logs {log}"
 
@@ -28,7 +41,7 @@ _LOG = "bgecheck logs {log}"
     ),
     commands=("bgecheck ports",),
     needs=("probe.base-url",),
-    explains=("probe.ready", "embed.answers"),
+    explains=("probe.ready", "probe.openai-client", "embed.answers"),
 )
 def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     """Judged on every request of this run before a burst."""
@@ -44,6 +57,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
 
 @AREA.check(
     "ready",
+    headline=True,
     title=Text("a real embedding is answered", "真实的 embedding 请求能成功"),
     cause=Text(
         "the server answers status pages but no embedding: it is still warming up, or its scheduler is stuck or dead",
@@ -124,7 +138,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
                 return broken(Evidence("POST /v1/embeddings", describe(first)), *warm, advice="unsteady", **measured)
             return holds(Evidence("POST /v1/embeddings", describe(first)), *warm, **measured)
         case Refused(status=503):
-            return broken(response, advice="busy")
+            return not_yet(response, advice="busy")
         case Refused(status=502 | 504):
             front = [Evidence("server", first.server)] if first.server else []
             return broken(response, *front, advice="gateway", status=first.status)
@@ -133,7 +147,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
         case Unusable():
             return broken(response, advice="unusable")
         case _:
-            return broken(response)
+            return not_yet(response)
 
 
 @AREA.check(
@@ -175,8 +189,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
         ),
         "log": Advice(
             Text(
-                "embeddings are answered, but the newest session in {log} {state}: the log does not belong to "
-                "the server that answers",
+                "embeddings are answered, but the state of the newest session in {log} is `{state}`: the log "
+                "does not belong to the server that answers",
                 "embedding 正常，而 {log} 里最近一次启动的状态是“{state}”：这份日志不是正在响应的那个服务的",
             ),
             Text("find the server that answers, and its log", "先找到正在响应的服务，再看它的日志"),
@@ -211,7 +225,7 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
         owners = ",".join(map(str, vital.owners))
         return broken(*table, advice="another", owners=owners, process=vital.process, port=facts.target.port, **values)
     if works and vital.log in ("ended", "starting"):
-        return broken(*table, advice="log", state=vital.log, **values)
+        return broken(*table, advice="log", state=_LOG_STATES[vital.log], **values)
     pages = [vital.pages[path] for path in health_pages(facts.engine) if path in vital.pages]
     judged = [p for p in pages if not (p.status in _NO_PAGE if isinstance(p, Reply) else p.kind == "cut-off")]
     if any((isinstance(page, Reply) and page.status == 200) != works for page in judged):

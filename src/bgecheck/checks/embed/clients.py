@@ -1,0 +1,92 @@
+"""The row that compares what the openai package makes of a text with a plain request for it."""
+
+from __future__ import annotations
+
+import math
+
+from bgecheck.checks.embed.facts import AREA, EmbedFacts
+from bgecheck.checks.embed.measures import SAME_IN_BATCH
+from bgecheck.http.embeddings import Embedded
+from bgecheck.http.openai_client import Raised, Vectors
+from bgecheck.http.openai_errors import ADVICE, described, kind_of
+from bgecheck.http.openai_vectors import misread
+from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds
+from bgecheck.model.vectors import cosine
+
+_NOT_ASKED = Text(
+    "asked by bgecheck embed, and by probe.openai-client", "由 bgecheck embed 和 probe.openai-client 检查"
+)
+
+
+@AREA.check(
+    "openai-client",
+    title=Text("the openai package gets the same vector as a plain request", "openai 包得到的向量与直接请求一致"),
+    cause=Text(
+        "the text that a plain request embeds is an exception for a program: {exception}",
+        "直接请求能得到向量的文本，程序里却是异常：{exception}",
+    ),
+    fix=Text("see what probe.openai-client says of it", "看 probe.openai-client 的说明"),
+    commands=("bgecheck probe --only probe.openai-client --url {base_url}",),
+    variants={
+        **ADVICE,
+        "differs": Advice(
+            Text(
+                "openai decodes another vector than a plain request gets for the same text, and the server repeats "
+                "itself otherwise: the base64 that openai asks for holds other numbers than the floats",
+                "同一文本，openai 解出的向量与直接请求的不同，而服务的结果是可重复的：openai 请求的 base64 与 float "
+                "内容不一致",
+            ),
+            Text(
+                'send encoding_format="float", or query the server\'s own port directly',
+                '请求里加 encoding_format="float"，或直连服务自己的端口',
+            ),
+            ("bgecheck probe --only probe.base64 --url {base_url}",),
+        ),
+    },
+    needs=("embed.repeatable",),
+)
+def openai_gets_the_same_vector(facts: EmbedFacts) -> Outcome:
+    """The cosine of both answers to each text; judged only where the server repeats itself."""
+    result, ours = facts.openai, facts.asked
+    if result is None:
+        return absent(_NOT_ASKED)
+    if isinstance(result, Unavailable):
+        return absent(result.reason)
+    assert isinstance(ours, Embedded), "the entry row is needed"
+    if not isinstance(result.outcome, Vectors):
+        expected = Text(f"{len(ours.vectors[0])} dims", f"{len(ours.vectors[0])} 维")
+        said = str(result.outcome) if isinstance(result.outcome, Raised) else None
+        status = result.outcome.status if isinstance(result.outcome, Raised) else None
+        used = result.authorities.used if result.authorities else None
+        return broken(
+            Evidence(result.library, described(result), expected),
+            advice=kind_of(result.outcome),
+            exception=said,
+            status=status,
+            openai=result.openai,
+            used=used,
+        )
+    theirs = result.outcome.vectors
+    if len(theirs) != len(ours.vectors):
+        counted = Text("vectors", "向量数")
+        return broken(Evidence(counted, str(len(theirs)), str(len(ours.vectors))), advice="differs")
+    for decoded, written in zip(theirs, _as_they_came(ours), strict=True):
+        if wrong := misread(decoded, written):
+            found, wanted = wrong.values()["found"], wrong.values()["wanted"]
+            unit = Text("dims", "维度") if wrong.kind == "dimension" else Text("norm", "范数")
+            return broken(Evidence(unit, found, wanted), advice=wrong.kind, found=found, wanted=wanted)
+    cosines = [cosine(a, b) for a, b in zip(theirs, _as_they_came(ours), strict=True)]
+    lowest = min(cosines, key=lambda value: -math.inf if math.isnan(value) else value)
+    seen = Evidence(
+        Text(f"{result.library} and a plain request: cosine", f"{result.library} 与直接请求：余弦相似度"),
+        f"{lowest:.4f}",
+        str(SAME_IN_BATCH),
+    )
+    return holds(seen) if SAME_IN_BATCH.admits(lowest) else broken(seen, advice="differs", cosine=round(lowest, 6))
+
+
+def _as_they_came(ours: Embedded) -> list[tuple[float, ...]]:
+    """The vectors in the order of the answer, as a program takes them that does not look at `index`."""
+    indexes = [index for index in ours.indexes if index is not None]
+    in_order = sorted(indexes) == list(range(len(ours.vectors)))
+    return [ours.vectors[index] for index in indexes] if in_order else list(ours.vectors)

@@ -1,0 +1,64 @@
+"""`bgecheck gpu`: the GPUs of this machine, and whether the model fits."""
+
+from __future__ import annotations
+
+from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.help import examples
+from bgecheck.cli.options import (
+    Deadline,
+    ExitStyle,
+    FailOn,
+    Ignore,
+    Lang,
+    ModelPath,
+    Only,
+    Output,
+    Pid,
+    RunOptions,
+    Skip,
+    TargetOptions,
+    Url,
+    Verbose,
+)
+
+
+@command(
+    "gpu",
+    CHECK,
+    en="Driver, memory, who holds it, health, and whether this model fits.",
+    zh="驱动、显存、被谁占用、健康状况、这个模型放不放得下",
+    epilog=examples(
+        ("bgecheck gpu", "the GPUs of this machine", "本机的 GPU"),
+        ("bgecheck gpu --model-path models/bge-large-zh-v1.5", "does this model fit", "放不放得下这个模型"),
+    ),
+)
+def gpu(
+    url: Url = None,
+    pid: Pid = None,
+    model_path: ModelPath = None,
+    only: Only = None,
+    skip: Skip = None,
+    deadline: Deadline = "60s",
+    output: Output = None,
+    verbose: Verbose = False,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    exit_style: ExitStyle = "plain",
+    lang: Lang = None,
+) -> None:
+    """Judge the GPUs, and those of one server in particular."""
+    run_options = RunOptions(
+        only=only,
+        skip=skip,
+        deadline=deadline,
+        output=output,
+        verbose=verbose,
+        ignore=ignore,
+        fail_on=fail_on,
+        exit_style=exit_style,
+        lang=lang,
+    )
+    the_plan = plan("gpu", ["gpu"], run_options)
+    looked_at = target(TargetOptions(url=url, pid=pid, model_path=model_path))
+    deliver(the_plan, [examine(the_plan, looked_at)], run_options)

@@ -1,0 +1,30 @@
+"""The nearest of several names, for an answer to one that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from bgecheck.model import BadInput, Text
+
+_ALIKE = 0.65
+"""Of `difflib`, 1 for the same: "docter" has 0.83 with "doctor", "nope" has 0.6 with "ignore"."""
+
+
+def nearest(given: str, names: Collection[str]) -> str | None:
+    """The name that looks most like `given`, or None where none does; the dashes of options count for nothing."""
+    bare = {name.lstrip("-"): name for name in reversed(list(names))}
+    return next((bare[match] for match in get_close_matches(given.lstrip("-"), bare, n=1, cutoff=_ALIKE)), None)
+
+
+def one_of(option: str, given: str, names: Collection[str], listing: str | None = None) -> str:
+    """`given`, where it is one of `names`. Raises `BadInput` with the nearest, and all of them or how to list them."""
+    if given in names:
+        return given
+    near, choice = nearest(given, names), ", ".join(names)
+    remedy = Text(f"choose: {choice}", f"可选：{choice}")
+    if listing:
+        remedy = Text(f"see {listing}", f"用 {listing} 查看全部")
+    if near:
+        remedy = Text(f"did you mean {near}? {remedy.en[0].upper()}{remedy.en[1:]}", f"是不是 {near}？{remedy.zh}")
+    raise BadInput(f"{option} {given}".strip(), Text("no such choice", "没有这个取值"), remedy)

@@ -1,0 +1,61 @@
+"""`bgecheck ports`: the service port and who listens there."""
+
+from __future__ import annotations
+
+from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.help import examples
+from bgecheck.cli.options import (
+    Deadline,
+    ExitStyle,
+    FailOn,
+    Ignore,
+    Lang,
+    Only,
+    Output,
+    Pid,
+    RunOptions,
+    Skip,
+    TargetOptions,
+    Url,
+    Verbose,
+)
+
+
+@command(
+    "ports",
+    CHECK,
+    en="Who listens, on which address, and is it the server that is meant.",
+    zh="谁在监听、监听在哪个地址、是不是要找的服务",
+    epilog=examples(
+        ("bgecheck ports", "of the server running here", "本机服务的端口"),
+        ("bgecheck ports --url 127.0.0.1:30000 -v", "a port that is named", "指定端口"),
+    ),
+)
+def ports(
+    url: Url = None,
+    pid: Pid = None,
+    only: Only = None,
+    skip: Skip = None,
+    deadline: Deadline = "60s",
+    output: Output = None,
+    verbose: Verbose = False,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    exit_style: ExitStyle = "plain",
+    lang: Lang = None,
+) -> None:
+    """Judge the port of one server."""
+    run_options = RunOptions(
+        only=only,
+        skip=skip,
+        deadline=deadline,
+        output=output,
+        verbose=verbose,
+        ignore=ignore,
+        fail_on=fail_on,
+        exit_style=exit_style,
+        lang=lang,
+    )
+    the_plan = plan("ports", ["ports"], run_options)
+    deliver(the_plan, [examine(the_plan, target(TargetOptions(url=url, pid=pid)))], run_options)

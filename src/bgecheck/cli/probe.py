@@ -1,0 +1,78 @@
+"""`bgecheck probe`: the server over HTTP, as its clients use it."""
+
+from __future__ import annotations
+
+from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.help import examples
+from bgecheck.cli.options import (
+    ApiKey,
+    Deadline,
+    ExitStyle,
+    FailOn,
+    Full,
+    Ignore,
+    Lang,
+    Log,
+    Model,
+    Only,
+    Output,
+    Pid,
+    Quick,
+    RunOptions,
+    Skip,
+    TargetOptions,
+    Timeout,
+    Url,
+    Verbose,
+)
+
+
+@command(
+    "probe",
+    CHECK,
+    en="Does HTTP work as the clients need it: URL shape, key, model, a real embedding, limits.",
+    zh="HTTP 接口能不能用：地址写法、key、模型名、真实的 embedding 请求、各种上限",
+    epilog=examples(
+        ("bgecheck probe --url 127.0.0.1:30000", "a server that is named", "指定服务"),
+        ("bgecheck probe --model bge-large-zh-v1.5", "and the model's name", "同时核对模型名"),
+        ("bgecheck probe --full", "with a burst of requests", "加上并发请求"),
+    ),
+)
+def probe(
+    url: Url = None,
+    pid: Pid = None,
+    log: Log = None,
+    model: Model = None,
+    api_key: ApiKey = None,
+    only: Only = None,
+    skip: Skip = None,
+    quick: Quick = False,
+    full: Full = False,
+    timeout: Timeout = "10s",
+    deadline: Deadline = "60s",
+    output: Output = None,
+    verbose: Verbose = False,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    exit_style: ExitStyle = "plain",
+    lang: Lang = None,
+) -> None:
+    """Judge what one server answers."""
+    run_options = RunOptions(
+        only=only,
+        skip=skip,
+        quick=quick,
+        full=full,
+        timeout=timeout,
+        deadline=deadline,
+        output=output,
+        verbose=verbose,
+        ignore=ignore,
+        fail_on=fail_on,
+        exit_style=exit_style,
+        lang=lang,
+    )
+    the_plan = plan("probe", ["probe"], run_options)
+    looked_at = target(TargetOptions(url=url, pid=pid, log=log, model=model, api_key=api_key))
+    deliver(the_plan, [examine(the_plan, looked_at)], run_options)

@@ -1,0 +1,1 @@
+"""The doors to this machine: its processes, and what they may use of it."""

@@ -1,0 +1,45 @@
+"""The head of a screen: which server was looked at, and the notes of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bgecheck.model import Report, Text
+from bgecheck.render.prose import Prose, columns
+from bgecheck.render.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def draw_head(report: Report, screen: Screen, console: Console) -> None:
+    """What was looked at, and the notes of the run."""
+    console.print(Prose([*_target(report, screen), *_notes(report, screen)]))
+
+
+def _target(report: Report, screen: Screen) -> list[str]:
+    """The server, its engine, process and log: broken between them where a line is too short for all."""
+    target = report.target
+    model, url = target.get("model"), target.get("url")
+    server = Text(f"{model} at {url}", f"{url} 上的 {model}") if model and url else url or ""
+    engine = next((f.values for f in report.findings if f.id == "probe.engine"), {})
+    client = next((f.values.get("openai") for f in report.findings if f.id == "embed.answers"), None)
+    parts = (
+        screen.say(server),
+        f"{engine['engine']} {engine.get('version') or ''}".rstrip() if engine.get("engine") else "",
+        f"openai {client}" if client else "",
+        f"pid {target['pid']}" if "pid" in target else "",
+        screen.say(Text(f"log {target['log']}", f"日志 {target['log']}")) if "log" in target else "",
+    )
+    lines: list[str] = []
+    for part in filter(None, parts):
+        if lines and columns(longer := f"{lines[-1]}{screen.separator}{part}") <= screen.width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def _notes(report: Report, screen: Screen) -> list[str]:
+    brackets = screen.say(Text("({})", "（{}）"))
+    return [brackets.format(screen.say(note)) for note in report.notes]

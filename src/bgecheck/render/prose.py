@@ -1,0 +1,131 @@
+"""Wraps sentences of either language within their column, and long commands at their options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
+    from rich.text import Text
+
+_ATOMS = re.compile(r"[<>]=? \S+|[!-\u2e7f]+|\S|\s")
+"""What a line may be broken between: Chinese characters, words, and a comparison with its number, which stay whole.
+
+U+2E80 is where the East Asian scripts begin.
+"""
+
+ID_ATOMS = re.compile(r"[^.\s-]+[.-]?|\s")
+"""What an id may be broken between, where a column is too narrow for it: after a dot or a hyphen."""
+
+_WORDS = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
+"""The words of a shell command without backslashes."""
+
+_NOT_FIRST = frozenset("，。；：、？！）】》”’")
+"""Punctuation that no line of Chinese begins with."""
+
+_NOT_LAST = "（【《“‘"
+"""Punctuation that no line of Chinese ends with."""
+
+
+class Prose:
+    """Paragraphs as a Rich renderable, wrapped between Chinese characters too: Rich wraps at spaces only."""
+
+    def __init__(
+        self,
+        paragraphs: str | Iterable[str],
+        style: str = "",
+        *,
+        most: int | None = None,
+        atoms: re.Pattern[str] = _ATOMS,
+    ) -> None:
+        self._paragraphs = [paragraphs] if isinstance(paragraphs, str) else list(paragraphs)
+        self._style = style
+        self._atoms = atoms
+        self._most = most
+        """Lines at most; a longer text ends in an ellipsis."""
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        widest = max((columns(text) for text in self._paragraphs), default=0)
+        return Measurement(min(8, widest), widest).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.text import Text
+
+        lines = [line for text in self._paragraphs for line in wrapped(text, options.max_width, self._atoms)]
+        if self._most is not None and len(lines) > self._most:
+            lines = [*lines[: self._most - 1], shortened(" ".join(lines[self._most - 1 :]), options.max_width)]
+        for line in lines:
+            yield Text(line, style=self._style, no_wrap=True, overflow="crop")
+
+
+def columns(text: str) -> int:
+    """Columns that a text takes on a terminal, where Chinese characters take two."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def wrapped(text: str, width: int, atoms: re.Pattern[str] = _ATOMS) -> list[str]:
+    """`text` in lines of at most `width` columns, broken between `atoms`; one that is longer than a line is cut."""
+    lines, line, used = [], "", 0
+    pieces = [piece for atom in atoms.findall(text) for piece in _cut(atom, width)]
+    for position, atom in enumerate(pieces):
+        cells = columns(atom)
+        following = pieces[position + 1] if position + 1 < len(pieces) else ""
+        # Punctuation must not begin a line: what it follows goes to the next line with it.
+        hanging = columns(following) if following in _NOT_FIRST else 0
+        if line and used + cells + hanging > width and atom not in _NOT_FIRST:
+            kept = line.rstrip(_NOT_LAST)
+            opened = line[len(kept) :] if kept and columns(line[len(kept) :]) + cells <= width else ""
+            lines.append(line.removesuffix(opened).rstrip())
+            line, used = opened, columns(opened)
+        elif line and used + cells > width:
+            lines.append(line.rstrip())
+            line, used = "", 0
+        if line or not atom.isspace():
+            line, used = line + atom, used + cells
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+
+
+def shortened(text: str, width: int) -> str:
+    """The beginning of a text that fits into `width` columns, with an ellipsis where something is left out."""
+    if columns(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, max(0, width - 4)).rstrip() + " ..."
+
+
+def _cut(atom: str, width: int) -> list[str]:
+    """A word in pieces of at most `width` columns."""
+    if columns(atom) <= width:
+        return [atom]
+    from rich.cells import chop_cells
+
+    return chop_cells(atom, width)
+
+
+def folded(command: str, width: int) -> list[str]:
+    """A command over several lines, broken before options and continued by backslashes; quotes are kept whole."""
+    words = _WORDS.findall(command)
+    if columns(command) <= width or "\\" in command or "\n" in command or " ".join(words) != command:
+        return [command]
+    pieces: list[str] = []
+    for word in words:
+        if pieces and not re.match("-[A-Za-z-]", word):
+            pieces[-1] += f" {word}"
+        else:
+            pieces.append(word)
+    lines = pieces[:1]
+    for piece in pieces[1:]:
+        if columns(lines[-1]) + columns(piece) + 3 <= width:
+            lines[-1] += f" {piece}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"  {piece}")
+    return lines

@@ -1,0 +1,115 @@
+"""In Chinese sentences every value that is a word of ours is Chinese too."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bgecheck import catalog, engine
+from bgecheck.checks.logs import AREA
+from bgecheck.checks.logs.area import HANGS, collect
+from bgecheck.checks.logs.marks import PHASE_WORDS, PHASES, STAGE_NAMES
+from bgecheck.checks.logs.provenance import in_chinese
+from bgecheck.checks.logs.rules import GUESSED, PATTERNS
+from bgecheck.checks.logs.why import LEVELS
+from bgecheck.model import Target, Text
+from bgecheck.sources.context import Context
+from bgecheck.sources.deadline import Deadline
+from chinese import OURS, english_in, english_of
+from logsamples import Snippet, judged, snippets, written
+
+WORDS = frozenset({"phase", "hangs", "state", "unless"})
+"""Placeholders that are filled with a word of ours, which has a half in each language."""
+
+CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
+"""Placeholders whose value is written in Chinese for the Chinese half of a text."""
+
+AS_IT_STANDS = frozenset(
+    """
+    age aim answered args_fraction args_model args_port asked backend base_url bound capability characters chunk
+    cosine count cuda days declared detail dims each engine error exception failed folder found free front gpu
+    holders host index length location log margin message name needed norm other owner owners pids place pooling
+    port positions process range real refused right seen sent served server_pid server_port shared source status
+    taken told total variable version visible wanted wrong
+    """.split()  # noqa: SIM905  # 80 names, which a list would spread over as many lines
+)
+"""Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""
+
+
+def _placeholders() -> dict[str, set[str]]:
+    """Every placeholder of a Chinese template, with the rows that have it."""
+    found: dict[str, set[str]] = {}
+    for check in catalog.rows():
+        texts = [check.title]
+        for advice in (check.advice, *check.variants.values()):
+            texts += [advice.cause, advice.fix]
+        for text in texts:
+            for name in re.findall(r"(?<!\{)\{(\w+)\}", text.zh):
+                found.setdefault(name, set()).add(check.id)
+    return found
+
+
+def test_of_every_placeholder_it_is_known_what_it_stands_for() -> None:
+    """A new one has to be put into one of the three lists: a word of ours may not stand in English."""
+    found = _placeholders()
+    assert len(found) > 50
+    assert set(found) - WORDS - CHINESE - AS_IT_STANDS == set()
+    assert (WORDS | CHINESE | AS_IT_STANDS) - set(found) == set()
+
+
+def _is_chinese(text: str) -> bool:
+    return re.search("[\u4e00-\u9fff]", text) is not None
+
+
+def test_the_words_of_a_log_have_both_languages() -> None:
+    assert set(PHASE_WORDS) == set(STAGE_NAMES) == set(HANGS) == set(PHASES)
+    for texts in (PHASE_WORDS, STAGE_NAMES, HANGS):
+        assert [text.zh for text in texts.values() if not _is_chinese(text.zh)] == []
+    assert [PHASE_WORDS[phase].en for phase in PHASES] == list(PHASES)
+
+
+@pytest.mark.parametrize("snippet", snippets(), ids=lambda s: s.label)
+def test_a_log_is_told_in_chinese(tmp_path: Path, snippet: Snippet) -> None:
+    path = written(tmp_path / "sglang.log", snippet.log(snippet.releases[-1]) * 2)
+    assert [line for finding in judged(path) for line in english_of(finding)] == []
+
+
+@pytest.mark.parametrize("size", [120, 600, 1500, 4000, 9000])
+def test_a_log_that_ends_early_is_told_in_chinese(tmp_path: Path, size: int) -> None:
+    whole = snippets()[0].log("0.5.23")
+    path = written(tmp_path / "sglang.log", whole[:size])
+    assert [line for finding in judged(path) for line in english_of(finding)] == []
+
+
+@pytest.mark.parametrize("name", sorted(WORDS - {"unless", "state"}))
+def test_a_word_is_filled_in_as_a_text(tmp_path: Path, name: str) -> None:
+    """What a judge hands over for such a placeholder has two halves; the JSON report has the English one."""
+    path = written(tmp_path / "sglang.log", "server_args={'model_path': 'm'}\nLoad weight begin. avail mem=22 GB\n")
+    facts = collect(Context(Target(url="", host="", port=0, log=str(path)), Deadline(30)))
+    values = [
+        engine.judge(check, facts).values[name]
+        for check in AREA.checks
+        if name in engine.judge(check, facts).values and name in str(check)
+    ]
+    assert len(values) > 0
+    assert [value for value in values if not (isinstance(value, Text) and _is_chinese(value.zh))] == []
+
+
+def test_where_a_line_was_seen_before_is_told_in_chinese() -> None:
+    seen = {pattern.seen for pattern in PATTERNS} - {GUESSED}
+    assert len(seen) > 100
+    assert {s: words for s in seen if (words := english_in(in_chinese(s).replace("sglang", "")))} == {}
+    assert (
+        in_chinese("0.4.6 to 0.5.23; a warning by default before 0.4.7") == "0.4.6 至 0.5.23（0.4.7 之前默认只是警告）"
+    )
+    assert in_chinese("transformers 4.4x to 5.x") == "transformers 4.4x 至 5.x"
+
+
+def test_the_finder_finds() -> None:
+    """It would see each word that it looks for, also beside Chinese, and what keeps its spelling it passes over."""
+    assert [word for word in OURS if english_in(f"启动停在“{word}”阶段") != [word]] == []
+    assert english_in("启动停在 load 阶段：OSError: no such file", ["OSError: no such file"]) == ["load"]
+    assert english_in("见 logs.ready、--device 与 /srv/load，CUDA graph 捕获失败") == []
+    assert {"low", "medium", "high"} == set(LEVELS)

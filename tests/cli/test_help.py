@@ -1,0 +1,185 @@
+"""The help: whole, in two languages, within its width, and with examples that are run as they stand."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from typer.main import get_command
+
+from bgecheck import __version__
+from bgecheck.cli.app import app
+from bgecheck.cli.help import ORDER, localise
+from bgecheck.cli.main import run as run_here
+from bgecheck.demo.stage import Staged, stage
+from commandline import environment, on_path, run
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+PAGES = ("", *ORDER)
+
+
+def page(command: str, language: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> str:
+    """The help of a command, or of the program, as it is piped at a width."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert (
+        run_here(
+            [*command.split(), "--lang", language, "-h"] if command != "schema" else ["--lang", language, command, "-h"]
+        )
+        == 0
+    )
+    return str(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("command", PAGES)
+def test_a_page_is_whole_and_stays_in_its_width(
+    command: str, language: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = page(command, language, width, capsys, monkeypatch)
+    panels, examples = text.split(" Examples:\n" if language == "en" else " 示例：\n")
+    assert {cell_len(line) for line in panels.splitlines() if line[:1] in "╭│╰"} == {width}
+    assert "…" not in panels
+    for line in examples.splitlines():
+        assert cell_len(line) <= width, line
+    program: Any = get_command(app)
+    localise(program, language)  # type: ignore[arg-type]
+    shown = program.commands[command] if command else program
+    squeezed = re.sub(r"[\s│╭╰╮╯─]", "", text)
+    for option in shown.params:
+        assert option.name == "texts" or option.opts[-1].strip("-") in text or option.metavar in text
+        if width > 60:  # at 60 columns values stand between the lines of a help text
+            assert re.sub(r"\s", "", option.help or "")[:8] in squeezed, option.name
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_a_chinese_page_is_chinese(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every text of ours, every title of a panel, and the labels of Typer that it lets one change."""
+    text = page(command, "zh", 100, capsys, monkeypatch)
+    for word in ("Usage", "Options", "Arguments", "Commands", "[default", "[env var", "[required", "Show ", "Examples"):
+        assert word not in text
+    for title in re.findall(r"╭─ (\S.*?) ─", text):
+        assert CHINESE.search(title), title
+    program: Any = get_command(app)
+    localise(program, "zh")
+    shown = program.commands[command] if command else program
+    for words in (shown.help, shown.epilog, *(option.help for option in shown.params)):
+        assert CHINESE.search(words), words
+    for option in shown.params:
+        assert option.rich_help_panel is None or CHINESE.search(option.rich_help_panel)
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_an_english_page_is_english(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after a Chinese one in the same process; the one Chinese text is that of an example."""
+    page(command, "zh", 80, capsys, monkeypatch)
+    text = page(command, "en", 80, capsys, monkeypatch)
+    assert text.lstrip().startswith("Usage: bgecheck")
+    assert not CHINESE.search(text.replace("今天天气怎么样？", ""))
+
+
+def test_the_program_s_page_names_the_version_option_and_every_command_in_panels() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert "--version" in done.stdout
+    titles = re.findall(r"╭─ (\S.*?) ─", done.stdout)
+    assert titles == ["Options", "Check a server", "Use a server", "Try and read"]
+    assert re.findall(r"│ ([a-z]+)  ", done.stdout) == list(ORDER)
+    titles = re.findall(r"╭─ (\S.*?) ─", run("doctor", "--help").stdout)
+    assert titles == ["Options", "Which server", "What to check", "How to report"]
+
+
+def test_the_language_of_the_help_may_stand_anywhere_and_come_from_anywhere() -> None:
+    for words in (["--lang", "zh_CN", "doctor", "-h"], ["doctor", "-h", "--lang=zh-CN"]):
+        assert "用法：bgecheck doctor [选项]" in run(*words).stdout
+    assert "用法：bgecheck logs [选项]" in run("logs", "--help", BGECHECK_LANG="zh_CN.UTF-8").stdout
+    assert "用法：bgecheck logs [选项]" in run("logs", "--help", LC_ALL="zh_CN.UTF-8").stdout
+
+
+def test_where_chinese_cannot_be_shown_the_help_is_english() -> None:
+    done = run("doctor", "-h", "--lang", "zh", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: bgecheck doctor" in done.stdout
+
+
+def test_without_rich_the_help_is_plain_and_whole() -> None:
+    """Typer's own switch."""
+    done = run("doctor", "-h", "--lang", "zh", TYPER_USE_RICH="0")
+    assert done.returncode == 0
+    assert "用法：bgecheck doctor" in done.stdout
+    assert "--wait" in done.stdout
+    assert "bgecheck doctor --wait 5m" in done.stdout
+
+
+def test_the_version() -> None:
+    assert (run("--version").returncode, run("--version").stdout) == (0, f"bgecheck {__version__}\n")
+    assert run("--lang", "zh", "--version").stdout == f"bgecheck {__version__}\n"
+
+
+def lines_of(command: str) -> list[str]:
+    """The commands at the end of a help page."""
+    program: Any = get_command(app)
+    shown = program.commands[command] if command else program
+    return [line.partition("  # ")[0] for line in shown.epilog.splitlines()]
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_examples_are_the_same_in_both_languages(command: str) -> None:
+    program: Any = get_command(app)
+    localise(program, "zh")
+    shown = program.commands[command] if command else program
+    assert [line.partition("  # ")[0] for line in shown.epilog.splitlines()] == lines_of(command)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Staged]:
+    with stage(None) as staged:
+        yield staged
+
+
+SHOWS_A_FAULT = {"bgecheck demo --fault repeat-differs": 1}
+LACKS = {"curl": "bgecheck snippet curl"}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("command", PAGES)
+def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -> None:
+    """Each line as a shell runs it, in a folder with the demo's log; the server is the demo's.
+
+    What a line names as 127.0.0.1:30000, sglang's own port, is the demo's address, and what it finds by
+    itself is the demo too, which has a variable for it, as other servers may be running here.
+    """
+    assert demo.log is not None
+    shutil.copy(demo.log, tmp_path / "sglang.log")
+    (tmp_path / "bin").mkdir()
+    path = on_path(tmp_path / "bin")
+    for line in lines_of(command):
+        if any(line.startswith(example) and shutil.which(needed) is None for needed, example in LACKS.items()):
+            continue
+        changes = {"PATH": path, "BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s"}
+        done = subprocess.run(
+            ["sh", "-c", re.sub(r"(http://)?127\.0\.0\.1:30000", demo.url, line)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=100,
+            check=False,
+            cwd=tmp_path,
+            env=environment(changes),
+        )
+        assert done.returncode == SHOWS_A_FAULT.get(line, 0), (line, done.stdout, done.stderr)
+        assert done.stdout or ">" in line, line
+        assert "Traceback" not in done.stderr
+    for name in ("report.json", "before.jsonl", "matrix.md", "report.schema.json"):
+        if any(name in line for line in lines_of(command)):
+            assert (tmp_path / name).stat().st_size > 100

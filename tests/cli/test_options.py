@@ -1,0 +1,126 @@
+"""Which command has which options, where their values come from, and that the commands of fixes have theirs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from bgecheck import catalog
+from bgecheck.cli.app import app
+from bgecheck.cli.examine import pattern
+from bgecheck.cli.main import run
+from bgecheck.demo.stage import stage
+from commandline import run as run_apart
+
+PROGRAM: Any = get_command(app)
+
+REPORT = {"--output", "--verbose", "--ignore", "--fail-on", "--exit-style", "--lang"}
+ROWS = REPORT | {"--only", "--skip", "--deadline"}
+SERVER = {"--url", "--pid"}
+OPTIONS = {
+    "doctor": ROWS
+    | SERVER
+    | {"--all", "--log", "--model", "--model-path", "--api-key", "--expect-dim"}
+    | {"--wait", "--quick", "--full", "--timeout"},
+    "logs": ROWS | SERVER | {"--log", "--follow", "--wait", "--since"},
+    "ports": ROWS | SERVER,
+    "gpu": ROWS | SERVER | {"--model-path"},
+    "probe": ROWS | SERVER | {"--log", "--model", "--api-key", "--quick", "--full", "--timeout"},
+    "embed": ROWS
+    | SERVER
+    | {"--log", "--model", "--model-path", "--api-key", "--expect-dim", "--full", "--timeout"}
+    | {"--reference", "--against", "--against-key", "--record"},
+    "snippet": SERVER | {"--model", "--api-key", "--timeout", "--lang"},
+    "demo": ROWS | {"--fault", "--list", "--serve", "--quick", "--full", "--timeout"},
+    "explain": {"--lang"},
+    "matrix": {"--markdown", "--lang"},
+    "schema": set(),
+}
+"""The options that mean something in each command."""
+
+
+def options(command: Any) -> dict[str, Any]:
+    """The long options of a command as Typer built it, by name."""
+    return {name: option for option in command.params for name in option.opts if name.startswith("--")}
+
+
+def test_every_command_has_the_options_that_mean_something_there() -> None:
+    assert set(PROGRAM.commands) == set(OPTIONS)
+    for name, command in PROGRAM.commands.items():
+        assert set(options(command)) == OPTIONS[name], name
+    assert set(options(PROGRAM)) == {"--lang", "--version", "--install-completion", "--show-completion"}
+
+
+def test_every_option_is_a_variable_too() -> None:
+    for command in PROGRAM.commands.values():
+        for name, option in options(command).items():
+            assert option.envvar == "BGECHECK_" + name[2:].replace("-", "_").upper()
+
+
+def test_options_of_one_name_are_the_same_everywhere() -> None:
+    own = {"--wait"}  # what is waited for differs
+    helps: dict[str, set[str]] = {}
+    for command in PROGRAM.commands.values():
+        for name, option in options(command).items():
+            helps.setdefault(name, set()).add(option.help)
+    assert {name for name, texts in helps.items() if len(texts) > 1} == own
+
+
+@pytest.mark.parametrize("row", catalog.rows(), ids=lambda row: row.id)
+def test_a_command_that_a_fix_prints_has_these_options(row: Any) -> None:
+    for advice in (row.advice, *row.variants.values()):
+        for line in advice.commands:
+            for called in re.findall(r"\bbgecheck [a-z][^|&;]*", line):
+                words = shlex.split(re.sub(r"\{\w+\}", "x", called))
+                known = options(PROGRAM.commands[words[1]])
+                for word in words[2:]:
+                    if word.startswith("--"):
+                        assert word.partition("=")[0] in known, line
+
+
+def test_variables_fill_in_options_and_options_win() -> None:
+    with stage(None) as staged:
+        done = run_apart("embed", "-o", "json", BGECHECK_URL=staged.url, BGECHECK_EXPECT_DIM="768")
+        assert json.loads(done.stdout)["root_causes"] == ["embed.dimension"]
+        done = run_apart("embed", "--expect-dim", "1024", BGECHECK_URL=staged.url, BGECHECK_EXPECT_DIM="768")
+        assert done.returncode == 0
+
+
+def chosen(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """The ids of the rows that a run with these options has."""
+    run(["doctor", "--url", "127.0.0.1:1", "-o", "json", *words])
+    return [finding["id"] for finding in json.loads(capsys.readouterr().out)["findings"]]
+
+
+def test_only_and_skip_take_ids_areas_and_globs_repeated_or_with_commas(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = [row.id for row in catalog.area("ports").checks]
+    gpu = [row.id for row in catalog.area("gpu").checks]
+    assert chosen(capsys, "--only", "ports") == ports
+    assert chosen(capsys, "--only", "ports.*") == ports
+    assert chosen(capsys, "--only", "gpu, ports") == [*ports, *gpu]
+    assert chosen(capsys, "--only", "gpu", "--only", "ports.listening") == ["ports.listening", *gpu]
+    assert chosen(capsys, "--only", "ports", "--skip", "ports.l*,ports.readable") == [
+        id_ for id_ in ports if not id_.startswith("ports.l") and id_ != "ports.readable"
+    ]
+    assert chosen(capsys, "--only", "gpu,ports", "--skip", "ports") == gpu
+    monkeypatch.setenv("BGECHECK_ONLY", "gpu ports.listening")
+    assert chosen(capsys) == ["ports.listening", *gpu]
+
+
+def test_an_area_can_be_ignored_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ports", "--url", "127.0.0.1:1", "-o", "json"]) == 1
+    capsys.readouterr()
+    assert run(["ports", "--url", "127.0.0.1:1", "--ignore", "ports:planned", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"]["ignored"] == 1
+    assert run(["explain", "ports"]) == 0
+    page = capsys.readouterr().out
+    assert all(f"{row.id}:" in page for row in catalog.area("ports").checks)
+    assert pattern(" logs ") == "logs.*"
+    assert pattern("logs.ready") == "logs.ready"

@@ -1,0 +1,88 @@
+"""What becomes of a run whose stdout or stderr is full, closed, or read no further."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from commandline import PROGRAM, environment
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+
+REPORT = "ports --url 127.0.0.1:1"
+COMMANDS = ["--version", "--help", "doctor -h", "schema", "matrix", "explain logs", "demo --list", REPORT]
+
+
+def shell(line: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of sh in which `bgecheck` is this program."""
+    program = " ".join(map(shlex.quote, PROGRAM))
+    return subprocess.run(
+        ["sh", "-c", f'bgecheck() {{ {program} "$@"; }}; {line}'],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=50,
+        env=environment(changes),
+    )
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, f"{REPORT} -o json"])
+@pytest.mark.parametrize(
+    ("place", "en", "zh"),
+    [
+        (">/dev/full", "stdout: cannot be written (No space left on device); ", "stdout：无法写入（"),
+        (">&-", "stdout: it is closed; ", "stdout：已被关闭；"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_one_line_and_exit_2(command: str, place: str, en: str, zh: str) -> None:
+    for language, words in (("en", en), ("zh", zh)):
+        done = shell(f"bgecheck {command} {place}", BGECHECK_LANG=language)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith(f"bgecheck: {words}"), done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_reader_who_has_gone_is_no_error(command: str) -> None:
+    """The code is the run's own: nobody listens at that port."""
+    done = shell(f"{{ bgecheck {command}; echo $? >&2; }} | head -c 1 >/dev/null")
+    assert done.stderr == ("1\n" if "--url" in command else "0\n")
+    done = shell(f"{{ bgecheck {command}; echo $? >&2; }} | true")
+    assert done.stderr == ("1\n" if "--url" in command else "0\n")
+
+
+@pytest.mark.parametrize("place", ["2>/dev/full", "2>&-"])
+def test_a_stderr_that_cannot_be_written_changes_nothing(place: str) -> None:
+    done = shell(f"bgecheck doctor --nonsense {place}")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+    done = shell(f"bgecheck ports --url 127.0.0.1:1 {place}")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "ports.listening" in done.stdout
+    assert shell(f"bgecheck ports --url 127.0.0.1:1 >/dev/full {place}").returncode == 2
+
+
+def test_a_closed_stdout_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    """As a file that cannot be written is."""
+    done = shell(f"bgecheck embed --url 127.0.0.1:1 -o json={tmp_path}/report.json >&-")
+    assert done.returncode == 2
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_a_closed_stdin_does_not_matter() -> None:
+    assert shell("bgecheck ports --url 127.0.0.1:1 <&-").returncode == 1
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_a_completion_script_that_cannot_be_written_is_one_line() -> None:
+    """The line is run by bash, which Typer has to recognise."""
+    line = " ".join(map(shlex.quote, [*PROGRAM, "--show-completion"]))
+    done = subprocess.run(
+        ["bash", "-c", f"{line} >/dev/full; echo $?"], env=environment(), capture_output=True, text=True, timeout=50
+    )
+    assert done.stdout == "2\n"
+    assert done.stderr.startswith("bgecheck: stdout: cannot be written (No space left on device); ")

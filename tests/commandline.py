@@ -1,0 +1,38 @@
+"""bgecheck in a process of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+PROGRAM = [sys.executable, "-m", "bgecheck"]
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a process that imports what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(changes or {})}
+
+
+def run(*words: str, cwd: Path | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run bgecheck; `changes` are variables of its environment."""
+    return subprocess.run(
+        [*PROGRAM, *words],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=50,
+        check=False,
+        cwd=cwd,
+        env=environment(changes),
+    )
+
+
+def on_path(folder: Path) -> str:
+    """A PATH on which `bgecheck` is this program, whether or not it is installed."""
+    script = folder / "bgecheck"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m bgecheck "$@"\n')
+    script.chmod(0o755)
+    return os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath)))

@@ -1,0 +1,23 @@
+"""A private authority and a certificate that it has signed, by the true openssl."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def private_authority(folder: Path) -> Path:
+    """Write `ca.pem`, and `server.pem` with its key for 127.0.0.1, into a folder."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=30, cwd=folder)
+
+    authority = ["-subj", "/CN=private authority", "-addext", "basicConstraints=critical,CA:TRUE"]
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", *authority, "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(
+        "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr"
+    )
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n", encoding="ascii")
+    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
+    openssl("x509", "-req", "-in", "server.csr", *signed, "-out", "server.pem")
+    return folder
