@@ -7,7 +7,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -87,3 +88,16 @@ def reset(connection: socket.socket) -> None:
     """Cut the connection with a reset instead of an end."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def _link_local() -> str | None:
+    with suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
+            digits, *_, name = line.split()
+            if digits.startswith("fe80"):
+                return f"{socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits))}%{name}"
+    return None
+
+
+LINK_LOCAL = _link_local()
+"""An IPv6 address of this machine that needs its interface, as `fe80::1%eth0`; None where there is none."""

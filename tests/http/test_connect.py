@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from bgecheck.model import say
 from bgecheck.sources.address import parse_url
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.sockets import accepts, is_own, resolved
-from fakes.raw import accepting, whole
+from fakes.raw import LINK_LOCAL, accepting, whole
 
 
 @pytest.fixture
@@ -102,19 +105,6 @@ def test_the_failure_of_the_last_address_is_the_one() -> None:
         connect([nobody, nobody], Deadline(1.0).remaining)
 
 
-def link_local() -> str | None:
-    """An IPv6 address of this machine that needs its interface, `fe80::1%eth0`; None where there is none."""
-    with suppress(OSError):
-        for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
-            digits, *_, name = line.split()
-            if digits.startswith("fe80"):
-                return f"{socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits))}%{name}"
-    return None
-
-
-LINK_LOCAL = link_local()
-
-
 @pytest.mark.skipif(LINK_LOCAL is None, reason="this machine has no link-local address")
 def test_a_link_local_address_is_reached_by_its_zone() -> None:
     """As pasted and as in a URL; the Host header has no zone (RFC 6874)."""
@@ -153,3 +143,15 @@ def test_a_link_local_address_without_a_zone_says_what_is_missing() -> None:
     assert failure.kind == "unreachable"
     if LINK_LOCAL:  # without IPv6 the system has another reason
         assert "fe80::1%eth0" in say(failure.detail, "en")
+
+
+def test_what_is_printed_of_an_address_with_a_zone_can_be_pasted(tmp_path: Path) -> None:
+    """Brackets where a port follows, and no zone for programs that take none."""
+    line = [sys.executable, "-m", "bgecheck", "probe", "--url", "fe80::1%nope9", "-o", "json", "--lang", "en"]
+    ran = subprocess.run(line, capture_output=True, cwd=tmp_path, timeout=50, check=False)
+    report = json.loads(ran.stdout)
+    row = next(f for f in report["findings"] if f["id"] == "probe.reachable")
+    assert ran.returncode == 1
+    assert report["target"]["url"] == "http://[fe80::1%25nope9]:30000/v1"
+    assert "no network interface nope9" in row["evidence"][0]["observed"]
+    assert row["fix"]["commands"] == ["ip route get fe80::1"]
