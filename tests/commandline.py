@@ -16,7 +16,7 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(changes or {})}
 
 
-def run(*words: str, cwd: Path | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run bgecheck; `changes` are variables of its environment."""
     return subprocess.run(
         [*PROGRAM, *words],
@@ -25,7 +25,6 @@ def run(*words: str, cwd: Path | None = None, **changes: str) -> subprocess.Comp
         encoding="utf-8",
         timeout=50,
         check=False,
-        cwd=cwd,
         env=environment(changes),
     )
 

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from bgecheck import __version__
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.schema import text
+from commandline import run
+from fakes.answering import Answer, pages, serving
 
 SCHEMA = json.loads(text())
-
-
-def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run bgecheck in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "bgecheck", *words],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=50,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **environment},
-    )
 
 
 def report(*words: str, **environment: str) -> dict[str, Any]:
@@ -56,19 +40,6 @@ def demo() -> Iterator[Staged]:
 def broken() -> Iterator[Staged]:
     with stage("repeat-differs") as staged:
         yield staged
-
-
-def test_the_version() -> None:
-    done = run("--version")
-    assert (done.returncode, done.stdout) == (0, f"bgecheck {__version__}\n")
-
-
-def test_help_names_every_command() -> None:
-    done = run("--help")
-    assert done.returncode == 0
-    for name in ("doctor", "logs", "ports", "gpu", "probe", "embed", "demo", "explain", "matrix", "schema"):
-        assert name in done.stdout
-    assert "--wait" in run("doctor", "--help").stdout
 
 
 def test_doctor_finds_the_running_server_without_an_option(demo: Staged) -> None:
@@ -144,11 +115,6 @@ def test_exit_codes_for_monitoring(broken: Staged) -> None:
     )
 
 
-def test_options_come_from_the_environment_too(demo: Staged) -> None:
-    told = report("embed", BGECHECK_URL=demo.url, BGECHECK_EXPECT_DIM="768")
-    assert told["root_causes"] == ["embed.dimension"]
-
-
 def test_no_server_is_exit_1_with_the_root_cause() -> None:
     done = run("doctor", "--url", "127.0.0.1:1")
     assert done.returncode == 1
@@ -175,64 +141,19 @@ def test_waiting_does_not_hide_another_fault() -> None:
     assert (told["exit_code"], told["root_causes"]) == (1, ["probe.api-key"])
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("doctor", "--url", "ftp://h:1"),
-        ("doctor", "--url", "http://h:70000"),
-        ("doctor", "--url", "http://h:1/v1/embeddings/extra"),
-        ("doctor", "--url", ""),
-        ("doctor", "--pid", "999999999"),
-        ("doctor", "--only", "nonsense.row"),
-        ("doctor", "--skip", "*"),
-        ("doctor", "--ignore", "nonsense.row:why"),
-        ("doctor", "--wait", "soon"),
-        ("doctor", "--timeout", "0s"),
-        ("doctor", "--deadline", "-1s"),
-        ("doctor", "--fail-on", "never"),
-        ("doctor", "--exit-style", "loud"),
-        ("doctor", "--lang", "fr"),
-        ("doctor", "-o", "pdf"),
-        ("doctor", "-o", "json=/no/such/folder/report.json"),
-        ("doctor", "--all", "--url", "127.0.0.1:1"),
-        ("doctor", "--expect-dim", "0"),
-        ("doctor", "--expect-dim", "many"),
-        ("embed", "   "),
-        ("explain", "nonsense.row"),
-        ("demo", "--fault", "nonsense"),
-        ("nonsense",),
-        ("doctor", "--nonsense"),
-    ],
-)
-def test_bad_input_is_one_clear_line_and_exit_2(words: tuple[str, ...]) -> None:
-    done = run(*words)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    assert done.stderr.strip()
+def answered(status: int, body: Any, headers: Any) -> Answer:
+    return status, {"object": "error", "message": "not now", "code": status}
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "folder", "binary", "unreadable"])
-@pytest.mark.parametrize("form", ["logs", "doctor"])
-def test_a_log_that_cannot_be_one_is_refused_by_name(kind: str, form: str, tmp_path: Path) -> None:
-    path = tmp_path / f"{kind}.log"
-    if kind == "folder":
-        path.mkdir()
-    elif kind != "missing":
-        path.write_bytes({"empty": b"", "binary": b"\x7fELF" + bytes(4096), "unreadable": b"text"}[kind])
-    if kind == "unreadable":
-        path.chmod(0)
-        if os.access(path, os.R_OK):
-            pytest.skip("the administrator can read everything")
-    done = run("logs", str(path)) if form == "logs" else run("doctor", "--log", str(path))
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert str(path) in done.stderr
-    assert "bgecheck logs" in done.stderr
-
-
-def test_refusals_are_in_the_users_language() -> None:
-    assert "没有" in run("doctor", "--only", "nonsense", "--lang", "zh").stderr
+def test_waiting_goes_on_while_a_server_is_busy_and_ends_with_any_other_answer() -> None:
+    """503 is what a server answers whose queue is full; waiting does not change a 404 or a 500."""
+    for status, expected in ((503, (3, "starting")), (500, (1, "fail")), (404, (1, "fail"))):
+        began = time.monotonic()
+        with serving(pages(), partial(answered, status)) as url:
+            told = report("doctor", "--wait", "15s", "--url", url)
+        assert (told["exit_code"], told["verdict"]) == expected, status
+        assert told["root_causes"] == ["probe.ready"]
+        assert (time.monotonic() - began >= 15) == (status == 503)
 
 
 def test_a_key_is_never_shown(tmp_path: Path) -> None:
@@ -240,96 +161,6 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
         told = run("doctor", "--pid", str(staged.pid), "-o", "json", "-o", f"table={tmp_path / 'table.txt'}", "-v")
     assert "a-key-of-the-demo" not in told.stdout + told.stderr + (tmp_path / "table.txt").read_text(encoding="utf-8")
     assert json.loads(told.stdout)["target"]["api_key"] == "***"
-
-
-def heed_interrupts() -> None:
-    """As in a terminal, even where the tests themselves run in the background, which ignores Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def test_ctrl_c_ends_within_a_second_and_leaves_no_process() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bgecheck", "demo", "--serve"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        preexec_fn=heed_interrupts,
-    )
-    assert process.stderr is not None
-    with process.stderr as errors:
-        line = errors.readline()
-        assert "http://127.0.0.1:" in line
-        port = int(line.split("http://127.0.0.1:")[1].split(",")[0].split()[0])
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 130
-        assert time.monotonic() - began < 1.5
-        assert "Traceback" not in errors.read()
-    assert run("probe", "--url", f"127.0.0.1:{port}").returncode == 1
-
-
-def test_a_demo_that_is_killed_in_order_leaves_nothing_behind(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bgecheck", "demo", "--serve"],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TMPDIR": str(tmp_path)},
-    )
-    assert process.stderr is not None
-    with process.stderr as errors:
-        assert b"http://127.0.0.1:" in errors.readline()
-        assert list(tmp_path.iterdir()) != []
-        process.terminate()
-        assert process.wait(5) == 143
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_ctrl_c_ends_a_look_at_a_server_that_hangs() -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bgecheck", "doctor", "--url", f"127.0.0.1:{silent.getsockname()[1]}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-            preexec_fn=heed_interrupts,
-        )
-        silent.settimeout(10)
-        asking = [silent.accept()[0] for _ in range(2)]
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=5)
-        for connection in asking:
-            connection.close()
-    assert (process.returncode, b"Traceback" in errors) == (130, False)
-    assert time.monotonic() - began < 1
-
-
-INTERRUPTED_WHILE_LOADING = """
-import sys
-from bgecheck.__main__ import main
-
-class Terminal:
-    def find_spec(self, name, *rest):
-        if name == "bgecheck.cli":
-            raise KeyboardInterrupt
-
-sys.meta_path.insert(0, Terminal())
-sys.argv = ["bgecheck", "doctor"]
-main()
-"""
-
-
-def test_ctrl_c_while_modules_are_loaded_leaves_no_traceback() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
-    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_the_pages_of_rows_and_the_matrix() -> None:

@@ -31,6 +31,11 @@ def ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def ignore_hangups() -> None:
+    """As `nohup` starts a program."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def started(*words: str, prepare: Callable[[], None] = heed_interrupts, **changes: str) -> subprocess.Popen[bytes]:
     """A process of bgecheck."""
     return subprocess.Popen(
@@ -114,7 +119,7 @@ def test_nohup_keeps_a_run_alive_when_the_terminal_closes() -> None:
             "--quick",
             "--deadline",
             "2s",
-            prepare=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN) and None,
+            prepare=ignore_hangups,
         )
         connected()
         process.send_signal(signal.SIGHUP)

@@ -18,6 +18,11 @@ from bgecheck.demo.stage import stage
 from commandline import PROGRAM, environment
 
 
+def heed_interrupts() -> None:
+    """As in a terminal, even where the tests themselves run in the background, which ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A terminal of 80 x 24 on which a program has its stderr; its stdout goes to a file."""
 
@@ -33,7 +38,7 @@ class Terminal:
             stdout=self._output,
             stderr=own,
             env=environment({"TERM": "xterm-256color", **changes}),
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+            preexec_fn=heed_interrupts,
         )
         os.close(own)
 

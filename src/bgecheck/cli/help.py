@@ -42,8 +42,8 @@ _LABELS = {
 _COMMENT = "  # "
 _USAGE, _EXAMPLES = Text("Usage: ", "用法："), Text("Examples:", "示例：")
 _METAVARS = {"[OPTIONS]": "[选项]", "COMMAND [ARGS]...": "命令 [参数]..."}
+_HELP = Text("Show this message and exit.", "显示帮助并退出")
 _OWN_OPTIONS = {
-    "help": Text("Show this message and exit.", "显示帮助并退出"),
     "install_completion": Text(
         "Install completion for the current shell (bash, zsh, fish, PowerShell).",
         "为当前 shell 安装补全（bash、zsh、fish、PowerShell）",
@@ -53,7 +53,7 @@ _OWN_OPTIONS = {
         "打印当前 shell 的补全脚本，可自行安装",
     ),
 }
-"""The options that Typer adds, by name."""
+"""The options that Typer adds to the program, by name."""
 
 
 def examples(*lines: tuple[str, str, str]) -> str:
@@ -78,7 +78,9 @@ class _Help:
     def get_help_option(self, ctx: Any) -> Any:
         """The option --help, described in the user's language."""
         option = super().get_help_option(ctx)  # type: ignore[misc]  # of Typer's class beside this one
-        return option and _in_language(option, self.language)
+        if option is not None:
+            option.help, option.metavar = _HELP.to(self.language), ""
+        return option
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The page; ends the program in order where stdout is closed, full, or read no further."""
@@ -184,11 +186,10 @@ def localise(command: Any, language: Language) -> None:
                 setattr(command, name, _METAVARS.get(given, given))
 
 
-def _in_language(option: Any, language: Language) -> Any:
+def _in_language(option: Any, language: Language) -> None:
     own = _OWN_OPTIONS.get(option.name)
     if own:
         option.help, option.metavar = own.to(language), ""
     elif language == "zh":
         option.help = chinese(option.help or "")
         option.rich_help_panel = chinese(option.rich_help_panel or "") or None
-    return option
