@@ -178,3 +178,13 @@ def test_the_faults_are_listed_and_shown() -> None:
     assert done.returncode == 1
     assert "embed.dimension" in done.stdout
     assert "not" in done.stdout
+
+
+def test_an_empty_log_is_nothing_to_look_at(tmp_path: Path) -> None:
+    """No wrong input, and no pass: exit 4, with the reason in the last line."""
+    for content in (b"", b"\n \r\n\t", b"\0" * 9000):
+        path = tmp_path / "a.log"
+        path.write_bytes(content)
+        done = run("logs", str(path))
+        assert (done.returncode, done.stderr) == (4, "")
+        assert "the log is empty so far" in done.stdout.splitlines()[-1]

@@ -235,9 +235,6 @@ def test_a_text_comes_back_line_by_line(lines: list[str], tmp_path_factory: pyte
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "is empty"),
-        (b"\n \r\n\t", "is empty"),
-        (b"\0" * 9000, "is empty"),
         (b"\x7fELF\x02\x01\x01" + bytes(100), "is a binary file, not a log"),
         (b"PK\x03\x04" + os.urandom(2000), "is a binary file, not a log"),
         (bytes(range(256)) * 8, "is a binary file, not a log"),

@@ -55,9 +55,8 @@ def usable(path: str) -> None:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise _bad(path, Text(f"cannot be read: {why}", f"无法读取：{why}")) from error
-    if not head.strip(BLANK):
-        raise _bad(path, Text("is empty", "是空文件"))
-    if _is_binary(head):
+    # An empty log is one that nothing was written to yet: no wrong input, and nothing to judge.
+    if head.strip(BLANK) and _is_binary(head):
         raise _bad(path, Text("is a binary file, not a log", "是二进制文件，不是日志"))
 
 
