@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psutil
 import pytest
 
 from bgecheck.demo.stage import Staged, stage
@@ -66,6 +67,28 @@ def test_the_smoke_test_is_one_screen(demo: Staged, broken: Staged) -> None:
     assert len(done.stdout.splitlines()) <= 24
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert run("embed", "今天天气怎么样？", "--url", broken.url).returncode == 1
+
+
+def test_openai_is_asked_in_every_run_but_quick(demo: Staged) -> None:
+    """By doctor and probe as a row, by embed for its first call; no process of it is left."""
+    for command in ("doctor", "probe"):
+        rows = {f["id"]: f for f in report(command, "--url", demo.url)["findings"]}
+        assert rows["probe.openai-client"]["status"] == "pass"
+        assert rows["probe.openai-client"]["values"]["dims"] == 1024
+    shown = {f["id"]: f for f in report("embed", "今天天气怎么样？", "--url", demo.url)["findings"]}
+    assert shown["embed.answers"]["values"]["openai"] == rows["probe.openai-client"]["values"]["openai"]
+    assert shown["embed.openai-client"]["status"] == "pass"
+    for words in (("doctor", "--quick"), ("embed", "--quick")):
+        rows = {f["id"]: f for f in report(*words, "--url", demo.url)["findings"]}
+        assert {f["status"] for i, f in rows.items() if i.endswith(".openai-client")} == {"skip"}
+    assert not [p for p in psutil.process_iter() if p.ppid() == os.getpid() and "openai_call" in " ".join(_argv(p))]
+
+
+def _argv(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def test_only_the_report_goes_to_stdout_and_nothing_to_stderr(demo: Staged) -> None:

@@ -67,8 +67,9 @@ JSON = {"Content-Type": "application/json"}
         ((418, b"teapot"), "APIStatusError", None),
         ((200, b"null", JSON), "AttributeError", "no-vector"),
         ((200, b"<html>Welcome</html>", {"Content-Type": "text/html"}), "AttributeError", "no-vector"),
-        ((200, {"object": "list", "data": [], "model": "m"}), "ValueError", "no-vector"),
-        ((200, {"object": "list", "data": None, "model": "m"}), "ValueError", "no-vector"),
+        # ValueError "No embedding data received"; up to 1.55 IndexError and TypeError of the template itself.
+        ((200, {"object": "list", "data": [], "model": "m"}), None, "no-vector"),
+        ((200, {"object": "list", "data": None, "model": "m"}), None, "no-vector"),
         ((200, embedded(None)), "TypeError", "no-vector"),
         ((200, b"{nonsense", JSON), "JSONDecodeError", "not-json"),
         ((200, b"", JSON), "JSONDecodeError", "not-json"),
@@ -79,11 +80,12 @@ JSON = {"Content-Type": "application/json"}
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_an_answer_without_a_vector_has_its_meaning(answer: Answer, name: str, wanted: str | None) -> None:
+def test_an_answer_without_a_vector_has_its_meaning(answer: Answer, name: str | None, wanted: str | None) -> None:
     with serving(pages(), lambda body, headers: answer) as url:
         raised = outcome(f"{url}/v1")
     assert isinstance(raised, Raised)
-    assert (raised.name, kind_of(raised)) == (name, wanted)
+    assert kind_of(raised) == wanted
+    assert name in (raised.name, None)
     assert raised.status == (answer[0] if answer[0] != 200 else None)
 
 
