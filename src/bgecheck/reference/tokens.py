@@ -59,6 +59,7 @@ def _from_json(path: str) -> Any:
 def _from_vocabulary(path: str, folder: str) -> Any:
     """BERT's own: lower case and no accents unless do_lower_case is false, each Chinese character by itself."""
     from tokenizers import BertWordPieceTokenizer
+    from tokenizers.models import WordPiece
 
     try:
         told = json.loads(read_text(os.path.join(folder, "tokenizer_config.json"), 2**20))
@@ -66,7 +67,7 @@ def _from_vocabulary(path: str, folder: str) -> Any:
         told = {}
     told = told if isinstance(told, dict) else {}
     return BertWordPieceTokenizer(
-        path,
+        WordPiece.read_file(path),  # the path itself is deprecated in releases before 0.14
         lowercase=told.get("do_lower_case") is not False,
         strip_accents=told.get("strip_accents"),
         handle_chinese_chars=told.get("tokenize_chinese_chars") is not False,
