@@ -10,7 +10,6 @@ Candidates = list[tuple[str, str]]
 """Values, each with what it is."""
 
 EXIT_STYLES = ("plain", "nagios")
-FORMATS = ("table", "json")
 
 
 def ids(incomplete: str) -> Candidates:
@@ -45,6 +44,8 @@ def languages() -> Candidates:
 
 def formats() -> Candidates:
     """The formats of a report."""
+    from bgecheck.render.formats import FORMATS
+
     return _plain(FORMATS)
 
 
