@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import forked
+
 PROGRAM = [sys.executable, "-m", "bgecheck"]
 
 
@@ -16,8 +18,13 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(changes or {})}
 
 
-def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run bgecheck; `changes` are variables of its environment."""
+def run(*words: str, **changes: str) -> forked.Ended:
+    """Run bgecheck; `changes` are variables of its environment that it reads when it runs."""
+    return forked.run(words, environment(changes))
+
+
+def run_anew(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """The same with an interpreter of its own, for what is decided at its start: the encoding of its streams."""
     return subprocess.run(
         [*PROGRAM, *words],
         capture_output=True,

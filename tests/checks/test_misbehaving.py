@@ -19,6 +19,7 @@ import jsonschema
 import pytest
 from measured import Measured, measured
 
+import forked
 from bgecheck.schema import text
 from fakes import misbehaving
 from fakes.misbehaving import KEY, Case, serving
@@ -78,8 +79,8 @@ def called(command: list[str], folder: str, variables: Mapping[str, str]) -> Run
     """Run the program as a user does, from an empty folder, and measure it."""
     options = ["-o", "json", "--lang", "en", "--timeout", "1s", "--deadline", f"{DEADLINE:g}s"]
     environment = {**os.environ, "BGECHECK_API_KEY": KEY, **variables}
-    ran = measured([sys.executable, "-m", "bgecheck", *command, *options], env=environment, cwd=folder)
-    return Run(ran.code, ran.output.decode(), ran.errors.decode(), ran.seconds, ran.memory)
+    ran = forked.run([*command, *options], environment, folder)
+    return Run(ran.returncode, ran.stdout, ran.stderr, ran.seconds, ran.memory)
 
 
 class Listener:

@@ -124,7 +124,7 @@ def test_nohup_keeps_a_run_alive_when_the_terminal_closes() -> None:
         connected()
         process.send_signal(signal.SIGHUP)
         output, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (1, b"")
+    assert (process.returncode, errors) == (4, b"")
     assert b"probe." in output
 
 

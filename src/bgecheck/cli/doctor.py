@@ -46,10 +46,6 @@ _POLL = 1.0
 """Seconds between two looks while waiting; a start takes tens of seconds."""
 
 
-NOT_YET = frozenset({"logs.ready", "ports.listening", "probe.reachable", "probe.ready", "embed.answers"})
-"""Rows that fail while a server is starting, and not for good."""
-
-
 @command(
     "doctor",
     CHECK,
@@ -138,18 +134,19 @@ def _settled(
     the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float, standby: OpenAIClient | None
 ) -> Report:
     """The report once the server is ready or has failed for good, or when patience has run out."""
-    ends = time.monotonic() + patience
+    began = time.monotonic()
+    ends = began + patience
     while patience and time.monotonic() < ends:
         # A log that was only lying in the folder may be an older start's: it must not end the waiting.
         told_by = looked_at._replace(log=None) if looked_at.origins.get("log") == "folder" else looked_at
         glance = examine(_glance(the_plan), told_by)
         if not _starting(glance):
-            return examine(the_plan, looked_at)
+            break
         time.sleep(min(_POLL, max(0.0, ends - time.monotonic())))
         looked_at = target(options)
     report = examine(the_plan, looked_at, standby=standby)
-    only_starting = {root.id for root in report.root_causes} <= NOT_YET
-    return report._replace(starting=True) if patience and only_starting and _starting(report) else report
+    starting = patience > 0 and time.monotonic() >= ends and _starting(report)
+    return report._replace(starting=starting, seconds=time.monotonic() - began)
 
 
 def _glance(the_plan: Plan) -> Plan:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bgecheck.cli.options import RunOptions
-from bgecheck.cli.stdout import to_stdout
+from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.model import BadInput, Language, Report, Text
 from bgecheck.render.formats import FORMATS, renderer
 from bgecheck.render.screen import Screen, screen
@@ -59,7 +59,8 @@ def _sink(name: str, path: str | None, options: RunOptions, language: Language) 
 
 
 def stdout_screen(language: Language, *, verbose: bool = False) -> Screen:
-    """The screen that stdout is: a terminal, or a pipe or file."""
+    """The screen that stdout is: a terminal, or a pipe or file. Raises `BadInput` where it is closed."""
+    require_stdout()
     encoding = sys.stdout.encoding or "utf-8"
     return screen(language, verbose=verbose, terminal=sys.stdout.isatty(), encoding=encoding)
 
