@@ -20,6 +20,7 @@ OURS = frozenset((*PHASES, *LEVELS, *STATES, *PROSE, *map(str, Status)))
 NAMES = re.compile(
     r"\b(?:logs|ports|gpu|probe|launch|embed|torch)\.[a-z0-9-]+|--[\w-]+|[!-~]*[_/=][!-~]*|[\w.-]+\.(?:log|json|txt|py)\b|"
     r"CUDA graph|CUDA out of memory|Load weight end|Ignore import error|not divisible|object has no attribute|"
+    r"object is not subscriptable|No embedding data received|list index out of range|"
     r"system not yet initialized|`[^`]*`|\bbase URL\b",
     re.ASCII,
 )

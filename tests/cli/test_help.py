@@ -18,7 +18,7 @@ from bgecheck.cli.app import app
 from bgecheck.cli.help import ORDER, localise
 from bgecheck.cli.main import run as run_here
 from bgecheck.demo.stage import Staged, stage
-from commandline import environment, on_path, run
+from commandline import environment, on_path, run, run_anew
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 PAGES = ("", *ORDER)
@@ -107,7 +107,7 @@ def test_the_language_of_the_help_may_stand_anywhere_and_come_from_anywhere() ->
 
 
 def test_where_chinese_cannot_be_shown_the_help_is_english() -> None:
-    done = run("doctor", "-h", "--lang", "zh", PYTHONIOENCODING="ascii")
+    done = run_anew("doctor", "-h", "--lang", "zh", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: bgecheck doctor" in done.stdout
 

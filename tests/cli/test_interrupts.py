@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bgecheck.demo.stage import stage
-from commandline import PROGRAM, environment, run
+from commandline import PROGRAM, environment, run, run_anew
 
 NVML = Path(__file__).parents[1] / "fakes" / "nvml" / "nvml.c"
 
@@ -106,7 +106,7 @@ def test_an_interrupt_that_the_starter_ignores_is_ignored() -> None:
         connected()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (1, b"")
+    assert (process.returncode, errors) == (4, b"")
     assert b"probe." in output
 
 
@@ -240,7 +240,7 @@ def test_a_thread_that_hangs_in_a_driver_keeps_no_process_alive(tmp_path: Path) 
     )
     (tmp_path / "gpus").write_text("init=hang\n")
     began = time.monotonic()
-    done = run(
+    done = run_anew(
         "gpu",
         "--url",
         "127.0.0.1:1",
