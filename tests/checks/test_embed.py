@@ -214,7 +214,7 @@ def test_the_requests_stay_few_and_small(quick: bool) -> None:
     assert sum(a.tokens or 0 for a in answers) <= 4000
 
 
-def test_two_hundred_runs_against_a_right_server_raise_no_alarm() -> None:
+def test_sixty_runs_against_a_right_server_raise_no_alarm() -> None:
     """Judging what was asked anew each time, over true HTTP, by four at a time."""
     alarms: list[set[str]] = []
 
@@ -226,12 +226,12 @@ def test_two_hundred_runs_against_a_right_server_raise_no_alarm() -> None:
             context.close()
 
     with stage(None) as staged:
-        threads = [threading.Thread(target=look, args=(staged.url, 50)) for _ in range(4)]
+        threads = [threading.Thread(target=look, args=(staged.url, 15)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(alarms) == 200
+    assert len(alarms) == 60
     assert set().union(*alarms) == set()
 
 

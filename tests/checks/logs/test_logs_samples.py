@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -107,11 +108,16 @@ DRESSES: dict[str, Callable[[str], bytes]] = {
 }
 
 
+STEP = 1 if os.environ.get("EVERY_CASE") else 5
+"""Every fifth sample in each dress, another fifth in the next, unless all are asked for: each sample comes in six."""
+
+
 @pytest.mark.parametrize("dress", DRESSES)
 def test_a_log_is_understood_as_it_is_found(dress: str, tmp_path: Path) -> None:
     """Whatever a terminal, a container runtime or an editor put around the lines, the cause stays the same."""
     wrong = []
-    for index, snippet in enumerate(snippets()):
+    offset = list(DRESSES).index(dress) % STEP
+    for index, snippet in list(enumerate(snippets()))[offset::STEP]:
         if (
             dress.startswith("an older")
             and snippet.phase == "args"
