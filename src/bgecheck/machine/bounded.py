@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import IO
 
+import psutil  # here, not in the watching thread: two threads that import it at once may wait for each other for good
+
 _STEP = 0.02
 """Seconds between two looks: a client takes some 10 MB in this time from a server of the same machine."""
 
@@ -147,8 +149,6 @@ class _Reader(threading.Thread):
 
 def _held(pid: int) -> int:
     """Bytes of memory that a process holds; 0 where it cannot be seen."""
-    import psutil
-
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
