@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import everycase  # noqa: F401  # how many examples hypothesis tries
+
 
 @pytest.fixture(scope="session", autouse=True)
 def heed_interrupts() -> Iterator[None]:

@@ -10,7 +10,7 @@ from graphlib import CycleError
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck import engine
@@ -354,7 +354,6 @@ def expected(areas: list[Area]) -> dict[str, Status]:
     return {id_: status(id_) for id_ in checks}
 
 
-@settings(max_examples=150, deadline=None)
 @given(matrices())
 def test_no_row_is_lost_and_each_has_the_status_that_the_rule_gives(areas: list[Area]) -> None:
     findings = engine.run(areas, None)
@@ -363,7 +362,6 @@ def test_no_row_is_lost_and_each_has_the_status_that_the_rule_gives(areas: list[
     assert all((f.reason is not None) == (f.status in (Status.SKIP, Status.ERROR)) for f in findings)
 
 
-@settings(max_examples=150, deadline=None)
 @given(matrices())
 def test_causes_are_roots_and_roots_have_no_failing_explainer(areas: list[Area]) -> None:
     found = by_id(engine.run(areas, None))
@@ -378,7 +376,6 @@ def test_causes_are_roots_and_roots_have_no_failing_explainer(areas: list[Area])
             assert finding.caused_by is None
 
 
-@settings(max_examples=100, deadline=None)
 @given(matrices())
 def test_a_skipped_row_follows_the_chain_of_what_blocked_it(areas: list[Area]) -> None:
     found = by_id(engine.run(areas, None))
@@ -392,7 +389,6 @@ def test_a_skipped_row_follows_the_chain_of_what_blocked_it(areas: list[Area]) -
                 assert by in str(found[check.id].reason)
 
 
-@settings(max_examples=25, deadline=None)
 @given(matrices(), st.data())
 def test_hung_areas_are_errors_and_no_others_wait_for_them(areas: list[Area], data: st.DataObject) -> None:
     never = threading.Event()

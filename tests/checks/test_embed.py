@@ -25,6 +25,7 @@ from bgecheck.model import Finding, Status, Target, say
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline, deadline_exceeded
 from bgecheck.sources.discovery import resolve
+from everycase import at_most
 
 DIMS = 512
 
@@ -214,7 +215,10 @@ def test_the_requests_stay_few_and_small(quick: bool) -> None:
     assert sum(a.tokens or 0 for a in answers) <= 4000
 
 
-def test_sixty_runs_against_a_right_server_raise_no_alarm() -> None:
+RUNS = at_most(60, 12)
+
+
+def test_many_runs_against_a_right_server_raise_no_alarm() -> None:
     """Judging what was asked anew each time, over true HTTP, by four at a time."""
     alarms: list[set[str]] = []
 
@@ -226,12 +230,12 @@ def test_sixty_runs_against_a_right_server_raise_no_alarm() -> None:
             context.close()
 
     with stage(None) as staged:
-        threads = [threading.Thread(target=look, args=(staged.url, 15)) for _ in range(4)]
+        threads = [threading.Thread(target=look, args=(staged.url, RUNS // 4)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(alarms) == 60
+    assert len(alarms) == RUNS
     assert set().union(*alarms) == set()
 
 

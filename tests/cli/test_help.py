@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ import pytest
 from rich.cells import cell_len
 from typer.main import get_command
 
+import forked
 from bgecheck import __version__
 from bgecheck.cli.app import app
 from bgecheck.cli.help import ORDER, localise
 from bgecheck.cli.main import run as run_here
 from bgecheck.demo.stage import Staged, stage
 from commandline import environment, on_path, run, run_anew
+from forked import Ended
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 PAGES = ("", *ORDER)
@@ -141,6 +144,12 @@ def test_examples_are_the_same_in_both_languages(command: str) -> None:
     assert [line.partition("  # ")[0] for line in shown.epilog.splitlines()] == lines_of(command)
 
 
+def test_the_first_examples_are_examples_of_their_commands() -> None:
+    """So they are run with those."""
+    for line in lines_of(""):
+        assert line in lines_of(line.split()[1]), line
+
+
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Staged]:
     with stage(None) as staged:
@@ -151,8 +160,24 @@ SHOWS_A_FAULT = {"bgecheck demo --fault repeat-differs": 1}
 LACKS = {"curl": "bgecheck snippet curl"}
 
 
+def done_by(line: str, folder: Path, changes: dict[str, str]) -> Ended | subprocess.CompletedProcess[str]:
+    """What a line does: run by a shell where it needs one, else as the words that it is."""
+    if not set(line) & set("|>&;"):
+        return forked.run(shlex.split(line)[1:], environment(changes), str(folder))
+    changes = {**changes, "PATH": on_path(folder / "bin")}
+    return subprocess.run(
+        ["sh", "-c", line],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+        cwd=folder,
+        env=environment(changes),
+    )
+
+
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("command", PAGES)
+@pytest.mark.parametrize("command", ORDER)
 def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -> None:
     """Each line as a shell runs it, in a folder with the demo's log; the server is the demo's.
 
@@ -162,21 +187,11 @@ def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -
     assert demo.log is not None
     shutil.copy(demo.log, tmp_path / "sglang.log")
     (tmp_path / "bin").mkdir()
-    path = on_path(tmp_path / "bin")
     for line in lines_of(command):
         if any(line.startswith(example) and shutil.which(needed) is None for needed, example in LACKS.items()):
             continue
-        changes = {"PATH": path, "BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s"}
-        done = subprocess.run(
-            ["sh", "-c", re.sub(r"(http://)?127\.0\.0\.1:30000", demo.url, line)],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=100,
-            check=False,
-            cwd=tmp_path,
-            env=environment(changes),
-        )
+        changes = {"BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s"}
+        done = done_by(re.sub(r"(http://)?127\.0\.0\.1:30000", demo.url, line), tmp_path, changes)
         # Without a driver there is no GPU to look at, which is neither right nor wrong.
         allowed = {SHOWS_A_FAULT.get(line, 0), *([4] if line.startswith("bgecheck gpu") else [])}
         assert done.returncode in allowed, (line, done.stdout, done.stderr)

@@ -17,6 +17,7 @@ import pytest
 
 from bgecheck.demo.stage import stage
 from commandline import PROGRAM, environment, run, run_anew
+from everycase import at_most
 
 NVML = Path(__file__).parents[1] / "fakes" / "nvml" / "nvml.c"
 
@@ -163,7 +164,7 @@ def test_ctrl_c_while_modules_are_loaded_leaves_no_traceback() -> None:
     """At the first import, at some in the middle, and at one of the last."""
     whole = int(interrupted_at(0).stderr.removeprefix("imports "))
     assert whole > 100
-    for number in (1, 2, whole // 5, whole // 2, whole * 4 // 5, whole - 2):
+    for number in (1, whole // 5, whole // 2, whole - 2):
         done = interrupted_at(number)
         assert done.returncode == 130, (number, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -201,12 +202,15 @@ sys.exit(main())
 """
 
 
+MOMENTS = at_most(24, 5)
+
+
 @pytest.mark.timeout(180)
 def test_ctrl_c_at_any_moment_of_a_run_leaves_no_traceback() -> None:
-    """At twelve moments spread over a run against a server that answers, from the program's first line on."""
+    """At moments spread over a run against a server that answers, from the program's first line on."""
     with stage(None) as staged:
         command = [sys.executable, "-c", FROM_ITS_FIRST_LINE, "doctor", "--url", staged.url, "--quick"]
-        moments = [None, *range(12)]
+        moments = [None, *range(MOMENTS)]
         whole, codes = 0.0, []
         for moment in moments:
             process = subprocess.Popen(
@@ -220,7 +224,7 @@ def test_ctrl_c_at_any_moment_of_a_run_leaves_no_traceback() -> None:
             assert process.stderr.readline() == b"begun\n"
             began = time.monotonic()
             if moment is not None:
-                time.sleep(whole * moment / 12)
+                time.sleep(whole * moment / MOMENTS)
                 process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=50)
             whole = whole or time.monotonic() - began
@@ -228,7 +232,7 @@ def test_ctrl_c_at_any_moment_of_a_run_leaves_no_traceback() -> None:
             codes.append(process.returncode)
     assert codes[0] == 0
     assert set(codes) <= {0, 130, -signal.SIGINT}, codes
-    assert codes.count(130) >= 4, codes
+    assert codes.count(130) >= MOMENTS / 3, codes
 
 
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which("gcc") is None, reason="the stand-in is built by gcc")

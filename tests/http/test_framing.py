@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.http.client import Http
@@ -50,7 +50,6 @@ def test_what_clients_take_is_taken(raw: bytes) -> None:
     assert "link" not in reply.headers
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(RESPONSES)), st.lists(st.integers(1, 120), max_size=8, unique=True))
 def test_a_response_is_the_same_however_it_is_cut(name: str, cuts: list[int]) -> None:
     raw = RESPONSES[name]
@@ -61,7 +60,6 @@ def test_a_response_is_the_same_however_it_is_cut(name: str, cuts: list[int]) ->
     assert (reply.status, reply.body) == (200, b"{}")
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 70))
 def test_any_bytes_are_a_reply_or_a_failure(junk: bytes, at: int) -> None:
     """No exception comes out, and what stands behind a whole response does not change it."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,8 @@ from bgecheck.checks.embed.texts import TRIPLES
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.model import BadInput
 from bgecheck.sources.recorded import MOST_CHARACTERS, MOST_TEXTS, Recorded, read_recorded, write_recorded
+from commandline import run as bgecheck
+from forked import Ended
 
 SOME = Recorded(("今天", "tomorrow"), ((1.0, 0.0, 0.25), (0.5, 0.5, -1.0)), "bge", "cls", "bgecheck 1")
 FORMATS = ("jsonl", "npy", "safetensors")
@@ -137,16 +137,8 @@ def demo() -> Iterator[Staged]:
         yield staged
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    return subprocess.run(
-        [sys.executable, "-m", "bgecheck", "embed", *words],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=50,
-        check=False,
-        env=environment,
-    )
+def run(*words: str) -> Ended:
+    return bgecheck("embed", *words)
 
 
 def row(*words: str) -> dict[str, Any]:

@@ -15,21 +15,15 @@ import pytest
 from bgecheck.model import Secret
 from bgecheck.snippet.clients import CLIENTS, KEY, Client, Endpoint
 from bgecheck.snippet.trial import tried
+from commandline import run as bgecheck
 from fakes.answering import Answer, embedded, pages, same, serving
+from forked import Ended
 
 WANTED = "sk-wanted-0123456789"
 
 
-def run(url: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bgecheck", "snippet", *words, "--url", url, "--lang", "en"],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, **environment},
-        timeout=50,
-        check=False,
-    )
+def run(url: str, *words: str, **environment: str) -> Ended:
+    return bgecheck("snippet", *words, "--url", url, "--lang", "en", **environment)
 
 
 @pytest.mark.parametrize("name", CLIENTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.sources import literals
@@ -22,7 +22,6 @@ def _pair(words: list[str], encodings: tuple[str, ...]) -> tuple[Literals, Liter
     return fast, plain
 
 
-@settings(max_examples=300)
 @given(words=st.lists(WORDS, min_size=1, max_size=6), lines=LINES)
 def test_lines_that_hold_a_literal_are_found(words: list[str], lines: list[str]) -> None:
     """Literals that overlap, or hold one another, hide nothing; in two encodings as in one."""
@@ -34,7 +33,6 @@ def test_lines_that_hold_a_literal_are_found(words: list[str], lines: list[str])
     assert fast.holding(raws) == plain.holding(raws) == wanted
 
 
-@settings(max_examples=300)
 @given(words=st.lists(WORDS, min_size=1, max_size=6), line=st.text(alphabet="ab已\ud800", max_size=12))
 def test_every_literal_of_a_line_is_told(words: list[str], line: str) -> None:
     pytest.importorskip("ahocorasick_rs")

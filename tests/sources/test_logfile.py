@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.model import BadInput, Unavailable
@@ -211,7 +211,6 @@ def test_memory_stays_small_whatever_a_line_holds(content: bytes, tmp_path: Path
     assert last == "end"
 
 
-@settings(max_examples=200, deadline=None)
 @given(content=st.binary(max_size=3000))
 def test_any_bytes_are_read_and_numbered_in_order(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.log"
@@ -221,7 +220,6 @@ def test_any_bytes_are_read_and_numbered_in_order(content: bytes, tmp_path_facto
     assert all(1 <= number <= content.count(b"\n") + 1 for number in numbers)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     lines=st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zs"]), min_size=1, max_size=60), max_size=40)
 )

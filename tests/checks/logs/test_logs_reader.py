@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.checks.logs.area import LogFacts, collect
@@ -89,7 +89,6 @@ def _kept(follower: Follower) -> dict[str, object]:
     }
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     picked=st.lists(st.tuples(st.sampled_from(LINES), st.integers(10, 59)), max_size=80),
     sizes=st.lists(st.integers(1, 60), min_size=1, max_size=8),
@@ -112,7 +111,6 @@ _ODD = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(lines=st.lists(_ODD, max_size=40), started=st.booleans())
 def test_what_is_kept_is_the_same_with_and_without_the_fast_library(lines: list[bytes], started: bool) -> None:
     """Hostile lines, in any encoding, with and without a start before them."""
@@ -127,7 +125,6 @@ def test_what_is_kept_is_the_same_with_and_without_the_fast_library(lines: list[
     assert _kept(fast) == _kept(plain)
 
 
-@settings(max_examples=150, deadline=None)
 @given(lines=st.lists(_ODD, max_size=40))
 def test_hostile_lines_leave_the_same_behind_one_by_one(lines: list[bytes]) -> None:
     text = START.encode() + b"".join(line.replace(b"\n", b"") + b"\n" for line in lines)

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck import catalog
@@ -158,7 +158,6 @@ def test_opposite_memory_messages_get_opposite_advice() -> None:
 _WORDS = st.sampled_from([word for p in PATTERNS for word in (p.needle, p.sample, p.sample.split(" ")[0])])
 
 
-@settings(max_examples=150, deadline=None)
 @given(lines=st.lists(st.one_of(st.text(max_size=80), _WORDS, st.binary(max_size=40)), max_size=60))
 def test_any_lines_can_be_followed(lines: list[str | bytes]) -> None:
     """Whatever comes, a session is kept and its hits point at lines that came."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.checks.logs.area import LogFacts, collect, log_is_readable, newest_session_is_ready
@@ -114,7 +114,6 @@ def test_a_copied_file_has_no_clock_of_its_own() -> None:
     assert clock(b"RuntimeError: boom\n", at) == timedelta()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     minutes=st.lists(st.one_of(st.none(), st.integers(0, 59)), min_size=1, max_size=30).map(
         lambda given: sorted(m for m in given if m is not None) + [None] * given.count(None)
