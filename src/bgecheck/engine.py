@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
+from importlib import import_module
 from typing import Any
 
 from bgecheck.model import (
@@ -25,9 +26,6 @@ from bgecheck.model import (
     fill_command,
     unclear,
 )
-
-_HEAD_START = 0.025
-"""Seconds that areas on which others wait are alone: theirs is the longest way, and threads share a processor."""
 
 
 class _Blocked(Exception):
@@ -82,12 +80,11 @@ class _Run:
         self._given: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._inbox: queue.Queue[tuple[str, Any]] = queue.Queue()
-        needed = {need for area in areas for need in area.needs}
-        self._awaited = {check.area for check in self._checks.values() if check.id in needed}
-        self._others_may_start = threading.Event()
 
     def findings(self) -> tuple[Finding, ...]:
         explainers = explained_by(self._checks.values())
+        for door in dict.fromkeys(door for area in self._areas.values() for door in area.doors):
+            import_module(door)
         sorter = TopologicalSorter(self._graph())
         sorter.prepare()
         while sorter.is_active():
@@ -111,8 +108,6 @@ class _Run:
 
     def _start(self, area: Area) -> bool:
         """Start the collector of `area`; False when its facts are settled at once."""
-        if area.needs:
-            self._others_may_start.set()
         if blocker := self._blocker(area.needs):
             self._facts[area.name] = _Blocked(blocker)
             return False
@@ -124,8 +119,6 @@ class _Run:
         return True
 
     def _collect(self, area: Area) -> None:
-        if self._awaited and area.name not in self._awaited:
-            self._others_may_start.wait(_HEAD_START)
         try:
             value = area.collector(self._context) if area.collector else None
         except BaseException as error:  # a library that calls sys.exit must not pass for a slow one

@@ -256,3 +256,32 @@ def test_a_thread_that_hangs_in_a_driver_keeps_no_process_alive(tmp_path: Path) 
     assert (done.returncode, done.stderr) == (4, "")
     assert "no answer within" in done.stdout
     assert time.monotonic() - began < 20
+
+
+LOADING = """
+import sys, threading
+
+class Watch:
+    def find_spec(self, name, *rest):
+        sys.stderr.write(f"{name.partition('.')[0]} {threading.current_thread().name}\\n")
+
+import bgecheck.cli.main
+sys.meta_path.insert(0, Watch())
+sys.argv = ["bgecheck", "doctor", "--url", "{url}"]
+from bgecheck.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_no_library_is_loaded_by_two_threads() -> None:
+    """They could wait for each other for good, which no limit of time ends."""
+    with stage(None) as staged:
+        line = [sys.executable, "-c", LOADING.replace("{url}", staged.url)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=50, env=environment())
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, set[str]] = {}
+    for library, thread in (line.split(" ", 1) for line in done.stderr.splitlines()):
+        loaded.setdefault(library, set()).add(thread)
+    assert loaded["httpx"] == {"MainThread"}
+    shared = {library for library, threads in loaded.items() if len(threads) > 1}
+    assert shared <= {"bgecheck", "encodings"}, "whose modules import each other in one direction only"

@@ -21,12 +21,13 @@ from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import Deadline
 from bgecheck.sources.discovery import resolve
 from chinese import english_of
+from everycase import at_most
 
 
-def examined(staged: Staged, timeout: float = 5) -> tuple[Finding, ...]:
-    """The findings of doctor's areas for a scene."""
+def examined(staged: Staged, timeout: float = 5, openai: bool = True) -> tuple[Finding, ...]:
+    """The findings of doctor's areas for a scene; importing openai takes longer than all else."""
     target = resolve(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid)
-    context = Context(target, Deadline(30), timeout=timeout, openai=OpenAIClient())
+    context = Context(target, Deadline(30), timeout=timeout, openai=OpenAIClient() if openai else None)
     try:
         return engine.run(catalog.areas(), context, seconds=30)
     finally:
@@ -68,7 +69,8 @@ ROOTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_breaks_exactly_its_rows(name: str) -> None:
     with stage(name) as staged:
-        findings = examined(staged, timeout=1 if name == "dead-scheduler" else 5)
+        openai = list(FAULTS).index(name) % at_most(1, 3) == 0 or "probe.openai-client" in FAULTS[name].rows
+        findings = examined(staged, timeout=1 if name == "dead-scheduler" else 5, openai=openai)
     assert {f.id for f in findings if f.status.bad} == set(FAULTS[name].rows)
     assert not [f for f in findings if f.status.value == "error"]
     report = Report(command="doctor", findings=findings, target={}, started_at="", seconds=1.5)

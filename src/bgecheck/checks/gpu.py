@@ -98,7 +98,7 @@ class GpuFacts(NamedTuple):
         return f"pid {holder.pid}{f' {name}' if name else ''} ({_size(holder.used)})"
 
 
-AREA = Area("gpu", seconds=8.0)
+AREA = Area("gpu", seconds=8.0, doors=("bgecheck.sources.gpus",))
 
 
 @AREA.collect

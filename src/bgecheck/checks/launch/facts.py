@@ -70,7 +70,7 @@ class LaunchFacts(NamedTuple):
         return self.model.bidirectional if known is None and self.model else known
 
 
-AREA = Area("launch", seconds=20.0, needs=("probe.reachable",))
+AREA = Area("launch", seconds=20.0, needs=("probe.reachable",), doors=("bgecheck.sources.server",))
 
 
 @AREA.collect
