@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from typer import Context
+
 from bgecheck import catalog
 from bgecheck.cli import complete
 from bgecheck.cli.app import LEARN, command
@@ -26,6 +28,7 @@ from bgecheck.cli.options import (
     TargetOptions,
     Timeout,
     Verbose,
+    given,
     option,
 )
 from bgecheck.cli.output import stdout_screen
@@ -46,6 +49,7 @@ from bgecheck.model import BadInput, Language, Text
     ),
 )
 def demo(
+    ctx: Context,
     fault: Annotated[
         str | None,
         option(
@@ -76,20 +80,7 @@ def demo(
     """Start the embedded server on a free port, run doctor against it, stop it."""
     from bgecheck.demo.faults import FAULTS
 
-    run_options = RunOptions(
-        only=only,
-        skip=skip,
-        quick=quick,
-        full=full,
-        timeout=timeout,
-        deadline=deadline,
-        output=output,
-        verbose=verbose,
-        ignore=ignore,
-        fail_on=fail_on,
-        exit_style=exit_style,
-        lang=lang,
-    )
+    run_options = given(RunOptions, ctx)
     chosen = language(lang)
     if listed and (serve or fault is not None):
         raise BadInput(

@@ -7,6 +7,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
+from typer import Context
+
 from bgecheck import catalog
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import seconds
@@ -35,6 +37,7 @@ from bgecheck.cli.options import (
     Timeout,
     Url,
     Verbose,
+    given,
     option,
 )
 from bgecheck.model import BadInput, Report, Status, Target, Text
@@ -59,6 +62,7 @@ _POLL = 1.0
     ),
 )
 def doctor(
+    ctx: Context,
     url: Url = None,
     pid: Pid = None,
     every: Annotated[
@@ -95,23 +99,8 @@ def doctor(
     lang: Lang = None,
 ) -> None:
     """Find the running server, look at everything after launch, and say what is wrong and how to fix it."""
-    target_options = TargetOptions(
-        url=url, pid=pid, log=log, model=model, model_path=model_path, api_key=api_key, expect_dim=expect_dim
-    )
-    run_options = RunOptions(
-        only=only,
-        skip=skip,
-        quick=quick,
-        full=full,
-        timeout=timeout,
-        deadline=deadline,
-        output=output,
-        verbose=verbose,
-        ignore=ignore,
-        fail_on=fail_on,
-        exit_style=exit_style,
-        lang=lang,
-    )
+    target_options = given(TargetOptions, ctx)
+    run_options = given(RunOptions, ctx)
     patience = seconds("--wait", wait) if wait is not None else 0.0
     if every and (url or pid):
         raise BadInput(

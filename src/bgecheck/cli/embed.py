@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Context
 
 from bgecheck import __version__
 from bgecheck.cli.app import CHECK, command
@@ -35,6 +35,7 @@ from bgecheck.cli.options import (
     Timeout,
     Url,
     Verbose,
+    given,
     option,
 )
 from bgecheck.cli.stderr import to_stderr
@@ -67,6 +68,7 @@ class ReferenceOptions:
     ),
 )
 def embed(
+    ctx: Context,
     texts: Annotated[
         list[str] | None,
         Argument(
@@ -132,25 +134,11 @@ def embed(
     lang: Lang = None,
 ) -> None:
     """Judge the vectors of a server by a few new texts."""
-    run_options = RunOptions(
-        only=only,
-        skip=skip,
-        full=full,
-        timeout=timeout,
-        deadline=deadline,
-        output=output,
-        verbose=verbose,
-        ignore=ignore,
-        fail_on=fail_on,
-        exit_style=exit_style,
-        lang=lang,
-    )
-    options = ReferenceOptions(reference=reference, against=against, against_key=against_key, record=record)
+    run_options = given(RunOptions, ctx)
+    options = given(ReferenceOptions, ctx)
     for text in texts or ():
         _usable(text)
-    target_options = TargetOptions(
-        url=url, pid=pid, log=log, model=model, model_path=model_path, api_key=api_key, expect_dim=expect_dim
-    )
+    target_options = given(TargetOptions, ctx)
     with openai_standby(run_options) as standby:
         the_plan = _plan(run_options, options, texts or ())
         looked_at = target(target_options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typer import Context
+
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.examine import deliver, examine, plan, target
 from bgecheck.cli.help import examples
@@ -20,6 +22,7 @@ from bgecheck.cli.options import (
     TargetOptions,
     Url,
     Verbose,
+    given,
 )
 
 
@@ -34,6 +37,7 @@ from bgecheck.cli.options import (
     ),
 )
 def gpu(
+    ctx: Context,
     url: Url = None,
     pid: Pid = None,
     model_path: ModelPath = None,
@@ -48,17 +52,7 @@ def gpu(
     lang: Lang = None,
 ) -> None:
     """Judge the GPUs, and those of one server in particular."""
-    run_options = RunOptions(
-        only=only,
-        skip=skip,
-        deadline=deadline,
-        output=output,
-        verbose=verbose,
-        ignore=ignore,
-        fail_on=fail_on,
-        exit_style=exit_style,
-        lang=lang,
-    )
+    run_options = given(RunOptions, ctx)
     the_plan = plan("gpu", ["gpu"], run_options)
-    looked_at = target(TargetOptions(url=url, pid=pid, model_path=model_path))
+    looked_at = target(given(TargetOptions, ctx))
     deliver(the_plan, [examine(the_plan, looked_at)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Context
 
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import moment, seconds
@@ -27,6 +27,7 @@ from bgecheck.cli.options import (
     TargetOptions,
     Url,
     Verbose,
+    given,
     option,
 )
 from bgecheck.cli.progress import status
@@ -47,6 +48,7 @@ from bgecheck.model import BadInput, Target, Text
     ),
 )
 def logs(
+    ctx: Context,
     file: Annotated[
         str | None,
         Argument(metavar="FILE", help=both("The log; - for standard input.", "日志文件；- 表示标准输入")),
@@ -92,17 +94,7 @@ def logs(
     lang: Lang = None,
 ) -> None:
     """Judge a log that is named, or that of the server that is running."""
-    run_options = RunOptions(
-        only=only,
-        skip=skip,
-        deadline=deadline,
-        output=output,
-        verbose=verbose,
-        ignore=ignore,
-        fail_on=fail_on,
-        exit_style=exit_style,
-        lang=lang,
-    )
+    run_options = given(RunOptions, ctx)
     if file is not None and log is not None and log != os.environ.get("BGECHECK_LOG"):
         raise BadInput(f"{file} --log {log}", Text("two logs", "给了两个日志"), Text("give one", "只给一个"))
     not_blank("FILE", file)
@@ -111,7 +103,7 @@ def logs(
         since=moment("--since", since) if since is not None else None
     )
     named, starting = file if file is not None else log, False
-    server = TargetOptions(url=url, pid=pid)
+    server = given(TargetOptions, ctx)
     if follow or wait is not None:
         patience = seconds("--wait", wait) if wait is not None else the_plan.deadline
         named = named if named is not None else target(server).log

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -255,3 +255,12 @@ class RunOptions:
     quick: bool = False
     full: bool = False
     exit_style: str = "plain"
+
+
+Options = TypeVar("Options")
+
+
+def given(kind: type[Options], ctx: typer.Context) -> Options:
+    """The options of that kind as the command was given them; those that it does not have are as usual."""
+    names = (field.name for field in fields(kind))  # type: ignore[arg-type]  # each kind is a dataclass
+    return kind(**{name: ctx.params[name] for name in names if name in ctx.params})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typer import Context
+
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.examine import deliver, examine, plan, target
 from bgecheck.cli.help import examples
@@ -19,6 +21,7 @@ from bgecheck.cli.options import (
     TargetOptions,
     Url,
     Verbose,
+    given,
 )
 
 
@@ -33,6 +36,7 @@ from bgecheck.cli.options import (
     ),
 )
 def ports(
+    ctx: Context,
     url: Url = None,
     pid: Pid = None,
     only: Only = None,
@@ -46,16 +50,6 @@ def ports(
     lang: Lang = None,
 ) -> None:
     """Judge the port of one server."""
-    run_options = RunOptions(
-        only=only,
-        skip=skip,
-        deadline=deadline,
-        output=output,
-        verbose=verbose,
-        ignore=ignore,
-        fail_on=fail_on,
-        exit_style=exit_style,
-        lang=lang,
-    )
+    run_options = given(RunOptions, ctx)
     the_plan = plan("ports", ["ports"], run_options)
-    deliver(the_plan, [examine(the_plan, target(TargetOptions(url=url, pid=pid)))])
+    deliver(the_plan, [examine(the_plan, target(given(TargetOptions, ctx)))])

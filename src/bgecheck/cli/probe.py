@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typer import Context
+
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.examine import deliver, examine, plan, target
 from bgecheck.cli.help import examples
@@ -25,6 +27,7 @@ from bgecheck.cli.options import (
     Timeout,
     Url,
     Verbose,
+    given,
 )
 
 
@@ -40,6 +43,7 @@ from bgecheck.cli.options import (
     ),
 )
 def probe(
+    ctx: Context,
     url: Url = None,
     pid: Pid = None,
     log: Log = None,
@@ -59,20 +63,7 @@ def probe(
     lang: Lang = None,
 ) -> None:
     """Judge what one server answers."""
-    run_options = RunOptions(
-        only=only,
-        skip=skip,
-        quick=quick,
-        full=full,
-        timeout=timeout,
-        deadline=deadline,
-        output=output,
-        verbose=verbose,
-        ignore=ignore,
-        fail_on=fail_on,
-        exit_style=exit_style,
-        lang=lang,
-    )
+    run_options = given(RunOptions, ctx)
     the_plan = plan("probe", ["probe"], run_options)
-    looked_at = target(TargetOptions(url=url, pid=pid, log=log, model=model, api_key=api_key))
+    looked_at = target(given(TargetOptions, ctx))
     deliver(the_plan, [examine(the_plan, looked_at)])

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer import Argument
+from typer import Argument, Context
 
 from bgecheck.cli import complete
 from bgecheck.cli.app import USE, command
@@ -15,7 +15,7 @@ from bgecheck.cli.examine import target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both, language
 from bgecheck.cli.nearest import one_of
-from bgecheck.cli.options import ApiKey, Lang, Model, Pid, TargetOptions, Timeout, Url
+from bgecheck.cli.options import ApiKey, Lang, Model, Pid, TargetOptions, Timeout, Url, given
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import Language, Redactor, Target, Text, Unavailable, say
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     ),
 )
 def snippet(
+    ctx: Context,
     name: Annotated[
         str,
         Argument(
@@ -61,7 +62,7 @@ def snippet(
 
     client = CLIENTS[one_of("", name, CLIENTS)]
     chosen, limit = language(lang), seconds("--timeout", timeout)
-    looked_at = target(TargetOptions(url=url, pid=pid, model=model, api_key=api_key))
+    looked_at = target(given(TargetOptions, ctx))
     at = endpoint(looked_at, limit)
     trial = tried(client, at, looked_at.api_key, limit)
     _show(client, at, trial, looked_at, chosen)
