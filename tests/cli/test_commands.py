@@ -15,15 +15,19 @@ import jsonschema
 import psutil
 import pytest
 
+import commandline
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.schema import text
-from commandline import run, run_anew
+from commandline import run_anew
 from fakes.answering import Answer, pages, serving
+from forked import Ended
 
 SCHEMA = json.loads(text())
 
-WITHOUT_OPENAI = ("--skip", "*.openai-client")
-"""Importing openai takes longer than all else of a run."""
+
+def run(*words: str, **changes: str) -> Ended:
+    """Without openai, whose import takes longer than all else of a run; `BGECHECK_SKIP=""` calls it too."""
+    return commandline.run(*words, **{"BGECHECK_SKIP": "*.openai-client", **changes})
 
 
 def report(*words: str, **environment: str) -> dict[str, Any]:
@@ -76,13 +80,13 @@ def test_the_smoke_test_is_one_screen(demo: Staged, broken: Staged) -> None:
 def test_openai_is_asked_in_every_run_but_quick(demo: Staged) -> None:
     """By doctor and probe as a row, by embed for its first call; no process of it is left."""
     for command in ("doctor", "probe"):
-        rows = {f["id"]: f for f in report(command, "--url", demo.url)["findings"]}
+        rows = {f["id"]: f for f in report(command, "--url", demo.url, BGECHECK_SKIP="")["findings"]}
         assert rows["probe.openai-client"]["status"] == "pass"
         assert rows["probe.openai-client"]["values"]["dims"] == 1024
-    shown = {f["id"]: f for f in report("embed", "今天天气怎么样？", "--url", demo.url)["findings"]}
+    shown = {f["id"]: f for f in report("embed", "今天天气怎么样？", "--url", demo.url, BGECHECK_SKIP="")["findings"]}
     assert shown["embed.answers"]["values"]["openai"] == rows["probe.openai-client"]["values"]["openai"]
     assert shown["embed.openai-client"]["status"] == "pass"
-    rows = {f["id"]: f for f in report("doctor", "--quick", "--url", demo.url)["findings"]}
+    rows = {f["id"]: f for f in report("doctor", "--quick", "--url", demo.url, BGECHECK_SKIP="")["findings"]}
     assert {f["status"] for i, f in rows.items() if i.endswith(".openai-client")} == {"skip"}
     assert not [p for p in psutil.process_iter() if p.ppid() == os.getpid() and "openai_call" in " ".join(_argv(p))]
 
@@ -108,7 +112,7 @@ def test_a_report_goes_to_a_file_and_the_table_to_stdout(demo: Staged, tmp_path:
 
 
 def test_the_language_changes_words_and_nothing_else(broken: Staged) -> None:
-    english, chinese = (report("doctor", "--url", broken.url, "--lang", lang, *WITHOUT_OPENAI) for lang in ("en", "zh"))
+    english, chinese = (report("doctor", "--url", broken.url, "--lang", lang) for lang in ("en", "zh"))
     for one, other in zip(english["findings"], chinese["findings"], strict=True):
         assert (one["id"], one["status"], one["caused_by"]) == (other["id"], other["status"], other["caused_by"])
         assert not re.search("[\u4e00-\u9fff]", str(other["evidence"]))
@@ -134,9 +138,9 @@ def test_rows_can_be_chosen_left_out_and_ignored(broken: Staged) -> None:
 
 
 def test_exit_codes_for_monitoring(broken: Staged) -> None:
-    nagios = run("embed", "--url", broken.url, "--exit-style", "nagios", *WITHOUT_OPENAI)
+    nagios = run("embed", "--url", broken.url, "--exit-style", "nagios")
     assert (nagios.returncode, nagios.stdout.splitlines()[-1].rpartition(" ")[2]) == (2, "2")
-    told = report("embed", "--url", broken.url, "--exit-style", "nagios", *WITHOUT_OPENAI)
+    told = report("embed", "--url", broken.url, "--exit-style", "nagios")
     assert told["exit_code"] == 2
 
 
@@ -156,7 +160,7 @@ def test_waiting_ends_at_once_when_the_start_has_failed(tmp_path: Path) -> None:
 
 def test_waiting_in_vain_is_still_starting() -> None:
     """Nobody listens yet, and nothing says that nobody ever will."""
-    told = report("doctor", "--wait", "1500ms", "--url", "127.0.0.1:1", *WITHOUT_OPENAI)
+    told = report("doctor", "--wait", "1500ms", "--url", "127.0.0.1:1")
     assert (told["exit_code"], told["verdict"]) == (3, "starting")
 
 
@@ -175,7 +179,7 @@ def test_waiting_goes_on_while_a_server_is_busy_and_ends_with_any_other_answer()
     for status, expected in ((503, (3, "starting")), (500, (1, "fail")), (404, (1, "fail"))):
         began = time.monotonic()
         with serving(pages(), partial(answered, status)) as url:
-            told = report("doctor", "--wait", "4s", "--url", url, *WITHOUT_OPENAI)
+            told = report("doctor", "--wait", "4s", "--url", url)
         assert (told["exit_code"], told["verdict"]) == expected, status
         assert told["root_causes"] == ["probe.ready"]
         assert (time.monotonic() - began >= 4) == (status == 503)
@@ -183,7 +187,17 @@ def test_waiting_goes_on_while_a_server_is_busy_and_ends_with_any_other_answer()
 
 def test_a_key_is_never_shown(tmp_path: Path) -> None:
     with stage("api-key") as staged:
-        told = run("doctor", "--pid", str(staged.pid), "-o", "json", "-o", f"table={tmp_path / 'table.txt'}", "-v")
+        told = run(
+            "doctor",
+            "--pid",
+            str(staged.pid),
+            "-o",
+            "json",
+            "-o",
+            f"table={tmp_path / 'table.txt'}",
+            "-v",
+            BGECHECK_SKIP="",
+        )
     assert "a-key-of-the-demo" not in told.stdout + told.stderr + (tmp_path / "table.txt").read_text(encoding="utf-8")
     assert json.loads(told.stdout)["target"]["api_key"] == "***"
 

@@ -31,12 +31,15 @@ def shell(line: str, **changes: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, f"{REPORT} -o json"])
+FULL = (">/dev/full", "stdout: cannot be written (No space left on device); ", "stdout：无法写入（")
+CLOSED = (">&-", "stdout: it is closed; ", "stdout：已被关闭；")
+
+
 @pytest.mark.parametrize(
-    ("place", "en", "zh"),
+    ("command", "place", "en", "zh"),
     [
-        (">/dev/full", "stdout: cannot be written (No space left on device); ", "stdout：无法写入（"),
-        (">&-", "stdout: it is closed; ", "stdout：已被关闭；"),
+        *((command, *FULL) for command in (*COMMANDS, f"{REPORT} -o json")),
+        *((command, *CLOSED) for command in ("--help", "schema", REPORT)),
     ],
 )
 def test_a_report_that_cannot_be_written_is_one_line_and_exit_2(command: str, place: str, en: str, zh: str) -> None:
