@@ -18,7 +18,7 @@ from bgecheck.model import Unavailable
 from bgecheck.reference.config import pooling_of, shape_of
 from bgecheck.reference.encoder import activated, attention, erf, layer_norm, states
 from bgecheck.reference.folder import model_folder
-from bgecheck.reference.recipes import best_match, candidates, one_token
+from bgecheck.reference.recipes import Recipe, best_match, candidates, one_token
 from bgecheck.reference.tokens import ids_of
 from bgecheck.reference.weights import open_weights
 
@@ -223,6 +223,17 @@ def test_the_recipe_that_was_used_is_found(way: int, scale: float, seed: int) ->
     found = best_match(served.astype(np.float64), recipes)
     assert found.recipe == recipe
     assert found.cosine > 0.99999
+
+
+@pytest.mark.parametrize(("off", "recipe"), [(0.0, "mean"), (0.9e-5, "mean"), (1.1e-5, "last")])
+def test_of_recipes_that_are_alike_it_is_the_model_s_own(off: float, recipe: str) -> None:
+    """As where attention makes all states of a text the same; cls, the usual one, is as near as last."""
+    near = np.array([[1.0 - off, math.sqrt(1 - (1.0 - off) ** 2)]])
+    exact = np.array([[1.0, 0.0]])
+    found = best_match(exact, {Recipe("cls"): exact, Recipe("last"): exact * 2, Recipe("mean"): near}, "mean")
+    assert (found.recipe.pooling in ("cls", "last")) if recipe == "last" else (found.recipe.pooling == "mean")
+    assert found.recipe not in [other for other, _ in found.others]
+    assert len(found.others) == 2
 
 
 def test_cls_last_and_mean_are_one_for_a_single_token() -> None:

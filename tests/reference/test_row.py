@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from bgecheck import catalog, engine
 from bgecheck.checks import embed
@@ -46,6 +47,22 @@ def test_a_right_server_passes_in_every_precision(serve: Serve, folder: Path, ro
         found = looked_at(server.url, folder)
     assert found.status is Status.PASS, found.evidence
     assert found.values["recipe"] == "cls"
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_right_server_passes_where_every_recipe_gives_the_same(
+    serve: Serve, write: Write, pooling: str, tmp_path: Path
+) -> None:
+    """A model whose states are alike for all tokens: rounding must not choose the recipe."""
+    path = write(tmp_path / "alike", pooling=pooling)
+    weights = load_file(path / "model.safetensors")
+    for name in ("word_embeddings", "position_embeddings"):
+        table = weights[f"embeddings.{name}.weight"]
+        table[:] = table[0]
+    save_file(weights, path / "model.safetensors")
+    with serve(path, pool=pooling) as server:
+        found = looked_at(server.url, path)
+    assert (found.values["recipe"], found.status) == (pooling, Status.PASS), found.evidence
 
 
 @pytest.mark.parametrize(

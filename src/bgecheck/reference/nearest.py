@@ -11,7 +11,7 @@ from bgecheck.model import Unavailable
 from bgecheck.reference.config import Shape
 from bgecheck.reference.encoder import Pace, pooled, states
 from bgecheck.reference.mapped import Floats
-from bgecheck.reference.recipes import Match, best_match, candidates, one_token
+from bgecheck.reference.recipes import ALIKE, Match, best_match, candidates, one_token
 from bgecheck.reference.tokens import ids_of
 from bgecheck.reference.weights import open_weights
 
@@ -29,6 +29,8 @@ class Folder(NamedTuple):
     shape: Shape
     prefix: str | None = None
     """Its query instruction."""
+    pooling: str = "cls"
+    """Its own pooling."""
 
 
 def nearest(
@@ -51,15 +53,16 @@ def nearest(
     plain = compute(ids)
     first = pooled(folder.shape, weights, np.stack([x[0] for x in plain]))
     made = candidates(plain, first)
-    found, token = best_match(theirs, made), one_token(theirs, plain)
+    found, token = best_match(theirs, made, folder.pooling), one_token(theirs, plain)
     if max(found.cosine, token.cosine) >= ENOUGH:
         # Of so many tokens one may be near by chance; where a model's states are all alike, so may a mean.
-        return token if 1.0 - token.cosine < _CLEARLY * (1.0 - found.cosine) else found, counted
+        clearly = token.cosine - found.cosine >= ALIKE and 1.0 - token.cosine < _CLEARLY * (1.0 - found.cosine)
+        return token if clearly else found, counted
     try:
         made |= candidates(compute(ids, causal=True), causal=True)
         if folder.prefix:
             made |= candidates(compute(ids_of(folder.path, [folder.prefix + text for text in texts])), instruction=True)
     except Unavailable:
         # That none of the usual ones fits is proved all the same.
-        return best_match(theirs, made)._replace(complete=False), counted
-    return best_match(theirs, made), counted
+        return best_match(theirs, made, folder.pooling)._replace(complete=False), counted
+    return best_match(theirs, made, folder.pooling), counted

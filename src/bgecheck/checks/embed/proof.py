@@ -105,7 +105,8 @@ def _with_weights(context: Context, model: Model | None) -> Proof:
     proof = Proof("weights", folder, served, shape.hidden, wanted=pooling_of(folder) or wanted)
     if any(len(vector) != shape.hidden for vector in served.vectors):
         return proof
-    pace, asked = _Pace(context), Folder(folder, shape, model.query_prefix if model else None)
+    asked = Folder(folder, shape, model.query_prefix if model else None, proof.wanted or "cls")
+    pace = _Pace(context)
     match, counted = nearest(asked, texts, served.vectors, pace.begin)
     return proof._replace(match=match, counted=counted)
 
