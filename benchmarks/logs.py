@@ -19,9 +19,9 @@ from pathlib import Path
 from measured import Budget, PeerMissing, bgecheck, interleaved, report, seconds
 
 from bgecheck.checks.logs import AREA
-from bgecheck.checks.logs.marks import EVENTS
-from bgecheck.checks.logs.rules import PATTERNS
-from bgecheck.sources.logread import newest_start
+from bgecheck.engines.sglang.log.marks import EVENTS
+from bgecheck.engines.sglang.log.rules import PATTERNS
+from bgecheck.logfile.reading import newest_start
 
 PLAIN, FAST = 0.7, 0.9
 """Throughput as a share of ripgrep's, at least: as installed, and with the extra `fast`."""

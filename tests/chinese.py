@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bgecheck.checks.logs.marks import PHASES
-from bgecheck.checks.logs.why import LEVELS
+from bgecheck.engines.sglang.log.explanation import LEVELS
+from bgecheck.engines.sglang.log.marks import PHASES
 from bgecheck.model import Finding, Status, Text, Words
 
 STATES = ("ready", "starting", "stuck", "failed", "stopped", "empty", "foreign", "given", "up", "ended")

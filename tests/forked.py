@@ -18,10 +18,12 @@ import json, os, sys, time, traceback
 
 import httpx, numpy, rich.table, rich.progress
 import bgecheck.cli.main
-from bgecheck import catalog, engine
+from bgecheck.run import catalog, engine
 from bgecheck.http import client, openai_client
 from bgecheck.render import json as report, table
-from bgecheck.sources import context, discovery, server
+from bgecheck.run import context
+from bgecheck.engines.sglang import discovery
+from bgecheck.engines import server
 
 catalog.areas()
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bgecheck import engine
 from bgecheck.checks.logs import AREA
 from bgecheck.checks.logs.area import LogFacts, collect
 from bgecheck.model import Finding, Status, Target
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 
 DATA = Path(__file__).parent / "data" / "logs"
 RELEASES = ("0.4.6", "0.5.3", "0.5.9", "0.5.23")

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck import catalog, engine
 from bgecheck.checks.logs import AREA
 from bgecheck.checks.logs.area import HANGS, collect
-from bgecheck.checks.logs.marks import PHASE_WORDS, PHASES, STAGE_NAMES
-from bgecheck.checks.logs.provenance import in_chinese
-from bgecheck.checks.logs.rules import GUESSED, PATTERNS
-from bgecheck.checks.logs.why import LEVELS
+from bgecheck.engines.sglang.log.explanation import LEVELS
+from bgecheck.engines.sglang.log.marks import PHASE_WORDS, PHASES, STAGE_NAMES
+from bgecheck.engines.sglang.log.provenance import in_chinese
+from bgecheck.engines.sglang.log.rules import GUESSED, PATTERNS
 from bgecheck.model import Target, Text
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import catalog, engine
+from bgecheck.run.context import Context
 from chinese import OURS, english_in, english_of
 from logsamples import Snippet, judged, snippets, written
 

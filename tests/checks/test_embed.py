@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck import engine
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import EmbedFacts, More, collect
 from bgecheck.checks.embed.numbers import MOST_REQUESTS, MOST_TOKENS, dtype
 from bgecheck.checks.embed.pattern import FAULTS, failing, ranked
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
 from bgecheck.demo.stage import stage
+from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.http.embeddings import Answer, Embedded, Refused
 from bgecheck.model import Finding, Status, Target, say
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline, deadline_exceeded
-from bgecheck.sources.discovery import resolve
+from bgecheck.model.deadline import Deadline, deadline_exceeded
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 from everycase import at_most
 
 DIMS = 512

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck import engine
 from bgecheck.checks import gpu as area
 from bgecheck.checks.gpu import ENOUGH, GIB, GpuFacts, chosen
+from bgecheck.machine.files import weights_size
+from bgecheck.machine.gpus import THROTTLED, Gpu, Gpus, Holder
 from bgecheck.model import Finding, Redactor, Status, Target, Text, say
-from bgecheck.sources.files import weights_size
-from bgecheck.sources.gpus import THROTTLED, Gpu, Gpus, Holder
+from bgecheck.run import engine
 
 TARGET = Target(url="http://127.0.0.1:30000", host="127.0.0.1", port=30000)
 OWN, WORKER, STRANGER = 100, 101, 555

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck import engine
 from bgecheck.checks import launch
 from bgecheck.checks.launch.attention import BACKENDS, looks_both_ways
 from bgecheck.checks.launch.facts import LaunchFacts, Setting, collect
 from bgecheck.demo.stage import stage
+from bgecheck.engines.sglang.discovery import resolve
+from bgecheck.engines.sglang.serverargs import logged_arguments
 from bgecheck.model import Finding, Status, Unavailable, say
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.discovery import resolve
-from bgecheck.sources.serverargs import logged_arguments
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 from fakes.answering import found, pages, same, serving
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks import ports, probe
+from bgecheck.engines.sglang.discovery import resolve
+from bgecheck.machine.sockets import free_port, inside
 from bgecheck.model import Finding, Status
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.discovery import resolve
-from bgecheck.sources.sockets import free_port, inside
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 from fakes.answering import pages, same, serving
 
 ADDRESS = "10.213.77.1"

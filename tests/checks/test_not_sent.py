@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks import embed, probe
 from bgecheck.checks.embed.facts import EmbedFacts
 from bgecheck.checks.probe.engines import Engine
 from bgecheck.checks.probe.facts import EDGE, Limits, ProbeFacts
+from bgecheck.engines.server import Server
 from bgecheck.http.embeddings import Answer, Embedded
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
 from bgecheck.http.tls import Certificate
 from bgecheck.model import Finding, Secret, Status, Target, Text, say
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.server import Server
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
 from fakes.raw import accepting
 
 WHY = "left for another day"

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks import embed, probe
 from bgecheck.checks.embed.facts import EmbedFacts
 from bgecheck.checks.probe.engines import Engine
@@ -24,6 +23,7 @@ from bgecheck.http.openai_client import Cause, OpenAIResult, Raised, Vectors
 from bgecheck.http.openai_vectors import NORM_RATIO, misread
 from bgecheck.http.reply import Reply
 from bgecheck.model import Finding, Status, Target, Unavailable, say
+from bgecheck.run import engine
 from fakes.answering import CARD, TOKENS, Answer, bad, beyond_text, embedded, found, pages, same, serving, vector
 from fakes.authority import private_authority
 

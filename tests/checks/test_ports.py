@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks import ports
 from bgecheck.checks.ports import Owner, PortFacts
+from bgecheck.engines.sglang.discovery import Orphan
+from bgecheck.machine.sockets import Listener, free_port, is_own, listeners
 from bgecheck.model import Finding, ServerProcess, Status, Target
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.discovery import Orphan
-from bgecheck.sources.sockets import Listener, free_port, is_own, listeners
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 
 
 @contextmanager

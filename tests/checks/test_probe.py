@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks import launch
 from bgecheck.checks.launch.facts import LaunchFacts, Setting, corrected
+from bgecheck.http.address import parse_url
 from bgecheck.model import Finding, Secret, Status
-from bgecheck.sources.address import parse_url
+from bgecheck.run import engine
 from fakes.answering import CARD, Answer, bad, beyond_text, embedded, found, pages, same, serving, vector
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from bgecheck.engines.sglang import logstate
+from bgecheck.http.proxies import DIRECT, Way, client_way
 from bgecheck.model import Finding, Secret, Status
-from bgecheck.sources import logstate
-from bgecheck.sources.proxy import DIRECT, Way, client_way
 from fakes.answering import Answer, bad, embedded, found, pages, same, serving, vector
 
 START = "[2026-11-26 10:00:00] server_args=ServerArgs(model_path='/m/bge')\n"

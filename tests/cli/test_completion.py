@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck import catalog
 from bgecheck.cli.help import ORDER
 from bgecheck.demo.faults import FAULTS
+from bgecheck.run import catalog
 from bgecheck.snippet.clients import CLIENTS
 from commandline import environment, on_path, run
 

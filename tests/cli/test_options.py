@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from bgecheck import catalog
 from bgecheck.cli.app import app
 from bgecheck.cli.examine import pattern
 from bgecheck.cli.main import run
 from bgecheck.demo.stage import stage
+from bgecheck.run import catalog
 from commandline import run as run_apart
 
 PROGRAM: Any = get_command(app)

@@ -7,19 +7,19 @@ import socket
 
 import pytest
 
-from bgecheck import catalog, engine
 from bgecheck.demo.faults import FAULTS
 from bgecheck.demo.stage import Staged, stage
+from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.http.openai_client import OpenAIClient
 from bgecheck.model import Finding, Language
+from bgecheck.model.deadline import Deadline
 from bgecheck.model.report import Report
 from bgecheck.render import table
 from bgecheck.render.prose import columns
 from bgecheck.render.remedies import symptom
 from bgecheck.render.screen import Screen
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.discovery import resolve
+from bgecheck.run import catalog, engine
+from bgecheck.run.context import Context
 from chinese import english_of
 from everycase import at_most
 

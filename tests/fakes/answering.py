@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bgecheck import catalog, engine
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES
 from bgecheck.http.openai_client import OpenAIClient
 from bgecheck.model import Finding, Target
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import catalog, engine
+from bgecheck.run.context import Context
 
 Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 CARD = {"object": "list", "data": [{"id": "bge-base-zh-v1.5", "owned_by": "sglang"}]}

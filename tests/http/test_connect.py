@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from bgecheck.http.address import parse_url
 from bgecheck.http.client import Http
-from bgecheck.http.connect import Address, NoInterface, connect, is_address, resolve
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
+from bgecheck.machine.connect import Address, NoInterface, connect, is_address, resolve
+from bgecheck.machine.sockets import accepts, is_own, resolved
 from bgecheck.model import say
-from bgecheck.sources.address import parse_url
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.sockets import accepts, is_own, resolved
+from bgecheck.model.deadline import Deadline
 from fakes.raw import LINK_LOCAL, accepting, whole
 
 

@@ -305,7 +305,7 @@ def test_an_answer_of_another_shape() -> None:
 
 
 def test_every_meaning_is_one_of_the_rows_variants() -> None:
-    from bgecheck import catalog
+    from bgecheck.run import catalog
 
     rows = {check.id: check for check in catalog.rows()}
     assert set(ADVICE) <= set(rows["probe.openai-client"].variants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bgecheck.model.registry import repository
+from bgecheck.knowledge.models import repository
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bgecheck.knowledge.models import MODELS, Model, lookup
 from bgecheck.model import Redactor, Secret, Shell, Text, clean, fill, fill_command, say
 from bgecheck.model.expected import AtLeast, AtMost
 from bgecheck.model.hygiene import LIMIT
-from bgecheck.model.registry import MODELS, Model, lookup
 from bgecheck.model.vectors import cosine, norm
 
 

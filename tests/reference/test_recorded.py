@@ -19,7 +19,7 @@ from bgecheck import __version__
 from bgecheck.checks.embed.texts import TRIPLES
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.model import BadInput
-from bgecheck.sources.recorded import MOST_CHARACTERS, MOST_TEXTS, Recorded, read_recorded, write_recorded
+from bgecheck.reference.recorded import MOST_CHARACTERS, MOST_TEXTS, Recorded, read_recorded, write_recorded
 from commandline import run as bgecheck
 from forked import Ended
 

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bgecheck import catalog, engine
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import collect
 from bgecheck.checks.embed.reference import named
 from bgecheck.checks.embed.texts import probe_texts
+from bgecheck.knowledge.models import lookup
 from bgecheck.model import Finding, Status, Target, Text, Unavailable
-from bgecheck.model.registry import lookup
+from bgecheck.model.deadline import Deadline
 from bgecheck.reference.config import shape_of
 from bgecheck.reference.nearest import Folder, nearest
 from bgecheck.reference.recipes import Recipe, candidates
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.recorded import Recorded
+from bgecheck.reference.recorded import Recorded
+from bgecheck.run import catalog, engine
+from bgecheck.run.context import Context
 
 Serve = Callable[..., Any]
 Write = Callable[..., Path]

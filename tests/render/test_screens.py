@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck import catalog, engine
 from bgecheck.model import Area, Evidence, Language, Report, Severity, Text, absent, broken, holds, unclear
 from bgecheck.render import explain, pages, table
 from bgecheck.render.json import render as as_json
 from bgecheck.render.prose import columns, folded, shortened, wrapped
 from bgecheck.render.screen import Screen, screen
 from bgecheck.render.verdict import verdict_line
+from bgecheck.run import catalog, engine
 from bgecheck.schema import text as schema
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from bgecheck.machine.files import model_config, weights_size
+from bgecheck.machine.processes import Table, environment
+from bgecheck.machine.sockets import accepts, is_own
 from bgecheck.model import (
     Advice,
     Area,
@@ -20,13 +23,10 @@ from bgecheck.model import (
     holds,
 )
 from bgecheck.model.expected import AtLeast
-from bgecheck.sources.context import Context
-from bgecheck.sources.files import model_config, weights_size
-from bgecheck.sources.processes import Table, environment
-from bgecheck.sources.sockets import accepts, is_own
 
 if TYPE_CHECKING:
-    from bgecheck.sources.gpus import Gpu, Gpus, Holder
+    from bgecheck.machine.gpus import Gpu, Gpus, Holder
+    from bgecheck.run.context import Context
 
 GIB = 2**30
 BESIDE = 1.4 * GIB
@@ -98,13 +98,13 @@ class GpuFacts(NamedTuple):
         return f"pid {holder.pid}{f' {name}' if name else ''} ({_size(holder.used)})"
 
 
-AREA = Area("gpu", seconds=8.0, doors=("bgecheck.sources.gpus",))
+AREA = Area("gpu", seconds=8.0, doors=("bgecheck.machine.gpus",))
 
 
 @AREA.collect
 def collect(context: Context) -> GpuFacts:
     """Ask NVML on the machine of the server."""
-    from bgecheck.sources.gpus import read_gpus
+    from bgecheck.machine.gpus import read_gpus
 
     target, server = context.target, context.target.server
     seconds = context.deadline.timeout(_CONNECT)

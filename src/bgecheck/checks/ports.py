@@ -1,7 +1,23 @@
 """The `ports` area: who listens on the service port, on which address, and is it the server that is meant."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
+from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
+from bgecheck.machine.containers import PORTS_SHOWN, leads_to
+from bgecheck.machine.processes import Table
+from bgecheck.machine.sockets import (
+    FORWARDERS,
+    Inside,
+    Listener,
+    accepts,
+    free_port,
+    inside,
+    is_own,
+    listeners,
+    resolved,
+)
 from bgecheck.model import (
     Advice,
     Area,
@@ -19,21 +35,9 @@ from bgecheck.model import (
     holds,
     not_yet,
 )
-from bgecheck.sources.containers import PORTS_SHOWN, leads_to
-from bgecheck.sources.context import Context
-from bgecheck.sources.discovery import Orphan, orphans, running_servers
-from bgecheck.sources.processes import Table
-from bgecheck.sources.sockets import (
-    FORWARDERS,
-    Inside,
-    Listener,
-    accepts,
-    free_port,
-    inside,
-    is_own,
-    listeners,
-    resolved,
-)
+
+if TYPE_CHECKING:
+    from bgecheck.run.context import Context
 
 CONNECT = 1.0
 """Seconds for one connection to this machine itself; it answers or refuses within microseconds."""

@@ -14,7 +14,7 @@ EXIT_STYLES = ("plain", "nagios")
 
 def ids(incomplete: str) -> Candidates:
     """Areas and ids of checks; after a comma, those for the part behind it."""
-    from bgecheck import catalog
+    from bgecheck.run import catalog
 
     done, comma, _ = incomplete.rpartition(",")
     language = preferred()

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from typer import Context
 
-from bgecheck import catalog
 from bgecheck.cli import complete
 from bgecheck.cli.app import LEARN, command
 from bgecheck.cli.examine import deliver, examine, plan, target
@@ -35,6 +34,7 @@ from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import BadInput, Language, Text
+from bgecheck.run import catalog
 
 
 @command(

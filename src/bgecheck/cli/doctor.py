@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Context
 
-from bgecheck import catalog
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
@@ -41,6 +40,7 @@ from bgecheck.cli.options import (
     option,
 )
 from bgecheck.model import BadInput, Report, Status, Target, Text
+from bgecheck.run import catalog
 
 if TYPE_CHECKING:
     from bgecheck.http.openai_client import OpenAIClient

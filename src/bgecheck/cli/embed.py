@@ -152,7 +152,7 @@ def embed(
 
 def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Plan:
     """The cheap rows, or all with --full; the row of references too where one of them is asked for."""
-    from bgecheck.sources.recorded import checked, read_recorded
+    from bgecheck.reference.recorded import checked, read_recorded
 
     if reference.reference is not None and reference.against is not None:
         raise BadInput(
@@ -183,7 +183,7 @@ def _with_causes_only(report: Report) -> Report:
 
 def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
     """The server to compare with; a key goes to the server that it was given for, never to another."""
-    from bgecheck.sources.discovery import resolve
+    from bgecheck.engines.sglang.discovery import resolve
 
     other = resolve(url=reference.against, api_key=reference.against_key)
     if other.url == looked_at.url:
@@ -198,10 +198,10 @@ def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
 def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, the_plan: Plan) -> None:
     """Write the vectors of the texts, or of the built-in ones, with the recipe that the report found them to follow."""
     from bgecheck.checks.embed.texts import triples_for
+    from bgecheck.engines.server import Server
     from bgecheck.http.embeddings import Embedded
-    from bgecheck.sources.deadline import Deadline as Limit
-    from bgecheck.sources.recorded import Recorded, write_recorded
-    from bgecheck.sources.server import Server
+    from bgecheck.model.deadline import Deadline as Limit
+    from bgecheck.reference.recorded import Recorded, write_recorded
 
     with closing(Server(looked_at, Limit(the_plan.timeout), the_plan.timeout)) as server:
         name = server.model_name()

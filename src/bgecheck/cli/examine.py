@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import typer
 
-from bgecheck import catalog
 from bgecheck.cli import complete
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.language import language
@@ -32,10 +31,11 @@ from bgecheck.model import (
     Words,
 )
 from bgecheck.model.report import exit_code
+from bgecheck.run import catalog
 
 if TYPE_CHECKING:
     from bgecheck.http.openai_client import OpenAIClient
-    from bgecheck.sources.recorded import Recorded
+    from bgecheck.reference.recorded import Recorded
 
 
 class Plan(NamedTuple):
@@ -139,7 +139,7 @@ def plan(
 
 def target(options: TargetOptions) -> Target:
     """The server that is meant, as given or as found running. Raises `BadInput`."""
-    from bgecheck.sources.discovery import resolve
+    from bgecheck.engines.sglang.discovery import resolve
 
     if options.expect_dim is not None and not 1 <= options.expect_dim <= 65536:
         raise BadInput(
@@ -149,7 +149,7 @@ def target(options: TargetOptions) -> Target:
         )
     not_blank("--log", options.log)
     if options.log is not None:
-        from bgecheck.sources.logfile import usable
+        from bgecheck.logfile.lines import usable
 
         usable(options.log)
     return resolve(
@@ -181,9 +181,9 @@ def examine(
     the_plan: Plan, looked_at: Target, *, starting: bool = False, standby: OpenAIClient | None = None
 ) -> Report:
     """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
-    from bgecheck import engine
-    from bgecheck.sources.context import Context
-    from bgecheck.sources.deadline import Deadline
+    from bgecheck.model.deadline import Deadline
+    from bgecheck.run import engine
+    from bgecheck.run.context import Context
 
     started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     deadline = Deadline(the_plan.deadline)
@@ -268,7 +268,7 @@ def _notes(looked_at: Target) -> tuple[Words, ...]:
 
 def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
     """The findings with those ignored that were asked to be; what they caused gets its next cause, or is a root."""
-    from bgecheck import engine
+    from bgecheck.run import engine
 
     reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
     if not reasons:

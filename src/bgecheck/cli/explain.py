@@ -7,7 +7,6 @@ from typing import Annotated
 
 from typer import Argument
 
-from bgecheck import catalog
 from bgecheck.cli import complete
 from bgecheck.cli.app import LEARN, command
 from bgecheck.cli.examine import pattern
@@ -16,6 +15,7 @@ from bgecheck.cli.language import both, language
 from bgecheck.cli.options import Lang
 from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stdout import to_stdout
+from bgecheck.run import catalog
 
 
 @command(

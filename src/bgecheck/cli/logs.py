@@ -114,7 +114,7 @@ def logs(
 
 def _follow(path: str | None, patience: float) -> bool:
     """Follow a log; whether its server is still starting when patience ran out. Raises `BadInput`."""
-    from bgecheck.sources.logfile import STDIN
+    from bgecheck.logfile.lines import STDIN
 
     if path is None or path == STDIN:
         raise BadInput(
@@ -122,7 +122,7 @@ def _follow(path: str | None, patience: float) -> bool:
             Text("only a file that is named can be followed", "只能跟踪指定的文件"),
             Text("bgecheck logs --follow sglang.log", "bgecheck logs --follow sglang.log"),
         )
-    from bgecheck.checks.logs.following import until_decided
+    from bgecheck.engines.sglang.log.following import until_decided
 
     with status(path) as show:
         return until_decided(path, patience, lambda phase: show(f"{path}: {phase}")) in ("starting", "stuck", "empty")
@@ -130,7 +130,7 @@ def _follow(path: str | None, patience: float) -> bool:
 
 def _only_log(path: str) -> Target:
     """A log that is judged by itself: no server is looked for."""
-    from bgecheck.sources.logfile import usable
+    from bgecheck.logfile.lines import usable
 
     usable(path)
     return Target(url="", host="", port=0, log=path)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bgecheck import catalog
 from bgecheck.cli.app import LEARN, command
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import language
 from bgecheck.cli.options import Lang, option
 from bgecheck.cli.output import stdout_screen
 from bgecheck.cli.stdout import to_stdout
+from bgecheck.run import catalog
 
 
 @command(

@@ -71,11 +71,11 @@ def snippet(
 
 def endpoint(looked_at: Target, limit: float) -> Endpoint:
     """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
+    from bgecheck.engines.server import Server
     from bgecheck.http.embeddings import Embedded, describe
-    from bgecheck.model.registry import lookup
+    from bgecheck.knowledge.models import lookup
+    from bgecheck.model.deadline import Deadline
     from bgecheck.snippet.clients import SAMPLE, Endpoint
-    from bgecheck.sources.deadline import Deadline
-    from bgecheck.sources.server import Server
 
     with closing(Server(looked_at, Deadline(limit), limit)) as server:
         answer, model, longest = server.embed([SAMPLE]), server.model_name() or "default", server.max_model_len()

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpcore
 
-from bgecheck.http.connect import connect, resolve, without_zone
 from bgecheck.http.exchange import QUIET_LIMIT, current
+from bgecheck.machine.connect import connect, resolve, without_zone
 from bgecheck.model.target import authority
 
 

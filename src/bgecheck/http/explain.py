@@ -8,10 +8,10 @@ import ssl
 import httpcore
 import httpx
 
-from bgecheck.http.connect import NoInterface
 from bgecheck.http.exchange import Exchange
 from bgecheck.http.failures import BadResponse, Failure, Kind
 from bgecheck.http.tls import reason_of
+from bgecheck.machine.connect import NoInterface
 from bgecheck.model import Text, Words, clean
 
 

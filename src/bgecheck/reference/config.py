@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bgecheck.machine.files import read_text
 from bgecheck.model import Text, Unavailable
-from bgecheck.sources.files import read_text
 
 ENCODERS = frozenset({"BertModel", "BertForMaskedLM", "XLMRobertaModel", "XLMRobertaForMaskedLM", "RobertaModel"})
 """Architectures whose forward pass is written here; by source, their configurations share names and meaning."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from bgecheck.machine.files import read_text
 from bgecheck.model import Text, Unavailable
-from bgecheck.sources.files import read_text
 
 HOW = Text("name it with --model-path DIR", "用 --model-path DIR 指定")
 

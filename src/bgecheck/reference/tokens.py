@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from bgecheck.machine.files import read_text, size
 from bgecheck.model import Text, Unavailable
-from bgecheck.sources.files import read_text, size
 
 FILES = ("tokenizer.json", "vocab.txt")
 _LIMIT = 64 * 2**20

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bgecheck.machine.files import read_text
 from bgecheck.model import Text, Unavailable
 from bgecheck.reference.mapped import Floats, Tensor, broken, mapped
 from bgecheck.reference.torchfile import tensors_of as torch_tensors
-from bgecheck.sources.files import read_text
 
 SAFETENSORS, TORCH = "model.safetensors", "pytorch_model.bin"
 _INDEX_LIMIT = 16 * 2**20

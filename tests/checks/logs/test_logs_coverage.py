@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks.logs import AREA
-from bgecheck.checks.logs.coverage import Coverage, coverage, span
-from bgecheck.checks.logs.follower import Follower
-from bgecheck.checks.logs.marks import MILESTONES, PHASES, STAGE_NAMES
+from bgecheck.engines.sglang.log.coverage import Coverage, coverage, span
+from bgecheck.engines.sglang.log.follower import Follower
+from bgecheck.engines.sglang.log.marks import MILESTONES, PHASES, STAGE_NAMES
+from bgecheck.logfile.lines import Block
 from bgecheck.model import Finding, Report, Status, Target, Text
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.logfile import Block
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 from logsamples import Snippet, snippets, written
 
 ARGS = (

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bgecheck.checks.logs.following import until_decided
-from bgecheck.sources.logtail import Tail
+from bgecheck.engines.sglang.log.following import until_decided
+from bgecheck.logfile.tail import Tail
 
 NOW = time.strftime("[%Y-%m-%d %H:%M:%S]")
 ARGS = f"{NOW} server_args=ServerArgs(model_path='/srv/Qwen3-Embedding-0.6B', disable_radix_cache=True)\n"

@@ -16,15 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.checks.logs.area import LogFacts, collect
-from bgecheck.checks.logs.follower import Follower
-from bgecheck.checks.logs.kinds import ENGINES, undigited
-from bgecheck.checks.logs.marks import OTHER_ENGINES
-from bgecheck.checks.logs.rules import PATTERNS
+from bgecheck.engines.sglang.log.follower import Follower
+from bgecheck.engines.sglang.log.kinds import ENGINES, undigited
+from bgecheck.engines.sglang.log.marks import OTHER_ENGINES
+from bgecheck.engines.sglang.log.rules import PATTERNS
+from bgecheck.logfile import literals
+from bgecheck.logfile import reading as logread
+from bgecheck.logfile.lines import Block
 from bgecheck.model import Target
-from bgecheck.sources import literals, logread
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.logfile import Block
+from bgecheck.model.deadline import Deadline
+from bgecheck.run.context import Context
 
 START = """[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/bge-large-zh-v1.5', disable_radix_cache=True)
 [2026-11-02 22:10:12] Load weight begin. avail mem=22.48 GB

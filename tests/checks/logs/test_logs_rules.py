@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck import catalog
 from bgecheck.checks.logs import AREA
-from bgecheck.checks.logs.follower import Follower
-from bgecheck.checks.logs.kinds import undigited
-from bgecheck.checks.logs.rules import PATTERNS, Pattern
-from bgecheck.checks.logs.session import Session
-from bgecheck.checks.logs.words import GUESSES, by_words
-from bgecheck.engine import explained_by
+from bgecheck.engines.sglang.log.causes.fallback import GUESSES, by_words
+from bgecheck.engines.sglang.log.follower import Follower
+from bgecheck.engines.sglang.log.kinds import undigited
+from bgecheck.engines.sglang.log.rules import PATTERNS, Pattern
+from bgecheck.engines.sglang.log.session import Session
+from bgecheck.logfile.lines import Block
 from bgecheck.model import Check, Severity
-from bgecheck.sources.logfile import Block
+from bgecheck.run import catalog
+from bgecheck.run.engine import explained_by
 
 LABELS = re.findall(
     r"\w+",

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks.logs import AREA
 from bgecheck.model import Finding, Status, Target, Text
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 
 ARGS = (
     "[2026-11-02 22:10:05] server_args={'model_path': '/srv/models/MODEL', 'host': '127.0.0.1', 'port': 30000, "

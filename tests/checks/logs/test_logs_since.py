@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.checks.logs.area import LogFacts, collect, log_is_readable, newest_session_is_ready
-from bgecheck.checks.logs.follower import Follower
-from bgecheck.checks.logs.since import Since, clock
 from bgecheck.cli.duration import moment
+from bgecheck.engines.sglang.log.follower import Follower
+from bgecheck.engines.sglang.log.since import Since, clock
+from bgecheck.logfile.lines import Block
 from bgecheck.model import BadInput, Target, Text, Unavailable
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
-from bgecheck.sources.logfile import Block
+from bgecheck.model.deadline import Deadline
+from bgecheck.run.context import Context
 
 START = """[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/bge-large-zh-v1.5', disable_radix_cache=True)
 [2026-11-02 22:10:14] Load weight end. elapsed=1.92 s, type=BertModel, avail mem=21.30 GB, mem usage=0.65 GB.

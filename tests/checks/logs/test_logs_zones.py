@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck import engine
 from bgecheck.checks.logs import AREA
 from bgecheck.checks.logs.area import LogFacts, collect
 from bgecheck.model import Finding, Target
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import Deadline
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
 
 ZONES = ("UTC", "Asia/Shanghai", "Asia/Kolkata", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago")
 """With summer time and without, by whole hours and by half ones, and the two ends of the world."""

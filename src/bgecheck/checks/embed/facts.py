@@ -1,9 +1,11 @@
 """What the `embed` area asks a server, and what came back."""
 
+from __future__ import annotations
+
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.checks.embed.proof import Proof, embedded, prove
 from bgecheck.checks.embed.texts import (
@@ -25,14 +27,16 @@ from bgecheck.checks.embed.texts import (
     places,
     triples_for,
 )
+from bgecheck.engines.server import Server
 from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
 from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
+from bgecheck.knowledge.models import Model, lookup
 from bgecheck.model import Area, Target, Text, Unavailable
-from bgecheck.model.registry import Model, lookup
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import DEADLINE_EXCEEDED
-from bgecheck.sources.server import Server
+from bgecheck.model.deadline import DEADLINE_EXCEEDED
+
+if TYPE_CHECKING:
+    from bgecheck.run.context import Context
 
 
 class More(NamedTuple):
@@ -190,7 +194,7 @@ class _Asking:
 
 
 # Every request ends with the run, and so does computing: a server that is slow may have all of it.
-AREA = Area("embed", seconds=math.inf, needs=("probe.reachable",), doors=("bgecheck.sources.server",))
+AREA = Area("embed", seconds=math.inf, needs=("probe.reachable",), doors=("bgecheck.engines.server",))
 
 
 @AREA.collect

@@ -9,16 +9,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bgecheck.checks.embed.texts import probe_texts
+from bgecheck.engines.server import Server
 from bgecheck.http.embeddings import Answer, Embedded, describe
 from bgecheck.http.failures import NotSent
+from bgecheck.knowledge.models import Model
 from bgecheck.model import Target, Text, Unavailable
-from bgecheck.model.registry import Model
 from bgecheck.model.vectors import cosine, norm
-from bgecheck.sources.context import Context
-from bgecheck.sources.server import Server
 
 if TYPE_CHECKING:
     from bgecheck.reference.recipes import Match
+    from bgecheck.run.context import Context
 
 MOST_SECONDS = 15.0
 """What computing may take, or a third of a run that has more; five texts of 24 layers take one on two idle cores."""

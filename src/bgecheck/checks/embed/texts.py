@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from bgecheck.model.registry import Model
+from bgecheck.knowledge.models import Model
 
 COMMON = (
     "天气今明山水花草书店车站老师学校公园电影音乐城市春夏秋冬红蓝白黑大小新旧来去看听说写想走跑吃喝买卖开关上下左右"

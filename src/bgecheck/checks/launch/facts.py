@@ -1,15 +1,19 @@
 """What the running server says of its settings, and who says it."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.launchline import MANY, parse_launch
+from bgecheck.knowledge.models import Model, looks_both_ways, lookup
+from bgecheck.machine.files import model_config
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, Words, absent, holds
-from bgecheck.model.registry import Model, looks_both_ways, lookup
-from bgecheck.sources.context import Context
-from bgecheck.sources.files import model_config
-from bgecheck.sources.launchline import MANY, parse_launch
-from bgecheck.sources.server import Server
+
+if TYPE_CHECKING:
+    from bgecheck.run.context import Context
 
 RIGHT = {"is-embedding": "", "disable-radix-cache": "", "chunked-prefill-size": "-1", "mem-fraction-static": "0.3"}
 """What a bidirectional encoder needs on every release from 0.5.9 on.
@@ -70,7 +74,7 @@ class LaunchFacts(NamedTuple):
         return self.model.bidirectional if known is None and self.model else known
 
 
-AREA = Area("launch", seconds=20.0, needs=("probe.reachable",), doors=("bgecheck.sources.server",))
+AREA = Area("launch", seconds=20.0, needs=("probe.reachable",), doors=("bgecheck.engines.server",))
 
 
 @AREA.collect
@@ -176,7 +180,7 @@ def _logged(context: Context) -> Mapping[str, Any]:
     """The arguments in the server's log, of its newest start; empty where there is no log to read."""
     if context.target.log is None:
         return {}
-    from bgecheck.sources.serverargs import logged_arguments
+    from bgecheck.engines.sglang.serverargs import logged_arguments
 
     try:
         return logged_arguments(context.target.log)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line
+from bgecheck.knowledge.models import ABSOLUTE
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
-from bgecheck.model.registry import ABSOLUTE
 
 
 @AREA.check(

@@ -1,28 +1,34 @@
 """The collector of the `logs` area, its two rows about the session as a whole, and how a cause becomes a row."""
 
+from __future__ import annotations
+
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bgecheck.checks.logs import marks
-from bgecheck.checks.logs.coverage import coverage
-from bgecheck.checks.logs.diagnosis import QUIET, Diagnosis, diagnose
-from bgecheck.checks.logs.follower import Follower
-from bgecheck.checks.logs.rules import PATTERNS, Pattern
-from bgecheck.checks.logs.session import Hit, Session
-from bgecheck.checks.logs.since import Since, clock
-from bgecheck.checks.logs.why import Rival, confidence, relation, told
+from bgecheck.engines.sglang.log import (
+    causes,  # noqa: F401  # declares them
+    marks,
+)
+from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
+from bgecheck.engines.sglang.log.coverage import coverage
+from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
+from bgecheck.engines.sglang.log.explanation import Rival, confidence, relation, told
+from bgecheck.engines.sglang.log.follower import Follower
+from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.engines.sglang.log.since import Since, clock
+from bgecheck.knowledge.models import repository
+from bgecheck.logfile.reading import WHOLE, Origin, ending, read
+from bgecheck.machine.containers import container_of
 from bgecheck.model import (
     Advice,
     Area,
     Evidence,
     Outcome,
     ServerProcess,
-    Severity,
     Text,
     Unavailable,
     absent,
@@ -30,13 +36,9 @@ from bgecheck.model import (
     holds,
     not_yet,
 )
-from bgecheck.model.registry import repository
-from bgecheck.sources.containers import container_of
-from bgecheck.sources.context import Context
-from bgecheck.sources.logread import WHOLE, Origin, ending, read
 
-CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
-"""What fails because a start has failed or a server has died."""
+if TYPE_CHECKING:
+    from bgecheck.run.context import Context
 
 
 class Told(NamedTuple):
@@ -460,59 +462,41 @@ def _silence(facts: LogFacts) -> Evidence:
     )
 
 
-def cause(
-    name: str,
-    patterns: Iterable[Callable[[str], Pattern]],
-    *,
-    shows: tuple[str, ...],
-    title: Text,
-    because: Text,
-    fix: Text,
-    commands: tuple[str, ...] = (),
-    severity: Severity = Severity.ERROR,
-    explains: tuple[str, ...] = CONSEQUENCES,
-    unknown: Callable[[Session], Text | None] = lambda session: None,
-) -> None:
-    """Declare a cause: its patterns and its words; its judge says whether it was decisive for the session.
-
-    `shows` are the phases of a session in which its lines come: only a log that covers all of them can show that
-    the cause is absent. `unknown` gives a further reason for which a session cannot show that; a cause that is
-    judged by more than lines has it alone.
-    """
-    PATTERNS.extend(described(name) for described in patterns)
+def _row(cause: Cause) -> None:
+    """Add the row of a cause: its judge shows whether the cause was decisive for the newest session."""
 
     def judge(facts: LogFacts) -> Outcome:
         if facts.diagnosis.state in ("foreign", "empty"):
             return absent(_NOTHING[facts.diagnosis.state])
-        if name in facts.diagnosis.doubts:
-            return absent(facts.diagnosis.doubts[name])
-        hit = facts.diagnosis.causes.get(name)
+        if cause.name in facts.diagnosis.doubts:
+            return absent(facts.diagnosis.doubts[cause.name])
+        hit = facts.diagnosis.causes.get(cause.name)
         if hit is None:
-            return _absence(facts, name, shows, unknown)
+            return _absence(facts, cause)
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
         line, *more = _seen(facts, hit)
         return broken(line, *silent, *more, **_values(facts, hit))
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."
     AREA.check(
-        name,
-        title=title,
-        cause=because,
-        fix=fix,
-        commands=commands,
-        severity=severity,
-        explains=explains,
+        cause.name,
+        title=cause.title,
+        cause=cause.because,
+        fix=cause.fix,
+        commands=cause.commands,
+        severity=cause.severity,
+        explains=cause.explains,
     )(judge)
 
 
-def _absence(facts: LogFacts, name: str, shows: tuple[str, ...], unknown: Callable[[Session], Text | None]) -> Outcome:
+def _absence(facts: LogFacts, cause: Cause) -> Outcome:
     """No sign of a cause: passed where the log covers the phases in which it would show, else skipped."""
     for rival in facts.diagnosis.beside:
-        if rival.cause == name:
+        if rival.cause == cause.name:
             return absent(_rivalled(facts, rival))
-    if hit := facts.session.hits.get(name):
+    if hit := facts.session.hits.get(cause.name):
         return holds(Evidence(_where(facts, hit.line), Text("without consequences", "没有造成影响")))
-    if (reason := coverage(facts.session).gap(shows) or unknown(facts.session)) is not None:
+    if (reason := coverage(facts.session).gap(cause.shows) or cause.unknown(facts.session)) is not None:
         return absent(reason)
     return holds(Evidence(Text("no sign of it", "未见相关报错"), _looked_through(facts)))
 
@@ -561,3 +545,7 @@ def log_is_of_sglang(facts: LogFacts) -> Outcome:
     number, text = facts.session.first
     seen, engine = Evidence(_where(facts, number), text), facts.session.engine
     return broken(seen, engine=engine) if engine else broken(seen, advice="unknown")
+
+
+for declared in CAUSES:
+    _row(declared)

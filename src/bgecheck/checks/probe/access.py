@@ -7,9 +7,9 @@ from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, is_near, 
 from bgecheck.http.embeddings import Embedded, Refused, describe
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
+from bgecheck.knowledge.models import lookup
+from bgecheck.machine.containers import PORTS_SHOWN
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet, say, unclear
-from bgecheck.model.registry import lookup
-from bgecheck.sources.containers import PORTS_SHOWN
 
 _LOG = "bgecheck logs {log}"
 _CURL = "curl -sS --noproxy '*' {base_url}/models"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bgecheck.engines.server import Server
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
 from bgecheck.model import clean
-from bgecheck.sources.server import Server
 
 
 class Engine(NamedTuple):

@@ -1,27 +1,31 @@
 """What the `probe` area asks a server, and what came back."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
+from bgecheck.engines.server import Server
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult
+from bgecheck.http.proxies import DIRECT, Way, client_way, fetch_through, variables
 from bgecheck.http.reply import Reply
 from bgecheck.http.tls import Certificate
+from bgecheck.knowledge.models import lookup
+from bgecheck.machine.sidebyside import side_by_side
+from bgecheck.machine.sockets import is_own
 from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
-from bgecheck.model.registry import lookup
-from bgecheck.sources.context import Context
-from bgecheck.sources.deadline import DEADLINE_EXCEEDED
-from bgecheck.sources.proxy import DIRECT, Way, client_way, fetch_through, variables
-from bgecheck.sources.server import Server
-from bgecheck.sources.sidebyside import side_by_side
-from bgecheck.sources.sockets import is_own
+from bgecheck.model.deadline import DEADLINE_EXCEEDED
+
+if TYPE_CHECKING:
+    from bgecheck.run.context import Context
 
 T = TypeVar("T")
 
@@ -109,7 +113,7 @@ class ProbeFacts(NamedTuple):
     quick: bool = False
 
 
-AREA = Area("probe", seconds=math.inf, doors=("bgecheck.sources.server",))
+AREA = Area("probe", seconds=math.inf, doors=("bgecheck.engines.server",))
 
 BURST = 160
 """sglang #22779: a server that follows a killed one on its port hangs after 100 to 140 requests."""

@@ -1,18 +1,22 @@
 """What each sign of life says of a server: its pages, its process, the owner of its port, its log."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from bgecheck.engines.server import MODEL_INFO, SERVER_INFO, Server
+from bgecheck.engines.sglang import logstate
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
+from bgecheck.machine.processes import Table
+from bgecheck.machine.sidebyside import side_by_side
+from bgecheck.machine.sockets import FORWARDERS, inside, listeners
 from bgecheck.model import Target, Unavailable
-from bgecheck.sources import logstate
-from bgecheck.sources.context import Context
-from bgecheck.sources.processes import Table
-from bgecheck.sources.server import MODEL_INFO, SERVER_INFO, Server
-from bgecheck.sources.sidebyside import side_by_side
-from bgecheck.sources.sockets import FORWARDERS, inside, listeners
+
+if TYPE_CHECKING:
+    from bgecheck.run.context import Context
 
 HEALTH_SECONDS = 3.0
 """At least, for a health page: from 0.5.3 on it takes a second by design (measured 1006 ms)."""

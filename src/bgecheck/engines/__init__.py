@@ -1,0 +1,1 @@
+"""What is peculiar to an inference engine; today sglang alone."""

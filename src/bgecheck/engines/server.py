@@ -1,0 +1,250 @@
+"""The target over HTTP: sglang's pages and the embeddings route, each page asked for once in a run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from bgecheck.http.client import Http, Transport
+from bgecheck.http.embeddings import SMALL_IDS, Answer, read, request_body
+from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.handshake import handshake
+from bgecheck.http.reply import BODY_LIMIT, PAGE_LIMIT, Reply
+from bgecheck.http.tls import Authorities, Certificate
+from bgecheck.machine.sidebyside import side_by_side
+from bgecheck.model import Secret, Target, clean
+from bgecheck.model.deadline import DEADLINE_EXCEEDED, Deadline, deadline_exceeded
+
+T = TypeVar("T")
+
+MODEL_INFO = ("/model_info", "/get_model_info")
+"""The first is there from 0.5.9 on; asking for the second there writes a deprecation into the server's log."""
+
+LARGEST_VECTOR = 256 * 1024
+"""Bytes that one vector of a response may have: 8192 floats of 17 digits, with their commas and more."""
+
+SLOW_SECONDS = 0.5
+"""For one request, from which on requests are sent one after the other; on a GPU they take some 10 ms."""
+
+FAIR_SECONDS = 5.0
+"""After which a small request without a response shows the server, and not the time that was left of the run."""
+
+SERVER_INFO = ("/server_info", "/get_server_info")
+
+
+class Server:
+    """One target over HTTP. Harmless requests only; safe to use from several collectors at once."""
+
+    def __init__(self, target: Target, deadline: Deadline, timeout: float) -> None:
+        self.target = target
+        self._deadline = deadline
+        self._timeout = timeout
+        self._http = Http()
+        self._slow = False
+        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._cache: dict[str, Any] = {}
+
+    def get(
+        self, path: str, *, key: Secret | Literal["given"] | None = "given", root: str | None = None, least: float = 0.0
+    ) -> Reply | Failure:
+        """Fetch a path below the target's root (or another `root`), with the target's key, another one or none.
+
+        It may take the time of one request, and `least` seconds where that is longer. Raises `Unavailable` where no
+        time is left.
+        """
+        headers = self._headers(self.target.api_key if key == "given" else key)
+        return self._exchange("GET", (root or self.target.url) + path, headers=headers, limit=PAGE_LIMIT, least=least)
+
+    @property
+    def prefix(self) -> str:
+        """What stands between the target's root and the OpenAI routes: `/v1` nearly everywhere."""
+        return self._once("prefix", self._probe_prefix)
+
+    @property
+    def base_url(self) -> str:
+        """The base URL below which the OpenAI routes were found; with `/v1` where they were not."""
+        return self.target.url + self.prefix
+
+    def models(self) -> Reply | Failure:
+        """The model list."""
+        return self.page(f"{self.prefix}/models")
+
+    def _probe_prefix(self) -> str:
+        """`/v1`, unless its routes are not there and elsewhere they are.
+
+        Infinity has them at the root unless started otherwise (`/models`, `/embeddings`), a gateway that was given a
+        whole base URL as its upstream at `/v1/v1`; text-embeddings-inference has no model list, and `/v1/embeddings`.
+        """
+        models = self.page("/v1/models")
+        if not _is_missing(models) or not _is_missing(self._probe_route("/v1")):
+            return "/v1"
+        for prefix in ("", "/v1/v1"):
+            if _exists(self.page(f"{prefix}/models")) or _exists(self._probe_route(prefix)):
+                return prefix
+        return "/v1"
+
+    def _probe_route(self, prefix: str) -> Reply | Failure:
+        """The response of a prefix's embeddings route to GET: 405 where it exists, 404 where it does not."""
+        return self.page(f"{prefix}/embeddings")
+
+    def unverified(self, path: str) -> Reply | Failure:
+        """Fetch a path without the key from a server whose certificate is not accepted."""
+        with closing(Http(Transport(authorities="any"))) as http:
+            return self._exchange("GET", self.target.url + path, limit=PAGE_LIMIT, http=http)
+
+    def handshake(self, authorities: Authorities = "system") -> Certificate | Failure:
+        """What a client that trusts `authorities` makes of the server's certificate."""
+        seconds = self._deadline.timeout(self._timeout)
+        return handshake(self.target.host, self.target.port, seconds, authorities)
+
+    def page(self, path: str) -> Reply | Failure:
+        """The same as `get`, asked once in a run and shared."""
+        return self._once(f"GET {path}", lambda: self.get(path))
+
+    def first_page(self, paths: Sequence[str]) -> Mapping[str, Any] | None:
+        """The JSON object of the first of `paths` that answers 200 with one."""
+        for path in paths:
+            reply = self.page(path)
+            if isinstance(reply, Failure):
+                return None
+            payload = reply.json() if reply.status == 200 else None
+            if isinstance(payload, Mapping):
+                return payload
+        return None
+
+    def model_info(self) -> Mapping[str, Any] | None:
+        """The server's page about its model; None when there is none."""
+        return self.first_page(MODEL_INFO)
+
+    def server_info(self) -> Mapping[str, Any] | None:
+        """The server's page about its settings, the key among them; None when there is none."""
+        return self.first_page(SERVER_INFO)
+
+    def served(self) -> tuple[str, ...]:
+        """The model ids of `/v1/models`, or where there is none the one of text-embeddings-inference's `/info`."""
+        names = tuple(clean(card["id"], 200) for card in self._cards() if isinstance(card.get("id"), str))
+        if names or not _is_missing(self.models()):
+            return names
+        model_id = (self.first_page(("/info",)) or {}).get("model_id")
+        return (clean(model_id, 200),) if isinstance(model_id, str) else ()
+
+    def owned_by(self) -> str | None:
+        """The engine's name in the model list."""
+        owner = next((card.get("owned_by") for card in self._cards()), None)
+        return owner if isinstance(owner, str) else None
+
+    def max_model_len(self) -> int | None:
+        """Tokens that the first model of `/v1/models` takes, by its own entry."""
+        length = next((card.get("max_model_len") for card in self._cards()), None)
+        return length if isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 else None
+
+    def _cards(self) -> list[Mapping[str, Any]]:
+        reply = self.models()
+        payload = reply.json() if isinstance(reply, Reply) and reply.status == 200 else None
+        data = payload.get("data") if isinstance(payload, Mapping) else None
+        return [card for card in data if isinstance(card, Mapping)] if isinstance(data, list) else []
+
+    def model_name(self) -> str | None:
+        """The name to send: the one that was asked for, else the one that is served."""
+        return self.target.model or next(iter(self.served()), None)
+
+    def embed(self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None) -> Answer:
+        """The vectors of `texts`, in one request. Raises `Unavailable` where no time is left."""
+        body = request_body(texts, self.model_name(), encoding, dimensions)
+        with self._serialised():
+            return self._embedded(body, len(texts))
+
+    def embed_at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
+        """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
+        bodies = [request_body([text], self.model_name()) for text in texts]
+        with self._serialised():
+            done = side_by_side({n: partial(self._embedded, body, 1) for n, body in enumerate(bodies)})
+        return tuple(done.get(number, NotSent(DEADLINE_EXCEEDED)) for number in range(len(texts)))
+
+    def embed_token_ids(self) -> Answer:
+        """The vector of two token ids that every vocabulary has, in place of a text."""
+        body = request_body(SMALL_IDS, self.model_name())
+        with self._serialised():
+            return self._embedded(body, 1)
+
+    @contextmanager
+    def _serialised(self) -> Iterator[None]:
+        """Where the server is slow or busy, requests take turns: side by side each waits for the others.
+
+        A time-out then shows one request, not how many areas ask at the same time.
+        """
+        if not self._slow:
+            yield
+            return
+        if not self._one_at_a_time.acquire(timeout=self._deadline.remaining()):
+            raise deadline_exceeded()
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
+
+    def _embedded(self, body: bytes, count: int) -> Answer:
+        headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
+        limit = min(BODY_LIMIT, PAGE_LIMIT + count * LARGEST_VECTOR)
+        url = self.base_url + "/embeddings"
+        began = time.monotonic()
+        reply = self._exchange("POST", url, headers=headers, body=body, limit=limit)
+        self._slow = time.monotonic() - began > SLOW_SECONDS
+        return read(reply, count)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        least: float = 0.0,
+        http: Http | None = None,
+    ) -> Reply | Failure:
+        """One request within its time-out and the run's. Raises `Unavailable` where no time is left."""
+        wanted = max(self._timeout, least)
+        seconds = self._deadline.timeout(wanted)
+        reply = (http or self._http).exchange(method, url, seconds=seconds, headers=headers, body=body, limit=limit)
+        if isinstance(reply, Failure) and reply.late and seconds < min(wanted, FAIR_SECONDS):
+            return replace(reply, kind="cut-off", detail=DEADLINE_EXCEEDED)
+        return reply
+
+    def first_embedding(self, text: str) -> Answer:
+        """The first real embedding of this run, shared by every row that only asks whether there is one."""
+        return self._once("first embedding", lambda: self.embed([text]))
+
+    def close(self) -> None:
+        """Close the connections to the target."""
+        self._http.close()
+
+    def _headers(self, key: Secret | None) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+
+    def _once(self, name: str, ask: Callable[[], T]) -> T:
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._cache:
+                self._cache[name] = ask()
+            answer: T = self._cache[name]
+            return answer
+
+
+def _is_missing(reply: Reply | Failure) -> bool:
+    return isinstance(reply, Reply) and reply.status == 404
+
+
+def _exists(reply: Reply | Failure) -> bool:
+    """Whether a route exists: it answers, wants another method, or a key. A page of HTML is no such answer."""
+    if not isinstance(reply, Reply):
+        return False
+    return reply.status in (401, 403, 405, 422) or (reply.status == 200 and isinstance(reply.json(), Mapping))

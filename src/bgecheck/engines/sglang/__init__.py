@@ -1,0 +1,1 @@
+"""sglang: command line, options by release, pages, log."""

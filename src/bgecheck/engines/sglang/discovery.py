@@ -1,0 +1,244 @@
+"""Finds the server that is meant: as the user named it, else as it is found running on this machine."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from bgecheck.engines.sglang.launchline import parse_launch
+from bgecheck.http.address import Address, parse_url
+from bgecheck.machine.containers import container_of, log_of, published
+from bgecheck.machine.processes import Process, Table, output_file, visible, working_folder
+from bgecheck.machine.sockets import inside
+from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, authority
+
+TITLE = "sglang::"
+"""How sglang's child processes name themselves (setproctitle); their command line holds no options."""
+
+_INITS = frozenset({"systemd", "init", "tini", "dumb-init", "docker-init", "s6-svscan", "catatonit"})
+
+
+def running_servers(table: Table | None = None) -> list[ServerProcess]:
+    """The sglang servers of this machine, newest first; their worker processes are folded into them."""
+    table = table or Table.now()
+    mains = {pid: flags for pid, p in table.processes.items() if (flags := parse_launch(p.argv)) is not None}
+    tops = [pid for pid in mains if not any(a.pid in mains for a in table.ancestors(pid))]
+    tops.sort(key=lambda pid: (table.processes[pid].created, pid), reverse=True)
+    return [_server(table.processes[pid], mains[pid], table) for pid in tops]
+
+
+def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProcess:
+    folder = working_folder(process.pid)
+    told = {**_configured(flags.get("config"), process.pid, folder), **flags}
+    key = told.get("api-key")
+    path = told.get("model-path") or None
+    return ServerProcess(
+        pid=process.pid,
+        argv=process.argv,
+        flags=flags,
+        host=told.get("host") or DEFAULT_HOST,
+        port=_port(told.get("port")),
+        model_path=_folder(path, process.pid, folder),
+        served_name=told.get("served-model-name") or path,
+        api_key=Secret(key) if key else None,
+        cwd=folder,
+        log=output_file(process.pid, table) or _log_of_container(process.pid),
+        started_at=process.created,
+        children=table.descendants(process.pid),
+    )
+
+
+def _log_of_container(pid: int) -> str | None:
+    container = container_of(pid)
+    return log_of(container) if container else None
+
+
+def _folder(path: str | None, process: int, working: str | None) -> str | None:
+    """A model path as this program can open it: relative ones start where the server runs; hub names stay."""
+    if not path:
+        return None
+    whole = os.path.normpath(os.path.join(working or "", path))
+    found = visible(process, whole, os.path.isdir)
+    return found or (whole if working and path.startswith(".") else path)
+
+
+def _port(text: str | None) -> int:
+    return int(text) if text and text.isdigit() and 0 < int(text) < 65536 else DEFAULT_PORT
+
+
+def _configured(path: str | None, process: int, folder: str | None) -> dict[str, str]:
+    """The plain `name: value` lines of a `--config` file; what is nested there is not about us."""
+    whole = visible(process, os.path.normpath(os.path.join(folder or "", path))) if path else None
+    if whole is None:
+        return {}
+    try:
+        with open(whole, encoding="utf-8", errors="replace") as file:
+            text = file.read(64 * 1024)
+    except OSError:
+        return {}
+    pairs = re.findall(r"^([A-Za-z][\w-]*)\s*:[ \t]+([^\s#][^#\n]*?)[ \t]*(?:#.*)?$", text, re.MULTILINE)
+    return {name.replace("_", "-"): value.strip("\"'") for name, value in pairs}
+
+
+class Orphan(NamedTuple):
+    """A worker process whose server is gone."""
+
+    pid: int
+    title: str
+
+
+def orphans(table: Table | None = None) -> tuple[Orphan, ...]:
+    """Worker processes (`sglang::scheduler` and the like) whose server is gone: their parent is init."""
+    table = table or Table.now()
+    return tuple(
+        Orphan(p.pid, " ".join(p.argv) or p.name)
+        for p in sorted(table.processes.values(), key=lambda p: p.pid)
+        if _is_worker(p) and _is_left_over(p, table)
+    )
+
+
+def _is_worker(process: Process) -> bool:
+    return bool(process.argv) and process.argv[0].startswith(TITLE)
+
+
+def _is_left_over(process: Process, table: Table) -> bool:
+    above = next((a for a in table.ancestors(process.pid) if not _is_worker(a)), None)
+    if above is None or above.name in _INITS:
+        return True
+    # Process 1 of a container may be any shell or script; a Python there may be sglang's Engine class itself.
+    return above.pid == 1 and not above.name.startswith(("python", "sglang"))
+
+
+def resolve(
+    *,
+    url: str | None = None,
+    model: str | None = None,
+    api_key: str | None = None,
+    log: str | None = None,
+    pid: int | None = None,
+    model_path: str | None = None,
+    expect_dim: int | None = None,
+) -> Target:
+    """The server to look at. What is given wins; its process, where it can be seen, says the rest.
+
+    Without `url` and `pid` the newest running server is taken, the others are named; without any, sglang's
+    default address and a log in the working folder. Raises `BadInput` for a URL or pid that cannot be meant.
+    """
+    given = parse_url(url) if url is not None else None
+    table = Table.now()
+    servers = running_servers(table)
+    server = _chosen(servers, table, given, pid)
+    address = given or (_address_of(server, table) if server else parse_url(f"{DEFAULT_HOST}:{DEFAULT_PORT}"))
+    nothing = server is None and given is None and log is None
+    nearby = newest_log(".") if nothing else None
+    origins = _origins(given, server, log, nearby)
+    key = Secret(api_key) if api_key else server.api_key if server else None
+    return Target(
+        url=address.url,
+        host=address.host,
+        port=address.port,
+        given_url=url,
+        model=model or (server.served_name if server else None),
+        api_key=key,
+        log=log or (server.log if server else None) or nearby,
+        pid=server.pid if server else pid,
+        model_path=model_path or (server.model_path if server else None),
+        expect_dim=expect_dim,
+        server=server,
+        others=tuple(s for s in servers if s is not server) if url is None and pid is None else (),
+        origins=origins,
+        searched=_searched(nearby) if server is None and given is None else (),
+    )
+
+
+def _origins(
+    given: Address | None, server: ServerProcess | None, log: str | None, nearby: str | None
+) -> Mapping[str, str]:
+    return {
+        "url": "option" if given else "process" if server else "default",
+        "log": "option" if log else "process" if server and server.log else "folder" if nearby else "none",
+    }
+
+
+def _chosen(servers: list[ServerProcess], table: Table, given: Address | None, pid: int | None) -> ServerProcess | None:
+    if pid is not None:
+        return _by_pid(servers, table, pid)
+    if given is None:
+        return servers[0] if servers else None
+    if given.host not in ("localhost", "::1") and not given.host.startswith("127."):
+        return None
+    # Of a container whose published port is not known, the port in it is the best guess.
+    ports = {server.pid: reached_at(server, table) for server in servers}
+    known = next((s for s in servers if ports[s.pid] == given.port), None)
+    return known or next((s for s in servers if ports[s.pid] is None and s.port == given.port), None)
+
+
+def reached_at(server: ServerProcess, table: Table) -> int | None:
+    """The port of this machine that leads to a server; None where it runs in a container and none is seen to."""
+    net = inside(server.pid, server.port)
+    return server.port if net is None else published(net, server.port, table)
+
+
+def _by_pid(servers: list[ServerProcess], table: Table, pid: int) -> ServerProcess:
+    for server in servers:
+        if pid == server.pid or pid in server.children:
+            return server
+    process = table.processes.get(pid)
+    found = ", ".join(str(s.pid) for s in servers)
+    raise BadInput(
+        f"--pid {pid}",
+        Text(f"{process.name} is no sglang server", f"{process.name} 不是 sglang 服务")
+        if process
+        else Text("no process has this number", "没有这个进程"),
+        Text(f"running servers: pid {found}", f"正在运行的服务：pid {found}")
+        if found
+        else Text(
+            "no sglang server is seen running; name it by --url and --log",
+            "没有看到运行中的 sglang 服务，用 --url 和 --log 指定",
+        ),
+    )
+
+
+def _address_of(server: ServerProcess, table: Table) -> Address:
+    """Where a client on this machine reaches a server that was bound to `host`, or whose port Docker publishes."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    # Bound to one address of its container, it is asked there; else where Docker publishes it.
+    port = (reached_at(server, table) if host in ("127.0.0.1", "::1") else None) or server.port
+    scheme = "https" if "ssl-certfile" in server.flags else "http"
+    return parse_url(f"{scheme}://{authority(host, port)}")
+
+
+def newest_log(folder: str) -> str | None:
+    """The newest file of a folder that looks like a sglang log, or None."""
+    try:
+        names = [n for n in os.listdir(folder) if n.endswith((".log", ".out"))]
+    except OSError:
+        return None
+    paths = [os.path.join(folder, name) for name in names] if folder != "." else names
+    files = [path for path in paths if os.path.isfile(path)]
+    files.sort(key=os.path.getmtime, reverse=True)
+    return next((path for path in files[:50] if _looks_like_sglang(path)), None)
+
+
+def _looks_like_sglang(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(256 * 1024)
+    except OSError:
+        return False
+    return b"server_args=" in head or b"sglang" in head or b"launch_server.py" in head
+
+
+def _searched(nearby: str | None) -> tuple[Words, ...]:
+    looked = Text(
+        f"no running sglang server was found among the processes; looked at {DEFAULT_HOST}:{DEFAULT_PORT}, "
+        "sglang's default, instead. Another address: --url",
+        f"进程列表里没有运行中的 sglang 服务；改查默认地址 {DEFAULT_HOST}:{DEFAULT_PORT}，其他地址用 --url 指定",
+    )
+    log = (
+        Text(f"took the newest log of this folder: {nearby}", f"使用当前目录下最新的日志：{nearby}")
+        if nearby
+        else Text("no sglang log in this folder; name it with --log", "当前目录下没有 sglang 日志，可用 --log 指定")
+    )
+    return looked, log

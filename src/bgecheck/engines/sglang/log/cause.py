@@ -1,0 +1,64 @@
+"""What a cause in a log is: its patterns, the phases in which it shows, and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bgecheck.engines.sglang.log.rules import PATTERNS, Pattern
+from bgecheck.engines.sglang.log.session import Session
+from bgecheck.model import Severity, Text
+
+CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
+"""The rows that fail because a start has failed or a server has died."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why a server did not start, died, or serves wrongly, as far as its log shows it."""
+
+    name: str
+    shows: tuple[str, ...]
+    """The phases of a session in which its lines come: only a log that covers all of them can exclude it."""
+    title: Text
+    because: Text
+    fix: Text
+    commands: tuple[str, ...] = ()
+    severity: Severity = Severity.ERROR
+    explains: tuple[str, ...] = CONSEQUENCES
+    unknown: Callable[[Session], Text | None] = lambda session: None
+    """A further reason for which a session cannot exclude it; None where it can."""
+
+
+CAUSES: list[Cause] = []
+"""Every cause in the order of the rows, filled as the modules of `causes` are loaded."""
+
+
+def cause(
+    name: str,
+    patterns: Iterable[Callable[[str], Pattern]],
+    *,
+    shows: tuple[str, ...],
+    title: Text,
+    because: Text,
+    fix: Text,
+    commands: tuple[str, ...] = (),
+    severity: Severity = Severity.ERROR,
+    explains: tuple[str, ...] = CONSEQUENCES,
+    unknown: Callable[[Session], Text | None] = lambda session: None,
+) -> None:
+    """Declare a cause and its patterns; one that is judged by more than lines has no pattern."""
+    PATTERNS.extend(described(name) for described in patterns)
+    CAUSES.append(
+        Cause(
+            name=name,
+            shows=shows,
+            title=title,
+            because=because,
+            fix=fix,
+            commands=commands,
+            severity=severity,
+            explains=explains,
+            unknown=unknown,
+        )
+    )

@@ -1,0 +1,5 @@
+"""The causes that a log of sglang can show, in the order of the rows; importing this package declares them."""
+
+from bgecheck.engines.sglang.log.causes import device, model_files, serving, fallback  # isort: skip
+
+__all__ = ["device", "fallback", "model_files", "serving"]

@@ -1,0 +1,1457 @@
+"""Causes from the machine: GPU memory, driver, kernels, libraries, collectives."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.engines.sglang.log.cause import cause
+from bgecheck.engines.sglang.log.coverage import span
+from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
+from bgecheck.engines.sglang.log.session import Session
+from bgecheck.model import Text, lazily
+
+_NO_WARNING = r"^(?!.*(?:Warning: |Failed to import)).*"
+"""Opens the pattern of what is also only warned of where a library is optional: the program then goes on."""
+
+_OTHERS = lazily.pattern(r"\bProcess \d+ has ([\d.]+) ([MG])iB memory in use")
+_OWN = lazily.pattern(r"this process has ([\d.]+) ([MG])iB memory in use")
+
+_ALLOCATED = lazily.pattern(r"Of the allocated memory ([\d.]+) ([MG])iB is allocated by PyTorch")
+CUDA_CONTEXT = 1.0
+"""GiB that a process holds beside what torch allocates: its CUDA context and libraries (0.3 to 0.6 seen)."""
+
+
+def _gib(found: re.Match[str]) -> float:
+    return float(found[1]) / (1 if found[2] == "G" else 1024)
+
+
+def out_of_memory(session: Session, text: str) -> str:
+    """Which memory ran out: torch says the same in every phase, so phase and frames above it decide."""
+    others = sum(map(_gib, _OTHERS.finditer(text)))
+    own, allocated = _OWN.search(text), _ALLOCATED.search(text)
+    if own is None and allocated is not None:
+        # In a container torch does not find its own process id, and lists itself among the others.
+        others = max(0.0, others - _gib(allocated) - CUDA_CONTEXT)
+        own = allocated
+    if others > (_gib(own) if own else 0.5):
+        return "gpu-memory-held-by-others"
+    frames = "\n".join(list(session.recent)[-25:])
+    if session.ready_line is not None or session.phase == "serving":
+        return "gpu-oom-serving"
+    capturing = re.search(r"cuda_graph_runner|in capture", frames) or re.search(r"(?i)cuda ?graph|prefill runner", text)
+    if capturing or session.phase == "graph":
+        return "gpu-oom-graph-capture"
+    if re.search(r"memory_pool|init_memory_pool|_create_buffers|kv_cache_configurator", frames):
+        return "gpu-oom-kv-pool"
+    if session.phase in ("args", "device", "load"):
+        return "gpu-oom-weights"
+    return "gpu-oom-kv-pool" if session.phase == "memory" else "gpu-oom-serving"
+
+
+cause(
+    "gpu-oom-weights",
+    [
+        pattern(
+            "out of memory",
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 192.00 MiB. GPU 0 has a total capacity of 15.77 GiB",
+            regex=r"\b(?:CUDA|HIP|NPU|XPU|MUSA)(?: driver)?(?: error:|\]:|:)? out of memory",
+            near="Prefill out of memory. Try to lower your batch size.",
+            seen="torch 2.x, 0.4.x to 0.5.23",
+            named=out_of_memory,
+        ),
+        pattern(
+            "CUBLAS_STATUS_ALLOC_FAILED",
+            "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            seen="torch",
+            named=out_of_memory,
+        ),
+        pattern(
+            "CUBLAS_STATUS_NOT_INITIALIZED",
+            "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+            seen="torch: cuBLAS found no memory for its handle",
+            weight=GENERAL,
+            named=out_of_memory,
+        ),
+        pattern(
+            "cudaErrorMemoryAllocation",
+            "RuntimeError: cudaErrorMemoryAllocation: out of memory",
+            seen="CUDA",
+            named=out_of_memory,
+        ),
+    ],
+    shows=("load",),
+    title=Text("the weights fit the GPU", "显存装得下模型权重"),
+    because=Text(
+        "the GPU ran out of memory while the weights were loaded: the model is larger than the card "
+        "(bge-large-zh-v1.5 needs 0.65 GB in fp16: if this is it, something else fills the card)",
+        "加载权重时显存不足：模型比显卡大（bge-large-zh-v1.5 的 fp16 权重只有 0.65 GB，若是它，说明显存被别的占满了）",
+    ),
+    fix=Text(
+        "use a larger or an empty card, a smaller model, fp16 instead of fp32, or two cards (--tp-size 2); "
+        "sglang never falls back to the CPU",
+        "换更大或空闲的显卡、更小的模型，用 fp16 代替 fp32，或用两张卡（--tp-size 2）；sglang 不会自动退回 CPU",
+    ),
+    commands=("nvidia-smi", "bgecheck gpu"),
+)
+
+cause(
+    "gpu-oom-kv-pool",
+    [
+        pattern(
+            "Not enough memory. Please try to increase --mem-fraction-static",
+            "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static. "
+            "Current value: mem_fraction_static=0.55",
+            near="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+            seen="0.4.3 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "leave no GPU memory for the KV cache",
+            "ValueError: Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=-0.049. "
+            "Raise --mem-fraction-static above 0.005",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=("memory",),
+    title=Text("there is room for the memory pool", "显存池有足够空间"),
+    because=Text(
+        "the share of GPU memory that sglang may use (--mem-fraction-static {args_fraction}) leaves no room for its pool "
+        "beside the weights. --chunked-prefill-size -1 alone makes the automatic share too small or negative",
+        "允许 sglang 使用的显存比例（--mem-fraction-static {args_fraction}）除去权重后放不下显存池。"
+        "只加 --chunked-prefill-size -1 时，自动算出的比例会过小甚至为负",
+    ),
+    fix=Text(
+        "raise --mem-fraction-static (the opposite of what `CUDA out of memory` wants): with an encoder of this size "
+        "0.3 is enough on an empty card; if the card is shared, free it first",
+        "调大 --mem-fraction-static（与 CUDA out of memory 的处理方向相反）：这种大小的编码器在空闲显卡上 0.3 就够；"
+        "若显卡被共用，先腾出显存",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3",
+        "nvidia-smi",
+    ),
+)
+
+cause(
+    "gpu-oom-graph-capture",
+    [
+        pattern(
+            "apture",
+            "Exception: Capture cuda graph failed: CUDA out of memory. Tried to allocate 2.00 GiB.",
+            regex=r"Capture (?:cuda|CUDA) graph failed.*out of memory",
+            near="Capture cuda graph begin. This can take up to several minutes.",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=("graph",),
+    title=Text("CUDA graphs can be captured", "CUDA graph 捕获成功"),
+    because=Text(
+        "the GPU ran out of memory while CUDA graphs were captured: the memory pool took what they need",
+        "捕获 CUDA graph 时显存不足：显存池占走了它需要的部分",
+    ),
+    fix=Text(
+        "lower --mem-fraction-static (now {args_fraction}), capture fewer sizes (--cuda-graph-max-bs 16), or go without graphs, "
+        "which embedding does not need",
+        "调小 --mem-fraction-static（当前 {args_fraction}），减少捕获的批大小（--cuda-graph-max-bs 16），或关闭 CUDA graph，"
+        "embedding 用不上它",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --mem-fraction-static 0.3 "
+        "--disable-cuda-graph",
+    ),
+)
+
+cause(
+    "gpu-oom-serving",
+    [
+        pattern(
+            "in AlignedAllocator",
+            "RuntimeError: Error: Failed to allocate memory for batch_prefill_tmp_v with size 537919488 in AlignedAllocator",
+            near="Prefill out of memory. Try to lower your batch size.",
+            seen="sglang #2102, #1405",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=("serving",),
+    title=Text("batches fit the GPU while serving", "运行中的批次放得进显存"),
+    because=Text(
+        "the GPU ran out of memory while a batch was computed: the static share ({args_fraction}) leaves too little for "
+        "activations, or another process took memory meanwhile",
+        "计算一批请求时显存不足：静态比例（{args_fraction}）给激活值留得太少，或期间有别的进程占用了显存",
+    ),
+    fix=Text(
+        "lower --mem-fraction-static and cap what is computed at once, with --max-prefill-tokens 8192",
+        "调小 --mem-fraction-static，并用 --max-prefill-tokens 8192 限制单次计算量",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3 --max-prefill-tokens 8192",
+    ),
+)
+
+cause(
+    "gpu-memory-held-by-others",
+    [
+        pattern(
+            "is/are busy or unavailable",
+            "torch.AcceleratorError: CUDA error: CUDA-capable device(s) is/are busy or unavailable",
+            seen="CUDA: another process has the card for itself (exclusive mode)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "The memory capacity is unbalanced",
+            "ValueError: The memory capacity is unbalanced. Some GPUs may be occupied by other processes. "
+            "pre_model_load_memory=23.1, local_gpu_memory=79.2",
+            near="RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("device", "memory"),
+    title=Text("no other process holds the GPU's memory", "显存没有被其他进程占用"),
+    because=Text(
+        "another process holds most of the GPU's memory, so sglang cannot get what it needs",
+        "显存大半被其他进程占着，sglang 拿不到需要的量",
+    ),
+    fix=Text(
+        "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
+    ),
+    commands=("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv", "bgecheck gpu"),
+)
+
+cause(
+    "cuda-driver-too-old",
+    [
+        pattern(
+            "driver on your system is too old",
+            "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
+            seen="torch 2.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "CUDA driver version is insufficient",
+            "RuntimeError: CUDA error: CUDA driver version is insufficient for CUDA runtime version",
+            near="RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "forward compatibility was attempted",
+            "CUDA error: forward compatibility was attempted on non supported HW",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unsatisfied condition: cuda>=",
+            "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
+            weight=SPECIFIC,
+            seen="nvidia-container-toolkit",
+        ),
+        pattern(
+            "unsupported display driver / cuda driver combination",
+            "Error 803: system has unsupported display driver / cuda driver combination",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Triton Error [CUDA]: device kernel image is invalid",
+            "RuntimeError: Triton Error [CUDA]: device kernel image is invalid",
+            near="RuntimeError: Triton Error [CUDA]: out of memory",
+            seen="triton compiles for the card at hand: only a driver older than its ptxas refuses that (sglang #1558)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "PTX was compiled with an unsupported toolchain",
+            "RuntimeError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
+            seen="CUDA 222: the driver is older than the toolkit",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("args", "device"),
+    title=Text("the NVIDIA driver is new enough", "NVIDIA 驱动版本够新"),
+    because=Text(
+        "the NVIDIA driver is older than the CUDA that this torch was built with",
+        "NVIDIA 驱动比当前 torch 所用的 CUDA 旧",
+    ),
+    fix=Text(
+        "update the driver, or use the image of sglang that is built for an older CUDA",
+        "升级驱动，或改用面向旧版 CUDA 构建的 sglang 镜像",
+    ),
+    commands=(
+        "nvidia-smi --query-gpu=driver_version --format=csv",
+        "python -c 'import torch; print(torch.version.cuda)'",
+    ),
+)
+
+cause(
+    "no-gpu-visible",
+    [
+        pattern(
+            "No accelerator (",
+            "RuntimeError: No accelerator (CUDA, XPU, HPU) is available.",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "no CUDA-capable device is detected",
+            "torch.AcceleratorError: CUDA error: no CUDA-capable device is detected",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No CUDA GPUs are available", "RuntimeError: No CUDA GPUs are available", seen="torch", weight=SPECIFIC
+        ),
+        pattern(
+            "Found no NVIDIA driver",
+            "RuntimeError: Found no NVIDIA driver on your system.",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "invalid device ordinal", "RuntimeError: CUDA error: invalid device ordinal", seen="CUDA", weight=SPECIFIC
+        ),
+        pattern(
+            "could not select device driver",
+            'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "NVMLError_",
+            "pynvml.NVMLError_LibraryNotFound: NVML Shared Library Not Found",
+            regex=r"NVMLError_(?:LibraryNotFound|DriverNotLoaded|NoPermission|Uninitialized)",
+            near="except pynvml.NVMLError_NotSupported:",
+            seen="nvidia-ml-py",
+        ),
+        pattern(
+            "CUDA unknown error - this may be due to",
+            "RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env variable",
+            seen="torch: the driver's modules do not work (nvidia_uvm), or CUDA_VISIBLE_DEVICES is wrong",
+            weight=GENERAL,
+        ),
+        pattern(
+            "Setting the available devices to be zero",
+            "CUDA unknown error - this may be due to an incorrectly set up environment. Setting the available devices to be zero.",
+            seen="torch",
+            weight=GENERAL,
+        ),
+        pattern(
+            "nvml error: driver not loaded",
+            "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
+            seen="nvidia-container-toolkit",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "NVIDIA-SMI has failed because it couldn't communicate with",
+            "RuntimeError: nvidia-smi error: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
+            seen="nvidia-smi",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "no known GPU vendor found",
+            "docker: Error response from daemon: failed to discover GPU vendor from CDI: no known GPU vendor found",
+            seen="docker 28",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "nvidia-container-cli: ",
+            "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file",
+            regex=r"nvidia-container-cli: (?:initialization|detection|device|mount) error",
+            near="nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
+            seen="nvidia-container-toolkit: no driver, or no such card, on the host",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unknown or invalid runtime name: nvidia",
+            "docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "cannot open shared object file",
+            "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
+            regex=r"^(?!.*(?:NCCL (?:INFO|WARN)|nvidia-container-cli|Warning: |Failed to import)).*\blib(?:cuda|nvidia-ml)\.so[\w.]*: cannot open shared object file",
+            near="ImportError: libcudart.so.12: cannot open shared object file: No such file or directory",
+            seen="the driver's own library, which a container gets with its GPUs (sglang #4778)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "system not yet initialized",
+            "RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized",
+            regex=r"(?:CUDA error|Error 802): system not yet initialized",
+            near="the system not yet initialized its queue",
+            seen="CUDA 802: machines with NVSwitch without the fabric manager",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "CUDA driver initialization failed",
+            "RuntimeError: CUDA driver initialization failed, you might not have a CUDA gpu.",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "nvidia-smi not found",
+            "RuntimeError: nvidia-smi not found. Ensure NVIDIA drivers are installed and accessible.",
+            regex=r"Error: nvidia-smi not found",
+            near="nvidia-smi not found, skipping the memory check",
+            seen="0.4.x to 0.5.9",
+        ),
+        pattern(
+            "Torch not compiled with CUDA enabled",
+            "AssertionError: Torch not compiled with CUDA enabled",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("args", "device"),
+    title=Text("the server sees its GPUs", "服务能看到 GPU"),
+    because=Text(
+        "the process sees no GPU, or fewer than it asks for: a container without --gpus all, CUDA_VISIBLE_DEVICES, "
+        "or a torch without CUDA",
+        "进程看不到 GPU，或数量不够：容器没加 --gpus all、CUDA_VISIBLE_DEVICES 设置有误，或装的是不带 CUDA 的 torch",
+    ),
+    fix=Text(
+        "start the container with --gpus all; where the line says `system not yet initialized` start nvidia-fabricmanager on the "
+        "host; on a machine without GPU sglang needs --device cpu and SGLANG_USE_CPU_ENGINE=1",
+        "容器加 --gpus all 启动；报 system not yet initialized 时，在宿主机上启动 nvidia-fabricmanager；"
+        "没有 GPU 的机器要加 --device cpu 并设 SGLANG_USE_CPU_ENGINE=1",
+    ),
+    commands=("nvidia-smi -L", "docker run --rm --gpus all lmsysorg/sglang:latest nvidia-smi -L"),
+)
+
+cause(
+    "gpu-arch-unsupported",
+    [
+        pattern(
+            "no kernel image is available",
+            "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            seen="CUDA",
+        ),
+        pattern(
+            "only supports sm75 and above",
+            "RuntimeError: SGLang only supports sm75 and above.",
+            near="Compute capability below sm80. Use float16 due to lack of bfloat16 support.",
+            seen="0.4.6 to 0.5.23",
+        ),
+        pattern(
+            "is not compatible with the current PyTorch installation",
+            "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation.",
+            seen="torch",
+            weight=GENERAL,
+        ),
+        pattern(
+            "Unsupported gpu architecture", "nvcc fatal   : Unsupported gpu architecture 'compute_120'", seen="nvcc"
+        ),
+        pattern(
+            "is not defined for option 'gpu-name'",
+            "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
+            seen="ptxas",
+        ),
+        pattern("invalid device function", "RuntimeError: CUDA error: invalid device function", seen="CUDA, HIP"),
+        pattern(
+            "device kernel image is invalid", "RuntimeError: CUDA error: device kernel image is invalid", seen="CUDA"
+        ),
+        pattern(
+            "mma -> mma layout conversion",
+            "python3: /project/lib/Analysis/Allocation.cpp:47: std::pair<llvm::SmallVector<unsigned int>, "
+            "llvm::SmallVector<unsigned int> > mlir::triton::getCvtOrder(mlir::Attribute, mlir::Attribute): Assertion "
+            "`!(srcMmaLayout && dstMmaLayout && !srcMmaLayout.isAmpere()) && "
+            '"mma -> mma layout conversion is only supported on Ampere"\' failed.',
+            seen="triton 2.1 to 3.0",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "requires GPUs with sm",
+            "RuntimeError: FlashInfer requires GPUs with sm75 or higher",
+            seen="flashinfer",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("device", "warm-up"),
+    title=Text("this build of sglang supports the GPU", "当前安装包支持这块 GPU"),
+    because=Text(
+        "torch or the kernel package has no code for this generation of GPU: older than sm75 (V100 is sm70), or "
+        "newer than the build",
+        "torch 或算子包里没有这一代显卡的代码：比 sm75 老（V100 是 sm70），或比安装包还新",
+    ),
+    fix=Text(
+        "for a new card use a build for its CUDA (sm_120, RTX 50: torch for CUDA 12.8 or newer, which the newest "
+        "image has); for a card older than sm75 use text-embeddings-inference",
+        "新卡换用对应 CUDA 版本的安装包（RTX 50 系 sm_120 需要面向 CUDA 12.8 以上的 torch，最新镜像已带）；"
+        "低于 sm75 的旧卡改用 text-embeddings-inference",
+    ),
+    commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
+)
+
+cause(
+    "dtype-unsupported",
+    [
+        pattern(
+            "not supported in this architecture",
+            "ValueError: type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')",
+            regex=r"type \w+ not supported in this architecture",
+            seen="triton",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Bfloat16 is only supported on GPUs",
+            "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.",
+            seen="sglang 0.4.x, vLLM",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is only supported on CUDA devices with compute capability",
+            "RuntimeError: torch._scaled_mm is only supported on CUDA devices with compute capability >= 9.0 or 8.9, or ROCm MI300+",
+            seen="torch: fp8",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not implemented for 'Half'",
+            "RuntimeError: \"addmm_impl_cpu_\" not implemented for 'Half'",
+            regex=r"not implemented for '(?:Half|BFloat16)'",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "requires .target sm_",
+            "ptxas /tmp/tmp1.ptx, line 51; error   : Feature '.bf16' requires .target sm_80 or higher",
+            regex=r"Feature '\.?(?:bf16|e4m3|e5m2|fp8)\S*' requires \.target sm_",
+            near="Feature 'cp.async' requires .target sm_80 or higher",
+            seen="ptxas",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No compiled cutlass_scaled_mm for",
+            "RuntimeError: No compiled cutlass_scaled_mm for a compute capability less than CUDA device capability: 75",
+            seen="fp8 kernels",
+        ),
+        pattern(
+            "is not supported for the current GPU",
+            "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 80.",
+            seen="sglang 0.4.x to 0.5.9, vLLM",
+        ),
+    ],
+    shows=span("args", "warm-up"),
+    title=Text("the GPU can compute in the requested dtype", "GPU 支持所用的数据类型"),
+    because=Text(
+        "this GPU cannot compute in the requested dtype (bf16 from sm80, fp8 from sm89)",
+        "这块 GPU 不支持所要求的数据类型（bf16 需要 sm80 起，fp8 需要 sm89 起）",
+    ),
+    fix=Text(
+        "start with --dtype float16, without --quantization fp8 and --kv-cache-dtype fp8_e4m3",
+        "加 --dtype float16 启动，并去掉 --quantization fp8、--kv-cache-dtype fp8_e4m3",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --dtype float16 --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3",
+    ),
+)
+
+
+_DRIVER_CALL = lazily.pattern(r"undefined symbol: cu[A-Z]")
+"""A function of libcuda, which comes with the driver; the toolkit's begin with `cuda`, `cublas` and the like."""
+
+
+#: A library of torch's own that finds a symbol missing: torch and its nvidia-* wheels differ, not sgl_kernel.
+_TORCH_OWN = lazily.pattern(r"torchvision|torchaudio|/torch/lib/lib\w+\.so")
+
+
+def _undefined_symbol(session: Session, text: str) -> str:
+    if _DRIVER_CALL.search(text):
+        return "cuda-driver-too-old"
+    return "python-env-broken" if _TORCH_OWN.search(text) else "kernel-package-mismatch"
+
+
+cause(
+    "kernel-package-mismatch",
+    [
+        pattern(
+            "undefined symbol",
+            "ImportError: /usr/lib/sgl_kernel/sm90/common_ops.abi3.so: undefined symbol: _ZNK3c106SymInt6sym_neERKS0_",
+            regex=_NO_WARNING + "undefined symbol",
+            near="torchvision/io/image.py:13: UserWarning: Failed to load image Python extension: "
+            "'/usr/lib/torchvision/image.so: undefined symbol: _ZN3c104cuda9SetDeviceEa'",
+            seen="sglang #13948, #18203",
+            named=_undefined_symbol,
+        ),
+        pattern(
+            "Could not load any common_ops library",
+            "[sgl_kernel] CRITICAL: Could not load any common_ops library!",
+            seen="0.5.x, sglang #29646",
+            weight=GENERAL,
+        ),
+        pattern(
+            "with minimum required version",
+            "Exception: sgl-kernel with minimum required version 0.3.21 is not installed.",
+            seen="0.4.9 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "which is less than the minimum required version",
+            "Exception: flashinfer_python is installed with version 0.2.5, which is less than the minimum required version 0.2.9.",
+            seen="0.4.9 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No module named '",
+            "ModuleNotFoundError: No module named 'sgl_kernel'",
+            regex=r"No module named '(?:sgl_kernel|flashinfer|deep_gemm)[\w.]*'",
+            near="ModuleNotFoundError: No module named 'common_ops'",
+            seen="0.4.x to 0.5.23",
+        ),
+        pattern(
+            "object has no attribute",
+            "AttributeError: '_OpNamespace' 'sgl_kernel' object has no attribute 'rotary_embedding'",
+            regex=r"'_OpNamespace' '\w+' object has no attribute|module '(?:sgl_kernel|flashinfer)[\w.]*' has no attribute",
+            near="AttributeError: 'Qwen3Config' object has no attribute 'rope_theta'",
+            seen="sgl-kernel older than sglang",
+        ),
+        pattern(
+            "has no attribute",
+            "AttributeError: module 'sgl_kernel' has no attribute 'fast_topk'",
+            regex=r"module '(?:sgl_kernel|flashinfer)[\w.]*' has no attribute",
+            near="AttributeError: module 'torch' has no attribute 'float4'",
+            seen="sgl-kernel older than sglang",
+        ),
+        pattern(
+            "cannot open shared object file",
+            "ImportError: libtorch_cuda.so: cannot open shared object file: No such file or directory",
+            regex=_NO_WARNING + r"\blib(?:torch|c10)\w*\.so[\w.]*: cannot open shared object file",
+            near="ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
+            seen="kernels built for another torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "PackageNotFoundError",
+            "importlib.metadata.PackageNotFoundError: No package metadata was found for flashinfer",
+            regex=r"PackageNotFoundError: .*(?:flashinfer|sgl[-_]kernel|sglang[-_]kernel)",
+            near="importlib.metadata.PackageNotFoundError: No package metadata was found for orjson",
+            seen="flashinfer #788, #794",
+        ),
+        pattern(
+            "does not match flashinfer version",
+            "RuntimeError: flashinfer-cubin version (0.4.0) does not match flashinfer version (0.5.2).",
+            seen="flashinfer 0.4 to 0.6",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Could not run 'sgl_kernel::",
+            "NotImplementedError: Could not run 'sgl_kernel::silu_and_mul' with arguments from the 'CUDA' backend.",
+            near="NotImplementedError: Could not run 'aten::empty.memory_format' with arguments from the 'SparseCUDA' backend.",
+            seen="a sgl_kernel that was built for another device (sglang #6322)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "from 'sgl_kernel",
+            "ImportError: cannot import name 'top_k_renorm_prob' from 'sgl_kernel' (/usr/lib/sgl_kernel/__init__.py)",
+            regex=r"cannot import name '\w+' from '(?:sgl_kernel|flashinfer)",
+            seen="sglang newer than its sgl-kernel",
+        ),
+    ],
+    shows=span("args", "warm-up"),
+    title=Text("the kernel packages fit torch and sglang", "算子包与 torch、sglang 匹配"),
+    because=Text(
+        "sgl_kernel (sglang-kernel) or flashinfer is missing, of another version, or built for another torch or CUDA",
+        "sgl_kernel（sglang-kernel）或 flashinfer 缺失、版本不对，或面向另一版 torch/CUDA 编译",
+    ),
+    fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
+    commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang",),
+)
+
+cause(
+    "system-library-missing",
+    [
+        pattern(
+            "cannot open shared object file",
+            "ImportError: libnuma.so.1: cannot open shared object file: No such file or directory",
+            regex=r"^(?!.*(?:NCCL (?:INFO|WARN)|nvidia-container-cli|Warning: |Failed to import)).*\blib(?!torch|c10|cuda\.so|nvidia-ml)[\w.+-]+\.so[\w.]*"
+            r": cannot open shared object file",
+            near="gpu01:53277:53277 [0] NCCL INFO NET/Plugin : dlerror=libnccl-net.so: cannot open shared object file: No such "
+            "file or directory No plugin found (libnccl-net.so), using internal implementation",
+            seen="sglang #12119",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "' not found (required by",
+            "ImportError: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.32' not found (required by /usr/lib/x.so)",
+            regex=r"version `\w+_[\d.]+' not found",
+            seen="glibc, libstdc++",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the system libraries are there", "系统库齐全"),
+    because=Text(
+        "a shared library of the system is missing or too old (the line names it)",
+        "缺少系统共享库，或版本过旧（报错行里写了名字）",
+    ),
+    fix=Text(
+        "install the library: libnuma1 for libnuma.so.1, `pip install nvidia-cuda-nvrtc-cu12` (cu13) for libnvrtc.so.12 (13), then "
+        "name its folder in LD_LIBRARY_PATH; for GLIBC use the image of sglang",
+        "安装对应的库：libnuma.so.1 装 libnuma1，libnvrtc.so.12 执行 pip install nvidia-cuda-nvrtc-cu12（13 对应 cu13）"
+        "并把所在目录加入 LD_LIBRARY_PATH；GLIBC 过旧请用官方镜像",
+    ),
+    commands=("sudo apt-get install -y libnuma1",),
+)
+
+cause(
+    "build-tools-missing",
+    [
+        pattern(
+            "cannot find ",
+            "/usr/bin/ld: cannot find -lcuda: No such file or directory",
+            regex=r"\bld(?:\.\w+)?: cannot find (?:-l\w|\S+\.o\b)",
+            near="ld: cannot find the symbol",
+            seen="ld, through triton and tvm-ffi (sglang #26545)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "libcuda.so cannot found",
+            "AssertionError: libcuda.so cannot found! Possible files are located at ['/usr/lib/x86_64-linux-gnu/libcuda.so.1'].",
+            seen="triton",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Could not find nvcc",
+            "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist",
+            seen="flashinfer, torch",
+        ),
+        pattern(
+            "CUDA_HOME environment variable is not set",
+            "OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.",
+            seen="torch",
+        ),
+        pattern(
+            "Python.h: No such file",
+            "main.c:1:10: fatal error: Python.h: No such file or directory",
+            weight=SPECIFIC,
+            seen="gcc, through triton",
+        ),
+        pattern(
+            "Ninja is required to load C++ extensions",
+            "RuntimeError: Ninja is required to load C++ extensions",
+            seen="torch",
+        ),
+        pattern(
+            "returned non-zero exit status",
+            "subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.",
+            regex=r"Command '?\[?'?(?:/\S+/)?(?:which', '\S*)?(?:ninja|nvcc|gcc|cc|g\+\+|c\+\+)['\b ].{0,2000}returned non-zero exit status",
+            near="Command '['nvidia-smi']' returned non-zero exit status 9.",
+            seen="torch, triton",
+            weight=GENERAL,
+        ),
+        pattern("ninja: build stopped", "ninja: build stopped: subcommand failed.", weight=GENERAL, seen="ninja"),
+        pattern(
+            "Ninja build failed", "RuntimeError: Ninja build failed. Ninja output:", weight=GENERAL, seen="flashinfer"
+        ),
+        pattern(
+            "not found",
+            "/bin/sh: 1: /usr/local/cuda/bin/nvcc: not found",
+            regex=r"sh: (?:\d+: |line \d+: )?(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+|cicc): (?:not found|command not found)",
+            near="/bin/sh: 1: nvidia-smi: not found",
+            weight=SPECIFIC,
+            seen="sh, bash",
+        ),
+        pattern(
+            "No working C++ compiler found",
+            "torch._inductor.exc.InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx",
+            weight=SPECIFIC,
+            seen="torch",
+        ),
+        pattern(
+            "fatal error: ",
+            "/tmp/a.cu:3:10: fatal error: cuda_runtime.h: No such file or directory",
+            regex=r"fatal error: [\w./+-]+\.(?:h|cuh|hpp): No such file",
+            near="fatal error: /data/m: No such file or directory",
+            weight=SPECIFIC,
+            seen="nvcc, gcc",
+        ),
+        pattern(
+            "find CUDA_HOME",
+            "AssertionError: Cannot find CUDA_HOME. CUDA must be available to build the package.",
+            regex=r"(?:Can't|Cannot|Could not) find CUDA_HOME",
+            seen="deep_gemm, torch",
+        ),
+        pattern(
+            "No such file or directory: '",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'",
+            regex=r"No such file or directory: '(?:\S*/)?(?:nvcc|ninja|gcc|g\+\+|cc|c\+\+|ptxas|ldconfig)'",
+            near="FileNotFoundError: [Errno 2] No such file or directory: 'ninja.txt'",
+            seen="Python",
+        ),
+        pattern(
+            "assert cuda_home is not None",
+            "    assert cuda_home is not None",
+            regex=r"^    assert cuda_home is not None",
+            near="    assert cuda_graph is not None",
+            seen="deep_gemm looks for nvcc as it is imported, and says nothing else (sglang #13468)",
+        ),
+        pattern(
+            "Failed to find C compiler",
+            "RuntimeError: Failed to find C compiler. Please specify via CC environment variable or set triton.knobs.build.impl.",
+            seen="triton",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("load", "warm-up"),
+    title=Text("kernels can be compiled at start", "启动时能编译算子"),
+    because=Text(
+        "a kernel is compiled at start, and nvcc, ninja, a C compiler, Python.h or libcuda is not there",
+        "启动时要即时编译算子，但缺少 nvcc、ninja、C 编译器、Python.h 或 libcuda",
+    ),
+    fix=Text(
+        "install the tool that the line names (for -lcuda: LIBRARY_PATH=/usr/local/cuda/lib64/stubs), or use a "
+        "backend that needs no nvcc: --attention-backend triton",
+        "安装报错里缺的工具（缺 -lcuda 时设 LIBRARY_PATH=/usr/local/cuda/lib64/stubs），或换不需要 nvcc 的后端："
+        "--attention-backend triton",
+    ),
+    commands=("sudo apt-get install -y build-essential python3-dev ninja-build", "which nvcc ninja gcc"),
+)
+
+cause(
+    "shm-too-small",
+    [
+        pattern(
+            "/dev/shm",
+            "failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
+            regex=r"/dev/shm/\S.{0,250}(?:No space left on device|error)|[Ee]rror.{0,200}/dev/shm/",
+            near="leaving /dev/shm/sglang_loads_0a.shm behind",
+            seen="NCCL",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "shared memory",
+            "RuntimeError: unable to allocate shared memory(shm) for file </torch_4711_1201>: No space left on device (28)",
+            regex=r"shared memory.*No space left on device|insufficient shared memory \(shm\)|out of shared memory.*shm",
+            near="out of resource: shared memory, Required: 131072, Hardware limit: 101376.",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No space left on device: '/",
+            "OSError: [Errno 28] No space left on device: '/psm_8a1f22cd'",
+            regex=r"No space left on device: '/(?:dev/shm/\S*|(?:psm_|torch_|sem\.|nccl-)[\w.-]*)'",
+            near="OSError: [Errno 28] No space left on device: '/root/.cache/huggingface/hub/tmp1'",
+            seen="Python's shared memory",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No space left on device",
+            "RuntimeError: unable to write to file </torch_12_34_0>: No space left on device (28)",
+            regex=r"file </(?:torch_|psm_|dev/shm)\S*>: No space left on device",
+            near="write to file </data/m>: No space left on device (28)",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "out of shared memory. Please try to raise your shared memory limit",
+            "RuntimeError: DataLoader worker (pid 881) is killed by signal: Bus error. It is possible that dataloader's workers "
+            "are out of shared memory. Please try to raise your shared memory limit.",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Call to posix_fallocate failed",
+            "NCCL WARN Call to posix_fallocate failed : No space left on device",
+            seen="NCCL",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("device", "memory"),
+    title=Text("/dev/shm is large enough", "/dev/shm 足够大"),
+    because=Text(
+        "NCCL found /dev/shm too small: a container has 64 MB unless told otherwise",
+        "NCCL 发现 /dev/shm 太小：容器默认只有 64 MB",
+    ),
+    fix=Text(
+        "start the container with --shm-size 8g or --ipc=host; a model of this size needs one GPU only (--tp-size 1)",
+        "容器加 --shm-size 8g 或 --ipc=host；这种大小的模型单卡就够（--tp-size 1）",
+    ),
+    commands=("df -h /dev/shm",),
+)
+
+cause(
+    "nccl-failure",
+    [
+        pattern(
+            "NCCL error",
+            "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
+            seen="pynccl of sglang 0.4.x to 0.5.23",
+        ),
+        pattern(
+            "DistBackendError",
+            "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:268",
+            seen="torch 2.x",
+        ),
+        pattern(
+            "ncclUnhandledCudaError",
+            "ncclUnhandledCudaError: Call to CUDA function failed.",
+            weight=GENERAL,
+            seen="NCCL",
+        ),
+        pattern(
+            "ncclSystemError",
+            "ncclSystemError: System call (e.g. socket, malloc) or external library call failed",
+            seen="NCCL",
+        ),
+        pattern("ncclInternalError", "ncclInternalError: Internal check failed.", seen="NCCL"),
+        pattern(
+            "connectFullMesh failed",
+            "RuntimeError: Gloo connectFullMesh failed with [pair.cc:144] no error",
+            seen="gloo",
+        ),
+        pattern(
+            "Connection closed by peer",
+            "RuntimeError: [/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:5000",
+            regex=r"gloo.*Connection closed by peer",
+            near="requests.exceptions.ConnectionError: Connection closed by peer",
+            seen="gloo: what the other ranks say when one has died",
+            weight=LAST,
+        ),
+        pattern(
+            "Duplicate GPU detected",
+            "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 3b000",
+            seen="NCCL",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is setting up NCCL communicator",
+            "RuntimeError: [1] is setting up NCCL communicator and retrieving ncclUniqueId from [0] via c10d key-value store",
+            seen="torch, NCCL #708",
+        ),
+        pattern(
+            "DistStoreError",
+            "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 1/2 clients joined.",
+            seen="torch",
+        ),
+        pattern(
+            "The client socket has ",
+            "[c10d] The client socket has timed out after 600000ms while trying to connect to (10.0.0.1, 5000).",
+            regex=r"The client socket has (?:timed out after|failed to connect to any network address)",
+            near="The client socket has failed to connect to [gpu01]:5000 (errno: 110 - Connection timed out).",
+            seen="torch",
+        ),
+        pattern(
+            "unhandled system error",
+            "unhandled system error (run with NCCL_DEBUG=INFO for details)",
+            weight=GENERAL,
+            seen="NCCL",
+        ),
+        pattern(
+            "custom_all_reduce.cuh:",
+            "/sgl-kernel/csrc/allreduce/custom_all_reduce.cuh:410",
+            regex=r"^\S*custom_all_reduce\.cuh:\d+$",
+            near="note: see custom_all_reduce.cuh:410 for the layout",
+            seen="sgl_kernel names the failed call on the line below its message (sglang #11957)",
+        ),
+        pattern(
+            "CustomAllreduce",
+            "RuntimeError: CustomAllreduce: peer access failed",
+            regex=r"Error: .*[Cc]ustom.?[Aa]ll.?reduce",
+            weight=GENERAL,
+            seen="sglang",
+        ),
+        pattern(
+            "Watchdog caught collective operation timeout",
+            "[rank1]:[E] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE)",
+            weight=SPECIFIC,
+            seen="torch 2.x, sglang #3784",
+        ),
+    ],
+    shows=span("device", "warm-up"),
+    title=Text("the GPUs can talk to each other", "多卡通信正常"),
+    because=Text("NCCL failed between the GPUs of this server", "多卡之间的 NCCL 通信失败"),
+    fix=Text(
+        "use one GPU, which this model fits (--tp-size 1); else look with NCCL_DEBUG=INFO, and try NCCL_P2P_DISABLE=1, or "
+        "--disable-custom-all-reduce where the line names it",
+        "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位，并试试 NCCL_P2P_DISABLE=1，"
+        "报错里有 custom_all_reduce 时加 --disable-custom-all-reduce",
+    ),
+    commands=("nvidia-smi topo -m",),
+)
+
+cause(
+    "illegal-memory-access",
+    [
+        pattern(
+            "illegal memory access",
+            "RuntimeError: CUDA error: an illegal memory access was encountered",
+            near="torch.AcceleratorError: CUDA error: device-side assert triggered",
+            seen="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "illegal instruction was", "RuntimeError: CUDA error: an illegal instruction was encountered", seen="CUDA"
+        ),
+        pattern(
+            "Memory access fault by GPU",
+            "Memory access fault by GPU node-1 (Agent handle: 0x55) on address 0x7f.",
+            seen="ROCm",
+        ),
+        pattern(
+            "aborting with error : HSA_STATUS_ERROR_",
+            ":0:rocdevice.cpp            :2990: 77123 us:  Callback: Queue 0x7f2a aborting with error : "
+            "HSA_STATUS_ERROR_EXCEPTION: An HSAIL operation resulted in a hardware exception. code: 0x1016",
+            regex=r"HSA_STATUS_ERROR_(?:EXCEPTION|MEMORY_\w+)",
+            near="Queue 0x7f2a aborting with error : HSA_STATUS_ERROR_OUT_OF_RESOURCES: The runtime failed to allocate",
+            seen="ROCm",
+        ),
+        pattern("misaligned address", "RuntimeError: CUDA error: misaligned address", seen="CUDA", weight=SPECIFIC),
+        pattern("unspecified launch failure", "RuntimeError: CUDA error: unspecified launch failure", seen="CUDA"),
+    ],
+    shows=span("memory", "serving"),
+    title=Text("no kernel accesses memory out of bounds", "没有算子越界访问显存"),
+    because=Text(
+        "a GPU kernel accessed memory out of bounds, which killed the server", "GPU 算子越界访问显存，服务因此退出"
+    ),
+    fix=Text(
+        "try another attention backend, then a newer sglang",
+        "先换一个 注意力后端，再考虑升级 sglang",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
+        "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
+    ),
+)
+
+cause(
+    "device-side-assert",
+    [
+        pattern(
+            "device-side assert triggered",
+            "torch.AcceleratorError: CUDA error: device-side assert triggered",
+            seen="CUDA",
+        ),
+        pattern(
+            "index out of range in self",
+            "IndexError: index out of range in self",
+            near="IndexError: list index out of range",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Assertion `",
+            "/pytorch/aten/src/ATen/native/cuda/Indexing.cu:1553: indexSelectLargeIndex: block: [0,0,0] Assertion "
+            "`srcIndex < srcSelectDimSize` failed.",
+            regex=r"Assertion `.*(?:srcIndex|ind_dim_size|index).*` failed",
+            seen="torch",
+        ),
+    ],
+    shows=span("memory", "serving"),
+    title=Text("every token id and position is inside the model's tables", "token id 与位置都没有越界"),
+    because=Text(
+        "a token id beyond the vocabulary or a position beyond 512 reached the model, which kills the whole server. "
+        "LangChain's OpenAIEmbeddings sends tiktoken ids (up to 100,000) unless it is told not to",
+        "有超出词表的 token id 或超过 512 的位置进了模型，整个服务会因此退出。"
+        "LangChain 的 OpenAIEmbeddings 默认发送 tiktoken id（可达 10 万）",
+    ),
+    fix=Text(
+        "send texts, not ids (LangChain: check_embedding_ctx_length=False), and take "
+        "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN out of the environment",
+        "只发送文本，不要发送 id（LangChain 设 check_embedding_ctx_length=False），"
+        "并去掉环境变量 SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN",
+    ),
+)
+
+cause(
+    "attention-backend-unsupported",
+    [
+        pattern(
+            "FlashAttention v3 Backend requires",
+            "AssertionError: FlashAttention v3 Backend requires SM>=80 and SM<=90.",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "FlashAttention only supports",
+            "RuntimeError: FlashAttention only supports Ampere GPUs or newer.",
+            seen="flash-attn",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "ttention backend",
+            "ValueError: Attention backend 'trtllm_mha' is not supported on this GPU",
+            regex=r"(?:Error|Exception): .{0,300}[Aa]ttention backend.{0,300}(?:not supported|requires|only supports|not available)",
+            near="Attention backend not specified. Use flashinfer backend by default.",
+            seen="0.5.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Invalid configuration : ",
+            "FlashInfer Internal Error: Invalid configuration : NUM_MMA_Q=2 NUM_MMA_D_QK=2 NUM_MMA_D_VO=2 NUM_MMA_KV=4",
+            regex=r"Invalid configuration : (?:NUM_|num_)",
+            near="Invalid configuration : no such key",
+            seen="flashinfer, head_dim 32 (sglang #6050)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "nsupported max_mma_kv",
+            "ValueError: Unsupported max_mma_kv: 0",
+            seen="flashinfer on cards with little shared memory",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Only SM ",
+            "AssertionError: Only SM 9.x, 10.x, and 11.x are supported",
+            regex=r"Error: Only SM ?\d+\.x\b.* supported",
+            near="Only SM counts above 80 are supported by this benchmark",
+            seen="flash-attn 4 (sglang #28297)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "nvalid attention backend",
+            "ValueError: Invalid attention backend: fa5",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "only supported on ",
+            "NotImplementedError: flash_attn at sgl-kernel is only supported on sm90 and above",
+            regex=r"(?:flash_?attn|[Ff]lash_?[Aa]ttention|[Ff]lash ?MLA|trtllm|TRTLLM|cutlass|[Bb]ackend).{0,200} only supported on ",
+            seen="sgl-kernel",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not supported",
+            "ValueError: Cross attention is not supported in the torch_native attention backend.",
+            regex=r"(?:Error|Exception): .*(?:[Aa]ttention|[Ee]ncoder[_-]only).* (?:is|are) not supported (?:in|by|with|for|on)",
+            near="ValueError: encoder model is not supported",
+            seen="sglang",
+        ),
+        pattern(
+            "out of resource: shared memory",
+            "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 131072, Hardware limit: 101376.",
+            seen="triton: the kernel's tiles are too large for this GPU",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "assert Lq in {",
+            "AssertionError: assert Lq in {16, 32, 64, 128, 256, 576}, where Lq = 80.",
+            seen="sglang #1109",
+        ),
+        pattern(
+            "head_dim",
+            "ValueError: flashinfer does not support head_dim 32",
+            regex=r"(?:Error|Exception): .*(?:[Uu]nsupported|not support|Invalid).*head_dim",
+            seen="flashinfer",
+        ),
+    ],
+    shows=span("args", "warm-up"),
+    title=Text("the attention backend serves this model on this GPU", "注意力后端适用于该模型与 GPU"),
+    because=Text(
+        "the attention backend that was requested, or chosen automatically, does not support this model or GPU",
+        "指定（或自动选中）的 注意力后端不支持该模型或 GPU",
+    ),
+    fix=Text("use triton, which works on every supported GPU", "改用 triton，它支持所有可用的 GPU"),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
+        "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
+    ),
+)
+
+cause(
+    "gpu-hardware-error",
+    [
+        pattern(
+            "uncorrectable ECC error",
+            "RuntimeError: CUDA error: uncorrectable ECC error encountered",
+            weight=SPECIFIC,
+            seen="CUDA",
+        ),
+        pattern(
+            "NVRM: Xid",
+            "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus.",
+            weight=SPECIFIC,
+            near="RuntimeError: CUDA error: an illegal memory access was encountered",
+            seen="NVIDIA's kernel module",
+        ),
+        pattern(
+            "fallen off the bus",
+            "RuntimeError: GPU has fallen off the bus",
+            weight=SPECIFIC,
+            seen="CUDA, NVIDIA's kernel module",
+        ),
+        pattern(
+            "GPU is lost",
+            "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.",
+            weight=SPECIFIC,
+            seen="nvidia-smi",
+        ),
+        pattern("hardware stack error", "RuntimeError: CUDA error: hardware stack error", seen="CUDA"),
+        pattern(
+            "uncorrectable NVLink error",
+            "RuntimeError: CUDA error: uncorrectable NVLink error detected during the execution",
+            weight=SPECIFIC,
+            seen="CUDA",
+        ),
+        pattern(
+            "GPU requires reset",
+            "Unable to determine the device handle: GPU requires reset",
+            weight=SPECIFIC,
+            seen="nvidia-smi",
+        ),
+    ],
+    shows=span("device", "serving"),
+    title=Text("the GPU works", "GPU 硬件正常"),
+    because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
+    fix=Text("use another GPU; reset or replace this one", "换一块卡；对这块卡复位或报修"),
+    commands=("nvidia-smi -q -d ECC,PAGE_RETIREMENT", "sudo dmesg -T | grep -i xid"),
+)
+
+
+def _host_memory(session: Session, text: str) -> str | None:
+    """sglang kills its own tree with signal 9 after any failure: only without one before it is it the system's doing."""
+    told = session.last_exception or (session.bind_failed and (0, ""))
+    return None if told else "host-oom-killed"
+
+
+cause(
+    "host-oom-killed",
+    [
+        pattern(
+            "xit code",
+            "Rank 0 scheduler died during initialization (exit code: -9). If exit code is -9 (SIGKILL), a common cause is "
+            "the OS OOM killer.",
+            regex=r"\(exit code: -9\)|(?:^|\] )Exit code: -9\b|with exit code -9\b",
+            near="Exit code: -11",
+            seen="0.4.6 to 0.5.23",
+            weight=GENERAL,
+            named=_host_memory,
+        ),
+        pattern(
+            "ut of memory: Killed process",
+            "Memory cgroup out of memory: Killed process 4121 (sglang::schedul) total-vm:90000000kB",
+            seen="Linux",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "oom-kill:",
+            "kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,task=sglang::schedul,pid=77,uid=0",
+            regex=r"oom-kill:constraint=",
+            near="started with --oom-kill: no",
+            seen="Linux",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "with code 137",
+            "embedding-1 exited with code 137",
+            near="embedding-1 exited with code 13",
+            seen="docker compose",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
+            "with exit code 137",
+            "command terminated with exit code 137",
+            near="command terminated with exit code 13",
+            seen="kubectl",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
+            "killed",
+            "[1]    12345 killed     python -m sglang.launch_server --model-path m",
+            regex=r"^\[\d+\]\s+[+-]?\s*\d+ killed\s",
+            near="[1] the process was killed",
+            seen="zsh",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
+            "oom_kill event",
+            "slurmstepd: error: Detected 2 oom_kill events in StepId=771.batch. Some of the step tasks have been OOM Killed.",
+            regex=r"Detected \d+ oom_kill events? ",
+            near="the oom_kill event counter is at 0",
+            seen="slurm",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "OOMKilled", "Last State: Terminated  Reason: OOMKilled  Exit Code: 137", seen="kubernetes", weight=SPECIFIC
+        ),
+        pattern(
+            "annot allocate memory",
+            "RuntimeError: unable to mmap 1340616616 bytes from file </data/m/model.safetensors>: Cannot allocate memory (12)",
+            regex=r"Errno 12\]|Cannot allocate memory",
+            near="NCCL cannot allocate memory on the GPU",
+            seen="sglang #5762",
+        ),
+        pattern(
+            "MemoryError",
+            "MemoryError",
+            regex=r"^(?:\w+\.)*(?:_Array)?MemoryError\b",
+            near="CudaMemoryError: no",
+            seen="Python, numpy",
+        ),
+        pattern(
+            "code=killed, status=9/KILL",
+            "sglang.service: Main process exited, code=killed, status=9/KILL",
+            seen="systemd",
+            weight=GENERAL,
+            named=_host_memory,
+        ),
+        pattern(
+            "OOM killer",
+            "sglang.service: A process of this unit has been killed by the OOM killer.",
+            regex=r"killed by the OOM killer",
+            near="a common cause is the OS OOM killer. Run `dmesg`",
+            seen="systemd",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "DefaultCPUAllocator: can't allocate memory",
+            "RuntimeError: [enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "已杀死",
+            "[1]+  已杀死               python -m sglang.launch_server --model-path /srv/models/bge-large-zh-v1.5",
+            regex=r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*行?\s*\d+[:：]\s+\d+\s+)?已杀死(?:\s|$)",
+            near="日志里写着已杀死的进程",
+            seen="bash",
+            weight=LAST,
+            named=_host_memory,
+        ),
+        pattern(
+            "Killed",
+            "start.sh: line 3:  4711 Killed                  python3 -m sglang.launch_server --model-path m",
+            regex=r"^\s*(?:\[\d+\]\S*\s+|\S+: line \d+:\s+\d+ )?Killed(?:\s{2,}|\s*$)",
+            near="Killed by the operator",
+            weight=LAST,
+            named=_host_memory,
+            seen="bash",
+        ),
+    ],
+    shows=span("device", "serving"),
+    title=Text("the machine has enough memory", "主机内存足够"),
+    because=Text(
+        "the operating system killed a process (exit code -9, nothing fatal before it): host memory or the container's "
+        "limit ran out",
+        "进程被操作系统杀掉（退出码 -9，之前没有任何报错）：主机内存或容器内存上限不够",
+    ),
+    fix=Text(
+        "give the container more memory, or free some: sglang needs about 2.5 GB beside the weights, more while it loads",
+        "调大容器内存上限或腾出内存：除权重外 sglang 约需 2.5 GB，加载时更多",
+    ),
+    commands=("sudo dmesg -T | grep -i -e oom -e 'killed process'", "free -g"),
+)
+
+cause(
+    "segfault",
+    [
+        pattern(
+            "xit code",
+            "Exit code: -11",
+            regex=r"[Ee]xit code:? -11\b",
+            near="Exit code: -9",
+            weight=GENERAL,
+            seen="0.4.6 to 0.5.23",
+        ),
+        pattern(
+            "Segmentation fault",
+            "Fatal Python error: Segmentation fault",
+            near="Segmentation faults are rare",
+            regex=r"Segmentation fault(?: \(core dumped\))?\s*$|Fatal Python error: Segmentation fault",
+            seen="bash, faulthandler",
+        ),
+        pattern("段错误", "段错误 (核心已转储)", weight=GENERAL, seen="bash"),
+        pattern(
+            "Main process exited",
+            "embedding.service: Main process exited, code=dumped, status=11/SEGV",
+            regex=r"code=(?:dumped|killed), status=(?:11/SEGV|4/ILL)",
+            near="embedding.service: Main process exited, code=killed, status=9/KILL",
+            weight=GENERAL,
+            seen="systemd",
+        ),
+        pattern(
+            "xited with code 139",
+            "embedding-1 exited with code 139",
+            near="embedding-1 exited with code 137",
+            weight=GENERAL,
+            seen="docker",
+        ),
+        pattern(
+            "xit code",
+            "Exit code: -4",
+            regex=r"[Ee]xit code:? -4\b",
+            near="Exit code: -44",
+            weight=GENERAL,
+            seen="0.4.6 to 0.5.23",
+        ),
+        pattern(
+            "llegal instruction",
+            "Illegal instruction (core dumped)",
+            regex=r"^(?:Fatal Python error: |\[\d+\]\S*\s+|\S+[:：] (?:line|行) ?\d+[:：]\s+\d+ )?Illegal instruction\b",
+            near="RuntimeError: CUDA error: an illegal instruction was encountered",
+            seen="bash, faulthandler",
+        ),
+        pattern(
+            "segfault at ",
+            "python3[9912]: segfault at 0 ip 00007f2 sp 00007ff error 4 in libcuda.so.550.54[7f2b+1a0000]",
+            regex=r"\]: segfault at [0-9a-f]+ ip ",
+            near="the report on a segfault at night",
+            seen="Linux",
+            weight=GENERAL,
+        ),
+        pattern(
+            "trap invalid opcode",
+            "traps: python3[771] trap invalid opcode ip:7f11 sp:7ffd error:0 in libtorch_cpu.so[7f10+1]",
+            seen="Linux",
+            weight=GENERAL,
+        ),
+        pattern("非法指令", "非法指令 (核心已转储)", seen="bash"),
+        pattern(
+            "' failed",
+            "python3: /project/lib/Conversion/TritonGPUToLLVM/Utility.cpp:212: mlir::Value foo(): Assertion `rank == 2' "
+            "failed.",
+            regex=r"^[\w./-]+: \S+:\d+: (?!.*mma -> mma).*Assertion `.*' failed\.?\s*$",
+            near="RuntimeError: the test 'sm' failed",
+            seen="glibc",
+            weight=GENERAL,
+        ),
+        pattern("double free or corruption", "double free or corruption (!prev)", seen="glibc", weight=GENERAL),
+        pattern(
+            "(): ",
+            "free(): invalid pointer",
+            regex=r"^(?:free|malloc|realloc|munmap_chunk|malloc_consolidate)\(\): (?:invalid|unaligned|corrupt|memory)",
+            near="close(): the socket is closed",
+            seen="glibc",
+            weight=GENERAL,
+        ),
+        pattern(
+            "segmentation fault",
+            "[1]    12345 segmentation fault (core dumped)  python -m sglang.launch_server",
+            regex=r"^\[\d+\]\s+[+-]?\s*\d+ segmentation fault",
+            near="a segmentation fault in the report",
+            seen="zsh",
+        ),
+        pattern(
+            "xit code",
+            "Subprocess scheduler_0 (pid=8) crashed with exit code -6. Triggering SIGQUIT for cleanup...",
+            regex=r"[Ee]xit code:? -6\b",
+            near="Exit code: -9",
+            seen="abort() of native code",
+            weight=LAST,
+        ),
+        pattern("Segfault encountered", "!!!!!!! Segfault encountered !!!!!!!", seen="torch"),
+        pattern(
+            "SIGSEGV",
+            "!!!!!!! Segfault encountered !!!!!!! SIGSEGV",
+            regex=r"\bSIGSEGV\b",
+            weight=GENERAL,
+            seen="torch",
+        ),
+    ],
+    shows=span("args", "serving"),
+    title=Text("no native code crashes", "没有原生代码崩溃"),
+    because=Text(
+        "native code crashed (signal 11, or 4: an instruction that this CPU lacks): a kernel package or driver that does "
+        "not fit",
+        "原生代码崩溃（信号 11；信号 4 表示 CPU 缺少所需指令）：算子包或驱动不匹配",
+    ),
+    fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
+    commands=("pip check", "nvidia-smi"),
+)

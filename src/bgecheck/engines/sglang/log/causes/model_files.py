@@ -1,0 +1,1145 @@
+"""Causes from the launch line to the loaded model: options, folders, the hub, weights, tokenizer, code."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
+from bgecheck.engines.sglang.log.coverage import span
+from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
+from bgecheck.engines.sglang.log.session import Session
+from bgecheck.model import Text, lazily
+
+_FOLDER = lazily.pattern(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
+"""How a name begins that was meant as a folder and not as a repository of the hub."""
+
+
+def _opening(session: Session, text: str) -> str | None:
+    """A name that cannot be resolved when the port is opened; before that it is the hub's."""
+    return "bad-cli-arguments" if session.phase == "warm-up" else None
+
+
+cause(
+    "bad-cli-arguments",
+    [
+        pattern(
+            "error: unrecognized arguments",
+            "sglang serve: error: unrecognized arguments: --max-batch-size 16",
+            near="INFO: the client sent unrecognized arguments",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "error: ambiguous option",
+            "sglang serve: error: ambiguous option: --cuda-graph-max-bs could match --cuda-graph-max-bs-decode, "
+            "--cuda-graph-max-bs-prefill",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "error: argument ",
+            "launch_server.py: error: argument --dtype: invalid choice: 'fp16' (choose from 'auto', 'half')",
+            regex=r"error: argument \S+.*: (?:invalid|expected|ignored|not allowed)",
+            near="error: argument parsing took 3 s",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            ": error: ",
+            "sglang serve: error: one of the arguments --model-path --config is required",
+            regex=r"^(?:sglang(?: \w+)?|launch_server\.py): error: (?!argument parsing)",
+            near="/tmp/a.cu(3): error: identifier is undefined",
+            seen="argparse",
+        ),
+        pattern(
+            "socket.gaierror",
+            "socket.gaierror: [Errno -2] Name or service not known",
+            regex=r"^socket\.gaierror: ",
+            near="except socket.gaierror: pass",
+            seen="Python: --host is a name that nobody knows",
+            weight=GENERAL,
+            named=_opening,
+        ),
+        pattern(
+            "error: the following arguments are required",
+            "launch_server.py: error: the following arguments are required: --model-path/--model",
+            seen="0.4.6 to 0.5.9",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is greater than the derived context_length",
+            "ValueError: Warning: User-specified context_length (8192) is greater than the derived context_length (512).",
+            regex=r"Error: .*User-specified context_length \(\d+\) is greater than the derived",
+            near="Warning: User-specified context_length (8192) is greater than the derived context_length (512).",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is not divisible by",
+            "AssertionError: 14 is not divisible by 4",
+            regex=r"^AssertionError: \d+ is not divisible by \d+",
+            near="AssertionError: chunk is not divisible by page",
+            seen="--tp-size that does not divide the attention heads",
+        ),
+        pattern(
+            "is not divisible by weight quantization ",
+            "ValueError: Weight input_size_per_partition = 96 is not divisible by weight quantization block_k = 128.",
+            near="the batch is not divisible by weight",
+            seen="0.4.6 to 0.5.23: --tp-size that does not divide the blocks of a quantised weight (sglang #19045)",
+        ),
+        pattern(
+            "is not aligned with the quantized weight shape",
+            "ValueError: The output size is not aligned with the quantized weight shape. This can be caused by too large tensor "
+            "parallel size.",
+            near="the input size is not aligned with the page",
+            seen="awq, gptq (sglang #3571)",
+        ),
+        pattern(
+            "quantization method: ",
+            "ValueError: Unknown quantization method: fp7. Must be one of ['fp8', 'awq', 'gptq'].",
+            regex=r"(?:Unknown|Invalid) quantization method: ",
+            near="Detected quantization method: fp8",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Quantization method specified in the model config",
+            "ValueError: Quantization method specified in the model config (awq) does not match the quantization method "
+            "specified in the `quantization` argument (fp8).",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No such option", "Error: No such option: --max-batch-size", regex=r"^Error: No such option:", seen="click"
+        ),
+        pattern(
+            "while attempting to bind on address",
+            "ERROR:    [Errno 99] error while attempting to bind on address ('10.0.0.8', 30000): cannot assign requested address",
+            regex=r"Errno (?:99|49|10049|-\d+)\] .*while attempting to bind|bind on address.*(?:cannot|can't) assign requested",
+            near="ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 30000): address already in use",
+            seen="asyncio: --host names an address that this machine does not have",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "served_model_name cannot contain a colon",
+            "ValueError: served_model_name cannot contain a colon (':') character.",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "arg_groups/",
+            '  File "/usr/lib/python3.12/site-packages/sglang/srt/arg_groups/validation_hook.py", line 120, in validate',
+            regex=r"arg_groups/\w+\.py\", line \d+, in (?:check_|_?handle_|_?validate|_?parse|_?merge)",
+            near='  File "/usr/lib/python3.12/site-packages/sglang/srt/arg_groups/model_hook.py", line 9, in get_model_config',
+            seen="0.5.23",
+            weight=LAST,
+        ),
+        pattern(
+            "server_args",
+            '  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 600, in check_server_args',
+            regex=r"server_args\w*\.py\", line \d+, in (?:check_|_?handle_|__post_init__|_?validate|_?parse|_?merge)",
+            near='  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 9, in get_model_config',
+            seen="0.4.6 to 0.5.23",
+            weight=LAST,
+        ),
+    ],
+    shows=span("args", "device"),
+    title=Text("sglang accepts the launch options", "sglang 接受全部启动参数"),
+    because=Text(
+        "this version of sglang does not know an option of the launch line, or refuses its value",
+        "启动命令里有当前版本 sglang 不认识的参数，或参数值不被接受",
+    ),
+    fix=Text(
+        "take out or rename the option that the line names (there is no --max-batch-size: use --max-running-requests; "
+        "vLLM's --gpu-memory-utilization is --mem-fraction-static here, --max-model-len is --context-length); where a size is not "
+        "divisible or aligned, lower --tp-size",
+        "按报错删掉或改名（没有 --max-batch-size，应用 --max-running-requests；vLLM 的 --gpu-memory-utilization "
+        "在这里是 --mem-fraction-static，--max-model-len 是 --context-length）；提示不能整除（not divisible）或未对齐时，调小 --tp-size",
+    ),
+    commands=("python -m sglang.launch_server --help | grep -e '--max-running' -e '--mem-fraction'",),
+)
+
+
+def _named(name: str) -> str:
+    """The cause behind words that are the same for a folder and for a repository, by the name in them."""
+    return "model-path-not-found" if _FOLDER.match(name) else "hf-repo-not-found"
+
+
+def _repo_id(session: Session, text: str) -> str:
+    told = [n for n in re.findall(r"'([^']*)'", text) if len(n) > 1 and n not in ("repo_name", "namespace/repo_name")]
+    return _named(told[-1] if told else "/")
+
+
+def _identifier(session: Session, text: str) -> str:
+    told = re.search(r"(\S+) is not a local folder", text)
+    return _named(told[1].strip("'\"") if told else session.argument("model_path") or "")
+
+
+def _path_or_model_id(session: Session, text: str) -> str:
+    told = re.search(r"path_or_model_id: ?['\"]([^'\"]+)['\"]", text)
+    return _named(told[1] if told else session.argument("model_path") or "")
+
+
+def _configuration(session: Session, text: str) -> str:
+    """A configuration that cannot be loaded: with the hub out of reach that is the cause, else what the name is."""
+    if "hf-unreachable" in session.hits:
+        return "hf-unreachable"
+    told = re.search(r"configuration of ['\"]([^'\"]+)['\"]", text)
+    return _named(told[1] if told else "/")
+
+
+def _in_configuration(session: Session, text: str) -> str | None:
+    """A file of the model that is no JSON, by the frames above it."""
+    frames = list(session.recent)[-12:]
+    if any("safetensors" in line or "index" in line for line in frames):
+        return "weights-corrupt"
+    return "model-path-not-found" if any("config" in line for line in frames) else None
+
+
+cause(
+    "model-path-not-found",
+    [
+        pattern(
+            "is the correct path to a directory containing a config.json file",
+            "Otherwise, make sure '/data/m' is the correct path to a directory containing a config.json file",
+            seen="transformers 4.4x to 5.19",
+        ),
+        pattern(
+            "Should have a `model_type` key in its config.json",
+            "ValueError: Unrecognized model in /data/m. Should have a `model_type` key in its config.json.",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is not a valid JSON file",
+            "OSError: It looks like the config file at '/data/m/config.json' is not a valid JSON file.",
+            regex=r"config\.json['\"]? is not a valid JSON file",
+            near="the request body is not a valid JSON file",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "does not appear to have a file named config.json",
+            "OSError: /data/m does not appear to have a file named config.json. Checkout 'https://huggingface.co//data/m'",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "FileNotFoundError",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
+            regex=r"FileNotFoundError: .*No such file or directory: '(?:[^']*config\.json|/[^']*models?/[^'.]*)'",
+            near="FileNotFoundError: [Errno 2] No such file or directory: 'nvcc'",
+            seen="Python",
+        ),
+        pattern(
+            "bind source path does not exist",
+            'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /data/m.',
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "JSONDecodeError",
+            "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+            regex=r"JSONDecodeError: ",
+            near="except json.JSONDecodeError:",
+            seen="Python",
+            named=_in_configuration,
+        ),
+        pattern(
+            "NotADirectoryError",
+            "NotADirectoryError: [Errno 20] Not a directory: '/data/m/model.safetensors/config.json'",
+            regex=r"NotADirectoryError: .*config\.json",
+            seen="Python",
+        ),
+    ],
+    shows=span("args", "device"),
+    title=Text("the model folder is there and complete", "模型目录存在且完整"),
+    because=Text(
+        "there is no usable model folder at {args_model}: the path is misspelt, not mounted into the container, "
+        "or its config.json is missing or broken. sglang then treats the path as a name on the hub, so the "
+        "message never says that a folder is missing",
+        "{args_model} 处没有可用的模型目录：路径写错、没挂载进容器，或 config.json 缺失、损坏。"
+        "sglang 会把路径当成 hub 上的仓库名，所以报错里从不提“目录不存在”",
+    ),
+    fix=Text(
+        "give --model-path the folder that holds config.json, as the server (or its container) sees it",
+        "把 --model-path 指向含 config.json 的目录，注意要用服务（容器）内看到的路径",
+    ),
+    commands=("ls -l {args_model}/config.json",),
+)
+
+# The same messages name a folder or a repository; what stands in them decides.
+cause(
+    "hf-repo-not-found",
+    [
+        pattern(
+            "RepositoryNotFoundError",
+            "huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error. (Request ID: Root=1-6)",
+            near="except RepositoryNotFoundError as e:",
+            regex=r"RepositoryNotFoundError: ",
+            seen="huggingface_hub 0.2x to 1.33",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "RevisionNotFoundError",
+            "huggingface_hub.errors.RevisionNotFoundError: 404 Client Error. (Request ID: Root=1-6)",
+            regex=r"RevisionNotFoundError: ",
+            near="except RevisionNotFoundError as e:",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "NotExistError",
+            "modelscope.hub.errors.NotExistError: The model: BAAI/bge-m4 has no revision: master",
+            regex=r"modelscope.*NotExistError: ",
+            near="except NotExistError:",
+            seen="modelscope",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is not a valid git identifier",
+            "OSError: v2.0 is not a valid git identifier (branch name, tag name or commit id) that exists for this model name.",
+            seen="transformers 4.4x to 5.19: --revision",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "404 Client Error: ",
+            "requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://www.modelscope.cn/api/v1/models/BAAI/b/revisions",
+            regex=r"404 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 404 Client Error: Not Found for url: http://10.0.0.7:30000/v1/embedding",
+            seen="requests",
+            weight=GENERAL,
+        ),
+        pattern(
+            "Repository Not Found for url",
+            "Repository Not Found for url: https://hf-mirror.com/BAAI/bge-m4/resolve/main/config.json.",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "is not a valid model identifier",
+            "OSError: BAAI/bge-large-zh-v1.6 is not a local folder and is not a valid model identifier listed on",
+            seen="transformers 4.4x to 5.19",
+            named=_identifier,
+        ),
+        pattern(
+            "Repo id must ",
+            "OSError: Repo id must be in the form 'repo_name' or 'namespace/repo_name': '/data/models/bge'. Use `repo_type`",
+            regex=r"^(?!.*_fix_v5_).*Repo id must (?:be in the form|use)",
+            near="_fix_v5_tokenizer_components: unexpected error loading tokenizer.json for /data/models/bge, v5 component "
+            "fix will not be applied: Repo id must be in the form 'repo_name' or 'namespace/repo_name'",
+            seen="0.5.23, huggingface_hub",
+            named=_repo_id,
+        ),
+        pattern(
+            "Incorrect path_or_model_id",
+            "OSError: Incorrect path_or_model_id: '/data/models/bge'. Please provide either the path to a local folder",
+            seen="transformers 4.5x",
+            named=_path_or_model_id,
+        ),
+        pattern(
+            "Can't load the configuration of",
+            "OSError: Can't load the configuration of '/data/models/bge'. If you were trying to load it from",
+            seen="0.5.3.post3",
+            named=_configuration,
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the model's name exists on the hub", "hub 上有这个模型"),
+    because=Text(
+        "the hub has no repository of this name ({args_model}): misspelt, private, or not on this mirror",
+        "hub 上没有这个仓库（{args_model}）：名字写错、是私有仓库，或镜像站没有同步",
+    ),
+    fix=Text(
+        "correct the name, or give --model-path a local folder",
+        "改正名字，或用 --model-path 指向本地目录",
+    ),
+    commands=("hf download {args_repo}",),
+)
+
+
+cause(
+    "hf-gated-or-unauthorized",
+    [
+        pattern(
+            "GatedRepoError",
+            "huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: Root=1-6)",
+            regex=r"GatedRepoError: ",
+            seen="huggingface_hub 0.2x to 1.33",
+        ),
+        pattern(
+            "trying to access a gated repo",
+            "OSError: You are trying to access a gated repo.",
+            seen="transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is restricted",
+            "Access to model google/embeddinggemma-300m is restricted. You must have access to it and be authenticated",
+            regex=r"Access to model \S+ is restricted",
+            near="access to this page is restricted",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "403 Client Error",
+            "403 Client Error: Forbidden for url: https://huggingface.co/google/embeddinggemma-300m/resolve/main/config.json",
+            regex=r"403 Client Error.*(?:huggingface|hf-mirror|/resolve/)",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "401 Client Error",
+            "huggingface_hub.errors.HfHubHTTPError: 401 Client Error: Unauthorized for url: https://huggingface.co/api/models/a/b",
+            regex=r"HfHubHTTPError: 401 Client Error: Unauthorized for url",
+            near="huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error. (Request ID: Root=1-6)",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "401 Client Error: ",
+            "401 Client Error: Unauthorized for url: https://huggingface.co/google/embeddinggemma-300m/resolve/main/config.json",
+            regex=r"401 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: http://10.0.0.7:30000/v1/embeddings",
+            weight=GENERAL,
+            seen="requests",
+        ),
+        pattern(
+            "403 Forbidden: ",
+            "huggingface_hub.errors.HfHubHTTPError: 403 Forbidden: None. Cannot access content at: https://huggingface.co/a/b",
+            regex=r"HfHubHTTPError: .{0,80}403 Forbidden",
+            near='INFO:     10.0.0.1:1 - "POST /v1/embeddings HTTP/1.1" 403 Forbidden: no',
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "LocalTokenNotFoundError",
+            "huggingface_hub.errors.LocalTokenNotFoundError: Token is required (`token=True`), but no token found.",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is awaiting a review from the repo authors",
+            "Your request to access model google/embeddinggemma-300m is awaiting a review from the repo authors.",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "Invalid credentials in Authorization header",
+            "Invalid credentials in Authorization header",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "Invalid user token",
+            "huggingface_hub.errors.HfHubHTTPError: Invalid user token.",
+            seen="huggingface_hub",
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the hub lets this account read the model", "账号有权下载该模型"),
+    because=Text(
+        "{args_model} is gated or private, and no token with access to it was given",
+        "{args_model} 需要授权或是私有仓库，而没有提供有权限的 token",
+    ),
+    fix=Text(
+        "accept the licence on the model's page, then start with a token in HF_TOKEN, in docker --env HF_TOKEN (bge models need "
+        "none)",
+        "在模型页面同意许可，再带上 HF_TOKEN 启动，docker 用 --env HF_TOKEN（bge 系列不需要授权）",
+    ),
+    commands=("hf auth login",),
+)
+
+cause(
+    "tls-certificate-error",
+    [
+        pattern(
+            "CERTIFICATE_VERIFY_FAILED",
+            "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed "
+            "certificate in certificate chain (_ssl.c:1000)",
+            near="certificate verify ok",
+            seen="requests, httpx",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "SSLError",
+            "requests.exceptions.SSLError: (Caused by SSLError(CertificateError(\"hostname 'huggingface.co' doesn't match '*.corp'\")))",
+            regex=r"SSLError.*(?:[Cc]ertificate ?(?:Error|verif)|doesn't match)",
+            near="requests.exceptions.SSLError: (Caused by SSLError(SSLEOFError(8, 'EOF occurred in violation of protocol')))",
+            seen="requests",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "SSL certificate problem",
+            "curl: (60) SSL certificate problem: self-signed certificate in certificate chain",
+            seen="curl, git",
+        ),
+        pattern(
+            "SSLCertVerificationError",
+            "requests.exceptions.SSLError: (Caused by SSLError(SSLCertVerificationError(1, 'certificate has expired')))",
+            seen="requests",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "TLS CA certificate bundle",
+            "OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /etc/ssl/certs/corp.pem",
+            regex=r"Could not find a suitable TLS CA certificate bundle",
+            seen="requests",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "SSL: WRONG_VERSION_NUMBER",
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)",
+            seen="OpenSSL",
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the hub's certificate can be verified", "hub 的证书可以校验"),
+    because=Text(
+        "the certificate on the way to the hub cannot be verified: a company proxy puts its own in place, "
+        "or the machine's CA bundle or clock is out of date",
+        "到 hub 的 TLS 证书校验失败：公司代理替换了证书，或本机 CA 证书、系统时间过旧",
+    ),
+    fix=Text(
+        "give the proxy's CA in REQUESTS_CA_BUNDLE and SSL_CERT_FILE, or download the model elsewhere and use a folder",
+        "用 REQUESTS_CA_BUNDLE 和 SSL_CERT_FILE 指定代理的 CA 证书，或在别处下载模型后用本地目录",
+    ),
+    commands=("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt",),
+)
+
+
+def _downloading(session: Session, text: str) -> str | None:
+    """A broken connection while only files are fetched; later it is the server's own."""
+    return "hf-unreachable" if session.phase in ("args", "device", "load") and "127.0.0.1" not in text else None
+
+
+_AT_ONCE = r"^(?!.*thrown while requesting).*"
+"""Opens the pattern of a failure that is not tried again."""
+_HUB = r"(?:huggingface\.co|hf-mirror\.com|modelscope|/resolve/main/|/api/models/)"
+cause(
+    "hf-unreachable",
+    [
+        pattern(
+            "We couldn't connect to '",
+            "OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the "
+            "cached files.",
+            seen="0.5.23, transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "OfflineModeIsEnabled",
+            "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach https://huggingface.co/api/models/BAAI/bge-m3",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "offline mode is enabled",
+            "Cannot reach https://huggingface.co/BAAI/bge-m3: offline mode is enabled.",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "LocalEntryNotFoundError",
+            "huggingface_hub.errors.LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "outgoing traffic has been disabled",
+            "Cannot find the requested files in the disk cache and outgoing traffic has been disabled.",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "Max retries exceeded",
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='huggingface.co', port=443): Max retries "
+            "exceeded with url: /BAAI/bge-m3/resolve/main/config.json",
+            regex=_AT_ONCE + _HUB,
+            near="HTTPConnectionPool(host='127.0.0.1', port=30000): Max retries exceeded with url: /model_info",
+            weight=GENERAL,
+            seen="requests",
+        ),
+        pattern(
+            "thrown while requesting",
+            "'[Errno -2] Name or service not known' thrown while requesting HEAD https://huggingface.co/BAAI/bge-m3/"
+            "resolve/main/config.json",
+            weight=LAST,
+            seen="0.5.23: a request that will be tried again",
+        ),
+        pattern(
+            "FileMetadataError",
+            "huggingface_hub.errors.FileMetadataError: Distant resource does not seem to be on huggingface.co.",
+            regex=r"FileMetadataError: ",
+            near="except FileMetadataError:",
+            seen="huggingface_hub behind a mirror or proxy",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            " Server Error: ",
+            "requests.exceptions.HTTPError: 504 Server Error: Gateway Time-out for url: https://hf-mirror.com/api/models/BAAI/bge-m3",
+            regex=r"5\d\d Server Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 504 Server Error: Gateway Time-out for url: http://10.0.0.7:30000/v1/embeddings",
+            seen="requests",
+        ),
+        pattern(
+            "429 Client Error: ",
+            "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://huggingface.co/api/models/BAAI/bge-m3",
+            regex=r"429 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
+            near="requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://hf-mirror.com/BAAI/bge-m4",
+            seen="requests",
+        ),
+        pattern(
+            "Read timed out",
+            "requests.exceptions.ReadTimeout: (ReadTimeoutError(\"HTTPSConnectionPool(host='cdn-lfs.hf-mirror.com', port=443): "
+            'Read timed out. (read timeout=10)"))',
+            regex=_AT_ONCE
+            + r"host='[\w.-]*(?:huggingface\.co|hf\.co|hf-mirror\.com|modelscope\.cn|aliyuncs\.com)'.*Read timed out",
+            near="HTTPConnectionPool(host='127.0.0.1', port=30000): Read timed out. (read timeout=600)",
+            seen="requests",
+        ),
+        *(
+            pattern(
+                needle,
+                sample,
+                regex=r"^(?:requests|urllib3|httpx|httpcore|http\.client|aiohttp)\.[\w.]*"
+                r"(?:Connect|Timeout|Read|Protocol|Chunked|Remote|Network|MaxRetry|Payload|SSL|Resolution)\w*: ",
+                near=f"raise {sample}",
+                seen="requests, urllib3, httpx",
+                weight=GENERAL,
+                named=_downloading,
+            )
+            for needle, sample in (
+                (
+                    "requests.",
+                    "requests.exceptions.ConnectionError: ('Connection aborted.', ConnectionResetError(104, 'reset'))",
+                ),
+                ("urllib3.", "urllib3.exceptions.IncompleteRead: IncompleteRead(9 bytes read, 3 more expected)"),
+                ("httpx.", "httpx.ReadTimeout: The read operation timed out"),
+                ("http.client.", "http.client.RemoteDisconnected: Remote end closed connection without response"),
+            )
+        ),
+        pattern(
+            "socket.gaierror",
+            "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+            regex=r"^socket\.gaierror: ",
+            near="except socket.gaierror: pass",
+            seen="Python",
+            weight=GENERAL,
+            named=_downloading,
+        ),
+        pattern(
+            "An error happened while trying to locate the file",
+            "An error happened while trying to locate the file on the Hub and we cannot find the requested files in the local cache.",
+            seen="huggingface_hub",
+        ),
+        pattern(
+            "CAS service error",
+            "RuntimeError: Data processing error: CAS service error : ReqwestMiddleware Error: Request failed",
+            regex=r"CAS service error(?!.*(?:No space left|ermission denied))",
+            near="RuntimeError: Data processing error: CAS service error : IO Error: No space left on device (os error 28)",
+            seen="hf-xet",
+        ),
+        pattern(
+            "ConnectTimeout",
+            "httpx.ConnectTimeout: timed out while requesting https://huggingface.co/api/models/BAAI/bge-m3",
+            regex=_AT_ONCE + _HUB,
+            near="ConnectTimeout while requesting http://127.0.0.1:30000/model_info",
+            weight=GENERAL,
+            seen="httpx",
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the hub can be reached, or the files are cached", "能连上 hub，或文件已在本地缓存"),
+    because=Text(
+        "the hub cannot be reached from here (or offline mode is on), and {args_model} is not in the local cache",
+        "从这台机器连不上 hub（或开了离线模式），而本地缓存里没有 {args_model}",
+    ),
+    fix=Text(
+        "give --model-path a local folder, or a mirror in HF_ENDPOINT before the server starts; with HF_HUB_OFFLINE=1 and files "
+        "missing from the cache, unset it for one download",
+        "用 --model-path 指向本地目录，或在启动前设置镜像 HF_ENDPOINT；若设了 HF_HUB_OFFLINE=1 而缓存不全，先取消它下载一次",
+    ),
+    commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_repo}",),
+)
+
+cause(
+    "weights-missing",
+    [
+        pattern(
+            "Cannot find any model weights with",
+            "RuntimeError: Cannot find any model weights with `/data/models/bge-m3`",
+            seen="0.3.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "no file named",
+            "OSError: Error no file named pytorch_model.bin, model.safetensors found in directory /data/models/bge-m3",
+            regex=r"no file named .*(?:safetensors|pytorch_model|\.bin)",
+            near="no file named notes.txt",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "safetensors",
+            "FileNotFoundError: No such file or directory: '/data/models/m/model-00002-of-00002.safetensors'",
+            regex=r"(?:FileNotFoundError|No such file or directory).*\.safetensors",
+            near="Using model weights format ['*.safetensors']",
+            seen="safetensors",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No such file or directory",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/data/models/m/pytorch_model-00001-of-00002.bin'",
+            regex=r"No such file or directory: ['\"][^'\"]*\.(?:bin|pt|pth|gguf|index\.json)['\"]",
+            near="FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
+            seen="torch",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "issing ",
+            "RuntimeError: Missing 1 shard(s) of model.safetensors.index.json: ['model-00003-of-00004.safetensors']",
+            regex=r"[Mm]issing \d+ (?:weight |checkpoint )?(?:shards?|files?)\b.*(?:safetensors|index)",
+            near="Missing 1 file in the request",
+            seen="0.5.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not initialized from checkpoint",
+            "RuntimeError: Some weights are not initialized from checkpoints: {'encoder.layer.0.output.dense.weight'}",
+            regex=r"Error: .*weights (?:are|were) not initialized from checkpoint",
+            near="Some weights of BertModel were not initialized from the model checkpoint at m",
+            seen="sglang, vllm loaders",
+        ),
+        pattern(
+            "does not appear to have a file named",
+            "OSError: BAAI/bge-m3 does not appear to have a file named pytorch_model.bin, model.safetensors or tf_model.h5.",
+            regex=r"does not appear to have a file named (?:pytorch_model|model\.safetensors)",
+            near="OSError: /data/m does not appear to have a file named config.json",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not found in the checkpoint",
+            "ValueError: Following weights were not found in the checkpoint: {'model.layers.0.mlp.weight'}",
+            regex=r"[Ww]eights?.*not found in the checkpoint",
+            seen="vLLM-like loaders",
+        ),
+    ],
+    shows=("load",),
+    title=Text("all weight files are there", "权重文件齐全"),
+    because=Text(
+        "{args_model} holds no weight file, or a shard that its index names is absent: the download or copy is "
+        "incomplete",
+        "{args_model} 里没有权重文件，或缺少索引中列出的分片：下载或拷贝不完整",
+    ),
+    fix=Text("fetch the missing files", "补齐缺失的文件"),
+    commands=("ls -l {args_model}", "hf download {args_repo} --local-dir {args_model}"),
+)
+
+
+def _warm_up_failed(session: Session, text: str) -> str | None:
+    """Before it is ready only sglang itself sends requests, and a 500 then is a vector that is not a number."""
+    return "weights-corrupt" if session.ready_line is None else None
+
+
+def _bus_error(session: Session, text: str) -> str:
+    """Memory that is mapped and not there: of a weight file while it is read, before that only of /dev/shm."""
+    return "weights-corrupt" if session.phase in ("load", "serving") or not session.args else "shm-too-small"
+
+
+cause(
+    "weights-corrupt",
+    [
+        pattern(
+            "Error while deserializing header",
+            "safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "MetadataIncompleteBuffer", "SafetensorError: MetadataIncompleteBuffer", seen="safetensors", weight=SPECIFIC
+        ),
+        pattern(
+            "UnpicklingError",
+            "_pickle.UnpicklingError: invalid load key, 'v'.",
+            regex=r"UnpicklingError: ",
+            near="except pickle.UnpicklingError:",
+            seen="torch.load: what it says differs from release to release",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "PytorchStreamReader failed",
+            "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory",
+            seen="torch.load",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Ran out of input", "EOFError: Ran out of input", regex=r"^EOFError: Ran out of input", seen="torch.load"
+        ),
+        pattern(
+            "Consistency check failed",
+            "OSError: Consistency check failed: file should be of size 1302220525 but has size 734003200 (pytorch_model.bin).",
+            seen="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unexpected EOF",
+            "RuntimeError: unexpected EOF, expected 512 more bytes. The file might be corrupted.",
+            regex=r"unexpected EOF, expected \d+ more bytes",
+            near="unexpected EOF while reading the reply",
+            seen="torch.load",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Unable to load weights from pytorch checkpoint",
+            "OSError: Unable to load weights from pytorch checkpoint file for '/data/m/pytorch_model.bin'",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "cloned a repository without having git-lfs",
+            "OSError: You seem to have cloned a repository without having git-lfs installed.",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Errno 5]",
+            "OSError: [Errno 5] Input/output error: '/data/m/model.safetensors'",
+            regex=r"Errno 5\] Input/output error",
+            seen="Linux",
+        ),
+        pattern(
+            '"POST /encode HTTP/1.1" 500',
+            '[2026-11-02 22:10:18] INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 500 Internal Server Error',
+            near='INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 200 OK',
+            seen="0.5.23: NaN weights fail the warm-up",
+            named=_warm_up_failed,
+        ),
+        pattern(
+            "Out of range float values are not JSON compliant",
+            "ValueError: Out of range float values are not JSON compliant: nan",
+            seen="0.5.x: NaN vectors",
+        ),
+        pattern(
+            "Bus error",
+            "Fatal Python error: Bus error",
+            regex=r"(?:Fatal Python error: |^)Bus error",
+            near="the message bus error counter is 0",
+            seen="faulthandler, bash",
+            named=_bus_error,
+        ),
+        pattern(
+            "xit code",
+            "Subprocess scheduler_0 (pid=77) crashed with exit code -7. Triggering SIGQUIT for cleanup...",
+            regex=r"[Ee]xit code:? -7\b",
+            near="Subprocess scheduler_0 (pid=77) crashed with exit code -77.",
+            weight=GENERAL,
+            seen="0.5.23: a mapped file that is cut off under the reader",
+            named=_bus_error,
+        ),
+    ],
+    shows=("load",),
+    title=Text("the weight files are intact", "权重文件完好"),
+    because=Text(
+        "a weight file is truncated, or is not a weight file: an interrupted download, a git-lfs pointer (a few "
+        "hundred bytes of text), or an HTML page of a mirror. A warm-up that is answered with 500 means that the "
+        "model computes NaN",
+        "权重文件不完整或根本不是权重：下载中断、只是 git-lfs 指针（几百字节的文本），或镜像站返回的 HTML 页面。"
+        "预热请求返回 500 则说明模型算出了 NaN",
+    ),
+    fix=Text("compare the sizes with those on the hub, then fetch the file again", "与 hub 上的大小核对后重新下载"),
+    commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),
+)
+
+
+def _in_tokenizer(session: Session, text: str) -> str | None:
+    """A file name that is None, raised below a tokenizer's frames."""
+    return "tokenizer-missing" if any("tokeniz" in line for line in list(session.recent)[-30:]) else None
+
+
+cause(
+    "tokenizer-missing",
+    [
+        pattern(
+            "Can't load tokenizer for",
+            "OSError: Can't load tokenizer for '/data/models/bge-m3'. If you were trying to load it from",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Unable to load vocabulary",
+            "OSError: Unable to load vocabulary from file. Please check that the provided vocabulary is accessible",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Can't find a vocabulary file at path",
+            "ValueError: Can't find a vocabulary file at path 'None'. To load the vocabulary from a Google pretrained model use",
+            seen="transformers 4.4x: slow BERT tokenizer",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Exception: ",
+            "Exception: expected value at line 1 column 1",
+            regex=r"^Exception: .* at line \d+ column \d+",
+            near="Exception: sgl-kernel with minimum required version 0.3.21 is not installed.",
+            seen="tokenizers: a tokenizer.json that is cut off, or a git-lfs pointer",
+        ),
+        pattern(
+            "Couldn't instantiate the backend tokenizer",
+            "ValueError: Couldn't instantiate the backend tokenizer from one of: ",
+            seen="0.4.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unexpected error loading tokenizer.json",
+            "_fix_v5_tokenizer_components: unexpected error loading tokenizer.json for /data/models/bge",
+            seen="0.5.23",
+            weight=SPECIFIC,
+            fatal=False,
+        ),
+        pattern(
+            "failed to read tokenizer_config.json",
+            "_fix_v5_add_bos_eos_token: failed to read tokenizer_config.json for /data/models/bge",
+            seen="0.5.23",
+            fatal=False,
+        ),
+        pattern(
+            "did not match any variant of untagged enum",
+            "Exception: data did not match any variant of untagged enum ModelWrapper at line 757272 column 3",
+            seen="tokenizers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Tokenizer class ",
+            "ValueError: Tokenizer class XLMTokenizerX does not exist or is not currently imported.",
+            regex=r"Tokenizer class \S+ does not exist or is not currently imported",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "does not appear to have a file named",
+            "OSError: BAAI/bge-m3 does not appear to have a file named tokenizer.json.",
+            regex=r"does not appear to have a file named (?:tokenizer|vocab|sentencepiece|spiece)",
+            near="OSError: /data/m does not appear to have a file named config.json",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "TypeError: not a string",
+            "TypeError: not a string",
+            regex=r"^TypeError: not a string$",
+            seen="sentencepiece",
+        ),
+        pattern(
+            "not NoneType",
+            "TypeError: expected str, bytes or os.PathLike object, not NoneType",
+            seen="transformers 4.4x: a vocabulary that is None",
+            named=_in_tokenizer,
+        ),
+        pattern(
+            "You need to have sentencepiece",
+            "ImportError: You need to have sentencepiece installed to convert a slow tokenizer to a fast one.",
+            seen="transformers 4.4x",
+        ),
+        pattern(
+            "okenizer",
+            "ImportError: XLMRobertaTokenizer requires the SentencePiece library but it was not found in your environment.",
+            regex=r"(?:^|Error: )\s*\w*Tokenizer\w* requires the \w+ library but it was not found",
+            near="ImportError: AutoProcessor requires the PIL library but it was not found in your environment.",
+            seen="transformers 4.4x",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the tokenizer files are there", "分词器文件齐全"),
+    because=Text(
+        "tokenizer.json or vocab.txt is absent or unusable in {args_model}. sglang 0.5.23 starts all the same and turns "
+        "every character into [UNK]: texts of equal length then get the same vector",
+        "{args_model} 里的 tokenizer.json 或 vocab.txt 缺失或不可用。sglang 0.5.23 仍会启动，"
+        "但每个字都变成 [UNK]：等长的文本会得到同一个向量",
+    ),
+    fix=Text(
+        "fetch the tokenizer files (or pip install sentencepiece, where the line asks for it), then re-embed "
+        "everything embedded so far",
+        "补齐分词器文件（报错要求 sentencepiece 时执行 pip install sentencepiece），并把之前写进向量库的内容全部重新编码",
+    ),
+    commands=("hf download {args_repo} tokenizer.json tokenizer_config.json vocab.txt --local-dir {args_model}",),
+    explains=(*CONSEQUENCES, "embed.distinct"),
+)
+
+cause(
+    "trust-remote-code-required",
+    [
+        pattern(
+            "trust_remote_code=True",
+            "Please pass the argument `trust_remote_code=True` to allow custom code to be run.",
+            regex=r"(?:pass the argument|set(?:ting)? the option|consider setting|requires you to execute).*trust_remote_code",
+            near="server_args=ServerArgs(model_path='m', trust_remote_code=True)",
+            seen="transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "If the tokenizer is a custom tokenizer not yet available",
+            "RuntimeError: Failed to load the tokenizer. If the tokenizer is a custom tokenizer not yet available in the "
+            "HuggingFace transformers library, consider setting `trust_remote_code=True`",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "contains custom code which must be executed",
+            "ValueError: The repository for jinaai/jina-embeddings-v3 contains custom code which must be executed to "
+            "correctly load the model.",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the model needs no code of its own, or may run it", "模型不需要自带代码，或已允许执行"),
+    because=Text(
+        "{args_model} ships its own Python code, and the server was started without --trust-remote-code",
+        "{args_model} 自带 Python 代码，而启动时没有加 --trust-remote-code",
+    ),
+    fix=Text(
+        "add --trust-remote-code if you trust the repository (bge models do not need it: then the path is wrong)",
+        "确认来源可信后加 --trust-remote-code（bge 系列不需要，若出现说明路径不对）",
+    ),
+)
+
+
+def _unknown_parameter(session: Session, text: str) -> str | None:
+    """A weight that is whole, and that the model's class in this release has no place for."""
+    return "unsupported-architecture" if any("params_dict[" in line for line in list(session.recent)[-4:]) else None
+
+
+cause(
+    "unsupported-architecture",
+    [
+        pattern(
+            "are not supported for now",
+            "ValueError: Model architectures ['XLMRobertaLoRA'] are not supported for now. Supported architectures: dict_keys",
+            regex=r"Model architectures \[.*\] are not supported for now",
+            near="images are not supported for now",
+            seen="0.4.x to 0.5.23",
+        ),
+        pattern(
+            "has no SGlang implementation and the Transformers implementation is not compatible",
+            "ValueError: BertModel has no SGlang implementation and the Transformers implementation is not compatible "
+            "with SGLang.",
+            seen="0.4.7 to 0.5.23",
+        ),
+        pattern(
+            "Unsupported architectures: ",
+            "ValueError: Unsupported architectures: JinaBertModel. Supported list: ['ChatGLMModel', 'MistralModel']",
+            near="WARNING: Unsupported architectures: are listed below",
+            regex=r"Error: Unsupported architectures: \w+",
+            seen="0.1.x to 0.3.x",
+        ),
+        pattern(
+            "GGUF model with architecture ",
+            "ValueError: GGUF model with architecture nomic-bert is not supported yet.",
+            regex=r"GGUF model with architecture \S+ is not supported",
+            near="Loading a GGUF model with architecture bert",
+            seen="transformers 4.4x to 5.x",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "KeyError: '",
+            "KeyError: 'layers.3.mlp.gate_up_proj.weight'",
+            regex=r"^KeyError: '[\w.]+\.\w+'$",
+            near="KeyError: 'text'",
+            seen="0.4.6 to 0.5.9: a checkpoint whose names are not those of the model's class (sglang #6917, #9747, #17535)",
+            named=_unknown_parameter,
+        ),
+        pattern(
+            "Cannot find model module",
+            "ValueError: Cannot find model module. 'FooModel' is not a registered model in the Transformers library",
+            seen="0.5.x",
+        ),
+        pattern(
+            "Only 'absolute' position_embedding_type is supported",
+            "ValueError: Only 'absolute' position_embedding_type is supported",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("sglang knows the model's architecture", "sglang 支持该模型结构"),
+    because=Text(
+        "this version of sglang has no implementation of the model's architecture, or of the form in which this checkpoint "
+        "names its weights (or could not import it: see the `Ignore import error` line of that model above)",
+        "当前版本的 sglang 没有实现该模型结构，或不认识这份权重里的参数名（也可能是导入失败：看上方对应模型的 Ignore import error 行）",
+    ),
+    fix=Text(
+        "use a newer sglang, or serve this model with text-embeddings-inference or vLLM",
+        "升级 sglang，或改用 text-embeddings-inference、vLLM 部署该模型",
+    ),
+    commands=("pip install --upgrade sglang",),
+)
+
+
+def _in_auto_configuration(session: Session, text: str) -> str | None:
+    """A model type that the mapping of the installed transformers does not hold."""
+    told = any("configuration_auto.py" in line or "CONFIG_MAPPING" in line for line in list(session.recent)[-12:])
+    return "transformers-too-old" if told else None
+
+
+cause(
+    "transformers-too-old",
+    [
+        pattern(
+            "does not recognize this architecture",
+            "ValueError: The checkpoint you are trying to load has model type `qwen3` but Transformers does not recognize "
+            "this architecture.",
+            seen="transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "from 'transformers",
+            "ImportError: cannot import name 'Gemma3Config' from 'transformers' (/usr/lib/transformers/__init__.py)",
+            regex=r"cannot import name '\w+' from 'transformers",
+            seen="sglang newer or older than transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "KeyError: '",
+            "KeyError: 'gemma3_text'",
+            regex=r"^KeyError: '[a-z][\w-]*'$",
+            near="KeyError: 'model.layers.0.weight'",
+            seen="transformers 4.3x to 4.5x",
+            weight=GENERAL,
+            named=_in_auto_configuration,
+        ),
+        pattern(
+            "No module named 'transformers.",
+            "ModuleNotFoundError: No module named 'transformers.models.qwen3'",
+            seen="transformers older than sglang",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Backend should be defined in the BACKENDS_MAPPING",
+            "ValueError: Backend should be defined in the BACKENDS_MAPPING. Offending backend: torchvision",
+            seen="sglang #23233",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is already used by a Transformers config",
+            "ValueError: 'aimv2' is already used by a Transformers config, pick another name.",
+            seen="transformers newer than sglang",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "object has no attribute",
+            "AttributeError: 'Qwen2Tokenizer' object has no attribute 'all_special_tokens_extended'",
+            regex=r"AttributeError: '\w*(?:Tokenizer\w*|Config)' object has no attribute",
+            near="AttributeError: 'Scheduler' object has no attribute 'tokenizer'",
+            seen="transformers 5 under an older sglang",
+        ),
+        pattern(
+            "AttributeError: module 'transformers",
+            "AttributeError: module 'transformers.models' has no attribute 'qwen3'",
+            seen="sglang newer or older than transformers",
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("transformers knows the model type", "transformers 版本匹配"),
+    because=Text(
+        "the installed transformers does not know this model type, or does not fit this version of sglang",
+        "已安装的 transformers 不认识该模型类型，或与当前 sglang 版本不匹配",
+    ),
+    fix=Text(
+        "install sglang into a fresh environment with the transformers that it asks for",
+        "在干净环境里重装 sglang，让它装上所要求的 transformers 版本",
+    ),
+    commands=("pip install --upgrade sglang transformers",),
+)

@@ -1,0 +1,812 @@
+"""Causes from the running server and around it: ports, warm-up, requests, clients, files, and the vectors themselves."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
+from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
+from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
+from bgecheck.engines.sglang.log.session import Session
+from bgecheck.model import Severity, Text
+
+cause(
+    "port-in-use",
+    [
+        pattern(
+            "ddress already in use",
+            "ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 30000): address already in use",
+            near="the e-mail address already in use was refused by the form",
+            regex=r"(?:[Ee]rrno \d+\]|bind|ZMQError|EADDRINUSE|OSError).*[Aa]ddress already in use"
+            r"|[Aa]ddress already in use.*(?:addr|port)",
+            seen="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "while attempting to bind on address",
+            "ERROR:    [Errno 10048] error while attempting to bind on address ('127.0.0.1', 30000): only one usage of each "
+            "socket address (protocol/network address/port) is normally permitted",
+            regex=r"Errno (?:48|98|10048)\] error while attempting to bind on address",
+            near="ERROR:    [Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied",
+            seen="asyncio on Linux (98), macOS (48) and Windows (10048)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "WinError 10048",
+            "OSError: [WinError 10048] only one usage of each socket address",
+            weight=SPECIFIC,
+            seen="Windows",
+        ),
+        pattern(
+            "is already in use",
+            "RuntimeError: engine_info_bootstrap_port 6789 is already in use",
+            regex=r"(?:Error|Exception).*[Pp]ort\S* (?:=?\d+ )?is already in use|Port is already in use",
+            near="Port 30000 is already in use, trying port 30001",
+            seen="0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is not available in",
+            "ValueError: nccl_port at 28512 is not available in 30 seconds. nccl_port is used by a process already.",
+            regex=r"\S*port at \d+ is not available in \d+ seconds",
+            near="the model is not available in this region",
+            seen="0.4.10 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "port is already allocated",
+            "docker: Error response from daemon: Bind for 0.0.0.0:30000 failed: port is already allocated.",
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "EADDRINUSE",
+            "The server socket has failed to listen on any local network address. (errno: 98 - EADDRINUSE)",
+            seen="torch",
+        ),
+    ],
+    shows=span("args", "warm-up"),
+    title=Text("the server could bind its port", "服务成功绑定端口"),
+    because=Text(
+        "port {args_port} was already taken when the server had loaded the model and tried to open it. sglang "
+        "does not check beforehand and does not pick another; a ready line after this one is false",
+        "模型加载完、要打开端口 {args_port} 时，它已被占用。sglang 事先不检查，也不会换端口；这之后的就绪行是假的",
+    ),
+    fix=Text(
+        "stop what holds the port, or start on another one and update the base URL of every caller",
+        "停掉占用端口的程序，或换一个端口启动，并同步修改所有调用方的 base URL",
+    ),
+    commands=("ss -ltnp sport = :{args_port}", "bgecheck ports --url 127.0.0.1:{args_port}"),
+    explains=(*CONSEQUENCES, "probe.base-url", "probe.engine", "probe.api-key", "probe.model-name"),
+)
+
+
+def _proxy(session: Session, text: str) -> str | None:
+    """A proxy error on the way to the server itself; on the way to the hub it is the hub that is out of reach."""
+    if "thrown while requesting" in text:
+        return None  # It will be tried again.
+    if re.search(r"huggingface|hf-mirror|modelscope|/resolve/|/api/models", text):
+        return "hf-unreachable"
+    local = re.search(r"127\.0\.0\.1|localhost|0\.0\.0\.0|model_info", text)
+    return "proxy-breaks-warmup" if local or session.phase == "warm-up" else None
+
+
+def _warm_up_answer(session: Session, text: str) -> str | None:
+    """An answer to the warm-up that sglang does not give: of a proxy, unless the port was lost to another program."""
+    return None if session.bind_failed else "proxy-breaks-warmup"
+
+
+cause(
+    "proxy-breaks-warmup",
+    [
+        pattern(
+            "ProxyError",
+            "requests.exceptions.ProxyError: HTTPConnectionPool(host='10.1.0.3', port=3128): Max retries exceeded with url: "
+            "http://127.0.0.1:30000/model_info",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+            named=_proxy,
+        ),
+        pattern(
+            "res=<Response [",
+            "AssertionError: res=<Response [502]>, res.text=''",
+            regex=r"res=<Response \[(?:403|404|407|5\d\d)\]>",
+            near="AssertionError: res=<Response [200]>",
+            seen="sglang #2468, #4094, #7341, #9155",
+            named=_warm_up_answer,
+        ),
+        pattern(
+            "AssertionError: <Response [",
+            "AssertionError: <Response [503]>",
+            regex=r"AssertionError: <Response \[(?:403|404|407|5\d\d)\]>",
+            near="AssertionError: <Response [400]>",
+            seen="0.3.x, sglang #2193",
+            named=_warm_up_answer,
+        ),
+        pattern(
+            "Squid",
+            "res.text='<html>ERR_ACCESS_DENIED generated by Squid</html>'",
+            regex=r"res\.text=.*[Ss]quid",
+            near="AssertionError: res=<Response [404]>, res.text='<!DOCTYPE HTML>'",
+            seen="Squid",
+        ),
+    ],
+    shows=("warm-up",),
+    title=Text("the warm-up reaches the server itself", "预热请求没有被代理拦截"),
+    because=Text(
+        "a proxy variable (http_proxy) catches the warm-up request that sglang sends to itself",
+        "代理变量（http_proxy）拦截了 sglang 发给自己的预热请求",
+    ),
+    fix=Text(
+        "start the server without the proxy, or name its own addresses in no_proxy",
+        "启动前取消代理，或把本机地址写进 no_proxy",
+    ),
+    commands=("export no_proxy=localhost,127.0.0.1,0.0.0.0,::1",),
+)
+
+cause(
+    "kv-pool-exhausted",
+    [
+        pattern(
+            "ut of memory. Try to lower your batch size",
+            "RuntimeError: Prefill out of memory. Try to lower your batch size.",
+            near="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 64.00 MiB.",
+            seen="0.4.6 to 0.5.23: `Prefill`, `Decode`, or neither before it",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "req_to_token_pool",
+            "RuntimeError: alloc_req_slots runs out of memory. Please set a smaller number for `--max-running-requests`. "
+            "req_to_token_pool.available_size()=0",
+            regex=r"alloc_req_slots runs out of memory",
+            weight=SPECIFIC,
+            seen="0.4.6 to 0.5.9",
+        ),
+        pattern(
+            "Please set a smaller number for `--max-running-requests`",
+            "RuntimeError: Out of memory. Please set a smaller number for `--max-running-requests`.",
+            seen="0.3.x to 0.5.9",
+        ),
+        pattern(
+            "alloc_req_slots runs out of memory",
+            "RuntimeError: alloc_req_slots runs out of memory.",
+            weight=SPECIFIC,
+            seen="0.5.9 to 0.5.23",
+        ),
+    ],
+    shows=("serving",),
+    title=Text("the token pool holds every batch", "token 池放得下每一批"),
+    because=Text(
+        "the scheduler found no slot for a batch in its token pool; GPU memory itself did not run out",
+        "调度器在 token 池里找不到空位放这一批，并不是显存本身不足",
+    ),
+    fix=Text(
+        "raise --mem-fraction-static (now {args_fraction}) or lower --max-running-requests",
+        "调大 --mem-fraction-static（当前 {args_fraction}），或调小 --max-running-requests",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.5 --max-running-requests 256",
+    ),
+)
+
+cause(
+    "scheduler-hang",
+    [
+        pattern(
+            "Health check failed. Server couldn't get a response",
+            "Health check failed. Server couldn't get a response from detokenizer for last 20 seconds. tic start time: 1",
+            seen="0.4.9 to 0.5.23",
+            weight=GENERAL,
+        ),
+        pattern(
+            "atchdog timeout",
+            "Watchdog timeout (self.watchdog_timeout=300)",
+            regex=r"[Ww]atchdog timeout \(self\.watchdog_timeout(?!.*self\.soft=True)",
+            near="Scheduler watchdog timeout (self.watchdog_timeout=300, self.soft=True)",
+            seen="0.4.6 to 0.5.23",
+        ),
+        pattern(
+            "Read timed out",
+            "requests.exceptions.ReadTimeout: HTTPConnectionPool(host='127.0.0.1', port=30000): Read timed out. (read timeout=600)",
+            regex=r"HTTPConnectionPool\(host='(?:127\.0\.0\.1|localhost|0\.0\.0\.0|::1)'.*Read timed out",
+            near="HTTPSConnectionPool(host='huggingface.co', port=443): Read timed out. (read timeout=10)",
+            seen="0.4.6 to 0.5.23: the warm-up request, after 600 s",
+        ),
+    ],
+    shows=("serving",),
+    title=Text("the scheduler answers", "调度进程有响应"),
+    because=Text(
+        "the scheduler gave no sign of life for 20 s or more: a batch that takes longer, a hung kernel, or too long a queue",
+        "调度进程 20 秒以上没有响应：某一批耗时过长、算子卡住，或排队过长",
+    ),
+    fix=Text(
+        "see whether an embedding still comes back; if so, give the probe of /health more time (SGLANG_HEALTH_CHECK_TIMEOUT), if "
+        "not, restart and send smaller batches",
+        "先看真实的 embedding 请求是否还能返回；能返回就放宽 /health 的探测时限（SGLANG_HEALTH_CHECK_TIMEOUT），"
+        "不能则重启，并减小每批的量",
+    ),
+    commands=("bgecheck probe", "nvidia-smi"),
+)
+
+
+def _own_bug(session: Session, text: str) -> str | None:
+    """An error in sglang's own managers, not in a model, a library or the launch line."""
+    frames = [line for line in list(session.recent)[-10:] if line.startswith('  File "')]
+    return "engine-internal-error" if frames and "/sglang/srt/managers/" in frames[-1] else None
+
+
+cause(
+    "engine-internal-error",
+    [
+        pattern(
+            "memory leak detected",
+            "ValueError: token_to_kv_pool_allocator memory leak detected! available_size=31, protected_size=0",
+            regex=r"^(?!.*\bUserWarning: ).*memory leak detected",
+            near="/opt/sglang/srt/managers/scheduler.py:1326: UserWarning: req_to_token_pool memory leak detected!",
+            seen="0.4.6 to 0.5.23; a warning by default before 0.4.7",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Assertion `NaN detected",
+            "/pytorch/aten/src/ATen/native/cuda/TensorCompare.cu:112: _assert_async_cuda_kernel: block: [0,0,0], thread: "
+            "[0,0,0] Assertion `NaN detected! verify` failed.",
+            near="/pytorch/aten/src/ATen/native/cuda/TensorCompare.cu:112: Assertion `input[0] != 0` failed.",
+            seen="0.5.x: its own check of what a draft model computes",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "object is not subscriptable",
+            "TypeError: 'NoneType' object is not subscriptable",
+            regex=r"^TypeError: 'NoneType' object is not subscriptable$",
+            near="TypeError: 'int' object is not subscriptable",
+            seen="sglang #31890: --tokenizer-worker-num above 1 with --is-embedding",
+            weight=GENERAL,
+            named=_own_bug,
+        ),
+        pattern(
+            "missing 1 required positional argument",
+            "TypeError: BatchEmbeddingOutput.__init__() missing 1 required positional argument: 'retraction_counts'",
+            regex=r"TypeError: \w+(?:\.__init__)?\(\) missing \d+ required positional argument",
+            seen="sglang #29203",
+            weight=GENERAL,
+            named=_own_bug,
+        ),
+    ],
+    shows=("serving",),
+    title=Text("sglang's own checks hold", "sglang 的内部自检通过"),
+    because=Text(
+        "sglang failed in its own code: a self-check or a manager process, not the model, the card or the launch line",
+        "sglang 自身出错：内部自检或管理进程失败，与模型、显卡、启动参数无关",
+    ),
+    fix=Text(
+        "use a newer sglang; if it persists, report it with these lines",
+        "升级 sglang；仍复现就带上这几行去提 issue",
+    ),
+    commands=("pip install --upgrade sglang",),
+)
+
+cause(
+    "permission-denied",
+    [
+        pattern(
+            "PermissionError: [Errno 13]",
+            "PermissionError: [Errno 13] Permission denied: '/.triton'",
+            near="client error: Permission denied",
+            seen="Python",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "ermission denied",
+            "ERROR:    [Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied",
+            regex=r"[Ee]rrno 13\].*[Pp]ermission denied",
+            seen="asyncio, Python",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "permission denied while trying to connect to the Docker daemon",
+            "docker: permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock.",
+            seen="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Check cache directory permissions",
+            "OSError: PermissionError at /srv/hf/hub/models--BAAI--bge-m3 when downloading BAAI/bge-m3. Check cache directory "
+            "permissions.",
+            seen="transformers 4.4x to 5.19",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "ermission denied",
+            "bash: ./start.sh: Permission denied",
+            regex=r"^(?:/\S+/)?(?:(?:ba|da|z|k)?sh|\S+\.sh|env|nohup|exec)\b:? .*[Pp]ermission denied\s*$|exec: .*permission denied",
+            near="the client said: Permission denied",
+            seen="shells, docker",
+        ),
+        pattern(
+            "setting membind: ",
+            "setting membind: Invalid argument",
+            regex=r"^setting membind: \w",
+            near="set_mempolicy: Operation not permitted",
+            seen="numactl, which starts the scheduler, ends with it (sglang #27368)",
+        ),
+        pattern("权限不够", "bash: ./start.sh: 权限不够", regex=r": 权限不够\s*$", seen="bash"),
+        pattern(
+            "Permission denied (os error 13)",
+            "safetensors_rust.SafetensorError: Permission denied (os error 13)",
+            seen="safetensors, hf-xet",
+        ),
+        pattern(
+            "Errno 30] Read-only file system",
+            "OSError: [Errno 30] Read-only file system: '/models/.cache'",
+            seen="Python",
+        ),
+    ],
+    shows=span("args", "warm-up"),
+    title=Text("the server has access to its files and port", "服务有权访问所需文件与端口"),
+    because=Text(
+        "the user that runs the server has no access to a file, a cache folder or a port below 1024 (the line "
+        "names it)",
+        "运行服务的用户无权访问某个文件、缓存目录，或绑定 1024 以下端口（报错行里写明了）",
+    ),
+    fix=Text(
+        "give that user access, point HOME, TRITON_CACHE_DIR and HF_HOME to a folder of its own, or use a port "
+        "above 1023; for `setting membind` start the container with --cap-add SYS_NICE, or set SGLANG_NUMA_BIND_V2=0",
+        "给该用户授权；缓存目录可用 HOME、TRITON_CACHE_DIR、HF_HOME 指到自己的目录；端口请用 1024 以上；"
+        "报 setting membind 时，容器加 --cap-add SYS_NICE，或设 SGLANG_NUMA_BIND_V2=0",
+    ),
+    commands=("id", "ls -ld {args_model}"),
+)
+
+cause(
+    "disk-full",
+    [
+        pattern(
+            "No space left on device",
+            "OSError: [Errno 28] No space left on device: '/root/.cache/huggingface/hub/tmp1'",
+            near="failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
+            regex=r"^(?!.*(?:/dev/shm|shared memory|posix_fallocate|['<]/(?:psm_|torch_|sem\.|nccl-))).*No space left on device",
+            seen="Linux",
+        ),
+        pattern(
+            "no space left on device",
+            "docker: failed to register layer: write /usr/local/lib/libtorch_cuda.so: no space left on device.",
+            near="OSError: [Errno 28] No space left on device",
+            seen="docker, containerd",
+        ),
+        pattern("设备上没有空间", "cp: 写入 '/data/models/model.safetensors' 出错: 设备上没有空间", seen="coreutils"),
+        pattern(
+            "No usable temporary directory found",
+            "FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/app']",
+            seen="Python: every one of them is full or not writable",
+        ),
+        pattern("Disk quota exceeded", "OSError: [Errno 122] Disk quota exceeded", seen="Linux"),
+        pattern(
+            "Not enough free disk space",
+            "UserWarning: Not enough free disk space to download the file.",
+            weight=GENERAL,
+            seen="huggingface_hub",
+        ),
+    ],
+    shows=span("args", "serving"),
+    title=Text("the disk has room", "磁盘有空间"),
+    because=Text("a disk is full, or a quota is used up", "磁盘已满，或配额用尽"),
+    fix=Text(
+        "free space, or set HF_HOME, TRITON_CACHE_DIR and TMPDIR to a disk that has some",
+        "清理空间，或把 HF_HOME、TRITON_CACHE_DIR、TMPDIR 指到有空间的磁盘",
+    ),
+    commands=("df -h", "du -sh ~/.cache"),
+)
+
+
+def _module(session: Session, text: str) -> str | None:
+    named = re.search(r"No module named '([\w.]+)'", text)
+    module, _, part = (named[1] if named else "").partition(".")
+    elsewhere = module in ("sgl_kernel", "flashinfer", "deep_gemm", "common_ops") or (module == "transformers" and part)
+    return None if elsewhere else "python-env-broken"
+
+
+cause(
+    "too-many-open-files",
+    [
+        pattern(
+            "Too many open files",
+            "OSError: [Errno 24] Too many open files",
+            regex=r"^(?:\[rank\d+\]: )?(?:\w+\.)*\w*Error: .*Too many open files|\(os error 24\)",
+            near="the text of the request was: Too many open files",
+            seen="Python, pyzmq",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "socket.accept() out of system resource",
+            "[2026-11-02 22:10:05] socket.accept() out of system resource",
+            seen="asyncio",
+        ),
+    ],
+    shows=("serving",),
+    title=Text("the server may open enough files and sockets", "服务可打开的文件和连接数足够"),
+    because=Text(
+        "the server has used up the files and sockets that its process may open (nofile): new connections are not accepted",
+        "服务进程可打开的文件和连接数（nofile）已用完，新的连接进不来",
+    ),
+    fix=Text(
+        "raise the limit (docker: --ulimit, systemd: LimitNOFILE=), and let clients keep their connections instead of "
+        "opening one for each request",
+        "调大上限（docker 用 --ulimit，systemd 用 LimitNOFILE=），并让客户端复用连接，不要每个请求新建一个",
+    ),
+    commands=("grep 'open files' /proc/$(pgrep -o -f sglang)/limits", "ulimit -n 65536"),
+)
+
+cause(
+    "python-env-broken",
+    [
+        pattern(
+            "No module named",
+            "ModuleNotFoundError: No module named 'uvicorn'",
+            regex=r"(?:^|Error: |python\S*: )No module named '?[\w.]+",
+            near="skipped an optional part: No module named 'deep_ep'",
+            seen="Python",
+            named=_module,
+        ),
+        pattern(
+            "not found",
+            "bash: sglang: command not found",
+            regex=r"(?:^|[:：] ?)(?:sglang|python[\d.]*|pip[\d.]*): (?:command )?not found|not found: (?:sglang|python|pip)",
+            near="sh: nvidia-smi: command not found",
+            seen="bash, dash, zsh",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "未找到命令",
+            "bash: sglang：未找到命令",
+            regex=r"(?:sglang|python[\d.]*|pip[\d.]*)[:：] ?未找到命令|未找到命令[:：] ?(?:sglang|python|pip)",
+            near="bash: nvidia-smi：未找到命令",
+            seen="bash",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "No such file or directory",
+            "env: 'python': No such file or directory",
+            regex=r"(?:env|exec|nohup)\b.*[:：] ['‘]?(?:\S*/)?(?:python[\d.]*|sglang)['’]?: No such file or directory",
+            near="env: 'nvcc': No such file or directory",
+            seen="coreutils",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unsupported operand type(s) for |",
+            "TypeError: unsupported operand type(s) for |: 'type' and 'NoneType'",
+            seen="Python older than 3.10",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "were compiled with different CUDA",
+            "RuntimeError: Detected that PyTorch and torchvision were compiled with different CUDA major versions.",
+            seen="torchvision",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "requires a different Python",
+            "ERROR: Package 'sglang' requires a different Python: 3.8.10 not in '>=3.10'",
+            seen="pip",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "'type' object is not subscriptable",
+            "TypeError: 'type' object is not subscriptable",
+            seen="Python older than 3.9",
+        ),
+        pattern(
+            "module 'torch",
+            "AttributeError: module 'torch.distributed' has no attribute 'ReduceOp'",
+            regex=r"AttributeError: module 'torch[\w.]*' has no attribute",
+            near="module 'torch' loaded",
+            seen="another torch than sglang asks for",
+            weight=GENERAL,
+        ),
+        pattern(
+            "DLL load failed while importing",
+            "ImportError: DLL load failed while importing _C: The specified module could not be found.",
+            seen="Windows",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "is required for a normal functioning of this module",
+            "ImportError: tokenizers>=0.21,<0.22 is required for a normal functioning of this module, but found tokenizers==0.22.1.",
+            seen="transformers",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "we now require users to upgrade torch",
+            "ValueError: Due to a serious vulnerability issue in `torch.load`, even with `weights_only=True`, we now require users "
+            "to upgrade torch to at least v2.6",
+            seen="transformers 4.5x with torch below 2.6",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "CuDNN Compatibility Issue Detected",
+            "RuntimeError: CRITICAL WARNING: PyTorch 2.9.1 & CuDNN Compatibility Issue Detected",
+            regex=r"^(?:RuntimeError: )?CRITICAL WARNING: .*CuDNN Compatibility Issue Detected",
+            near="[2026-01-24 02:10:44] CRITICAL WARNING: PyTorch 2.9.1 & CuDNN Compatibility Issue Detected",
+            seen="0.5.6 to 0.5.9 (sglang #17668)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            " vllm",
+            "ValueError: gptq quantization requires some operators from vllm. Please install vllm by `pip install vllm==0.8.4`",
+            regex=r"Error: .*(?:requires some operators from vllm|vllm is not installed\b.*install vllm)",
+            near="INFO: vllm is not installed, using sgl_kernel",
+            seen="0.4.4 to 0.5.9: kernels for a quantised checkpoint (sglang #6580, #11291)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "operator torchvision::nms does not exist",
+            "RuntimeError: operator torchvision::nms does not exist",
+            weight=SPECIFIC,
+            seen="torchvision of another torch",
+        ),
+        pattern(
+            "uvloop does not support Windows",
+            "RuntimeError: uvloop does not support Windows at the moment",
+            weight=SPECIFIC,
+            seen="uvloop",
+        ),
+        pattern(
+            "partially initialized module",
+            "AttributeError: partially initialized module 'torchvision' has no attribute 'extension' (most likely due to a "
+            "circular import)",
+            seen="Python",
+        ),
+        pattern(
+            "SyntaxError: ",
+            "SyntaxError: invalid syntax",
+            regex=r"^SyntaxError: ",
+            weight=GENERAL,
+            seen="Python older than the code",
+        ),
+        pattern(
+            "numpy.core.multiarray failed to import",
+            "ImportError: numpy.core.multiarray failed to import",
+            weight=SPECIFIC,
+            seen="NumPy 2 under modules built for 1",
+        ),
+        pattern(
+            "numpy.dtype size changed",
+            "ValueError: numpy.dtype size changed, may indicate binary incompatibility.",
+            seen="NumPy 2 under modules built for 1",
+        ),
+        pattern(
+            "ImportError: cannot import name",
+            "ImportError: cannot import name 'x' from 'y'",
+            near="ImportError: cannot import name 'Gemma3Config' from 'transformers'",
+            regex=r"ImportError: cannot import name '\w+' from (?!'(?:transformers|sgl_kernel|flashinfer))",
+            weight=GENERAL,
+            seen="Python",
+        ),
+    ],
+    shows=span("args", "load"),
+    title=Text("the Python environment is intact", "Python 环境完整"),
+    because=Text(
+        "a Python module is missing or does not fit: the wrong environment, native Windows, or mismatched torch "
+        "and torchvision releases",
+        "Python 模块缺失或不匹配：用错了环境、在原生 Windows 上运行，或 torch 与 torchvision 版本不一致",
+    ),
+    fix=Text(
+        "install sglang into a fresh environment with Python 3.11 or newer on Linux (WSL2 on Windows); where the error "
+        "itself asks for one more package (vllm, a newer nvidia-cudnn), install that",
+        "在 Linux（Windows 用 WSL2）上用 Python 3.11 以上的干净环境重装 sglang；"
+        "报错里明确要求另装某个包（vllm、更新的 nvidia-cudnn）时，装上它",
+    ),
+    commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang", "which python; pip check"),
+)
+
+
+def _generates(session: Session, text: str) -> str:
+    """A batch to be generated from: sglang's own warm-up in the wrong mode, or a client's once the server is ready."""
+    return "generation-request-on-embedding" if session.ready_line else "not-launched-as-embedding"
+
+
+cause(
+    "not-launched-as-embedding",
+    [
+        pattern(
+            "Please add `--is-embedding` when launching the server",
+            "This model does not appear to be an embedding model by default. Please add `--is-embedding` when launching the "
+            "server or try another model.",
+            near="Embedding architecture detected: enabling embedding mode automatically.",
+            seen="0.4.6 to 0.5.23",
+            weight=SPECIFIC,
+            fatal=False,
+        ),
+        pattern(
+            "assert get_embedding",
+            "    assert get_embedding == True",
+            seen="0.4.6, 0.4.7",
+            weight=SPECIFIC,
+            named=_generates,
+        ),
+    ],
+    shows=("serving",),
+    title=Text("the server runs as an embedding server", "服务以 embedding 模式启动"),
+    because=Text(
+        "the server was started without --is-embedding, so it refuses to embed",
+        "启动时没有加 --is-embedding，服务拒绝 embedding 请求",
+    ),
+    fix=Text("restart with --is-embedding", "加 --is-embedding 重启"),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3 --port {args_port}",
+    ),
+)
+
+
+def _in_encoder(session: Session, text: str) -> str | None:
+    """A crash of a serving encoder in a way in which only such requests crash it."""
+    return "generation-request-on-embedding" if session.encoder and session.ready_line else None
+
+
+cause(
+    "generation-request-on-embedding",
+    [
+        pattern(
+            "The size of tensor a (",
+            "RuntimeError: The size of tensor a (2) must match the size of tensor b (6) at non-singleton dimension 0",
+            seen="0.5.23: POST /v1/rerank with the prefix cache on",
+            named=_in_encoder,
+        ),
+        pattern(
+            "AssertionError",
+            "AssertionError",
+            regex=r"^AssertionError\s*$",
+            near="AssertionError: FlashAttention v3 Backend requires SM>=80 and SM<=90.",
+            seen="0.5.23: POST /v1/completions",
+            weight=GENERAL,
+            named=_in_encoder,
+        ),
+        pattern(
+            "object of type 'NoneType' has no len()",
+            "TypeError: object of type 'NoneType' has no len()",
+            seen="0.5.3.post3: POST /v1/completions",
+            weight=GENERAL,
+            named=_in_encoder,
+        ),
+        pattern(
+            "object has no attribute 'next_token_logits'",
+            "AttributeError: 'EmbeddingPoolerOutput' object has no attribute 'next_token_logits'",
+            regex=r"'EmbeddingPoolerOutput' object has no attribute",
+            seen="sglang: a generation batch in embedding mode",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "This model does not support generation",
+            "ValueError: This model does not support generation",
+            regex=r"does not support (?:text )?generation",
+            fatal=False,
+            near="This model does not appear to be an embedding model by default.",
+            seen="sglang",
+        ),
+    ],
+    shows=("serving",),
+    title=Text("only embedding requests reach the server", "没有非 embedding 请求打到服务"),
+    because=Text(
+        "a client sends chat, completion, generate or rerank requests to an embedding server; some of these kill it",
+        "有客户端把 chat、completion、generate 或 rerank 请求发给了 embedding 服务；其中有些会让服务退出",
+    ),
+    fix=Text(
+        "send these to a server that supports them (gateway test buttons often use chat), and let a proxy pass "
+        "only /v1/embeddings here",
+        "这类请求请发给对应的服务（很多网关的“测试”按钮走的是 chat），并让反向代理只放行 /v1/embeddings",
+    ),
+    commands=("grep -n -e 'POST /v1/chat' -e 'POST /generate' -e 'POST /v1/rerank' {file} | tail",),
+)
+
+cause(
+    "input-too-long",
+    [
+        pattern(
+            "is longer than the model's context length",
+            "The input (514 tokens) is longer than the model's context length (512 tokens).",
+            near="The input (40211 tokens) is longer than the model's context length (32768 tokens). Truncating the input.",
+            regex=r"is longer than the model's context length \(\d+ tokens\)(?!.*[Tt]runcating)",
+            seen="0.4.6 to 0.5.23",
+            fatal=False,
+        ),
+        pattern(
+            "exceeds the maximum allowed length",
+            "Input length (900 tokens) exceeds the maximum allowed length (511 tokens). Use a shorter input or enable "
+            "--allow-auto-truncate.",
+            seen="0.5.x",
+            fatal=False,
+        ),
+        pattern(
+            "exceeds the model's maximum context length",
+            "Requested token count exceeds the model's maximum context length of 512 tokens.",
+            seen="0.4.9 to 0.5.23",
+            fatal=False,
+        ),
+        pattern(
+            "Token indices sequence length is longer",
+            "Token indices sequence length is longer than the specified maximum sequence length for this model (873 > 512).",
+            seen="transformers",
+            weight=GENERAL,
+            fatal=False,
+        ),
+    ],
+    shows=("serving",),
+    title=Text("no request is longer than the model accepts", "没有超出模型长度的请求"),
+    because=Text(
+        "requests are longer than the model accepts: sglang refuses each with 400, together with its whole batch "
+        "(bge: at most 511 tokens, about 509 Chinese characters)",
+        "有请求超出模型长度：sglang 返回 400，且同批其他文本一起失败（bge 最多 511 个 token，约 509 个汉字）",
+    ),
+    fix=Text(
+        "cut texts into pieces of at most 450 to 500 characters before embedding; --allow-auto-truncate avoids "
+        "the error, with vectors of the beginning only",
+        "编码前把文本切成每段不超过 450～500 字；也可加 --allow-auto-truncate，但得到的只是开头部分的向量",
+    ),
+    severity=Severity.WARNING,
+    explains=(),
+)
+
+cause(
+    "client-request-rejected",
+    [],
+    shows=("serving",),
+    title=Text("clients' requests are accepted", "客户端请求被接受"),
+    because=Text(
+        "clients get 4xx or 5xx for most requests, while the server itself is fine: a wrong key (401), a wrong "
+        "path (404) or an invalid payload (400)",
+        "客户端的大部分请求被拒（4xx/5xx），而服务本身正常：key 不对（401）、路径不对（404）或请求体不合法（400）",
+    ),
+    fix=Text(
+        "401: send the value of --api-key as Authorization: Bearer; 404: the base URL must end in exactly one "
+        "/v1; 400 and 422: see what the reply says",
+        "401：用 Authorization: Bearer 发送与 --api-key 相同的值；404：base URL 以一个 /v1 结尾；400、422：看响应里的说明",
+    ),
+    commands=("bgecheck probe",),
+    severity=Severity.WARNING,
+    explains=(),
+)
+
+cause(
+    "stalled-no-error",
+    [],
+    shows=span("args", "warm-up"),
+    title=Text("the start does not stall", "启动没有中途停住"),
+    because=Text(
+        "the log stops in phase `{phase}` of the start without any error: the download or the disk hangs, "
+        "processes wait for each other, or the server was killed silently",
+        "日志停在启动的“{phase}”阶段，没有任何报错：下载或磁盘卡住、进程互相等待，或服务被直接杀掉",
+    ),
+    fix=Text(
+        "see whether the process is still alive and reading; if the download hangs, fetch the model first, then "
+        "serve it from the folder",
+        "看进程是否还在、是否还在读盘；若是下载卡住，先把模型下载到本地再用目录启动",
+    ),
+    commands=("pgrep -af sglang", "hf download {args_repo}"),
+)
+
+cause(
+    "encoder-vectors-wrong",
+    [],
+    shows=(),
+    unknown=vectors_unknown,
+    title=Text("the session computes right vectors", "本次启动的参数能算出正确的向量"),
+    because=Text(
+        "this session runs a bidirectional encoder in a way that gives wrong vectors, with HTTP 200: the prefix "
+        "(radix) cache is on (`#cached-token` above zero is the proof), a text was cut by chunked prefill "
+        "(`#new-token` equal to the chunk size), or the last token is pooled (before 0.5.9, and before 0.5.17 "
+        "without --is-embedding)",
+        "本次启动用的是双向编码器，但运行方式会返回 200 却给出错误的向量：开着前缀缓存（radix cache，#cached-token 大于 0 就是证据）、文本被分块预填充切断（#new-token 等于分"
+        "块大小），或取了最后一个 token 做池化（0.5.9 之前，以及 0.5.17 之前未加 --is-embedding）",
+    ),
+    fix=Text(
+        "restart on sglang 0.5.9 or newer (no flag fixes the pooling of older ones) with --is-embedding, the "
+        "cache and chunked prefill off, then re-embed everything embedded so far",
+        "用 sglang 0.5.9 以上版本（更旧的版本池化无法靠参数修正）加 --is-embedding、关闭前缀缓存和分块预填充重启，并把之前写进向量库的内容全部重新编码",
+    ),
+    commands=(
+        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
+        "--chunked-prefill-size -1 --mem-fraction-static 0.3 --port {args_port}",
+    ),
+    explains=("embed.repeatable", "embed.batch-equals-single"),
+)

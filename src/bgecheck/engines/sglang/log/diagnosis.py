@@ -1,0 +1,294 @@
+"""Decides what became of a session: its state, and the one cause that all else follows from."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from bgecheck.engines.sglang.log.explanation import Rival, rivals
+from bgecheck.engines.sglang.log.marks import WRITTEN
+from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
+from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.model import Text, lazily
+
+State = Literal["ready", "starting", "stuck", "failed", "stopped", "empty", "foreign"]
+
+QUIET = 180.0
+"""Seconds without a line after which a start is stuck: sglang's slowest step that writes nothing, reading the
+weights of this size from a cold network disk, ends well within."""
+
+TAIL = 12
+"""Lines that a message and what the interpreter adds to it take up at the end of a log."""
+
+LONG_TAIL = 60
+"""The same of a message that explains at length; the last line of it is then none that a running server writes."""
+
+ANY_ZONE = 15 * 3600.0
+"""Seconds that two clocks can differ by time zone alone; a larger gap is age."""
+
+ALIVE = 3
+"""Embeddings answered after a line that show that it was not the end; one may have been under way."""
+
+LASTING = ("gpu-hardware-error", "disk-full", "permission-denied", "engine-internal-error", "too-many-open-files")
+"""Faults that stay although requests are still answered."""
+
+GENERATION = ("/v1/chat/completions", "/v1/completions", "/generate", "/v1/rerank", "/v1/score")
+"""Routes that an embedding server cannot serve."""
+
+API = lazily.pattern(r"embed|encode|rerank|score|classify|completions|generate|chat|models|openai|/v\d")
+"""What a path holds that a client of an inference server asks for; scanners ask for all else."""
+
+
+class Diagnosis(NamedTuple):
+    """The state of a session and its causes: the decisive one first, then what is wrong independently of it."""
+
+    state: State
+    causes: Mapping[str, Hit]
+    why: str | None = None
+    """The decisive cause, when the session failed."""
+    beside: tuple[Rival, ...] = ()
+    """What else the session tells of, and why the decisive cause is decisive."""
+    doubts: Mapping[str, Text] = MappingProxyType({})
+    """Causes that may be there although nothing in the log shows it, with the reason."""
+
+
+def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
+    """What became of a session whose file was last written `age` seconds ago (None: not known)."""
+    first = _decisive(session)
+    hanging = None
+    if first is not None and first.weight <= LAST and not (session.died_line is not None or _raised(session)):
+        # Nothing ended with it; what hangs may hang because of it.
+        hanging, first = first, None
+    fatal = _import_error(session, first)
+    if not session.ours and (session.engine or fatal is None):
+        return Diagnosis("foreign" if session.lines else "empty", {})
+    if fatal is not None and not _goes_on(session, fatal):
+        proven = _proven(session) if session.ready_line else {}
+        return Diagnosis("failed", {fatal.cause: fatal, **proven}, fatal.cause, _rivals(session, fatal, first))
+    if session.stopped_line is not None and session.died_line is None:
+        return Diagnosis("stopped", _proven(session) if session.ready_line else {})
+    if session.died_line is not None or (session.bind_failed and session.ready_line is not None) or _raised(session):
+        return Diagnosis("failed", {})
+    if session.ready_line is not None:
+        return _serving(session)
+    if _quiet(session, age, now):
+        if hanging is not None and hanging.cause == "hf-unreachable":
+            return Diagnosis("failed", {hanging.cause: hanging}, hanging.cause)
+        number, text = session.last
+        return Diagnosis("stuck", {"stalled-no-error": Hit("stalled-no-error", number, text, 3, True, session.phase)})
+    return Diagnosis("starting", {})
+
+
+def _decisive(session: Session) -> Hit | None:
+    """The fatal line that says most, and of those the first: what comes later follows from it.
+
+    What was written before the ready line was survived, unless the ready line is false; what comes after an
+    orderly stop belongs to the stop.
+    """
+    first = min(_fatal(session), key=lambda h: (-h.weight, h.line), default=None)
+    if first is not None and first.text.startswith('  File "') and (raised := session.last_exception):
+        # A frame tells the cause, the message that ends its traceback tells it better.
+        return replace(first, line=raised[0], text=raised[1]) if raised[0] > first.line else first
+    return first
+
+
+def _fatal(session: Session) -> list[Hit]:
+    """The lines that may have ended a session."""
+    survived = session.ready_line if session.ready_line and not session.bind_failed else 0
+    until = session.stopped_line or float("inf")
+    return [h for h in session.hits.values() if h.fatal and survived <= h.line <= until and not _outlived(session, h)]
+
+
+def _outlived(session: Session, hit: Hit) -> bool:
+    """Whether a server went on to answer embeddings after a line that would have been its end: it only quotes one."""
+    return hit.cause not in LASTING and _answers_on(session, hit)
+
+
+def _goes_on(session: Session, hit: Hit) -> bool:
+    """Whether a server still answers with a fault that lasts: it is to be told, and nothing has died of it."""
+    return hit.cause in LASTING and _answers_on(session, hit)
+
+
+def _answers_on(session: Session, hit: Hit) -> bool:
+    if session.ready_line is None or session.died_line is not None or session.bind_failed:
+        return False
+    return session.requests["ok"] - hit.answered >= ALIVE
+
+
+def _rivals(session: Session, fatal: Hit, first: Hit | None) -> tuple[Rival, ...]:
+    """The causes that compete with the decisive one; what an import error led to is one of them."""
+    others = [h for h in _fatal(session) if h.cause != fatal.cause and (first is None or h.cause != first.cause)]
+    return rivals(fatal, others + ([first] if first is not None else []))
+
+
+def _import_error(session: Session, fatal: Hit | None) -> Hit | None:
+    """An architecture counts as unknown too when its own module could not be imported: then that is the cause."""
+    if fatal is None or fatal.cause != "unsupported-architecture":
+        return fatal
+    classes = [
+        name.lower()
+        for name in re.findall(r"\b[A-Z]\w*(?:Model|LM|Classification|Generation)\b", fatal.text.split("Supported")[0])
+    ]
+    for module, (number, text) in session.imports.items():
+        stem = re.sub(r"[\d_]+", "", module)
+        if stem and any(re.sub(r"\d+", "", name).startswith(stem) or stem in name for name in classes):
+            return replace(fatal, cause=_cause_of_import(session, text), line=number, text=text)
+    return fatal
+
+
+def _cause_of_import(session: Session, text: str) -> str:
+    reason = text.split("Ignore import error", 1)[-1]
+    found = [(p.weight, name) for p in PATTERNS if p.matches(reason) and (name := p.cause(session, reason))]
+    return max(found)[1] if found else "python-env-broken"
+
+
+def _raised(session: Session) -> bool:
+    """Whether a start ended in an exception that nothing came after."""
+    if session.ready_line is not None or session.last_exception is None:
+        return False
+    number, text = session.last
+    below = number - session.last_exception[0]
+    return below <= TAIL or (below <= LONG_TAIL and not WRITTEN.match(text))
+
+
+def _quiet(session: Session, age: float | None, now: datetime) -> bool:
+    """Whether nothing was written for so long that the start hangs: by the file's age and its time stamps.
+
+    Of a pipe only the stamps are known, in local time or, in most containers, in UTC.
+    """
+    if age is not None and age > QUIET:
+        return True
+    try:
+        last = datetime.strptime(session.last_stamp.replace("T", " "), "%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return age is None
+    if age is None:
+        clocks = (now, now.astimezone(timezone.utc).replace(tzinfo=None))
+        return all(abs((clock - last).total_seconds()) > QUIET for clock in clocks)
+    return abs((now - last).total_seconds()) > ANY_ZONE
+
+
+def _proven(session: Session) -> dict[str, Hit]:
+    """What a session that was stopped in order did wrong beyond doubt: its vectors outlive it in an index."""
+    found = {h.cause: h for h in session.hits.values() if h.cause == "tokenizer-missing"}
+    if session.cached and (encoder := _encoder_vectors(session)):
+        found[encoder.cause] = encoder
+    return found
+
+
+def _serving(session: Session) -> Diagnosis:
+    """A server that serves: what is wrong with its requests, and with its settings.
+
+    A setting alone is a danger, not yet a cause: where the log shows another one and no batch that used the
+    cache, it is told as a doubt.
+    """
+    found, doubts = _while_ready(session), {}
+    if encoder := _encoder_vectors(session):
+        if found and session.cached is None:
+            doubts[encoder.cause] = Text(
+                f"{encoder.text} (line {encoder.line}), but no batch in this log used the cache: see launch.prefix-cache",
+                f"{encoder.text}（第 {encoder.line} 行），但日志中没有批次命中缓存：见 launch.prefix-cache",
+            )
+        else:
+            found[encoder.cause] = encoder
+    return Diagnosis("ready", found, doubts=doubts)
+
+
+def _while_ready(session: Session) -> dict[str, Hit]:
+    """What is wrong with the requests that a server gets."""
+    refused = any(kind.endswith(" 400") for kind in session.refused)
+    # A general line only warns; without a request that was refused, no client noticed.
+    found = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
+    found |= {h.cause: h for h in _fatal(session) if h.weight > LAST and _goes_on(session, h)}
+    if "not-launched-as-embedding" not in found and (hit := _not_as_embedding(session)):
+        found["not-launched-as-embedding"] = hit
+    if hit := _generation_requests(session):
+        found.setdefault("generation-request-on-embedding", hit)
+    if not found and (hit := _rejected(session)):
+        found["client-request-rejected"] = hit
+    return found
+
+
+def _encoder_vectors(session: Session) -> Hit | None:
+    """A bidirectional encoder with the prefix cache on: `#cached-token` above zero is proof, the setting enough."""
+    if session.encoder is None:
+        return None
+    cache_off = session.argument("disable_radix_cache")
+    if session.cached is not None and cache_off != "True":
+        number, text = session.cached
+        return Hit("encoder-vectors-wrong", number, text, SPECIFIC, False, "serving")
+    told = [f"disable_radix_cache={cache_off}"] if cache_off == "False" else []
+    told += _last_token(session, cache_off)
+    if told:
+        shown = session.before_cls if told == [_LOADED] else session.args_line
+        number = shown or session.first_line
+        return Hit("encoder-vectors-wrong", number, ", ".join(told), PLAIN, False, "serving")
+    if session.cut is not None:
+        number, text = session.cut
+        return Hit("encoder-vectors-wrong", number, text, GENERAL, False, "serving")
+    return None
+
+
+_LOADED = "Load weight end. type=BertModel"
+"""How a release before 0.5.9 announces the model, whose last token it then pools."""
+
+
+def _last_token(session: Session, cache_off: str | None) -> list[str]:
+    """What shows that a BertModel pools its last token: the release, or that it does not run as an embedding model."""
+    told = []
+    if session.generate_warm_up and session.args:
+        told += [] if cache_off == "False" else [f"disable_radix_cache={cache_off}"]
+        told.append('warm-up by "POST /generate"')
+    if session.architecture != "BertModel":
+        return told
+    if session.argument("is_embedding") == "False":
+        told.append("is_embedding=False")
+    elif session.before_cls is not None:
+        told.append(_LOADED)
+    return told
+
+
+def _not_as_embedding(session: Session) -> Hit | None:
+    """A generation server that never answered an embeddings request."""
+    generates = session.generate_warm_up or (
+        session.argument("is_embedding") == "False" and "CausalLM" in session.architecture
+    )
+    if not generates or session.requests["ok"]:
+        return None
+    return _first(session, lambda path, status: status == "400" and ("embeddings" in path or path == "/encode"))
+
+
+def _generation_requests(session: Session) -> Hit | None:
+    return None if _generates(session) else _first(session, lambda path, status: path in GENERATION)
+
+
+def _generates(session: Session) -> bool:
+    """Whether it is a generation server: by its warm-up, or, where that is cut off, by what alone it answers."""
+    if session.generate_warm_up or session.encoder or session.argument("is_embedding") == "True":
+        return session.generate_warm_up
+    return session.requests["generated"] > 0 and not session.requests["ok"]
+
+
+def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
+    """The first refused request whose path and status are wanted."""
+    found = [hit for kind, hit in session.refused.items() if wanted(*kind.split(" ")[1:3])]
+    return min(found, key=lambda hit: hit.line, default=None)
+
+
+def _rejected(session: Session) -> Hit | None:
+    """A share of requests that is no accident: with none answered two, or one with a wrong key or path; else a quarter."""
+    refused = {k: n for k, n in session.requests.items() if k in session.refused and _meant(*k.split(" ")[1:3])}
+    bad = sum(refused.values())
+    good = session.requests["ok"] + session.requests["other"] + session.requests["generated"]
+    plain = any(kind.endswith((" 401", " 403", " 404")) for kind in refused)
+    enough = bad >= (1 if plain else 2) if good == 0 else bad >= 4 and bad * 3 >= good
+    return _first(session, _meant) if enough else None
+
+
+def _meant(path: str, status: str) -> bool:
+    """Whether a refused request was meant for an inference server; scanners ask every open port for everything."""
+    if status in ("401", "403", "404", "405"):
+        return API.search(path) is not None
+    return status != "503"

@@ -1,0 +1,254 @@
+"""What sglang, uvicorn and the shell write at each turn of a server's life, whatever the release."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.engines.sglang.logstate import READY
+from bgecheck.model import Text, lazily
+
+PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
+"""How far a start has come, in the order in which sglang goes through it."""
+
+STAGE_NAMES = {
+    "args": Text("the parsing of the arguments", "解析参数"),
+    "device": Text("the start of the device", "初始化设备"),
+    "load": Text("the loading of the weights", "加载权重"),
+    "memory": Text("the reservation of memory", "分配显存池"),
+    "graph": Text("the capture of CUDA graphs", "捕获 CUDA graph"),
+    "warm-up": Text("the warm-up", "预热"),
+    "serving": Text("serving", "运行"),
+}
+"""Each phase as a noun in a sentence."""
+
+PHASE_WORDS = {phase: Text(phase, name.zh) for phase, name in STAGE_NAMES.items()}
+"""Each phase as a value of a row: its id, which scripts read, and what a Chinese sentence calls it."""
+
+OPENINGS = {
+    "server_args=": "args",
+    "Load weight begin": "load",
+    "Load weight end": "memory",
+    "Capture cuda graph begin": "graph",
+}
+"""What a log that holds this line covers from its beginning: the phase that the line begins, or, for the
+arguments, the one that it ends, before which sglang writes nothing but errors and warnings."""
+
+
+def following_phase(phase: str) -> str:
+    """The phase after `phase`; serving is the last."""
+    return PHASES[min(PHASES.index(phase) + 1, len(PHASES) - 1)]
+
+
+MILESTONES = (
+    ("server_args=", "device"),
+    ("Init torch distributed begin", "device"),
+    ("Init parallel begin", "device"),
+    ("Load weight begin", "load"),
+    (" checkpoint shards:", "load"),
+    ("Load weight end", "memory"),
+    ("KV Cache is allocated", "memory"),
+    ("Capture cuda graph begin", "graph"),
+    ("Capturing batches (", "graph"),
+    ("Capture cuda graph end", "warm-up"),
+    (", context_len=", "warm-up"),
+    ("Started server process", "warm-up"),
+    ("Uvicorn running on", "warm-up"),
+)
+STAGES = (
+    ("server_args=", "arguments"),
+    ("Init torch distributed begin", "device"),
+    ("Load weight begin", "weights"),
+    ("Load weight end", "memory-pool"),
+    ("Capture cuda graph begin", "graph-capture"),
+    ("Capture cuda graph end", "warm-up"),
+    ("Started server process", "warm-up"),
+)
+"""What begins with a line; each stage lasts until the next that was seen."""
+BIND_FAILED = ("while attempting to bind on address", "[WinError 10048]")
+WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"
+ARGS = lazily.pattern(r"\bserver_args=(?:ServerArgs\(|\{)")
+USAGE = lazily.pattern(r"^(?:usage: (?:sglang serve|launch_server\.py)|.*Automatically detected platform )")
+LAUNCHED = lazily.pattern(r"launch_server\.py\", line \d+, in <module>")
+"""The outermost frame of a start that failed before it wrote its arguments."""
+STOPPING = (
+    "SIGTERM received",
+    "Gracefully exiting",
+    "KeyboardInterrupt",
+    "Finished server process",
+    "SIGINT received",
+    "Received SIGTERM",
+    "Received SIGINT",
+    "eceived signal 15",
+    "slurmstepd: error: *** ",
+    "Deactivated successfully",
+    "Gracefully stopping...",
+)
+DYING = (
+    "sglang serve: error: ",
+    "launch_server.py: error: ",
+    ": error: unrecognized arguments",
+    ": error: argument ",
+    ": error: ambiguous option",
+    ": error: the following arguments",
+    "Received sigquit",
+    "SIGQUIT received",
+    "scheduler is dead",
+    "died during initialization",
+    "crashed with exit code",
+    "Scheduler hit an exception",
+    "DetokenizerManager hit an exception",
+    "TokenizerManager hit an exception",
+    "Initialization failed",
+    "Fatal Python error",
+    "!!! Segfault encountered !!!",
+    "exited with code 137",
+    "oom_kill event",
+    "oom-kill event",
+    "terminated with exit code 137",
+)
+EXITED = lazily.pattern(
+    r"^(?P<service>[\w.-]+) exited with code (?P<code>\d+)"
+    r"|^\S+\.service: Main process exited, code=\w+, status=(?P<status>\d+)/"
+)
+"""What docker compose and systemd say of a process that has ended."""
+ORDERLY = ("0", "15", "130", "143")
+"""Exit codes, and a signal, of a process that was stopped."""
+SERVICE = lazily.pattern(rb"^(?:\x1b\[[\d;]*m)?([\w.-]+) +\| ")
+"""What docker compose writes before each line of a service."""
+TERMINATED = lazily.pattern(
+    r"^(?:\[\d+\]\S?\s+|\S+[:：] (?:line|行) ?\d+[:：]\s+\d+ )?(?:Terminated|已终止)(?:\s{2,}|\s*$)"
+)
+"""What a shell says of a job that was stopped with SIGTERM."""
+JOINED = "Dummy health check server s"
+"""What a node of several that answers no clients writes when it is ready: it takes its part from the first node."""
+FOLLOWING = ("BrokenPipeError", "include_parent=True", "EOFError")
+"""What follows a death. A client that hangs up leaves some of it too, so it proves none."""
+KILLED = lazily.pattern(
+    r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*(?:line|行)?\s*\d+[:：]\s+\d+\s+)?"
+    r"(?:(?:Killed|Aborted)(?:\s{2,}|\s*$)|Aborted \(|(?:Segmentation fault|已杀死|已中止|段错误)\b)"
+    r"|^\[\d+\]\s+[+-]?\s*\d+ (?:killed|segmentation fault|abort|illegal)"
+)
+NOISE = (
+    "Ignore import error when loading",
+    ": obj=",
+    "nanobind: leaked",
+    "Receive: obj",
+    "Finish: obj",
+    '"event": "request.',
+)
+"""Lines that quote other text: what they hold is never a cause."""
+IMPORT = lazily.pattern(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
+SGLANG = lazily.pattern(
+    r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
+    r"\bserver_args=|[Ll]oad weight (?:begin|end)\.|(?:Prefill|Decode|new fill) batch[.,] #|The server is fired up and ready to roll!|"
+    r"Init torch distributed (?:begin|ends)\.|Capture cuda graph (?:begin|end)\.|KV Cache is allocated\. |"
+    r"Received sigquit from a child proces|Scheduler hit an exception: |Gracefully exiting\.\.\. [Rr]emaining number"
+)
+"""What only sglang writes; its name alone also stands in notes and shell histories."""
+STAMP = lazily.pattern(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
+WRITTEN = lazily.pattern(r"^\[?\d{4}-\d\d-\d\d|^(?:INFO|WARNING|ERROR|DEBUG)\b|^[^|]{0,80}\d+%")
+"""What a process that goes on writes: lines of a logger, and progress."""
+EXCEPTION = lazily.pattern(
+    r"^(?:\[rank\d+\]: )?(?:(?:[\w.]+\.)?(?:_?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)|Exception)"
+    r"|(?:[a-z_]\w*\.)+(?:_?[A-Z]\w+|gaierror|error))(?::|$)"
+)
+WARNING = lazily.pattern(r"^\[W\d|[Ww]arning\b|\bWARN\b")
+ACCESS = lazily.pattern(r'(?<!\] )"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+"""As uvicorn writes it; web servers in front of it write the time in brackets before the request."""
+BATCH = lazily.pattern(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
+SERVES = lazily.pattern(r"^\[[^\]]{0,80}\] (?:Prefill|Decode) batch(?: \[\d+\])?[.,] #")
+"""What a log whose beginning is cut off shows of a server that works."""
+GENERATES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/generate",
+    "/api/chat",
+    "/api/generate",
+)
+"""Routes that only a generation server answers."""
+OTHER_ENGINES = (
+    # sglang before 0.4.6 and vLLM's kernels in it write `INFO 11-02 22:10:05 [__init__.py:239]` too.
+    (
+        "vLLM",
+        lazily.pattern(
+            r"\bvllm\b|Avg prompt throughput: |^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[(?!__init__)[\w/]+\.py:\d+\] ",
+            re.IGNORECASE,
+        ),
+    ),
+    ("text-embeddings-inference", lazily.pattern(r"text_embeddings_\w+|text-embeddings-inference")),
+    (
+        "Ollama",
+        lazily.pattern(r"\bollama\b|llama runner|^time=\S+ level=[A-Z]+ source=\w+\.go:\d+ msg=", re.IGNORECASE),
+    ),
+    ("Infinity", lazily.pattern(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
+    ("Xinference", lazily.pattern(r"xinference", re.IGNORECASE)),
+    ("LocalAI", lazily.pattern(r"\blocalai\b|Loading model '[^']+' with backend ", re.IGNORECASE)),
+    (
+        "llama.cpp",
+        lazily.pattern(r"llama_model_loader|llama_server|llama_init|\b(?:update_slots|launch_slot_|log_server_r): "),
+    ),
+    ("LMDeploy", lazily.pattern(r"\blmdeploy\b", re.IGNORECASE)),
+    ("text-generation-inference", lazily.pattern(r"text_generation_(?:launcher|router)")),
+    (
+        "Triton Inference Server",
+        lazily.pattern(r"tritonserver|NVIDIA Triton|Triton Inference Server|GRPCInferenceService"),
+    ),
+    ("FastChat", lazily.pattern(r"fastchat[./]")),
+    ("LM Studio", lazily.pattern(r"\bLM ?STUDIO\b|model has crashed without additional information", re.IGNORECASE)),
+    ("LiteLLM", lazily.pattern(r"\blitellm\b", re.IGNORECASE)),
+    ("New API", lazily.pattern(r"\b(?:One|New) API v\S+ (?:started|ready)")),
+    ("sglang-router", lazily.pattern(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
+    (
+        "nginx",
+        lazily.pattern(
+            r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"
+        ),
+    ),
+)
+
+
+def answers(method: str, path: str) -> str:
+    """What a request asks for: an `embedding`, a `generation`, another `post`, or a `page`.
+
+    sglang's own start posts to /freeze_gc, at times after its ready line: nobody was served by that.
+    """
+    if method == "GET" or path.startswith("/freeze_gc"):
+        return "page"
+    if path.startswith(("/v1/e", "/encode")):
+        return "embedding"
+    return "generation" if path.partition("?")[0] in GENERATES else "post"
+
+
+TYPE = lazily.pattern(r"\btype=(\w+)")
+BEFORE_CLS = lazily.pattern(r"Load weight end\. type=\w+, dtype=")
+"""As releases before 0.5.9 end the loading; later ones tell first how long it took."""
+EVENTS = (
+    *(mark for mark, _ in MILESTONES),
+    *STOPPING,
+    *DYING,
+    *FOLLOWING,
+    *BIND_FAILED,
+    WARNED_START,
+    READY,
+    JOINED,
+    "exited with code ",
+    "Main process exited",
+    "Terminated",
+    "已终止",
+    "Killed",
+    " killed  ",
+    " segmentation fault",
+    "已杀死",
+    "Segmentation fault",
+    "Aborted",
+    "已中止",
+    "段错误",
+    "Segfault",
+    "usage: sglang serve",
+    "usage: launch_server.py",
+    "launch_server.py",
+    "Automatically detected platform",
+)
+"""What a line holds that changes the state of a session."""

@@ -1,0 +1,138 @@
+"""What is kept of one start of the server: how far it came, and every line that tells of a cause."""
+
+import re
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, lru_cache
+
+from bgecheck.knowledge.models import BIDIRECTIONAL, lookup
+
+
+@cache
+def _telltale(chunk: str) -> re.Pattern[bytes]:
+    full = f"|#new-token: {chunk}," if chunk else ""
+    return re.compile(f"#cached-token: [1-9]{full}".encode())
+
+
+@lru_cache(maxsize=64)
+def _argument(line: str, name: str) -> str | None:
+    found = re.search(rf"\b{name}'?[=:] ?('[^']*'|[\w.+-]+)", line)
+    return found[1].strip("'") if found else None
+
+
+RECENT = 60
+"""Lines above the current one that are kept: a traceback's frames."""
+
+
+@dataclass(repr=False)
+class Hit:
+    """The first line that told of a cause, the lines around it, and how often such lines came."""
+
+    cause: str
+    line: int
+    text: str
+    weight: int
+    fatal: bool
+    phase: str
+    before: tuple[str, ...] = ()
+    after: list[str] = field(default_factory=list)
+    count: int = 1
+    answered: int = 0
+    """Embeddings that had been answered when it came."""
+    known_from: str = ""
+    """The releases or the report in which such a line was seen."""
+    also: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Further lines of this cause, each told by another pattern, by that pattern's sample: number and text."""
+
+
+class Session:
+    """One start of the server, from its first line to the next start."""
+
+    def __init__(self, first_line: int) -> None:
+        self.first_line = first_line
+        self.args = ""
+        self.args_line: int | None = None
+        self.phase = "args"
+        self.covered_from: str | None = None
+        """The first phase of which the log holds the beginning; None while no line of a start has come."""
+        self.lines = 0
+        self.ready_line: int | None = None
+        self.bind_failed = False
+        self.stopped_line: int | None = None
+        self.interrupted = False
+        """Stopped by Ctrl-C, whose tracebacks look like those of a start."""
+        self.gone = False
+        """Killed, so that nothing more of it can come."""
+        self.died_line: int | None = None
+        self.died_text = ""
+        self.last_exception: tuple[int, str] | None = None
+        self.first: tuple[int, str] = (0, "")
+        self.last: tuple[int, str] = (0, "")
+        self.first_stamp = ""
+        self.ready_stamp = ""
+        self.last_stamp = ""
+        self.stages: dict[str, str] = {}
+        """Time stamps of what the session came to, each when it was first seen."""
+        self.architecture = ""
+        self.sglang = False
+        self.assumed = False
+        """Requests that sglang answers were answered; other engines answer such too."""
+        self.service = ""
+        """What docker compose calls it."""
+        self.engine: str | None = None
+        self.hits: dict[str, Hit] = {}
+        self.requests: Counter[str] = Counter()
+        self.computed = False
+        """Whether a batch was computed after the server was ready; with little logging no request is written."""
+        self.refused: dict[str, Hit] = {}
+        """The first refused request of each kind: method, path and status."""
+        self.cached: tuple[int, str] | None = None
+        """The first batch that used the prefix cache: line number and line."""
+        self.cut: tuple[int, str] | None = None
+        """The first batch that filled a chunk of the chunked prefill, and so cut a text in two."""
+        self.before_cls: int | None = None
+        """The line that shows a release before 0.5.9, whose BertModel pools the last token."""
+        self.generate_warm_up = False
+        self.imports: dict[str, tuple[int, str]] = {}
+        """Model modules that could not be imported: line number and line."""
+        self.deaths = 0
+        self.guesses = 0
+        """Errors that were judged by their words alone."""
+        self.recent: deque[str] = deque(maxlen=RECENT)
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is sglang's, as far as it tells."""
+        return self.sglang or (self.assumed and self.engine is None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is known to be gone."""
+        return self.died_line is not None or self.stopped_line is not None
+
+    @property
+    def telltale(self) -> re.Pattern[bytes]:
+        """What stands in a batch line that proves wrong vectors of an encoder."""
+        chunk = (self.argument("chunked_prefill_size") if self.cut is None else None) or ""
+        return _telltale(chunk if chunk.isdigit() else "")
+
+    def argument(self, name: str) -> str | None:
+        """One of the resolved options of `server_args=`, as Python wrote it; None when it is not told."""
+        return _argument(self.args, name)
+
+    @property
+    def encoder(self) -> str | None:
+        """The bidirectional encoder that this session runs, by class or name; None when it runs none."""
+        if self.architecture:
+            return self.architecture if self.architecture in BIDIRECTIONAL else None
+        path = self.argument("model_path")
+        known = lookup(path)
+        return path if known and known.bidirectional else None
+
+    def seconds(self, stamp: str) -> float | None:
+        """Seconds from the first time stamp to `stamp`; None when one of them is not known."""
+        try:
+            return (datetime.fromisoformat(stamp) - datetime.fromisoformat(self.first_stamp)).total_seconds()
+        except ValueError:
+            return None

@@ -1,0 +1,1 @@
+"""Published embedding models and thresholds, with their sources."""

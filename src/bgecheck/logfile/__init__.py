@@ -1,0 +1,1 @@
+"""Files to lines: rotation, compression, encodings, wrappers; no engine."""

@@ -1,0 +1,79 @@
+"""A log that is still being written: what was added since the last look, whatever a rotation did to the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from bgecheck.logfile.lines import LINE_LIMIT, Block
+from bgecheck.logfile.reading import newest_start
+
+_CHUNK = 2**18
+_BEHIND = 128 * 2**20
+"""Bytes of a longer log before its newest start that are not looked at."""
+_LEAD = 64 * 1024
+
+
+class Tail:
+    """Follows one path: a file that is not there yet, grows, is cut short, or gives way to another of its name."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._offset = 0
+        self._carry = b""
+
+    def added(self) -> Iterator[Block]:
+        """Whole lines written since the last call; a line that has no end yet is kept for the next."""
+        if self._file is None and not self._open():
+            return
+        yield from self._rest()
+        if self._replaced():
+            if self._carry:
+                yield Block(None, self._carry + b"\n")
+            self.close()
+            if self._open():
+                yield from self._rest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._carry = None, b""
+
+    def _open(self) -> bool:
+        try:
+            self._file = os.open(self._path, os.O_RDONLY)
+        except OSError:
+            return False
+        self._offset = 0
+        size = os.fstat(self._file).st_size
+        if size > _BEHIND:
+            with open(self._path, "rb") as file:
+                start = newest_start(file, size)
+            self._offset = max(0, (size - _BEHIND if start is None else start) - _LEAD)
+        return True
+
+    def _rest(self) -> Iterator[Block]:
+        assert self._file is not None
+        if os.fstat(self._file).st_size < self._offset:
+            # Cut short in place, as `copytruncate` does.
+            self._offset, self._carry = 0, b""
+        while True:
+            os.lseek(self._file, self._offset, os.SEEK_SET)
+            chunk = os.read(self._file, _CHUNK)
+            if not chunk:
+                return
+            self._offset += len(chunk)
+            lines, end, rest = (self._carry + chunk).rpartition(b"\n")
+            self._carry = rest[:LINE_LIMIT]
+            if end:
+                yield Block(None, lines + end)
+
+    def _replaced(self) -> bool:
+        """Whether the path names another file now; a path that names none is waited for."""
+        assert self._file is not None
+        try:
+            return not os.path.samestat(os.stat(self._path), os.fstat(self._file))
+        except OSError:
+            return False

@@ -1,0 +1,72 @@
+"""The door to containers, as far as the files and processes of their host show them: id, log, published ports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+
+from bgecheck.machine.processes import PROC, Table
+from bgecheck.machine.sockets import Inside
+from bgecheck.model import lazily
+
+_ID = lazily.pattern(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+"""Docker, containerd, CRI-O and Podman name a container's control group by its id of 64 hexadecimal digits."""
+
+LOGS = (
+    "/var/lib/docker/containers/{id}/{id}-json.log",
+    "/var/log/containers/*-{id}.log",
+    "/var/lib/containers/storage/overlay-containers/{id}/userdata/ctr.log",
+)
+"""Where Docker (its json-file driver), Kubernetes and Podman (k8s-file) keep the output of a container."""
+
+
+PORTS_SHOWN = "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"
+"""A command, as a row's template, that shows which ports Docker publishes."""
+
+
+def container_of(pid: int) -> str | None:
+    """The id of the container that a process runs in and this one does not; None too where its host does not tell."""
+    found = _container(str(pid))
+    return found if found != _container("self") else None
+
+
+def _container(process: str) -> str | None:
+    try:
+        with open(f"{PROC}/{process}/cgroup", encoding="ascii", errors="replace") as file:
+            found = _ID.findall(file.read(64 * 1024))
+    except OSError:
+        return None
+    return found[-1] if found else None
+
+
+def log_of(container: str, places: Sequence[str] = LOGS) -> str | None:
+    """The file in which a container's output is kept, where this user may read it."""
+    import glob
+
+    paths = (path for place in places for path in sorted(glob.glob(place.format(id=container))))
+    return next((path for path in paths if os.access(path, os.R_OK)), None)
+
+
+def leads_to(argv: Sequence[str]) -> tuple[str, int] | None:
+    """The container's address and port that a `docker-proxy` process forwards to; None for another process."""
+    told = _proxy(argv)
+    port = told.get("-container-port", "")
+    return (told["-container-ip"], int(port)) if "-container-ip" in told and port.isdigit() else None
+
+
+def published(net: Inside, port: int, table: Table) -> int | None:
+    """The port of this machine that Docker forwards to `port` of a container with the network `net`."""
+    for process in table.processes.values():
+        aim = leads_to(process.argv)
+        host_port = _proxy(process.argv).get("-host-port", "")
+        if aim and aim[1] == port and aim[0] in net.addresses and host_port.isdigit():
+            return int(host_port)
+    return None
+
+
+def _proxy(argv: Sequence[str]) -> dict[str, str]:
+    """The options of a `docker-proxy`: `-proto tcp -host-ip 0.0.0.0 -host-port 8000 -container-ip ...`."""
+    if not argv or os.path.basename(argv[0]) != "docker-proxy":
+        return {}
+    return {name: value for name, value in pairwise(argv) if name.startswith("-")}

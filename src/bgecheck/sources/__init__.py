@@ -1,1 +1,0 @@
-"""The doors to the machine: files, processes, sockets, NVML, HTTP. Third-party exceptions stop here."""

@@ -1,0 +1,110 @@
+"""Base URLs in every shape that users paste."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgecheck.http.address import parse_url
+from bgecheck.model import BadInput, Target
+
+
+@pytest.mark.parametrize(
+    ("given_url", "url", "port"),
+    [
+        ("http://127.0.0.1:30000/v1", "http://127.0.0.1:30000", 30000),
+        ("http://127.0.0.1:30000", "http://127.0.0.1:30000", 30000),
+        ("http://127.0.0.1:30000/", "http://127.0.0.1:30000", 30000),
+        ("http://127.0.0.1:30000/v1/", "http://127.0.0.1:30000", 30000),
+        ("http://127.0.0.1:30000/v1/v1", "http://127.0.0.1:30000", 30000),
+        ("http://127.0.0.1:30000/v1/embeddings", "http://127.0.0.1:30000", 30000),
+        ("http://127.0.0.1:30000/embeddings/", "http://127.0.0.1:30000", 30000),
+        ("http://127.0.0.1:30000//v1//models", "http://127.0.0.1:30000", 30000),
+        ("localhost:30000/v1", "http://localhost:30000", 30000),
+        ("10.0.0.5", "http://10.0.0.5:30000", 30000),
+        ("30001", "http://127.0.0.1:30001", 30001),
+        (":30001", "http://127.0.0.1:30001", 30001),
+        ("http://0.0.0.0:30000", "http://127.0.0.1:30000", 30000),
+        ("http://[::1]:30000/v1", "http://[::1]:30000", 30000),
+        ("::1", "http://[::1]:30000", 30000),
+        ("::", "http://[::1]:30000", 30000),
+        ("http://[fe80::1%25eth0]:30000", "http://[fe80::1%25eth0]:30000", 30000),
+        ("http://[fe80::1%eth0]:30001/v1", "http://[fe80::1%25eth0]:30001", 30001),
+        ("[fe80::1%eth0]:30001", "http://[fe80::1%25eth0]:30001", 30001),
+        ("fe80::1%eth0", "http://[fe80::1%25eth0]:30000", 30000),
+        ("fe80::1%25br-lan.5", "http://[fe80::1%25br-lan.5]:30000", 30000),
+        ("https://[FE80::1%25Eth0]/v1", "https://[fe80::1%25Eth0]", 443),
+        ("https://gpu.example.com/openai/v1", "https://gpu.example.com/openai", 443),
+        ("http://gpu.example.com:80/bge/v1/embeddings", "http://gpu.example.com/bge", 80),
+        ("  'http://h:1/v1' ", "http://h:1", 1),
+        ("HTTP://Host:1", "http://host:1", 1),
+        ("http://向量.example:1/v1", "http://向量.example:1", 1),
+    ],
+)
+def test_a_pasted_url_is_normalised(given_url: str, url: str, port: int) -> None:
+    address = parse_url(given_url)
+    assert (address.url, address.port) == (url, port)
+
+
+@pytest.mark.parametrize(
+    "given_url",
+    [
+        "",
+        "   ",
+        "http://",
+        "http:///v1",
+        "ftp://h:1",
+        "unix:///tmp/socket",
+        "http://h:0",
+        "http://h:65536",
+        "http://h:99999999999999999999",
+        "http://h:port",
+        "http://h:",
+        "http://h:1/v1?model=x",
+        "http://h:1/v1#top",
+        "http://user:secret@h:1/v1",
+        "http://[::1",
+        "http://1.2.3:1",
+        "http://999.1.1.1:1",
+        "http://a b:1",
+        "http://-h:1",
+        "http://h:1/v1/foo",
+        "http://h:1/v1/embeddings/extra",
+        "http://h:1/v1\x1b[2J",
+        "http://127.0.0.1%eth0:1",
+        "http://[fe80::1%25et$h]:1",
+        "fe80::1%eth0:30000:",
+    ],
+)
+def test_what_cannot_be_a_base_url_is_refused(given_url: str) -> None:
+    with pytest.raises(BadInput):
+        parse_url(given_url)
+
+
+def test_a_zone_is_a_part_of_the_host_and_not_of_the_name_that_tls_checks() -> None:
+    """In a URL it is percent-encoded, where one connects it is not (RFC 6874)."""
+    address = parse_url("http://[fe80::1%25eth0]:30000")
+    target = Target(url=address.url, host=address.host, port=address.port)
+    assert target.host == "fe80::1%eth0"
+    assert target.address == "[fe80::1%eth0]:30000"
+    assert target.server_name == "fe80::1"
+    assert target.base_url == "http://[fe80::1%25eth0]:30000/v1"
+
+
+def test_a_refused_url_does_not_show_its_password() -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_url("http://user:hunter22@h:1/v1")
+    assert "hunter22" not in str(refused.value)
+    assert "hunter22" not in refused.value.given
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    try:
+        address = parse_url(text)
+    except BadInput:
+        return
+    assert address.url.startswith(("http://", "https://"))
+    assert 0 < address.port < 65536
+    assert parse_url(address.url) == address

@@ -1,0 +1,67 @@
+"""What a host's files tell of containers. Docker itself is not to be had here: its layout of files is written out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bgecheck.machine import containers
+from bgecheck.machine.containers import container_of, leads_to, log_of
+
+ID = "4a464b4ecc665b37e87fcef1de14a0484a464b4ecc665b37e87fcef1de14a048"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"0::/system.slice/docker-{ID}.scope\n", ID),
+        (f"12:pids:/docker/{ID}\n0::/docker/{ID}\n", ID),
+        (f"0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope\n", ID),
+        (f"0::/machine.slice/libpod-{ID}.scope/container\n", ID),
+        ("0::/user.slice/user-1000.slice/session-3.scope\n", None),
+        (f"0::/odd/{ID}0\n", None),
+        ("", None),
+    ],
+)
+def test_the_container_of_a_process_is_read_from_its_control_group(
+    text: str, found: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text(text)
+    monkeypatch.setattr(containers, "PROC", str(tmp_path))
+    assert container_of(7) == found
+    assert container_of(8) is None
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text(text)
+    assert container_of(7) is None
+
+
+def test_the_output_of_a_container_is_found_where_its_runtime_keeps_it(tmp_path: Path) -> None:
+    places = [place.replace("/var", str(tmp_path), 1) for place in containers.LOGS]
+    assert log_of(ID, places) is None
+    pods = tmp_path / "log/containers"
+    pods.mkdir(parents=True)
+    (pods / f"bge-0_default_sglang-{ID}.log").write_text("x")
+    assert log_of(ID, places) == str(pods / f"bge-0_default_sglang-{ID}.log")
+    docker = tmp_path / f"lib/docker/containers/{ID}"
+    docker.mkdir(parents=True)
+    (docker / f"{ID}-json.log").write_text("x")
+    assert log_of(ID, places) == str(docker / f"{ID}-json.log")
+
+
+@pytest.mark.parametrize(
+    ("line", "aim"),
+    [
+        (
+            "/usr/bin/docker-proxy -proto tcp -host-ip 0.0.0.0 -host-port 8000 -container-ip 172.17.0.2 "
+            "-container-port 30000 -use-listen-fd",
+            ("172.17.0.2", 30000),
+        ),
+        ("docker-proxy -proto tcp -host-ip :: -host-port 8000", None),
+        ("docker-proxy", None),
+        ("bash docker-proxy -container-ip 1.2.3.4 -container-port 1", None),
+    ],
+)
+def test_what_a_proxy_of_docker_leads_to(line: str, aim: tuple[str, int] | None) -> None:
+    assert leads_to(line.split()) == aim
