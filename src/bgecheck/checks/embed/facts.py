@@ -32,6 +32,7 @@ from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.registry import Model, lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import DEADLINE_EXCEEDED
+from bgecheck.sources.proxy import DIRECT, Way, client_way
 from bgecheck.sources.server import Server
 
 
@@ -106,6 +107,8 @@ class EmbedFacts(NamedTuple):
     """The comparison with a reference, or why there is none; None when it was left out."""
     openai: OpenAIResult | Unavailable | None = None
     """What the openai package made of `texts`; None where it was not asked."""
+    way: Way = DIRECT
+    """How a program that follows the environment gets to the server."""
 
     @property
     def model(self) -> Model | None:
@@ -238,7 +241,8 @@ def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context) -> E
     except Unavailable as unavailable:
         openai = unavailable
     asked = context.server().embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
-    return facts._replace(openai=openai, asked=asked)
+    target = context.target
+    return facts._replace(openai=openai, asked=asked, way=client_way(target.url, target.host, target.port))
 
 
 def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequence[str]) -> bool:

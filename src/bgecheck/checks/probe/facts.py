@@ -18,7 +18,7 @@ from bgecheck.model import Area, Secret, Target, Text, Unavailable, clean
 from bgecheck.model.registry import lookup
 from bgecheck.sources.context import Context
 from bgecheck.sources.deadline import DEADLINE_EXCEEDED
-from bgecheck.sources.proxy import DIRECT, Way, client_way, fetch_through, variables
+from bgecheck.sources.proxy import DIRECT, Way, client_way, fetch_through, is_near, variables
 from bgecheck.sources.server import Server
 from bgecheck.sources.sidebyside import side_by_side
 from bgecheck.sources.sockets import is_own
@@ -259,17 +259,6 @@ def in_container() -> bool:
     import os
 
     return any(os.path.exists(path) for path in ("/.dockerenv", "/run/.containerenv"))
-
-
-def is_near(host: str) -> bool:
-    """Whether a host is this machine or of this network, for which a proxy is never meant."""
-    import ipaddress
-
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".internal", ".lan"))
-    return address.is_private or address.is_loopback
 
 
 def _models(server: Server) -> tuple[Reply | Failure, Certificate | Failure | None]:
