@@ -191,7 +191,7 @@ def test_an_authority_that_openai_does_not_know_here_fails_with_both_opinions() 
 def test_over_tls_the_row_tells_what_the_other_openai_would_see(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A private authority in SSL_CERT_FILE, which certifi does not know; true handshakes."""
+    """A private authority in SSL_CERT_FILE, in place of both collections, which do not know it; true handshakes."""
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
     folder = private_authority(tmp_path)
@@ -199,9 +199,9 @@ def test_over_tls_the_row_tells_what_the_other_openai_would_see(
     with serving(pages(), same, folder / "server.pem") as url:
         rows = found(url, "probe", openai=True)
     assert rows["probe.tls"].status is Status.PASS
-    assert rows[PROBE].status is Status.WARN
-    assert rows[PROBE].values["authorities"] == {"certifi": False, "system": True}
-    assert f"SSL_CERT_FILE={folder}/ca.pem" in rows[PROBE].commands[0]
+    assert rows[PROBE].status is Status.PASS
+    assert rows[PROBE].values["authorities"] == {"certifi": False, "system": False}
+    assert [say(e.subject, "en") for e in rows[PROBE].evidence][-1] == "SSL_CERT_FILE"
 
 
 def test_a_certificate_that_nobody_accepts_is_told_by_its_own_row(tmp_path: Path) -> None:
@@ -225,6 +225,15 @@ def test_nothing_is_compared_with_nothing() -> None:
     assert misread([1.0], None) is None
     assert misread([1.0], [0.0]) is None
     assert misread([float("nan")], [1.0]) is not None
+
+
+@pytest.mark.parametrize(
+    ("variable", "command"), [("SSL_CERT_FILE", "/etc/ssl/cert.pem"), ("SSL_CERT_DIR", "/etc/ssl/certs")]
+)
+def test_the_system_s_authorities_are_named_by_the_variable_that_takes_them(variable: str, command: str) -> None:
+    system = replace(YES, bundle=command, variable=variable)
+    row = judged(facts(GOT, Authorities(certifi=NO, system=system, used="certifi")))
+    assert row.commands == (f"export {variable}={command}",)
 
 
 # The smoke test.
@@ -292,6 +301,30 @@ def test_a_server_that_does_not_repeat_itself_is_no_disagreement() -> None:
         rows = found(url, "embed", openai=True, texts=["今天天气怎么样？"])
     assert rows["embed.repeatable"].status is Status.FAIL
     assert rows[EMBED].status is Status.SKIP
+
+
+def test_the_smoke_test_warns_of_a_proxy_that_its_own_call_did_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in the same environment is sent to the proxy, where nobody listens."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", ".corp.example")
+    with serving(pages(), same) as url:
+        row = found(url, "embed", openai=True, texts=["今天天气怎么样？"])[EMBED]
+        monkeypatch.setenv("no_proxy", ".corp.example,127.0.0.1")
+        exempt = found(url, "embed", openai=True, texts=["今天天气怎么样？"])[EMBED]
+    assert (row.status, exempt.status) == (Status.WARN, Status.PASS)
+    assert row.commands[0] == "export no_proxy=.corp.example,localhost,127.0.0.1,::1"
+
+
+@pytest.mark.parametrize(("model", "command"), [(None, "--model bge-base-zh-v1.5"), ("chat", "bgecheck probe")])
+def test_of_several_models_the_embedding_model_is_to_be_named(model: str | None, command: str) -> None:
+    """The first of the list is requested where none is named, and a gateway lists chat models too."""
+    cards = {"data": [{"id": name} for name in ("chat", "tts", "bge-base-zh-v1.5")]}
+    with serving(
+        {**pages(), "/v1/models": (200, cards)}, lambda body, headers: (404, {"message": "no embeddings"})
+    ) as url:
+        row = found(url, "embed", model=model)["embed.answers"]
+    assert row.status is Status.FAIL
+    assert command in row.commands[0]
 
 
 def test_where_openai_cannot_be_used_our_own_call_stands_in() -> None:

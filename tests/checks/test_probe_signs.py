@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -116,18 +118,24 @@ def test_a_ready_line_without_an_embedding_is_told(tmp_path: Path) -> None:
 
 WAYS: list[tuple[dict[str, str], Way]] = [
     ({}, DIRECT),
-    ({"http_proxy": "http://p:3128"}, Way("http_proxy")),
-    ({"HTTP_PROXY": "http://p:3128"}, Way("HTTP_PROXY")),
+    ({"http_proxy": "http://p:3128"}, Way("http_proxy", None, "10.1.2.3")),
+    ({"HTTP_PROXY": "http://p:3128"}, Way("HTTP_PROXY", None, "10.1.2.3")),
     ({"HTTP_PROXY": "http://p:3128", "http_proxy": ""}, DIRECT),
-    ({"ALL_PROXY": "socks5://p:1080"}, Way("ALL_PROXY")),
+    ({"ALL_PROXY": "socks5://p:1080"}, Way("ALL_PROXY", None, "10.1.2.3")),
     ({"https_proxy": "http://p:3128"}, DIRECT),
     ({"http_proxy": "p", "no_proxy": "*"}, DIRECT),
     ({"http_proxy": "p", "no_proxy": "localhost, 10.1.2.3"}, DIRECT),
     ({"http_proxy": "p", "NO_PROXY": "10.1.2.3:30000"}, DIRECT),
-    ({"http_proxy": "p", "no_proxy": "10.1.2.3:80"}, Way("http_proxy")),
-    ({"http_proxy": "p", "no_proxy": "10.0.0.0/8"}, Way("http_proxy", "10.0.0.0/8")),
-    ({"http_proxy": "p", "no_proxy": "192.168.0.0/16,1/2/3,::1/128"}, Way("http_proxy")),
-    ({"http_proxy": "p", "no_proxy": "10.1.2"}, Way("http_proxy")),
+    ({"http_proxy": "p", "no_proxy": "10.1.2.3:80"}, Way("http_proxy", None, "10.1.2.3:80,10.1.2.3")),
+    ({"http_proxy": "p", "no_proxy": "10.0.0.0/8"}, Way("http_proxy", "10.0.0.0/8", "10.0.0.0/8,10.1.2.3")),
+    (
+        {"http_proxy": "p", "no_proxy": "192.168.0.0/16,1/2/3,::1/128"},
+        Way("http_proxy", None, "192.168.0.0/16,1/2/3,::1/128,10.1.2.3"),
+    ),
+    (
+        {"http_proxy": "p", "NO_PROXY": ".Corp.example, 10.1.2"},
+        Way("http_proxy", None, ".Corp.example,10.1.2,10.1.2.3"),
+    ),
     ({"http_proxy": "p", "no_proxy": "3"}, DIRECT),
 ]
 
@@ -203,6 +211,38 @@ def test_embeddings_behind_a_key_that_the_model_list_does_not_want() -> None:
     assert "POST /v1/embeddings" in said(row)
     assert right.status is Status.PASS
     assert right.values["tried"] == {"no key": "HTTP 200", "EMPTY": "HTTP 200", "the key given": "HTTP 200"}
+
+
+def test_a_name_that_the_server_refuses_gets_no_other_model_s_vectors() -> None:
+    """A gateway looks the name up; only where vectors came all the same are they another model's."""
+    unknown = (404, {"error": {"message": "The model does not exist"}})
+    with serving(pages(), lambda body, headers: unknown) as url:
+        row = found(url, "probe", model="bge-m3")["probe.model-name"]
+    assert (row.status, "has no model of the name bge-m3" in str(row.cause)) == (Status.FAIL, True)
+    with serving(pages(), same) as url:
+        row = found(url, "probe", model="bge-m3")["probe.model-name"]
+    assert (row.status, "without any error" in str(row.cause)) == (Status.FAIL, True)
+
+
+def packed_always(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+    vectors = (base64.b64encode(struct.pack("<768f", *vector(text))).decode() for text in body["input"])
+    return 200, embedded(*vectors)
+
+
+def test_base64_in_place_of_the_floats_that_were_requested_is_a_warning() -> None:
+    with serving(pages(), packed_always) as url:
+        rows = found(url, "probe")
+    assert rows["probe.base64"].status is Status.WARN
+    assert "though floats were requested" in str(rows["probe.base64"].cause)
+    assert "768 numbers in base64" in said(rows["probe.ready"])
+
+
+@pytest.mark.parametrize(("library", "variable"), [("httpx", "http_proxy"), ("httpx2", None)])
+def test_a_network_in_no_proxy_is_understood_by_one_of_openai_s_libraries(library: str, variable: str | None) -> None:
+    """httpx 0.28.1 and httpx2 2.16.2 were tried with a proxy that is not there."""
+    assert Way("http_proxy", "10.0.0.0/8").of(library) == variable
+    assert Way("http_proxy").of(library) == "http_proxy"
+    assert DIRECT.of(library) is None
 
 
 def test_a_folder_of_another_model_than_its_name_is_told() -> None:

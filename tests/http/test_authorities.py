@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import ssl
 from pathlib import Path
 
 import certifi
@@ -33,13 +35,28 @@ def port_of(url: str) -> int:
 
 
 def test_a_private_authority_that_only_the_system_knows(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(private / "ca.pem"))
+    """The machine's own store stands in no test's power: here it is another one."""
+    default = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile=None: default(cafile=cafile or private / "ca.pem"))
     with serving(pages(), same, private / "server.pem") as url:
         told = compare("127.0.0.1", port_of(url), 3.0, httpx2=False)
     assert (told.system.accepted, told.certifi.accepted) == (True, False)
     assert told.certifi.untrusted
-    assert told.system.bundle == str(private / "ca.pem")
-    assert told.used == "SSL_CERT_FILE"
+    assert told.used == "certifi"
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_private_authority_that_a_variable_names_is_in_neither_collection(
+    variable: str, private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system accepts is what it accepts where the variable is not set; the variable is still set after it."""
+    monkeypatch.setenv(variable, str(private / "ca.pem"))
+    with serving(pages(), same, private / "server.pem") as url:
+        told = compare("127.0.0.1", port_of(url), 3.0, httpx2=True)
+    assert (told.system.accepted, told.certifi.accepted) == (False, False)
+    assert told.system.bundle != str(private / "ca.pem")
+    assert told.used == variable
+    assert os.environ[variable] == str(private / "ca.pem")
 
 
 def test_a_private_authority_that_only_certifi_knows(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +73,8 @@ def test_a_private_authority_that_only_certifi_knows(private: Path, monkeypatch:
 def test_a_certificate_of_another_host_is_refused_by_both_for_that(
     private: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(private / "ca.pem"))
+    default = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile=None: default(cafile=private / "ca.pem"))
     monkeypatch.setattr(certifi, "where", lambda: str(private / "ca.pem"))
     with serving(pages(), same, private / "server.pem") as url:
         told = compare("localhost", port_of(url), 3.0, httpx2=False)

@@ -2,7 +2,8 @@
 
 httpx, and with it openai up to 2.x, verifies with certifi's; httpx2, and with it openai from 3.0, curl and bgecheck
 with the system's. SSL_CERT_FILE and SSL_CERT_DIR take the place of either (httpx 0.28.1 `_config.py`, httpcore2 2.16.2
-`_ssl.py`). Imports nothing of ours: it runs in the process of `openai_call`.
+`_ssl.py`); what is compared here are the two collections themselves, as where neither variable is set. Imports nothing
+of ours: it runs in the process of `openai_call`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 UNTRUSTED = (18, 19, 20, 21)
@@ -24,13 +27,15 @@ class Verification:
     """What one collection of authorities makes of a server's certificate.
 
     `accepted` is None where the handshake failed for another reason, or there is no such collection; `code` is
-    OpenSSL's number of a refusal; `bundle` is the file or folder of the authorities, where it is known.
+    OpenSSL's number of a refusal; `bundle` is the file or folder of the authorities, where it is known, and `variable`
+    the one that names such a file or folder.
     """
 
     accepted: bool | None
     code: int | None = None
     reason: str = ""
     bundle: str = ""
+    variable: str = "SSL_CERT_FILE"
 
     @property
     def untrusted(self) -> bool:
@@ -69,8 +74,20 @@ def _by_certifi(host: str, port: int, seconds: float) -> Verification:
 
 
 def _by_system(host: str, port: int, seconds: float) -> Verification:
-    paths = ssl.get_default_verify_paths()
-    return _verified(ssl.create_default_context(), paths.cafile or paths.capath or "", host, port, seconds)
+    with _without_variables():
+        paths, context = ssl.get_default_verify_paths(), ssl.create_default_context()
+    made = _verified(context, paths.cafile or paths.capath or "", host, port, seconds)
+    return made if paths.cafile or not paths.capath else replace(made, variable="SSL_CERT_DIR")
+
+
+@contextmanager
+def _without_variables() -> Iterator[None]:
+    """OpenSSL reads the variables whenever it is asked for the default authorities."""
+    kept = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _verified(context: ssl.SSLContext, bundle: str, host: str, port: int, seconds: float) -> Verification:

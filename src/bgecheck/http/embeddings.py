@@ -71,6 +71,11 @@ def describe(answer: Reply | Answer) -> Words:
             )
         case Embedded():
             floats, ms = len(answer.vectors[0]), answer.seconds * 1000
+            if answer.packed:
+                return Text(
+                    f"HTTP 200, {floats} numbers in base64 in {ms:.0f} ms",
+                    f"HTTP 200，base64 编码的 {floats} 个数，用时 {ms:.0f} ms",
+                )
             return Text(f"HTTP 200, {floats} floats in {ms:.0f} ms", f"HTTP 200，{floats} 个浮点数，用时 {ms:.0f} ms")
         case Reply():
             return f"HTTP {answer.status}"

@@ -20,12 +20,18 @@ class Way(NamedTuple):
     """How a client that follows the environment gets to a URL.
 
     `variable` names the proxy variable that it obeys, None where it goes direct. `range` is an entry of no_proxy
-    that holds the host as a network (`10.0.0.0/8`): curl and requests understand it, httpx and with it the openai
-    package does not.
+    that holds the host as a network (`10.0.0.0/8`): curl, requests and httpx2 understand it (httpx2 2.16.2
+    `_utils.py`), httpx does not (0.28.1).
     """
 
     variable: str | None
     range: str | None = None
+    no_proxy: str = ""
+    """The value of no_proxy that exempts the host too; the entries that are there stay, as they are written."""
+
+    def of(self, library: str) -> str | None:
+        """The variable that a client obeys whose HTTP library is `httpx` or `httpx2`."""
+        return None if self.range and library == "httpx2" else self.variable
 
 
 DIRECT = Way(None)
@@ -49,13 +55,25 @@ def client_way(url: str, host: str, port: int, environment: Mapping[str, str] = 
         # An empty variable in lower case switches off the one in upper case (urllib's getproxies_environment).
         variable = name if name in environment else name.upper()
         if environment.get(variable):
-            return Way(variable, _network(host, environment))
+            return Way(variable, _network(host, environment), _exempting(host, environment))
     return DIRECT
 
 
-def _entries(environment: Mapping[str, str]) -> list[str]:
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _exempting(host: str, environment: Mapping[str, str]) -> str:
+    added = _LOOPBACK if host in _LOOPBACK else (host,)
+    return ",".join(dict.fromkeys((*_written(environment), *added)))
+
+
+def _written(environment: Mapping[str, str]) -> list[str]:
     no_proxy = environment.get("no_proxy", environment.get("NO_PROXY", ""))
-    return [entry.strip().lower() for entry in no_proxy.split(",") if entry.strip()]
+    return [entry.strip() for entry in no_proxy.split(",") if entry.strip()]
+
+
+def _entries(environment: Mapping[str, str]) -> list[str]:
+    return [entry.lower() for entry in _written(environment)]
 
 
 def _excepted(host: str, port: int, environment: Mapping[str, str]) -> bool:
@@ -82,6 +100,15 @@ def _holds(network: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address)
         return address in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False
+
+
+def is_near(host: str) -> bool:
+    """Whether a host is this machine or of this network, for which a proxy is never meant."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".lan"))
+    return address.is_private or address.is_loopback
 
 
 def fetch_through(variable: str, url: str, seconds: float) -> Reply | Failure | None:

@@ -11,7 +11,8 @@ from bgecheck.http.embeddings import Embedded
 from bgecheck.http.openai_client import Raised, Vectors
 from bgecheck.http.openai_errors import ADVICE, described, kind_of
 from bgecheck.http.openai_vectors import misread
-from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds
+from bgecheck.http.proxies import is_near
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds
 from bgecheck.model.vectors import cosine
 
 _NOT_ASKED = Text(
@@ -44,6 +45,20 @@ _SHAKY = Text("the server does not repeat itself: nothing to compare", "服务�
                 '请求里加 encoding_format="float"，或直连服务自己的端口',
             ),
             ("bgecheck probe --only probe.base64 --url {base_url}",),
+        ),
+        "proxy": Advice(
+            Text(
+                "openai was called without the proxy that {variable} names; a program in this environment sends the "
+                "request for {host} to that proxy, and gets 502, 503 or an empty answer",
+                "这次调用 openai 绕开了 {variable} 的代理；同样环境里的程序会把发给 {host} 的请求交给代理，"
+                "得到 502、503 或空响应",
+            ),
+            Text(
+                "exempt the server from the proxy, in the program's environment too",
+                "把服务地址加入 no_proxy，程序的运行环境也要设置",
+            ),
+            ("export no_proxy={no_proxy}", "bgecheck probe --only probe.proxy --url {base_url}"),
+            Severity.WARNING,
         ),
     },
     needs=("embed.repeatable",),
@@ -87,7 +102,15 @@ def openai_gets_the_same_vector(facts: EmbedFacts) -> Outcome:
         f"{lowest:.4f}",
         str(SAME_IN_BATCH),
     )
-    return holds(seen) if SAME_IN_BATCH.admits(lowest) else broken(seen, advice="differs", cosine=round(lowest, 6))
+    if not SAME_IN_BATCH.admits(lowest):
+        return broken(seen, advice="differs", cosine=round(lowest, 6))
+    variable = facts.way.of(result.http)
+    if variable is None:
+        return holds(seen)
+    proxy = Evidence(Text(f"proxy of {variable}", f"{variable} 的代理"), Text("not used", "没有使用"))
+    if not is_near(facts.target.host):  # the proxy may be intended
+        return holds(seen, proxy)
+    return broken(proxy, seen, advice="proxy", variable=variable, no_proxy=facts.way.no_proxy)
 
 
 def _as_they_came(ours: Embedded) -> list[tuple[float, ...]]:

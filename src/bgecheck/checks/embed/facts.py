@@ -31,6 +31,7 @@ from bgecheck.engines.server import Server
 from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
 from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
+from bgecheck.http.proxies import DIRECT, Way, client_way
 from bgecheck.knowledge.models import Model, lookup
 from bgecheck.model import Area, Target, Text, Unavailable
 from bgecheck.model.deadline import DEADLINE_EXCEEDED
@@ -110,6 +111,8 @@ class EmbedFacts(NamedTuple):
     """The comparison with a reference, or why there is none; None when it was left out."""
     openai: OpenAIResult | Unavailable | None = None
     """What the openai package made of `texts`; None where it was not asked."""
+    way: Way = DIRECT
+    """How a program that follows the environment gets to the server."""
 
     @property
     def model(self) -> Model | None:
@@ -242,7 +245,8 @@ def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context) -> E
     except Unavailable as unavailable:
         openai = unavailable
     asked = context.server().embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
-    return facts._replace(openai=openai, asked=asked)
+    target = context.target
+    return facts._replace(openai=openai, asked=asked, way=client_way(target.url, target.host, target.port))
 
 
 def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequence[str]) -> bool:

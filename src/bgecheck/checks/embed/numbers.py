@@ -13,7 +13,7 @@ from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIResult, Vectors
 from bgecheck.http.openai_errors import described
 from bgecheck.http.openai_vectors import first_numbers
-from bgecheck.knowledge.models import is_reranker
+from bgecheck.knowledge.models import is_reranker, lookup
 from bgecheck.model import (
     Advice,
     Evidence,
@@ -105,6 +105,16 @@ def _are_bfloat(values: Sequence[float]) -> bool:
             Text("find out why it refuses", "查明原因"),
             ("bgecheck probe --url {base_url}",),
         ),
+        "unnamed": Advice(
+            Text(
+                "the server refuses the request: HTTP {status}, {detail}. No model was named, and of the {count} that "
+                "it lists ({served}) the first was requested",
+                "服务拒绝了请求：HTTP {status}，{detail}。没有指定模型，请求的是它列出的 {count} 个模型（{served}）里的"
+                "第一个",
+            ),
+            Text("name the embedding model among them with --model", "用 --model 指定其中的 embedding 模型"),
+            ("bgecheck embed --model {other} --url {base_url}",),
+        ),
         "unusable": Advice(
             Text(
                 "the answer is 200 and holds no vector: {detail}",
@@ -141,7 +151,10 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
         case Refused():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             outcome = not_yet if answer.status == 503 else broken
-            return outcome(seen, *_of_openai(facts), advice="refused", status=answer.status, detail=answer.message)
+            values = {"status": answer.status, "detail": answer.message}
+            if facts.target.model is None and len(facts.served) > 1 and 400 <= answer.status < 500:
+                return broken(seen, *_of_openai(facts), advice="unnamed", **values, **_choice(facts.served))
+            return outcome(seen, *_of_openai(facts), advice="refused", **values)
         case Unusable():
             seen = Evidence("POST /v1/embeddings", describe(answer))
             return broken(seen, *_of_openai(facts), advice="unusable", detail=answer.detail)
@@ -150,6 +163,12 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
         case Failure():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             return not_yet(seen, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail)
+
+
+def _choice(served: Sequence[str]) -> dict[str, Any]:
+    """The models that a server lists, and the one that is more likely meant than the first: a known embedding model."""
+    other = next(filter(lookup, served[1:]), served[1])
+    return {"count": len(served), "served": ", ".join(served[:5]), "other": other}
 
 
 def _shown(facts: EmbedFacts, ours: Evidence) -> list[Evidence]:

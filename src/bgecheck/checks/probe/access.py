@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bgecheck.checks.probe.engines import SGLANG
-from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, is_near, reply_of
+from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, reply_of
 from bgecheck.http.embeddings import Embedded, Refused, describe
 from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.proxies import is_near
 from bgecheck.http.reply import Reply
 from bgecheck.knowledge.models import lookup
 from bgecheck.machine.containers import PORTS_SHOWN
@@ -418,18 +419,18 @@ _CERTIFICATES = {
         "exempt the server from the proxy, in the client's environment too",
         "把服务地址加入 no_proxy，客户端的环境也要设置",
     ),
-    commands=("export no_proxy=localhost,127.0.0.1,::1,{host}",),
+    commands=("export no_proxy={no_proxy}",),
     variants={
         "range": Advice(
             Text(
-                "{variable} is set, and no_proxy exempts {host} only by the network {range}: curl and requests "
-                "understand that; httpx, and with it the openai package, does not, and still goes through the "
-                "proxy",
-                "设置了 {variable}，而 no_proxy 只用网段 {range} 排除了 {host}：curl 和 requests 认识网段写法，"
-                "httpx（openai 包用的就是它）不认识，仍会走代理",
+                "{variable} is set, and no_proxy exempts {host} only by the network {range}: curl, requests and openai "
+                "from 3.0 (httpx2) understand that; httpx, and with it openai up to 2.x, does not, and still goes "
+                "through the proxy",
+                "设置了 {variable}，而 no_proxy 只用网段 {range} 排除了 {host}：curl、requests 和 openai 3.0 起"
+                "（httpx2）认识网段写法，httpx（openai 2.x 及更早用的就是它）不认识，仍会走代理",
             ),
             Text("put the address itself into no_proxy too", "在 no_proxy 里把这个地址本身也写上"),
-            ("export no_proxy=localhost,127.0.0.1,::1,{host}",),
+            ("export no_proxy={no_proxy}",),
         ),
     },
     severity=Severity.WARNING,
@@ -459,7 +460,7 @@ def no_proxy_in_between(facts: ProbeFacts) -> Outcome:
     if isinstance(direct, Reply) and isinstance(through, Reply) and _alike(direct, through):
         return holds(*table, variable=way.variable)
     advice = "range" if way.range else None
-    return broken(*table, advice=advice, variable=way.variable, range=way.range)
+    return broken(*table, advice=advice, variable=way.variable, range=way.range, no_proxy=way.no_proxy)
 
 
 def _alike(direct: Reply, through: Reply) -> bool:
@@ -671,9 +672,9 @@ _KEYS = {
     "model-name",
     title=Text("the model that is served is the one asked for", "服务上的模型就是要用的模型"),
     cause=Text(
-        "the server serves {served}, not {asked}. sglang never checks the `model` field of a request, so a "
-        "client gets another model's vectors without any error",
-        "服务上的模型是 {served}，不是 {asked}。sglang 从不校验请求里的 model 字段，"
+        "the server serves {served}, not {asked}, and answers a request for {asked} all the same: sglang never checks "
+        "the `model` field, so a client gets another model's vectors without any error",
+        "服务上的模型是 {served}，不是 {asked}，但照样响应对 {asked} 的请求：sglang 从不校验 model 字段，"
         "客户端会毫无察觉地拿到另一个模型的向量",
     ),
     fix=Text(
@@ -682,6 +683,14 @@ _KEYS = {
     ),
     commands=(_CURL,),
     variants={
+        "refused": Advice(
+            Text("the server has no model of the name {asked}; it has {served}", "服务上没有 {asked}，只有 {served}"),
+            Text(
+                "send one of these names as `model`, or add the model to the server or gateway",
+                "请求里的 model 改用其中一个名字，或在服务、网关上添加这个模型",
+            ),
+            (_CURL,),
+        ),
         "folder": Advice(
             Text(
                 "the server calls itself {asked} but runs {real}: the name only comes from --served-model-name, "
@@ -690,7 +699,7 @@ _KEYS = {
             ),
             Text("restart it with the folder of {asked}", "换成 {asked} 的模型目录重启"),
             ("curl -sS --noproxy '*' {url}/model_info",),
-        )
+        ),
     },
     needs=("probe.base-url", "probe.api-key"),
 )
@@ -721,7 +730,10 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
         )
     seen = Evidence(Text("served", "服务上的模型"), served, asked)
     same = any(_last(asked) == _last(name) for name in facts.served)
-    return holds(seen, *told) if same else broken(seen, *told, served=served, asked=asked)
+    if same:
+        return holds(seen, *told)
+    refused = None if isinstance(facts.first, Embedded) else "refused"
+    return broken(seen, *told, advice=refused, served=served, asked=asked)
 
 
 def _last(name: str) -> str:

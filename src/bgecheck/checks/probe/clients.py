@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts
-from bgecheck.http.authorities import Authorities, Verification
+from bgecheck.http.authorities import VARIABLES, Authorities, Verification
 from bgecheck.http.embeddings import Embedded
 from bgecheck.http.openai_client import OpenAIResult, Raised, Vectors
 from bgecheck.http.openai_errors import ADVICE, described, kind_of
 from bgecheck.http.openai_vectors import Misread, first_numbers, misread
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds
 
-_FIX_BUNDLE = "export SSL_CERT_FILE={bundle}"
+_FIX_BUNDLE = "export {bundle_variable}={bundle}"
 
 _AUTHORITIES = {
     "certifi-refuses": Advice(
@@ -26,8 +26,8 @@ _AUTHORITIES = {
             "3.0 起用操作系统的 CA",
         ),
         Text(
-            "set SSL_CERT_FILE in the environment of every program that uses openai up to 2.x",
-            "在每个使用 openai 2.x 及更早版本的程序环境里设置 SSL_CERT_FILE",
+            "set {bundle_variable} in the environment of every program that uses openai up to 2.x",
+            "在每个使用 openai 2.x 及更早版本的程序环境里设置 {bundle_variable}",
         ),
         (_FIX_BUNDLE,),
         Severity.WARNING,
@@ -85,11 +85,18 @@ def _judged(facts: ProbeFacts, result: OpenAIResult, got: Vectors, values: Mappi
     if wrong := misread(vector, ours):
         return broken(Evidence(result.library, *_differs(wrong)), advice=wrong.kind, **values, **wrong.values())
     seen = Evidence(result.library, described(result), _expected(facts))
-    if result.authorities is None:
-        return holds(seen, **values)
-    advice = _disagreement(result.authorities)
-    table = (seen, *_compared(result.authorities))
+    table = (seen, *_without_proxy(facts, result), *_compared(result.authorities))
+    advice = _disagreement(result.authorities) if result.authorities else None
     return broken(*table, advice=advice, **values) if advice else holds(*table, **values)
+
+
+def _without_proxy(facts: ProbeFacts, result: OpenAIResult) -> list[Evidence]:
+    """That the call went direct, where a program that follows the environment would go through a proxy."""
+    variable = facts.way.of(result.http)
+    if variable is None:
+        return []
+    direct = Text("not used for this call: see probe.proxy", "本次调用没有使用：见 probe.proxy")
+    return [Evidence(Text(f"proxy of {variable}", f"{variable} 的代理"), direct)]
 
 
 def _differs(wrong: Misread) -> tuple[Words, Words]:
@@ -135,6 +142,7 @@ def _about_authorities(authorities: Authorities | None) -> dict[str, Any]:
     return {
         "used": authorities.used,
         "bundle": authorities.system.bundle or None,
+        "bundle_variable": authorities.system.variable,
         "authorities": {"certifi": authorities.certifi.accepted, "system": authorities.system.accepted},
     }
 
@@ -149,7 +157,7 @@ def _disagreement(authorities: Authorities) -> str | None:
 def _compared(authorities: Authorities | None) -> list[Evidence]:
     if authorities is None:
         return []
-    return [
+    compared = [
         Evidence(
             Text("authorities of certifi (openai up to 2.x)", "certifi 的 CA（openai 2.x 及更早）"),
             _verdict(authorities.certifi),
@@ -159,6 +167,10 @@ def _compared(authorities: Authorities | None) -> list[Evidence]:
             _verdict(authorities.system),
         ),
     ]
+    if authorities.used in VARIABLES:
+        instead = Text("set: used in place of both", "已设置：代替上面两者")
+        compared.append(Evidence(authorities.used, instead))
+    return compared
 
 
 def _verdict(verification: Verification) -> Words:

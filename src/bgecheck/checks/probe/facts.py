@@ -15,7 +15,7 @@ from bgecheck.engines.server import Server
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult
-from bgecheck.http.proxies import DIRECT, Way, client_way, fetch_through, variables
+from bgecheck.http.proxies import DIRECT, Way, client_way, fetch_through, is_near, variables
 from bgecheck.http.reply import Reply
 from bgecheck.http.tls import Certificate
 from bgecheck.knowledge.models import lookup
@@ -263,17 +263,6 @@ def in_container() -> bool:
     import os
 
     return any(os.path.exists(path) for path in ("/.dockerenv", "/run/.containerenv"))
-
-
-def is_near(host: str) -> bool:
-    """Whether a host is this machine or of this network, for which a proxy is never meant."""
-    import ipaddress
-
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".internal", ".lan"))
-    return address.is_private or address.is_loopback
 
 
 def _models(server: Server) -> tuple[Reply | Failure, Certificate | Failure | None]:

@@ -57,6 +57,25 @@ def _says_nothing(answer: Answer, limits: Limits) -> bool:
         "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
         '-d \'{{"input":"你好","encoding_format":"base64"}}\'',
     ),
+    variants={
+        "always": Advice(
+            Text(
+                "vectors come as base64 strings though floats were requested: the openai SDKs request base64 "
+                "themselves and decode it, any other client that sends encoding_format=float or nothing fails",
+                "请求的是 float，返回的却是 base64 字符串：openai SDK 自己请求 base64 并解码，不受影响；"
+                "其他发送 encoding_format=float 或不传该字段的客户端会出错",
+            ),
+            Text(
+                "make the server or gateway heed encoding_format, or let every client decode base64 (little-endian "
+                "float32)",
+                "让服务或网关遵守 encoding_format，或让每个客户端自己解码 base64（小端 float32）",
+            ),
+            (
+                "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
+                '-d \'{{"input":"你好","encoding_format":"float"}}\'',
+            ),
+        ),
+    },
     severity=Severity.WARNING,
     needs=("probe.ready",),
     explains=("probe.openai-client",),
@@ -65,6 +84,9 @@ def _says_nothing(answer: Answer, limits: Limits) -> bool:
 def base64_is_float(facts: ProbeFacts) -> Outcome:
     """sglang ignores the field up to 0.5.16 and answers a list, which the Python SDK copes with."""
     limits, first = _limits(facts), facts.first
+    if isinstance(first, Embedded) and first.packed:
+        came, wanted = Text("a base64 string", "base64 字符串"), Text("a list of floats", "浮点数列表")
+        return broken(Evidence("encoding_format=float", came, wanted), advice="always")
     packed = limits.packed
     if _says_nothing(packed, limits):
         return _no_verdict(packed)
@@ -247,8 +269,8 @@ def _too_large(answers: Iterable[Answer]) -> bool:
         "`dimensions` 被忽略：请求 {asked} 维，返回的仍是 {found} 维且没有提示，按 {asked} 维建的库会写入失败",
     ),
     fix=Text(
-        "leave `dimensions` out in every client: bge-large-zh-v1.5 has 1024 and cannot be cut",
-        "所有客户端都不要传 dimensions：bge-large-zh-v1.5 固定 1024 维，不支持截短",
+        "leave `dimensions` out in every client: this server returns {found} whatever is requested",
+        "所有客户端都不要传 dimensions：无论请求多少维，这个服务都返回 {found} 维",
     ),
     variants={
         "length": Advice(
