@@ -28,7 +28,8 @@ CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
 
 AS_IT_STANDS = frozenset(
     """
-    address age aim answered bundle_variable args_fraction args_model args_port asked backend base_url bound capability changes
+    bundle_variable
+    address age aim answered args_fraction args_model args_port asked backend base_url bound capability changes
     characters chunk
     cosine count cuda days declared detail dims each engine error exception failed folder found free front gpu
     holders host index length location log margin message name needed norm openai other owner owners pids place pooling
