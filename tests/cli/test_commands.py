@@ -112,6 +112,7 @@ def test_a_report_goes_to_a_file_and_the_table_to_stdout(demo: Staged, tmp_path:
 
 
 def test_the_language_changes_words_and_nothing_else(broken: Staged) -> None:
+    run("embed", "--only", "embed.answers", "--url", broken.url)  # the log of a server is judged with its requests
     english, chinese = (report("doctor", "--url", broken.url, "--lang", lang) for lang in ("en", "zh"))
     for one, other in zip(english["findings"], chinese["findings"], strict=True):
         assert (one["id"], one["status"], one["caused_by"]) == (other["id"], other["status"], other["caused_by"])

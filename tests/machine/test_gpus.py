@@ -372,7 +372,7 @@ def test_a_port_that_answers_without_a_process_leaves_memory_unjudged(machine: M
 def test_a_driver_that_hangs_costs_the_area_s_time_and_no_more(machine: Machine, port: int) -> None:
     machine.tells(init="hang")
     script = (
-        "import time; from bgecheck import engine; from bgecheck.checks.gpu import AREA; "
+        "import time; from bgecheck.run import engine; from bgecheck.checks.gpu import AREA; "
         "from bgecheck.model import Target; from bgecheck.run.context import Context; "
         "from bgecheck.model.deadline import Deadline; "
         f"target = Target(url='http://127.0.0.1:{port}', host='127.0.0.1', port={port}); "
