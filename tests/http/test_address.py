@@ -92,11 +92,26 @@ def test_a_zone_is_a_part_of_the_host_and_not_of_the_name_that_tls_checks() -> N
     assert target.base_url == "http://[fe80::1%25eth0]:30000/v1"
 
 
-def test_a_refused_url_does_not_show_its_password() -> None:
+@pytest.mark.parametrize(
+    "given_url",
+    [
+        "http://user:hunter22@h:1/v1",
+        "user:hunter22@h:1",
+        "http://user:hunter22/foo@h:1/v1",
+        "http://user:x@hunter22@h:1/v1",
+        "http://hunter22!/x@h:1",
+        "http：//user:hunter22@h",
+        "http://user:hunter22 word@h:1",
+        "http://user:a hunter22@h:1",
+        "ftp://user:hunter22@h",
+    ],
+)
+def test_a_refused_url_does_not_show_its_password(given_url: str) -> None:
     with pytest.raises(BadInput) as refused:
-        parse_url("http://user:hunter22@h:1/v1")
-    assert "hunter22" not in str(refused.value)
-    assert "hunter22" not in refused.value.given
+        parse_url(given_url)
+    told = refused.value
+    assert "hunter22" not in f"{told} {told.given} {told.reason.en} {told.reason.zh}"
+    assert told.given.endswith("***@" + given_url.rpartition("@")[2])
 
 
 @given(st.text(max_size=60))

@@ -11,7 +11,7 @@ from typer import Argument, Context
 
 from bgecheck import __version__
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
+from bgecheck.cli.examine import Plan, deliver, examine, is_text, openai_standby, plan, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
@@ -222,6 +222,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
 
 
 def _usable(text: str) -> None:
+    is_text("TEXT", text)
     if not text.strip():
         raise BadInput(
             repr(text),

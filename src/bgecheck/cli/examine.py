@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +20,7 @@ from bgecheck.cli.options import RunOptions, TargetOptions
 from bgecheck.cli.output import Sink, sinks
 from bgecheck.cli.progress import progress
 from bgecheck.cli.stdout import require_stdout
+from bgecheck.knowledge.models import lookup
 from bgecheck.model import (
     Area,
     BadInput,
@@ -148,6 +151,9 @@ def target(options: TargetOptions) -> Target:
             Text("give the one of your index, 1024 for bge-large-zh-v1.5", "填索引的维度，bge-large-zh-v1.5 是 1024"),
         )
     not_blank("--log", options.log)
+    is_text("--model", options.model)
+    is_text("--api-key", options.api_key)
+    _is_model("--model-path", options.model_path)
     if options.log is not None:
         from bgecheck.logfile.lines import usable
 
@@ -171,6 +177,33 @@ def not_blank(option: str, given: str | None) -> None:
             Text("it is blank", "内容为空"),
             Text("give a value, or leave it out", "请填写，或不要写这一项"),
         )
+
+
+def is_text(option: str, given: str | None) -> None:
+    """Raise `BadInput` for bytes that are no UTF-8, which Python passes on as halves of surrogate pairs."""
+    try:
+        (given or "").encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            option,
+            Text(f"not valid UTF-8 at character {error.start + 1}", f"第 {error.start + 1} 个字符不是合法的 UTF-8"),
+            Text("convert it: iconv -f GB18030 -t UTF-8", "先转换编码：iconv -f GB18030 -t UTF-8"),
+        ) from None
+
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+"""A model's name on a hub, `BAAI/bge-large-zh-v1.5`, which a server may have been started with."""
+
+
+def _is_model(option: str, given: str | None) -> None:
+    """Raise `BadInput` for what is neither a folder here nor the hub id of a known model."""
+    if given is None or os.path.isdir(given) or (_HUB_ID.fullmatch(given) and lookup(given) is not None):
+        return
+    raise BadInput(
+        f"{option} {given}",
+        Text("there is no such folder on this machine", "本机没有这个目录"),
+        Text("name the folder that holds the model's config.json", "请给出 config.json 所在的模型目录"),
+    )
 
 
 _AFTER_SECONDS = 0.5

@@ -32,6 +32,12 @@ def parse_url(given: str) -> Address:
     for another scheme, a host or port that cannot be, credentials, a query, or a path that goes on below a route.
     """
     text = given.strip().strip("\"'")
+    if "@" in text:
+        raise _bad(
+            given,
+            Text("a URL must not hold credentials: they end up in logs", "URL 里不要写账号密码，会被记进日志"),
+            Text("give the key as BGECHECK_API_KEY or by --api-key", "用 BGECHECK_API_KEY 提供，或用 --api-key"),
+        )
     if not text or re.search(r"\s|[\x00-\x1f\x7f]", text):
         raise _bad(given, Text("not a URL", "不是 URL"))
     if re.fullmatch(r":?\d{1,5}", text):
@@ -41,12 +47,6 @@ def parse_url(given: str) -> Address:
     parts = _split(given, f"http://{text}" if bare else text)
     if parts.scheme not in ("http", "https"):
         raise _bad(given, Text("only http and https are spoken here", "只支持 http 和 https"))
-    if parts.username is not None:
-        raise _bad(
-            re.sub(r"//[^@]*@", "//***@", given),
-            Text("a URL must not hold credentials: they end up in logs", "URL 里不要写账号密码，会被记进日志"),
-            Text("give the key as BGECHECK_API_KEY or by --api-key", "用 BGECHECK_API_KEY 提供，或用 --api-key"),
-        )
     if parts.query or parts.fragment:
         raise _bad(given, Text("a base URL has no query and no fragment", "base URL 不带 ? 参数，也不带 #"))
     host = _host(given, parts)
@@ -70,7 +70,14 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def _bad(given: str, reason: Text, remedy: Text = _SHAPE) -> BadInput:
-    return BadInput(given or "--url ''", reason, remedy)
+    return BadInput(_without_credentials(given) or "--url ''", reason, remedy)
+
+
+def _without_credentials(given: str) -> str:
+    """What was given, with all before its last `@` hidden: a password may hold `@`, `/`, blanks and colons."""
+    scheme, rest = re.fullmatch(r"(\s*\w+://)?(.*)", given, re.DOTALL).groups("")  # type: ignore[union-attr]  # any text matches
+    _, at, host = rest.rpartition("@")
+    return f"{scheme}***@{host}" if at else given
 
 
 def _split(given: str, text: str) -> SplitResult:

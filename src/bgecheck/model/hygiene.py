@@ -76,7 +76,12 @@ def _forms(secret: str) -> set[str]:
     from html import escape
     from urllib.parse import quote, quote_plus
 
-    return forms | {quote(secret), quote(secret, safe=""), quote_plus(secret), escape(secret)}
+    return forms | {
+        quote(secret, errors="surrogatepass"),
+        quote(secret, safe="", errors="surrogatepass"),
+        quote_plus(secret, errors="surrogatepass"),
+        escape(secret),
+    }
 
 
 def _disguises(secrets: Iterable[str]) -> list[Disguise]:
