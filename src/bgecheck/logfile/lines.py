@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
-from bgecheck.model import BadInput, Text, lazily
+from bgecheck.model import BadInput, Text
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one line that are kept: the longest that matters, sglang's `server_args=`, has about 20 KB."""
@@ -196,14 +196,14 @@ def _decoded(raw: bytes) -> str:
 
 _NESTED = 4
 """Wrappings that may be around each other: a time stamp of docker inside a prefix of compose."""
-_COLOURS = lazily.pattern(r"\x1b\[[0-9;?]*[A-Za-z]")
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PIECE = 4096
 """Characters that an entry of docker has at least when it is a piece of a line: it cuts behind 16 KB."""
 _MESSAGES = ("log", "MESSAGE", "message", "msg")
 """Where the text stands in a line of JSON: docker and fluent-bit, journald, log shippers."""
-_MODULE = lazily.pattern(r"[a-z]\w{0,60}(?:_|::)\w{1,60}(?:::\w{1,60}){0,8}")
+_MODULE = re.compile(r"[a-z]\w{0,60}(?:_|::)\w{1,60}(?:::\w{1,60}){0,8}")
 """How programs in Rust name the part that speaks: it tells which program it is."""
-_WRAPPINGS = lazily.pattern(
+_WRAPPINGS = re.compile(
     r"(?:(?:\d{1,4}\|)?\w[\w.@-]{0,79}\s{1,40}\|(?: |$))"  # docker compose and service, pm2
     r"|(?:\(\w{1,80} pid=\d+(?:, ip=[\w.:]{1,60})?\) )"  # ray
     # a Python program that started it: what sglang logged, and its tracebacks

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from bgecheck.logfile.lines import GZIP, STDIN, Block, Readable, blocks
-from bgecheck.model import Text, Unavailable, lazily
+from bgecheck.model import Text, Unavailable
 
 if TYPE_CHECKING:
     import zlib
@@ -37,7 +37,7 @@ _LEAD = 64 * 1024
 """Bytes before a start that are read with it: what a start writes before its arguments."""
 BEGINNING = b"server_args="
 """What a start writes first in every release: its arguments."""
-_ROTATION = lazily.pattern(r"(?:\.\d{1,4}|[-_.]\d{4}-?\d\d-?\d\d[-_T.:\d]*)$")
+_ROTATION = re.compile(r"(?:\.\d{1,4}|[-_.]\d{4}-?\d\d-?\d\d[-_T.:\d]*)$")
 
 
 class Part(NamedTuple):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 from bgecheck.machine.processes import PROC, Table
 from bgecheck.machine.sockets import Inside
-from bgecheck.model import lazily
 
-_ID = lazily.pattern(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 """Docker, containerd, CRI-O and Podman name a container's control group by its id of 64 hexadecimal digits."""
 
 LOGS = (

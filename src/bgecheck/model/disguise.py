@@ -8,8 +8,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from bgecheck.model import lazily
-
 SHORTEST = 8
 """Letters and digits that a secret must have: shorter ones stand in ordinary words by chance."""
 
@@ -22,16 +20,16 @@ _STUMP = 6
 _TORN = 6
 """Letters that the beginning of a coded character may have."""
 
-_BETWEEN = lazily.pattern(r"[\W_]+")
+_BETWEEN = re.compile(r"[\W_]+")
 """What is no letter and no digit: combining marks and variation selectors too."""
 
-_CODED = lazily.pattern(
+_CODED = re.compile(
     r"%(?:25)*([0-9A-Fa-f]{2})"  # of a URL, coded once or more often
     r"|&(?:amp;)*#(\d{1,7});|&(?:amp;)*#[xX]([0-9A-Fa-f]{1,6});|&(?:amp;)*[A-Za-z]{2,8};"  # of HTML
     r"|\\{1,8}(?:u\{?([0-9A-Fa-f]{4,6})\}?|x([0-9A-Fa-f]{2})|([0-3][0-7]{2}))"  # of JSON, Python, C
 )
 _BASES = (16, 10, 16, 16, 16, 8)
-_PACKED = lazily.pattern(r"[A-Za-z0-9+/_=-]*")
+_PACKED = re.compile(r"[A-Za-z0-9+/_=-]*")
 """What base64 is written with."""
 
 Span = tuple[int, int]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bgecheck.model import lazily
 from bgecheck.model.words import Shell, Text
 
 if TYPE_CHECKING:
@@ -14,35 +14,33 @@ if TYPE_CHECKING:
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
 
-_PLAIN = lazily.pattern("[ -~±×\u2014\u201c\u201d\u2026\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]*")
+_PLAIN = re.compile("[ -~±×\u2014\u201c\u201d\u2026\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]*")
 """What our own sentences are made of: ASCII, Chinese characters and their punctuation, and a few marks."""
-_ESCAPES = lazily.pattern(
+_ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # OSC, DCS, SOS, PM, APC with their payload
     r"|\x1b[ -/]*[0-~]"  # two-character escapes
     r"|\x9b[0-?]*[ -/]*[@-~]"  # C1 form of CSI
 )
-_CONTROLS = lazily.pattern(
+_CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 (tab and newline are folded to a blank below)
     "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi, separators
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"  # fillers, variation selectors
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"  # musical marks, tags, lone surrogates
 )
-_PILES = lazily.pattern(
+_PILES = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{2})[\u0300-\u036f"
     "\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
 """More marks over one letter than any script writes, which cover the lines above and below."""
 _KEY_SHAPES = (
-    lazily.pattern(r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*['\"]?basic\s+)[^\s'\",;]+"),
+    re.compile(r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*['\"]?basic\s+)[^\s'\",;]+"),
     # A variable of the shell that stands for a key is no key: our own commands name one.
-    lazily.pattern(
-        r"(?i)((?:api[-_]?key|password)['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b|(?-i:\$[A-Z_]+\b))[^\s'\",)}&]+"
-    ),
-    lazily.pattern(r"(?i)(--(?:admin-)?api-key[= ]+)(?!(?-i:\"?\$[A-Z_]+\"?)(?:\s|$))(?:'[^']*'|\"[^\"]*\"|\S+)"),
-    lazily.pattern(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
-    lazily.pattern(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
-    lazily.pattern(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
+    re.compile(r"(?i)((?:api[-_]?key|password)['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b|(?-i:\$[A-Z_]+\b))[^\s'\",)}&]+"),
+    re.compile(r"(?i)(--(?:admin-)?api-key[= ]+)(?!(?-i:\"?\$[A-Z_]+\"?)(?:\s|$))(?:'[^']*'|\"[^\"]*\"|\S+)"),
+    re.compile(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
+    re.compile(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
+    re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
 )
 _KEY_MARKS = ("bearer", "authorization", "apikey", "api-key", "api_key", "password", "hf_", "@", "sk-")
 """Every key shape holds one of them; most texts hold none, and are not searched for the shapes."""

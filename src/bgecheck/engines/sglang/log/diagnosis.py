@@ -11,7 +11,7 @@ from bgecheck.engines.sglang.log.explanation import Rival, rivals
 from bgecheck.engines.sglang.log.marks import WRITTEN
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
 from bgecheck.engines.sglang.log.session import Hit, Session
-from bgecheck.model import Text, lazily
+from bgecheck.model import Text
 
 State = Literal["ready", "starting", "stuck", "failed", "stopped", "empty", "foreign"]
 
@@ -37,7 +37,7 @@ LASTING = ("gpu-hardware-error", "disk-full", "permission-denied", "engine-inter
 GENERATION = ("/v1/chat/completions", "/v1/completions", "/generate", "/v1/rerank", "/v1/score")
 """Routes that an embedding server cannot serve."""
 
-API = lazily.pattern(r"embed|encode|rerank|score|classify|completions|generate|chat|models|openai|/v\d")
+API = re.compile(r"embed|encode|rerank|score|classify|completions|generate|chat|models|openai|/v\d")
 """What a path holds that a client of an inference server asks for; scanners ask for all else."""
 
 

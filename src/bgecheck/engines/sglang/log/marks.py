@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bgecheck.engines.sglang.logstate import READY
-from bgecheck.model import Text, lazily
+from bgecheck.model import Text
 
 PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
 """How far a start has come, in the order in which sglang goes through it."""
@@ -66,9 +66,9 @@ STAGES = (
 """What begins with a line; each stage lasts until the next that was seen."""
 BIND_FAILED = ("while attempting to bind on address", "[WinError 10048]")
 WARNED_START = "is still supported, but 'sglang serve' is the recommended entrypoint"
-ARGS = lazily.pattern(r"\bserver_args=(?:ServerArgs\(|\{)")
-USAGE = lazily.pattern(r"^(?:usage: (?:sglang serve|launch_server\.py)|.*Automatically detected platform )")
-LAUNCHED = lazily.pattern(r"launch_server\.py\", line \d+, in <module>")
+ARGS = re.compile(r"\bserver_args=(?:ServerArgs\(|\{)")
+USAGE = re.compile(r"^(?:usage: (?:sglang serve|launch_server\.py)|.*Automatically detected platform )")
+LAUNCHED = re.compile(r"launch_server\.py\", line \d+, in <module>")
 """The outermost frame of a start that failed before it wrote its arguments."""
 STOPPING = (
     "SIGTERM received",
@@ -106,16 +106,16 @@ DYING = (
     "oom-kill event",
     "terminated with exit code 137",
 )
-EXITED = lazily.pattern(
+EXITED = re.compile(
     r"^(?P<service>[\w.-]+) exited with code (?P<code>\d+)"
     r"|^\S+\.service: Main process exited, code=\w+, status=(?P<status>\d+)/"
 )
 """What docker compose and systemd say of a process that has ended."""
 ORDERLY = ("0", "15", "130", "143")
 """Exit codes, and a signal, of a process that was stopped."""
-SERVICE = lazily.pattern(rb"^(?:\x1b\[[\d;]*m)?([\w.-]+) +\| ")
+SERVICE = re.compile(rb"^(?:\x1b\[[\d;]*m)?([\w.-]+) +\| ")
 """What docker compose writes before each line of a service."""
-TERMINATED = lazily.pattern(
+TERMINATED = re.compile(
     r"^(?:\[\d+\]\S?\s+|\S+[:：] (?:line|行) ?\d+[:：]\s+\d+ )?(?:Terminated|已终止)(?:\s{2,}|\s*$)"
 )
 """What a shell says of a job that was stopped with SIGTERM."""
@@ -123,7 +123,7 @@ JOINED = "Dummy health check server s"
 """What a node of several that answers no clients writes when it is ready: it takes its part from the first node."""
 FOLLOWING = ("BrokenPipeError", "include_parent=True", "EOFError")
 """What follows a death. A client that hangs up leaves some of it too, so it proves none."""
-KILLED = lazily.pattern(
+KILLED = re.compile(
     r"^\s*(?:\[\d+\]\S*\s+|\S+[:：]\s*(?:line|行)?\s*\d+[:：]\s+\d+\s+)?"
     r"(?:(?:Killed|Aborted)(?:\s{2,}|\s*$)|Aborted \(|(?:Segmentation fault|已杀死|已中止|段错误)\b)"
     r"|^\[\d+\]\s+[+-]?\s*\d+ (?:killed|segmentation fault|abort|illegal)"
@@ -137,26 +137,26 @@ NOISE = (
     '"event": "request.',
 )
 """Lines that quote other text: what they hold is never a cause."""
-IMPORT = lazily.pattern(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
-SGLANG = lazily.pattern(
+IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
+SGLANG = re.compile(
     r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
     r"\bserver_args=|[Ll]oad weight (?:begin|end)\.|(?:Prefill|Decode|new fill) batch[.,] #|The server is fired up and ready to roll!|"
     r"Init torch distributed (?:begin|ends)\.|Capture cuda graph (?:begin|end)\.|KV Cache is allocated\. |"
     r"Received sigquit from a child proces|Scheduler hit an exception: |Gracefully exiting\.\.\. [Rr]emaining number"
 )
 """What only sglang writes; its name alone also stands in notes and shell histories."""
-STAMP = lazily.pattern(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
-WRITTEN = lazily.pattern(r"^\[?\d{4}-\d\d-\d\d|^(?:INFO|WARNING|ERROR|DEBUG)\b|^[^|]{0,80}\d+%")
+STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
+WRITTEN = re.compile(r"^\[?\d{4}-\d\d-\d\d|^(?:INFO|WARNING|ERROR|DEBUG)\b|^[^|]{0,80}\d+%")
 """What a process that goes on writes: lines of a logger, and progress."""
-EXCEPTION = lazily.pattern(
+EXCEPTION = re.compile(
     r"^(?:\[rank\d+\]: )?(?:(?:[\w.]+\.)?(?:_?[A-Z]\w*(?:Error|Exception|Interrupt|Timeout)|Exception)"
     r"|(?:[a-z_]\w*\.)+(?:_?[A-Z]\w+|gaierror|error))(?::|$)"
 )
-WARNING = lazily.pattern(r"^\[W\d|[Ww]arning\b|\bWARN\b")
-ACCESS = lazily.pattern(r'(?<!\] )"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
+WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
+ACCESS = re.compile(r'(?<!\] )"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
 """As uvicorn writes it; web servers in front of it write the time in brackets before the request."""
-BATCH = lazily.pattern(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
-SERVES = lazily.pattern(r"^\[[^\]]{0,80}\] (?:Prefill|Decode) batch(?: \[\d+\])?[.,] #")
+BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
+SERVES = re.compile(r"^\[[^\]]{0,80}\] (?:Prefill|Decode) batch(?: \[\d+\])?[.,] #")
 """What a log whose beginning is cut off shows of a server that works."""
 GENERATES = (
     "/v1/chat/completions",
@@ -172,39 +172,37 @@ OTHER_ENGINES = (
     # sglang before 0.4.6 and vLLM's kernels in it write `INFO 11-02 22:10:05 [__init__.py:239]` too.
     (
         "vLLM",
-        lazily.pattern(
+        re.compile(
             r"\bvllm\b|Avg prompt throughput: |^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[(?!__init__)[\w/]+\.py:\d+\] ",
             re.IGNORECASE,
         ),
     ),
-    ("text-embeddings-inference", lazily.pattern(r"text_embeddings_\w+|text-embeddings-inference")),
+    ("text-embeddings-inference", re.compile(r"text_embeddings_\w+|text-embeddings-inference")),
     (
         "Ollama",
-        lazily.pattern(r"\bollama\b|llama runner|^time=\S+ level=[A-Z]+ source=\w+\.go:\d+ msg=", re.IGNORECASE),
+        re.compile(r"\bollama\b|llama runner|^time=\S+ level=[A-Z]+ source=\w+\.go:\d+ msg=", re.IGNORECASE),
     ),
-    ("Infinity", lazily.pattern(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
-    ("Xinference", lazily.pattern(r"xinference", re.IGNORECASE)),
-    ("LocalAI", lazily.pattern(r"\blocalai\b|Loading model '[^']+' with backend ", re.IGNORECASE)),
+    ("Infinity", re.compile(r"infinity_emb|michaelfeil/infinity", re.IGNORECASE)),
+    ("Xinference", re.compile(r"xinference", re.IGNORECASE)),
+    ("LocalAI", re.compile(r"\blocalai\b|Loading model '[^']+' with backend ", re.IGNORECASE)),
     (
         "llama.cpp",
-        lazily.pattern(r"llama_model_loader|llama_server|llama_init|\b(?:update_slots|launch_slot_|log_server_r): "),
+        re.compile(r"llama_model_loader|llama_server|llama_init|\b(?:update_slots|launch_slot_|log_server_r): "),
     ),
-    ("LMDeploy", lazily.pattern(r"\blmdeploy\b", re.IGNORECASE)),
-    ("text-generation-inference", lazily.pattern(r"text_generation_(?:launcher|router)")),
+    ("LMDeploy", re.compile(r"\blmdeploy\b", re.IGNORECASE)),
+    ("text-generation-inference", re.compile(r"text_generation_(?:launcher|router)")),
     (
         "Triton Inference Server",
-        lazily.pattern(r"tritonserver|NVIDIA Triton|Triton Inference Server|GRPCInferenceService"),
+        re.compile(r"tritonserver|NVIDIA Triton|Triton Inference Server|GRPCInferenceService"),
     ),
-    ("FastChat", lazily.pattern(r"fastchat[./]")),
-    ("LM Studio", lazily.pattern(r"\bLM ?STUDIO\b|model has crashed without additional information", re.IGNORECASE)),
-    ("LiteLLM", lazily.pattern(r"\blitellm\b", re.IGNORECASE)),
-    ("New API", lazily.pattern(r"\b(?:One|New) API v\S+ (?:started|ready)")),
-    ("sglang-router", lazily.pattern(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
+    ("FastChat", re.compile(r"fastchat[./]")),
+    ("LM Studio", re.compile(r"\bLM ?STUDIO\b|model has crashed without additional information", re.IGNORECASE)),
+    ("LiteLLM", re.compile(r"\blitellm\b", re.IGNORECASE)),
+    ("New API", re.compile(r"\b(?:One|New) API v\S+ (?:started|ready)")),
+    ("sglang-router", re.compile(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
     (
         "nginx",
-        lazily.pattern(
-            r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"
-        ),
+        re.compile(r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"),
     ),
 )
 
@@ -221,8 +219,8 @@ def answers(method: str, path: str) -> str:
     return "generation" if path.partition("?")[0] in GENERATES else "post"
 
 
-TYPE = lazily.pattern(r"\btype=(\w+)")
-BEFORE_CLS = lazily.pattern(r"Load weight end\. type=\w+, dtype=")
+TYPE = re.compile(r"\btype=(\w+)")
+BEFORE_CLS = re.compile(r"Load weight end\. type=\w+, dtype=")
 """As releases before 0.5.9 end the loading; later ones tell first how long it took."""
 EVENTS = (
     *(mark for mark, _ in MILESTONES),

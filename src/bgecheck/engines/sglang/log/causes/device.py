@@ -8,15 +8,15 @@ from bgecheck.engines.sglang.log.cause import cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Text, lazily
+from bgecheck.model import Text
 
 _NO_WARNING = r"^(?!.*(?:Warning: |Failed to import)).*"
 """Opens the pattern of what is also only warned of where a library is optional: the program then goes on."""
 
-_OTHERS = lazily.pattern(r"\bProcess \d+ has ([\d.]+) ([MG])iB memory in use")
-_OWN = lazily.pattern(r"this process has ([\d.]+) ([MG])iB memory in use")
+_OTHERS = re.compile(r"\bProcess \d+ has ([\d.]+) ([MG])iB memory in use")
+_OWN = re.compile(r"this process has ([\d.]+) ([MG])iB memory in use")
 
-_ALLOCATED = lazily.pattern(r"Of the allocated memory ([\d.]+) ([MG])iB is allocated by PyTorch")
+_ALLOCATED = re.compile(r"Of the allocated memory ([\d.]+) ([MG])iB is allocated by PyTorch")
 CUDA_CONTEXT = 1.0
 """GiB that a process holds beside what torch allocates: its CUDA context and libraries (0.3 to 0.6 seen)."""
 
@@ -551,12 +551,12 @@ cause(
 )
 
 
-_DRIVER_CALL = lazily.pattern(r"undefined symbol: cu[A-Z]")
+_DRIVER_CALL = re.compile(r"undefined symbol: cu[A-Z]")
 """A function of libcuda, which comes with the driver; the toolkit's begin with `cuda`, `cublas` and the like."""
 
 
 #: A library of torch's own that finds a symbol missing: torch and its nvidia-* wheels differ, not sgl_kernel.
-_TORCH_OWN = lazily.pattern(r"torchvision|torchaudio|/torch/lib/lib\w+\.so")
+_TORCH_OWN = re.compile(r"torchvision|torchaudio|/torch/lib/lib\w+\.so")
 
 
 def _undefined_symbol(session: Session, text: str) -> str:

@@ -8,9 +8,9 @@ from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Text, lazily
+from bgecheck.model import Text
 
-_FOLDER = lazily.pattern(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
+_FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
 """How a name begins that was meant as a folder and not as a repository of the hub."""
 
 
