@@ -79,8 +79,8 @@ class GpuFacts(NamedTuple):
     @property
     def emptiest(self) -> Gpu | None:
         """The GPU with the most free memory."""
-        known = [g for g in self.judged if g.free is not None]
-        return max(known, key=lambda g: g.free or 0, default=None)
+        measured = [g for g in self.judged if g.free is not None]
+        return max(measured, key=lambda g: g.free or 0, default=None)
 
     @property
     def taken(self) -> tuple[Gpu, ...]:
@@ -89,8 +89,8 @@ class GpuFacts(NamedTuple):
 
     def others(self, gpu: Gpu) -> list[Holder]:
         """Holders of memory that are not the server, largest first."""
-        found = [holder for holder in gpu.holders or () if holder.pid not in self.own]
-        return sorted(found, key=lambda h: -(h.used or 0))
+        strangers = [holder for holder in gpu.holders or () if holder.pid not in self.own]
+        return sorted(strangers, key=lambda h: -(h.used or 0))
 
     def named(self, holder: Holder) -> str:
         """A holder as it stands in a message."""
@@ -120,7 +120,7 @@ def collect(context: Context) -> GpuFacts:
         raise Unavailable(
             Text("the server computes on the CPU (--device cpu)", "服务在 CPU 上运行（--device cpu）"), looked=False
         )
-    seen = read_gpus()
+    gpus = read_gpus()
     visible = environment(server.pid, "CUDA_VISIBLE_DEVICES") if server else None
     if visible is not None and visible.strip() in ("", "-1"):
         raise Unavailable(
@@ -133,12 +133,12 @@ def collect(context: Context) -> GpuFacts:
     by_bus = server is not None and environment(server.pid, "CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     return GpuFacts(
         target=target,
-        seen=seen,
-        names=_names(seen),
+        seen=gpus,
+        names=_names(gpus),
         own=frozenset((server.pid, *server.children)) if server else frozenset(),
         answered=bool(target.port) and accepts(target.host, target.port, seconds),
         visible=visible,
-        chosen=seen.gpus if visible is None else chosen(seen.gpus, visible, by_bus=by_bus),
+        chosen=gpus.gpus if visible is None else chosen(gpus.gpus, visible, by_bus=by_bus),
         needed=memory_needed(target.model_path),
     )
 
@@ -155,15 +155,15 @@ def chosen(gpus: tuple[Gpu, ...], visible: str, *, by_bus: bool) -> tuple[Gpu, .
         return gpus
     kept: list[Gpu] = []
     for word in words:
-        found = [g for g in gpus if (word == str(g.index) if word.isdigit() else word and g.uuid.startswith(word))]
-        if not found:
+        chosen = [g for g in gpus if (word == str(g.index) if word.isdigit() else word and g.uuid.startswith(word))]
+        if not chosen:
             break
-        kept += [g for g in found if g not in kept]
+        kept += [g for g in chosen if g not in kept]
     return tuple(kept)
 
 
-def _names(seen: Gpus) -> dict[int, str]:
-    held = {h.pid for g in seen.gpus for h in g.holders or ()}
+def _names(gpus: Gpus) -> dict[int, str]:
+    held = {h.pid for g in gpus.gpus for h in g.holders or ()}
     processes = Table.now().processes if held else {}
     return {pid: processes[pid].name for pid in held if pid in processes}
 
@@ -203,11 +203,11 @@ def _label(gpu: Gpu) -> str:
 )
 def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
     """The entry row: NVML answered, and what it shows is left to the server."""
-    seen = [Evidence(_label(g), f"{g.name}, {_size(g.total)}") for g in facts.seen.gpus[:8]]
+    evidence = [Evidence(_label(g), f"{g.name}, {_size(g.total)}") for g in facts.seen.gpus[:8]]
     if not facts.judged:
         asked = Evidence("CUDA_VISIBLE_DEVICES", facts.visible or "", ", ".join(str(g.index) for g in facts.seen.gpus))
-        return broken(asked, *seen, visible=facts.visible)
-    return holds(*seen)
+        return broken(asked, *evidence, visible=facts.visible)
+    return holds(*evidence)
 
 
 @AREA.check(
@@ -230,12 +230,12 @@ def driver_is_new_enough(facts: GpuFacts) -> Outcome:
         return absent(Text("the driver does not report its CUDA version", "驱动没有给出 CUDA 版本"))
     cuda = f"{facts.seen.cuda[0]}.{facts.seen.cuda[1]}"
     number = float(cuda)
-    seen = Evidence(f"driver {facts.seen.driver or '?'}", f"CUDA <= {cuda}", str(OLDEST_CUDA))
+    evidence = Evidence(f"driver {facts.seen.driver or '?'}", f"CUDA <= {cuda}", str(OLDEST_CUDA))
     if facts.serving or NEWEST_CUDA.admits(number):
-        return holds(seen)
+        return holds(evidence)
     if OLDEST_CUDA.admits(number):
         return absent(_depends(cuda), cuda=cuda)
-    return broken(seen, cuda=cuda)
+    return broken(evidence, cuda=cuda)
 
 
 def _depends(cuda: str) -> Text:
@@ -285,14 +285,14 @@ def model_fits(facts: GpuFacts) -> Outcome:
     if facts.unplaced:
         return absent(_UNPLACED)
     free, needed = _size(best.free), _size(facts.needed)
-    seen = Evidence(
+    evidence = Evidence(
         Text(f"free on {_label(best)}", f"{_label(best)} 空闲"), f"{free} / {_size(best.total)}", f">= {needed}"
     )
     if (best.free or 0) >= facts.needed:
-        return holds(seen)
+        return holds(evidence)
     others = ", ".join(facts.named(h) for h in facts.others(best)[:4])
     values = {"gpu": _label(best), "free": free, "total": _size(best.total), "needed": needed, "holders": others}
-    return broken(seen, advice="held" if others else None, **values)
+    return broken(evidence, advice="held" if others else None, **values)
 
 
 _UNPLACED = Text(
@@ -331,30 +331,30 @@ _UNPLACED = Text(
 )
 def memory_is_the_servers(facts: GpuFacts) -> Outcome:
     """Every holder that is not the server or its worker, from half a GiB in sum."""
-    found = [(g, h) for g in facts.taken for h in facts.others(g)]
-    held = sum(h.used or 0 for _, h in found)
-    if (reason := _cannot_tell(facts, found, held)) is not None:
+    strangers = [(g, h) for g in facts.taken for h in facts.others(g)]
+    held = sum(h.used or 0 for _, h in strangers)
+    if (reason := _cannot_tell(facts, strangers, held)) is not None:
         return absent(reason)
-    seen = Evidence(Text("held by others", "其他进程占用"), _size(held), f"< {NOTABLE.value:g} {NOTABLE.unit}")
+    evidence = Evidence(Text("held by others", "其他进程占用"), _size(held), f"< {NOTABLE.value:g} {NOTABLE.unit}")
     if not NOTABLE.admits(held / GIB):
-        return holds(seen)
-    named = ", ".join(facts.named(h) for _, h in found[:4])
-    values = {"gpu": ", ".join(dict.fromkeys(_label(g) for g, _ in found)), "holders": named}
-    return broken(seen, **values, **_elsewhere(facts))
+        return holds(evidence)
+    holders = ", ".join(facts.named(h) for _, h in strangers[:4])
+    values = {"gpu": ", ".join(dict.fromkeys(_label(g) for g, _ in strangers)), "holders": holders}
+    return broken(evidence, **values, **_elsewhere(facts))
 
 
-def _cannot_tell(facts: GpuFacts, found: list[tuple[Gpu, Holder]], held: int) -> Words | None:
+def _cannot_tell(facts: GpuFacts, strangers: list[tuple[Gpu, Holder]], held: int) -> Words | None:
     """Why nothing can be said of who holds memory; None when something can."""
     if all(g.holders is None for g in facts.taken):
         return Text("the driver does not report who holds memory", "驱动没有给出占用显存的进程")
-    if facts.unplaced and any(h.pid not in facts.names for _, h in found):
+    if facts.unplaced and any(h.pid not in facts.names for _, h in strangers):
         return _UNPLACED
     if NOTABLE.admits(held / GIB):
         return None
-    if any(h.used is None for _, h in found):
+    if any(h.used is None for _, h in strangers):
         return Text(
-            f"{len(found)} other processes hold memory, and the driver does not tell how much",
-            f"另有 {len(found)} 个进程占用显存，驱动没有给出各占多少",
+            f"{len(strangers)} other processes hold memory, and the driver does not tell how much",
+            f"另有 {len(strangers)} 个进程占用显存，驱动没有给出各占多少",
         )
     unnamed = max(((g.used or 0) - sum(h.used or 0 for h in g.holders or ()) for g in facts.taken), default=0)
     own = any(h.used is None for g in facts.taken for h in g.holders or ())
@@ -392,14 +392,14 @@ def _elsewhere(facts: GpuFacts) -> dict[str, str]:
 )
 def generation_is_supported(facts: GpuFacts) -> Outcome:
     """The oldest of the server's GPUs decides; before a server runs the newest, beside which a display card may sit."""
-    known = [(g.capability, g) for g in facts.judged if g.capability]
-    if not known:
+    capabilities = [(g.capability, g) for g in facts.judged if g.capability]
+    if not capabilities:
         return absent(Text("the driver does not report it", "驱动没有给出计算能力"))
     pick = min if facts.own else max
-    (major, minor), gpu = pick(known, key=lambda pair: pair[0])
-    seen = Evidence(f"{_label(gpu)} {gpu.name}", f"{major}.{minor}", str(OLDEST_CAPABILITY))
+    (major, minor), gpu = pick(capabilities, key=lambda pair: pair[0])
+    evidence = Evidence(f"{_label(gpu)} {gpu.name}", f"{major}.{minor}", str(OLDEST_CAPABILITY))
     enough = OLDEST_CAPABILITY.admits(float(f"{major}.{minor}"))
-    return holds(seen) if enough else broken(seen, name=gpu.name, capability=f"{major}.{minor}")
+    return holds(evidence) if enough else broken(evidence, name=gpu.name, capability=f"{major}.{minor}")
 
 
 @AREA.check(
@@ -421,8 +421,8 @@ def no_fault_is_reported(facts: GpuFacts) -> Outcome:
     """ECC, throttling and temperature as NVML tells them; past Xid errors stand in the kernel's log only."""
     faults = [f for g in facts.judged for f in _faults(g)] + [_lost(*lost) for lost in facts.seen.lost]
     if faults:
-        told = {"faults": "; ".join(f.en for f in faults[:4]), "faults_zh": "；".join(f.zh for f in faults[:4])}
-        return broken(*(Evidence(Text("fault", "故障"), fault) for fault in faults[:6]), **told)
+        values = {"faults": "; ".join(f.en for f in faults[:4]), "faults_zh": "；".join(f.zh for f in faults[:4])}
+        return broken(*(Evidence(Text("fault", "故障"), fault) for fault in faults[:6]), **values)
     warmest = max((g.temperature for g in facts.judged if g.temperature is not None), default=None)
     if warmest is None:
         return absent(Text("the driver reports neither temperature nor errors", "驱动没有给出温度和错误计数"))
@@ -434,8 +434,8 @@ _NO_XID = Evidence(
 )
 
 
-def _lost(index: int, said: str) -> Text:
-    return Text(f"GPU {index} answers no more ({said})", f"GPU {index} 已不响应（{said}）")
+def _lost(index: int, message: str) -> Text:
+    return Text(f"GPU {index} answers no more ({message})", f"GPU {index} 已不响应（{message}）")
 
 
 _REASONS = {
@@ -448,21 +448,23 @@ _REASONS = {
 
 def _faults(gpu: Gpu) -> list[Text]:
     label = _label(gpu)
-    found = [Text(f"{label} is throttled: {reason}", f"{label} 被{_REASONS[reason]}") for reason in gpu.throttled or ()]
+    faults = [
+        Text(f"{label} is throttled: {reason}", f"{label} 被{_REASONS[reason]}") for reason in gpu.throttled or ()
+    ]
     if gpu.uncorrected:
-        found.append(
+        faults.append(
             Text(
                 f"{label} has {gpu.uncorrected} uncorrected ECC errors",
                 f"{label} 有 {gpu.uncorrected} 个不可纠正的 ECC 错误",
             )
         )
     if gpu.pending:
-        found.append(Text(f"{label} has bad memory that waits for a reset", f"{label} 有坏显存待复位后隔离"))
+        faults.append(Text(f"{label} has bad memory that waits for a reset", f"{label} 有坏显存待复位后隔离"))
     if gpu.temperature is not None and gpu.slows_down_at and gpu.temperature >= gpu.slows_down_at - NEAR:
-        found.append(
+        faults.append(
             Text(
                 f"{label} is at {gpu.temperature} °C and slows down at {gpu.slows_down_at} °C",
                 f"{label} 温度 {gpu.temperature} °C，到 {gpu.slows_down_at} °C 会降频",
             )
         )
-    return found
+    return faults

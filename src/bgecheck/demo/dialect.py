@@ -117,9 +117,9 @@ def taken(number: int | None, host: str, port: int) -> str:
     return f"[Errno {number}] error while attempting to bind on address ({host!r}, {port}): address already in use"
 
 
-def warm_up_failed(status: int | None, said: str) -> str:
+def warm_up_failed(status: int | None, error: str) -> str:
     """The end of a warm-up that another program answered, or nobody."""
-    why = "None" if status is None else f"<Response [{status}]>, res.text={said!r}"
+    why = "None" if status is None else f"<Response [{status}]>, res.text={error!r}"
     return (
         "Initialization failed. warmup error: Traceback (most recent call last):\n"
         '  File "/usr/lib/python3.12/site-packages/sglang/srt/entrypoints/http_server.py", line 2382, '
@@ -209,9 +209,9 @@ def model_card(name: str, created: int) -> dict[str, Any]:
 
 def no_model(name: str) -> dict[str, Any]:
     """The body of `/v1/models/{name}` for another name than the served one."""
-    said = f"The model '{name}' does not exist"
+    message = f"The model '{name}' does not exist"
     return {
-        "error": {"message": said, "type": "invalid_request_error", "param": "model", "code": "model_not_found"},
+        "error": {"message": message, "type": "invalid_request_error", "param": "model", "code": "model_not_found"},
     }
 
 

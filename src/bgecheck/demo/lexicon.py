@@ -173,8 +173,8 @@ class Encoder:
             self.flush()  # the true tree drops what was used longest ago; what remains is as wrong as before
         node, held = self._tree, 0
         for number, token in enumerate(ids):
-            known = token in node
-            held += known and held == number < len(ids) - 1
-            self._kept += not known
+            is_known = token in node
+            held += is_known and held == number < len(ids) - 1
+            self._kept += not is_known
             node = node.setdefault(token, {})
         return held

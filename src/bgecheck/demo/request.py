@@ -61,8 +61,8 @@ def read(body: bytes, content_type: str, settings: Mapping[str, Any]) -> Wanted:
 
 def _decoded(body: bytes, content_type: str) -> Any:
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        said = "Unsupported Media Type: Only 'application/json' is allowed"
-        wrong = {"loc": ["header", "content-type"], "msg": said, "type": "value_error"}
+        message = "Unsupported Media Type: Only 'application/json' is allowed"
+        wrong = {"loc": ["header", "content-type"], "msg": message, "type": "value_error"}
         raise Refusal(f"1 validation error:\n  {wrong} {[wrong]}", "Bad Request")
     if not body:
         raise _invalid([_error("missing", ("body",), "Field required", None)])
@@ -157,8 +157,8 @@ def _wrong_integer(where: tuple[Any, ...], value: Any) -> dict[str, Any]:
     return _error("int_type", where, _INTEGER, value)
 
 
-def _error(kind: str, where: tuple[Any, ...], said: str, given: Any) -> dict[str, Any]:
-    return {"type": kind, "loc": where, "msg": said, "input": given}
+def _error(kind: str, where: tuple[Any, ...], message: str, given: Any) -> dict[str, Any]:
+    return {"type": kind, "loc": where, "msg": message, "input": given}
 
 
 def _invalid(errors: list[dict[str, Any]]) -> Refusal:

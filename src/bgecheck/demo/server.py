@@ -63,12 +63,12 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
 
 def _start_or_fail(options: argparse.Namespace) -> None:
     """Write the log of a start up to the opening of the port; the faults that end or hold it do so here."""
-    known = settings(options)
+    options_set = settings(options)
     if options.fault == "unknown-flag":
         sys.exit(_said(dialect.UNKNOWN_OPTION, 2))
     # A start that hangs has hung for a while by the time somebody looks.
     at = time.time() - 600 if options.fault == "stuck-loading" else None
-    lines = dialect.until_weights(known)
+    lines = dialect.until_weights(options_set)
     for line in lines[:1] if options.fault == "model-path" else lines:
         log(line, at)
     if options.fault == "model-path":
@@ -79,7 +79,7 @@ def _start_or_fail(options: argparse.Namespace) -> None:
         kill()
     if options.fault == "stuck-loading":
         threading.Event().wait()
-    for line in dialect.until_port(known, os.getpid()):
+    for line in dialect.until_port(options_set, os.getpid()):
         log(line)
 
 
@@ -109,11 +109,11 @@ def _warm_up(options: argparse.Namespace) -> None:
     """Ask for the info page and one embedding over HTTP, and end when another program answers, or nobody."""
     release = dialect.release(options.version)
     if not options.skip_server_warmup:
-        status, said = _asked(options, "GET", "/model_info" if release >= (0, 5, 9) else "/get_model_info")
+        status, response = _asked(options, "GET", "/model_info" if release >= (0, 5, 9) else "/get_model_info")
         if status == 200:
-            status, said = _asked(options, "POST", "/encode", json.dumps({"text": dialect.WARM_UP}))
+            status, response = _asked(options, "POST", "/encode", json.dumps({"text": dialect.WARM_UP}))
         if status != 200:
-            log(dialect.warm_up_failed(status, said))
+            log(dialect.warm_up_failed(status, response))
             kill()
     if release >= (0, 5, 20):
         _asked(options, "POST", "/freeze_gc", "{}")

@@ -316,8 +316,8 @@ class Handler(BaseHTTPRequestHandler):
     def _tokenize(self, path: str) -> None:
         ids = [tokens(text) for text in self._texts("prompt")]
         one = isinstance(json.loads(self._body)["prompt"], str)
-        told = {"tokens": ids[0] if one else ids, "count": len(ids[0]) if one else [len(row) for row in ids]}
-        self._answer(200, {**told, "max_model_len": dialect.CONTEXT})
+        values = {"tokens": ids[0] if one else ids, "count": len(ids[0]) if one else [len(row) for row in ids]}
+        self._answer(200, {**values, "max_model_len": dialect.CONTEXT})
 
     def _text(self, field: str) -> Wanted:
         return Wanted([tokens(text) for text in self._texts(field)[:1]], False)

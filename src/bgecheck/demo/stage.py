@@ -111,7 +111,7 @@ def _holder(port: int, folder: str) -> subprocess.Popen[bytes]:
 
 
 def _started(
-    line: list[str], output: int, folder: str, told: Mapping[str, str] | None = None
+    line: list[str], output: int, folder: str, variables: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(word for word in sys.path if word)
     # A group of its own: Ctrl-C reaches this program, which then ends the scene in order.
@@ -121,7 +121,7 @@ def _started(
         stdout=output,
         stderr=output,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "BGECHECK_DEMO_ENDS_WITH_STARTER": "1", **(told or {})},
+        env={**os.environ, "PYTHONPATH": path, "BGECHECK_DEMO_ENDS_WITH_STARTER": "1", **(variables or {})},
         start_new_session=True,
     )
 
@@ -132,15 +132,15 @@ def _until_it_stands(scene: Fault, server: subprocess.Popen[bytes], log: Path) -
     hangs = not scene.serves and "stuck-loading" in scene.flags
     ends = time.monotonic() + PATIENCE
     while time.monotonic() < ends:
-        said = log.read_text(encoding="utf-8", errors="replace")
+        output = log.read_text(encoding="utf-8", errors="replace")
         if server.poll() is not None:
             break
-        if mark in said and (scene.serves or hangs):
+        if mark in output and (scene.serves or hangs):
             break
         time.sleep(0.02)
     if scene.serves and server.poll() is not None:
-        said = clean(log.read_text(errors="replace")[-500:])
-        raise Unavailable(Text(f"the demo server did not start: {said}", f"演示服务没有启动：{said}"))
+        output = clean(log.read_text(errors="replace")[-500:])
+        raise Unavailable(Text(f"the demo server did not start: {output}", f"演示服务没有启动：{output}"))
     if hangs:
         written = time.time() - 600
         os.utime(log, (written, written))

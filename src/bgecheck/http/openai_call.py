@@ -152,13 +152,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
     Suppressed contexts too: httpcore's pool raises `from None`, which hides the error of the socket.
     """
-    known = [error]
-    while len(known) <= _MOST_CAUSES:
-        cause = known[-1].__cause__ or known[-1].__context__
-        if cause is None or cause in known:
+    chain = [error]
+    while len(chain) <= _MOST_CAUSES:
+        cause = chain[-1].__cause__ or chain[-1].__context__
+        if cause is None or cause in chain:
             return
         yield cause
-        known.append(cause)
+        chain.append(cause)
 
 
 def _cause(error: BaseException) -> dict[str, Any]:

@@ -261,11 +261,12 @@ def _float(number: float) -> float:
         return math.inf
 
 
-def _authorities(told: Mapping[str, Any]) -> Authorities:
+def _authorities(payload: Mapping[str, Any]) -> Authorities:
     certifi, system = (
-        Verification(**{**told[name], "reason": clean(told[name]["reason"], 200)}) for name in ("certifi", "system")
+        Verification(**{**payload[name], "reason": clean(payload[name]["reason"], 200)})
+        for name in ("certifi", "system")
     )
-    return Authorities(certifi=certifi, system=system, used=told["used"])
+    return Authorities(certifi=certifi, system=system, used=payload["used"])
 
 
 def _object(line: bytes) -> dict[str, Any]:

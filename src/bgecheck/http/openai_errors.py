@@ -423,8 +423,8 @@ def _of_status(status: int) -> str | None:
 
 
 def _of_construction(raised: Raised) -> str:
-    said = raised.message.lower()
-    if "socks" in said or "proxy" in said:
+    message = raised.message.lower()
+    if "socks" in message or "proxy" in message:
         return "proxy"
     return "bundle" if raised.name in ("FileNotFoundError", "SSLError", "PermissionError") else "construct"
 

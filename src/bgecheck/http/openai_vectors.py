@@ -36,11 +36,11 @@ def misread(decoded: Sequence[float], written: Sequence[float] | None) -> Misrea
         return None
     if len(decoded) != len(written):
         return Misread(kind="dimension", found=len(decoded), wanted=len(written))
-    found, wanted = norm(decoded), norm(written)
+    length, wanted = norm(decoded), norm(written)
     if not math.isfinite(wanted) or wanted == 0:
         return None
-    ratio = max(found / wanted, wanted / found) if math.isfinite(found) and found else math.inf
-    return None if NORM_RATIO.admits(ratio) else Misread(kind="numbers", found=found, wanted=wanted)
+    ratio = max(length / wanted, wanted / length) if math.isfinite(length) and length else math.inf
+    return None if NORM_RATIO.admits(ratio) else Misread(kind="numbers", found=length, wanted=wanted)
 
 
 def first_numbers(vector: Sequence[float]) -> list[float]:

@@ -41,10 +41,10 @@ ABSOLUTE = frozenset({"BertModel", "BertForMaskedLM", "RobertaModel", "XLMRobert
 
 def looks_both_ways(architectures: Iterable[str]) -> bool | None:
     """Whether a model of these architectures is a bidirectional encoder; None for one that is not known."""
-    named = tuple(architectures)
-    if any(name in BIDIRECTIONAL for name in named):
+    names = tuple(architectures)
+    if any(name in BIDIRECTIONAL for name in names):
         return True
-    return False if any(CAUSAL.fullmatch(name) for name in named) else None
+    return False if any(CAUSAL.fullmatch(name) for name in names) else None
 
 
 def is_reranker(name: str | None) -> bool:
@@ -157,10 +157,10 @@ _OWNERS = {"bge": "BAAI", "qwen3": "Qwen", "e5": "intfloat", "multilingual": "in
 
 def repository(model: str) -> str:
     """The hub id of a model that a folder or a hub id names; its owner is left open where the family is not known."""
-    known, name = lookup(model), model.rstrip("/").rsplit("/", 1)[-1]
-    if known and (owner := _OWNERS.get(known.name.split("-")[0])):
+    entry, name = lookup(model), model.rstrip("/").rsplit("/", 1)[-1]
+    if entry and (owner := _OWNERS.get(entry.name.split("-")[0])):
         # Names are kept in lower case here, and their capitals on the hub.
-        return f"{owner}/{name if name.lower() == known.name else known.name}"
+        return f"{owner}/{name if name.lower() == entry.name else entry.name}"
     return model if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model) else f"<owner>/{name}"
 
 

@@ -150,7 +150,7 @@ class Unwrapper:
         A line that was overwritten by carriage returns, as progress bars are, holds several, and so does an entry of
         a log shipper with a whole traceback in it; a piece holds none yet.
         """
-        found: list[tuple[int, str]] = []
+        texts: list[tuple[int, str]] = []
         for piece in raw[:LINE_LIMIT].split(b"\r"):
             if not piece.strip(BLANK):
                 continue
@@ -159,8 +159,8 @@ class Unwrapper:
                 number, text = self._begun[0], self._begun[1] + text
             self._begun = None if whole or len(text) > LINE_LIMIT else (number, text)
             if self._begun is None:
-                found.extend((number, line) for line in text.split("\n"))
-        return found
+                texts.extend((number, line) for line in text.split("\n"))
+        return texts
 
     def rest(self) -> list[tuple[int, str]]:
         """What had begun when the log ended."""
@@ -263,8 +263,8 @@ def _message(text: str) -> tuple[str, bool]:
         entry = json.loads(text)
     except (ValueError, RecursionError):
         return text, True
-    told = [entry[name] for name in _MESSAGES if name in entry] if isinstance(entry, dict) else []
-    inner = told[0] if told else None
+    messages = [entry[name] for name in _MESSAGES if name in entry] if isinstance(entry, dict) else []
+    inner = messages[0] if messages else None
     if isinstance(inner, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in inner):
         # How journald writes what is no plain text, colours for example.
         inner = _decoded(bytes(inner))

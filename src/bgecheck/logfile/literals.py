@@ -46,8 +46,8 @@ class Literals:
     def among(self, text: str) -> Collection[str]:
         """The literals that a text holds."""
         if automaton := self._loaded(len(text)):
-            found = automaton.find_matches_as_indexes(text.encode("utf-8", "surrogatepass"), overlapping=True)
-            return {self._written[self._literals[number]] for number, _, _ in found}
+            matches = automaton.find_matches_as_indexes(text.encode("utf-8", "surrogatepass"), overlapping=True)
+            return {self._written[self._literals[number]] for number, _, _ in matches}
         return [literal for literal in self._texts if literal in text]
 
     def _loaded(self, size: int) -> BytesAhoCorasick | None:
@@ -71,6 +71,6 @@ def _around(together: bytes, automaton: BytesAhoCorasick) -> Iterator[bytes]:
     end = -1
     for _, start, _ in automaton.find_matches_as_indexes(together):
         if start > end:
-            found = together.find(b"\n", start)
-            end = len(together) if found < 0 else found
+            newline = together.find(b"\n", start)
+            end = len(together) if newline < 0 else newline
             yield together[together.rfind(b"\n", 0, start) + 1 : end]

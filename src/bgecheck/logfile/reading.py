@@ -154,9 +154,9 @@ def newest_start(file: BinaryIO, end: int) -> int | None:
     while end > 0:
         begin = max(0, end - _WALK)
         file.seek(begin)
-        found = file.read(min(_WALK + overlap, end - begin + overlap)).rfind(BEGINNING)
-        if found >= 0:
-            return begin + found
+        place = file.read(min(_WALK + overlap, end - begin + overlap)).rfind(BEGINNING)
+        if place >= 0:
+            return begin + place
         end = begin
     return None
 
@@ -167,10 +167,10 @@ def _line_start(file: BinaryIO, offset: int) -> int:
         return 0
     file.seek(offset - 1)
     around = file.read(_LEAD)
-    if (found := around.find(b"\n")) < 0:
+    if (newline := around.find(b"\n")) < 0:
         return offset
     # The second half of a line feed in UTF-16 belongs to it.
-    return offset + found + (around[found + 1 : found + 2] == b"\0")
+    return offset + newline + (around[newline + 1 : newline + 2] == b"\0")
 
 
 def _numbers(file: BinaryIO, places: Sequence[int]) -> list[int]:
@@ -228,8 +228,8 @@ def _rotated(path: str) -> list[str]:
         return []
     ranked = [(rank, other) for other in names if other != name and (rank := _rank(other, stem)) is not None]
     older = sorted((r, n) for r, n in ranked if own is not None and r > own)
-    found = (os.path.join(folder, n) for _, n in older)
-    return [n for n in found if os.path.isfile(n)]
+    paths = (os.path.join(folder, n) for _, n in older)
+    return [n for n in paths if os.path.isfile(n)]
 
 
 def _rank(name: str, stem: str) -> tuple[int, float] | None:

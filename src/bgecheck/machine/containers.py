@@ -27,17 +27,17 @@ PORTS_SHOWN = "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"
 
 def container_of(pid: int) -> str | None:
     """The id of the container that a process runs in and this one does not; None too where its host does not tell."""
-    found = _container(str(pid))
-    return found if found != _container("self") else None
+    container = _container(str(pid))
+    return container if container != _container("self") else None
 
 
 def _container(process: str) -> str | None:
     try:
         with open(f"{PROC}/{process}/cgroup", encoding="ascii", errors="replace") as file:
-            found = _ID.findall(file.read(64 * 1024))
+            ids = _ID.findall(file.read(64 * 1024))
     except OSError:
         return None
-    return found[-1] if found else None
+    return ids[-1] if ids else None
 
 
 def log_of(container: str, places: Sequence[str] = LOGS) -> str | None:
@@ -50,9 +50,9 @@ def log_of(container: str, places: Sequence[str] = LOGS) -> str | None:
 
 def leads_to(argv: Sequence[str]) -> tuple[str, int] | None:
     """The container's address and port that a `docker-proxy` process forwards to; None for another process."""
-    told = _proxy(argv)
-    port = told.get("-container-port", "")
-    return (told["-container-ip"], int(port)) if "-container-ip" in told and port.isdigit() else None
+    endpoint = _proxy(argv)
+    port = endpoint.get("-container-port", "")
+    return (endpoint["-container-ip"], int(port)) if "-container-ip" in endpoint and port.isdigit() else None
 
 
 def published(net: Inside, port: int, table: Table) -> int | None:

@@ -46,7 +46,7 @@ def weights_size(folder: str) -> int | None:
     except OSError:
         return None
     for ending in (".safetensors", ".bin"):
-        found = [size for name, size in sizes.items() if name.endswith(ending) and name != "training_args.bin"]
-        if found:
-            return sum(found)
+        chosen = [size for name, size in sizes.items() if name.endswith(ending) and name != "training_args.bin"]
+        if chosen:
+            return sum(chosen)
     return None

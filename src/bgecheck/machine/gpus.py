@@ -88,21 +88,21 @@ def _nothing(en: str, zh: str) -> Unavailable:
 
 
 def _refused(pynvml: Any, error: Any) -> Unavailable:
-    code, said = error.value, _said(error)
+    code, message = error.value, _said(error)
     if code in (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED):
         return _nothing("the NVIDIA driver is not loaded", "NVIDIA 驱动没有加载")
     if code == pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
         return Unavailable(
             Text(
-                f"the loaded driver and its library differ in version, which a reboot mends ({said})",
-                f"已加载的驱动与用户态库版本不一致，重启机器可恢复（{said}）",
+                f"the loaded driver and its library differ in version, which a reboot mends ({message})",
+                f"已加载的驱动与用户态库版本不一致，重启机器可恢复（{message}）",
             )
         )
     if code == pynvml.NVML_ERROR_NO_PERMISSION:
         return Unavailable(
-            Text(f"this user may not ask the NVIDIA driver ({said})", f"当前用户无权访问 NVIDIA 驱动（{said}）")
+            Text(f"this user may not ask the NVIDIA driver ({message})", f"当前用户无权访问 NVIDIA 驱动（{message}）")
         )
-    return Unavailable(Text(f"the NVIDIA driver answers: {said}", f"NVIDIA 驱动返回：{said}"))
+    return Unavailable(Text(f"the NVIDIA driver answers: {message}", f"NVIDIA 驱动返回：{message}"))
 
 
 def _said(error: Any) -> str:
@@ -127,14 +127,14 @@ def _snapshot(pynvml: Any) -> Gpus:
         raise _nothing("the NVIDIA driver shows no GPU", "NVIDIA 驱动看不到任何 GPU")
     cuda = _told(pynvml, pynvml.nvmlSystemGetCudaDriverVersion)
     answers = [(index, _gpu(pynvml, index)) for index in range(count)]
-    found = [gpu for _, answer in answers if isinstance(answer, list) for gpu in answer]
+    gpus = [gpu for _, answer in answers if isinstance(answer, list) for gpu in answer]
     failed = [(index, answer) for index, answer in answers if isinstance(answer, pynvml.NVMLError)]
-    if not found:
+    if not gpus:
         raise failed[0][1]
     return Gpus(
         driver=_text(_told(pynvml, pynvml.nvmlSystemGetDriverVersion)),
         cuda=(cuda // 1000, cuda % 1000 // 10) if cuda else None,
-        gpus=tuple(found),
+        gpus=tuple(gpus),
         # A container may be kept from some GPUs of its machine: those are not lost.
         lost=tuple((index, _said(e)) for index, e in failed if e.value != pynvml.NVML_ERROR_NO_PERMISSION),
     )
@@ -207,8 +207,8 @@ def _holders(part: _Device) -> tuple[Holder, ...] | None:
     computing, drawing = part.told("ComputeRunningProcesses"), part.told("GraphicsRunningProcesses")
     if computing is None:
         return None
-    found = {int(p.pid): Holder(int(p.pid), p.usedGpuMemory) for p in (*(drawing or ()), *computing)}
-    return tuple(found[pid] for pid in sorted(found)[:_HOLDER_LIMIT])
+    holders = {int(p.pid): Holder(int(p.pid), p.usedGpuMemory) for p in (*(drawing or ()), *computing)}
+    return tuple(holders[pid] for pid in sorted(holders)[:_HOLDER_LIMIT])
 
 
 def _text(value: Any) -> str | None:

@@ -70,8 +70,8 @@ def _shares_network(pid: int) -> bool:
 def _addresses_in(net: str) -> tuple[str, ...]:
     """The IPv4 addresses of a network but loopback: the kernel's routing table marks them `/32 host LOCAL`."""
     with open(f"{net}/fib_trie", encoding="ascii") as file:
-        found = re.findall(r"\|-- ([\d.]+)\n +/32 host LOCAL", file.read())
-    return tuple(dict.fromkeys(address for address in found if not address.startswith("127.")))
+        addresses = re.findall(r"\|-- ([\d.]+)\n +/32 host LOCAL", file.read())
+    return tuple(dict.fromkeys(address for address in addresses if not address.startswith("127.")))
 
 
 def listeners(port: int, likely: Iterable[int] = ()) -> tuple[Listener, ...]:
@@ -81,8 +81,8 @@ def listeners(port: int, likely: Iterable[int] = ()) -> tuple[Listener, ...]:
     """
     if not os.path.isfile(f"{_NET}/tcp"):
         return tuple(_from_psutil(port))
-    found = [x for x in _from_proc() if x.port == port]
-    return _owned(found, likely) if found else ()
+    listeners = [x for x in _from_proc() if x.port == port]
+    return _owned(listeners, likely) if listeners else ()
 
 
 def free_port(near: int) -> int | None:
@@ -160,8 +160,8 @@ def _address(text: str) -> str:
     return plain.removeprefix("::ffff:") if plain.startswith("::ffff:") and "." in plain else plain
 
 
-def _owned(found: list[Listener], likely: Iterable[int]) -> tuple[Listener, ...]:
-    wanted = {f"socket:[{listener.inode}]": listener.inode for listener in found}
+def _owned(listeners: list[Listener], likely: Iterable[int]) -> tuple[Listener, ...]:
+    wanted = {f"socket:[{listener.inode}]": listener.inode for listener in listeners}
     owners: dict[str, int] = {}
     # A forked child holds its parent's socket too: the lowest pid is the one that opened it.
     everybody = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
@@ -171,7 +171,7 @@ def _owned(found: list[Listener], likely: Iterable[int]) -> tuple[Listener, ...]
                 owners.setdefault(wanted[link], pid)
         if len(owners) == len(set(wanted.values())):
             break
-    return tuple(listener._replace(pid=owners.get(listener.inode)) for listener in found)
+    return tuple(listener._replace(pid=owners.get(listener.inode)) for listener in listeners)
 
 
 def _links(pid: int) -> Iterator[str]:

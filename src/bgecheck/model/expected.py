@@ -10,9 +10,9 @@ class AtLeast(NamedTuple):
     unit: str
     source: str
 
-    def admits(self, seen: float) -> bool:
+    def admits(self, value: float) -> bool:
         """Whether `seen` reaches the bound; NaN never does."""
-        return seen >= self.value
+        return value >= self.value
 
     def __str__(self) -> str:
         return f">= {self.value:g}{self.unit and ' ' + self.unit}"
@@ -25,9 +25,9 @@ class AtMost(NamedTuple):
     unit: str
     source: str
 
-    def admits(self, seen: float) -> bool:
+    def admits(self, value: float) -> bool:
         """Whether `seen` stays within the bound; NaN never does."""
-        return seen <= self.value
+        return value <= self.value
 
     def __str__(self) -> str:
         return f"<= {self.value:g}{self.unit and ' ' + self.unit}"

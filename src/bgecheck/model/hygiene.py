@@ -95,8 +95,8 @@ class Redactor:
         # Longest first, so that a secret that contains another one is hidden whole. A very short
         # secret ("EMPTY" is a placeholder, "a" is a letter) would blank out ordinary words.
         given = [secret for secret in secrets if secret != "EMPTY"]
-        known = {form for secret in given for form in _forms(secret) if len(form) >= 4}
-        self._secrets = sorted(known, key=len, reverse=True)
+        forms = {form for secret in given for form in _forms(secret) if len(form) >= 4}
+        self._secrets = sorted(forms, key=len, reverse=True)
         self._disguises = _disguises(given) if given else []
 
     def text(self, text: str) -> str:

@@ -111,7 +111,7 @@ class Target(NamedTuple):
 
     def described(self) -> dict[str, str]:
         """The target as printable strings, for the head of a report; the key only as present."""
-        known = {
+        described = {
             "url": self.base_url if self.url else None,
             "model": self.model,
             "api_key": "***" if self.api_key else None,
@@ -120,4 +120,4 @@ class Target(NamedTuple):
             "model_path": self.model_path,
             "expect_dim": self.expect_dim,
         }
-        return {key: str(value) for key, value in known.items() if value is not None}
+        return {key: str(value) for key, value in described.items() if value is not None}

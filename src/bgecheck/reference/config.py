@@ -48,22 +48,22 @@ def shape_of(folder: str) -> Shape:
 
     `looked` is False for a model that is none of ours: nothing is wrong with it, it is not compared.
     """
-    told = _json(folder, "config.json")
-    kind = str(told.get("model_type", "bert"))
-    named = told.get("architectures")
+    config = _json(folder, "config.json")
+    kind = str(config.get("model_type", "bert"))
+    named = config.get("architectures")
     architectures = [str(n) for n in named] if isinstance(named, list) else []
-    _refuse_others(told, kind, architectures)
+    _refuse_others(config, kind, architectures)
     shape = Shape(
-        layers=_whole(told, "num_hidden_layers", 12),
-        hidden=_whole(told, "hidden_size", 768),
-        heads=_whole(told, "num_attention_heads", 12),
-        intermediate=_whole(told, "intermediate_size", 3072),
-        vocabulary=_whole(told, "vocab_size", 30522),
-        kinds=_whole(told, "type_vocab_size", 2),
-        positions=_whole(told, "max_position_embeddings", 512),
-        position_offset=0 if kind == "bert" else _whole(told, "pad_token_id", 1, least=0) + 1,
-        epsilon=_fraction(told, "layer_norm_eps", 1e-12),
-        activation=str(told.get("hidden_act", "gelu")),
+        layers=_whole(config, "num_hidden_layers", 12),
+        hidden=_whole(config, "hidden_size", 768),
+        heads=_whole(config, "num_attention_heads", 12),
+        intermediate=_whole(config, "intermediate_size", 3072),
+        vocabulary=_whole(config, "vocab_size", 30522),
+        kinds=_whole(config, "type_vocab_size", 2),
+        positions=_whole(config, "max_position_embeddings", 512),
+        position_offset=0 if kind == "bert" else _whole(config, "pad_token_id", 1, least=0) + 1,
+        epsilon=_fraction(config, "layer_norm_eps", 1e-12),
+        activation=str(config.get("hidden_act", "gelu")),
     )
     if shape.hidden % shape.heads or shape.longest < 1 or shape.activation not in ACTIVATIONS:
         raise Unavailable(
@@ -77,15 +77,15 @@ def shape_of(folder: str) -> Shape:
     return shape
 
 
-def _refuse_others(told: Mapping[str, Any], kind: str, architectures: list[str]) -> None:
+def _refuse_others(config: Mapping[str, Any], kind: str, architectures: list[str]) -> None:
     strange = [a for a in architectures if a not in ENCODERS]
     if strange or kind not in ("bert", "xlm-roberta", "roberta"):
         name = strange[0] if strange else kind
-    elif told.get("position_embedding_type", "absolute") != "absolute":
-        name = f"{kind}, {told['position_embedding_type']} positions"
-    elif told.get("is_decoder") is True:
+    elif config.get("position_embedding_type", "absolute") != "absolute":
+        name = f"{kind}, {config['position_embedding_type']} positions"
+    elif config.get("is_decoder") is True:
         name = f"{kind}, is_decoder"
-    elif told.get("quantization_config"):
+    elif config.get("quantization_config"):
         name = f"{kind}, quantized"
     else:
         return
@@ -101,7 +101,7 @@ def _refuse_others(told: Mapping[str, Any], kind: str, architectures: list[str])
 def pooling_of(folder: str) -> str | None:
     """The pooling of 1_Pooling/config.json: cls, mean or last; None where the folder says none, or several."""
     try:
-        told = _json(folder, os.path.join("1_Pooling", "config.json"))
+        config = _json(folder, os.path.join("1_Pooling", "config.json"))
     except Unavailable:
         return None
     names = {
@@ -112,34 +112,34 @@ def pooling_of(folder: str) -> str | None:
         "pooling_mode_mean_sqrt_len_tokens": "mean-sqrt",
         "pooling_mode_weightedmean_tokens": "weighted-mean",
     }
-    modes = [name for key, name in names.items() if told.get(key) is True]
+    modes = [name for key, name in names.items() if config.get(key) is True]
     # From 5.0 on sentence-transformers writes one name in place of the seven switches.
-    if isinstance(told.get("pooling_mode"), str):
-        modes = [{"lasttoken": "last"}.get(told["pooling_mode"], told["pooling_mode"])]
+    if isinstance(config.get("pooling_mode"), str):
+        modes = [{"lasttoken": "last"}.get(config["pooling_mode"], config["pooling_mode"])]
     return modes[0] if len(modes) == 1 and modes[0] in ("cls", "mean", "last") else None
 
 
 def _json(folder: str, name: str) -> Mapping[str, Any]:
     path = os.path.join(folder, name)
     try:
-        told = json.loads(read_text(path, _JSON_LIMIT))
+        payload = json.loads(read_text(path, _JSON_LIMIT))
     except (ValueError, RecursionError) as error:
         raise Unavailable(Text(f"{path} is no JSON", f"{path} 不是合法的 JSON")) from error
-    if not isinstance(told, Mapping):
+    if not isinstance(payload, Mapping):
         raise Unavailable(Text(f"{path} holds no JSON object", f"{path} 不是 JSON 对象"))
-    return told
+    return payload
 
 
-def _whole(told: Mapping[str, Any], key: str, usual: int, *, least: int = 1) -> int:
-    value = told.get(key)
+def _whole(config: Mapping[str, Any], key: str, usual: int, *, least: int = 1) -> int:
+    value = config.get(key)
     value = usual if value is None else value
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
         raise Unavailable(Text(f"config.json: {key} is {value!r:.40}", f"config.json：{key} 的值是 {value!r:.40}"))
     return value
 
 
-def _fraction(told: Mapping[str, Any], key: str, usual: float) -> float:
-    value = told.get(key, usual)
+def _fraction(config: Mapping[str, Any], key: str, usual: float) -> float:
+    value = config.get(key, usual)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
         raise Unavailable(Text(f"config.json: {key} is {value!r:.40}", f"config.json：{key} 的值是 {value!r:.40}"))
     return float(value)

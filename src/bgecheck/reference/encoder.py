@@ -104,8 +104,8 @@ class _Layer(NamedTuple):
 def _layer(layer: _Layer, x: Floats, texts: Sequence[slice], causal: bool) -> Floats:
     hidden, heads = layer.shape.hidden, layer.shape.heads
     q, k, v = (layer.linear(f"attention.self.{name}", x, hidden) for name in ("query", "key", "value"))
-    seen = np.concatenate([attention(q[t], k[t], v[t], heads, causal) for t in texts])
-    x = layer.normed("attention.output.LayerNorm", layer.linear("attention.output.dense", seen, hidden) + x)
+    context = np.concatenate([attention(q[t], k[t], v[t], heads, causal) for t in texts])
+    x = layer.normed("attention.output.LayerNorm", layer.linear("attention.output.dense", context, hidden) + x)
     inner = activated(layer.linear("intermediate.dense", x, layer.shape.intermediate), layer.shape.activation)
     return layer.normed("output.LayerNorm", layer.linear("output.dense", inner, hidden) + x)
 

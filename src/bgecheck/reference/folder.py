@@ -11,32 +11,32 @@ from bgecheck.model import Text, Unavailable
 HOW = Text("name it with --model-path DIR", "用 --model-path DIR 指定")
 
 
-def model_folder(named: str | None) -> str:
+def model_folder(given: str | None) -> str:
     """The folder of `named`, a path or a hub id (`BAAI/bge-m3`); `Unavailable` as not looked at where there is none.
 
     For a hub id the caches of huggingface_hub (HF_HUB_CACHE, HF_HOME) and ModelScope (MODELSCOPE_CACHE) of this
     user are looked at, never the hub itself.
     """
-    if not named:
+    if not given:
         raise Unavailable(
             Text(f"the model's folder is not known; {HOW.en}", f"不知道模型目录；{HOW.zh}"),
             looked=False,
         )
-    places = [named] if os.path.isabs(named) or not _is_hub_id(named) else [*_cached(named), named]
+    places = [given] if os.path.isabs(given) or not _is_hub_id(given) else [*_cached(given), given]
     for place in places:
         if os.path.isfile(os.path.join(place, "config.json")):
             return place
     raise Unavailable(
         Text(
-            f"the model's folder {named} is not on this machine, or not readable; {HOW.en}",
-            f"本机没有模型目录 {named}，或无权读取；{HOW.zh}",
+            f"the model's folder {given} is not on this machine, or not readable; {HOW.en}",
+            f"本机没有模型目录 {given}，或无权读取；{HOW.zh}",
         ),
         looked=False,
     )
 
 
-def _is_hub_id(named: str) -> bool:
-    return re.fullmatch(r"[\w.-]+/[\w.-]+", named) is not None and ".." not in named
+def _is_hub_id(given: str) -> bool:
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", given) is not None and ".." not in given
 
 
 def _cached(hub_id: str) -> list[str]:

@@ -53,11 +53,11 @@ def nearest(
     plain = compute(ids)
     first = pooled(folder.shape, weights, np.stack([x[0] for x in plain]))
     made = candidates(plain, first)
-    found, token = best_match(theirs, made, folder.pooling), one_token(theirs, plain)
-    if max(found.cosine, token.cosine) >= ENOUGH:
+    usual, token = best_match(theirs, made, folder.pooling), one_token(theirs, plain)
+    if max(usual.cosine, token.cosine) >= ENOUGH:
         # Of so many tokens one may be near by chance; where a model's states are all alike, so may a mean.
-        clearly = token.cosine - found.cosine >= ALIKE and 1.0 - token.cosine < _CLEARLY * (1.0 - found.cosine)
-        return token if clearly else found, counted
+        clearly = token.cosine - usual.cosine >= ALIKE and 1.0 - token.cosine < _CLEARLY * (1.0 - usual.cosine)
+        return token if clearly else usual, counted
     try:
         made |= candidates(compute(ids, causal=True), causal=True)
         if folder.prefix:

@@ -103,11 +103,11 @@ def one_token(served: Vectors, states: Sequence[Floats]) -> Match:
 
 
 def _match(
-    served: Vectors, recipe: Recipe, found: Vectors, others: Iterable[tuple[Recipe, float]], own: Vectors
+    served: Vectors, recipe: Recipe, cosines_by_text: Vectors, others: Iterable[tuple[Recipe, float]], own: Vectors
 ) -> Match:
     norms, own_norms = np.linalg.norm(served, axis=1), np.linalg.norm(own, axis=1)
     worst = int(np.argmax(np.abs(norms - 1)))
-    lowest, highest = float(np.min(found)), float(np.max(found))
+    lowest, highest = float(np.min(cosines_by_text)), float(np.max(cosines_by_text))
     return Match(recipe, lowest, highest, tuple(others), float(norms[worst]), float(own_norms[worst]))
 
 
@@ -115,5 +115,5 @@ def cosines(a: Vectors, b: Vectors) -> Vectors:
     """The cosine of each row of `a` with the same row of `b`; NaN where one of them is zero or not finite."""
     with np.errstate(all="ignore"):
         lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        found: Vectors = np.einsum("ij,ij->i", a, b) / lengths
-    return np.clip(found, -1.0, 1.0)
+        result: Vectors = np.einsum("ij,ij->i", a, b) / lengths
+    return np.clip(result, -1.0, 1.0)

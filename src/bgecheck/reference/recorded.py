@@ -73,10 +73,10 @@ def read_recorded(path: str) -> Recorded:
         os.path.splitext(path)[1], _read_safetensors
     )
     try:
-        found = read(path)
+        recorded = read(path)
     except OSError as error:
         _refuse(path, Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}"))
-    return _consistent(found._replace(path=path), path)
+    return _consistent(recorded._replace(path=path), path)
 
 
 def write_recorded(path: str, recorded: Recorded) -> None:
@@ -105,20 +105,20 @@ def _refuse(path: str, reason: Text) -> NoReturn:
     )
 
 
-def _consistent(found: Recorded, path: str) -> Recorded:
-    texts, vectors = found.texts, found.vectors
+def _consistent(recorded: Recorded, path: str) -> Recorded:
+    texts, vectors = recorded.texts, recorded.vectors
     if not texts:
         _refuse(path, Text("holds no texts", "没有文本"))
     if len(texts) != len(vectors):
-        told = f"{len(texts)} / {len(vectors)}"
-        _refuse(path, Text(f"texts and vectors differ in number: {told}", f"文本与向量的数量不一致：{told}"))
+        counts = f"{len(texts)} / {len(vectors)}"
+        _refuse(path, Text(f"texts and vectors differ in number: {counts}", f"文本与向量的数量不一致：{counts}"))
     if any(not isinstance(text, str) or not text.strip() for text in texts):
         _refuse(path, Text("one of its texts is blank or no text", "有文本为空或不是字符串"))
     if len({len(vector) for vector in vectors}) != 1 or not vectors[0]:
         _refuse(path, Text("its vectors differ in length", "各向量的长度不一致"))
     if not all(math.isfinite(x) for vector in vectors for x in vector):
         _refuse(path, Text("one of its vectors holds NaN or infinity", "有向量含 NaN 或无穷大"))
-    return found
+    return recorded
 
 
 # JSONL
@@ -132,27 +132,27 @@ def _read_lines(path: str) -> Recorded:
         while len(rows) < MOST_TEXTS and (line := file.readline(_LINE)):
             number += 1
             if line.strip():
-                told = _object(line, path, number)
-                head = head or told
-                rows.append((told["text"], _vector(told, path, number)))
+                entry = _object(line, path, number)
+                head = head or entry
+                rows.append((entry["text"], _vector(entry, path, number)))
     return _headed(head, [text for text, _ in rows], [vector for _, vector in rows])
 
 
 def _object(line: bytes, path: str, number: int) -> Mapping[str, Any]:
     try:
-        told = json.loads(line)
+        entry = json.loads(line)
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("text"), str):
+        entry = None
+    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         _refuse(
             path,
             Text(f"line {number} is no JSON object with a text", f"第 {number} 行不是带 text 的 JSON 对象"),
         )
-    return told
+    return entry
 
 
-def _vector(told: Mapping[str, Any], path: str, number: int) -> tuple[float, ...]:
-    vector = told.get("vector", told.get("embedding"))
+def _vector(entry: Mapping[str, Any], path: str, number: int) -> tuple[float, ...]:
+    vector = entry.get("vector", entry.get("embedding"))
     if not isinstance(vector, list) or not all(type(x) in (float, int) for x in vector):
         _refuse(path, Text(f"line {number} holds no vector of numbers", f"第 {number} 行没有数值向量"))
     try:
@@ -163,8 +163,8 @@ def _vector(told: Mapping[str, Any], path: str, number: int) -> tuple[float, ...
 
 def _headed(head: Mapping[str, Any], texts: Sequence[Any], vectors: Sequence[Sequence[float]]) -> Recorded:
     """What was read, with what the file says of where it comes from."""
-    told = {key: clean(head[key], 200) for key in ("model", "recipe", "tool") if isinstance(head.get(key), str)}
-    return Recorded(tuple(texts), tuple(tuple(v) for v in vectors), **told)
+    origin = {key: clean(head[key], 200) for key in ("model", "recipe", "tool") if isinstance(head.get(key), str)}
+    return Recorded(tuple(texts), tuple(tuple(v) for v in vectors), **origin)
 
 
 def _write_lines(path: str, recorded: Recorded) -> None:
@@ -175,8 +175,8 @@ def _write_lines(path: str, recorded: Recorded) -> None:
 
 
 def _told(recorded: Recorded) -> dict[str, str]:
-    known = {"model": recorded.model, "recipe": recorded.recipe, "tool": recorded.tool}
-    return {key: value for key, value in known.items() if value is not None}
+    origin = {"model": recorded.model, "recipe": recorded.recipe, "tool": recorded.tool}
+    return {key: value for key, value in origin.items() if value is not None}
 
 
 # .npy
@@ -200,10 +200,10 @@ def _rows(matrix: Any, texts: int, path: str) -> list[list[float]]:
     if getattr(matrix, "ndim", 0) != 2 or matrix.dtype.kind not in "fiu" or not 0 < matrix.shape[1] <= 65536:
         _refuse(path, Text("its array is no matrix of one vector a row", "数组不是每行一个向量的矩阵"))
     if len(matrix) != texts:
-        told = f"{texts} / {len(matrix)}"
-        _refuse(path, Text(f"texts and vectors differ in number: {told}", f"文本与向量的数量不一致：{told}"))
-    found: list[list[float]] = np.asarray(matrix[:MOST_TEXTS], np.float64).tolist()
-    return found
+        counts = f"{texts} / {len(matrix)}"
+        _refuse(path, Text(f"texts and vectors differ in number: {counts}", f"文本与向量的数量不一致：{counts}"))
+    vectors: list[list[float]] = np.asarray(matrix[:MOST_TEXTS], np.float64).tolist()
+    return vectors
 
 
 def _beside(path: str) -> tuple[list[Any], Mapping[str, Any]]:
@@ -221,13 +221,13 @@ def _beside(path: str) -> tuple[list[Any], Mapping[str, Any]]:
     if name.endswith(".txt"):
         return [line for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()], {}
     try:
-        told = json.loads(content)
+        payload = json.loads(content)
     except (ValueError, RecursionError):
         _refuse(name, Text("no JSON", "不是合法的 JSON"))
-    texts = told.get("texts") if isinstance(told, dict) else told
+    texts = payload.get("texts") if isinstance(payload, dict) else payload
     if not isinstance(texts, list):
         _refuse(name, Text("no list of texts", "里面没有文本列表"))
-    return texts, told if isinstance(told, dict) else {}
+    return texts, payload if isinstance(payload, dict) else {}
 
 
 def _write_npy(path: str, recorded: Recorded) -> None:
@@ -259,12 +259,12 @@ def _read_safetensors(path: str) -> Recorded:
         texts, head = _beside(path)
         return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path))
     try:
-        told = json.loads(head["texts"])
+        payload = json.loads(head["texts"])
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, list):
+        payload = None
+    if not isinstance(payload, list):
         _refuse(path, Text("its metadata holds no JSON list of texts", "元数据里的 texts 不是 JSON 列表"))
-    return _headed(head, told[:MOST_TEXTS], _rows(matrix, len(told), path))
+    return _headed(head, payload[:MOST_TEXTS], _rows(matrix, len(payload), path))
 
 
 def _write_safetensors(path: str, recorded: Recorded) -> None:

@@ -36,15 +36,15 @@ def ids_of(folder: str, texts: Sequence[str]) -> list[list[int]]:
 
 
 def _tokenizer(folder: str) -> Any:
-    found = next((n for n in FILES if os.path.isfile(os.path.join(folder, n))), None)
-    if found is None:
+    name = next((n for n in FILES if os.path.isfile(os.path.join(folder, n))), None)
+    if name is None:
         raise Unavailable(
             Text(f"{folder} holds neither {FILES[0]} nor {FILES[1]}", f"{folder} 里既没有 {FILES[0]} 也没有 {FILES[1]}")
         )
-    path = os.path.join(folder, found)
+    path = os.path.join(folder, name)
     if (size(path) or 0) > _LIMIT:
         raise Unavailable(Text(f"{path} is larger than 64 MiB", f"{path} 超过 64 MiB"))
-    return _from_json(path) if found == FILES[0] else _from_vocabulary(path, folder)
+    return _from_json(path) if name == FILES[0] else _from_vocabulary(path, folder)
 
 
 def _from_json(path: str) -> Any:
@@ -62,13 +62,13 @@ def _from_vocabulary(path: str, folder: str) -> Any:
     from tokenizers.models import WordPiece
 
     try:
-        told = json.loads(read_text(os.path.join(folder, "tokenizer_config.json"), 2**20))
+        config = json.loads(read_text(os.path.join(folder, "tokenizer_config.json"), 2**20))
     except (Unavailable, ValueError, RecursionError):
-        told = {}
-    told = told if isinstance(told, dict) else {}
+        config = {}
+    config = config if isinstance(config, dict) else {}
     return BertWordPieceTokenizer(
         WordPiece.read_file(path),  # the path itself is deprecated in releases before 0.14
-        lowercase=told.get("do_lower_case") is not False,
-        strip_accents=told.get("strip_accents"),
-        handle_chinese_chars=told.get("tokenize_chinese_chars") is not False,
+        lowercase=config.get("do_lower_case") is not False,
+        strip_accents=config.get("strip_accents"),
+        handle_chinese_chars=config.get("tokenize_chinese_chars") is not False,
     )

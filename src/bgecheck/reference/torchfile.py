@@ -111,10 +111,10 @@ def _entries(raw: NDArray[np.uint8]) -> tuple[str, dict[str, NDArray[np.uint8]]]
     program = next((e.filename for e in listed if e.filename.endswith("/data.pkl")), None)
     if program is None:
         raise Foreign("a zip without data.pkl")
-    found = {e.filename: _stored(raw, e) for e in listed}
-    if found[program].size > _PROGRAM:
+    files = {e.filename: _stored(raw, e) for e in listed}
+    if files[program].size > _PROGRAM:
         raise Foreign("a pickle of more than 1 MiB")
-    return program.removesuffix("/data.pkl"), found
+    return program.removesuffix("/data.pkl"), files
 
 
 def _directory_bytes(raw: NDArray[np.uint8]) -> int:
@@ -233,15 +233,20 @@ class _Reader(pickle.Unpickler):
     """Knows the names of `_CALLS`, the kinds of storages, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Name:
-        found = Name(module, name)
-        if found not in _CALLS and not (module == "torch" and name in _STORAGES):
-            raise Foreign(f"the name {found}, which no weights need")
-        return found
+        reference = Name(module, name)
+        if reference not in _CALLS and not (module == "torch" and name in _STORAGES):
+            raise Foreign(f"the name {reference}, which no weights need")
+        return reference
 
-    def persistent_load(self, told: Any) -> Storage:
-        if not isinstance(told, tuple) or len(told) != 5 or told[0] != "storage" or not isinstance(told[1], Name):
+    def persistent_load(self, identity: Any) -> Storage:
+        if (
+            not isinstance(identity, tuple)
+            or len(identity) != 5
+            or identity[0] != "storage"
+            or not isinstance(identity[1], Name)
+        ):
             raise Foreign("a reference that is no storage")
-        kind, key = told[1].name, told[2]
+        kind, key = identity[1].name, identity[2]
         if kind not in _STORAGES or not (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 10):
             raise Foreign("a reference that is no storage")
         return Storage(kind, key)

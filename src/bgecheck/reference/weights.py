@@ -66,8 +66,8 @@ def open_weights(folder: str) -> Weights:
         index = f"{path}.index.json"
         if os.path.isfile(index):
             shards = [os.path.join(folder, shard) for shard in _shards(index)]
-            found = [tensors_of(mapped(shard), shard) for shard in shards]
-            return Weights({name: tensor for part in found for name, tensor in part.items()}, index)
+            parts = [tensors_of(mapped(shard), shard) for shard in shards]
+            return Weights({name: tensor for part in parts for name, tensor in part.items()}, index)
     raise Unavailable(
         Text(
             f"{folder} holds neither {SAFETENSORS} nor {TORCH}",
@@ -79,8 +79,8 @@ def open_weights(folder: str) -> Weights:
 def _shards(index: str) -> list[str]:
     """The files that an index names, all of them in its own folder."""
     try:
-        told = json.loads(read_text(index, _INDEX_LIMIT))
-        names = sorted(set(told["weight_map"].values()))
+        payload = json.loads(read_text(index, _INDEX_LIMIT))
+        names = sorted(set(payload["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         names = []
     strange = [n for n in names if not isinstance(n, str) or not n or os.path.basename(n) != n]
@@ -107,14 +107,14 @@ def safetensors_of(raw: NDArray[np.uint8], path: str) -> dict[str, Tensor]:
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         broken(path, str(error))
     body = raw[8 + size :]
-    return {name: _at(body, told) for name, told in header.items() if told.get("dtype") in _DTYPES}
+    return {name: _at(body, entry) for name, entry in header.items() if entry.get("dtype") in _DTYPES}
 
 
-def _at(body: NDArray[np.uint8], told: Mapping[str, Any]) -> Tensor:
-    begin, end = told["data_offsets"]
-    view = np.frombuffer(body, _DTYPES[told["dtype"]], count=(end - begin) // _size(told), offset=begin)
-    return Tensor(view.reshape(told["shape"]), told["dtype"] == "BF16")
+def _at(body: NDArray[np.uint8], entry: Mapping[str, Any]) -> Tensor:
+    begin, end = entry["data_offsets"]
+    view = np.frombuffer(body, _DTYPES[entry["dtype"]], count=(end - begin) // _size(entry), offset=begin)
+    return Tensor(view.reshape(entry["shape"]), entry["dtype"] == "BF16")
 
 
-def _size(told: Mapping[str, Any]) -> int:
-    return int(np.dtype(_DTYPES[told["dtype"]]).itemsize)
+def _size(entry: Mapping[str, Any]) -> int:
+    return int(np.dtype(_DTYPES[entry["dtype"]]).itemsize)

@@ -16,8 +16,8 @@ AREAS = ("logs", "ports", "gpu", "probe", "launch", "embed")
 def area(name: str) -> Area:
     """The area of that name."""
     module = import_module(f"bgecheck.checks.{name}")
-    found: Area = module.AREA
-    return found
+    area: Area = module.AREA
+    return area
 
 
 def areas(names: Iterable[str] = AREAS) -> list[Area]:

@@ -159,15 +159,15 @@ class _Run:
     def _finding(self, check: Check, outcome: Outcome, seconds: float) -> Finding:
         hide = self._hidden
         values = self._redactor.value(dict(outcome.values))
-        known = {**self._values, **values}
+        filled = {**self._values, **values}
         advice = check.advice_for(outcome)
         return Finding(
             check=check,
             status=_status(check, outcome),
-            title=fill(check.title, known),
-            cause=fill(advice.cause, known),
-            fix=fill(advice.fix, known),
-            commands=tuple(c for c in (fill_command(c, known) for c in advice.commands) if c),
+            title=fill(check.title, filled),
+            cause=fill(advice.cause, filled),
+            fix=fill(advice.fix, filled),
+            commands=tuple(c for c in (fill_command(c, filled) for c in advice.commands) if c),
             evidence=tuple(
                 e._replace(
                     subject=hide(e.subject),
@@ -245,14 +245,14 @@ def explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
 
 def _named(patterns: Iterable[str], ids: Iterable[str]) -> list[str]:
     """The ids that a list of ids and globs names, each once; most are ids, which need no search."""
-    known = dict.fromkeys(ids)
-    found: dict[str, None] = {}
+    selectable = dict.fromkeys(ids)
+    chosen: dict[str, None] = {}
     for pattern in patterns:
-        if pattern in known:
-            found[pattern] = None
+        if pattern in selectable:
+            chosen[pattern] = None
         elif any(mark in pattern for mark in "*?["):
-            found |= dict.fromkeys(id_ for id_ in known if fnmatchcase(id_, pattern))
-    return list(found)
+            chosen |= dict.fromkeys(id_ for id_ in selectable if fnmatchcase(id_, pattern))
+    return list(chosen)
 
 
 def attribute(findings: tuple[Finding, ...], explainers: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:

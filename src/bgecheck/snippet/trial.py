@@ -62,11 +62,11 @@ def _command(client: Client) -> list[str] | Text:
             )
         return [sys.executable, "-c"]
     program = "node" if client.runs == "javascript" else "curl"
-    found = shutil.which(program)
+    path = shutil.which(program)
     shell = shutil.which("sh")
-    if found is None or (program == "curl" and shell is None):
+    if path is None or (program == "curl" and shell is None):
         return Text(f"{program} is not installed here", f"本机没有安装 {program}")
-    return [found, "--input-type=module", "-e"] if program == "node" else [str(shell), "-c"]
+    return [path, "--input-type=module", "-e"] if program == "node" else [str(shell), "-c"]
 
 
 def _judged(client: Client, at: Endpoint, done: subprocess.CompletedProcess[bytes]) -> Trial:
@@ -80,8 +80,8 @@ def _judged(client: Client, at: Endpoint, done: subprocess.CompletedProcess[byte
     if done.returncode == 0 and works:
         return Trial(True, Text(f"it was run just now: {at.dims} numbers", f"刚刚运行过：{at.dims} 维"))
     last = next((line for line in reversed(errors.splitlines()) if line.strip()), "") or output
-    said = clean(last, _SHOWN)
-    return Trial(False, Text(f"it was run just now and failed: {said}", f"刚刚运行失败：{said}"))
+    message = clean(last, _SHOWN)
+    return Trial(False, Text(f"it was run just now and failed: {message}", f"刚刚运行失败：{message}"))
 
 
 def _has_vector(output: str, dims: int) -> bool:

@@ -35,12 +35,12 @@ BACKENDS = {
 
 def looks_both_ways(backend: str, release: Release) -> bool | None:
     """Whether a backend of a release honours bidirectional attention; None where that is not known."""
-    known = BACKENDS.get(backend)
-    if known is None:
+    support = BACKENDS.get(backend)
+    if support is None:
         return None
-    if known.masks_until is not None and release <= known.masks_until:
+    if support.masks_until is not None and release <= support.masks_until:
         return False
-    return True if release >= known.both_ways_from else None
+    return True if release >= support.both_ways_from else None
 
 
 def in_force(facts: LaunchFacts) -> Setting | None:
@@ -67,15 +67,15 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
     """By release and backend, as the sources of the releases say; unknown combinations stay unknown."""
     if other := not_an_encoder(facts):
         return other
-    told, release = in_force(facts), facts.release
+    setting, release = in_force(facts), facts.release
     if release is None:
         return absent(Text("nothing shows sglang's version", "无从得知 sglang 版本"))
     version = ".".join(map(str, release))
-    if told is None:
+    if setting is None:
         return absent(_BY_DEFAULT)
-    backend = str(told.value)
+    backend = str(setting.value)
     honours = looks_both_ways(backend, release)
-    seen = Evidence(told.named("attention_backend"), f"{backend}, sglang {version}")
+    evidence = Evidence(setting.named("attention_backend"), f"{backend}, sglang {version}")
     if honours is None:
         return absent(
             Text(
@@ -85,8 +85,8 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
         )
     if not honours:
         changed = launch_line(facts, {"attention-backend": "triton", "prefill-attention-backend": None})
-        return broken(seen, version=version, backend=backend, **changed)
-    return holds(seen)
+        return broken(evidence, version=version, backend=backend, **changed)
+    return holds(evidence)
 
 
 _BY_DEFAULT = Text(

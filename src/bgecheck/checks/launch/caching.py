@@ -48,11 +48,11 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
     """No release read switches it off for BertModel; only EmbeddingGemma is exempt (sglang PR 32481)."""
     if other := not_an_encoder(facts):
         return other
-    told = facts.get("disable_radix_cache")
-    if told is None:
+    setting = facts.get("disable_radix_cache")
+    if setting is None:
         return absent(Text("nothing shows whether the cache is on", "无从得知缓存是否开启"))
-    seen = Evidence(told.named("disable_radix_cache"), str(told.value), "True")
-    return holds(seen) if told.value is True else broken(seen, **launch_line(facts))
+    evidence = Evidence(setting.named("disable_radix_cache"), str(setting.value), "True")
+    return holds(evidence) if setting.value is True else broken(evidence, **launch_line(facts))
 
 
 @AREA.check(
@@ -72,17 +72,19 @@ def chunked_prefill_is_off(facts: LaunchFacts) -> Outcome:
     """Measured on 0.5.23: 3 of 60 texts wrong in one request with the default chunk, none with -1."""
     if other := not_an_encoder(facts):
         return other
-    told = facts.get("chunked_prefill_size")
-    if told is None:
+    setting = facts.get("chunked_prefill_size")
+    if setting is None:
         by_default = facts.flags is not None and "chunked-prefill-size" not in facts.flags
         if not by_default:
             return absent(Text("nothing shows the chunk size", "无从得知分块大小"))
-        told = Setting(Text("the default, by GPU memory", "默认值，按显存自动取"), COMMAND_LINE)
-    seen = Evidence(
-        told.named("chunked_prefill_size"), told.value if isinstance(told.value, Text) else str(told.value), "-1"
+        setting = Setting(Text("the default, by GPU memory", "默认值，按显存自动取"), COMMAND_LINE)
+    evidence = Evidence(
+        setting.named("chunked_prefill_size"),
+        setting.value if isinstance(setting.value, Text) else str(setting.value),
+        "-1",
     )
-    off = told.value == -1
-    return holds(seen) if off else broken(seen, chunk=_size(told.value), **launch_line(facts))
+    off = setting.value == -1
+    return holds(evidence) if off else broken(evidence, chunk=_size(setting.value), **launch_line(facts))
 
 
 def _size(chunk: Any) -> Text:

@@ -56,8 +56,8 @@ class LaunchFacts(NamedTuple):
     @property
     def release(self) -> tuple[int, int, int] | None:
         """sglang's release as numbers, without its suffix."""
-        told = self.get("version")
-        parts = re.match(r"v?(\d+)\.(\d+)\.(\d+)", str(told.value)) if told else None
+        setting = self.get("version")
+        parts = re.match(r"v?(\d+)\.(\d+)\.(\d+)", str(setting.value)) if setting else None
         return (int(parts[1]), int(parts[2]), int(parts[3])) if parts else None
 
     @property
@@ -68,10 +68,10 @@ class LaunchFacts(NamedTuple):
     @property
     def bidirectional(self) -> bool | None:
         """Whether the model looks both ways, by its own page, its architecture or its name; None when none tells."""
-        if told := self.get("bidirectional_attention"):
-            return bool(told.value)
-        known = looks_both_ways(self.architectures)
-        return self.model.bidirectional if known is None and self.model else known
+        if setting := self.get("bidirectional_attention"):
+            return bool(setting.value)
+        bidirectional = looks_both_ways(self.architectures)
+        return self.model.bidirectional if bidirectional is None and self.model else bidirectional
 
 
 AREA = Area("launch", seconds=20.0, needs=("probe.reachable",), doors=("bgecheck.engines.server",))
@@ -81,17 +81,17 @@ AREA = Area("launch", seconds=20.0, needs=("probe.reachable",), doors=("bgecheck
 def collect(context: Context) -> LaunchFacts:
     """Ask the server's own pages, and read its command line where the process can be seen."""
     server = context.server()
-    info, told = server.model_info() or {}, server.server_info() or {}
-    flags = _flags(context.target, told)
-    logged = {} if told else _logged(context)
-    if not told and not info and not logged and flags is None:
+    info, settings = server.model_info() or {}, server.server_info() or {}
+    flags = _flags(context.target, settings)
+    logged = {} if settings else _logged(context)
+    if not settings and not info and not logged and flags is None:
         raise Unavailable(
             Text("the server shows no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
             looked=False,
         )
     path = _string(info.get("model_path")) or _string(logged.get("model_path")) or context.target.model_path
     return LaunchFacts(
-        settings=_settings(info, told, flags, logged) | _longest(server),
+        settings=_settings(info, settings, flags, logged) | _longest(server),
         flags=flags,
         architectures=_architectures(info, context.target),
         model_name=_known(path, context.target.model, _string(info.get("served_model_name"))),
@@ -103,10 +103,10 @@ def _known(*names: str | None) -> str | None:
     return next((name for name in names if lookup(name)), names[-1])
 
 
-def _flags(target: Target, told: Mapping[str, Any]) -> Mapping[str, str] | None:
+def _flags(target: Target, settings: Mapping[str, Any]) -> Mapping[str, str] | None:
     if target.server:
         return target.server.flags
-    line = told.get("launch_command")
+    line = settings.get("launch_command")
     if not isinstance(line, str):
         return None
     import shlex
@@ -132,12 +132,12 @@ def _settings(
     info: Mapping[str, Any], told: Mapping[str, Any], flags: Mapping[str, str] | None, logged: Mapping[str, Any]
 ) -> dict[str, Setting]:
     """Each setting from the surest that tells it: the server's own pages, its log, its command line."""
-    found = _of_command_line(flags) if flags is not None else {}
+    settings = _of_command_line(flags) if flags is not None else {}
     logged_by = Text("server_args= in the log", "日志 server_args=")
     for page, where in ((logged, logged_by), (told, "/server_info")):
-        found |= {name: Setting(page[name], where) for name, kind in _TOLD.items() if type(page.get(name)) is kind}
+        settings |= {name: Setting(page[name], where) for name, kind in _TOLD.items() if type(page.get(name)) is kind}
     embedding = info.get("embedding")
-    return found | _of_model_info(embedding, found) if isinstance(embedding, Mapping) else found
+    return settings | _of_model_info(embedding, settings) if isinstance(embedding, Mapping) else settings
 
 
 def _of_command_line(flags: Mapping[str, str]) -> dict[str, Setting]:
@@ -154,21 +154,21 @@ def _of_command_line(flags: Mapping[str, str]) -> dict[str, Setting]:
     return found
 
 
-def _of_model_info(embedding: Mapping[str, Any], known: Mapping[str, Setting]) -> dict[str, Setting]:
+def _of_model_info(embedding: Mapping[str, Any], settings: Mapping[str, Setting]) -> dict[str, Setting]:
     """What `embedding` in /model_info tells (0.5.17 on): the pooling, and whether cache and chunking are off."""
-    found = {}
+    more = {}
     if isinstance(embedding.get("pooling"), str):
-        found["pooling"] = Setting(embedding["pooling"], "/model_info")
+        more["pooling"] = Setting(embedding["pooling"], "/model_info")
     if isinstance(both := embedding.get("bidirectional_attention"), bool):
-        found["bidirectional_attention"] = Setting(both, "/model_info")
+        more["bidirectional_attention"] = Setting(both, "/model_info")
     cache = embedding.get("cache")
     if not isinstance(cache, Mapping):
-        return found
-    if isinstance(cache.get("radix_cache_disabled"), bool) and "disable_radix_cache" not in known:
-        found["disable_radix_cache"] = Setting(cache["radix_cache_disabled"], "/model_info")
-    if isinstance(off := cache.get("chunked_prefill_disabled"), bool) and "chunked_prefill_size" not in known:
-        found["chunked_prefill_size"] = Setting(-1 if off else UNTOLD, "/model_info")
-    return found
+        return more
+    if isinstance(cache.get("radix_cache_disabled"), bool) and "disable_radix_cache" not in settings:
+        more["disable_radix_cache"] = Setting(cache["radix_cache_disabled"], "/model_info")
+    if isinstance(off := cache.get("chunked_prefill_disabled"), bool) and "chunked_prefill_size" not in settings:
+        more["chunked_prefill_size"] = Setting(-1 if off else UNTOLD, "/model_info")
+    return more
 
 
 def _longest(server: Server) -> dict[str, Setting]:
@@ -190,10 +190,10 @@ def _logged(context: Context) -> Mapping[str, Any]:
 
 def _architectures(info: Mapping[str, Any], target: Target) -> tuple[str, ...]:
     """From the server's page (0.5.9 on), else from config.json in the model folder of a local server."""
-    named = info.get("architectures")
-    if not isinstance(named, list) and target.is_local and target.model_path:
-        named = model_config(target.model_path).get("architectures")
-    return tuple(str(name) for name in named) if isinstance(named, list) else ()
+    architectures = info.get("architectures")
+    if not isinstance(architectures, list) and target.is_local and target.model_path:
+        architectures = model_config(target.model_path).get("architectures")
+    return tuple(str(name) for name in architectures) if isinstance(architectures, list) else ()
 
 
 def _string(value: Any) -> str | None:
@@ -255,6 +255,6 @@ def not_an_encoder(facts: LaunchFacts) -> Outcome | None:
     if facts.bidirectional is None:
         return absent(Text("nothing tells the model's architecture", "无从得知模型结构"))
     if facts.bidirectional is False:
-        told = Text("causal: a cached prefix stays valid", "因果注意力，前缀缓存不影响结果")
-        return holds(Evidence(Text("attention", "注意力"), told))
+        reason = Text("causal: a cached prefix stays valid", "因果注意力，前缀缓存不影响结果")
+        return holds(Evidence(Text("attention", "注意力"), reason))
     return None

@@ -37,23 +37,23 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
 )
 def length_is_the_models(facts: LaunchFacts) -> Outcome:
     """`max_model_len` of the model list against the registry; 514 positions of XLM-RoBERTa are 512 tokens."""
-    told, model = facts.get("max_model_len"), facts.model
-    if told is None:
+    setting, model = facts.get("max_model_len"), facts.model
+    if setting is None:
         return absent(Text("the model list tells no length", "模型列表没有给出最大长度"))
     if model is None:
         return absent(
             Text(
-                f"the model is not in the registry; the server takes {told.value} tokens",
-                f"模型不在内置模型表里；服务最多接受 {told.value} 个 token",
+                f"the model is not in the registry; the server takes {setting.value} tokens",
+                f"模型不在内置模型表里；服务最多接受 {setting.value} 个 token",
             )
         )
-    seen = Evidence(told.named("max_model_len"), str(told.value), str(model.max_tokens))
-    named = {"told": told.value, "name": model.name, "wanted": model.max_tokens}
+    evidence = Evidence(setting.named("max_model_len"), str(setting.value), str(model.max_tokens))
+    values = {"told": setting.value, "name": model.name, "wanted": model.max_tokens}
     line = launch_line(facts, {"context-length": None})
-    if told.value < model.max_tokens:
-        return broken(seen, **named, **line)
-    beyond = ABSOLUTE.intersection(facts.architectures) and told.value > model.max_tokens + POSITIONS_BESIDE
-    return broken(seen, advice="longer", **named, **line) if beyond else holds(seen)
+    if setting.value < model.max_tokens:
+        return broken(evidence, **values, **line)
+    beyond = ABSOLUTE.intersection(facts.architectures) and setting.value > model.max_tokens + POSITIONS_BESIDE
+    return broken(evidence, advice="longer", **values, **line) if beyond else holds(evidence)
 
 
 POSITIONS_BESIDE = 2

@@ -61,17 +61,17 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     used, told_by = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
     if used is None:
         return absent(Text("neither the server nor its version tells the pooling", "服务和版本都无法说明池化方式"))
-    seen = Evidence(told_by, used.upper(), wanted.upper() if wanted else None)
+    evidence = Evidence(told_by, used.upper(), wanted.upper() if wanted else None)
     if wanted is None:
         return absent(
             Text(f"the model is not in the registry; the server pools {used}", f"模型不在内置模型表里；服务用 {used}")
         )
     if used == wanted:
-        return holds(seen)
+        return holds(evidence)
     version = facts.get("version")
     flag = facts.release is not None and (0, 5, 9) <= facts.release <= (0, 5, 16)
     return broken(
-        seen,
+        evidence,
         advice=None if wanted == "cls" else "not-cls",
         pooling=used.upper(),
         wanted=wanted.upper(),
@@ -83,8 +83,8 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
 
 def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | None, Words]:
     """The pooling in force and who tells it."""
-    if told := facts.get("pooling"):
-        return str(told.value).lower(), told.named("embedding.pooling")
+    if setting := facts.get("pooling"):
+        return str(setting.value).lower(), setting.named("embedding.pooling")
     if facts.release is None:
         return None, ""
     version = f"sglang {'.'.join(map(str, facts.release))}"

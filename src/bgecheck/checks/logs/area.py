@@ -139,8 +139,8 @@ def _where(facts: LogFacts, line: int) -> str:
 
 def _seen(facts: LogFacts, hit: Hit) -> list[Evidence]:
     """The decisive line, further lines of the same cause, and why it is this one."""
-    seen = [Evidence(_where(facts, line), text) for line, text in ((hit.line, hit.text), *hit.also.values())]
-    return [*seen, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)), background=True)]
+    evidence = [Evidence(_where(facts, line), text) for line, text in ((hit.line, hit.text), *hit.also.values())]
+    return [*evidence, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)), background=True)]
 
 
 def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
@@ -183,8 +183,8 @@ def _port(hit: Hit) -> str | None:
     """The port that the line about a lost port names: of HTTP, of the rendezvous or of a queue."""
     if hit.cause != "port-in-use":
         return None
-    found = re.search(r"(?:', |port\S* (?:at )?|://\S+?:|\[::\]:|0\.0\.0\.0:)(\d{2,5})\b", hit.text)
-    return found[1] if found else None
+    match = re.search(r"(?:', |port\S* (?:at )?|://\S+?:|\[::\]:|0\.0\.0\.0:)(\d{2,5})\b", hit.text)
+    return match[1] if match else None
 
 
 def _quoted_path(text: str) -> str | None:
@@ -212,18 +212,18 @@ def log_is_readable(facts: LogFacts) -> Outcome:
     if facts.diagnosis.state == "empty":
         return absent(Text("the log is empty so far", "日志目前是空的"))
     lines = Text(f"{facts.session.lines} lines", f"{facts.session.lines} 行")
-    seen = [Evidence(_where(facts, facts.session.first_line), lines)]
+    evidence = [Evidence(_where(facts, facts.session.first_line), lines)]
     if since is not None and since.line is not None:
         came = Text(f"what came since {since.moment}", f"{since.moment} 之后的内容")
-        seen = [Evidence(_where(facts, max(since.line, facts.session.first_line)), came), Evidence(came, lines)]
+        evidence = [Evidence(_where(facts, max(since.line, facts.session.first_line)), came), Evidence(came, lines)]
     if skipped := facts.origin.skipped:
-        seen.append(_left_out(skipped, facts.origin.numbered))
+        evidence.append(_left_out(skipped, facts.origin.numbered))
     if facts.past:
-        seen.append(_before(facts))
+        evidence.append(_before(facts))
     if facts.origin.cut:
-        seen.append(Evidence(Text("not read", "未读取"), Text("what came after that", "其后的内容")))
-    sessions = [told._asdict() for told in facts.past]
-    return holds(*seen, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
+        evidence.append(Evidence(Text("not read", "未读取"), Text("what came after that", "其后的内容")))
+    sessions = [session._asdict() for session in facts.past]
+    return holds(*evidence, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
 
 
 def _before(facts: LogFacts) -> Evidence:
@@ -316,18 +316,18 @@ def _statistics(session: Session) -> dict[str, Any]:
     }
 
 
-def _served(told: dict[str, Any]) -> list[Evidence]:
+def _served(statistics: dict[str, Any]) -> list[Evidence]:
     """Requests by how they were answered, the most frequent refusals, and what was warned of."""
-    ok, four, five = told["embeddings"], told["client_errors"], told["server_errors"]
-    most = sorted(told["refused"].items(), key=lambda kind: -kind[1])[:_SHOWN]
+    ok, four, five = statistics["embeddings"], statistics["client_errors"], statistics["server_errors"]
+    most = sorted(statistics["refused"].items(), key=lambda kind: -kind[1])[:_SHOWN]
     kinds = "".join(f"; {count} x {kind}" for kind, count in most)
     requests = Text(
         f"{ok} embeddings answered, {four} refused (4xx), {five} failed (5xx){kinds}",
         f"向量请求成功 {ok}，4xx {four}，5xx {five}{kinds}",
     )
-    warned = ", ".join(f"{name} {count}" for name, count in told["warnings"].items())
-    seen = [Evidence(Text("requests", "请求"), requests)]
-    return [*seen, Evidence(Text("warnings", "告警"), warned)] if warned else seen
+    warned = ", ".join(f"{name} {count}" for name, count in statistics["warnings"].items())
+    evidence = [Evidence(Text("requests", "请求"), requests)]
+    return [*evidence, Evidence(Text("warnings", "告警"), warned)] if warned else evidence
 
 
 _NOTHING = {
@@ -402,11 +402,11 @@ def newest_session_is_ready(facts: LogFacts) -> Outcome:
             if seconds is None
             else Text(f"ready after {seconds:g} s", f"启动 {seconds:g} 秒后就绪")
         )
-        taken, told = _timeline(session), _statistics(session)
-        seen = [Evidence(_where(facts, session.ready_line), after)]
-        seen += [_start_up(taken)] if taken else []
-        seen += _served(told) if session.requests else []
-        return holds(*seen, seconds_to_ready=seconds, stages=taken, requests=told, **common)
+        taken, statistics = _timeline(session), _statistics(session)
+        evidence = [Evidence(_where(facts, session.ready_line), after)]
+        evidence += [_start_up(taken)] if taken else []
+        evidence += _served(statistics) if session.requests else []
+        return holds(*evidence, seconds_to_ready=seconds, stages=taken, requests=statistics, **common)
     line, text = session.last_exception or session.last
     last_said = Evidence(_where(facts, line), text)
     taken = _timeline(session)
@@ -543,8 +543,8 @@ def log_is_of_sglang(facts: LogFacts) -> Outcome:
     if facts.diagnosis.state != "foreign":
         return holds(Evidence(Text("written by sglang", "由 sglang 写出"), _looked_through(facts)))
     number, text = facts.session.first
-    seen, engine = Evidence(_where(facts, number), text), facts.session.engine
-    return broken(seen, engine=engine) if engine else broken(seen, advice="unknown")
+    evidence, engine = Evidence(_where(facts, number), text), facts.session.engine
+    return broken(evidence, engine=engine) if engine else broken(evidence, advice="unknown")
 
 
 for declared in CAUSES:

@@ -30,17 +30,17 @@ def running_servers(table: Table | None = None) -> list[ServerProcess]:
 
 def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProcess:
     folder = working_folder(process.pid)
-    told = {**_configured(flags.get("config"), process.pid, folder), **flags}
-    key = told.get("api-key")
-    path = told.get("model-path") or None
+    options = {**_configured(flags.get("config"), process.pid, folder), **flags}
+    key = options.get("api-key")
+    path = options.get("model-path") or None
     return ServerProcess(
         pid=process.pid,
         argv=process.argv,
         flags=flags,
-        host=told.get("host") or DEFAULT_HOST,
-        port=_port(told.get("port")),
+        host=options.get("host") or DEFAULT_HOST,
+        port=_port(options.get("port")),
         model_path=_folder(path, process.pid, folder),
-        served_name=told.get("served-model-name") or path,
+        served_name=options.get("served-model-name") or path,
         api_key=Secret(key) if key else None,
         cwd=folder,
         log=output_file(process.pid, table) or _log_of_container(process.pid),
@@ -185,14 +185,14 @@ def _by_pid(servers: list[ServerProcess], table: Table, pid: int) -> ServerProce
         if pid == server.pid or pid in server.children:
             return server
     process = table.processes.get(pid)
-    found = ", ".join(str(s.pid) for s in servers)
+    pids = ", ".join(str(s.pid) for s in servers)
     raise BadInput(
         f"--pid {pid}",
         Text(f"{process.name} is no sglang server", f"{process.name} 不是 sglang 服务")
         if process
         else Text("no process has this number", "没有这个进程"),
-        Text(f"running servers: pid {found}", f"正在运行的服务：pid {found}")
-        if found
+        Text(f"running servers: pid {pids}", f"正在运行的服务：pid {pids}")
+        if pids
         else Text(
             "no sglang server is seen running; name it by --url and --log",
             "没有看到运行中的 sglang 服务，用 --url 和 --log 指定",

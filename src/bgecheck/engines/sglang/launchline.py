@@ -114,18 +114,18 @@ def _served(words: Sequence[str]) -> Sequence[str] | None:
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     name: str | None = None
     for word in words:
         if word.startswith("--") and len(word) > 2:
             head, equals, value = word[2:].partition("=")
             name = long_name(head)
-            found.pop(name, None)  # the last one wins, and stands where it was written
-            found[name] = value
+            options.pop(name, None)  # the last one wins, and stands where it was written
+            options[name] = value
             name = None if equals else name
-        elif name is not None and (not found[name] or name in MANY):
-            found[name] = f"{found[name]} {word}".lstrip()
-    return found
+        elif name is not None and (not options[name] or name in MANY):
+            options[name] = f"{options[name]} {word}".lstrip()
+    return options
 
 
 def long_name(typed: str) -> str:

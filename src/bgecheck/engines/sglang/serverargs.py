@@ -33,12 +33,12 @@ def logged_arguments(path: str) -> dict[str, Any]:
             line = file.read(_LONGEST).split(b"\n", 1)[0] if start is not None else b""
     except OSError as error:
         raise Unavailable(Text(f"{path}: {error.strerror}", f"{path}：{error.strerror}"), looked=False) from error
-    found = {
+    arguments = {
         m[1]: _value(m[2] if m[2] is not None else m[3], m[4]) for m in _PAIR.finditer(line.decode("utf-8", "replace"))
     }
-    if not found:
+    if not arguments:
         raise Unavailable(Text(f"{path} names no arguments", f"{path} 里没有启动参数"), looked=False)
-    return found
+    return arguments
 
 
 def _value(quoted: str | None, bare: str) -> Any:

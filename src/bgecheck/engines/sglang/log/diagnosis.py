@@ -140,8 +140,8 @@ def _import_error(session: Session, fatal: Hit | None) -> Hit | None:
 
 def _cause_of_import(session: Session, text: str) -> str:
     reason = text.split("Ignore import error", 1)[-1]
-    found = [(p.weight, name) for p in PATTERNS if p.matches(reason) and (name := p.cause(session, reason))]
-    return max(found)[1] if found else "python-env-broken"
+    ranked = [(p.weight, name) for p in PATTERNS if p.matches(reason) and (name := p.cause(session, reason))]
+    return max(ranked)[1] if ranked else "python-env-broken"
 
 
 def _raised(session: Session) -> bool:
@@ -172,10 +172,10 @@ def _quiet(session: Session, age: float | None, now: datetime) -> bool:
 
 def _proven(session: Session) -> dict[str, Hit]:
     """What a session that was stopped in order did wrong beyond doubt: its vectors outlive it in an index."""
-    found = {h.cause: h for h in session.hits.values() if h.cause == "tokenizer-missing"}
+    hits = {h.cause: h for h in session.hits.values() if h.cause == "tokenizer-missing"}
     if session.cached and (encoder := _encoder_vectors(session)):
-        found[encoder.cause] = encoder
-    return found
+        hits[encoder.cause] = encoder
+    return hits
 
 
 def _serving(session: Session) -> Diagnosis:
@@ -184,31 +184,31 @@ def _serving(session: Session) -> Diagnosis:
     A setting alone is a danger, not yet a cause: where the log shows another one and no batch that used the
     cache, it is told as a doubt.
     """
-    found, doubts = _while_ready(session), {}
+    hits, doubts = _while_ready(session), {}
     if encoder := _encoder_vectors(session):
-        if found and session.cached is None:
+        if hits and session.cached is None:
             doubts[encoder.cause] = Text(
                 f"{encoder.text} (line {encoder.line}), but no batch in this log used the cache: see launch.prefix-cache",
                 f"{encoder.text}（第 {encoder.line} 行），但日志中没有批次命中缓存：见 launch.prefix-cache",
             )
         else:
-            found[encoder.cause] = encoder
-    return Diagnosis("ready", found, doubts=doubts)
+            hits[encoder.cause] = encoder
+    return Diagnosis("ready", hits, doubts=doubts)
 
 
 def _while_ready(session: Session) -> dict[str, Hit]:
     """What is wrong with the requests that a server gets."""
     refused = any(kind.endswith(" 400") for kind in session.refused)
     # A general line only warns; without a request that was refused, no client noticed.
-    found = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
-    found |= {h.cause: h for h in _fatal(session) if h.weight > LAST and _goes_on(session, h)}
-    if "not-launched-as-embedding" not in found and (hit := _not_as_embedding(session)):
-        found["not-launched-as-embedding"] = hit
+    hits = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
+    hits |= {h.cause: h for h in _fatal(session) if h.weight > LAST and _goes_on(session, h)}
+    if "not-launched-as-embedding" not in hits and (hit := _not_as_embedding(session)):
+        hits["not-launched-as-embedding"] = hit
     if hit := _generation_requests(session):
-        found.setdefault("generation-request-on-embedding", hit)
-    if not found and (hit := _rejected(session)):
-        found["client-request-rejected"] = hit
-    return found
+        hits.setdefault("generation-request-on-embedding", hit)
+    if not hits and (hit := _rejected(session)):
+        hits["client-request-rejected"] = hit
+    return hits
 
 
 def _encoder_vectors(session: Session) -> Hit | None:
@@ -219,12 +219,12 @@ def _encoder_vectors(session: Session) -> Hit | None:
     if session.cached is not None and cache_off != "True":
         number, text = session.cached
         return Hit("encoder-vectors-wrong", number, text, SPECIFIC, False, "serving")
-    told = [f"disable_radix_cache={cache_off}"] if cache_off == "False" else []
-    told += _last_token(session, cache_off)
-    if told:
-        shown = session.before_cls if told == [_LOADED] else session.args_line
+    signs = [f"disable_radix_cache={cache_off}"] if cache_off == "False" else []
+    signs += _last_token(session, cache_off)
+    if signs:
+        shown = session.before_cls if signs == [_LOADED] else session.args_line
         number = shown or session.first_line
-        return Hit("encoder-vectors-wrong", number, ", ".join(told), PLAIN, False, "serving")
+        return Hit("encoder-vectors-wrong", number, ", ".join(signs), PLAIN, False, "serving")
     if session.cut is not None:
         number, text = session.cut
         return Hit("encoder-vectors-wrong", number, text, GENERAL, False, "serving")
@@ -237,17 +237,17 @@ _LOADED = "Load weight end. type=BertModel"
 
 def _last_token(session: Session, cache_off: str | None) -> list[str]:
     """What shows that a BertModel pools its last token: the release, or that it does not run as an embedding model."""
-    told = []
+    signs = []
     if session.generate_warm_up and session.args:
-        told += [] if cache_off == "False" else [f"disable_radix_cache={cache_off}"]
-        told.append('warm-up by "POST /generate"')
+        signs += [] if cache_off == "False" else [f"disable_radix_cache={cache_off}"]
+        signs.append('warm-up by "POST /generate"')
     if session.architecture != "BertModel":
-        return told
+        return signs
     if session.argument("is_embedding") == "False":
-        told.append("is_embedding=False")
+        signs.append("is_embedding=False")
     elif session.before_cls is not None:
-        told.append(_LOADED)
-    return told
+        signs.append(_LOADED)
+    return signs
 
 
 def _not_as_embedding(session: Session) -> Hit | None:
@@ -273,8 +273,8 @@ def _generates(session: Session) -> bool:
 
 def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
     """The first refused request whose path and status are wanted."""
-    found = [hit for kind, hit in session.refused.items() if wanted(*kind.split(" ")[1:3])]
-    return min(found, key=lambda hit: hit.line, default=None)
+    hits = [hit for kind, hit in session.refused.items() if wanted(*kind.split(" ")[1:3])]
+    return min(hits, key=lambda hit: hit.line, default=None)
 
 
 def _rejected(session: Session) -> Hit | None:

@@ -24,8 +24,8 @@ class Rival(NamedTuple):
 
 def rivals(fatal: Hit, others: list[Hit]) -> tuple[Rival, ...]:
     """The other fatal lines of a session beside the decisive one, in their order."""
-    found = [Rival(h.cause, h.line, _reason(fatal, h)) for h in others if h.cause != fatal.cause]
-    return tuple(sorted(found, key=lambda rival: rival.line))
+    competing = [Rival(h.cause, h.line, _reason(fatal, h)) for h in others if h.cause != fatal.cause]
+    return tuple(sorted(competing, key=lambda rival: rival.line))
 
 
 def _reason(fatal: Hit, other: Hit) -> str:

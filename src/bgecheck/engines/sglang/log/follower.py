@@ -28,11 +28,11 @@ _SEEN = 4 * 2**20
 """Bytes of kinds whose doing is remembered: lines with ever other names in them come without end."""
 
 
-def _says_more(weight: int, text: str, known: Hit) -> bool:
+def _says_more(weight: int, text: str, earlier: Hit) -> bool:
     """Whether a line is the better proof of a cause: it weighs more, or is the exception that a warning announced."""
-    if weight != known.weight:
-        return weight > known.weight
-    return marks.EXCEPTION.match(text) is not None and marks.WARNING.search(known.text) is not None
+    if weight != earlier.weight:
+        return weight > earlier.weight
+    return marks.EXCEPTION.match(text) is not None and marks.WARNING.search(earlier.text) is not None
 
 
 class Follower:
@@ -275,8 +275,8 @@ class Follower:
                 self._patterns if kind.patterns is None or number != self._first + index else kind.patterns,
             )
         self._fed = index
-        if self.session.sglang and not self.session.service and (found := marks.SERVICE.match(self._raws[index])):
-            self.session.service = found[1].decode()
+        if self.session.sglang and not self.session.service and (match := marks.SERVICE.match(self._raws[index])):
+            self.session.service = match[1].decode()
         if (session, phase, ready) != (self.session, self.session.phase, self.session.ready_line):
             self._forget()
         elif not kind.each and not kind.calm and len(key) < JUDGED:
@@ -334,9 +334,9 @@ class Follower:
         index = lines - 1 - (data.count(b"\n", end) - data.endswith(b"\n"))
         if end and index > self._fed:
             raw = data[data.rfind(b"\n", 0, end) + 1 : end]
-            for told in Unwrapper().texts(self._first + index, raw)[-1:]:
-                self.session.last = told
-                if self.session.first_stamp and (found := marks.STAMP.match(told[1])):
+            for line in Unwrapper().texts(self._first + index, raw)[-1:]:
+                self.session.last = line
+                if self.session.first_stamp and (found := marks.STAMP.match(line[1])):
                     self.session.last_stamp = found[1]
                     return
         self._stamps(_dated(data) if self._fed < 0 else reversed(self._raws[self._fed + 1 : lines]))
@@ -369,8 +369,8 @@ class Follower:
             self._advance(number, text)
             if not self._is_code(text):
                 self._look(number, text, patterns)
-        elif (found := marks.IMPORT.search(text)) and len(session.imports) < _MODULES:
-            session.imports.setdefault(found[1], (number, text[:2000]))
+        elif (match := marks.IMPORT.search(text)) and len(session.imports) < _MODULES:
+            session.imports.setdefault(match[1], (number, text[:2000]))
         self._before.append(text[:400])
         session.recent.append(text[:400])
         self._unsettled = bool(
@@ -441,9 +441,9 @@ class Follower:
 
     def _stamp(self, text: str) -> None:
         """Take the time stamp of a line, where it has one."""
-        if found := marks.STAMP.match(text):
-            self.session.first_stamp = self.session.first_stamp or found[1]
-            self.session.last_stamp = found[1]
+        if match := marks.STAMP.match(text):
+            self.session.first_stamp = self.session.first_stamp or match[1]
+            self.session.last_stamp = match[1]
 
     def _stamps(self, raws: Iterable[bytes]) -> None:
         """Take the time stamps of lines that were only counted, given from the last to the first."""
@@ -452,8 +452,8 @@ class Follower:
             if b"-" not in raw:
                 continue
             for _, text in reversed(Unwrapper().texts(0, raw)):
-                if found := marks.STAMP.match(text):
-                    first, last = found[1], last or found[1]
+                if match := marks.STAMP.match(text):
+                    first, last = match[1], last or match[1]
             if last and self.session.first_stamp:
                 break
         if last:
@@ -486,8 +486,8 @@ class Follower:
                 # What came before it was survived.
                 session.hits = {name: hit for name, hit in session.hits.items() if not hit.fatal}
                 session.last_exception = None
-        if found := marks.TYPE.search(text.partition("Load weight end.")[2]):
-            session.architecture = found[1]
+        if match := marks.TYPE.search(text.partition("Load weight end.")[2]):
+            session.architecture = match[1]
             session.before_cls = number if marks.BEFORE_CLS.search(text) else None
         session.bind_failed = session.bind_failed or any(mark in text for mark in marks.BIND_FAILED)
         self._end(number, text)
@@ -495,10 +495,10 @@ class Follower:
             self._serves(number)
         if session.ready_line is not None and ("Prefill batch" in text or "Decode batch" in text):
             session.computed = True
-        found = marks.BATCH.search(text)
-        if found and int(found[2]) and session.cached is None:
+        match = marks.BATCH.search(text)
+        if match and int(match[2]) and session.cached is None:
             session.cached = (number, text)
-        if found and session.cut is None and found[1] == session.argument("chunked_prefill_size"):
+        if match and session.cut is None and match[1] == session.argument("chunked_prefill_size"):
             session.cut = (number, text)
 
     def _end(self, number: int, text: str) -> None:
@@ -523,11 +523,11 @@ class Follower:
                 session.died_line, session.died_text = number, text
 
     def _request(self, number: int, text: str) -> None:
-        found = marks.ACCESS.search(text)
-        if not found:
+        match = marks.ACCESS.search(text)
+        if not match:
             return
         session = self.session
-        method, path, status = found[1], found[2].split("?")[0], found[3]
+        method, path, status = match[1], match[2].split("?")[0], match[3]
         session.assumed = session.assumed or path.startswith(("/v1/e", "/encode", "/generate"))
         if session.ready_line is None and status == "200" and method == "POST":
             session.generate_warm_up = session.generate_warm_up or path == "/generate"
@@ -575,9 +575,9 @@ class Follower:
         self._waiting.append(hit)
 
 
-def _keep(also: dict[str, tuple[int, str]], pattern: Pattern, known: int, number: int, text: str) -> None:
+def _keep(also: dict[str, tuple[int, str]], pattern: Pattern, count: int, number: int, text: str) -> None:
     """Keep a further line of a cause: the first of each pattern, a few of them, and no frame of a traceback."""
-    if number != known and len(also) < _ALSO and not text.startswith("  "):
+    if number != count and len(also) < _ALSO and not text.startswith("  "):
         also.setdefault(pattern.sample, (number, text[:2000]))
 
 

@@ -119,8 +119,8 @@ class Kinds:
 
     def __init__(self, patterns: Sequence[Pattern] = ()) -> None:
         self._patterns: dict[str, list[tuple[int, Pattern]]] = {}
-        for order, known in enumerate(patterns or PATTERNS):
-            self._patterns.setdefault(undigited(known.needle), []).append((order, known))
+        for order, pattern in enumerate(patterns or PATTERNS):
+            self._patterns.setdefault(undigited(pattern.needle), []).append((order, pattern))
         self._events = frozenset(map(undigited, EVENTS))
         self._needles = Literals([*self._patterns, *self._events])
         # In the encodings that a log may have.
@@ -133,15 +133,15 @@ class Kinds:
 
     def of(self, keys: Sequence[bytes], different: Iterable[bytes], data: bytes) -> Mapping[bytes, Kind]:
         """The kind of each of the `different` keys; `keys` are those of all lines of `data`, in their order."""
-        known = self._known
-        fresh = {key for key in different if key not in known}
+        kinds = self._known
+        fresh = {key for key in different if key not in kinds}
         if fresh:
             if self._size > _KEPT:
-                fresh.update(known.keys() & set(keys))
-                known.clear()
+                fresh.update(kinds.keys() & set(keys))
+                kinds.clear()
                 self._size = 0
             self._learn(fresh, keys, data)
-        return known
+        return kinds
 
     def _learn(self, fresh: set[bytes], keys: Sequence[bytes], data: bytes) -> None:
         telling = self._literals.holding(fresh)
@@ -183,23 +183,25 @@ class Kinds:
         kind.sglang = kind.sglang or SGLANG.search(text) is not None
         if self.engines and not kind.sglang:
             kind.each = kind.each or any(mark.search(text) for _, mark in OTHER_ENGINES)
-        found = kind.each or kind.patterns or kind.answer or kind.refusal or kind.batch or kind.exception or kind.sglang
-        kind.quiet = not found
+        matters = (
+            kind.each or kind.patterns or kind.answer or kind.refusal or kind.batch or kind.exception or kind.sglang
+        )
+        kind.quiet = not matters
 
     def _look(self, kind: Kind, text: str) -> None:
         there = self._needles.among(undigited(text))
         placed = sorted((order, p) for needle in there for order, p in self._patterns.get(needle, ()))
-        found = tuple(pattern for _, pattern in placed if pattern.seen != GUESSED or pattern.matches(text))
-        kind.patterns = (*(kind.patterns or ()), *found)
+        matching = tuple(pattern for _, pattern in placed if pattern.seen != GUESSED or pattern.matches(text))
+        kind.patterns = (*(kind.patterns or ()), *matching)
         kind.batch = kind.batch or "Prefill batch" in text or "Decode batch" in text
         kind.exception = EXCEPTION.match(text) is not None
-        kind.deep = kind.deep or WARNED_START in text or any(callable(p.name) for p in found)
+        kind.deep = kind.deep or WARNED_START in text or any(callable(p.name) for p in matching)
         # Source that a traceback quotes is told from a message by what stands above it.
-        quoted = text.startswith("    ") and bool(found)
-        kind.each = kind.each or quoted or not self._events.isdisjoint(there) or any(map(_numeric, found))
+        quoted = text.startswith("    ") and bool(matching)
+        kind.each = kind.each or quoted or not self._events.isdisjoint(there) or any(map(_numeric, matching))
         if access := ACCESS.search(text):
             self._request(kind, access, text)
-        if (kind.batch or kind.answer) and (kind.batch == bool(kind.answer) or kind.exception or kind.each or found):
+        if (kind.batch or kind.answer) and (kind.batch == bool(kind.answer) or kind.exception or kind.each or matching):
             # Two lines in one, as processes that write at the same time leave behind.
             kind.batch, kind.answer, kind.each = False, "", True
 

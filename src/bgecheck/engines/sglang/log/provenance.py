@@ -94,9 +94,11 @@ _REMARKS: Mapping[str, str] = {
 """What follows the releases or programs in which a line was seen, behind a colon or a semicolon."""
 
 
-def in_chinese(seen: str) -> str:
+def in_chinese(provenance: str) -> str:
     """`seen` of a pattern in Chinese: names and releases as they are, ranges and remarks translated."""
-    if seen in _CHINESE:
-        return _CHINESE[seen]
-    where, mark, remark = next((parts for at in (": ", "; ") if (parts := seen.partition(at))[1]), (seen, "", ""))
+    if provenance in _CHINESE:
+        return _CHINESE[provenance]
+    where, mark, remark = next(
+        (parts for at in (": ", "; ") if (parts := provenance.partition(at))[1]), (provenance, "", "")
+    )
     return _RANGE.sub(" 至 ", where) + (f"（{_REMARKS.get(remark, remark)}）" if mark else "")

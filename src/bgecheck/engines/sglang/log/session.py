@@ -17,8 +17,8 @@ def _telltale(chunk: str) -> re.Pattern[bytes]:
 
 @lru_cache(maxsize=64)
 def _argument(line: str, name: str) -> str | None:
-    found = re.search(rf"\b{name}'?[=:] ?('[^']*'|[\w.+-]+)", line)
-    return found[1].strip("'") if found else None
+    match = re.search(rf"\b{name}'?[=:] ?('[^']*'|[\w.+-]+)", line)
+    return match[1].strip("'") if match else None
 
 
 RECENT = 60
@@ -127,8 +127,8 @@ class Session:
         if self.architecture:
             return self.architecture if self.architecture in BIDIRECTIONAL else None
         path = self.argument("model_path")
-        known = lookup(path)
-        return path if known and known.bidirectional else None
+        model = lookup(path)
+        return path if model and model.bidirectional else None
 
     def seconds(self, stamp: str) -> float | None:
         """Seconds from the first time stamp to `stamp`; None when one of them is not known."""

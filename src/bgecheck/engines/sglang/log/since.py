@@ -67,9 +67,9 @@ def stamped(raw: bytes) -> datetime | None:
     """The time that sglang wrote at the beginning of a line."""
     if b"-" not in raw[:200]:
         return None
-    found = next((m for _, text in Unwrapper().texts(0, raw) if (m := marks.STAMP.match(text))), None)
+    match = next((m for _, text in Unwrapper().texts(0, raw) if (m := marks.STAMP.match(text))), None)
     try:
-        return datetime.strptime(found[1].replace("T", " "), "%Y-%m-%d %H:%M:%S") if found else None
+        return datetime.strptime(match[1].replace("T", " "), "%Y-%m-%d %H:%M:%S") if match else None
     except ValueError:
         return None
 

@@ -21,8 +21,8 @@ CUDA_CONTEXT = 1.0
 """GiB that a process holds beside what torch allocates: its CUDA context and libraries (0.3 to 0.6 seen)."""
 
 
-def _gib(found: re.Match[str]) -> float:
-    return float(found[1]) / (1 if found[2] == "G" else 1024)
+def _gib(match: re.Match[str]) -> float:
+    return float(match[1]) / (1 if match[2] == "G" else 1024)
 
 
 def out_of_memory(session: Session, text: str) -> str:
@@ -1204,8 +1204,8 @@ cause(
 
 def _host_memory(session: Session, text: str) -> str | None:
     """sglang kills its own tree with signal 9 after any failure: only without one before it is it the system's doing."""
-    told = session.last_exception or (session.bind_failed and (0, ""))
-    return None if told else "host-oom-killed"
+    death = session.last_exception or (session.bind_failed and (0, ""))
+    return None if death else "host-oom-killed"
 
 
 cause(

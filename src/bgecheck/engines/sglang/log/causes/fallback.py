@@ -34,8 +34,8 @@ class Guess(NamedTuple):
         """Whether an error in this phase, below these frames, is one."""
         if self.phases and phase not in self.phases:
             return False
-        found = re.search(self.words, text, re.IGNORECASE)
-        return found is not None and (not self.frames or re.search(self.frames, frames) is not None)
+        match = re.search(self.words, text, re.IGNORECASE)
+        return match is not None and (not self.frames or re.search(self.frames, frames) is not None)
 
 
 _HUB = r"huggingface|hf-mirror|modelscope|/resolve/|/api/models"

@@ -166,13 +166,13 @@ def _named(name: str) -> str:
 
 
 def _repo_id(session: Session, text: str) -> str:
-    told = [n for n in re.findall(r"'([^']*)'", text) if len(n) > 1 and n not in ("repo_name", "namespace/repo_name")]
-    return _named(told[-1] if told else "/")
+    quoted = [n for n in re.findall(r"'([^']*)'", text) if len(n) > 1 and n not in ("repo_name", "namespace/repo_name")]
+    return _named(quoted[-1] if quoted else "/")
 
 
 def _identifier(session: Session, text: str) -> str:
-    told = re.search(r"(\S+) is not a local folder", text)
-    return _named(told[1].strip("'\"") if told else session.argument("model_path") or "")
+    match = re.search(r"(\S+) is not a local folder", text)
+    return _named(match[1].strip("'\"") if match else session.argument("model_path") or "")
 
 
 def _path_or_model_id(session: Session, text: str) -> str:
@@ -1070,8 +1070,10 @@ cause(
 
 def _in_auto_configuration(session: Session, text: str) -> str | None:
     """A model type that the mapping of the installed transformers does not hold."""
-    told = any("configuration_auto.py" in line or "CONFIG_MAPPING" in line for line in list(session.recent)[-12:])
-    return "transformers-too-old" if told else None
+    from_transformers = any(
+        "configuration_auto.py" in line or "CONFIG_MAPPING" in line for line in list(session.recent)[-12:]
+    )
+    return "transformers-too-old" if from_transformers else None
 
 
 cause(

@@ -400,8 +400,8 @@ cause(
 
 
 def _module(session: Session, text: str) -> str | None:
-    named = re.search(r"No module named '([\w.]+)'", text)
-    module, _, part = (named[1] if named else "").partition(".")
+    match = re.search(r"No module named '([\w.]+)'", text)
+    module, _, part = (match[1] if match else "").partition(".")
     elsewhere = module in ("sgl_kernel", "flashinfer", "deep_gemm", "common_ops") or (module == "transformers" and part)
     return None if elsewhere else "python-env-broken"
 
