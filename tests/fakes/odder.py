@@ -215,41 +215,22 @@ def redirected(location: str, status: str = "308 Permanent Redirect") -> Behavio
 
 
 _CONTROL = "\x1b]8;;http://evil.example/\x1b\\click\x1b]8;;\x1b\\\x9d8;;x\x9c\u2066\u2067txet\u2069\u061c\U000e0041"
-_ENTITIES = "".join(f"&#{ord(c)};" for c in KEY)
 CODED = {
     "percent-lower": quote(KEY, safe="").lower(),
-    "percent-all": "".join(f"%{ord(c):02x}" for c in KEY),
     "percent-twice": quote(quote(KEY, safe=""), safe=""),
     "base64": base64.b64encode(KEY.encode()).decode(),
     "base64-header": base64.b64encode(f"Bearer {KEY}".encode()).decode(),
     "base64-pair": base64.b64encode(f":{KEY}".encode()).decode(),
     "base64-url": base64.urlsafe_b64encode(f"x:{KEY}".encode()).decode().rstrip("="),
-    "hex": KEY.encode().hex(),
-    "hex-spaced": KEY.encode().hex(" ").upper(),
-    "entities": _ENTITIES,
-    "entities-hex": "".join(f"&#x{ord(c):X};" for c in KEY),
-    "json-escapes": "".join(f"\\u{ord(c):04x}" for c in KEY),
-    "x-escapes": "".join(f"\\x{ord(c):02x}" for c in KEY),
-    "octal": "".join(f"\\{ord(c):03o}" for c in KEY),
     "upper": KEY.upper(),
     "lower": KEY.lower(),
-    "swapped": KEY.swapcase(),
-    "reversed": KEY[::-1],
-    "wide": "".join(chr(ord(c) + 0xFEE0) for c in KEY),
-    "spaced": " ".join(KEY),
-    "dotted": "\u00b7".join(KEY),
-    "dashed": "-".join(KEY),
+    "wrapped": "\n  ".join((KEY[:7], KEY[7:])),
     "soft-hyphens": "\u00ad".join(KEY),
-    "combining": "\u0301".join(KEY),
-    "joiners": "\u034f".join(KEY),
     "escapes-between": "\x1b[1m".join(KEY),
-    "variation": "\ufe0f".join(KEY),
-    "bytes": repr(list(KEY.encode())),
     "python-bytes": repr(KEY.encode()),
     "json-in-json": json.dumps(json.dumps({"Authorization": f"Bearer {KEY}"})),
-    "head": KEY[:-3] + "***",
-    "tail": "***" + KEY[2:],
 }
+"""The forms in which a server or gateway may echo a key."""
 """The key in forms that a reader, or a decoder that every reader has, turns back."""
 
 

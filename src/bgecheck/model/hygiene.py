@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 from bgecheck.model.words import Shell, Text
-
-if TYPE_CHECKING:
-    from bgecheck.model.disguise import Disguise
 
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
@@ -66,30 +68,44 @@ def clean(text: str, limit: int = LIMIT) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as it stands, cleaned, and as it stands inside a Python or JSON string, a URL, or HTML."""
+    """A secret in the forms in which servers echo it: as it is, in a Python or JSON string, in a URL, in HTML."""
     quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
     forms = {secret, clean(secret), repr(secret)[1:-1], ascii(secret)[1:-1], quoted, quoted.replace("/", "\\/")}
-    if secret.isalnum():
-        return forms
-    from html import escape
-    from urllib.parse import quote, quote_plus
-
+    in_url = quote(secret, safe="", errors="surrogatepass")
     return forms | {
+        json.dumps(secret)[1:-1],
+        json.dumps(json.dumps(secret))[3:-3],
         quote(secret, errors="surrogatepass"),
-        quote(secret, safe="", errors="surrogatepass"),
+        in_url,
+        quote(in_url),
         quote_plus(secret, errors="surrogatepass"),
         escape(secret),
     }
 
 
-def _disguises(secrets: Iterable[str]) -> list[Disguise]:
-    from bgecheck.model.disguise import Disguise
+def _packed(secret: str) -> set[str]:
+    """What base64 makes of a secret within other bytes, as far as the others do not change it; in both alphabets."""
+    raw, forms = secret.encode("utf-8", "surrogatepass"), set()
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + raw).decode().rstrip("=")
+        inner = text[math.ceil(before * 8 / 6) : (before + len(raw)) * 8 // 6]
+        forms |= {inner, inner.translate(_URL_SAFE)}
+    return {form for form in forms if len(form) >= SHORTEST}
 
-    return [Disguise(secret) for secret in secrets]
+
+_URL_SAFE = str.maketrans("+/", "-_")
+
+SHORTEST = 8
+"""Characters that a secret must have to be looked for in base64, or with blanks in it: shorter ones stand in words."""
+
+
+def _pattern(form: str) -> str:
+    """A form, whatever its case; a long one also where a line was wrapped within it."""
+    return (r"\s*" if len(form) >= SHORTEST else "").join(map(re.escape, form))
 
 
 class Redactor:
-    """Hides the secrets it was told of, and whatever looks like a key, in everything that leaves the program."""
+    """Hides the secrets that it is given, and whatever looks like a key, in everything that leaves the program."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # Longest first, so that a secret that contains another one is hidden whole. A very short
@@ -97,14 +113,16 @@ class Redactor:
         given = [secret for secret in secrets if secret != "EMPTY"]
         forms = {form for secret in given for form in _forms(secret) if len(form) >= 4}
         self._secrets = sorted(forms, key=len, reverse=True)
-        self._disguises = _disguises(given) if given else []
+        self._shape = re.compile("|".join(map(_pattern, self._secrets)), re.IGNORECASE) if forms else None
+        self._packed = [packed for secret in given for packed in _packed(secret)]
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        for disguise in self._disguises:
-            text = disguise.hidden(text, HIDDEN, CUT)
+        if self._shape is not None:
+            text = self._shape.sub(HIDDEN, text)
+        for packed in self._packed:
+            if packed in text:
+                text = re.sub(rf"[\w+/-]*{re.escape(packed)}[\w+/=-]*", HIDDEN, text)
         small = text.lower()
         if any(mark in small for mark in _KEY_MARKS):
             for shape in _KEY_SHAPES:
