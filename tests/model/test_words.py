@@ -18,10 +18,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bgecheck.knowledge.models import MODELS, Model, lookup
+from bgecheck.knowledge.vectors import cosine, norm
 from bgecheck.model import Redactor, Secret, Shell, Text, clean, fill, fill_command, say
 from bgecheck.model.expected import AtLeast, AtMost
 from bgecheck.model.hygiene import LIMIT
-from bgecheck.model.vectors import cosine, norm
 
 
 @given(st.text(max_size=200))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bgecheck.knowledge.vectors import norm
 from bgecheck.model.expected import AtMost
-from bgecheck.model.vectors import norm
 
 NORM_RATIO = AtMost(2.0, "", "bytes of float32 in another order or type give norms that are off by powers of ten")
 

@@ -12,8 +12,8 @@ from bgecheck.http.openai_client import Raised, Vectors
 from bgecheck.http.openai_errors import ADVICE, described, kind_of
 from bgecheck.http.openai_vectors import misread
 from bgecheck.http.proxies import is_near
+from bgecheck.knowledge.vectors import cosine
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds
-from bgecheck.model.vectors import cosine
 
 _NOT_ASKED = Text(
     "asked by bgecheck embed, and by probe.openai-client", "由 bgecheck embed 和 probe.openai-client 检查"

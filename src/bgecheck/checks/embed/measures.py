@@ -8,8 +8,8 @@ from typing import NamedTuple
 from bgecheck.checks.embed.facts import EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.texts import places
 from bgecheck.http.embeddings import Embedded
+from bgecheck.knowledge.vectors import closest_pair, cosine, is_finite
 from bgecheck.model.expected import AtLeast, AtMost
-from bgecheck.model.vectors import closest_pair, cosine, is_finite
 
 SAME_TEXT = AtLeast(0.9999, "", "measured on sglang 0.5.23: 1.0 with the prefix cache off, 0.40-0.46 with it on")
 SAME_IN_BATCH = AtLeast(0.999, "", "measured on sglang 0.5.23: 1.0 with chunking off, 0.40 at a chunk boundary")

@@ -14,6 +14,7 @@ from bgecheck.http.openai_client import OpenAIResult, Vectors
 from bgecheck.http.openai_errors import described
 from bgecheck.http.openai_vectors import first_numbers
 from bgecheck.knowledge.models import is_reranker, lookup
+from bgecheck.knowledge.vectors import is_finite, norm
 from bgecheck.model import (
     Advice,
     Evidence,
@@ -28,7 +29,6 @@ from bgecheck.model import (
     unclear,
 )
 from bgecheck.model.expected import AtMost
-from bgecheck.model.vectors import is_finite, norm
 
 UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <= 1e-6 (random BERT-large)")
 

@@ -7,8 +7,8 @@ from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.embed.texts import COUNTED
 from bgecheck.http.embeddings import Embedded
+from bgecheck.knowledge.vectors import is_finite
 from bgecheck.model import Evidence, Text, Unavailable
-from bgecheck.model.vectors import is_finite
 
 
 def _chunks_hold(facts: EmbedFacts) -> bool:

@@ -13,8 +13,8 @@ from bgecheck.engines.server import Server
 from bgecheck.http.embeddings import Answer, Embedded, describe
 from bgecheck.http.failures import NotSent
 from bgecheck.knowledge.models import Model
+from bgecheck.knowledge.vectors import cosine, norm
 from bgecheck.model import Target, Text, Unavailable
-from bgecheck.model.vectors import cosine, norm
 
 if TYPE_CHECKING:
     from bgecheck.reference.recipes import Match

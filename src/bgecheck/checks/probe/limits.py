@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
+from bgecheck.knowledge.vectors import cosine
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
-from bgecheck.model.vectors import cosine
 
 SAME = AtLeast(0.9999, "", "the same float32 numbers, written twice")
 
