@@ -8,7 +8,7 @@ PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 UV := .venv-uv/bin/uv
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-install real-vectors real-gateways real-http real-network reference bench pictures fuzz clean
+.PHONY: real real-install real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -124,6 +124,12 @@ fuzz/.venv/.ready: pyproject.toml fuzz/requirements.txt
 	fuzz/.venv/bin/pip install --quiet --requirement fuzz/requirements.txt --editable '.[fast]'
 	touch $@
 
+mutants: $(UV)  ## Change what decides verdicts, one small thing at a time: do the tests see it (hours; MUTANTS=glob of names)
+	$(PYTHON) -m venv .venv-mutants
+	$(UV) pip install --quiet --python .venv-mutants/bin/python mutmut --editable . --group dev
+	.venv-mutants/bin/mutmut run --max-children $(WORKERS) $(MUTANTS)
+	.venv-mutants/bin/mutmut results
+
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) .venv-* fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* mutants fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf real/.venv* real/clients real/models real/logs
