@@ -22,17 +22,17 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["bgecheck"]):
-    from bgecheck.run import engine
     from bgecheck.checks.logs import AREA
     from bgecheck.engines.sglang.log.follower import Follower
     from bgecheck.engines.sglang.log.rules import PATTERNS
+    from bgecheck.logfile import literals
+    from bgecheck.logfile.lines import Block, blocks, usable
     from bgecheck.model import BadInput, Redactor, Report, Target
+    from bgecheck.model.deadline import Deadline
     from bgecheck.render import json as as_json
     from bgecheck.render import table
-    from bgecheck.logfile import literals
+    from bgecheck.run import engine
     from bgecheck.run.context import Context
-    from bgecheck.model.deadline import Deadline
-    from bgecheck.logfile.lines import Block, blocks, usable
 
 HERE = Path(__file__).resolve().parent
 KEY = "k3y-of-the-fuzzer"

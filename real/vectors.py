@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from prove import HERE, MODEL, OLD_PYTHON, PYTHON, RIGHT, end, free_port, launch_line, started
 
-from bgecheck.run import catalog, engine
 from bgecheck.checks.embed.texts import TRIPLES
-from bgecheck.run.context import Context
-from bgecheck.model.deadline import Deadline
 from bgecheck.engines.sglang.discovery import resolve
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import catalog, engine
+from bgecheck.run.context import Context
 
 MEANINGLESS = "embed.semantic,embed.golden"
 """What a model of random weights rightly fails."""
