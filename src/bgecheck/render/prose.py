@@ -29,6 +29,9 @@ _NOT_FIRST = frozenset("，。；：、？！）】》”’")
 _NOT_LAST = "（【《“‘"
 """Punctuation that no line of Chinese ends with."""
 
+_PART_OF_WORD = re.compile(r"[!-\u2e7f]+$")
+_BEFORE_ELLIPSIS = " ,;:，；：、（("
+
 
 class Prose:
     """Paragraphs as a Rich renderable, wrapped between Chinese characters too: Rich wraps at spaces only."""
@@ -93,12 +96,15 @@ def wrapped(text: str, width: int, atoms: re.Pattern[str] = _ATOMS) -> list[str]
 
 
 def shortened(text: str, width: int) -> str:
-    """The beginning of a text that fits into `width` columns, with an ellipsis where something is left out."""
+    """The beginning of a text that fits into `width` columns, cut between words, with an ellipsis."""
     if columns(text) <= width:
         return text
     from rich.cells import set_cell_size
 
-    return set_cell_size(text, max(0, width - 4)).rstrip() + " ..."
+    kept = set_cell_size(text, max(0, width - 4))
+    if not text[len(kept.rstrip()) :].startswith(" "):
+        kept = _PART_OF_WORD.sub("", kept) or kept
+    return kept.rstrip(_BEFORE_ELLIPSIS) + " ..."
 
 
 def _cut(atom: str, width: int) -> list[str]:
