@@ -55,14 +55,15 @@ def _sink(name: str, path: str | None, options: RunOptions, language: Language) 
     if path is not None:
         _writable(name, path)
         return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding="utf-8"), path)
-    return Sink(name, stdout_screen(language, verbose=options.verbose), None)
+    plugin = options.exit_style == "nagios"
+    return Sink(name, stdout_screen(language, verbose=options.verbose, plugin=plugin), None)
 
 
-def stdout_screen(language: Language, *, verbose: bool = False) -> Screen:
+def stdout_screen(language: Language, *, verbose: bool = False, plugin: bool = False) -> Screen:
     """The screen that stdout is: a terminal, or a pipe or file. Raises `BadInput` where it is closed."""
     require_stdout()
     encoding = sys.stdout.encoding or "utf-8"
-    return screen(language, verbose=verbose, terminal=sys.stdout.isatty(), encoding=encoding)
+    return screen(language, verbose=verbose, terminal=sys.stdout.isatty(), encoding=encoding, plugin=plugin)
 
 
 def _replace(path: str, text: str) -> None:

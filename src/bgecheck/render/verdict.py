@@ -46,7 +46,7 @@ def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
     choices = []
     for others, end in ends:
         room = screen.width - columns(shown) - 1 - columns(end)
-        subject, sentence = _root_cause(groups, others, screen) if groups else _no_problem(report, screen, room)
+        subject, sentence = _root_cause(groups, others, screen) if groups else no_problem(report, screen, room)
         choices += [(f"{shown} {subject}", part, end) for part in clauses(sentence)]
     return shown, style, _fitting(choices, screen.width).removeprefix(shown)
 
@@ -77,11 +77,17 @@ def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, s
     """The last line of a run against several servers."""
     decisive = worst(reports)
     word, style = _WORDS["pass" if decisive is None else decisive.verdict]
+    seconds = max((report.seconds for report in reports), default=0.0)
+    end = f"{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
+    return screen.say(word), style, f" {screen.say(servers(reports))}{end}"
+
+
+def servers(reports: Sequence[Report]) -> Text:
+    """How many servers the verdict over several is about."""
+    decisive = worst(reports)
     bad = sum(report.outcome == decisive.outcome != OK for report in reports) if decisive else 0
     counted = Text(f"{bad} of {len(reports)} servers", f"{len(reports)} 个服务中的 {bad} 个")
-    whole = counted if bad else Text(f"{len(reports)} servers", f"{len(reports)} 个服务")
-    seconds = max((report.seconds for report in reports), default=0.0)
-    return screen.say(word), style, f" {screen.say(whole)}{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
+    return counted if bad else Text(f"{len(reports)} servers", f"{len(reports)} 个服务")
 
 
 def _spent(seconds: float, screen: Screen) -> str:
@@ -100,13 +106,13 @@ def _root_cause(groups: Sequence[Remedy], others: bool, screen: Screen) -> tuple
     return f"{', '.join(ids)}{rest}{screen.colon}", screen.say(groups[0].fixes[0])
 
 
-def _no_problem(report: Report, screen: Screen, room: int) -> tuple[str, str]:
+def no_problem(report: Report, screen: Screen, room: int | None) -> tuple[str, str]:
     """The first row that could not be judged, or the counts; why rows were skipped only where there is room."""
     unjudged = [f for f in report.findings if f.status is Status.ERROR and f.caused_by is None and f.ignored is None]
     if report.verdict == "inconclusive" and unjudged:
         return f"{unjudged[0].id}{screen.colon}", screen.say(unjudged[0].reason or "")
     whole = _counted(report, screen, _why_skipped(report.findings, screen))
-    return "", whole if columns(whole) <= room else _counted(report, screen, Text("", ""))
+    return "", whole if room is None or columns(whole) <= room else _counted(report, screen, Text("", ""))
 
 
 def _counted(report: Report, screen: Screen, why_skipped: Text) -> str:
