@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
+from bgecheck.cli.blank import no_blank_options
 from bgecheck.cli.language import both, chinese
 from bgecheck.cli.nearest import nearest
 from bgecheck.cli.stdout import discard, require_stdout, unwritable
@@ -143,7 +144,13 @@ def _draw_examples(epilog: str, language: Language) -> None:
 
 
 class Command(_Help, TyperCommand):
-    """A command whose help is in the user's language."""
+    """A command whose help is in the user's language, and whose options have no blank values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is left of the words. Raises `BadInput` for an option that is given a blank value."""
+        left: list[str] = super().parse_args(ctx, args)
+        no_blank_options(ctx, self.params)
+        return left
 
 
 class Program(_Help, TyperGroup):
