@@ -371,6 +371,23 @@ def test_the_markdown_page_has_every_row_once_and_no_raw_html() -> None:
     assert not re.search(r"<(?!br>)[a-z_]+>(?![^`]*`)", re.sub(r"`[^`]*`", "", page))
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_page_without_a_case_reads(language: Language) -> None:
+    """No name of a value is left where no run has filled it in; what is for the program itself stays as it is."""
+    shown = explain.explain(catalog.rows(), plain(language))
+    assert re.findall(r"<\w*_\w*>", shown) == []
+    if language == "zh":
+        words = {word for word in re.findall(r"<([^<>|]+)>", shown) if not re.search("[\u4e00-\u9fff]", word)}
+        assert words <= {"base URL", "GPU", "dtype"}
+    assert "-w '%{http_code} %{time_total}\\n'" in shown
+    (row,) = (check for check in catalog.rows() if check.id == "launch.prefix-cache")
+    page = explain.explain([row], plain(language))
+    fix = ("restart with --disable-radix-cache, then", "加上 --disable-radix-cache 重启")[language == "zh"]
+    yours = ("<your options>", "<原有参数>")[language == "zh"]
+    assert fix in page
+    assert f"python -m sglang.launch_server {yours} --disable-radix-cache" in page
+
+
 @pytest.mark.parametrize("width", [30, 66, 100])
 def test_a_folded_command_is_the_same_command(width: int) -> None:
     """To a true shell: words, quotes and negative numbers stay what they are."""
