@@ -109,15 +109,26 @@ class _Help:
 
 
 def _set_up_rich(language: Language) -> None:
-    """Give Typer's help its labels, and let Chinese, which has no blanks, wrap where Rich would cut it off."""
+    """Give Typer's help its labels, and let Chinese, which has no blanks, wrap where Rich would cut it anywhere."""
+    from rich.containers import Lines
     from rich.text import Text as Line
     from typer import rich_utils
+
+    from bgecheck.render.prose import breaks
+
+    class Wrapping(Line):
+        def wrap(self, console: Any, width: int, **settings: Any) -> Lines:
+            lines = Lines()
+            for paragraph in self.split(allow_blank=True):
+                lines.extend(paragraph.divide(breaks(paragraph.plain, width)))
+            for line in lines:
+                line.rstrip()
+            return lines
 
     class Folding(rich_utils.OptionHighlighter):
         def __call__(self, text: str | Line) -> Line:
             line = super().__call__(text)
-            line.overflow = "fold"
-            return line
+            return Wrapping(line.plain, line.style, overflow="fold", end=line.end, spans=line.spans)
 
     rich_utils.highlighter = Folding()
     for name, label in _LABELS.items():

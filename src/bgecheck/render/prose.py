@@ -95,6 +95,15 @@ def wrapped(text: str, width: int, atoms: re.Pattern[str] = _ATOMS) -> list[str]
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
+def breaks(text: str, width: int) -> list[int]:
+    """Where `wrapped` begins the second line of a text, and those below it."""
+    begins, end = [], 0
+    for line in wrapped(text, width):
+        begins.append(text.index(line, end))
+        end = begins[-1] + len(line)
+    return begins[1:]
+
+
 def shortened(text: str, width: int) -> str:
     """The beginning of a text that fits into `width` columns, cut between words, with an ellipsis."""
     if columns(text) <= width:
