@@ -229,7 +229,7 @@ def test_the_faults_are_listed_and_shown() -> None:
     done = run("demo", "--fault", "wrong-dimension")
     assert done.returncode == 1
     assert "embed.dimension" in done.stdout
-    assert "bgecheck demo --fault wrong-dimension --serve keeps them" in " ".join(done.stdout.split())
+    assert "keep one running with bgecheck demo --fault wrong-dimension --serve" in " ".join(done.stdout.split())
     assert "not" in done.stdout
 
 

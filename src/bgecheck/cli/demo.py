@@ -125,8 +125,8 @@ def _ends(fault: str | None) -> Text:
     """That the commands of the report, which name the server and its log, can be run only while it is kept."""
     line = f"bgecheck demo{f' --fault {fault}' if fault else ''} --serve"
     return Text(
-        f"its server and log end with this run; {line} keeps them for the commands that are shown",
-        f"服务和日志在本次运行结束时清理；要执行给出的命令，先用 {line} 让它们留着",
+        f"the demo's server and log end with this run; to try its commands, keep one running with {line}",
+        f"演示服务和日志在本次运行结束时清理；要试这些命令，用 {line} 让服务一直运行",
     )
 
 
