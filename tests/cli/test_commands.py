@@ -145,6 +145,18 @@ def test_exit_codes_for_monitoring(broken: Staged) -> None:
     assert told["exit_code"] == 2
 
 
+def test_a_monitoring_system_gets_the_status_first_and_no_bar(broken: Staged) -> None:
+    """It shows the first line, and takes what follows a `|` for numbers."""
+    for language in ("en", "zh"):
+        done = run("embed", "--url", broken.url, "-v", "--exit-style", "nagios", "--lang", language)
+        assert re.match("CRITICAL - launch.prefix-cache[:：]", done.stdout)
+        assert "|" not in done.stdout
+    assert run("ports", "--url", broken.url, BGECHECK_EXIT_STYLE="nagios").stdout.startswith("OK - ")
+    done = run("embed", "--url", "ftp://a|b", "--exit-style=nagios")
+    assert (done.returncode, done.stdout.splitlines()[0][:10], "|" in done.stdout) == (3, "UNKNOWN - ", False)
+    assert done.stderr.startswith("bgecheck: ftp://a|b")
+
+
 def test_no_server_is_exit_1_with_the_root_cause() -> None:
     done = run("doctor", "--url", "127.0.0.1:1")
     assert done.returncode == 1
@@ -217,6 +229,7 @@ def test_the_faults_are_listed_and_shown() -> None:
     done = run("demo", "--fault", "wrong-dimension")
     assert done.returncode == 1
     assert "embed.dimension" in done.stdout
+    assert "keep one running with bgecheck demo --fault wrong-dimension --serve" in " ".join(done.stdout.split())
     assert "not" in done.stdout
 
 

@@ -61,6 +61,21 @@ def test_a_page_is_whole_and_stays_in_its_width(
             assert re.sub(r"\s", "", option.help or "")[:8] in squeezed, option.name
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("command", PAGES)
+def test_no_line_of_chinese_begins_with_punctuation_and_no_word_is_split(
+    command: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = page(command, "zh", width, capsys, monkeypatch).split(" 示例：\n")[0]
+    assert re.findall(r"^[│ ]*[、，。；：）！？].*", text, re.MULTILINE) == []
+    program: Any = get_command(app)
+    localise(program, "zh")
+    shown = program.commands[command] if command else program
+    for option in shown.params:
+        for word in re.findall(r"[A-Za-z0-9–]{2,}", option.help or ""):
+            assert word in text, option.name
+
+
 @pytest.mark.parametrize("command", PAGES)
 def test_a_chinese_page_is_chinese(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

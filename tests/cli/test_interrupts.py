@@ -66,8 +66,8 @@ def silent_server() -> Iterator[tuple[str, Callable[[], None]]]:
 def test_ctrl_c_ends_the_demo_and_leaves_no_process() -> None:
     process = started("demo", "--serve")
     assert process.stderr is not None
-    line = process.stderr.readline().decode()
-    (port,) = re.findall(r"http://127\.0\.0\.1:(\d+)", line)
+    (port,) = re.findall(r"http://127\.0\.0\.1:(\d+)", process.stderr.readline().decode())
+    assert f"bgecheck doctor --url http://127.0.0.1:{port} " in process.stderr.readline().decode()
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
@@ -76,11 +76,26 @@ def test_ctrl_c_ends_the_demo_and_leaves_no_process() -> None:
     assert run("probe", "--url", f"127.0.0.1:{port}").returncode == 1
 
 
+def test_a_demo_that_serves_keeps_what_its_report_names_until_ctrl_c(tmp_path: Path) -> None:
+    """Also where the server ends at once: its log is what the fault is read from. What is printed is run as it is."""
+    process = started("demo", "--fault", "gpu-oom", "--serve", TMPDIR=str(tmp_path))
+    assert process.stderr is not None
+    process.stderr.readline()
+    words = process.stderr.readline().decode().partition("bgecheck doctor ")[2].split()
+    shown = run("doctor", *words, "--only", "logs")
+    assert "ROOT CAUSE  logs.gpu-oom-weights" in shown.stdout
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert (process.returncode, list(tmp_path.iterdir())) == (130, [])
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_killed_in_order_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
     process = started("demo", "--serve", TMPDIR=str(tmp_path))
     assert process.stderr is not None
     assert b"http://127.0.0.1:" in process.stderr.readline()
+    assert b"bgecheck doctor" in process.stderr.readline()
     assert list(tmp_path.iterdir()) != []
     process.send_signal(number)
     _, errors = process.communicate(timeout=10)

@@ -39,6 +39,9 @@ def refusal(line: list[str], language: str, capsys: pytest.CaptureFixture[str], 
         ("gpu --wait 5m", "--wait: bgecheck gpu has no such option; it belongs to doctor and logs; see", "它属于 doctor、logs"),
         ("gpu --api-key k", "--api-key: bgecheck gpu has no such option; it belongs to doctor, probe, embed and snippet", "--api-key：bgecheck gpu 没有这个选项"),
         ("logs --fulll", "--fulll: no such option; did you mean --full of bgecheck doctor?", "是不是 bgecheck doctor 的 --full？"),
+        ("doctor --foo", "--foo: no such option; see bgecheck doctor -h", "--foo：没有这个选项；用法见"),
+        ("schema --foo", "--foo: no such option; see bgecheck schema -h", "--foo：没有这个选项；用法见"),
+        ("doctor --only nope", "nope: no row has this id; list all ids with", "nope：没有这个检查项 ID；用 bgecheck matrix"),
         ("logs --xyzzy", "--xyzzy: no such option; see bgecheck logs -h", "--xyzzy：没有这个选项；用法见 bgecheck logs -h"),
         ("--wait 5m doctor", "--wait: bgecheck doctor has no such option", "--wait：bgecheck doctor 没有这个选项"),
         ("--xyzzy", "--xyzzy: no such option; see bgecheck -h", "--xyzzy：没有这个选项；用法见 bgecheck -h"),
@@ -104,11 +107,39 @@ def test_bad_input_is_refused_in_one_line(
         (["embed", "   "], "'   ': a blank text has no vector", "空白文本没有向量"),
         (["embed", "好", ""], "'': a blank text has no vector", "空白文本没有向量"),
         (["embed", "好" * 100_001], "好好好好好好好好好好好好好好好好好好好好… (100001): longer than any", "长度上限"),
-        (["doctor", "--url", ""], "--url '': not a URL", "--url ''：不是 URL"),
+        (["doctor", "--url", ""], "--url '': it is blank; give a value, or leave it out", "--url ''：内容为空"),
         (["doctor", "--log", ""], "--log '': it is blank; give a value, or leave it out", "--log ''：内容为空"),
         (["logs", " "], "FILE ' ': it is blank", "FILE ' '：内容为空"),
-        (["doctor", "--wait", ""], "--wait '': not a duration", "--wait ''：不是"),
-        (["logs", "--since", ""], "--since '': neither a duration nor a time", "--since ''：既不是时长"),
+        (["doctor", "--wait", ""], "--wait '': it is blank", "--wait ''：内容为空"),
+        (["logs", "--since", ""], "--since '': it is blank", "--since ''：内容为空"),
+        (["doctor", "--only", ""], "--only '': it is blank", "--only ''：内容为空"),
+        (["doctor", "--only", "gpu", "--only", " "], "--only ' ': it is blank", "--only ' '：内容为空"),
+        (["doctor", "--only", " , "], "--only ' , ': it is blank", "--only ' , '：内容为空"),
+        (["gpu", "--skip="], "--skip '': it is blank", "--skip ''：内容为空"),
+        (["embed", "--model", "", "text"], "--model '': it is blank", "--model ''：内容为空"),
+        (["doctor", "--model-path", ""], "--model-path '': it is blank", "--model-path ''：内容为空"),
+        (["embed", "--against", ""], "--against '': it is blank", "--against ''：内容为空"),
+        (["demo", "--fault", ""], "--fault '': it is blank", "--fault ''：内容为空"),
+        (["doctor", "--ignore", ""], "--ignore '': it is blank", "--ignore ''：内容为空"),
+        (["doctor", "--ignore", ":later"], "'': no row has this id", "''：没有这个检查项 ID"),
+        (["explain", ""], "'': no row has this id", "''：没有这个检查项 ID"),
+        (["snippet", ""], "'': no such choice", "''：没有这个取值"),
+        (["doctor", "--pid", ""], "--pid '': not a whole number", "--pid ''：不是整数"),
+        (["doctor", "--lang", ""], "--lang '': no such language", "--lang ''：不支持这种语言"),
+        (["doctor", "-o", ""], "-o '': it is blank", "-o ''：内容为空"),
+        (["doctor", "-o", "=a"], "-o '': no such format", "-o ''：没有这种格式"),
+        (
+            ["doctor", "-o", "json="],
+            "-o json='': it names no file; write it as -o json=FILE",
+            "-o json=''：没有写文件名",
+        ),
+        (["doctor", "-o", "table", "-o", "json"], "-o table -o json: both go to stdout", "两份报告都输出到 stdout"),
+        (["doctor", "-o", "json", "-o", "json"], "-o json -o json: both go to stdout", "两份报告都输出到 stdout"),
+        (
+            ["doctor", "-o", "table=a.x", "-o", "json=./a.x"],
+            "-o table=a.x -o json=./a.x: both are written into the same file",
+            "写进同一个文件",
+        ),
         (["doctor", "--timeout", "9" * 5000 + "s"], "--timeout 999", "--timeout 999"),
         (["x" * 5000], "xxx", "xxx"),
         (["doctor", "--only", "\x1b[31mred"], "red: no row has this id", "red：没有这个检查项 ID"),
@@ -123,6 +154,28 @@ def test_blank_overlong_and_foreign_values_too(
         assert words in answer
         assert "\x1b" not in answer
         assert len(answer) < 500
+
+
+def test_a_blank_variable_is_an_unset_one_and_a_blank_key_is_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("URL", "MODEL", "ONLY", "SKIP", "OUTPUT", "WAIT", "LOG", "API_KEY"):
+        monkeypatch.setenv(f"BGECHECK_{name}", "")
+    line = [
+        "probe",
+        "--url",
+        "127.0.0.1:1",
+        "--api-key",
+        "",
+        "-o",
+        "json",
+        "-o",
+        "table=/dev/null",
+        "-o",
+        "json=/dev/null",
+    ]
+    assert run(line) == 1
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "binary", "unreadable"])
@@ -229,6 +282,8 @@ def test_the_same_line_is_built_for_both_languages(
         ("--modl", ("--all", "--model"), "--model"),
         ("--pid", ("--api-key", "--lid"), "--lid"),
         ("--nope", ("--ignore", "--only"), None),
+        ("--foo", ("--follow", "--full", "--log"), None),
+        ("--fol", ("--follow", "--full"), "--follow"),
         ("-x", ("--pid",), None),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,33 @@ def test_the_screen_with_every_row(language: Language) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_screen_of_several_servers(language: Language) -> None:
     golden(f"servers-{language}-80.txt", table.render([healthy(), wrong()], plain(language, 80)))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_screen_for_a_monitoring_system(language: Language) -> None:
+    shown = table.render([wrong()._replace(nagios=True)], replace(plain(language, 80), plugin=True))
+    golden(f"wrong-{language}-80-plugin.txt", shown)
+
+
+@pytest.mark.parametrize("unicode", [False, True])
+def test_a_status_for_a_monitoring_system_goes_with_its_exit_code(unicode: bool) -> None:
+    """In every shape of a report; the one bar that is left in a foreign line is a broken one."""
+    on = replace(plain("en", 60), plugin=True, unicode=unicode)
+    piped = report(area("logs", ("ready", broken(Evidence("log:1", "a | b")), {"commands": ("ss -ltnp | head",)})))
+    unclear_ = report(area("logs", ("ready", unclear("no answer"), {})))
+    warned = report(area("logs", ("ready", broken(Evidence("a", "b")), {"severity": Severity.WARNING})))
+    for reports, first in (
+        ([piped], "CRITICAL - logs.ready: words"),
+        ([unclear_], "UNKNOWN - logs.ready: no answer"),
+        ([warned], "OK - with a warning, logs.ready: words"),
+        ([unclear_._replace(starting=True)], "WARNING - still starting, "),
+        ([healthy(), piped], "CRITICAL - 1 of 2 servers: http://127.0.0.1:30000/v1 logs.ready: words"),
+        ([], "OK - 0 servers"),
+    ):
+        shown = table.render([one._replace(nagios=True) for one in reports], on)
+        assert shown.startswith(first), shown
+        assert "|" not in shown
+    assert "ss -ltnp ¦ head" in table.render([piped], on)
 
 
 def test_the_screen_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,6 +397,23 @@ def test_the_markdown_page_has_every_row_once_and_no_raw_html() -> None:
     for check in catalog.rows():
         assert page.count(f"| `{check.id}` |") == 1
     assert not re.search(r"<(?!br>)[a-z_]+>(?![^`]*`)", re.sub(r"`[^`]*`", "", page))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_page_without_a_case_reads(language: Language) -> None:
+    """No name of a value is left where no run has filled it in; what is for the program itself stays as it is."""
+    shown = explain.explain(catalog.rows(), plain(language))
+    assert re.findall(r"<\w*_\w*>", shown) == []
+    if language == "zh":
+        words = {word for word in re.findall(r"<([^<>|]+)>", shown) if not re.search("[\u4e00-\u9fff]", word)}
+        assert words <= {"base URL", "GPU", "dtype"}
+    assert "-w '%{http_code} %{time_total}\\n'" in shown
+    (row,) = (check for check in catalog.rows() if check.id == "launch.prefix-cache")
+    page = explain.explain([row], plain(language))
+    fix = ("restart with --disable-radix-cache, then", "加上 --disable-radix-cache 重启")[language == "zh"]
+    yours = ("<your options>", "<原有参数>")[language == "zh"]
+    assert fix in page
+    assert f"python -m sglang.launch_server {yours} --disable-radix-cache" in page
 
 
 @pytest.mark.parametrize("width", [30, 66, 100])

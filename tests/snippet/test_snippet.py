@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bgecheck.model import Secret
-from bgecheck.snippet.clients import CLIENTS, KEY, Client, Endpoint
+from bgecheck.model import Language, Secret
+from bgecheck.snippet.clients import CLIENTS, KEY, SAMPLE, Client, Endpoint
 from bgecheck.snippet.trial import tried
 from commandline import run as bgecheck
 from fakes.answering import Answer, embedded, pages, same, serving
@@ -82,19 +83,31 @@ def test_a_server_that_embeds_nothing_gets_no_code() -> None:
     assert "bgecheck probe" in done.stderr
 
 
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 HOSTILE = Endpoint("http://h:1/v1", "http://h:1", "a'; import os; os.abort() #\"`$(reboot)`", 4, None)
 
 
 @pytest.mark.parametrize("name", ["python", "langchain"])
 def test_a_hostile_model_name_stays_a_text_in_the_code(name: str) -> None:
-    code = CLIENTS[name].written(HOSTILE)
-    compile(code, name, "exec")
-    assert repr(HOSTILE.model) in code
+    for language in LANGUAGES:
+        code = CLIENTS[name].written(HOSTILE, language)
+        compile(code, name, "exec")
+        assert repr(HOSTILE.model) in code
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_hints_are_in_the_user_s_language(name: str) -> None:
+    """Code, and the names of a form's fields, are the client's own."""
+    english, chinese = (CLIENTS[name].written(HOSTILE, language) for language in LANGUAGES)
+    assert not re.search("[\u4e00-\u9fff]", english.replace(SAMPLE, ""))
+    assert not re.search(r"#.*\b(?:else|and|every)\b|\b(?:where|any|use) ", chinese.replace(HOSTILE.model, ""))
+    code = [re.sub(r"  # .*", "", text) for text in (english, chinese)]
+    assert code[0] == code[1] or CLIENTS[name].runs == "form"
 
 
 def test_a_hostile_model_name_is_one_word_for_the_shell() -> None:
     """Asked of the true shell: the name comes out as it went in."""
-    line = CLIENTS["curl"].written(HOSTILE).replace("curl -sS", "printf '%s\\n'", 1)
+    line = CLIENTS["curl"].written(HOSTILE, "zh").replace("curl -sS", "printf '%s\\n'", 1)
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=10)
     assert "$(reboot)" in done.stdout
     assert done.returncode == 0
@@ -103,11 +116,11 @@ def test_a_hostile_model_name_is_one_word_for_the_shell() -> None:
 def test_a_snippet_that_fails_or_hangs_is_told() -> None:
     """Numbers of another dimension than the server gave before, and a program without an end."""
     at = Endpoint("http://127.0.0.1:1/v1", "http://127.0.0.1:1", "m", 4, None)
-    wrong = Client("x", "python", None, lambda at: "print(5, [0.1])")
-    endless = Client("x", "python", None, lambda at: "import time; time.sleep(60)")
+    wrong = Client("x", "python", None, lambda at, language: "print(5, [0.1])")
+    endless = Client("x", "python", None, lambda at, language: "import time; time.sleep(60)")
     assert tried(wrong, at, None, 20).worked is False
     assert tried(endless, at, None, 0.5).worked is False
-    assert tried(Client("x", "python", "no_such_package", lambda at: ""), at, Secret("k"), 5).worked is None
+    assert tried(Client("x", "python", "no_such_package", lambda at, language: ""), at, Secret("k"), 5).worked is None
 
 
 def test_an_answer_without_the_first_vector_is_no_endpoint() -> None:

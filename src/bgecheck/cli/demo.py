@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Context
 
@@ -35,6 +36,9 @@ from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
 from bgecheck.model import BadInput, Language, Text
 from bgecheck.run import catalog
+
+if TYPE_CHECKING:
+    from bgecheck.demo.stage import Staged
 
 
 @command(
@@ -114,16 +118,39 @@ def _show(fault: str | None, run_options: RunOptions) -> None:
         "this is bgecheck's embedded demo server: its vectors come from characters, not from a language model",
         "这是 bgecheck 自带的演示服务：向量由字符算出，不是语言模型",
     )
-    deliver(the_plan, [report._replace(notes=(note, *report.notes))])
+    deliver(the_plan, [report._replace(notes=(note, _ends(fault), *report.notes))])
+
+
+def _ends(fault: str | None) -> Text:
+    """That the commands of the report, which name the server and its log, can be run only while it is kept."""
+    line = f"bgecheck demo{f' --fault {fault}' if fault else ''} --serve"
+    return Text(
+        f"the demo's server and log end with this run; to try its commands, keep one running with {line}",
+        f"演示服务和日志在本次运行结束时清理；要试这些命令，用 {line} 让服务一直运行",
+    )
 
 
 def _serve(fault: str | None, chosen: Language) -> None:
     from bgecheck.demo.stage import stage
 
     with stage(fault) as staged:
-        address = Text(
-            f"demo server (not a language model) at {staged.url}, log {staged.log}; Ctrl-C stops it",
-            f"演示服务（不是语言模型）：{staged.url}，日志 {staged.log}；按 Ctrl-C 停止",
-        )
-        to_stderr(address, chosen)
+        to_stderr(_address(staged), chosen)
+        line = _doctor(staged)
+        to_stderr(Text(f"in another terminal: {line}", f"在另一个终端运行：{line}"), chosen)
         staged.wait()
+
+
+def _address(staged: Staged) -> Text:
+    if staged.log is None:
+        return Text(f"no server at {staged.url}; Ctrl-C ends this", f"{staged.url} 上没有服务；按 Ctrl-C 结束")
+    return Text(
+        f"demo server (not a language model) at {staged.url}, log {staged.log}; Ctrl-C stops it",
+        f"演示服务（不是语言模型）：{staged.url}，日志 {staged.log}；按 Ctrl-C 停止",
+    )
+
+
+def _doctor(staged: Staged) -> str:
+    """What to run against the scene; without the key of the demo's client, which is a wrong one."""
+    words = ["bgecheck", "doctor", "--url", staged.url]
+    words += ["--log", staged.log] if staged.log else []
+    return shlex.join(words)

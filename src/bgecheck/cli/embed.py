@@ -59,7 +59,7 @@ class ReferenceOptions:
     "embed",
     CHECK,
     en="Are the vectors right: dims, norm, first numbers, and a short proof; --full makes every check of them.",
-    zh="向量对不对：维度、范数、前几个数值和简短的验证；--full 做全部向量检查",
+    zh="向量对不对：维度、范数、前几个数值和简短的验证；完整检查用 --full",
     epilog=examples(
         ('bgecheck embed "今天天气怎么样？"', "the smoke test", "冒烟测试"),
         ("bgecheck embed --full", "every check of the vectors", "全部向量检查"),

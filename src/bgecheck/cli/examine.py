@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import typer
 
 from bgecheck.cli import complete
+from bgecheck.cli.blank import not_blank
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
@@ -113,7 +114,7 @@ def plan(
             "--quick --full", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
         )
     chosen = language(options.lang)
-    only, skip = _patterns(options.only), _patterns(options.skip)
+    only, skip = _patterns("--only", options.only), _patterns("--skip", options.skip)
     areas = catalog.select(catalog.areas(names), only=only, skip=skip, quick=cheap)
     if not areas:
         raise BadInput(
@@ -167,16 +168,6 @@ def target(options: TargetOptions) -> Target:
         model_path=options.model_path,
         expect_dim=options.expect_dim,
     )
-
-
-def not_blank(option: str, given: str | None) -> None:
-    """Raise `BadInput` for a value that is there and empty, as an unset variable of a script leaves it."""
-    if given is not None and not given.strip():
-        raise BadInput(
-            f"{option} {given!r}".strip(),
-            Text("it is blank", "内容为空"),
-            Text("give a value, or leave it out", "请填写，或不要写这一项"),
-        )
 
 
 def is_text(option: str, given: str | None) -> None:
@@ -327,8 +318,10 @@ def _ignored(given: Sequence[str] | None) -> dict[str, str]:
     return dict(pairs)
 
 
-def _patterns(given: Sequence[str] | None) -> tuple[str, ...]:
-    """The patterns of `--only` or `--skip`, which is repeatable and takes commas."""
+def _patterns(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    """The patterns of `--only` or `--skip`, which is repeatable and takes commas. Raises `BadInput` for one of none."""
+    for item in given or ():
+        not_blank(option, item, item.replace(",", ""))
     return tuple(pattern(part) for item in given or () for part in item.split(",") if part.strip())
 
 

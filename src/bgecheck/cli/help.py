@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
+from bgecheck.cli.blank import no_blank_options
 from bgecheck.cli.language import both, chinese
 from bgecheck.cli.nearest import nearest
 from bgecheck.cli.stdout import discard, require_stdout, unwritable
@@ -108,15 +109,26 @@ class _Help:
 
 
 def _set_up_rich(language: Language) -> None:
-    """Give Typer's help its labels, and let Chinese, which has no blanks, wrap where Rich would cut it off."""
+    """Give Typer's help its labels, and let Chinese, which has no blanks, wrap where Rich would cut it anywhere."""
+    from rich.containers import Lines
     from rich.text import Text as Line
     from typer import rich_utils
+
+    from bgecheck.render.prose import breaks
+
+    class Wrapping(Line):
+        def wrap(self, console: Any, width: int, **settings: Any) -> Lines:
+            lines = Lines()
+            for paragraph in self.split(allow_blank=True):
+                lines.extend(paragraph.divide(breaks(paragraph.plain, width)))
+            for line in lines:
+                line.rstrip()
+            return lines
 
     class Folding(rich_utils.OptionHighlighter):
         def __call__(self, text: str | Line) -> Line:
             line = super().__call__(text)
-            line.overflow = "fold"
-            return line
+            return Wrapping(line.plain, line.style, overflow="fold", end=line.end, spans=line.spans)
 
     rich_utils.highlighter = Folding()
     for name, label in _LABELS.items():
@@ -143,7 +155,13 @@ def _draw_examples(epilog: str, language: Language) -> None:
 
 
 class Command(_Help, TyperCommand):
-    """A command whose help is in the user's language."""
+    """A command whose help is in the user's language, and whose options have no blank values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is left of the words. Raises `BadInput` for an option that is given a blank value."""
+        left: list[str] = super().parse_args(ctx, args)
+        no_blank_options(ctx, self.params)
+        return left
 
 
 class Program(_Help, TyperGroup):

@@ -8,8 +8,9 @@ from typing import Annotated
 from typer import Argument, Context
 
 from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.blank import not_blank
 from bgecheck.cli.duration import moment, seconds
-from bgecheck.cli.examine import deliver, examine, not_blank, plan, target
+from bgecheck.cli.examine import deliver, examine, plan, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (

@@ -13,8 +13,11 @@ _ALIKE = 0.65
 
 def nearest(given: str, names: Collection[str]) -> str | None:
     """The name that looks most like `given`, or None where none does; the dashes of options count for nothing."""
+    wanted = given.lstrip("-")
     bare = {name.lstrip("-"): name for name in reversed(list(names))}
-    return next((bare[match] for match in get_close_matches(given.lstrip("-"), bare, n=1, cutoff=_ALIKE)), None)
+    # Of short words a few common letters are alike already: "foo" has 0.67 with "follow".
+    near = [name for name in bare if name.startswith(wanted) or abs(len(name) - len(wanted)) <= len(wanted) // 2]
+    return next((bare[match] for match in get_close_matches(wanted, near, n=1, cutoff=_ALIKE)), None)
 
 
 def one_of(option: str, given: str, names: Collection[str], listing: str | None = None) -> str:

@@ -157,7 +157,7 @@ Full = Annotated[
         "--full",
         rich_help_panel=LOOK,
         en="All checks, those that burden the server too: a burst of 160 requests.",
-        zh="全部检查，包括会增加服务负载的（并发160个请求）",
+        zh="全部检查，包括会增加服务负载的（并发 160 个请求）",
     ),
 ]
 Timeout = Annotated[
@@ -221,7 +221,7 @@ ExitStyle = Annotated[
         rich_help_panel=REPORT,
         autocompletion=complete.exit_styles,
         en="Exit codes: our own, or 0 to 3 as monitoring plugins use them.",
-        zh="退出码：本程序自己的，或监控插件的0–3",
+        zh="退出码：本程序自己的，或监控插件的 0–3",
     ),
 ]
 

@@ -39,30 +39,60 @@ class Sink:
 
 def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
     """The sinks that `-o` asks for; the table stays on stdout unless another format takes it. Raises `BadInput`."""
-    wanted = [item.partition("=")[::2] for item in options.output or ()]
-    chosen = tuple(_sink(name, path or None, options, language) for name, path in wanted)
+    given = options.output or []
+    chosen = tuple(_sink(item, options, language) for item in given)
+    _apart(given, chosen)
     if all(sink.path for sink in chosen):
-        chosen = (*chosen, _sink("table", None, options, language))
+        chosen = (*chosen, _sink("table", options, language))
     return chosen
 
 
-def _sink(name: str, path: str | None, options: RunOptions, language: Language) -> Sink:
+def _apart(given: Sequence[str], chosen: Sequence[Sink]) -> None:
+    """Refuse two reports in one place: one of them would be lost, or nothing could read them."""
+    first: dict[str | None, str] = {}
+    for item, sink in zip(given, chosen, strict=True):
+        place = os.path.realpath(sink.path) if sink.path else None
+        if place in first:
+            why = Text("both go to stdout", "两份报告都输出到 stdout")
+            if place:
+                why = Text("both are written into the same file", "两份报告写进同一个文件")
+            remedy = Text(
+                "write one of them into a file of its own: -o json=report.json",
+                "把其中一份单独写进文件：-o json=report.json",
+            )
+            raise BadInput(f"-o {first[place]} -o {item}", why, remedy)
+        if place is None or os.path.isfile(place) or not os.path.exists(place):
+            first[place] = item
+
+
+def _sink(item: str, options: RunOptions, language: Language) -> Sink:
+    name, has_path, path = item.partition("=")
     if name not in FORMATS:
         listed = ", ".join(FORMATS)
         raise BadInput(
             f"-o {name}", Text("no such format", "没有这种格式"), Text(f"choose: {listed}", f"可选：{listed}")
         )
-    if path is not None:
+    if has_path:
+        if not path.strip():
+            raise BadInput(
+                f"-o {name}={path!r}",
+                Text("it names no file", "没有写文件名"),
+                Text(
+                    f"write it as -o {name}=FILE, or -o {name} for stdout",
+                    f"写成 -o {name}=文件，或用 -o {name} 输出到 stdout",
+                ),
+            )
         _writable(name, path)
         return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding="utf-8"), path)
-    return Sink(name, stdout_screen(language, verbose=options.verbose), None)
+    plugin = options.exit_style == "nagios"
+    return Sink(name, stdout_screen(language, verbose=options.verbose, plugin=plugin), None)
 
 
-def stdout_screen(language: Language, *, verbose: bool = False) -> Screen:
+def stdout_screen(language: Language, *, verbose: bool = False, plugin: bool = False) -> Screen:
     """The screen that stdout is: a terminal, or a pipe or file. Raises `BadInput` where it is closed."""
     require_stdout()
     encoding = sys.stdout.encoding or "utf-8"
-    return screen(language, verbose=verbose, terminal=sys.stdout.isatty(), encoding=encoding)
+    return screen(language, verbose=verbose, terminal=sys.stdout.isatty(), encoding=encoding, plugin=plugin)
 
 
 def _replace(path: str, text: str) -> None:

@@ -64,7 +64,7 @@ def snippet(
     chosen, limit = language(lang), seconds("--timeout", timeout)
     looked_at = target(given(TargetOptions, ctx))
     at = endpoint(looked_at, limit)
-    trial = tried(client, at, looked_at.api_key, limit)
+    trial = tried(client, at, looked_at.api_key, limit, chosen)
     _show(client, at, trial, looked_at, chosen)
     raise typer.Exit({True: 0, False: 1, None: 4}[trial.worked])
 
@@ -100,6 +100,6 @@ def _show(client: Client, at: Endpoint, trial: Trial, looked_at: Target, chosen:
     state = Redactor(looked_at.secrets()).text(say(trial.said, chosen))
     if trial.worked is None:
         state = say(Text(f"not run: {state}", f"没有运行：{state}"), chosen)
-    to_stdout(f"{COMMENT[client.runs]} {state}\n{client.written(at)}")
+    to_stdout(f"{COMMENT[client.runs]} {state}\n{client.written(at, chosen)}")
     if not trial.worked:
         to_stderr(state, chosen, looked_at.secrets())

@@ -23,12 +23,23 @@ def to_stderr(words: Words, language: Language, secrets: Iterable[str] = ()) -> 
 
 def refuse(bad: BadInput, language: Language, words: Sequence[str]) -> None:
     """Input, reason and remedy of bad input, in one line."""
-    language, keys = shown_on(sys.stderr, language), _keys(words)
+    _write(refusal(bad, shown_on(sys.stderr, language), words))
+
+
+def refusal(bad: BadInput, language: Language, words: Sequence[str]) -> str:
+    """The line with input, reason and remedy of bad input."""
+    keys = _keys(words)
     colon, semicolon, stop = ("：", "；", "。") if language == "zh" else (": ", "; ", ".")
-    given = _QUERY.sub(r"\1***", clean(_origin(bad.given, words), 200))
+    given = _QUERY.sub(r"\1***", clean(_visible(_origin(bad.given, words)), 200))
     # One by one: beside a colon, the word that follows "--api-key" would pass for a key.
     parts = [_harmless(part, keys) for part in (given, bad.reason.to(language), bad.remedy.to(language))]
-    _write(f"{parts[0]}{colon}{parts[1]}{semicolon}{parts[2]}".rstrip(stop))
+    return f"{parts[0]}{colon}{parts[1]}{semicolon}{parts[2]}".rstrip(stop)
+
+
+def _visible(given: str) -> str:
+    """A blank input, or the blank value of an option, in quotes."""
+    option, _, value = given.partition(" ") if given.startswith("-") else ("", "", given)
+    return given if value.strip() or (option and given == option) else f"{option} {value!r}".lstrip()
 
 
 def _harmless(text: str, secrets: Iterable[str]) -> str:

@@ -115,8 +115,10 @@ FAULTS: dict[str, Fault] = {
     ),
     "dead-scheduler": Fault(
         Text(
-            "the scheduler is dead behind a living HTTP server: /v1/models is 200, embeddings hang (0.5.9 and older)",
-            "调度进程已死而 HTTP 还在：/v1/models 返回 200，embedding 一直没有响应（0.5.9 及更早）",
+            "the scheduler is dead behind a living HTTP server: /v1/models is 200, embeddings hang "
+            "(shown as 0.5.9: from 0.5.10 on a watchdog ends the server)",
+            "调度进程已死而 HTTP 还在：/v1/models 返回 200，embedding 一直没有响应"
+            "（按 0.5.9 演示；0.5.10 起会有看门狗结束整个服务）",
         ),
         ("probe.ready", "probe.health-agrees", "probe.openai-client", "embed.answers"),
         # From 0.5.10 on a watchdog ends the whole server within ten seconds (SubprocessWatchdog, watchdog.py).

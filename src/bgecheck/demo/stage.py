@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -40,9 +41,11 @@ class Staged:
     process: subprocess.Popen[bytes] | None
 
     def wait(self) -> None:
-        """Until the server ends or the user interrupts."""
-        if self.process is not None:
+        """Until the server ends or the user interrupts; where it has ended already, its log is kept until then."""
+        if self.process is not None and self.pid is not None:
             self.process.wait()
+        else:
+            threading.Event().wait()
 
 
 @contextmanager

@@ -131,11 +131,11 @@ def _path(given: str, path: str) -> str:
     """The gateway's part of the path: what is left without `/v1` and routes."""
     rest = re.sub(r"/{2,}", "/", path).rstrip("/")
     while True:
-        cut = next((rest.removesuffix(end) for end in ("/v1", *ROUTES) if rest.endswith(end)), rest)
+        cut = next((rest[: -len(end)] for end in ("/v1", *ROUTES) if rest.lower().endswith(end)), rest)
         if cut == rest:
             break
         rest = cut.rstrip("/")
-    beyond = re.search(r"/v1(/.+)", rest)
+    beyond = re.search(r"/v1(/.+)", rest, re.IGNORECASE)
     if beyond:
         raise _bad(
             given,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bgecheck.model import Advice, Check, Severity, Text
+from bgecheck.render.placeholders import without_case
 from bgecheck.render.prose import Prose
 from bgecheck.render.root_causes import CAUSE, CHECK, FIX, draw_commands
 from bgecheck.render.screen import Screen, drawn
@@ -39,26 +39,21 @@ def _draw_page(check: Check, screen: Screen, console: Console) -> None:
     for number, advice in enumerate((check.advice, *check.variants.values())):
         if number:
             console.print(Prose(screen.say(_OTHERWISE), "bold"))
-        _draw_advice(advice, screen, console)
+        _draw_advice(check.id, advice, screen, console)
     facts = [(_SEVERITY, [screen.say(SEVERITY[check.severity])]), (_NEEDS, check.needs), (_EXPLAINS, check.explains)]
     for label, values in facts:
         if values:
             console.print(Prose(f"{screen.say(label)}{screen.colon}{', '.join(values)}", "dim"))
 
 
-def _draw_advice(advice: Advice, screen: Screen, console: Console) -> None:
+def _draw_advice(row: str, advice: Advice, screen: Screen, console: Console) -> None:
     table = screen.table()
     table.add_column(no_wrap=True, style="dim")
     table.add_column(ratio=1)
-    table.add_row(screen.say(CAUSE), Prose(template(screen.say(advice.cause))))
-    table.add_row(screen.say(FIX), Prose(template(screen.say(advice.fix))))
+    table.add_row(screen.say(CAUSE), Prose(without_case(screen.say(advice.cause), screen.language, row)))
+    table.add_row(screen.say(FIX), Prose(without_case(screen.say(advice.fix), screen.language, row)))
     console.print(table)
-    draw_commands([template(command) for command in advice.commands], screen, console)
-
-
-def template(words: str) -> str:
-    """A template with its placeholders as `<name>`."""
-    return re.sub(r"\{(\w+)\}", r"<\1>", words).replace("{{", "{").replace("}}", "}")
+    draw_commands([without_case(line, screen.language, row) for line in advice.commands], screen, console)
 
 
 def matrix(checks: Sequence[Check], screen: Screen) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bgecheck.model import Advice, Check, Language, Text
-from bgecheck.render.explain import HOLDS, template
+from bgecheck.render.explain import HOLDS
+from bgecheck.render.placeholders import without_case
 from bgecheck.render.root_causes import CAUSE, CHECK, FIX
 
 _COLUMNS = (CHECK, HOLDS, CAUSE, FIX)
@@ -31,15 +32,15 @@ def markdown(checks: Sequence[Check], language: Language) -> str:
 
 def _line(check: Check, language: Language) -> str:
     every = (check.advice, *check.variants.values())
-    causes = "<br>".join(_cell(advice.cause.to(language)) for advice in every)
-    fixes = "<br>".join(_fix(advice, language) for advice in every)
-    return f"| `{check.id}` | {_cell(check.title.to(language))} | {causes} | {fixes} |"
+    causes = "<br>".join(_cell(advice.cause, language, check.id) for advice in every)
+    fixes = "<br>".join(_fix(advice, language, check.id) for advice in every)
+    return f"| `{check.id}` | {_cell(check.title, language, check.id)} | {causes} | {fixes} |"
 
 
-def _fix(advice: Advice, language: Language) -> str:
-    commands = "".join(f" `{template(command)}`".replace("|", "\\|") for command in advice.commands)
-    return _cell(advice.fix.to(language)) + commands
+def _fix(advice: Advice, language: Language, row: str) -> str:
+    lines = [without_case(command, language, row).replace("|", "\\|") for command in advice.commands]
+    return _cell(advice.fix, language, row) + "".join(f" `{line}`" for line in lines)
 
 
-def _cell(text: str) -> str:
-    return template(text).replace("|", "\\|").replace("<", "&lt;")
+def _cell(text: Text, language: Language, row: str) -> str:
+    return without_case(text.to(language), language, row).replace("|", "\\|").replace("<", "&lt;")

@@ -29,6 +29,9 @@ _NOT_FIRST = frozenset("，。；：、？！）】》”’")
 _NOT_LAST = "（【《“‘"
 """Punctuation that no line of Chinese ends with."""
 
+_PART_OF_WORD = re.compile(r"[!-\u2e7f]+$")
+_BEFORE_ELLIPSIS = " ,;:，；：、（("
+
 
 class Prose:
     """Paragraphs as a Rich renderable, wrapped between Chinese characters too: Rich wraps at spaces only."""
@@ -92,13 +95,25 @@ def wrapped(text: str, width: int, atoms: re.Pattern[str] = _ATOMS) -> list[str]
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
+def breaks(text: str, width: int) -> list[int]:
+    """Where `wrapped` begins the second line of a text, and those below it."""
+    begins, end = [], 0
+    for line in wrapped(text, width):
+        begins.append(text.index(line, end))
+        end = begins[-1] + len(line)
+    return begins[1:]
+
+
 def shortened(text: str, width: int) -> str:
-    """The beginning of a text that fits into `width` columns, with an ellipsis where something is left out."""
+    """The beginning of a text that fits into `width` columns, cut between words, with an ellipsis."""
     if columns(text) <= width:
         return text
     from rich.cells import set_cell_size
 
-    return set_cell_size(text, max(0, width - 4)).rstrip() + " ..."
+    kept = set_cell_size(text, max(0, width - 4))
+    if not text[len(kept.rstrip()) :].startswith(" "):
+        kept = _PART_OF_WORD.sub("", kept) or kept
+    return kept.rstrip(_BEFORE_ELLIPSIS) + " ..."
 
 
 def _cut(atom: str, width: int) -> list[str]:

@@ -29,6 +29,9 @@ _MARKS = {
 }
 """For each status its mark, the mark in plain characters, and its style."""
 
+_WITHOUT_BARS = "\n".join((" -- ", "    ", " -- ", "    ", " -- ", " -- ", "    ", " -- ", ""))
+"""The lines of a table as Rich takes them: top, head, below the head, body, between rows, foot and its line, bottom."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
@@ -42,6 +45,8 @@ class Screen:
     """Whether colours and control sequences may be written."""
     unicode: bool = False
     """Whether marks and lines may be drawn with characters beyond ASCII."""
+    plugin: bool = False
+    """Whether a monitoring system reads it, for which `|` begins numbers."""
 
     def say(self, words: Words) -> str:
         """Words in the language of the screen."""
@@ -59,6 +64,8 @@ class Screen:
     @property
     def separator(self) -> str:
         """What stands between facts of one line."""
+        if self.plugin and not self.unicode:
+            return "，" if self.language == "zh" else ", "
         return " · " if self.unicode else " | "
 
     @property
@@ -66,6 +73,8 @@ class Screen:
         """The lines of a table."""
         from rich import box
 
+        if self.plugin and not self.unicode:
+            return box.Box(_WITHOUT_BARS, ascii=True)
         return box.SQUARE if self.unicode else box.ASCII2
 
     def console(self) -> Console:
@@ -91,7 +100,7 @@ class Screen:
         )
 
 
-def screen(language: Language, *, verbose: bool, terminal: bool, encoding: str) -> Screen:
+def screen(language: Language, *, verbose: bool, terminal: bool, encoding: str, plugin: bool = False) -> Screen:
     """The screen for a terminal, or for a pipe or file in `encoding`.
 
     Where the encoding has no Chinese, the report is in English: question marks help nobody.
@@ -103,6 +112,7 @@ def screen(language: Language, *, verbose: bool, terminal: bool, encoding: str) 
         verbose=verbose,
         terminal=terminal,
         unicode=terminal and not dumb and _encodes("✓✗–·│", encoding),
+        plugin=plugin,
     )
 
 

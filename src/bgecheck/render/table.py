@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bgecheck.model import Report, Status, Text
 from bgecheck.render.areas import area_table, row_tables
 from bgecheck.render.head import draw_head
+from bgecheck.render.plugin import as_plugin
 from bgecheck.render.root_causes import draw_end
 from bgecheck.render.screen import Screen, drawn, style_of
 from bgecheck.render.smoke import draw_vector
@@ -26,7 +27,7 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
         _draw(report, screen, console)
     if len(reports) != 1:
         _draw_summary(reports, screen, console)
-    return drawn(console)
+    return as_plugin(reports, screen, drawn(console)) if screen.plugin else drawn(console)
 
 
 def _draw(report: Report, screen: Screen, console: Console) -> None:

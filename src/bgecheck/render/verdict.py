@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bgecheck.model import Finding, Report, Status, Text
 from bgecheck.model.report import OK, exit_code, worst
-from bgecheck.render.prose import columns, shortened
+from bgecheck.render.prose import columns, shortened, wrapped
 from bgecheck.render.remedies import Remedy, remedies
 from bgecheck.render.screen import Screen
 
@@ -19,37 +19,75 @@ _WORDS = {
     "inconclusive": (Text("INCONCLUSIVE", "无法判断"), "bold magenta"),
 }
 
-_CLAUSE = re.compile(r"[；;。，,（(：:]|\. | - ")
-"""Where a sentence may end early."""
+_STOP = r"; |[；。]|\. (?=[A-Z])"
+_END = re.compile(rf"{_STOP}|, (?=(?:then|or|and|not|which|as|else)\b)|，|(?= \()|(?=（)")
+"""Where a remedy may end early: at a stop, at a comma before what is one thing more, before a remark in brackets."""
+
+_REMARK = re.compile(r" ?[(（](?:[^()（）]|[(（][^()（）]*[)）])*[)）]")
+"""Words in brackets, which may hold brackets themselves."""
+
+_CONDITION = re.compile(
+    r"^(?:if|where|when|unless|with|for|on|in|at|as|after|until|once|while)\b|^仍|若|如果|无论|(?:时|的话)$"
+)
+"""A part of a sentence that says when something is to be done, and not yet what."""
+
+_MOST_LINES = 3
+"""Lines of a verdict at most: only the words of others are longer than our remedies."""
 
 
 def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
-    """The last line in one line of the screen: verdict, its style, and the rest."""
+    """The last line, folded where not even a part of the remedy fits in it: verdict, its style, and the rest."""
     word, style = _WORDS[report.verdict]
     shown = screen.say(word)
     groups = remedies(report) if report.verdict in ("fail", "warn", "starting") else []
-    rest = ""
     spent, code = _spent(report.seconds, screen), _code(report.exit_code, screen)
     # Where a line is short the remedy matters most: more than how many others there are, the seconds, the exit code.
-    for others, end in ((True, spent + code), (False, spent + code), (False, code), (False, "")):
+    ends = ((True, spent + code), (False, spent + code), (False, code), (False, ""))
+    choices = []
+    for others, end in ends:
         room = screen.width - columns(shown) - 1 - columns(end)
-        subject = _root_cause(groups, others, screen) if groups else _no_problem(report, screen, room)
-        sentence = _clauses(subject, room)
-        rest = f" {sentence or shortened(subject, room)}{end}"
-        if sentence:
-            break
-    return shown, style, rest
+        subject, sentence = _root_cause(groups, others, screen) if groups else no_problem(report, screen, room)
+        choices += [(f"{shown} {subject}", part, end) for part in clauses(sentence)]
+    return shown, style, _fitting(choices, screen.width).removeprefix(shown)
+
+
+def _fitting(choices: Sequence[tuple[str, str, str]], width: int) -> str:
+    """The first choice that takes one line, else two, else as many as it takes; each is a head, a sentence, an end."""
+    for most in (1, 2, _MOST_LINES):
+        for head, sentence, end in choices:
+            lines = _folded(head + sentence, width)
+            if len(lines) <= most and columns(lines[-1] + end) <= width:
+                return "\n".join(lines) + end
+    head, sentence, _ = choices[-1]
+    return "\n".join(_folded(shortened(head + sentence, (_MOST_LINES - 1) * (width - _INDENT)), width))
+
+
+_INDENT = 2
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """A text in lines, the second and those below it indented."""
+    if columns(text) <= width:
+        return [text]
+    first, *rest = wrapped(text, width - _INDENT)
+    return [first, *(f"{' ' * _INDENT}{line}" for line in rest)]
 
 
 def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, str]:
     """The last line of a run against several servers."""
     decisive = worst(reports)
     word, style = _WORDS["pass" if decisive is None else decisive.verdict]
+    seconds = max((report.seconds for report in reports), default=0.0)
+    end = f"{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
+    return screen.say(word), style, f" {screen.say(servers(reports))}{end}"
+
+
+def servers(reports: Sequence[Report]) -> Text:
+    """How many servers the verdict over several is about."""
+    decisive = worst(reports)
     bad = sum(report.outcome == decisive.outcome != OK for report in reports) if decisive else 0
     counted = Text(f"{bad} of {len(reports)} servers", f"{len(reports)} 个服务中的 {bad} 个")
-    whole = counted if bad else Text(f"{len(reports)} servers", f"{len(reports)} 个服务")
-    seconds = max((report.seconds for report in reports), default=0.0)
-    return screen.say(word), style, f" {screen.say(whole)}{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
+    return counted if bad else Text(f"{len(reports)} servers", f"{len(reports)} 个服务")
 
 
 def _spent(seconds: float, screen: Screen) -> str:
@@ -60,21 +98,21 @@ def _code(code: int, screen: Screen) -> str:
     return screen.separator + screen.say(Text(f"exit {code}", f"退出码 {code}"))
 
 
-def _root_cause(groups: Sequence[Remedy], others: bool, screen: Screen) -> str:
-    """The first root cause with its remedy, and how many others there are."""
+def _root_cause(groups: Sequence[Remedy], others: bool, screen: Screen) -> tuple[str, str]:
+    """The first root cause, and how many others there are; its remedy."""
     more = sum(len(group.roots) for group in groups[1:]) if others else 0
     rest = screen.say(Text(f" (+{more} more)", f"（另有 {more} 项）")) if more else ""
     ids = groups[0].ids if others else groups[0].ids[:1]
-    return f"{', '.join(ids)}{rest}{screen.colon}{screen.say(groups[0].fixes[0])}"
+    return f"{', '.join(ids)}{rest}{screen.colon}", screen.say(groups[0].fixes[0])
 
 
-def _no_problem(report: Report, screen: Screen, room: int) -> str:
+def no_problem(report: Report, screen: Screen, room: int | None) -> tuple[str, str]:
     """The first row that could not be judged, or the counts; why rows were skipped only where there is room."""
     unjudged = [f for f in report.findings if f.status is Status.ERROR and f.caused_by is None and f.ignored is None]
     if report.verdict == "inconclusive" and unjudged:
-        return f"{unjudged[0].id}{screen.colon}{screen.say(unjudged[0].reason or '')}"
+        return f"{unjudged[0].id}{screen.colon}", screen.say(unjudged[0].reason or "")
     whole = _counted(report, screen, _why_skipped(report.findings, screen))
-    return whole if columns(whole) <= room else _counted(report, screen, Text("", ""))
+    return "", whole if room is None or columns(whole) <= room else _counted(report, screen, Text("", ""))
 
 
 def _counted(report: Report, screen: Screen, why_skipped: Text) -> str:
@@ -98,11 +136,17 @@ def _why_skipped(findings: Sequence[Finding], screen: Screen) -> Text:
     return Text("", "")
 
 
-def _clauses(text: str, width: int) -> str:
-    """A sentence, or as many of its first clauses as fit into `width` columns; empty where not even one does."""
-    if columns(text) <= width:
-        return text
-    first = re.search("：|: ", text)
-    ends = [match.start() for match in _CLAUSE.finditer(text, first.end() if first else 1)]
-    fitting = [end for end in ends if columns(text[:end]) <= width]
-    return text[: fitting[-1]].rstrip() if fitting else ""
+def clauses(sentence: str) -> list[str]:
+    """A sentence, then its beginnings that can stand alone, the longest first."""
+    ends = [match for match in _END.finditer(sentence) if match.start() and _may_end(sentence, match)]
+    return [sentence, *(sentence[: match.start()] for match in reversed(ends))]
+
+
+def _may_end(sentence: str, end: re.Match[str]) -> bool:
+    """Whether what stands before an end is complete: no open bracket, no condition without what it is for."""
+    before, after = _REMARK.sub("", sentence[: end.start()]), sentence[end.end() :]
+    if re.search("[(（]", before):
+        return False
+    if not end[0] and not re.match("$|[,;:.，；：。]", _REMARK.sub("", after, count=1)):
+        return False  # a remark, after which the sentence goes on
+    return end[0] not in ("", ", ", "，") or not _CONDITION.search(re.split(f"{_STOP}|, |，", before)[-1])

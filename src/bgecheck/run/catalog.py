@@ -12,6 +12,9 @@ from bgecheck.model import Area, BadInput, Check, Text
 AREAS = ("logs", "ports", "gpu", "probe", "launch", "embed")
 """The areas in the order of a report: from the ground up."""
 
+_ALIKE = 0.6
+"""Of `difflib`, 1 for the same: "lgos" has 0.6 with "logs.*", "nope" has 0.36 with "probe.*"."""
+
 
 def area(name: str) -> Area:
     """The area of that name."""
@@ -57,7 +60,7 @@ def known(pattern: str) -> None:
         return
     from difflib import get_close_matches
 
-    near = get_close_matches(pattern, [*ids, *(f"{name}.*" for name in AREAS)], n=1, cutoff=0.3)
+    near = get_close_matches(pattern, [*ids, *(f"{name}.*" for name in AREAS)], n=1, cutoff=_ALIKE)
     hint_en, hint_zh = (f"did you mean {near[0]}? ", f"是不是 {near[0]}？") if near else ("", "")
     raise BadInput(
         pattern,

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from bgecheck.model import Language, Text, Words, say
+
 Runs = Literal["python", "javascript", "shell", "form"]
 """How it is tried: by an interpreter; a form has nothing to run, so that the same request is made here."""
 
@@ -34,10 +36,11 @@ class Client(NamedTuple):
     runs: Runs
     needs: str | None
     """The package without which it cannot be run."""
-    written: Callable[[Endpoint], str]
+    written: Callable[[Endpoint, Language], str]
+    """The snippet, its comments and hints in the user's language."""
 
 
-def _python(at: Endpoint) -> str:
+def _python(at: Endpoint, language: Language) -> str:
     return f'''import os
 
 from openai import OpenAI
@@ -49,7 +52,7 @@ print(len(vector), vector[:5])
 '''
 
 
-def _javascript(at: Endpoint) -> str:
+def _javascript(at: Endpoint, language: Language) -> str:
     return f"""import OpenAI from "openai";
 
 const client = new OpenAI({{ baseURL: {json.dumps(at.base_url)}, apiKey: process.env.{KEY} ?? "EMPTY" }});
@@ -62,7 +65,7 @@ console.log(vector.length, vector.slice(0, 5));
 """
 
 
-def _curl(at: Endpoint) -> str:
+def _curl(at: Endpoint, language: Language) -> str:
     body = json.dumps({"model": at.model, "input": [SAMPLE]}, ensure_ascii=False)
     return f"""curl -sS --noproxy '*' {shlex.quote(at.base_url + "/embeddings")} \\
   -H "Authorization: Bearer ${{{KEY}:-EMPTY}}" \\
@@ -71,7 +74,13 @@ def _curl(at: Endpoint) -> str:
 """
 
 
-def _langchain(at: Endpoint) -> str:
+_TOKEN_IDS = Text(
+    "else it sends token ids of another tokenizer, and every vector is wrong",
+    "不设的话，发出去的是另一种分词器的 token id，向量全是错的",
+)
+
+
+def _langchain(at: Endpoint, language: Language) -> str:
     return f'''import os
 
 from langchain_openai import OpenAIEmbeddings
@@ -80,7 +89,7 @@ embeddings = OpenAIEmbeddings(
     model={at.model!r},
     base_url={at.base_url!r},
     api_key=os.environ.get("{KEY}", "EMPTY"),
-    check_embedding_ctx_length=False,  # else it sends token ids of another tokenizer, and every vector is wrong
+    check_embedding_ctx_length=False,  # {_TOKEN_IDS.to(language)}
     chunk_size=64,
 )
 vector = embeddings.embed_query({SAMPLE!r})
@@ -88,10 +97,10 @@ print(len(vector), vector[:5])
 '''
 
 
-def _form(*fields: tuple[str, str | Callable[[Endpoint], str]]) -> Callable[[Endpoint], str]:
-    def written(at: Endpoint) -> str:
-        told = [(name, value if isinstance(value, str) else value(at)) for name, value in fields]
-        return "".join(f"{name}: {value}\n" for name, value in told)
+def _form(*fields: tuple[Words, Words | Callable[[Endpoint], str]]) -> Callable[[Endpoint, Language], str]:
+    def written(at: Endpoint, language: Language) -> str:
+        values = [(name, value(at) if callable(value) else say(value, language)) for name, value in fields]
+        return "".join(f"{say(name, language)}: {value}\n" for name, value in values)
 
     return written
 
@@ -108,7 +117,7 @@ def _tokens(at: Endpoint) -> str:
     return str(at.tokens) if at.tokens else "?"
 
 
-_KEY_FIELD = ("API Key", f"${KEY} (any text where the server checks none)")
+_KEY = Text(f"${KEY} (any text where the server checks none)", f"${KEY}（服务不校验 key 时随便填）")
 
 # Which address each wants: see `per_client` of the row probe.base-url.
 CLIENTS = {
@@ -127,7 +136,7 @@ CLIENTS = {
                 ("Model Type", "Text Embedding"),
                 ("Model Name", _model),
                 ("API endpoint URL", _base),
-                _KEY_FIELD,
+                ("API Key", _KEY),
                 ("Model context size", _tokens),
             ),
         ),
@@ -140,7 +149,7 @@ CLIENTS = {
                 ("Model type", "embedding"),
                 ("Model name", _model),
                 ("Base URL", _base),
-                _KEY_FIELD,
+                ("API Key", _KEY),
                 ("Max tokens", _tokens),
             ),
         ),
@@ -163,8 +172,14 @@ CLIENTS = {
                 ("Channel type", "OpenAI"),
                 ("Base URL", lambda at: at.root),
                 ("Models", _model),
-                ("Key", f"${KEY} (any text where the server checks none)"),
-                ("Test", "use /v1/embeddings: the channel's own test button asks a chat"),
+                ("Key", _KEY),
+                (
+                    Text("Test", "测试"),
+                    Text(
+                        "use /v1/embeddings: the channel's own test button asks a chat",
+                        "直接请求 /v1/embeddings；渠道自带的“测试”按钮发的是 chat 请求",
+                    ),
+                ),
             ),
         ),
     )

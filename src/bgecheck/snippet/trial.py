@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from bgecheck.machine.bounded import bounded
-from bgecheck.model import Secret, Text, Words, clean
+from bgecheck.model import Language, Secret, Text, Words, clean
 from bgecheck.snippet.clients import KEY, Client, Endpoint
 
 OUTPUT = 2**22
@@ -30,7 +30,7 @@ class Trial(NamedTuple):
     said: Words
 
 
-def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float) -> Trial:
+def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float, language: Language = "en") -> Trial:
     """Run a snippet. A form is not run: the request that it leads to was made before, and gave `at`."""
     if client.runs == "form":
         return Trial(True, Text("the request that this leads to was made from here", "已从本机发送过同样的请求"))
@@ -39,7 +39,7 @@ def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float) -> T
         return Trial(None, command)
     given = {**os.environ, KEY: key.reveal() if key else "EMPTY", "NO_PROXY": "*", "no_proxy": "*"}
     try:
-        done = bounded([*command, client.written(at)], given, seconds, OUTPUT, MEMORY)
+        done = bounded([*command, client.written(at, language)], given, seconds, OUTPUT, MEMORY)
     except subprocess.TimeoutExpired:
         return Trial(False, Text(f"it did not end within {seconds:g} s", f"{seconds:g} 秒内没有结束"))
     except OSError as error:

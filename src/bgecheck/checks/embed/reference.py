@@ -106,7 +106,7 @@ def named(recipe: Recipe) -> Text:
                 "向量取的是{recipe_zh}，而模型应取 {wanted}",
             ),
             Text(
-                "see how the engine, or the gateway in front of it, pools a text into one vector" + _AGAIN,
+                "see how the engine or the gateway in front of it pools a text into one vector" + _AGAIN,
                 "查看引擎或前面的网关如何由文本得到一个向量" + _AGAIN_ZH,
             ),
             ("bgecheck probe --only probe.engine --url {base_url}",),

@@ -173,7 +173,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
                 "give the probe 25 s and several tries, or let it request a real embedding",
                 "探针超时设为 25 秒并允许多次失败，或改用真实 embedding 请求",
             ),
-            ("curl -sS -m 25 -o /dev/null -w '%{http_code} %{time_total}\\n' --noproxy '*' {url}/health",),
+            ("curl -sS -m 25 -o /dev/null -w '%{{http_code}} %{{time_total}}\\n' --noproxy '*' {url}/health",),
         ),
         "another": Advice(
             Text(

@@ -1,0 +1,36 @@
+"""Refuses values that are there and empty, as an unset variable of a script leaves them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bgecheck.model import BadInput, Text
+
+_MAY_BE_BLANK = frozenset({"api_key", "against_key"})
+"""Options for which a blank value is a value: no key."""
+
+
+def not_blank(option: str, given: str | None, meant: str | None = None) -> None:
+    """Raise `BadInput` for a value of which nothing is left; `meant` is that part of it that has a meaning."""
+    if given is not None and not (given if meant is None else meant).strip():
+        raise BadInput(
+            f"{option} {given!r}",
+            Text("it is blank", "内容为空"),
+            Text("give a value, or leave it out", "请填写，或不要写这一项"),
+        )
+
+
+def no_blank_options(ctx: Any, options: list[Any]) -> None:
+    """Raise `BadInput` for an option that the command line gives a blank value; a blank variable counts as unset."""
+    for option in options:
+        name = option.opts[0]
+        if not name.startswith("-") or option.name in _MAY_BE_BLANK or not _is_typed(ctx, option.name):
+            continue
+        value = ctx.params.get(option.name)
+        for item in value if isinstance(value, list | tuple) else [value]:
+            not_blank("-o" if name == "--output" else name, item if isinstance(item, str) else None)
+
+
+def _is_typed(ctx: Any, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,138 @@
+"""What stands in the texts of a row where no run has filled them: a word in brackets, or an example."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.model import Language, Text
+
+_OPTIONS = {
+    "launch.prefix-cache": "--disable-radix-cache",
+    "launch.chunked-prefill": "--chunked-prefill-size -1",
+    "launch.attention-backend": "--attention-backend triton",
+}
+"""What a launch line lacks where the row does not hold."""
+
+_WORDS = {
+    "address": Text("address", "地址"),
+    "age": Text("so many", "若干"),
+    "aim": Text("another address", "另一个地址"),
+    "answered": Text("some", "若干"),
+    "args_fraction": Text("fraction", "比例"),
+    "args_model": Text("model folder", "模型目录"),
+    "args_port": Text("port", "端口"),
+    "args_repo": Text("repository", "仓库名"),
+    "asked": Text("what was asked for", "请求的值"),
+    "backend": Text("backend", "后端"),
+    "base_url": Text("base URL", "base URL"),
+    "bound": Text("bound address", "监听地址"),
+    "bundle": Text("file of authorities", "CA 文件"),
+    "bundle_variable": Text("variable", "变量名"),
+    "capability": Text("number", "数值"),
+    "characters": Text("so many", "若干"),
+    "chunk": Text("tokens", "token 数"),
+    "cosine": Text("cosine", "余弦值"),
+    "count": Text("so many", "若干"),
+    "cuda": Text("version", "版本"),
+    "days": Text("so many", "若干"),
+    "declared": Text("dtype", "dtype"),
+    "detail": Text("what happened", "具体情况"),
+    "dims": Text("dimension", "维度"),
+    "each": Text("so many", "若干"),
+    "engine": Text("another program", "其他程序"),
+    "error": Text("error", "报错"),
+    "exception": Text("exception", "异常"),
+    "failed": Text("some", "若干"),
+    "faults": Text("faults", "故障"),
+    "faults_zh": Text("faults", "故障"),
+    "file": Text("log file", "日志文件"),
+    "folder": Text("model folder", "模型目录"),
+    "found": Text("what was found", "实际值"),
+    "free": Text("what is free", "空闲的"),
+    "from_line": Text("line", "行号"),
+    "front": Text("web server", "程序名"),
+    "gpu": Text("GPU", "GPU"),
+    "hangs": Text("where it hangs", "卡住的位置"),
+    "holders": Text("processes", "进程"),
+    "host": Text("host", "主机"),
+    "index": Text("index", "编号"),
+    "instruction": Text("", ""),
+    "instruction_zh": Text("", ""),
+    "length": Text("so many", "若干"),
+    "location": Text("another address", "另一个地址"),
+    "log": Text("log file", "日志文件"),
+    "margin": Text("difference", "差值"),
+    "message": Text("message", "报错内容"),
+    "model": Text("model", "模型名"),
+    "model_path": Text("model folder", "模型目录"),
+    "name": Text("name", "名称"),
+    "needed": Text("what is needed", "所需大小"),
+    "no_proxy": Text("hosts without proxy", "不走代理的主机"),
+    "norm": Text("length", "长度"),
+    "openai": Text("version", "版本"),
+    "other": Text("another", "另一个"),
+    "owner": Text("program", "程序"),
+    "owner_pid": Text("pid", "进程号"),
+    "owners": Text("pids", "进程号"),
+    "phase": Text("phase", "阶段"),
+    "pid": Text("pid", "进程号"),
+    "pids": Text("pids", "进程号"),
+    "pids_apart": Text("pids", "进程号"),
+    "place": Text("number", "序号"),
+    "pooling": Text("another pooling", "其他池化方式"),
+    "port": Text("port", "端口"),
+    "positions": Text("positions", "位置"),
+    "process": Text("pid", "进程号"),
+    "range": Text("range", "网段"),
+    "real": Text("another model", "另一个模型"),
+    "recipe_en": Text("a way of computing", "算法"),
+    "recipe_zh": Text("a way of computing", "算法"),
+    "refused": Text("so many", "若干"),
+    "right": Text("some", "若干"),
+    "seen": Text("what was measured", "测得的值"),
+    "sent": Text("so many", "若干"),
+    "served": Text("models served", "服务的模型"),
+    "server_name": Text("host name", "主机名"),
+    "server_pid": Text("server pid", "服务的进程号"),
+    "server_port": Text("server port", "服务端口"),
+    "shared": Text("so many", "若干"),
+    "source": Text("the reference", "参照"),
+    "state": Text("state", "状态"),
+    "status": Text("status", "状态码"),
+    "taken": Text("so many", "若干"),
+    "told": Text("so many", "若干"),
+    "total": Text("memory in all", "总量"),
+    "unless": Text("", ""),
+    "url": Text("server address", "服务地址"),
+    "used": Text("file of authorities", "CA 文件"),
+    "variable": Text("variable", "变量名"),
+    "version": Text("version", "版本"),
+    "visible": Text("value", "取值"),
+    "wanted": Text("what is right", "应有的值"),
+    "wrong": Text("some", "若干"),
+}
+
+_IN_ROW = {("ports.owner", "free"): Text("free port", "空闲端口")}
+"""What a placeholder stands for in one row, where it is something else in others."""
+
+
+def without_case(template: str, language: Language, row: str) -> str:
+    """A template of a row whose placeholders read as words; the options of its launch line are an example."""
+
+    def word(match: re.Match[str]) -> str:
+        name = match[1]
+        if name == "changes":
+            return _OPTIONS[row]
+        if name == "launch_line":
+            return _launch_line(language, row)
+        words = _IN_ROW.get((row, name), _WORDS[name]).to(language)
+        return f"<{words}>" if words else ""
+
+    return re.sub(r"(?<!\{)\{(\w+)\}(?!\})", word, template).replace("{{", "{").replace("}}", "}")
+
+
+def _launch_line(language: Language, row: str) -> str:
+    options = _OPTIONS.get(row)
+    changed = Text("your options, changed as above", "原有参数，按上面修改").to(language)
+    yours = Text("your options", "原有参数").to(language)
+    return "python -m sglang.launch_server " + (f"<{yours}> {options}" if options else f"<{changed}>")
