@@ -29,8 +29,8 @@ with atheris.instrument_imports(include=["bgecheck"]):
     from bgecheck.logfile.lines import Block, blocks, usable
     from bgecheck.model import BadInput, Redactor, Report, Target
     from bgecheck.model.deadline import Deadline
-    from bgecheck.render import json as as_json
-    from bgecheck.render import table
+    from bgecheck.render.formats import json as as_json
+    from bgecheck.render.formats import table
     from bgecheck.run import engine
     from bgecheck.run.context import Context
 

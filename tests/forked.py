@@ -20,7 +20,7 @@ import httpx, numpy, rich.table, rich.progress
 import bgecheck.cli.main
 from bgecheck.run import catalog, engine
 from bgecheck.http import client, openai_client
-from bgecheck.render import json as report, table
+from bgecheck.render.formats import json as report, table
 from bgecheck.run import context
 from bgecheck.engines.sglang import discovery
 from bgecheck.engines import server

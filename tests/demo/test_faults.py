@@ -14,7 +14,7 @@ from bgecheck.http.openai_client import OpenAIClient
 from bgecheck.model import Finding, Language
 from bgecheck.model.deadline import Deadline
 from bgecheck.model.report import Report
-from bgecheck.render import table
+from bgecheck.render.formats import table
 from bgecheck.render.prose import columns
 from bgecheck.render.remedies import symptom
 from bgecheck.render.screen import Screen

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.model import Area, Evidence, Language, Report, Severity, Text, absent, broken, holds, unclear
-from bgecheck.render import explain, pages, table
-from bgecheck.render.json import render as as_json
+from bgecheck.render import explain, pages
+from bgecheck.render.formats import table
+from bgecheck.render.formats.json import render as as_json
 from bgecheck.render.prose import columns, folded, shortened, wrapped
 from bgecheck.render.screen import Screen, screen
 from bgecheck.render.verdict import verdict_line

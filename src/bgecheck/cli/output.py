@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bgecheck.cli.options import RunOptions
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.model import BadInput, Language, Report, Text
-from bgecheck.render.formats import FORMATS, renderer
+from bgecheck.render.formats import FORMATS, USUAL, renderer
 from bgecheck.render.screen import Screen, screen
 
 
@@ -43,7 +43,7 @@ def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
     chosen = tuple(_sink(item, options, language) for item in given)
     _apart(given, chosen)
     if all(sink.path for sink in chosen):
-        chosen = (*chosen, _sink("table", options, language))
+        chosen = (*chosen, _sink(USUAL, options, language))
     return chosen
 
 
