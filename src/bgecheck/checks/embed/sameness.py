@@ -7,7 +7,7 @@ from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.checks.embed.pattern import suspicion
-from bgecheck.http.embeddings import Answer, Embedded, Refused, is_busy, shows_nothing
+from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, shows_nothing, wanted
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
@@ -142,8 +142,8 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
 def _no_batch(batch: Answer) -> Outcome:
     if shows_nothing(batch) or is_busy(batch):
         return unclear(Text("a request of three texts was not answered", "3 条一批的请求没有结果"))
-    detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else getattr(batch, "detail", "")
-    return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"), advice="none")
+    response = Evidence(Text("a batch of 3 texts", "3 条一批"), describe(batch), wanted(batch, 3))
+    return broken(response, advice="none")
 
 
 @AREA.check(

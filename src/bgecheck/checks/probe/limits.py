@@ -91,7 +91,7 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     if _says_nothing(packed, limits):
         return _no_verdict(packed)
     if not isinstance(packed, Embedded):
-        return broken(Evidence("encoding_format=base64", describe(packed), "HTTP 200"))
+        return broken(Evidence("encoding_format=base64", describe(packed), wanted(packed)))
     if not packed.packed:
         return holds(Evidence("encoding_format=base64", Text("ignored, a list of floats", "被忽略，返回浮点数列表")))
     floats = [a.vectors[0] for a in (first, limits.again) if isinstance(a, Embedded)]

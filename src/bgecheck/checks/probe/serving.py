@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
-from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, shows_nothing
+from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
 from bgecheck.model import (
@@ -123,7 +123,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
 )
 def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     """A status page proves nothing: `/v1/models` is 200 even with a dead scheduler (R on 0.5.23)."""
-    first, response = facts.first, Evidence("POST /v1/embeddings", describe(facts.first), "HTTP 200")
+    first, response = facts.first, Evidence("POST /v1/embeddings", describe(facts.first), wanted(facts.first))
     match first:
         case NotSent():
             return absent(first.reason)
@@ -143,7 +143,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             front = [Evidence("server", first.server)] if first.server else []
             return broken(response, *front, advice="gateway", status=first.status)
         case Refused():
-            return broken(response, advice="refused", message=first.message, status=first.status)
+            return broken(response, advice="refused", message=reason_of(first), status=first.status)
         case Unusable():
             return broken(response, advice="unusable")
         case _:
