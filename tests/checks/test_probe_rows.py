@@ -339,6 +339,17 @@ def test_a_redirect_is_named_with_where_it_leads() -> None:
         row = found(url, "probe")["probe.base-url"]
     assert row.status is Status.FAIL
     assert "gpu-02:30000" in said(row)
+    assert "no end" not in say(row.cause, "en")
+
+
+@pytest.mark.parametrize(
+    ("location", "circle"),
+    [("/v1/models", True), ("models", True), ("/v1/models#top", True), ("/v1/models/", False), ("http://[x", False)],
+)
+def test_a_redirect_to_itself_has_no_end(location: str, circle: bool) -> None:
+    with serving(pages(**{"_v1/models": (302, b"", {"Location": location})}), same) as url:
+        row = found(url, "probe")["probe.base-url"]
+    assert ("no end" in say(row.cause, "en")) is circle
 
 
 def test_the_address_for_each_client_is_told() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,9 @@ def _draw_advice(advice: Advice, screen: Screen, console: Console) -> None:
 
 def template(words: str) -> str:
     """A template with its placeholders as `<name>`."""
-    return re.sub(r"\{(\w+)\}", r"<\1>", words).replace("{{", "{").replace("}}", "}")
+    return "".join(
+        text + (f"<{field}>" if field is not None else "") for text, field, _, _ in string.Formatter().parse(words)
+    )
 
 
 def matrix(checks: Sequence[Check], screen: Screen) -> str:

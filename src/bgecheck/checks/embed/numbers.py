@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
+from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIResult, Vectors
@@ -120,8 +121,8 @@ def _are_bfloat(values: Sequence[float]) -> bool:
                 "the answer is 200 and holds no vector: {detail}",
                 "返回 200，但里面没有可用的向量：{detail}",
             ),
-            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
-            ("bgecheck probe --url {base_url}",),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
         "unsteady": Advice(
             Text(
@@ -134,7 +135,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
                 "read the log from its end; behind a gateway ask each server by its own port",
                 "从日志末尾往前看；若有网关，绕开它逐个检查后端",
             ),
-            ("bgecheck logs {log}", "bgecheck ports"),
+            ("bgecheck logs {log}", WHO_LISTENS),
         ),
     },
     explains=("embed.repeatable", *COMPARED),
@@ -276,10 +277,11 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "客户端会按 float32 解读",
             ),
             Text(
-                "fix the gateway in between, or query sglang's own port directly: base64 is of little-endian float32",
-                "修正中间的网关，或直连 sglang：base64 应是小端 float32",
+                "fix the program that listens at {address}, or query the server behind it: base64 is of little-endian "
+                "float32",
+                "修正 {address} 上监听的程序，或直连它后面的服务：base64 应是小端 float32",
             ),
-            ("bgecheck probe --only probe.base64 --url {base_url}",),
+            (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
         ),
         "reranker": Advice(
             Text(
@@ -294,7 +296,8 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
         ),
         "mixed": Advice(
             Text("the vectors are not all of one length", "返回的向量长度不一致"),
-            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
     },
     explains=(*COMPARED, "embed.repeatable"),
@@ -357,10 +360,11 @@ def _swapped(facts: EmbedFacts) -> bool:
                 "请求的是 float，返回的却是 base64，而且每个数的字节序是反的：中间有一层按大端打包，客户端会按小端解读",
             ),
             Text(
-                "fix the gateway in between, or query sglang's own port directly: base64 is of little-endian float32",
-                "修正中间的网关，或直连 sglang：base64 应是小端 float32",
+                "fix the program that listens at {address}, or query the server behind it: base64 is of little-endian "
+                "float32",
+                "修正 {address} 上监听的程序，或直连它后面的服务：base64 应是小端 float32",
             ),
-            ("bgecheck probe --only probe.base64 --url {base_url}",),
+            (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
         ),
     },
     explains=("embed.normalized", "embed.repeatable", *COMPARED),
