@@ -86,8 +86,8 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     """sglang ignores the field up to 0.5.16 and answers a list, which the Python SDK copes with."""
     limits, first = _limits(facts), facts.first
     if isinstance(first, Embedded) and first.packed:
-        came, wanted = Text("a base64 string", "base64 字符串"), Text("a list of floats", "浮点数列表")
-        return broken(Evidence("encoding_format=float", came, wanted), advice="always")
+        came, floats_wanted = Text("a base64 string", "base64 字符串"), Text("a list of floats", "浮点数列表")
+        return broken(Evidence("encoding_format=float", came, floats_wanted), advice="always")
     packed = limits.packed
     if _says_nothing(packed, limits):
         return _no_verdict(packed)
