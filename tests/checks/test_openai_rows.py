@@ -295,6 +295,7 @@ TOO_LONG = [
     ("Input validation error: `inputs` must have less than 512 tokens. Given: 600", 413, "fewer than 512 tokens"),
     ("the input length exceeds the context length", 400, "split it into pieces"),
     ("Request Entity Too Large", 413, "client_max_body_size"),
+    ("a redirect: a POST that follows it becomes a GET or loses its body", 307, "the end of the redirect"),
 ]
 
 

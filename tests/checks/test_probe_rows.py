@@ -216,6 +216,13 @@ def test_base64_must_hold_what_the_floats_say(changed: Callable[[list[float]], l
         assert found(url, "probe")["probe.base64"].status is status
 
 
+def test_base64_without_a_vector_is_not_held_against_its_status() -> None:
+    with serving(pages(), lambda b, h: (200, b"null") if b.get("encoding_format") == "base64" else same(b, h)) as url:
+        seen = found(url, "probe")["probe.base64"].evidence[0]
+    assert say(seen.expected or "", "en") == "a vector"
+    assert say(seen.observed, "en") == "HTTP 200, null in place of vectors"
+
+
 def answering(rule: Callable[[dict[str, Any]], Answer | None]) -> Callable[..., Answer]:
     """A right server, but for what a rule answers in its place."""
     return lambda body, headers: rule(body) or same(body, headers)

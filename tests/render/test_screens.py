@@ -450,6 +450,18 @@ def test_a_sentence_of_another_program_does_not_end_ours() -> None:
     assert "too long（应为一条向量）" in table.render([report(rows)], plain("zh"))
 
 
+def test_the_last_line_never_ends_within_an_address() -> None:
+    fix = Text("send fewer; see which program listens at 127.0.0.1:9002", "降低并发；看 127.0.0.1:9002 上是哪个程序")
+    shown = report(area("probe", ("rate", broken(), {"fix": fix})))
+    for width in range(40, 100):
+        assert not re.search(r"127\.0\.0\.1(?!:9002)", "".join(verdict_line(shown, plain("zh", width)))), width
+
+
+def test_an_address_in_a_subject_is_followed_by_a_colon() -> None:
+    seen = Evidence("GET http://127.0.0.1:9002/v1/models", "HTTP 302")
+    assert "/v1/models: HTTP 302" in table.render([report(area("a", ("one", broken(seen), {})))], plain("en"))
+
+
 def test_what_could_not_be_judged_has_its_noun() -> None:
     needing = [(f"row{n}", holds(), {"needs": ("probe.first",)}) for n in range(2)]
     shown = table.render([report(area("probe", ("first", broken(), {}), *needing))], plain("en"))

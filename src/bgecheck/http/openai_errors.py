@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bgecheck.http.authorities import UNTRUSTED
-from bgecheck.http.bypass import DIRECT, REDIRECT_SHOWN, WHO_LISTENS
+from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.openai_client import OpenAIResult, Raised, Stopped, Vectors
 from bgecheck.model import Advice, Text, Words
 
@@ -292,11 +292,7 @@ ADVICE: Mapping[str, Advice] = {
             "key may reach another host; it was not followed here",
             "HTTP {status} 跳转：openai 会跟随，POST 会变成 GET 或丢掉请求体，key 还可能发到别的主机；这里没有跟随",
         ),
-        Text(
-            "give base_url the address at the end of the redirect; one that leads back to itself must be mended in "
-            "the gateway",
-            "base_url 直接写跳转后的地址；如果跳回自身，则需修正网关的跳转规则",
-        ),
+        END_OF_REDIRECT,
         (REDIRECT_SHOWN,),
     ),
     "no-vector": Advice(

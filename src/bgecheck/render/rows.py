@@ -27,8 +27,8 @@ def _open(sentence: str) -> str:
 
 def _subject(evidence: Evidence, screen: Screen) -> str:
     subject = screen.say(evidence.subject)
-    # A subject that ends in what was measured ("...: cosine") needs no second colon.
-    return f"{subject} " if re.search("[:：]", subject) else f"{subject}{screen.colon}"
+    # A subject that ends in what was measured ("...: cosine") needs no second colon; those of an address are none.
+    return f"{subject} " if re.search("[:：]", re.sub(r"https?://\S+", "", subject)) else f"{subject}{screen.colon}"
 
 
 def ignored(row: Finding, screen: Screen) -> str:

@@ -19,8 +19,8 @@ _WORDS = {
     "inconclusive": (Text("INCONCLUSIVE", "无法判断"), "bold magenta"),
 }
 
-_CLAUSE = re.compile(r"[；;。，,（(：:]|\. | - ")
-"""Where a sentence may end early."""
+_CLAUSE = re.compile(r"[；;。，,（(：]|:(?![\d/])|\. | - ")
+"""Where a sentence may end early; a colon before a port or a path is none of a sentence."""
 
 
 def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
-from bgecheck.http.bypass import DIRECT, WHO_LISTENS
+from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, reason_of, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIResult, Vectors
@@ -130,6 +130,14 @@ def _are_bfloat(values: Sequence[float]) -> bool:
             ),
             ("bgecheck probe --only probe.token-limit --url {base_url}",),
         ),
+        "redirect": Advice(
+            Text(
+                "the server answers HTTP {status}, a redirect: a POST that follows it becomes a GET or loses its body",
+                "服务返回 HTTP {status} 跳转：POST 跟随跳转时会变成 GET 或丢掉请求体",
+            ),
+            END_OF_REDIRECT,
+            (REDIRECT_SHOWN,),
+        ),
         "too-large": Advice(
             Text(
                 "the request is too large for what answers: HTTP 413, {detail}",
@@ -188,6 +196,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             outcome = not_yet if answer.status == 503 else broken
             values: dict[str, Any] = {"status": answer.status, "detail": reason_of(answer)}
+            if 300 <= answer.status < 400:
+                return broken(seen, *_of_openai(facts), advice="redirect", **values)
             if advice := _of_size(answer):
                 limit = too_long(answer.message)
                 return broken(seen, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
 from bgecheck.http.bypass import WHO_LISTENS
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
