@@ -215,7 +215,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
         write_recorded(path, made)
         doubt = any(f.problem for f in report.findings)
         told = Text(
-            f"{len(wanted)} text{'s' * (len(wanted) > 1)} recorded with their vectors in {path}"
+            f"{len(wanted)} text{'s' * (len(wanted) > 1)} recorded with vectors in {path}"
             + "; not all rows hold, see the report" * doubt,
             f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
