@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +23,9 @@ from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_text
 from bgecheck.demo.stage import stage
 from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.http.embeddings import Answer, Embedded, Refused
-from bgecheck.model import Finding, Status, Target, say
+from bgecheck.model import Finding, Status, Target, fill_command, say
 from bgecheck.model.deadline import Deadline, deadline_exceeded
+from bgecheck.render.prose import folded
 from bgecheck.run import engine
 from bgecheck.run.context import Context
 from everycase import at_most
@@ -536,3 +539,26 @@ def at_stage(fault: str, deadline: Deadline, timeout: float = 10.0) -> dict[str,
         rows = judged(collect(context))
         context.close()
     return rows
+
+
+@pytest.mark.parametrize(
+    "names", [["model.safetensors"], ["a model.bin"], ["model.safetensors", "pytorch_model.bin"], []]
+)
+def test_weight_files_of_either_kind_are_hashed(tmp_path: Path, names: list[str]) -> None:
+    """A shell hands a glob without a match on as it stands, which is no file."""
+    for name in (*names, "config.json"):
+        (tmp_path / name).write_bytes(b"x")
+    row = next(check for check in embed.AREA.checks if check.id == "embed.finite")
+    command = fill_command(row.advice.commands[0], {"model_path": str(tmp_path)})
+    assert command is not None
+    for shell in (command, "\n".join(folded(command, 40))):
+        ran = subprocess.run(["sh", "-c", shell], capture_output=True, text=True)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert sorted(line.rpartition("/")[2] for line in ran.stdout.splitlines()) == sorted(names)
+
+
+def test_nulls_are_counted_in_words() -> None:
+    null = Embedded(((math.nan,) * DIMS,), (DIMS,), (0,), 14, "m", 0.01)
+    seen = judged(right()._replace(asked=null, repeats=(null,) * 3, batch=None, more=None))["finite"].evidence[1]
+    assert say(seen.observed, "en") == f"{DIMS} / {DIMS}, null {DIMS} of them"
+    assert say(seen.observed, "zh") == f"{DIMS} / {DIMS}，其中 null {DIMS} 个"

@@ -123,6 +123,11 @@ def test_xlm_roberta_pools_cls_in_every_release(name: str, version: str, status:
     assert judged(settings(name, (), version=version))["pooling"].status is status
 
 
+def test_the_release_that_tells_the_pooling_is_named_in_each_language() -> None:
+    seen = judged(settings("bge-m3", (), version="0.5.3"))["pooling"].evidence[0].subject
+    assert (say(seen, "en"), say(seen, "zh")) == ("sglang 0.5.3, XLMRobertaModel", "sglang 0.5.3，XLMRobertaModel")
+
+
 @pytest.mark.parametrize("architectures", [("Gemma3TextModel",), ()])
 def test_an_encoder_with_the_class_of_a_language_model_is_known_by_its_name(architectures: tuple[str, ...]) -> None:
     assert settings("embeddinggemma-300m", architectures).bidirectional is True

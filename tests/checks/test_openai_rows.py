@@ -19,7 +19,7 @@ from bgecheck.checks.probe.engines import Engine
 from bgecheck.checks.probe.facts import ProbeFacts
 from bgecheck.http.authorities import Authorities, Verification
 from bgecheck.http.embeddings import Embedded
-from bgecheck.http.openai_client import Cause, OpenAIResult, Raised, Vectors
+from bgecheck.http.openai_client import Cause, OpenAIResult, Raised, Vectors, outcome_of
 from bgecheck.http.openai_vectors import NORM_RATIO, misread
 from bgecheck.http.reply import Reply
 from bgecheck.model import Finding, Status, Target, Unavailable, say
@@ -281,6 +281,39 @@ def test_the_smoke_test_finds_where_openai_and_a_plain_request_disagree(
     assert bad(rows) == {EMBED}
     assert words in say(rows[EMBED].cause, "en")
     assert rows["embed.repeatable"].status is Status.PASS
+
+
+TOO_LONG = [
+    ("The input (514 tokens) is longer than the model's context length (512 tokens).", 400, "fewer than 512 tokens"),
+    ("Requested token count exceeds the model's maximum context length of 512 tokens.", 400, "fewer than 512 tokens"),
+    (
+        "This model's maximum context length is 8192 tokens, however you requested 9000 tokens (9000 in your prompt; 0 "
+        "for the completion). Please reduce your prompt; or completion length.",
+        400,
+        "fewer than 8192 tokens",
+    ),
+    ("Input validation error: `inputs` must have less than 512 tokens. Given: 600", 413, "fewer than 512 tokens"),
+    ("the input length exceeds the context length", 400, "split it into pieces"),
+    ("Request Entity Too Large", 413, "client_max_body_size"),
+    ("a redirect: a POST that follows it becomes a GET or loses its body", 307, "the end of the redirect"),
+]
+
+
+@pytest.mark.parametrize(("message", "status", "fix"), TOO_LONG, ids=range(len(TOO_LONG)))
+def test_a_text_that_is_too_long_is_to_be_split(message: str, status: int, fix: str) -> None:
+    """sglang's words of two releases, then OpenAI's and vLLM's, text-embeddings-inference's, Ollama's, and nginx's."""
+    with serving(pages(), lambda body, headers: (status, {"error": {"message": message}})) as url:
+        row = found(url, "embed", texts=["长" * 600])["embed.answers"]
+    assert fix in say(row.fix, "en")
+    assert say(row.cause, "en").endswith(message.rstrip(".")[-20:])
+
+
+def test_an_exception_that_holds_a_web_page_is_told_by_its_title() -> None:
+    """The message of openai 1.x and 2.x is the whole body where that is no JSON."""
+    page = "<html>\r\n<head><title>429 Too Many Requests</title></head>\r\n<body><hr></body></html>"
+    raised = {"name": "RateLimitError", "message": page, "stage": "call", "status": 429, "causes": []}
+    assert str(outcome_of({"raised": raised})) == "RateLimitError: an HTML page: 429 Too Many Requests"
+    assert str(outcome_of({"raised": {**raised, "message": "<html><body>"}})) == "RateLimitError: an HTML page"
 
 
 def test_what_the_server_refuses_to_all_is_told_once_with_the_exception() -> None:

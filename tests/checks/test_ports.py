@@ -14,8 +14,10 @@ from bgecheck.checks import ports
 from bgecheck.checks.ports import Owner, PortFacts
 from bgecheck.engines.sglang.discovery import Orphan
 from bgecheck.machine.sockets import Listener, free_port, is_own, listeners
-from bgecheck.model import Finding, ServerProcess, Status, Target
+from bgecheck.model import Finding, Language, Report, ServerProcess, Status, Target
 from bgecheck.model.deadline import Deadline
+from bgecheck.render.formats import table
+from bgecheck.render.screen import Screen
 from bgecheck.run import engine
 from bgecheck.run.context import Context
 
@@ -74,6 +76,17 @@ def test_a_port_that_was_found_by_default_and_is_held_by_another_program_fails()
     assert row.status is Status.FAIL
     # What the user named may be any engine: there is nothing to compare it with.
     assert named.status is Status.SKIP
+
+
+def test_who_holds_a_port_is_shown_also_where_nothing_is_there_to_compare_with() -> None:
+    with listening() as port:
+        rows = found(target(port, given_url=f"127.0.0.1:{port}"))
+    assert rows["ports.owner"].status is Status.SKIP
+    shown = Report("ports", tuple(rows.values()), {"url": f"http://127.0.0.1:{port}/v1"}, "", 0.1)
+    languages: tuple[Language, ...] = ("en", "zh")
+    for language in languages:
+        screen = table.render([shown], Screen(language=language, width=60))
+        assert f"127.0.0.1:{port} pid {os.getpid()} py" in screen, screen
 
 
 def test_nobody_listening_fails_and_a_server_that_runs_is_still_loading() -> None:

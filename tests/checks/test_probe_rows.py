@@ -216,6 +216,13 @@ def test_base64_must_hold_what_the_floats_say(changed: Callable[[list[float]], l
         assert found(url, "probe")["probe.base64"].status is status
 
 
+def test_base64_without_a_vector_is_not_held_against_its_status() -> None:
+    with serving(pages(), lambda b, h: (200, b"null") if b.get("encoding_format") == "base64" else same(b, h)) as url:
+        seen = found(url, "probe")["probe.base64"].evidence[0]
+    assert say(seen.expected or "", "en") == "a vector"
+    assert say(seen.observed, "en") == "HTTP 200, null in place of vectors"
+
+
 def answering(rule: Callable[[dict[str, Any]], Answer | None]) -> Callable[..., Answer]:
     """A right server, but for what a rule answers in its place."""
     return lambda body, headers: rule(body) or same(body, headers)
@@ -339,6 +346,17 @@ def test_a_redirect_is_named_with_where_it_leads() -> None:
         row = found(url, "probe")["probe.base-url"]
     assert row.status is Status.FAIL
     assert "gpu-02:30000" in said(row)
+    assert "no end" not in say(row.cause, "en")
+
+
+@pytest.mark.parametrize(
+    ("location", "circle"),
+    [("/v1/models", True), ("models", True), ("/v1/models#top", True), ("/v1/models/", False), ("http://[x", False)],
+)
+def test_a_redirect_to_itself_has_no_end(location: str, circle: bool) -> None:
+    with serving(pages(**{"_v1/models": (302, b"", {"Location": location})}), same) as url:
+        row = found(url, "probe")["probe.base-url"]
+    assert ("no end" in say(row.cause, "en")) is circle
 
 
 def test_the_address_for_each_client_is_told() -> None:

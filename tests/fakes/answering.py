@@ -149,7 +149,13 @@ def found(
     )
     try:
         chosen = catalog.select(catalog.areas(areas or ("probe", "launch", "embed")), quick=bool(texts))
-        placeholders = {"base_url": target.base_url, "url": url, "host": target.host, "port": port}
+        placeholders = {
+            "base_url": target.base_url,
+            "url": url,
+            "host": target.host,
+            "port": port,
+            "address": target.address,
+        }
         return {f.id: f for f in engine.run(chosen, context, values=placeholders)}
     finally:
         context.close()

@@ -54,6 +54,15 @@ def test_nobody_waits_for_a_resolver_without_a_limit() -> None:
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_time_that_is_over_before_a_connection_is_tried_says_nothing_of_the_address(host: str) -> None:
+    with closing(Http()) as http:
+        failure = http.exchange("GET", f"http://{host}:1/", seconds=1e-9)
+    assert isinstance(failure, Failure)
+    assert failure.kind == "cut-off"
+    assert "before a connection was tried" in say(failure.detail, "en")
+
+
 def test_a_name_that_cannot_be_encoded_is_an_error_of_the_name() -> None:
     with pytest.raises(OSError, match="not a host name"):
         resolve("中..文", 80, 3.0)

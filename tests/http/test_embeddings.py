@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.http.embeddings import Embedded, Refused, Unusable, read, request_body
+from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, read, request_body, wanted
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
+from bgecheck.model import say
 
 VECTOR = [0.5, -0.25, 0.125]
 
@@ -104,7 +105,9 @@ def test_a_200_without_vectors_says_what_is_wrong(payload: Any, count: int, kind
         ({"error": "Unauthorized"}, "Unauthorized"),
         ({"detail": "Not Found"}, "Not Found"),
         ({"error": {"message": "no such model", "type": "NotFoundError"}}, "no such model"),
-        (b"<html><h1>502 Bad Gateway</h1></html>", "<html><h1>502 Bad Gateway</h1></html>"),
+        (b"<html><h1>502 Bad Gateway</h1></html>", "502 Bad Gateway"),
+        (b"<!DOCTYPE html>\n<html><head><title>\n 429 Too&#32;Many </title></head><body>", "429 Too Many"),
+        (b"", ""),
     ],
 )
 def test_an_error_is_told_in_the_servers_own_words(payload: Any, message: str) -> None:
@@ -113,6 +116,46 @@ def test_an_error_is_told_in_the_servers_own_words(payload: Any, message: str) -
 
     assert isinstance(answer, Refused)
     assert answer.message == message
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "count", "en", "zh"),
+    [
+        (b"null", 200, 1, "HTTP 200, null in place of vectors", "HTTP 200，响应体是 null，没有向量"),
+        (b"OK", 200, 1, "HTTP 200, no JSON: OK", "HTTP 200，不是 JSON：OK"),
+        (b"", 200, 1, "HTTP 200, an empty body", "HTTP 200，响应体为空"),
+        (b"[]", 200, 1, "HTTP 200, JSON without vectors: []", "HTTP 200，JSON 里没有向量：[]"),
+        (b'{"data":[{}]}', 200, 2, "HTTP 200, 1 vector for 2 texts", "HTTP 200，2 条文本返回了 1 条向量"),
+        (
+            b"<!DOCTYPE html><title>Welcome to nginx!</title>",
+            200,
+            1,
+            "HTTP 200, an HTML page: Welcome to nginx!",
+            "HTTP 200，HTML 页面：Welcome to nginx!",
+        ),
+        (b"<html><body>x", 404, 1, "HTTP 404, an HTML page", "HTTP 404，一个 HTML 页面"),
+        (b"", 302, 1, "HTTP 302", "HTTP 302"),
+    ],
+)
+def test_an_answer_without_vectors_is_told_in_words(body: bytes, status: int, count: int, en: str, zh: str) -> None:
+    shown = describe(read(reply(body, status), count))
+
+    assert (say(shown, "en"), say(shown, "zh")) == (en, zh)
+
+
+def test_a_200_without_vectors_is_not_held_against_its_status() -> None:
+    assert say(wanted(read(reply(b"null"), 1)), "en") == "a vector"
+    assert say(wanted(read(reply(b"null"), 3), 3), "zh") == "3 条向量"
+    assert wanted(read(reply(b"no", 500), 1)) == "HTTP 200"
+
+
+@pytest.mark.parametrize("open_tag", [b"<title>", b"<h1>", b"<!--", b"<?xml "])
+def test_a_hostile_page_has_a_bounded_title(open_tag: bytes) -> None:
+    answer = read(reply(b"<html>" + open_tag * 20_000 + b"x" * 5000 + b"</title>", 500), 1)
+
+    assert isinstance(answer, Refused)
+    assert answer.html
+    assert len(answer.message) <= 100
 
 
 def test_error_text_cannot_carry_escapes() -> None:

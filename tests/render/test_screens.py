@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import string
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.model import Area, Evidence, Language, Report, Severity, Text, absent, broken, holds, unclear
+from bgecheck.model import (
+    Area,
+    Evidence,
+    Language,
+    Report,
+    Severity,
+    Text,
+    absent,
+    broken,
+    fill_command,
+    holds,
+    unclear,
+)
 from bgecheck.render import explain, pages
 from bgecheck.render.formats import table
 from bgecheck.render.formats.json import render as as_json
@@ -273,8 +286,8 @@ def test_the_last_line_has_verdict_id_and_remedy(width: int, language: Language)
 @pytest.mark.parametrize(
     ("outcomes", "severity", "verdict"),
     [
-        ((holds(),), Severity.ERROR, "PASS 1 checks"),
-        ((holds(), absent("x")), Severity.ERROR, "PASS 1 checks, 1 not looked at"),
+        ((holds(),), Severity.ERROR, "PASS 1 check |"),
+        ((holds(), holds(), absent("x")), Severity.ERROR, "PASS 2 checks, 1 not looked at"),
         ((broken(),), Severity.WARNING, "WARN probe.row0: words"),
         ((holds(), unclear("no answer within 3 s")), Severity.ERROR, "INCONCLUSIVE probe.row1: no answer within 3 s"),
     ],
@@ -432,6 +445,73 @@ def test_a_folded_command_is_the_same_command(width: int) -> None:
     assert run[0] == run[1]
     assert len(lines) > 1 or len(command) <= width
     assert not any(line.lstrip().startswith("-1") for line in lines)
+
+
+@pytest.mark.parametrize("width", [30, 58])
+def test_a_command_folds_where_it_has_no_option(width: int) -> None:
+    """Backslashes, quotes and braces are the command's own."""
+    command = "printf '%s\\n' {} a\\ b 'c  d' \"e \\\" f\" one two three four five six seven eight | tr 's' 'S' | cat"
+    lines = folded(command, width)
+    run = [
+        subprocess.run(["sh", "-c", shell], capture_output=True, check=True).stdout
+        for shell in (command, "\n".join(lines))
+    ]
+    assert run[0] == run[1]
+    assert all(columns(line) <= width for line in lines)
+
+
+def test_a_comment_is_never_folded() -> None:
+    command = "ls # " + "word " * 30 + "end"
+    assert folded(command, 40) == [command]
+
+
+def test_every_remedy_folds_into_valid_shell() -> None:
+    commands = [c for row in catalog.rows() for a in (row.advice, *row.variants.values()) for c in a.commands]
+    names = [name for command in commands for _, name, _, _ in string.Formatter().parse(command) if name]
+    filled = {fill_command(command, dict.fromkeys(names, "/a/path/of/some length")) for command in commands}
+    for command in filter(None, filled):
+        lines = folded(command, 58)
+        longest = max(columns(word) for word in re.findall(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+", command))
+        assert all(columns(line) <= max(58, longest + 4) for line in lines), command
+        ran = subprocess.run(["bash", "-n"], input="\n".join(lines), text=True, capture_output=True)
+        assert ran.returncode == 0, (lines, ran.stderr)
+
+
+def test_of_several_texts_the_numbers_are_those_of_the_first() -> None:
+    entry = area("embed", ("answers", holds(**{**FIRST, "vectors": 2}, openai="3.57.0"), {}))
+    shown = table.render([report(entry, command="embed")], plain("en", 120))
+    assert "2 texts, 2 vectors | 1024 dims | norm of the first 1.0000 | 9 tokens in all" in shown
+    assert "of the first text: [0.0206" in shown
+    assert "| called with openai 3.57.0 |" in shown
+    chinese = table.render([report(entry, command="embed")], plain("zh", 120))
+    assert "2 条文本，2 条向量 | 1024 维" in chinese
+    assert "第 1 条文本：[0.0206" in chinese
+    assert "用 openai 3.57.0 调用" in chinese
+
+
+def test_a_sentence_of_another_program_does_not_end_ours() -> None:
+    seen = Evidence("answer", "it is too long.", Text("a vector", "一条向量"))
+    rows = area("embed", ("one", broken(seen, seen), {}))
+    assert "too long, expected a vector" in table.render([report(rows)], plain("en"))
+    assert "too long（应为一条向量）" in table.render([report(rows)], plain("zh"))
+
+
+def test_the_last_line_never_ends_within_an_address() -> None:
+    fix = Text("send fewer; see which program listens at 127.0.0.1:9002", "降低并发；看 127.0.0.1:9002 上是哪个程序")
+    shown = report(area("probe", ("rate", broken(), {"fix": fix})))
+    for width in range(40, 100):
+        assert not re.search(r"127\.0\.0\.1(?!:9002)", "".join(verdict_line(shown, plain("zh", width)))), width
+
+
+def test_an_address_in_a_subject_is_followed_by_a_colon() -> None:
+    seen = Evidence("GET http://127.0.0.1:9002/v1/models", "HTTP 302")
+    assert "/v1/models: HTTP 302" in table.render([report(area("a", ("one", broken(seen), {})))], plain("en"))
+
+
+def test_what_could_not_be_judged_has_its_noun() -> None:
+    needing = [(f"row{n}", holds(), {"needs": ("probe.first",)}) for n in range(2)]
+    shown = table.render([report(area("probe", ("first", broken(), {}), *needing))], plain("en"))
+    assert "(2 checks could not be judged; " in shown
 
 
 def test_a_command_that_the_folding_does_not_understand_is_left_alone() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.model import BadInput, Check, Status, Text, Unavailable, fill_command
+from bgecheck.model import Advice, BadInput, Check, Status, Text, Unavailable, fill_command
 from bgecheck.run import catalog, engine
 
 ROWS = catalog.rows()
@@ -115,6 +115,29 @@ def test_commands_are_what_a_shell_can_read() -> None:
     for command in dict.fromkeys(filled):
         ran = subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True)
         assert ran.returncode == 0, (command, ran.stderr)
+
+
+def test_a_brace_that_is_curls_own_is_no_placeholder() -> None:
+    """One that is would be of no known value, and the command would be left out without a word."""
+    commands = [c for row in ROWS for a in (row.advice, *row.variants.values()) for c in a.commands]
+    assert not [c for c in commands if re.search(r"%\{(?!\{)", c.replace("{{", ""))]
+    timed = next(fill_command(c, {"url": "http://u"}) for c in commands if "time_total" in c)
+    assert timed is not None
+    assert "-w '%{http_code} %{time_total}\\n'" in timed
+
+
+def gateway_advice() -> list[Advice]:
+    """The remedies that lead around what stands before the server."""
+    every = [a for row in ROWS for a in (row.advice, *row.variants.values())]
+    return [a for a in every if re.search("query the server behind it|which program listens", a.fix.en)]
+
+
+def test_the_way_around_a_gateway_begins_with_who_listens_there() -> None:
+    """The address that just failed is not the server's own: nobody is helped by the same request once more."""
+    assert len(gateway_advice()) > 10
+    for advice in gateway_advice():
+        assert any("bgecheck ports --url" in command for command in advice.commands), advice.fix.en
+    assert not [a.fix.en for a in gateway_advice() if "own port directly" in a.fix.en]
 
 
 def test_every_other_row_needs_the_entry_row_of_its_area() -> None:

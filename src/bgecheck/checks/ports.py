@@ -54,8 +54,15 @@ class Owner(NamedTuple):
     """The container's address and port, of a program by which Docker forwards the port."""
 
     def __str__(self) -> str:
-        who = f"pid {self.listener.pid} {self.name or ''}".rstrip() if self.listener.pid else "owner not visible"
-        return f"{self.listener.address}:{self.listener.port} {who}"
+        return self.words().en
+
+    def words(self) -> Text:
+        """The socket, and who holds it."""
+        socket = f"{self.listener.address}:{self.listener.port}"
+        if not self.listener.pid:
+            return Text(f"{socket} owner not visible", f"{socket} 看不到是哪个进程")
+        who = f"pid {self.listener.pid} {self.name or ''}".rstrip()
+        return Text(f"{socket} {who}", f"{socket} {who}")
 
 
 class PortFacts(NamedTuple):
@@ -114,7 +121,7 @@ def _owner(listener: Listener, servers: set[int], table: Table) -> Owner:
 
 
 def _seen(facts: PortFacts) -> tuple[Evidence, ...]:
-    return tuple(Evidence(Text("listener", "监听者"), str(owner)) for owner in facts.owners[:4])
+    return tuple(Evidence(Text("listener", "监听者"), owner.words()) for owner in facts.owners[:4])
 
 
 @AREA.check(
@@ -148,6 +155,8 @@ _PORTS_INSIDE = (
 
 @AREA.check(
     "listening",
+    # Whoever holds a port is what this area is asked for, also where it is not known whether it is the right one.
+    headline=True,
     title=Text("the service port is listening", "服务端口正在监听"),
     cause=Text(
         "nothing listens on port {port}: the server was not started, has exited, or uses another --port",
@@ -269,7 +278,7 @@ def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
     server = facts.target.server
     own = {server.pid, *server.children} if server else set()
     owner = next((o for o in visible if o.listener.pid in own), visible[0])
-    seen = Evidence(Text("listener", "监听者"), str(owner), f"pid {server.pid}" if server else None)
+    seen = Evidence(Text("listener", "监听者"), owner.words(), f"pid {server.pid}" if server else None)
     if owner.listener.pid in own or (server is None and owner.sglang):
         return holds(seen)
     if owner.leads_to and server and facts.inside:
@@ -291,10 +300,11 @@ def _forwarded(seen: Evidence, to: tuple[str, int], server: ServerProcess, net: 
 
 
 def _not_comparable(owner: Owner) -> Words:
-    return Text(
-        f"no sglang process is seen here to compare with; the port belongs to {owner}",
-        f"本机看不到可比对的 sglang 进程；端口属于 {owner}",
+    words = Text(
+        "no sglang process is seen here to compare with; the port belongs to {owner}",
+        "本机看不到可比对的 sglang 进程；端口属于 {owner}",
     )
+    return words.filled({"owner": owner.words()})
 
 
 @AREA.check(

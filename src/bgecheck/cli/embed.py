@@ -215,7 +215,8 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
         write_recorded(path, made)
         doubt = any(f.problem for f in report.findings)
         told = Text(
-            f"{len(wanted)} texts and vectors recorded in {path}" + "; not all rows hold, see the report" * doubt,
+            f"{len(wanted)} text{'s' * (len(wanted) > 1)} recorded with vectors in {path}"
+            + "; not all rows hold, see the report" * doubt,
             f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
     to_stderr(told, the_plan.language, looked_at.secrets())

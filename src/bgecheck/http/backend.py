@@ -29,10 +29,11 @@ class Backend(httpcore.NetworkBackend):
         """A connection to the first address of `host` that takes one."""
         exchange = current()
         exchange.connected = True
+        seconds = exchange.remaining()
         exchange.phase = "resolve"
         exchange.peer = authority(host, port)
         try:
-            addresses = resolve(host, port, exchange.remaining())
+            addresses = resolve(host, port, seconds)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         exchange.phase = "connect"

@@ -39,7 +39,9 @@ class Refused:
 
     status: int
     message: str
+    """The server's own words, of an HTML page its title; empty where there are none."""
     html: bool
+    """Whether the answer is an HTML page."""
     server: str
     seconds: float
 
@@ -64,11 +66,9 @@ def describe(answer: Reply | Answer) -> Words:
         case NotSent():
             return answer.reason
         case Refused():
-            return f"HTTP {answer.status}: {answer.message}"
+            return _refusal(answer)
         case Unusable():
-            return Text(f"HTTP 200, {answer.kind}: {{detail}}", f"HTTP 200，{answer.kind}：{{detail}}").filled(
-                {"detail": answer.detail}
-            )
+            return Text("HTTP 200, {detail}", "HTTP 200，{detail}").filled({"detail": answer.detail})
         case Embedded():
             floats, ms = len(answer.vectors[0]), answer.seconds * 1000
             if answer.packed:
@@ -79,6 +79,35 @@ def describe(answer: Reply | Answer) -> Words:
             return Text(f"HTTP 200, {floats} floats in {ms:.0f} ms", f"HTTP 200，{floats} 个浮点数，用时 {ms:.0f} ms")
         case Reply():
             return f"HTTP {answer.status}"
+
+
+def _refusal(answer: Refused) -> Words:
+    if answer.html:
+        return Text("HTTP {status}, {page}", "HTTP {status}，{page}").filled(
+            {"status": answer.status, "page": _page(answer.message)}
+        )
+    return f"HTTP {answer.status}: {answer.message}" if answer.message else f"HTTP {answer.status}"
+
+
+def _page(title: str) -> Text:
+    """An HTML page, by its title."""
+    if not title:
+        return Text("an HTML page", "一个 HTML 页面")
+    return Text("an HTML page: {title}", "HTML 页面：{title}").filled({"title": title})
+
+
+def reason_of(answer: Refused) -> Words:
+    """Why a request was refused, as a part of a sentence."""
+    if answer.html:
+        return _page(answer.message)
+    return answer.message.rstrip(". 。") or Text("without a reason", "没有给出原因")
+
+
+def wanted(answer: Answer, count: int = 1) -> Words:
+    """What should have come in place of an answer: of a 200 it is no status that is amiss."""
+    if not isinstance(answer, Unusable):
+        return "HTTP 200"
+    return Text("a vector", "一条向量") if count == 1 else Text(f"{count} vectors", f"{count} 条向量")
 
 
 def is_late(answer: Answer) -> bool:
@@ -127,25 +156,28 @@ def read(reply: Reply | Failure, count: int) -> Answer:
     if isinstance(reply, Failure):
         return reply
     if reply.status != 200:
-        html = "html" in reply.headers.get("content-type", "")
         server = clean(reply.headers.get("server", ""), 60)
-        return Refused(reply.status, error_message(reply), html, server, reply.seconds)
+        return Refused(reply.status, error_message(reply), reply.is_html, server, reply.seconds)
     payload = reply.json()
     if payload is None:
-        null = reply.body.strip() == b"null"
-        kind: Literal["null", "not-json"] = "null" if null else "not-json"
-        return Unusable(kind, reply.excerpt(80) or Text("empty body", "响应体为空"), reply.seconds)
+        if reply.body.strip() == b"null":
+            return Unusable("null", Text("null in place of vectors", "响应体是 null，没有向量"), reply.seconds)
+        return Unusable("not-json", _no_json(reply), reply.seconds)
     return _vectors(payload, reply, count)
 
 
 def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
     data = payload.get("data") if isinstance(payload, Mapping) else None
     if not isinstance(data, list) or not data:
-        return Unusable("no-data", reply.excerpt(80), reply.seconds)
+        words = Text("JSON without vectors: {body}", "JSON 里没有向量：{body}")
+        return Unusable("no-data", words.filled({"body": reply.excerpt(80)}), reply.seconds)
     if len(data) != count:
         return Unusable(
             "wrong-count",
-            Text(f"{len(data)} vectors for {count} texts", f"{count} 条文本返回了 {len(data)} 条向量"),
+            Text(
+                f"{_several(len(data), 'vector')} for {_several(count, 'text')}",
+                f"{count} 条文本返回了 {len(data)} 条向量",
+            ),
             reply.seconds,
         )
     items = [item if isinstance(item, Mapping) else {} for item in data]
@@ -168,6 +200,19 @@ def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
         seconds=reply.seconds,
         packed=isinstance(items[0].get("embedding"), str),
     )
+
+
+def _no_json(reply: Reply) -> Text:
+    body = reply.excerpt(80)
+    if not body:
+        return Text("an empty body", "响应体为空")
+    if reply.is_html:
+        return _page(reply.title())
+    return Text("no JSON: {body}", "不是 JSON：{body}").filled({"body": body})
+
+
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _order(indexes: list[int | None]) -> list[int]:
@@ -234,8 +279,10 @@ def error_message(reply: Reply) -> str:
     """The server's own words in an error answer, whichever of the known shapes it has.
 
     sglang: `{"object":"error","message":..}`, `{"error":"Unauthorized"}`, `{"detail":"Not Found"}`;
-    OpenAI and vLLM: `{"error":{"message":..}}`.
+    OpenAI and vLLM: `{"error":{"message":..}}`. Of an HTML page it is the title.
     """
+    if reply.is_html:
+        return reply.title()
     payload = reply.json()
     if isinstance(payload, Mapping):
         error = payload.get("error")

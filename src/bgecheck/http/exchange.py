@@ -17,6 +17,10 @@ FIRST_BYTES = 80
 Phase = Literal["start", "resolve", "connect", "tls", "send", "receive"]
 
 
+class NoTimeLeft(TimeoutError):
+    """The time of an exchange was over before a step of it was begun: nobody was waited for."""
+
+
 class Exchange:
     """The state of one request, which the network backend finds by `current()` and writes as it goes.
 
@@ -50,10 +54,10 @@ class Exchange:
         """What ended sending before all of the request was sent."""
 
     def remaining(self) -> float:
-        """Seconds left. Raises `TimeoutError` when none are."""
+        """Seconds left. Raises `NoTimeLeft` when none are."""
         left = self._began + self.seconds - time.monotonic()
         if left <= 0:
-            raise TimeoutError("deadline exceeded")
+            raise NoTimeLeft("deadline exceeded")
         return left
 
     def elapsed(self) -> float:

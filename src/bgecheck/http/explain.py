@@ -8,7 +8,7 @@ import ssl
 import httpcore
 import httpx
 
-from bgecheck.http.exchange import Exchange
+from bgecheck.http.exchange import Exchange, NoTimeLeft
 from bgecheck.http.failures import BadResponse, Failure, Kind
 from bgecheck.http.tls import reason_of
 from bgecheck.machine.connect import NoInterface
@@ -42,6 +42,11 @@ def _explained(error: Exception, cause: BaseException | None, exchange: Exchange
         return "unsendable", _UNSENDABLE
     if isinstance(error, BadResponse):
         return error.kind, error.detail
+    if isinstance(cause, NoTimeLeft) and exchange.phase in ("start", "resolve", "connect"):
+        return "cut-off", Text(
+            f"the time-out of {exchange.seconds:.3g} s was over before a connection was tried",
+            f"还没尝试连接，{exchange.seconds:.3g} 秒的时限就到了",
+        )
     if exchange.phase == "resolve":
         return _unresolved(cause, exchange.peer)
     if exchange.phase == "connect":

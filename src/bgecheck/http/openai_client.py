@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bgecheck.http.authorities import Authorities, Verification
+from bgecheck.http.markup import begins_as_html, html_title
 from bgecheck.http.openai_call import GRACE_SECONDS, HANDSHAKE_SECONDS
 from bgecheck.machine.bounded import Program
 from bgecheck.model import Secret, Text, Unavailable, clean
@@ -226,11 +227,11 @@ def outcome_of(result: Mapping[str, Any]) -> Vectors | Raised:
     if raised := result.get("raised"):
         return Raised(
             name=clean(raised["name"], 80),
-            message=clean(raised["message"], 300),
+            message=_message(raised["message"]),
             stage=raised["stage"],
             status=raised["status"],
             causes=tuple(
-                Cause(**{**cause, "name": clean(cause["name"], 80), "message": clean(cause["message"], 300)})
+                Cause(**{**cause, "name": clean(cause["name"], 80), "message": _message(cause["message"])})
                 for cause in raised["causes"]
             ),
         )
@@ -259,6 +260,13 @@ def _float(number: float) -> float:
         return float(number)
     except OverflowError:
         return math.inf
+
+
+def _message(text: str) -> str:
+    """The words of an exception; where they are the HTML page that a gateway answered with, its title."""
+    if not begins_as_html(text):
+        return clean(text, 300)
+    return f"an HTML page: {html_title(text)}".rstrip(": ")
 
 
 def _authorities(payload: Mapping[str, Any]) -> Authorities:

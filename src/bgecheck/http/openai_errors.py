@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bgecheck.http.authorities import UNTRUSTED
+from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.openai_client import OpenAIResult, Raised, Stopped, Vectors
 from bgecheck.model import Advice, Text, Words
 
 _LOG = "bgecheck logs {log}"
 _PROBE = "bgecheck probe --url {base_url}"
 _HANDSHAKE = "openssl s_client -connect {host}:{port} -servername {host} </dev/null"
-_DIRECT = Text("bypass the gateway and query the server's own port directly", "绕开网关，直接请求服务自己的端口")
 
 ADVICE: Mapping[str, Advice] = {
     "refused": Advice(
@@ -50,7 +50,7 @@ ADVICE: Mapping[str, Advice] = {
             "APIConnectionError（连接被重置，或没有响应就被关闭）：服务处理请求时退出，被网关或防火墙切断，或端口上是别的程序",
         ),
         Text("read the log from its end", "从日志末尾往前看"),
-        (_LOG, "bgecheck ports"),
+        (_LOG, WHO_LISTENS),
     ),
     "not-http": Advice(
         Text(
@@ -66,7 +66,7 @@ ADVICE: Mapping[str, Advice] = {
             "APIConnectionError with a body that cannot be unpacked: something on the way compresses answers wrongly",
             "APIConnectionError（响应体解压失败）：中间环节的压缩有误",
         ),
-        Text("switch off compression in the gateway, or query the server directly", "关掉网关的压缩，或直连服务"),
+        Text("switch off compression in the gateway", "关掉网关的压缩"),
         ("curl -sS -D - -o /dev/null -H 'Accept-Encoding: gzip' --noproxy '*' {base_url}/models",),
     ),
     "authority": Advice(
@@ -182,16 +182,16 @@ ADVICE: Mapping[str, Advice] = {
             "the answer does not end: openai's time-out is for each read, so a program would wait on without an error",
             "响应一直不结束：openai 的超时只限制单次读取，程序会一直等下去而不报错",
         ),
-        _DIRECT,
-        ("bgecheck ports", _LOG),
+        DIRECT,
+        (WHO_LISTENS, _LOG),
     ),
     "flood": Advice(
         Text(
             "the answer is larger than any embedding: openai reads it whole, and a program would run out of memory",
             "响应远大于任何向量：openai 会整个读入，程序会耗尽内存",
         ),
-        _DIRECT,
-        ("bgecheck ports",),
+        DIRECT,
+        (WHO_LISTENS,),
     ),
     "key": Advice(
         Text(
@@ -210,7 +210,7 @@ ADVICE: Mapping[str, Advice] = {
             "PermissionDeniedError（HTTP 403）：网关或防火墙拒绝了这个客户端或路径；sglang 的向量接口从不返回 403",
         ),
         Text("ask whoever runs the gateway, or query the server's own port", "找网关管理员，或直连服务自己的端口"),
-        ("bgecheck ports", _PROBE),
+        (WHO_LISTENS, _PROBE),
     ),
     "route": Advice(
         Text(
@@ -256,7 +256,7 @@ ADVICE: Mapping[str, Advice] = {
             "send fewer requests at once, raise the limit of the gateway, or query the server's own port",
             "降低并发、调高网关限额，或直连服务自己的端口",
         ),
-        ("bgecheck ports",),
+        (WHO_LISTENS,),
     ),
     "busy": Advice(
         Text(
@@ -292,8 +292,8 @@ ADVICE: Mapping[str, Advice] = {
             "key may reach another host; it was not followed here",
             "HTTP {status} 跳转：openai 会跟随，POST 会变成 GET 或丢掉请求体，key 还可能发到别的主机；这里没有跟随",
         ),
-        Text("give base_url the address at the end of the redirect", "base_url 直接写跳转后的地址"),
-        ("curl -sS -o /dev/null -D - --noproxy '*' {base_url}/models",),
+        END_OF_REDIRECT,
+        (REDIRECT_SHOWN,),
     ),
     "no-vector": Advice(
         Text(
@@ -304,11 +304,8 @@ ADVICE: Mapping[str, Advice] = {
             "'NoneType' object is not subscriptable、No embedding data received、list index out of range "
             "都是这样来的，通常是网关或别的程序在响应",
         ),
-        _DIRECT,
-        (
-            "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
-            '-d \'{{"input":"你好"}}\'',
-        ),
+        DIRECT,
+        (WHO_LISTENS,),
     ),
     "schema": Advice(
         Text(
@@ -316,8 +313,8 @@ ADVICE: Mapping[str, Advice] = {
             "answers, or a web page does",
             "APIResponseValidationError：响应不是 OpenAI embeddings 的结构：响应的是别的程序，或是一个网页",
         ),
-        _DIRECT,
-        ("curl -sS --noproxy '*' {base_url}/models",),
+        DIRECT,
+        (WHO_LISTENS,),
     ),
     "not-json": Advice(
         Text(
@@ -325,11 +322,8 @@ ADVICE: Mapping[str, Advice] = {
             "program answers",
             "{exception}：响应不是 JSON，或中途被截断：网关改写或截断了它，或响应的是别的程序",
         ),
-        _DIRECT,
-        (
-            "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
-            '-d \'{{"input":"你好","encoding_format":"base64"}}\' | head -c 300',
-        ),
+        DIRECT,
+        (WHO_LISTENS,),
     ),
     "base64": Advice(
         Text(

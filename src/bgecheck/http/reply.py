@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bgecheck.http.markup import begins_as_html, html_title
 from bgecheck.http.tls import Certificate
 from bgecheck.model import clean
 
@@ -44,6 +45,21 @@ class Reply:
     def excerpt(self, limit: int = 160) -> str:
         """The beginning of the body as harmless text."""
         return clean(self.body[: limit * 4].decode("utf-8", "replace"), limit)
+
+    @property
+    def is_html(self) -> bool:
+        """Whether the body is an HTML page, by its beginning or by what the server says of it."""
+        if self.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml")):
+            return self.json() is None
+        return begins_as_html(self.body[:_HTML_START].decode("utf-8", "replace"))
+
+    def title(self) -> str:
+        """The title of an HTML page as harmless text, else its heading; empty where it has neither."""
+        return html_title(self.body[:_HTML_HEAD].decode("utf-8", "replace"))
+
+
+_HTML_START, _HTML_HEAD = 512, 64 * 1024
+"""Bytes in which an HTML page shows what it is, and in which it has its title."""
 
 
 def _parsed(body: bytes) -> Any:

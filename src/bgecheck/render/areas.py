@@ -80,7 +80,7 @@ def _headline(rows: Sequence[Finding], screen: Screen) -> str:
     """What the headline rows observed, else the first row that observed something; as much as a line holds."""
     shown = [f for f in rows if f.status is Status.PASS and f.evidence]
     facts = [observed(f.evidence[0]._replace(expected=None), screen) for f in shown if f.check.headline]
-    facts = facts or [observed(f.evidence[0]._replace(expected=None), screen) for f in shown[:1]]
+    facts = list(dict.fromkeys(facts)) or [observed(f.evidence[0]._replace(expected=None), screen) for f in shown[:1]]
     line = facts[0] if facts else ""
     for fact in facts[1:]:
         longer = f"{line}{screen.say(Text('; ', '；'))}{fact}"

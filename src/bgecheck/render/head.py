@@ -26,7 +26,7 @@ def _target(report: Report, screen: Screen) -> list[str]:
     parts = (
         screen.say(server),
         f"{target.get('engine', '')} {target.get('version', '')}".strip(),
-        f"openai {client}" if client else "",
+        screen.say(Text(f"called with openai {client}", f"用 openai {client} 调用")) if client else "",
         f"pid {target['pid']}" if "pid" in target else "",
         screen.say(Text(f"log {target['log']}", f"日志 {target['log']}")) if "log" in target else "",
     )

@@ -59,6 +59,7 @@ _WORDS = {
     "instruction": Text("", ""),
     "instruction_zh": Text("", ""),
     "length": Text("so many", "若干"),
+    "limit": Text("so many", "若干"),
     "location": Text("another address", "另一个地址"),
     "log": Text("log file", "日志文件"),
     "margin": Text("difference", "差值"),
@@ -125,7 +126,7 @@ def without_case(template: str, language: Language, row: str) -> str:
             return _OPTIONS[row]
         if name == "launch_line":
             return _launch_line(language, row)
-        words = _IN_ROW.get((row, name), _WORDS[name]).to(language)
+        words = (_IN_ROW.get((row, name)) or _WORDS.get(name) or Text(name, name)).to(language)
         return f"<{words}>" if words else ""
 
     return re.sub(r"(?<!\{)\{(\w+)\}(?!\})", word, template).replace("{{", "{").replace("}}", "}")

@@ -20,8 +20,8 @@ U+2E80 is where the East Asian scripts begin.
 ID_ATOMS = re.compile(r"[^.\s-]+[.-]?|\s")
 """What an id may be broken between, where a column is too narrow for it: after a dot or a hyphen."""
 
-_WORDS = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
-"""The words of a shell command without backslashes."""
+_WORDS = re.compile(r"""(?:[^\s"'\\]|"(?:[^"\\]|\\.)*"|'[^']*'|\\.)+""")
+"""The words of a shell command; quotes hold whatever they enclose."""
 
 _NOT_FIRST = frozenset("，。；：、？！）】》”’")
 """Punctuation that no line of Chinese begins with."""
@@ -126,21 +126,34 @@ def _cut(atom: str, width: int) -> list[str]:
 
 
 def folded(command: str, width: int) -> list[str]:
-    """A command over several lines, broken before options and continued by backslashes; quotes are kept whole."""
+    """A command over several lines, continued by backslashes; quotes are kept whole.
+
+    It is broken before options and pipes, and between other words only where the part between two of those is longer
+    than a line. A line is longer than `width` where a single word is.
+    """
     words = _WORDS.findall(command)
-    if columns(command) <= width or "\\" in command or "\n" in command or " ".join(words) != command:
+    # A comment ends with its line, whatever it ends in.
+    plain = "\n" not in command and " ".join(words) == command and not any(word.startswith("#") for word in words)
+    if columns(command) <= width or not plain:
         return [command]
-    pieces: list[str] = []
-    for word in words:
-        if pieces and not re.match("-[A-Za-z-]", word):
-            pieces[-1] += f" {word}"
-        else:
-            pieces.append(word)
-    lines = pieces[:1]
-    for piece in pieces[1:]:
-        if columns(lines[-1]) + columns(piece) + 3 <= width:
-            lines[-1] += f" {piece}"
-        else:
-            lines[-1] += " \\"
-            lines.append(f"  {piece}")
+    lines = [""]
+    for piece in _pieces(words):
+        whole = " ".join(piece)
+        for part in [whole] if columns(whole) + 4 <= width else piece:
+            if not lines[-1] or columns(lines[-1]) + columns(part) + 3 <= width:
+                lines[-1] += f" {part}" if lines[-1] else part
+            else:
+                lines[-1] += " \\"
+                lines.append(f"  {part}")
     return lines
+
+
+def _pieces(words: Iterable[str]) -> list[list[str]]:
+    """The words of a command in groups that rather stay on one line: an option with its value, a program of a pipe."""
+    pieces: list[list[str]] = []
+    for word in words:
+        if pieces and not re.match("-[A-Za-z-]|[|]{1,2}$|&&$", word):
+            pieces[-1].append(word)
+        else:
+            pieces.append([word])
+    return pieces

@@ -118,10 +118,11 @@ def _consequence_line(groups: Sequence[Remedy], report: Report, screen: Screen) 
     failing, skipped = consequences(roots, report)
     parts = []
     if failing:
-        parts.append(Text("{n} more row{s} because of it", "另有 {n} 项因此未通过"))
+        fail = "check fails" if failing == 1 else "checks fail"
+        parts.append(Text(f"{failing} more {fail} because of it", f"另有 {failing} 项因此未通过"))
     if skipped:
-        parts.append(Text("{m} could not be judged", "{m} 项因此无法检查"))
-    counted = screen.say(Text(", ", "，")).join(screen.say(part) for part in parts)
-    filled = counted.format(n=failing, m=skipped, s=" fails" if failing == 1 else "s fail")
+        noun = "" if failing else " check" if skipped == 1 else " checks"
+        parts.append(Text(f"{skipped}{noun} could not be judged", f"{skipped} 项因此无法检查"))
+    filled = screen.say(Text(", ", "，")).join(screen.say(part) for part in parts)
     page = f"bgecheck explain {roots[0].id}"
     return screen.say(Text("({})", "（{}）")).format(screen.say(Text("; ", "；")).join(p for p in (filled, page) if p))

@@ -15,13 +15,20 @@ def observed(evidence: Evidence, screen: Screen) -> str:
     sentence = f"{_subject(evidence, screen)}{screen.say(evidence.observed)}"
     if not evidence.expected:
         return sentence
-    return sentence + screen.say(_EXPECTED).replace("{expected}", screen.say(evidence.expected))
+    expected = screen.say(_EXPECTED).replace("{expected}", screen.say(evidence.expected))
+    # Between Chinese characters stands no blank.
+    return _open(sentence) + re.sub(r"(?<=应为) (?=[\u4e00-\u9fff])", "", expected)
+
+
+def _open(sentence: str) -> str:
+    """A foreign sentence without its full stop, where ours goes on."""
+    return re.sub(r"(?<=[^.。])[.。]$", "", sentence)
 
 
 def _subject(evidence: Evidence, screen: Screen) -> str:
     subject = screen.say(evidence.subject)
-    # A subject that ends in what was measured ("...: cosine") needs no second colon.
-    return f"{subject} " if re.search("[:：]", subject) else f"{subject}{screen.colon}"
+    # A subject that ends in what was measured ("...: cosine") needs no second colon; those of an address are none.
+    return f"{subject} " if re.search("[:：]", re.sub(r"https?://\S+", "", subject)) else f"{subject}{screen.colon}"
 
 
 def ignored(row: Finding, screen: Screen) -> str:
@@ -36,4 +43,6 @@ def observed_part(row: Finding, screen: Screen) -> str:
     if row.reason is not None:
         return screen.say(row.reason)
     shown = row.evidence if screen.verbose else [item for item in row.evidence if not item.background]
-    return screen.say(Text("; ", "；")).join(observed(item, screen) for item in shown) or screen.say(row.title)
+    sentences = [observed(item, screen) for item in shown]
+    parts = [*map(_open, sentences[:-1]), *sentences[-1:]]
+    return screen.say(Text("; ", "；")).join(parts) or screen.say(row.title)

@@ -22,7 +22,7 @@ def draw_vector(report: Report, screen: Screen, console: Console) -> bool:
     entry = next((f for f in report.findings if f.id == ENTRY), None)
     if report.command != "embed" or entry is None or entry.status is not Status.PASS:
         return False
-    console.print(Prose([_numbers(entry.values, screen), _vector(entry.values)]))
+    console.print(Prose([_numbers(entry.values, screen), _vector(entry.values, screen)]))
     _draw_rows([f for f in report.findings if f.id != ENTRY], screen, console)
     return True
 
@@ -42,19 +42,33 @@ def _draw_rows(rows: Sequence[Finding], screen: Screen, console: Console) -> Non
 
 
 def _numbers(values: Mapping[str, Any], screen: Screen) -> str:
-    tokens, dtype = values.get("tokens"), values.get("dtype")
+    tokens, dtype, count = values.get("tokens"), values.get("dtype"), values.get("vectors", 1)
+    several, norm = count > 1, _number(values["norm"])
     parts = (
+        Text(f"{count} texts, {count} vectors", f"{count} 条文本，{count} 条向量") if several else "",
         Text(f"{values['dims']} dims", f"{values['dims']} 维"),
-        Text(f"norm {_number(values['norm'])}", f"范数 {_number(values['norm'])}"),
-        Text(f"{tokens} tokens", f"{tokens} 个 token") if tokens is not None else "",
+        Text(f"norm {norm}", f"范数 {norm}")
+        if not several
+        else Text(f"norm of the first {norm}", f"第 1 条的范数 {norm}"),
+        _tokens(tokens, several) if tokens is not None else "",
         f"{values['ms']:g} ms",
         Text(f"{dtype} (read off the bits)", f"{dtype}（由数值的位模式判断）") if dtype else "",
     )
     return screen.separator.join(screen.say(part) for part in parts if part)
 
 
-def _vector(values: Mapping[str, Any]) -> str:
-    return "[" + ", ".join(map(_number, values["first"])) + ", ...]"
+def _tokens(tokens: Any, several: bool) -> Text:
+    noun = "token" if tokens == 1 else "tokens"
+    if several:
+        return Text(f"{tokens} {noun} in all", f"共 {tokens} 个 token")
+    return Text(f"{tokens} {noun}", f"{tokens} 个 token")
+
+
+def _vector(values: Mapping[str, Any], screen: Screen) -> str:
+    numbers = "[" + ", ".join(map(_number, values["first"])) + ", ...]"
+    if values.get("vectors", 1) == 1:
+        return numbers
+    return f"{screen.say(Text('of the first text', '第 1 条文本'))}{screen.colon}{numbers}"
 
 
 def _number(value: Any) -> str:

@@ -117,7 +117,8 @@ def no_problem(report: Report, screen: Screen, room: int | None) -> tuple[str, s
 
 def _counted(report: Report, screen: Screen, why_skipped: Text) -> str:
     counts = report.counts()
-    parts = [Text("{n} checks", "{n} 项检查").filled({"n": counts["pass"]})]
+    noun = "check" if counts["pass"] == 1 else "checks"
+    parts = [Text("{n} {noun}", "{n} 项检查").filled({"n": counts["pass"], "noun": noun})]
     if counts["skip"]:
         skipped = Text("{n} not looked at{why}", "{n} 项未检查{why}")
         parts.append(skipped.filled({"n": counts["skip"], "why": why_skipped}))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
 
 from bgecheck.checks.logs import AREA
-from bgecheck.model import Finding, Status, Target, Text
+from bgecheck.model import Finding, Status, Target, Text, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
@@ -171,7 +172,9 @@ def test_a_start_is_starting_while_its_file_is_fresh_and_stuck_when_not(log: Pat
     assert rows["logs.ready"].values["phase"] == "load"
     stalled = rows["logs.stalled-no-error"].evidence
     assert stalled[0].subject == "sglang.log:2"
-    assert "for 900 s: the weights are being downloaded" in str(stalled[1].observed)
+    assert say(stalled[1].subject, "en").startswith("silent since ")
+    assert re.search("没有新内容，已 90[0-9] 秒$", say(stalled[1].subject, "zh"))
+    assert "the weights are being downloaded" in say(stalled[1].observed, "en")
 
 
 def test_of_a_pipe_the_time_stamps_tell_whether_it_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late
+from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, reason_of, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIResult, Vectors
 from bgecheck.http.openai_errors import described
 from bgecheck.http.openai_vectors import first_numbers
+from bgecheck.http.toolong import too_long
 from bgecheck.knowledge.models import is_reranker, lookup
 from bgecheck.knowledge.vectors import is_finite, norm
 from bgecheck.model import (
@@ -22,6 +24,7 @@ from bgecheck.model import (
     Severity,
     Text,
     Unavailable,
+    Words,
     absent,
     broken,
     holds,
@@ -105,6 +108,47 @@ def _are_bfloat(values: Sequence[float]) -> bool:
             Text("find out why it refuses", "查明原因"),
             ("bgecheck probe --url {base_url}",),
         ),
+        "too-long": Advice(
+            Text(
+                "the text is longer than the model reads: HTTP {status}, {detail}",
+                "文本超过了模型能处理的长度：HTTP {status}，{detail}",
+            ),
+            Text(
+                "shorten the text, or split it into pieces of fewer than {limit} tokens each (a Chinese character is "
+                "about one token)",
+                "缩短文本，或切成每段不到 {limit} 个 token（中文大约一字一个 token）分别编码",
+            ),
+        ),
+        "too-long-somehow": Advice(
+            Text(
+                "the text is longer than the model reads: HTTP {status}, {detail}",
+                "文本超过了模型能处理的长度：HTTP {status}，{detail}",
+            ),
+            Text(
+                "shorten the text, or split it into pieces and embed each (most bge models read 512 tokens)",
+                "缩短文本，或切成几段分别编码（bge 系列大多只支持 512 个 token）",
+            ),
+            ("bgecheck probe --only probe.token-limit --url {base_url}",),
+        ),
+        "redirect": Advice(
+            Text(
+                "the server answers HTTP {status}, a redirect: a POST that follows it becomes a GET or loses its body",
+                "服务返回 HTTP {status} 跳转：POST 跟随跳转时会变成 GET 或丢掉请求体",
+            ),
+            END_OF_REDIRECT,
+            (REDIRECT_SHOWN,),
+        ),
+        "too-large": Advice(
+            Text(
+                "the request is too large for what answers: HTTP 413, {detail}",
+                "请求体太大，被拒绝：HTTP 413，{detail}",
+            ),
+            Text(
+                "shorten the text or send fewer at once, or raise the gateway's limit (nginx: client_max_body_size "
+                "16m;)",
+                "缩短文本或减少一次发送的条数，或调大网关限制（nginx：client_max_body_size 16m;）",
+            ),
+        ),
         "unnamed": Advice(
             Text(
                 "the server refuses the request: HTTP {status}, {detail}. No model was named, and of the {count} that "
@@ -120,8 +164,8 @@ def _are_bfloat(values: Sequence[float]) -> bool:
                 "the answer is 200 and holds no vector: {detail}",
                 "返回 200，但里面没有可用的向量：{detail}",
             ),
-            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
-            ("bgecheck probe --url {base_url}",),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
         "unsteady": Advice(
             Text(
@@ -134,7 +178,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
                 "read the log from its end; behind a gateway ask each server by its own port",
                 "从日志末尾往前看；若有网关，绕开它逐个检查后端",
             ),
-            ("bgecheck logs {log}", "bgecheck ports"),
+            ("bgecheck logs {log}", WHO_LISTENS),
         ),
     },
     explains=("embed.repeatable", *COMPARED),
@@ -151,18 +195,30 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
         case Refused():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             outcome = not_yet if answer.status == 503 else broken
-            values = {"status": answer.status, "detail": answer.message}
+            values: dict[str, Any] = {"status": answer.status, "detail": reason_of(answer)}
+            if 300 <= answer.status < 400:
+                return broken(seen, *_of_openai(facts), advice="redirect", **values)
+            if advice := _of_size(answer):
+                limit = too_long(answer.message)
+                return broken(seen, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)
             if facts.target.model is None and len(facts.served) > 1 and 400 <= answer.status < 500:
                 return broken(seen, *_of_openai(facts), advice="unnamed", **values, **_choice(facts.served))
             return outcome(seen, *_of_openai(facts), advice="refused", **values)
         case Unusable():
-            seen = Evidence("POST /v1/embeddings", describe(answer))
+            seen = Evidence("POST /v1/embeddings", describe(answer), wanted(answer, len(facts.texts)))
             return broken(seen, *_of_openai(facts), advice="unusable", detail=answer.detail)
         case NotSent() | Failure(kind="cut-off"):
             return unclear(describe(answer))
         case Failure():
             seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             return not_yet(seen, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail)
+
+
+def _of_size(answer: Refused) -> str | None:
+    """The advice for a request that was refused because of its size; None for another refusal."""
+    if length := too_long(answer.message):
+        return "too-long" if length.limit else "too-long-somehow"
+    return "too-large" if answer.status == 413 else None
 
 
 def _choice(served: Sequence[str]) -> dict[str, Any]:
@@ -188,6 +244,7 @@ def _shown_values(facts: EmbedFacts, answer: Embedded) -> dict[str, Any]:
             vector, tokens = facts.openai.outcome.vectors[0], facts.openai.outcome.tokens
             ms = facts.openai.milliseconds or 0.0
     return {
+        "vectors": len(answer.vectors),
         "dims": len(vector),
         "norm": round(norm(vector), 6),
         "first": first_numbers(vector),
@@ -276,10 +333,11 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "客户端会按 float32 解读",
             ),
             Text(
-                "fix the gateway in between, or query sglang's own port directly: base64 is of little-endian float32",
-                "修正中间的网关，或直连 sglang：base64 应是小端 float32",
+                "fix the program that listens at {address}, or query the server behind it: base64 is of little-endian "
+                "float32",
+                "修正 {address} 上监听的程序，或直连它后面的服务：base64 应是小端 float32",
             ),
-            ("bgecheck probe --only probe.base64 --url {base_url}",),
+            (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
         ),
         "reranker": Advice(
             Text(
@@ -294,7 +352,8 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
         ),
         "mixed": Advice(
             Text("the vectors are not all of one length", "返回的向量长度不一致"),
-            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
     },
     explains=(*COMPARED, "embed.repeatable"),
@@ -348,7 +407,11 @@ def _swapped(facts: EmbedFacts) -> bool:
         "check the weight files against their hash, then start without --skip-server-warmup",
         "核对权重文件的哈希，再去掉 --skip-server-warmup 重启",
     ),
-    commands=("sha256sum {model_path}/*.safetensors {model_path}/*.bin",),
+    # find, since a glob without a match is an error, and most folders hold one kind of file only.
+    commands=(
+        "find -L {model_path} -maxdepth 1 -name '*.safetensors' -exec sha256sum {{}} + "
+        "-o -name '*.bin' -exec sha256sum {{}} +",
+    ),
     variants={
         "byte-order": Advice(
             Text(
@@ -357,10 +420,11 @@ def _swapped(facts: EmbedFacts) -> bool:
                 "请求的是 float，返回的却是 base64，而且每个数的字节序是反的：中间有一层按大端打包，客户端会按小端解读",
             ),
             Text(
-                "fix the gateway in between, or query sglang's own port directly: base64 is of little-endian float32",
-                "修正中间的网关，或直连 sglang：base64 应是小端 float32",
+                "fix the program that listens at {address}, or query the server behind it: base64 is of little-endian "
+                "float32",
+                "修正 {address} 上监听的程序，或直连它后面的服务：base64 应是小端 float32",
             ),
-            ("bgecheck probe --only probe.base64 --url {base_url}",),
+            (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
         ),
     },
     explains=("embed.normalized", "embed.repeatable", *COMPARED),
@@ -383,9 +447,15 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
             f"{len(bad)} / {len(vectors)}",
             "0",
         ),
-        Evidence(Text("in the first of them", "其中第一条"), f"{odd} / {len(first)} (null: {nulls[bad[0]]})", "0"),
+        Evidence(Text("in the first of them", "其中第一条"), _odd(odd, len(first), nulls[bad[0]]), "0"),
         advice="byte-order" if swapped else None,
     )
+
+
+def _odd(odd: int, dims: int, null: int) -> Words:
+    if not null:
+        return f"{odd} / {dims}"
+    return Text(f"{odd} / {dims}, null {null} of them", f"{odd} / {dims}，其中 null {null} 个")
 
 
 @AREA.check(

@@ -7,7 +7,8 @@ from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.checks.embed.pattern import suspicion
-from bgecheck.http.embeddings import Answer, Embedded, Refused, is_busy, shows_nothing
+from bgecheck.http.bypass import DIRECT, WHO_LISTENS
+from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, shows_nothing, wanted
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
@@ -59,11 +60,11 @@ def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected
                 "每次都有随机性（例如 dropout 没关，或显存被别的请求改写）",
             ),
             Text(
-                "switch the model to evaluation mode (model.eval()), or query sglang's own port directly, then "
-                "re-embed everything embedded so far",
-                "把模型切到推理模式（model.eval()），或直连 sglang；再把之前写进向量库的内容全部重新编码",
+                "see which engine answers and switch its model to evaluation mode (model.eval()), then re-embed "
+                "everything embedded so far",
+                "先看响应的是哪个引擎，把模型切到推理模式（model.eval()），再把之前写进向量库的内容全部重新编码",
             ),
-            ("bgecheck probe --only probe.engine --url {base_url}",),
+            ("bgecheck probe --only probe.engine --url {base_url}", WHO_LISTENS),
         ),
     },
     explains=COMPARED,
@@ -120,10 +121,11 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
                 "单条请求成功，一次发 3 条却得不到 3 条向量：网关不支持批量，或服务算不了批量",
             ),
             Text(
-                "ask sglang's own port; read what the log says of this request; until then send texts one by one",
-                "直连 sglang 再试，并查看日志里这条请求的记录；在此之前先逐条发送",
+                "see which program listens at {address}, and what the log says of this request; until then send texts "
+                "one by one",
+                "看 {address} 上监听的是哪个程序，并查看日志里这条请求的记录；在此之前先逐条发送",
             ),
-            ("bgecheck logs {log}",),
+            (WHO_LISTENS, "bgecheck logs {log}"),
         ),
     },
 )
@@ -142,8 +144,8 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
 def _no_batch(batch: Answer) -> Outcome:
     if shows_nothing(batch) or is_busy(batch):
         return unclear(Text("a request of three texts was not answered", "3 条一批的请求没有结果"))
-    detail = f"HTTP {batch.status}: {batch.message}" if isinstance(batch, Refused) else getattr(batch, "detail", "")
-    return broken(Evidence(Text("a batch of 3 texts", "3 条一批"), detail, "HTTP 200"), advice="none")
+    response = Evidence(Text("a batch of 3 texts", "3 条一批"), describe(batch), wanted(batch, 3))
+    return broken(response, advice="none")
 
 
 @AREA.check(
@@ -173,11 +175,11 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
         "the same texts in the opposite order have other vectors: answers are mixed up, or depend on their neighbours",
         "同样的文本倒序发送，得到的向量对不上：返回顺序错乱，或受相邻文本影响",
     ),
-    fix=Text(
-        "bypass the gateway and query sglang's own port directly; then look at the settings",
-        "绕开网关直连 sglang，再检查启动参数",
+    fix=DIRECT,
+    commands=(
+        WHO_LISTENS,
+        "bgecheck doctor --url {base_url} --only 'launch.*'",
     ),
-    commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
         "index": Advice(
             Text(
@@ -185,11 +187,8 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
                 "texts and vectors differently from one that takes them in order",
                 "返回的 index 字段没有从 0 依次递增：按 index 排序的客户端与按返回顺序取用的客户端，拿到的向量会对不上",
             ),
-            Text(
-                "bypass the gateway and query sglang's own port directly: sglang itself numbers them correctly",
-                "绕开网关直连 sglang：sglang 自己的 index 是对的",
-            ),
-            ("bgecheck ports",),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
         "shuffled": Advice(
             Text(
@@ -197,11 +196,8 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
                 "position {found} (counted from 0)",
                 "一次发送 {count} 条，返回的向量换了顺序：第 {place} 条文本的向量排在第 {found} 位（从 0 数）",
             ),
-            Text(
-                "bypass the gateway and query sglang's own port directly: sglang itself keeps the order",
-                "绕开网关直连 sglang：sglang 自己会保持顺序",
-            ),
-            ("bgecheck ports",),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
     },
     explains=(

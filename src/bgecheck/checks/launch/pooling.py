@@ -89,10 +89,14 @@ def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | 
         return None, ""
     version = f"sglang {'.'.join(map(str, facts.release))}"
     if "BertModel" in architectures:
-        return _of_bert(facts.release, facts.get("is_embedding")), f"{version}, BertModel"
+        return _of_bert(facts.release, facts.get("is_embedding")), _told_by(version, "BertModel")
     if "XLMRobertaModel" in architectures and facts.release >= (0, 4, 6):
-        return "cls", f"{version}, XLMRobertaModel"  # roberta.py, whatever the flags
+        return "cls", _told_by(version, "XLMRobertaModel")  # roberta.py, whatever the flags
     return None, ""
+
+
+def _told_by(version: str, architecture: str) -> Text:
+    return Text(f"{version}, {architecture}", f"{version}，{architecture}")
 
 
 def _of_bert(release: tuple[int, int, int], flag: Setting | None) -> str | None:

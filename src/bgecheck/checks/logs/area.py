@@ -454,12 +454,10 @@ def _silence(facts: LogFacts) -> Evidence:
     """For how long a start has said nothing, and what usually hangs where it stopped."""
     session, hangs = facts.session, HANGS[facts.session.phase]
     age = facts.origin.age if facts.origin.age is not None and facts.origin.age > QUIET else None
-    en, zh = ("", "") if age is None else (f"for {age:.0f} s: ", f"已 {age:.0f} 秒：")
+    en, zh = ("", "") if age is None else (f", for {age:.0f} s", f"，已 {age:.0f} 秒")
     last = session.last_stamp
-    return Evidence(
-        Text(f"silent since {last}", f"自 {last} 起没有新内容") if last else Text("silent", "没有新内容"),
-        Text(en + hangs.en, zh + hangs.zh),
-    )
+    silent = Text(f"silent since {last}", f"自 {last} 起没有新内容") if last else Text("silent", "没有新内容")
+    return Evidence(Text(silent.en + en, silent.zh + zh), hangs)
 
 
 def _row(cause: Cause) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bgecheck.checks.probe.engines import SGLANG
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, reply_of
+from bgecheck.http.bypass import DIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.embeddings import Embedded, Refused, describe
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.proxies import is_near
@@ -144,10 +145,8 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "on very slowly",
                 "响应开始了却一直没有结束：服务中途卡住，或中间环节传得极慢",
             ),
-            Text(
-                "query the server's own port directly, then read the end of the log", "直连服务自己的端口，再看日志末尾"
-            ),
-            ("curl -sS -m 25 --noproxy '*' {base_url}/models", _LOG),
+            DIRECT,
+            (WHO_LISTENS, _LOG),
         ),
         "reset": Advice(
             Text(
@@ -174,8 +173,8 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "endless answer",
                 "只有几行内容的请求却返回了超大响应：是别的程序，或响应一直不结束",
             ),
-            Text("see who owns the port, and query the server's own port directly", "看端口归谁，并直连服务自己的端口"),
-            ("ss -ltnp sport = :{port}",),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
         "tls-late": Advice(
             Text(
@@ -220,8 +219,11 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "wrongly, or the server dies while it writes",
                 "响应以 HTTP 开头，内容却不合规范：中间的网关或程序写错了，或服务写到一半就退出了",
             ),
-            Text("ask the server's own port, and look at the bytes", "直接请求服务自己的端口，再看原始内容"),
-            ("curl -sSi --raw -m 25 --noproxy '*' {base_url}/models | head -c 2000 | cat -v", _LOG),
+            Text(
+                "see, on that machine, which program listens at {address}, and look at the bytes that it sends",
+                "在 {address} 所在的机器上看是哪个程序在监听，再看它返回的原始内容",
+            ),
+            (WHO_LISTENS, "curl -sSi --raw -m 25 --noproxy '*' {base_url}/models | head -c 2000 | cat -v", _LOG),
         ),
         "plain": Advice(
             Text(
@@ -500,7 +502,7 @@ def _alike(direct: Reply, through: Reply) -> bool:
                 "改用网关上配置的路径，或新增转发（nginx：location /embed/ {{ proxy_pass http://127.0.0.1:30000/; }}，"
                 "两处斜杠都要有）",
             ),
-            ("bgecheck ports", _CURL),
+            (WHO_LISTENS, _CURL),
         ),
         "redirect": Advice(
             Text(
@@ -510,7 +512,20 @@ def _alike(direct: Reply, through: Reply) -> bool:
                 "跟随跳转的客户端还可能把 key 带到别的主机",
             ),
             Text("give clients the address at the end of the redirect", "让客户端直接使用跳转后的地址"),
-            (_CURL,),
+            (REDIRECT_SHOWN,),
+        ),
+        "circle": Advice(
+            Text(
+                "the server answers HTTP {status} and sends clients to {location}, the address that they came from: "
+                "this redirect has no end",
+                "服务返回 HTTP {status}，要求转到 {location}，也就是原来的地址：跳转没有终点",
+            ),
+            Text(
+                "mend the rule in the gateway that redirects this path (nginx: return, rewrite, error_page), or give "
+                "clients the server's own port",
+                "修正网关里对这个路径的跳转规则（nginx：return、rewrite、error_page），或让客户端直连服务自己的端口",
+            ),
+            (REDIRECT_SHOWN, WHO_LISTENS),
         ),
     },
     explains=("probe.api-key", "probe.ready", "probe.openai-client", "embed.answers"),
@@ -521,8 +536,9 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
     listed = Evidence(f"GET {url}/models", f"HTTP {reply.status}", "HTTP 200")
     if reply.status in (301, 302, 303, 307, 308):
         location = reply.headers.get("location", "")
+        advice = "circle" if _leads_to(location, f"{url}/models") else "redirect"
         return broken(
-            listed, Evidence("location", location), advice="redirect", status=reply.status, location=location[:200]
+            listed, Evidence("location", location or "-"), advice=advice, status=reply.status, location=location[:200]
         )
     if reply.status == 404 and not isinstance(facts.first, Embedded):
         return _not_there(facts, listed)
@@ -537,6 +553,25 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
             clients=told,
         )
     return holds(*table, clients=told)
+
+
+def _leads_to(location: str, asked: str) -> bool:
+    """Whether a Location, which may be relative, is the very address that was asked for."""
+    from urllib.parse import urldefrag, urljoin
+
+    try:
+        return bool(location) and _without_port(urldefrag(urljoin(asked, location)).url) == _without_port(asked)
+    except ValueError:
+        return False
+
+
+def _without_port(url: str) -> str:
+    """A URL without the port that its scheme implies; scheme and host in lower case."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    port = None if parts.port == {"http": 80, "https": 443}.get(parts.scheme) else parts.port
+    return f"{parts.scheme}://{parts.hostname}:{port}{parts.path}?{parts.query}"
 
 
 def _not_there(facts: ProbeFacts, seen: Evidence) -> Outcome:
@@ -617,10 +652,11 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
                 "给出的 key 不被接受：与服务启动时的 --api-key 不一致，或中间的网关去掉了 Authorization 头",
             ),
             Text(
-                "use the key that the server was started with; if it is that one, query the server's own port directly",
-                "改用服务启动时设置的 key；如果 key 没错，就绕开网关直接请求服务端口",
+                "use the key that the server was started with; if it is that one, see which program listens at "
+                "{address}: a gateway may strip it",
+                "改用服务启动时设置的 key；如果 key 没错，看 {address} 上监听的是哪个程序，可能是网关去掉了 key",
             ),
-            ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}',),
+            ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}', WHO_LISTENS),
         ),
         "placeholder": Advice(
             Text(

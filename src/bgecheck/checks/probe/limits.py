@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing
+from bgecheck.http.bypass import WHO_LISTENS
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.knowledge.vectors import cosine
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds, unclear
@@ -85,13 +86,13 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     """sglang ignores the field up to 0.5.16 and answers a list, which the Python SDK copes with."""
     limits, first = _limits(facts), facts.first
     if isinstance(first, Embedded) and first.packed:
-        came, wanted = Text("a base64 string", "base64 字符串"), Text("a list of floats", "浮点数列表")
-        return broken(Evidence("encoding_format=float", came, wanted), advice="always")
+        came, floats_wanted = Text("a base64 string", "base64 字符串"), Text("a list of floats", "浮点数列表")
+        return broken(Evidence("encoding_format=float", came, floats_wanted), advice="always")
     packed = limits.packed
     if _says_nothing(packed, limits):
         return _no_verdict(packed)
     if not isinstance(packed, Embedded):
-        return broken(Evidence("encoding_format=base64", describe(packed), "HTTP 200"))
+        return broken(Evidence("encoding_format=base64", describe(packed), wanted(packed)))
     if not packed.packed:
         return holds(Evidence("encoding_format=base64", Text("ignored, a list of floats", "被忽略，返回浮点数列表")))
     floats = [a.vectors[0] for a in (first, limits.again) if isinstance(a, Embedded)]
@@ -230,8 +231,10 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
                 "一次发送 {refused} 条，返回 200 却不是 {refused} 条向量：不核对数量的客户端会把文本与向量配错",
             ),
             Text(
-                "let clients send {taken} at once, or ask sglang's own port", "客户端一次发 {taken} 条，或直连 sglang"
+                "let clients send {taken} at once; if a gateway answers, query the server behind it at its own port",
+                "客户端一次发 {taken} 条；如果响应的是网关，改为直连它后面的服务",
             ),
+            (WHO_LISTENS,),
         ),
     },
     severity=Severity.WARNING,
@@ -375,12 +378,12 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
         "stop what is left of the old server, then start it again on another port",
         "清理残留的旧进程，换一个端口重新启动",
     ),
-    commands=("bgecheck ports", "bgecheck logs {log}"),
+    commands=(WHO_LISTENS, "bgecheck logs {log}"),
     variants={
         "limited": Advice(
             Text("a gateway refused {count} of {sent} with HTTP 429", "网关以 429 拒绝了 {sent} 个请求中的 {count} 个"),
             Text("raise its limit, or let clients send fewer at once", "调高网关限额，或降低客户端并发"),
-            ("bgecheck ports",),
+            (WHO_LISTENS,),
         ),
         "busy": Advice(
             Text(

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
-from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, shows_nothing
+from bgecheck.http.bypass import DIRECT, WHO_LISTENS
+from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
 from bgecheck.model import (
@@ -36,10 +37,11 @@ _LOG = "bgecheck logs {log}"
         "请求路径上有组件返回 429。sglang 从不返回 429（队列满时是 503），因此是网关或代理在限流",
     ),
     fix=Text(
-        "raise the limit of the gateway, send fewer requests at once, or query sglang's own port directly",
-        "调高网关限额、降低并发，或直接请求 sglang 自己的端口",
+        "raise the limit of the gateway, or send fewer requests at once; see, on that machine, which program listens "
+        "at {address}",
+        "调高网关限额，或降低并发；在 {address} 所在的机器上看是哪个程序在监听",
     ),
-    commands=("bgecheck ports",),
+    commands=(WHO_LISTENS,),
     needs=("probe.base-url",),
     explains=("probe.ready", "probe.openai-client", "embed.answers"),
 )
@@ -89,11 +91,8 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
                 "返回 200 但没有向量，客户端会报 'NoneType' object has no attribute 'data'："
                 "是网关或其他程序按自己的格式返回的",
             ),
-            Text("bypass the gateway and query sglang's own port directly", "绕开网关，直接请求 sglang 自己的端口"),
-            (
-                "curl -sS --noproxy '*' {base_url}/embeddings -H 'Content-Type: application/json' "
-                '-d \'{{"input":"你好"}}\'',
-            ),
+            DIRECT,
+            (WHO_LISTENS,),
         ),
         "unsteady": Advice(
             Text(
@@ -105,7 +104,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
                 "read the log from its end; behind a gateway ask each server by its own port",
                 "从日志末尾往前看；若有网关，绕开它逐个检查后端",
             ),
-            (_LOG, "bgecheck ports"),
+            (_LOG, WHO_LISTENS),
         ),
         "gateway": Advice(
             Text(
@@ -123,7 +122,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
 )
 def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     """A status page proves nothing: `/v1/models` is 200 even with a dead scheduler (R on 0.5.23)."""
-    first, response = facts.first, Evidence("POST /v1/embeddings", describe(facts.first), "HTTP 200")
+    first, response = facts.first, Evidence("POST /v1/embeddings", describe(facts.first), wanted(facts.first))
     match first:
         case NotSent():
             return absent(first.reason)
@@ -143,7 +142,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             front = [Evidence("server", first.server)] if first.server else []
             return broken(response, *front, advice="gateway", status=first.status)
         case Refused():
-            return broken(response, advice="refused", message=first.message, status=first.status)
+            return broken(response, advice="refused", message=reason_of(first), status=first.status)
         case Unusable():
             return broken(response, advice="unusable")
         case _:
@@ -194,7 +193,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
                 "embedding 正常，而 {log} 里最近一次启动的状态是“{state}”：这份日志不是正在响应的那个服务的",
             ),
             Text("find the server that answers, and its log", "先找到正在响应的服务，再看它的日志"),
-            ("bgecheck ports", "bgecheck logs {log}"),
+            (WHO_LISTENS, "bgecheck logs {log}"),
         ),
         "silent": Advice(
             Text(
