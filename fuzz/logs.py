@@ -33,6 +33,7 @@ with atheris.instrument_imports(include=["bgecheck"]):
     from bgecheck.render.formats import table
     from bgecheck.run import engine
     from bgecheck.run.context import Context
+    from bgecheck.run.settings import Settings
 
 HERE = Path(__file__).resolve().parent
 KEY = "k3y-of-the-fuzzer"
@@ -73,7 +74,7 @@ def judge(path: str, since: datetime | None) -> str:
     """All pages that quote a log, in one text. Checks that each is clean."""
     target = Target(url="", host="", port=0, log=path)
     redactor = Redactor()
-    findings = engine.run([AREA], Context(target, Deadline(30), since=since), seconds=30, redactor=redactor)
+    findings = engine.run([AREA], Context(target, Deadline(30), Settings(since=since)), seconds=30, redactor=redactor)
     errors = [f for f in findings if f.status.value == "error" and "crash" in str(f.reason).lower()]
     assert not errors, errors[0]
     reports = [Report("logs", findings, redactor.value(target.described()), "2026-11-02T22:10:05+0000", 0.1)]

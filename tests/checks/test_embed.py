@@ -28,6 +28,7 @@ from bgecheck.model.deadline import Deadline, deadline_exceeded
 from bgecheck.render.prose import folded
 from bgecheck.run import engine
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 from everycase import at_most
 
 DIMS = 512
@@ -209,7 +210,7 @@ def test_the_requests_stay_few_and_small(quick: bool) -> None:
     """At most 40 requests and 4,000 tokens, the long batch aside; the demo has none."""
     with stage(None) as staged:
         port = int(staged.url.rsplit(":", 1)[1])
-        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), Deadline(20), quick=quick)
+        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), Deadline(20), Settings(quick=quick))
         facts = collect(context)
         context.close()
     answers = [a for a in facts.answers() if isinstance(a, Embedded)]
@@ -535,7 +536,7 @@ def at_stage(fault: str, deadline: Deadline, timeout: float = 10.0) -> dict[str,
     """The rows of vectors about the demo server with a fault."""
     with stage(fault) as staged:
         port = int(staged.url.rsplit(":", 1)[1])
-        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), deadline, timeout=timeout)
+        context = Context(Target(url=staged.url, host="127.0.0.1", port=port), deadline, Settings(timeout=timeout))
         rows = judged(collect(context))
         context.close()
     return rows

@@ -20,6 +20,7 @@ from bgecheck.model import Finding, Status
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 from fakes.answering import pages, same, serving
 
 ADDRESS = "10.213.77.1"
@@ -123,7 +124,7 @@ def forwarder(folder: Path, port: int, *to: int, aim: tuple[str, int] | None = N
 
 
 def rows(pid: int) -> dict[str, Finding]:
-    context = Context(resolve(pid=pid), Deadline(20), timeout=5.0)
+    context = Context(resolve(pid=pid), Deadline(20), Settings(timeout=5.0))
     found = {f.id: f for f in engine.run([ports.AREA, probe.AREA], context)}
     context.close()
     return found

@@ -20,6 +20,7 @@ from bgecheck.render.remedies import symptom
 from bgecheck.render.screen import Screen
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 from chinese import english_of
 from everycase import at_most
 
@@ -27,7 +28,7 @@ from everycase import at_most
 def examined(staged: Staged, timeout: float = 5, openai: bool = True) -> tuple[Finding, ...]:
     """The findings of doctor's areas for a scene; importing openai takes longer than all else."""
     target = resolve(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid)
-    context = Context(target, Deadline(30), timeout=timeout, openai=OpenAIClient() if openai else None)
+    context = Context(target, Deadline(30), Settings(timeout=timeout), openai=OpenAIClient() if openai else None)
     try:
         return engine.run(catalog.areas(), context, seconds=30)
     finally:

@@ -18,6 +18,7 @@ from bgecheck.model import Finding, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 
 Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 CARD = {"object": "list", "data": [{"id": "bge-base-zh-v1.5", "owned_by": "sglang"}]}
@@ -137,16 +138,9 @@ def found(
     port = int(url.rsplit(":", 1)[1].split("/")[0])
     target = Target(url=url, host="127.0.0.1", port=port, **more)
     client = OpenAIClient() if openai else None
-    context = Context(
-        target,
-        Deadline(40),
-        timeout=3,
-        full=full,
-        texts=tuple(texts),
-        openai=client,
-        smoke=bool(texts),
-        quick=bool(texts),
-    )
+    smoke = bool(texts)
+    settings = Settings(timeout=3, full=full, texts=tuple(texts), smoke=smoke, quick=smoke)
+    context = Context(target, Deadline(40), settings, openai=client)
     try:
         chosen = catalog.select(catalog.areas(areas or ("probe", "launch", "embed")), quick=bool(texts))
         placeholders = {

@@ -25,6 +25,7 @@ from bgecheck.reference.recipes import Recipe, candidates
 from bgecheck.reference.recorded import Recorded
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 
 Serve = Callable[..., Any]
 Write = Callable[..., Path]
@@ -34,7 +35,8 @@ def looked_at(url: str, path: Path | None, **settings: Any) -> Finding:
     """The finding of the row alone, of what was asked over HTTP."""
     port = int(url.rsplit(":", 1)[1])
     target = Target(url=url, host="127.0.0.1", port=port, model_path=str(path) if path else None)
-    context = Context(target, Deadline(settings.pop("seconds", 20)), **{"quick": True, "proves": True, **settings})
+    deadline = Deadline(settings.pop("seconds", 20))
+    context = Context(target, deadline, Settings(**{"quick": True, "proves": True, **settings}))
     area = replace(embed.AREA, needs=())
     rows = {f.id: f for f in engine.run([area], context)}
     context.close()

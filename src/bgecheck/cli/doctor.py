@@ -141,7 +141,8 @@ def _settled(
 def _glance(the_plan: Plan) -> Plan:
     """Only what tells whether the server is ready: its log and one real embedding."""
     areas = catalog.select(catalog.areas(["logs", "probe"]), only=("logs.*", "probe.reachable", "probe.ready"))
-    return the_plan._replace(command="glance", areas=tuple(areas), ignored={}, quick=True, full=False)
+    glance = replace(the_plan, command="glance", areas=tuple(areas), ignored={})
+    return glance.with_settings(quick=True, full=False)
 
 
 def _starting(report: Report) -> bool:

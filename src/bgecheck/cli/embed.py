@@ -143,7 +143,7 @@ def embed(
         the_plan = _plan(run_options, options, texts or ())
         looked_at = target(target_options)
         if against is not None:
-            the_plan = the_plan._replace(against=_other(options, looked_at))
+            the_plan = the_plan.with_settings(against=_other(options, looked_at))
         report = _with_causes_only(examine(the_plan, looked_at, standby=standby))
     if record is not None:
         _record(record, texts or (), looked_at, report, the_plan)
@@ -164,14 +164,13 @@ def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]
     compares = any(o is not None for o in (reference.reference, reference.against, reference.record))
     if not compares or options.full:
         made = plan("embed", ["launch", "embed"], options, texts, cheap=not options.full)
-        return made._replace(recorded=recorded)
+        return made.with_settings(recorded=recorded)
     every = plan("embed", ["launch", "embed"], options, texts)
     areas = tuple(
         replace(area, checks=[c for c in area.checks if not c.costly or c.id == REFERENCE]) for area in every.areas
     )
-    return every._replace(
-        areas=tuple(area for area in areas if area.checks), quick=True, proves=True, recorded=recorded
-    )
+    chosen = replace(every, areas=tuple(area for area in areas if area.checks))
+    return chosen.with_settings(quick=True, proves=True, recorded=recorded)
 
 
 def _with_causes_only(report: Report) -> Report:
@@ -203,7 +202,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
     from bgecheck.model.deadline import Deadline as Limit
     from bgecheck.reference.recorded import Recorded, write_recorded
 
-    with closing(Server(looked_at, Limit(the_plan.timeout), the_plan.timeout)) as server:
+    with closing(Server(looked_at, Limit(the_plan.settings.timeout), the_plan.settings.timeout)) as server:
         name = server.model_name()
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
         answer = server.embed(wanted)

@@ -7,8 +7,9 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -36,13 +37,14 @@ from bgecheck.model import (
 )
 from bgecheck.model.report import exit_code
 from bgecheck.run import catalog
+from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
     from bgecheck.http.openai_client import OpenAIClient
-    from bgecheck.reference.recorded import Recorded
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
     """The options of a run, checked and understood."""
 
     command: str
@@ -52,26 +54,17 @@ class Plan(NamedTuple):
     ignored: dict[str, str]
     fail_on: Severity
     nagios: bool
-    timeout: float
-    deadline: float
-    quick: bool
-    full: bool
-    texts: tuple[str, ...] = ()
-    recorded: Recorded | None = None
-    against: Target | None = None
-    proves: bool = False
-    since: datetime | timedelta | None = None
+    settings: Settings
     calls_openai: bool = False
     """Whether the openai package may be called, where a row is selected that shows it."""
 
-    @property
-    def smoke(self) -> bool:
-        """Whether openai's call is the first of the smoke test, and not a row of `probe`."""
-        return self.command == "embed"
+    def with_settings(self, **changes: Any) -> Plan:
+        """The same plan with some of its settings changed."""
+        return replace(self, settings=replace(self.settings, **changes))
 
     def needs_openai(self) -> bool:
         """Whether the row is selected that judges what openai makes of the server."""
-        row = "embed.openai-client" if self.smoke else "probe.openai-client"
+        row = "embed.openai-client" if self.settings.smoke else "probe.openai-client"
         return self.calls_openai and any(check.id == row for area in self.areas for check in area.checks)
 
 
@@ -132,11 +125,14 @@ def plan(
         ignored=_ignored(options.ignore),
         fail_on=fail_on,
         nagios=one_of("--exit-style", options.exit_style, complete.EXIT_STYLES) == "nagios",
-        timeout=seconds("--timeout", options.timeout),
-        deadline=seconds("--deadline", options.deadline),
-        quick=options.quick or cheap,
-        full=options.full,
-        texts=tuple(texts),
+        settings=Settings(
+            timeout=seconds("--timeout", options.timeout),
+            deadline=seconds("--deadline", options.deadline),
+            quick=options.quick or cheap,
+            full=options.full,
+            texts=tuple(texts),
+            smoke=command == "embed",
+        ),
         calls_openai=not options.quick,
     )
 
@@ -210,26 +206,13 @@ def examine(
     from bgecheck.run.context import Context
 
     started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
-    deadline = Deadline(the_plan.deadline)
-    context = Context(
-        looked_at,
-        deadline,
-        the_plan.timeout,
-        quick=the_plan.quick,
-        full=the_plan.full,
-        texts=the_plan.texts,
-        recorded=the_plan.recorded,
-        against=the_plan.against,
-        proves=the_plan.proves,
-        since=the_plan.since,
-        openai=_openai(the_plan, standby),
-        smoke=the_plan.smoke,
-    )
+    settings = the_plan.settings
+    context = Context(looked_at, Deadline(settings.deadline), settings, openai=_openai(the_plan, standby))
     with progress(sum(len(a.checks) for a in the_plan.areas)) as step, closing(context):
         findings = engine.run(
             the_plan.areas,
             context,
-            seconds=the_plan.deadline + _AFTER_SECONDS,
+            seconds=settings.deadline + _AFTER_SECONDS,
             values=_placeholders(looked_at),
             redactor=Redactor(looked_at.secrets()),
             on_finding=step,

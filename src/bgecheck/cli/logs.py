@@ -100,13 +100,13 @@ def logs(
         raise BadInput(f"{file} --log {log}", Text("two logs", "给了两个日志"), Text("give one", "只给一个"))
     not_blank("FILE", file)
     not_blank("--log", log)
-    the_plan = plan("logs", ["logs"], run_options)._replace(
+    the_plan = plan("logs", ["logs"], run_options).with_settings(
         since=moment("--since", since) if since is not None else None
     )
     named, starting = file if file is not None else log, False
     server = given(TargetOptions, ctx)
     if follow or wait is not None:
-        patience = seconds("--wait", wait) if wait is not None else the_plan.deadline
+        patience = seconds("--wait", wait) if wait is not None else the_plan.settings.deadline
         named = named if named is not None else target(server).log
         starting = _follow(named, patience)
     looked_at = _only_log(named) if named is not None else target(server)

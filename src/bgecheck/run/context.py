@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -12,11 +11,11 @@ from bgecheck.machine.files import size
 from bgecheck.machine.processes import Table
 from bgecheck.model import Target
 from bgecheck.model.deadline import Deadline
+from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
     from bgecheck.engines.server import Server
     from bgecheck.http.openai_client import OpenAIClient
-    from bgecheck.reference.recorded import Recorded
 
 
 @dataclass(eq=False, repr=False)
@@ -25,26 +24,9 @@ class Context:
 
     target: Target
     deadline: Deadline
-    timeout: float = 10.0
-    """Seconds that one request may take."""
-    quick: bool = False
-    """Only what costs next to nothing was asked for."""
-    full: bool = False
-    """What burdens a server, a burst of requests for instance, was asked for too."""
-    texts: tuple[str, ...] = ()
-    """Texts that the user asked to embed."""
-    recorded: Recorded | None = None
-    """Vectors recorded elsewhere, to compare with."""
-    against: Target | None = None
-    """Another server to compare with."""
-    proves: bool = False
-    """A comparison with the model's own weights was asked for, though the run is quick."""
-    since: datetime | timedelta | None = None
-    """From when on a log is judged, by its own clock, or for how long up to now."""
+    settings: Settings = field(default_factory=Settings)
     openai: OpenAIClient | None = None
     """The process that makes one call with the openai package, started beforehand; None where it is not wanted."""
-    smoke: bool = False
-    """Whether that call is the first of the `embed` area, with the user's texts; else it is a row of `probe`."""
     log_size: int | None = None
     """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)
@@ -52,11 +34,6 @@ class Context:
     def __post_init__(self) -> None:
         if self.log_size is None and self.target.log:
             self.log_size = size(self.target.log)
-
-    @property
-    def compares(self) -> bool:
-        """Whether vectors are to be compared with a reference."""
-        return self.proves or not self.quick or self.recorded is not None or self.against is not None
 
     def server(self) -> Server:
         """The HTTP door to the target, opened at first use."""
@@ -84,4 +61,4 @@ class Context:
     def _server(self) -> Server:
         from bgecheck.engines.server import Server
 
-        return Server(self.target, self.deadline, self.timeout)
+        return Server(self.target, self.deadline, self.settings.timeout)

@@ -18,6 +18,7 @@ from bgecheck.model import Finding, Report, Status, Target, Text
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 from logsamples import Snippet, snippets, written
 
 ARGS = (
@@ -166,7 +167,9 @@ def test_what_came_since_a_moment_covers_serving_only(log: Path) -> None:
     from datetime import datetime
 
     log.write_text("\n".join((*START, SERVED, SERVED)) + "\n")
-    context = Context(Target(url="", host="", port=0, log=str(log)), Deadline(30), since=datetime(2026, 11, 2, 22, 12))
+    context = Context(
+        Target(url="", host="", port=0, log=str(log)), Deadline(30), Settings(since=datetime(2026, 11, 2, 22, 12))
+    )
     rows = {finding.id: finding for finding in engine.run([AREA], context)}
     assert _with(rows, Status.PASS) == SERVING | {"encoder-vectors-wrong"}
     assert rows["logs.scheduler-hang"].evidence[0].observed == Text("lines 9 to 10", "第 9 至 10 行")

@@ -21,6 +21,7 @@ from bgecheck.logfile.lines import Block
 from bgecheck.model import BadInput, Target, Text, Unavailable
 from bgecheck.model.deadline import Deadline
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 
 START = """[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/bge-large-zh-v1.5', disable_radix_cache=True)
 [2026-11-02 22:10:14] Load weight end. elapsed=1.92 s, type=BertModel, avail mem=21.30 GB, mem usage=0.65 GB.
@@ -37,7 +38,7 @@ AT = datetime(2026, 11, 2, 23, 0)
 
 
 def _facts(path: Path, since: datetime | timedelta | None) -> LogFacts:
-    context = Context(Target(url="", host="", port=0, log=str(path)), Deadline(30), since=since)
+    context = Context(Target(url="", host="", port=0, log=str(path)), Deadline(30), Settings(since=since))
     facts: LogFacts = collect(context)
     return facts
 

@@ -21,6 +21,7 @@ from bgecheck.model import Finding, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
 
 ZONES = ("UTC", "Asia/Shanghai", "Asia/Kolkata", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago")
 """With summer time and without, by whole hours and by half ones, and the two ends of the world."""
@@ -84,7 +85,9 @@ def test_a_duration_is_counted_back_across_summer_time(zone: str, utc: bool, day
     log.write_text(_lines(*(_stamp(written - ago, utc=utc) for ago in (20_000, 5400, 1800, 0))))
     os.utime(log, (written, written))
     since = timedelta(days=days, hours=1)
-    facts: LogFacts = collect(Context(Target(url="", host="", port=0, log=str(log)), Deadline(30), since=since))
+    facts: LogFacts = collect(
+        Context(Target(url="", host="", port=0, log=str(log)), Deadline(30), Settings(since=since))
+    )
     assert facts.since is not None
     assert facts.since.line == 3
 
@@ -93,7 +96,9 @@ def test_a_moment_is_read_off_the_clock_of_the_log(zone: str, tmp_path: Path) ->
     log = tmp_path / "sglang.log"
     log.write_text(_lines("[2026-11-02 22:00:00]", "[2026-11-02 22:10:00]", "[2026-11-02 22:20:00]"))
     since = datetime(2026, 11, 2, 22, 5)
-    facts: LogFacts = collect(Context(Target(url="", host="", port=0, log=str(log)), Deadline(30), since=since))
+    facts: LogFacts = collect(
+        Context(Target(url="", host="", port=0, log=str(log)), Deadline(30), Settings(since=since))
+    )
     assert facts.since is not None
     assert facts.since.line == 2
 

@@ -206,9 +206,9 @@ def collect(context: Context) -> EmbedFacts:
 
     As the smoke test, openai makes the first call for the texts, while it is imported the fresh texts are sent.
     """
-    server, dice, client = context.server(), random.Random(), context.openai if context.smoke else None
+    server, dice, client = context.server(), random.Random(), context.openai if context.settings.smoke else None
     ask, fresh = _Asking(server, context), fresh_three(dice)
-    texts = context.texts or ((fresh_texts(dice, 1)[0],) if client else (fresh[1],))
+    texts = context.settings.texts or ((fresh_texts(dice, 1)[0],) if client else (fresh[1],))
     called = client is not None and _call(client, context, server, texts)
     asked = None if called else server.embed(texts)
     if asked is not None and not isinstance(asked, Embedded):
@@ -224,9 +224,9 @@ def collect(context: Context) -> EmbedFacts:
     if not isinstance(facts.asked, Embedded) or facts.unanswered():
         return facts
     # On a server that is slow the comparison comes first: it proves most for the time it takes.
-    if context.compares and not ask.gave_up:
+    if context.settings.compares and not ask.gave_up:
         facts = facts._replace(proof=_proof(context, facts.model))
-    if context.quick:
+    if context.settings.quick:
         return facts
     more = _more(context, ask, facts.model, fresh, dice)
     return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, dice))
@@ -252,7 +252,7 @@ def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context) -> E
 def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequence[str]) -> bool:
     """Give the process of openai its call, at the base URL where the server was found to answer."""
     try:
-        name, seconds = server.model_name() or "default", context.deadline.timeout(context.timeout)
+        name, seconds = server.model_name() or "default", context.deadline.timeout(context.settings.timeout)
     except Unavailable:
         return False
     client.call(server.base_url, context.target.api_key, name, texts, seconds)
@@ -276,7 +276,7 @@ def _with_long(context: Context, ask: _Asking, more: More, dice: random.Random) 
     for texts in _long(more.chunk, dice):
         left = context.deadline.remaining()
         tokens = len(texts) * (LONG_TEXT + 2)
-        needed, limit = _MARGIN * tokens / _pace(more), min(left, context.timeout)
+        needed, limit = _MARGIN * tokens / _pace(more), min(left, context.settings.timeout)
         if left < _LAST_SECONDS or needed > limit:
             return more._replace(long_left_out=_late(tokens, needed, max(0.0, limit)))
         answers.append(ask(texts))

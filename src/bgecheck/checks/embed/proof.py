@@ -49,10 +49,10 @@ class Proof(NamedTuple):
 
 def prove(context: Context, model: Model | None) -> Proof:
     """Ask the server for a few texts and compare. Raises `Unavailable`."""
-    if context.recorded is not None:
+    if context.settings.recorded is not None:
         return _with_file(context)
-    if context.against is not None:
-        return _with_server(context, context.against)
+    if context.settings.against is not None:
+        return _with_server(context, context.settings.against)
     return _with_weights(context, model)
 
 
@@ -67,7 +67,7 @@ def embedded(answer: Answer) -> Embedded:
 
 
 def _with_file(context: Context) -> Proof:
-    recorded = context.recorded
+    recorded = context.settings.recorded
     assert recorded is not None
     few = recorded.few()
     served = embedded(context.server().embed(few.texts))
@@ -78,7 +78,7 @@ def _with_file(context: Context) -> Proof:
 def _with_server(context: Context, other: Target) -> Proof:
     texts = probe_texts(random.Random())
     served = embedded(context.server().embed(texts))
-    with closing(Server(other, context.deadline, context.timeout)) as server:
+    with closing(Server(other, context.deadline, context.settings.timeout)) as server:
         theirs = embedded(server.embed(texts))
     return _pairs("server", other.base_url, served, theirs.vectors, server.model_name())
 

@@ -99,7 +99,7 @@ def collect(context: Context) -> LogFacts:
         raise Unavailable(_no_log(context.target.server), looked=False)
     alone = not context.target.url
     origin, blocks = read(path, context.log_size, WHOLE if alone else BESIDE, 0.9 * context.deadline.remaining())
-    since = _since(context.since, path, origin)
+    since = _since(context.settings.since, path, origin)
     follower = Follower().follow(blocks) if since is None else since.follow(Follower(), blocks)
     if since is not None and since.last is None and follower.session.lines:
         raise Unavailable(

@@ -163,14 +163,14 @@ def _asked(
         way=way,
         by_certifi=_in_time(lambda: _by_certifi(server, shown)),
         contained=target.is_local and in_container(),
-        quick=context.quick,
+        quick=context.settings.quick,
     )
     if isinstance(models, Failure):
         remote = models.kind == "refused" and not target.is_local and not is_own(target.host, RESOLVE_SECONDS)
         return facts._replace(vitals=vitals(context, {}), remote=remote)
     if isinstance(shown, Failure) and server.target.url.startswith("https:"):
         return facts._replace(first=NotSent(_NOT_TRUSTED), served=server.served())
-    pages = _at_first(server, context.quick) if server.owned_by() == SGLANG else None
+    pages = _at_first(server, context.settings.quick) if server.owned_by() == SGLANG else None
     first = server.first_embedding(PROBE_TEXT)
     works = isinstance(first, Embedded)
     lost = models.status == 404 and not works
@@ -179,9 +179,9 @@ def _asked(
     keys = (_in_time(lambda: _keys(server)) if models.status in _KEY_STATUSES else None) or {}
     elsewhere = (_in_time(lambda: _elsewhere(server)) if lost else None) or {}
     through = _through(server, way) if way.variable and is_near(target.host) else None
-    if pages is None and not (context.quick or lost):
+    if pages is None and not (context.settings.quick or lost):
         pages = _in_time(lambda: status_pages(server, health_pages(engine)))
-    signs = {} if context.quick else _signs(context, server, pages, works)
+    signs = {} if context.settings.quick else _signs(context, server, pages, works)
     return facts._replace(
         keys=keys,
         elsewhere=elsewhere,
@@ -191,7 +191,7 @@ def _asked(
         through=through,
         vitals=signs.get("vitals"),
         limits=signs.get("limits"),
-        burst=_in_time(lambda: _burst(server)) if context.full and works else None,
+        burst=_in_time(lambda: _burst(server)) if context.settings.full and works else None,
         prefix=server.prefix,
         real_model=clean(model_path, 200) if isinstance(model_path, str) else None,
     )
@@ -403,7 +403,7 @@ def _call(client: OpenAIClient, context: Context, server: Server) -> bool:
     """Give the process of openai its call: the template's, with what a user's program would know."""
     try:
         name = server.model_name() or "default"
-        seconds = context.deadline.timeout(context.timeout)
+        seconds = context.deadline.timeout(context.settings.timeout)
     except Unavailable:
         return False
     client.call(_base_url(server), context.target.api_key, name, (PROBE_TEXT,), seconds)

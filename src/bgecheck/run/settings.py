@@ -1,0 +1,43 @@
+"""What a run looks at and how long it may take: options of the command over the environment over these defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bgecheck.model import Target
+
+if TYPE_CHECKING:
+    from bgecheck.reference.recorded import Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a run, checked and in their units."""
+
+    timeout: float = 10.0
+    """Seconds that one request may take."""
+    deadline: float = 60.0
+    """Seconds that the whole run may take."""
+    quick: bool = False
+    """Only what costs next to nothing was asked for."""
+    full: bool = False
+    """What burdens a server, a burst of requests for instance, was asked for too."""
+    texts: tuple[str, ...] = ()
+    """Texts that the user asked to embed."""
+    recorded: Recorded | None = None
+    """Vectors recorded elsewhere, to compare with."""
+    against: Target | None = None
+    """Another server to compare with."""
+    proves: bool = False
+    """A comparison with the model's own weights was asked for, though the run is quick."""
+    since: datetime | timedelta | None = None
+    """From when on a log is judged, by its own clock, or for how long up to now."""
+    smoke: bool = False
+    """Whether openai's call is the first of the `embed` area, with the user's texts; else it is a row of `probe`."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether vectors are to be compared with a reference."""
+        return self.proves or not self.quick or self.recorded is not None or self.against is not None
