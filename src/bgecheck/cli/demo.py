@@ -9,7 +9,7 @@ from typer import Context
 
 from bgecheck.cli import complete
 from bgecheck.cli.app import LEARN, command
-from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
@@ -110,15 +110,15 @@ def demo(
 def _show(fault: str | None, run_options: RunOptions) -> None:
     from bgecheck.demo.stage import stage
 
-    the_plan = plan("doctor", catalog.AREAS, run_options)
+    the_job = job("doctor", catalog.AREAS, run_options)
     with stage(fault) as staged:
         looked_at = target(TargetOptions(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid))
-        report = examine(the_plan, looked_at)
+        report = examine(the_job.plan, looked_at)
     note = Text(
         "this is bgecheck's embedded demo server: its vectors come from characters, not from a language model",
         "这是 bgecheck 自带的演示服务：向量由字符算出，不是语言模型",
     )
-    deliver(the_plan, [report._replace(notes=(note, _ends(fault), *report.notes))])
+    deliver(the_job, [report._replace(notes=(note, _ends(fault), *report.notes))])
 
 
 def _ends(fault: str | None) -> Text:

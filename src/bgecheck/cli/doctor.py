@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import Annotated
 
 from typer import Context
 
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import seconds
-from bgecheck.cli.examine import Plan, deliver, examine, openai_standby, plan, target
+from bgecheck.cli.examine import deliver, examine, job, openai_standby, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
     SERVER,
@@ -39,14 +39,9 @@ from bgecheck.cli.options import (
     given,
     option,
 )
-from bgecheck.model import BadInput, Report, Status, Target, Text
+from bgecheck.model import BadInput, Target, Text
 from bgecheck.run import catalog
-
-if TYPE_CHECKING:
-    from bgecheck.http.openai_client import OpenAIClient
-
-_POLL = 1.0
-"""Seconds between two looks while waiting; a start takes tens of seconds."""
+from bgecheck.run.readiness import settled
 
 
 @command(
@@ -108,61 +103,14 @@ def doctor(
         )
     # A server that is waited for may take minutes: its process of openai is started when it is there.
     with openai_standby(run_options) if not patience else nullcontext() as standby:
-        the_plan = plan("doctor", catalog.AREAS, run_options)
+        the_job = job("doctor", catalog.AREAS, run_options)
         looked_at = target(target_options)
         targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
-        reports = [_settled(the_plan, t, target_options, patience, standby) for t in targets]
-    deliver(the_plan, reports)
+        again = partial(target, target_options)
+        look = partial(examine, standby=standby)
+        reports = [settled(the_job.plan, looked_at, patience, again, look) for looked_at in targets]
+    deliver(the_job, reports)
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
     return [target(replace(options, pid=server.pid)) for server in looked_at.others]
-
-
-def _settled(
-    the_plan: Plan, looked_at: Target, options: TargetOptions, patience: float, standby: OpenAIClient | None
-) -> Report:
-    """The report once the server is ready or has failed for good, or when patience has run out."""
-    began = time.monotonic()
-    ends = began + patience
-    while patience and time.monotonic() < ends:
-        # A log that was only lying in the folder may be an older start's: it must not end the waiting.
-        told_by = looked_at._replace(log=None) if looked_at.origins.get("log") == "folder" else looked_at
-        glance = examine(_glance(the_plan), told_by)
-        if not _starting(glance):
-            break
-        time.sleep(min(_POLL, max(0.0, ends - time.monotonic())))
-        looked_at = target(options)
-    report = examine(the_plan, looked_at, standby=standby)
-    starting = patience > 0 and time.monotonic() >= ends and _starting(report)
-    return report._replace(starting=starting, seconds=time.monotonic() - began)
-
-
-def _glance(the_plan: Plan) -> Plan:
-    """Only what tells whether the server is ready: its log and one real embedding."""
-    areas = catalog.select(catalog.areas(["logs", "probe"]), only=("logs.*", "probe.reachable", "probe.ready"))
-    glance = replace(the_plan, command="glance", areas=tuple(areas), ignored={})
-    return glance.with_settings(quick=True, full=False)
-
-
-def _starting(report: Report) -> bool:
-    """Whether waiting can still help: nothing is wrong for good, and log or server are not there yet.
-
-    sglang answers real requests while its own warm-up still runs, which can end it: where there is a log,
-    its ready line is waited for too.
-    """
-    found = {finding.id: finding for finding in report.findings}
-    log = found.get("logs.ready")
-    told = log.values.get("state") if log else None
-    if told is not None:
-        return bool(told == "starting")
-    ready = found.get("probe.ready")
-    if ready is not None and ready.status is Status.PASS:
-        return False
-    # Without a log only the server tells: refused or busy may become ready, an answer in another shape won't.
-    return not any(f.problem and f.id.startswith("logs.") for f in report.findings) and not _answered(report)
-
-
-def _answered(report: Report) -> bool:
-    """Whether the server answered an embedding request with something that waiting does not change."""
-    return any(f.id == "probe.ready" and f.problem and f.values.get("status") is not None for f in report.findings)

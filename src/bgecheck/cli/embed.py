@@ -11,7 +11,7 @@ from typer import Argument, Context
 
 from bgecheck import __version__
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import Plan, deliver, examine, is_text, openai_standby, plan, target
+from bgecheck.cli.examine import Job, deliver, examine, is_text, job, openai_standby, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
@@ -140,17 +140,17 @@ def embed(
         _usable(text)
     target_options = given(TargetOptions, ctx)
     with openai_standby(run_options) as standby:
-        the_plan = _plan(run_options, options, texts or ())
+        the_job = _plan(run_options, options, texts or ())
         looked_at = target(target_options)
         if against is not None:
-            the_plan = the_plan.with_settings(against=_other(options, looked_at))
-        report = _with_causes_only(examine(the_plan, looked_at, standby=standby))
+            the_job = the_job.with_settings(against=_other(options, looked_at))
+        report = _with_causes_only(examine(the_job.plan, looked_at, standby=standby))
     if record is not None:
-        _record(record, texts or (), looked_at, report, the_plan)
-    deliver(the_plan, [report])
+        _record(record, texts or (), looked_at, report, the_job)
+    deliver(the_job, [report])
 
 
-def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Plan:
+def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Job:
     """The cheap rows, or all with --full; the row of references too where one of them is asked for."""
     from bgecheck.reference.recorded import checked, read_recorded
 
@@ -163,14 +163,14 @@ def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]
     recorded = None if reference.reference is None else read_recorded(reference.reference)
     compares = any(o is not None for o in (reference.reference, reference.against, reference.record))
     if not compares or options.full:
-        made = plan("embed", ["launch", "embed"], options, texts, cheap=not options.full)
+        made = job("embed", ["launch", "embed"], options, texts, cheap=not options.full)
         return made.with_settings(recorded=recorded)
-    every = plan("embed", ["launch", "embed"], options, texts)
+    every = job("embed", ["launch", "embed"], options, texts)
     areas = tuple(
-        replace(area, checks=[c for c in area.checks if not c.costly or c.id == REFERENCE]) for area in every.areas
+        replace(area, checks=[c for c in area.checks if not c.costly or c.id == REFERENCE]) for area in every.plan.areas
     )
-    chosen = replace(every, areas=tuple(area for area in areas if area.checks))
-    return chosen.with_settings(quick=True, proves=True, recorded=recorded)
+    chosen = replace(every.plan, areas=tuple(area for area in areas if area.checks))
+    return replace(every, plan=chosen).with_settings(quick=True, proves=True, recorded=recorded)
 
 
 def _with_causes_only(report: Report) -> Report:
@@ -194,7 +194,7 @@ def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
     return other
 
 
-def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, the_plan: Plan) -> None:
+def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, the_job: Job) -> None:
     """Write the vectors of the texts, or of the built-in ones, with the recipe that the report found them to follow."""
     from bgecheck.checks.embed.texts import triples_for
     from bgecheck.engines.server import Server
@@ -202,7 +202,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
     from bgecheck.model.deadline import Deadline as Limit
     from bgecheck.reference.recorded import Recorded, write_recorded
 
-    with closing(Server(looked_at, Limit(the_plan.settings.timeout), the_plan.settings.timeout)) as server:
+    with closing(Server(looked_at, Limit(the_job.plan.settings.timeout), the_job.plan.settings.timeout)) as server:
         name = server.model_name()
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
         answer = server.embed(wanted)
@@ -218,7 +218,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
             + "; not all rows hold, see the report" * doubt,
             f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
-    to_stderr(told, the_plan.language, looked_at.secrets())
+    to_stderr(told, the_job.language, looked_at.secrets())
 
 
 def _usable(text: str) -> None:

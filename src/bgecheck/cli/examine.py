@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -24,48 +22,20 @@ from bgecheck.cli.progress import progress
 from bgecheck.cli.stdout import require_stdout
 from bgecheck.knowledge.models import lookup
 from bgecheck.model import (
-    Area,
     BadInput,
-    Finding,
     Language,
-    Redactor,
     Report,
     Severity,
     Target,
     Text,
-    Words,
 )
 from bgecheck.model.report import exit_code
 from bgecheck.run import catalog
+from bgecheck.run.plan import Plan
 from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
     from bgecheck.http.openai_client import OpenAIClient
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The options of a run, checked and understood."""
-
-    command: str
-    areas: tuple[Area, ...]
-    language: Language
-    sinks: tuple[Sink, ...]
-    ignored: dict[str, str]
-    fail_on: Severity
-    nagios: bool
-    settings: Settings
-    calls_openai: bool = False
-    """Whether the openai package may be called, where a row is selected that shows it."""
-
-    def with_settings(self, **changes: Any) -> Plan:
-        """The same plan with some of its settings changed."""
-        return replace(self, settings=replace(self.settings, **changes))
-
-    def needs_openai(self) -> bool:
-        """Whether the row is selected that judges what openai makes of the server."""
-        row = "embed.openai-client" if self.settings.smoke else "probe.openai-client"
-        return self.calls_openai and any(check.id == row for area in self.areas for check in area.checks)
 
 
 @contextmanager
@@ -80,24 +50,26 @@ def openai_standby(options: RunOptions) -> Iterator[OpenAIClient | None]:
         yield client
 
 
-def _openai(the_plan: Plan, standby: OpenAIClient | None) -> OpenAIClient | None:
-    """The process that makes this run's call: the one that stands by, or for a further run a new one."""
-    if not the_plan.needs_openai():
-        return None
-    if standby is not None and not standby.asked:
-        return standby
-    from bgecheck.http.openai_client import OpenAIClient
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a command was asked for: the plan of its run, and where its report goes."""
 
-    return OpenAIClient()
+    plan: Plan
+    language: Language
+    sinks: tuple[Sink, ...]
+
+    def with_settings(self, **changes: Any) -> Job:
+        """The same job with some settings of its run changed."""
+        return replace(self, plan=self.plan.with_settings(**changes))
 
 
-def plan(
+def job(
     command: str,
     names: Iterable[str],
     options: RunOptions,
     texts: Sequence[str] = (),
     cheap: bool = False,
-) -> Plan:
+) -> Job:
     """Understand the options before anything is looked at. Raises `BadInput`.
 
     A `cheap` command has no costly rows; `--quick` shows them as left out.
@@ -117,11 +89,9 @@ def plan(
         )
     require_stdout()
     fail_on = Severity(one_of("--fail-on", options.fail_on, [str(severity) for severity in Severity]))
-    return Plan(
+    plan = Plan(
         command=command,
         areas=tuple(areas),
-        language=chosen,
-        sinks=sinks(options, chosen),
         ignored=_ignored(options.ignore),
         fail_on=fail_on,
         nagios=one_of("--exit-style", options.exit_style, complete.EXIT_STYLES) == "nagios",
@@ -135,6 +105,7 @@ def plan(
         ),
         calls_openai=not options.quick,
     )
+    return Job(plan=plan, language=chosen, sinks=sinks(options, chosen))
 
 
 def target(options: TargetOptions) -> Target:
@@ -193,104 +164,19 @@ def _is_model(option: str, given: str | None) -> None:
     )
 
 
-_AFTER_SECONDS = 0.5
-"""For a collector whose last request ended with the run, to tell what came before it."""
+def examine(plan: Plan, looked_at: Target, standby: OpenAIClient | None = None) -> Report:
+    """The report on one target, with progress on a terminal while it is made."""
+    from bgecheck.run import examination
+
+    with progress(sum(len(area.checks) for area in plan.areas)) as step:
+        return examination.examine(plan, looked_at, standby=standby, on_finding=step)
 
 
-def examine(
-    the_plan: Plan, looked_at: Target, *, starting: bool = False, standby: OpenAIClient | None = None
-) -> Report:
-    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
-    from bgecheck.model.deadline import Deadline
-    from bgecheck.run import engine
-    from bgecheck.run.context import Context
-
-    started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
-    settings = the_plan.settings
-    context = Context(looked_at, Deadline(settings.deadline), settings, openai=_openai(the_plan, standby))
-    with progress(sum(len(a.checks) for a in the_plan.areas)) as step, closing(context):
-        findings = engine.run(
-            the_plan.areas,
-            context,
-            seconds=settings.deadline + _AFTER_SECONDS,
-            values=_placeholders(looked_at),
-            redactor=Redactor(looked_at.secrets()),
-            on_finding=step,
-        )
-    redactor = Redactor(looked_at.secrets())
-    return Report(
-        command=the_plan.command,
-        findings=_with_ignored(findings, the_plan.ignored),
-        target=redactor.value({**looked_at.described(), **_engine(findings)}),
-        started_at=started,
-        seconds=time.monotonic() - clock,
-        notes=_notes(looked_at),
-        starting=starting,
-        fail_on=the_plan.fail_on,
-        nagios=the_plan.nagios,
-    )
-
-
-def _engine(findings: Sequence[Finding]) -> dict[str, str]:
-    """The engine that answered and its version, as far as `probe.engine` shows them."""
-    values = next((f.values for f in findings if f.id == "probe.engine"), {})
-    return {name: str(values[name]) for name in ("engine", "version") if values.get(name)}
-
-
-def deliver(the_plan: Plan, reports: Sequence[Report]) -> NoReturn:
+def deliver(the_job: Job, reports: Sequence[Report]) -> NoReturn:
     """Hand the reports to every output and exit with the worst code."""
-    for sink in the_plan.sinks:
+    for sink in the_job.sinks:
         sink.write(reports)
     raise typer.Exit(exit_code(reports))
-
-
-def _placeholders(looked_at: Target) -> dict[str, object]:
-    known = {
-        "url": looked_at.url or None,
-        "base_url": looked_at.base_url if looked_at.url else None,
-        "host": looked_at.host or None,
-        "port": looked_at.port or None,
-        "address": looked_at.address if looked_at.host else None,
-        "server_name": looked_at.server_name or None,
-        "model": looked_at.model,
-        "log": looked_at.log,
-        "pid": looked_at.pid,
-        "model_path": looked_at.model_path,
-    }
-    return Redactor(looked_at.secrets()).value({k: v for k, v in known.items() if v is not None})  # type: ignore[no-any-return]  # a mapping stays one
-
-
-def _notes(looked_at: Target) -> tuple[Words, ...]:
-    notes: list[Words] = list(looked_at.searched)
-    if looked_at.others:
-        pids = ", ".join(f"{s.pid} (port {s.port})" for s in looked_at.others)
-        notes.append(
-            Text(
-                f"more sglang servers run here: pid {pids}; choose one with --pid or --url, or take all with --all",
-                f"本机还有其他 sglang 服务：pid {pids}；用 --pid 或 --url 指定，或用 --all 全部检查",
-            )
-        )
-    return tuple(notes)
-
-
-def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
-    """The findings with those ignored that were asked to be; what they caused gets its next cause, or is a root."""
-    from bgecheck.run import engine
-
-    reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
-    if not reasons:
-        return findings
-    marked = tuple(
-        f._replace(ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
-        for f in findings
-    )
-    return engine.attribute(marked, engine.explained_by(f.check for f in findings))
-
-
-def _reason(id_: str, ignored: dict[str, str]) -> str | None:
-    from fnmatch import fnmatchcase
-
-    return next((why for pattern, why in ignored.items() if fnmatchcase(id_, pattern)), None)
 
 
 def _ignored(given: Sequence[str] | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typer import Context
 
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
     Deadline,
@@ -53,6 +53,6 @@ def gpu(
 ) -> None:
     """Judge the GPUs, and those of one server in particular."""
     run_options = given(RunOptions, ctx)
-    the_plan = plan("gpu", ["gpu"], run_options)
+    the_job = job("gpu", ["gpu"], run_options)
     looked_at = target(given(TargetOptions, ctx))
-    deliver(the_plan, [examine(the_plan, looked_at)])
+    deliver(the_job, [examine(the_job.plan, looked_at)])

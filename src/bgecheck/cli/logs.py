@@ -10,7 +10,7 @@ from typer import Argument, Context
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.blank import not_blank
 from bgecheck.cli.duration import moment, seconds
-from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
@@ -100,17 +100,17 @@ def logs(
         raise BadInput(f"{file} --log {log}", Text("two logs", "给了两个日志"), Text("give one", "只给一个"))
     not_blank("FILE", file)
     not_blank("--log", log)
-    the_plan = plan("logs", ["logs"], run_options).with_settings(
+    the_job = job("logs", ["logs"], run_options).with_settings(
         since=moment("--since", since) if since is not None else None
     )
     named, starting = file if file is not None else log, False
     server = given(TargetOptions, ctx)
     if follow or wait is not None:
-        patience = seconds("--wait", wait) if wait is not None else the_plan.settings.deadline
+        patience = seconds("--wait", wait) if wait is not None else the_job.plan.settings.deadline
         named = named if named is not None else target(server).log
         starting = _follow(named, patience)
     looked_at = _only_log(named) if named is not None else target(server)
-    deliver(the_plan, [examine(the_plan, looked_at, starting=starting)])
+    deliver(the_job, [examine(the_job.plan, looked_at)._replace(starting=starting)])
 
 
 def _follow(path: str | None, patience: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typer import Context
 
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
     Deadline,
@@ -51,5 +51,5 @@ def ports(
 ) -> None:
     """Judge the port of one server."""
     run_options = given(RunOptions, ctx)
-    the_plan = plan("ports", ["ports"], run_options)
-    deliver(the_plan, [examine(the_plan, target(given(TargetOptions, ctx)))])
+    the_job = job("ports", ["ports"], run_options)
+    deliver(the_job, [examine(the_job.plan, target(given(TargetOptions, ctx)))])

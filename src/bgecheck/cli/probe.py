@@ -5,7 +5,7 @@ from __future__ import annotations
 from typer import Context
 
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import deliver, examine, plan, target
+from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
     ApiKey,
@@ -64,6 +64,6 @@ def probe(
 ) -> None:
     """Judge what one server answers."""
     run_options = given(RunOptions, ctx)
-    the_plan = plan("probe", ["probe"], run_options)
+    the_job = job("probe", ["probe"], run_options)
     looked_at = target(given(TargetOptions, ctx))
-    deliver(the_plan, [examine(the_plan, looked_at)])
+    deliver(the_job, [examine(the_job.plan, looked_at)])

@@ -1,0 +1,117 @@
+"""One examination: every row of a plan judged for one target, as a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from bgecheck.model import Finding, Redactor, Report, Target, Text, Words
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import engine
+from bgecheck.run.context import Context
+from bgecheck.run.plan import Plan
+
+if TYPE_CHECKING:
+    from bgecheck.http.openai_client import OpenAIClient
+
+_AFTER_SECONDS = 0.5
+"""For a collector whose last request ended with the run, to tell what came before it."""
+
+
+def examine(
+    plan: Plan,
+    target: Target,
+    *,
+    standby: OpenAIClient | None = None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+) -> Report:
+    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
+    started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
+    settings = plan.settings
+    context = Context(target, Deadline(settings.deadline), settings, openai=_openai(plan, standby))
+    with closing(context):
+        findings = engine.run(
+            plan.areas,
+            context,
+            seconds=settings.deadline + _AFTER_SECONDS,
+            values=_placeholders(target),
+            redactor=Redactor(target.secrets()),
+            on_finding=on_finding,
+        )
+    redactor = Redactor(target.secrets())
+    return Report(
+        command=plan.command,
+        findings=_with_ignored(findings, plan.ignored),
+        target=redactor.value({**target.described(), **_engine(findings)}),
+        started_at=started,
+        seconds=time.monotonic() - clock,
+        notes=_notes(target),
+        fail_on=plan.fail_on,
+        nagios=plan.nagios,
+    )
+
+
+def _engine(findings: Sequence[Finding]) -> dict[str, str]:
+    """The engine that answered and its version, as far as `probe.engine` shows them."""
+    values = next((f.values for f in findings if f.id == "probe.engine"), {})
+    return {name: str(values[name]) for name in ("engine", "version") if values.get(name)}
+
+
+def _openai(plan: Plan, standby: OpenAIClient | None) -> OpenAIClient | None:
+    """The process that makes this run's call: the one that stands by, or for a further run a new one."""
+    if not plan.needs_openai():
+        return None
+    if standby is not None and not standby.asked:
+        return standby
+    from bgecheck.http.openai_client import OpenAIClient
+
+    return OpenAIClient()
+
+
+def _placeholders(target: Target) -> dict[str, object]:
+    values = {
+        "url": target.url or None,
+        "base_url": target.base_url if target.url else None,
+        "host": target.host or None,
+        "port": target.port or None,
+        "address": target.address if target.host else None,
+        "server_name": target.server_name or None,
+        "model": target.model,
+        "log": target.log,
+        "pid": target.pid,
+        "model_path": target.model_path,
+    }
+    return Redactor(target.secrets()).value({k: v for k, v in values.items() if v is not None})  # type: ignore[no-any-return]  # a mapping stays one
+
+
+def _notes(target: Target) -> tuple[Words, ...]:
+    notes: list[Words] = list(target.searched)
+    if target.others:
+        pids = ", ".join(f"{s.pid} (port {s.port})" for s in target.others)
+        notes.append(
+            Text(
+                f"more sglang servers run here: pid {pids}; choose one with --pid or --url, or take all with --all",
+                f"本机还有其他 sglang 服务：pid {pids}；用 --pid 或 --url 指定，或用 --all 全部检查",
+            )
+        )
+    return tuple(notes)
+
+
+def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
+    """The findings with those ignored that were asked to be; what they caused gets its next cause, or is a root."""
+    reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
+    if not reasons:
+        return findings
+    marked = tuple(
+        f._replace(ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
+        for f in findings
+    )
+    return engine.attribute(marked, engine.explained_by(f.check for f in findings))
+
+
+def _reason(id_: str, ignored: dict[str, str]) -> str | None:
+    return next((why for pattern, why in ignored.items() if fnmatchcase(id_, pattern)), None)
