@@ -202,23 +202,25 @@ def port_is_listening(facts: PortFacts) -> Outcome:
     where = facts.target.address
     if facts.reached:
         return holds(Evidence(Text("connection", "连接"), Text(f"{where} accepts", f"{where} 可连接")))
-    seen = Evidence(Text(f"listeners on port {facts.target.port}", f"端口 {facts.target.port} 的监听者"), "0", ">= 1")
+    evidence = Evidence(
+        Text(f"listeners on port {facts.target.port}", f"端口 {facts.target.port} 的监听者"), "0", ">= 1"
+    )
     server = facts.target.server
     if server is None:
-        return not_yet(seen)
+        return not_yet(evidence)
     if facts.inside is None or not facts.inside.listeners:
-        return not_yet(seen, advice="loading", server_pid=server.pid)
-    return _listens_inside(facts.inside, server, seen)
+        return not_yet(evidence, advice="loading", server_pid=server.pid)
+    return _listens_inside(facts.inside, server, evidence)
 
 
-def _listens_inside(net: Inside, server: ServerProcess, *seen: Evidence) -> Outcome:
+def _listens_inside(net: Inside, server: ServerProcess, *evidence: Evidence) -> Outcome:
     """The server listens, in a network of its own: to everybody there, or to itself alone."""
     bound = ", ".join(dict.fromkeys(listener.address for listener in net.listeners))
     there = Evidence(Text(f"listener in the network of pid {server.pid}", f"进程 {server.pid} 所在网络的监听者"), bound)
-    told = {"server_pid": server.pid, "server_port": server.port, "bound": bound}
+    values = {"server_pid": server.pid, "server_port": server.port, "bound": bound}
     if all(listener.loopback for listener in net.listeners):
-        return broken(*seen, there, advice="inside", **told)
-    return broken(*seen, there, advice="unpublished", address=next(iter(net.addresses), "ADDRESS"), **told)
+        return broken(*evidence, there, advice="inside", **values)
+    return broken(*evidence, there, advice="unpublished", address=next(iter(net.addresses), "ADDRESS"), **values)
 
 
 @AREA.check(
@@ -278,25 +280,25 @@ def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
     server = facts.target.server
     own = {server.pid, *server.children} if server else set()
     owner = next((o for o in visible if o.listener.pid in own), visible[0])
-    seen = Evidence(Text("listener", "监听者"), owner.words(), f"pid {server.pid}" if server else None)
+    evidence = Evidence(Text("listener", "监听者"), owner.words(), f"pid {server.pid}" if server else None)
     if owner.listener.pid in own or (server is None and owner.sglang):
-        return holds(seen)
+        return holds(evidence)
     if owner.leads_to and server and facts.inside:
-        return _forwarded(seen, owner.leads_to, server, facts.inside)
+        return _forwarded(evidence, owner.leads_to, server, facts.inside)
     if owner.name in FORWARDERS or (server is None and facts.target.given_url):
         return absent(_not_comparable(owner))
     who, pid = f"pid {owner.listener.pid} {owner.name or ''}".rstrip(), owner.listener.pid
     if server and owner.sglang:
-        return broken(seen, advice="another", owner=who, owner_pid=pid, server_pid=server.pid)
-    return broken(seen, owner=who, owner_pid=pid, free=facts.free)
+        return broken(evidence, advice="another", owner=who, owner_pid=pid, server_pid=server.pid)
+    return broken(evidence, owner=who, owner_pid=pid, free=facts.free)
 
 
-def _forwarded(seen: Evidence, to: tuple[str, int], server: ServerProcess, net: Inside) -> Outcome:
+def _forwarded(evidence: Evidence, to: tuple[str, int], server: ServerProcess, net: Inside) -> Outcome:
     """Docker's proxy tells the container that it forwards to."""
     aim, wanted = f"{to[0]}:{to[1]}", ", ".join(f"{address}:{server.port}" for address in net.addresses)
     there = Evidence(Text("forwarded to", "转发到"), aim, wanted)
     same = to[0] in net.addresses and to[1] == server.port
-    return holds(there) if same else broken(seen, there, advice="elsewhere", aim=aim, server_pid=server.pid)
+    return holds(there) if same else broken(evidence, there, advice="elsewhere", aim=aim, server_pid=server.pid)
 
 
 def _not_comparable(owner: Owner) -> Words:
@@ -341,10 +343,10 @@ def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
         if local_only
         else bound
     )
-    seen = Evidence(Text("bound to", "绑定地址"), reach)
+    evidence = Evidence(Text("bound to", "绑定地址"), reach)
     if facts.reached or facts.target.is_local:
-        return holds(seen)
-    return broken(seen, bound=bound)
+        return holds(evidence)
+    return broken(evidence, bound=bound)
 
 
 @AREA.check(
@@ -408,6 +410,6 @@ def no_worker_is_left_over(facts: PortFacts) -> Outcome:
     """`sglang::*` processes whose parent is init; upstream reports: sglang #31645, #241, #9396."""
     if not facts.left_over:
         return holds(Evidence(Text("sglang:: processes without a server", "没有主服务的 sglang:: 进程"), "0"))
-    seen = [Evidence(f"pid {o.pid}", o.title) for o in facts.left_over[:5]]
+    evidence = [Evidence(f"pid {o.pid}", o.title) for o in facts.left_over[:5]]
     pids = [str(o.pid) for o in facts.left_over]
-    return broken(*seen, pids=",".join(pids), pids_apart=Shell(" ".join(pids)))
+    return broken(*evidence, pids=",".join(pids), pids_apart=Shell(" ".join(pids)))

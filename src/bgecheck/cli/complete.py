@@ -18,8 +18,11 @@ def ids(incomplete: str) -> Candidates:
 
     done, comma, _ = incomplete.rpartition(",")
     language = preferred()
-    known = [*((name, "") for name in catalog.AREAS), *((row.id, row.title.to(language)) for row in catalog.rows())]
-    return [(f"{done}{comma}{name}", title) for name, title in known]
+    selectable = [
+        *((name, "") for name in catalog.AREAS),
+        *((row.id, row.title.to(language)) for row in catalog.rows()),
+    ]
+    return [(f"{done}{comma}{name}", title) for name, title in selectable]
 
 
 def faults() -> Candidates:

@@ -207,18 +207,18 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
         answer = server.embed(wanted)
     if not isinstance(answer, Embedded):
-        told = Text("nothing was recorded: the server brought no vectors", "没有记录：服务没有返回向量")
+        message = Text("nothing was recorded: the server brought no vectors", "没有记录：服务没有返回向量")
     else:
         recipe = next((f.values.get("recipe") for f in report.findings if f.id == REFERENCE and f.values), None)
         made = Recorded(tuple(wanted), answer.vectors, name, recipe, f"bgecheck {__version__}")
         write_recorded(path, made)
         doubt = any(f.problem for f in report.findings)
-        told = Text(
+        message = Text(
             f"{len(wanted)} text{'s' * (len(wanted) > 1)} recorded with vectors in {path}"
             + "; not all rows hold, see the report" * doubt,
             f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
-    to_stderr(told, the_job.language, looked_at.secrets())
+    to_stderr(message, the_job.language, looked_at.secrets())
 
 
 def _usable(text: str) -> None:

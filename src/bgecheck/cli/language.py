@@ -44,14 +44,14 @@ def language(given: str | None) -> Language:
     """The language that was asked for, else the preferred one. Raises `BadInput` for one that is neither."""
     if given is None:
         return preferred()
-    found = normalised(given)
-    if found is None:
+    chosen = normalised(given)
+    if chosen is None:
         raise BadInput(
             f"--lang {given}",
             Text("no such language", "不支持这种语言"),
             Text("give zh or en", "可选 zh 或 en"),
         )
-    return found
+    return chosen
 
 
 def shown_on(stream: TextIO | None, wanted: Language) -> Language:

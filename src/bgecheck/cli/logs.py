@@ -103,13 +103,13 @@ def logs(
     the_job = job("logs", ["logs"], run_options).with_settings(
         since=moment("--since", since) if since is not None else None
     )
-    named, starting = file if file is not None else log, False
+    path, starting = file if file is not None else log, False
     server = given(TargetOptions, ctx)
     if follow or wait is not None:
         patience = seconds("--wait", wait) if wait is not None else the_job.plan.settings.deadline
-        named = named if named is not None else target(server).log
-        starting = _follow(named, patience)
-    looked_at = _only_log(named) if named is not None else target(server)
+        path = path if path is not None else target(server).log
+        starting = _follow(path, patience)
+    looked_at = _only_log(path) if path is not None else target(server)
     deliver(the_job, [examine(the_job.plan, looked_at)._replace(starting=starting)])
 
 

@@ -82,8 +82,8 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
         base_url = server.base_url
     redactor = Redactor(looked_at.secrets())
     if isinstance(answer, Embedded):
-        known = lookup(model)
-        longest = longest or (known.max_tokens if known else None)
+        entry = lookup(model)
+        longest = longest or (entry.max_tokens if entry else None)
         base_url, root, model = (redactor.text(text) for text in (base_url, base_url.removesuffix("/v1"), model))
         return Endpoint(base_url, root, model, len(answer.vectors[0]), longest)
     words = Text(

@@ -20,5 +20,5 @@ def html_title(text: str) -> str:
     """The title in the text of an HTML page, else its heading; empty where it has neither."""
     from html import unescape
 
-    found = _TITLE.search(text) or _HEADING.search(text)
-    return " ".join(clean(unescape(found[1]), 100).split()) if found else ""
+    match = _TITLE.search(text) or _HEADING.search(text)
+    return " ".join(clean(unescape(match[1]), 100).split()) if match else ""

@@ -131,7 +131,7 @@ def fetch_through(variable: str, url: str, seconds: float) -> Reply | Failure | 
 
 def _near(host: str, port: int, seconds: float) -> bool:
     try:
-        addresses = [ipaddress.ip_address(without_zone(found.host)) for found in resolve(host, port, seconds)]
+        addresses = [ipaddress.ip_address(without_zone(candidate.host)) for candidate in resolve(host, port, seconds)]
     except (OSError, ValueError):
         return False
     return bool(addresses) and all(address.is_private or address.is_loopback for address in addresses)

@@ -31,7 +31,7 @@ class TooLong(NamedTuple):
 def too_long(message: str) -> TooLong | None:
     """Whether a refusal is about the length of a text."""
     for shape in _SHAPES:
-        if found := shape.search(message):
-            limit = found.groupdict().get("limit")
+        if match := shape.search(message):
+            limit = match.groupdict().get("limit")
             return TooLong(int(limit) if limit else None)
     return None

@@ -50,8 +50,8 @@ def shape_of(folder: str) -> Shape:
     """
     config = _json(folder, "config.json")
     kind = str(config.get("model_type", "bert"))
-    named = config.get("architectures")
-    architectures = [str(n) for n in named] if isinstance(named, list) else []
+    names = config.get("architectures")
+    architectures = [str(n) for n in names] if isinstance(names, list) else []
     _refuse_others(config, kind, architectures)
     shape = Shape(
         layers=_whole(config, "num_hidden_layers", 12),

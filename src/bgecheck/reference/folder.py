@@ -41,8 +41,8 @@ def _is_hub_id(given: str) -> bool:
 
 def _cached(hub_id: str) -> list[str]:
     home = os.path.expanduser("~/.cache")
-    told = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    cache = told or os.path.join(os.environ.get("HF_HOME") or os.path.join(home, "huggingface"), "hub")
+    hub_cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    cache = hub_cache or os.path.join(os.environ.get("HF_HOME") or os.path.join(home, "huggingface"), "hub")
     entry = os.path.join(cache, "models--" + hub_id.replace("/", "--"))
     scope = os.environ.get("MODELSCOPE_CACHE") or os.path.join(home, "modelscope", "hub")
     owner, name = hub_id.split("/")

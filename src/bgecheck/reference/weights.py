@@ -35,12 +35,12 @@ class Weights:
         tensor = self._tensors.get(name)
         if tensor is None:
             raise Unavailable(Text(f"{self.path} holds no {name}", f"{self.path} 里没有 {name}"))
-        seen = tuple(tensor.raw.shape)
-        if seen != shape:
+        dims = tuple(tensor.raw.shape)
+        if dims != shape:
             raise Unavailable(
                 Text(
-                    f"{name} has the shape {seen}, and config.json says {shape}",
-                    f"{name} 的形状是 {seen}，而 config.json 说是 {shape}",
+                    f"{name} has the shape {dims}, and config.json says {shape}",
+                    f"{name} 的形状是 {dims}，而 config.json 说是 {shape}",
                 )
             )
         return tensor.floats(rows)

@@ -73,13 +73,13 @@ def openai_gets_the_same_vector(facts: EmbedFacts) -> Outcome:
     assert isinstance(ours, Embedded), "the entry row is needed"
     if not isinstance(result.outcome, Vectors):
         expected = Text(f"{len(ours.vectors[0])} dims", f"{len(ours.vectors[0])} 维")
-        said = str(result.outcome) if isinstance(result.outcome, Raised) else None
+        exception = str(result.outcome) if isinstance(result.outcome, Raised) else None
         status = result.outcome.status if isinstance(result.outcome, Raised) else None
         used = result.authorities.used if result.authorities else None
         return broken(
             Evidence(result.library, described(result), expected),
             advice=kind_of(result.outcome),
-            exception=said,
+            exception=exception,
             status=status,
             openai=result.openai,
             used=used,
@@ -90,27 +90,27 @@ def openai_gets_the_same_vector(facts: EmbedFacts) -> Outcome:
         return broken(Evidence(counted, str(len(theirs)), str(len(ours.vectors))), advice="differs")
     for decoded, written in zip(theirs, _as_they_came(ours), strict=True):
         if wrong := misread(decoded, written):
-            found, wanted = wrong.values()["found"], wrong.values()["wanted"]
+            decoded_as, wanted = wrong.values()["found"], wrong.values()["wanted"]
             unit = Text("dims", "维度") if wrong.kind == "dimension" else Text("norm", "范数")
-            return broken(Evidence(unit, found, wanted), advice=wrong.kind, found=found, wanted=wanted)
+            return broken(Evidence(unit, decoded_as, wanted), advice=wrong.kind, found=decoded_as, wanted=wanted)
     cosines = [cosine(a, b) for a, b in zip(theirs, _as_they_came(ours), strict=True)]
     if not SAME_TEXT.admits(measures.repeated(facts)):  # also where embed.repeatable is not selected
         return absent(_SHAKY)
     lowest = min(cosines, key=lambda value: -math.inf if math.isnan(value) else value)
-    seen = Evidence(
+    evidence = Evidence(
         Text(f"{result.library} and a plain request: cosine", f"{result.library} 与直接请求：余弦相似度"),
         f"{lowest:.4f}",
         str(SAME_IN_BATCH),
     )
     if not SAME_IN_BATCH.admits(lowest):
-        return broken(seen, advice="differs", cosine=round(lowest, 6))
+        return broken(evidence, advice="differs", cosine=round(lowest, 6))
     variable = facts.way.of(result.http)
     if variable is None:
-        return holds(seen)
+        return holds(evidence)
     proxy = Evidence(Text(f"proxy of {variable}", f"{variable} 的代理"), Text("not used", "没有使用"))
     if not is_near(facts.target.host):  # the proxy may be intended
-        return holds(seen, proxy)
-    return broken(proxy, seen, advice="proxy", variable=variable, no_proxy=facts.way.no_proxy)
+        return holds(evidence, proxy)
+    return broken(proxy, evidence, advice="proxy", variable=variable, no_proxy=facts.way.no_proxy)
 
 
 def _as_they_came(ours: Embedded) -> list[tuple[float, ...]]:

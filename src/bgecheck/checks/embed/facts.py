@@ -206,9 +206,9 @@ def collect(context: Context) -> EmbedFacts:
 
     As the smoke test, openai makes the first call for the texts, while it is imported the fresh texts are sent.
     """
-    server, dice, client = context.server(), random.Random(), context.openai if context.settings.smoke else None
-    ask, fresh = _Asking(server, context), fresh_three(dice)
-    texts = context.settings.texts or ((fresh_texts(dice, 1)[0],) if client else (fresh[1],))
+    server, rng, client = context.server(), random.Random(), context.openai if context.settings.smoke else None
+    ask, fresh = _Asking(server, context), fresh_three(rng)
+    texts = context.settings.texts or ((fresh_texts(rng, 1)[0],) if client else (fresh[1],))
     called = client is not None and _call(client, context, server, texts)
     asked = None if called else server.embed(texts)
     if asked is not None and not isinstance(asked, Embedded):
@@ -228,8 +228,8 @@ def collect(context: Context) -> EmbedFacts:
         facts = facts._replace(proof=_proof(context, facts.model))
     if context.settings.quick:
         return facts
-    more = _more(context, ask, facts.model, fresh, dice)
-    return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, dice))
+    more = _more(context, ask, facts.model, fresh, rng)
+    return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, rng))
 
 
 def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str]) -> EmbedFacts:
@@ -268,12 +268,12 @@ _GAVE_UP = Text(
 )
 
 
-def _with_long(context: Context, ask: _Asking, more: More, dice: random.Random) -> More:
+def _with_long(context: Context, ask: _Asking, more: More, rng: random.Random) -> More:
     """The long batch comes last, and only where there is time for it: the other rows do not wait for it in vain."""
     if not more.chunk or not 0 < more.chunk <= LARGEST_CHUNK:
         return more
     answers: list[Answer] = []
-    for texts in _long(more.chunk, dice):
+    for texts in _long(more.chunk, rng):
         left = context.deadline.remaining()
         tokens = len(texts) * (LONG_TEXT + 2)
         needed, limit = _MARGIN * tokens / _pace(more), min(left, context.settings.timeout)
@@ -328,14 +328,14 @@ def _proof(context: Context, model: Model | None) -> Proof | Unavailable:
         return unavailable
 
 
-def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[str], dice: random.Random) -> More:
+def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[str], rng: random.Random) -> More:
     server = context.server()
     info, settings = server.model_info() or {}, server.server_info() or {}
     demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
-    relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(dice, 1)[0]
+    relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(rng, 1)[0]
     relative_answer, after_relative = ask([relative]), ask([fresh[1]])
-    crowd, together = fresh_texts(dice, CROWD), fresh_texts(dice, CROWD + FILLERS, 4)
-    for text, place in zip(crowd, places(CROWD, CROWD + FILLERS), strict=True):
+    at_once, together = fresh_texts(rng, CROWD), fresh_texts(rng, CROWD + FILLERS, 4)
+    for text, place in zip(at_once, places(CROWD, CROWD + FILLERS), strict=True):
         together[place] = text
     chunk = settings.get("chunked_prefill_size")
     chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
@@ -345,7 +345,7 @@ def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[s
         relative=relative_answer,
         after_relative=after_relative,
         reversed=ask(list(reversed(fresh))),
-        crowd=ask.at_once(crowd),
+        crowd=ask.at_once(at_once),
         crowd_batch=ask(together),
         chunk=chunk,
         counted=_where(counts, ask, [text for text, _ in COUNTED]),
@@ -353,7 +353,7 @@ def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[s
         pair=_where(name == GOLDEN_MODEL and not demo, ask, GOLDEN_PAIR),
         declared=declared if isinstance(declared, str) else None,
         demo=demo,
-        whole=_where(_reads_far(server, model), ask, long_pair(dice)),
+        whole=_where(_reads_far(server, model), ask, long_pair(rng)),
     )
 
 
@@ -380,10 +380,10 @@ def _reads_far(server: Server, model: Model | None) -> bool:
     return model is not None and not model.cut_short and min(model.max_tokens, longest) >= needed
 
 
-def _long(chunk: int, dice: random.Random) -> tuple[list[str], list[str], list[str]]:
+def _long(chunk: int, rng: random.Random) -> tuple[list[str], list[str], list[str]]:
     """Texts of one and a half chunks, then each half of them."""
     count = math.ceil(1.5 * chunk / (LONG_TEXT + 2))
-    texts = ["".join(dice.choices(COMMON, k=LONG_TEXT)) for _ in range(count)]
+    texts = ["".join(rng.choices(COMMON, k=LONG_TEXT)) for _ in range(count)]
     return texts, texts[: count // 2], texts[count // 2 :]
 
 

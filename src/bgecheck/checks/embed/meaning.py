@@ -42,8 +42,8 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
     """The closest two of eight random texts of 16 characters, in one request."""
     count, closest = len(more_of(facts).crowd), measures.closest(facts)
     subject = Text(f"{count} different texts, the closest two: cosine", f"{count} 条不同文本中最接近的两条：余弦相似度")
-    seen = Evidence(subject, f"{closest:.4f}", str(COLLAPSED))
-    return holds(seen) if COLLAPSED.admits(closest) else broken(seen, *suspicion(facts, "distinct"))
+    evidence = Evidence(subject, f"{closest:.4f}", str(COLLAPSED))
+    return holds(evidence) if COLLAPSED.admits(closest) else broken(evidence, *suspicion(facts, "distinct"))
 
 
 @AREA.check(
@@ -83,13 +83,13 @@ def texts_are_read_to_their_end(facts: EmbedFacts) -> Outcome:
                 f"这么长的文本会被拒绝，而不是截断：HTTP {whole.status}",
             )
         )
-    seen = measures.ends_alike(facts)
+    cosine_of_pair = measures.ends_alike(facts)
     subject = Text(
         f"2 texts that differ after {SHARED} of {SHARED + TAIL} characters: cosine",
         f"2 段 {SHARED + TAIL} 字、第 {SHARED} 字后不同的文本：余弦相似度",
     )
-    evidence = Evidence(subject, f"{seen:.8f}", str(READ_ALIKE))
-    if READ_ALIKE.admits(seen):
+    evidence = Evidence(subject, f"{cosine_of_pair:.8f}", str(READ_ALIKE))
+    if READ_ALIKE.admits(cosine_of_pair):
         return holds(evidence)
     return broken(evidence, *suspicion(facts, "whole-text"), length=SHARED + TAIL, shared=SHARED)
 
@@ -174,14 +174,14 @@ def _case(facts: EmbedFacts) -> list[Evidence]:
 
 def _counted_otherwise(facts: EmbedFacts, tokens: int, wanted: int, case: list[Evidence]) -> Outcome:
     """Another count; where it is as many more for each text, that something was put before them."""
-    seen = [Evidence("usage.prompt_tokens", str(tokens), str(wanted)), *case, *suspicion(facts, "token-count")]
+    evidence = [Evidence("usage.prompt_tokens", str(tokens), str(wanted)), *case, *suspicion(facts, "token-count")]
     each, rest = divmod(tokens - wanted, len(COUNTED))
     if rest or each <= 0:
-        return broken(*seen, seen=tokens, wanted=wanted)
+        return broken(*evidence, seen=tokens, wanted=wanted)
     prefix = facts.model.query_prefix if facts.model else None
     fits = prefix is not None and not prefix.isascii() and len(prefix) == each
     return broken(
-        *seen,
+        *evidence,
         advice="added",
         seen=tokens,
         wanted=wanted,
@@ -212,21 +212,21 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
         return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
     if more.meaning is None or facts.model is None:
         return absent(Text("the model is not in the registry", "模型不在内置模型表里"))
-    found = measures.meaning(facts)
+    measured = measures.meaning(facts)
     closer = Text("closer to the paraphrase than to the unrelated text", "近义文本更接近的组数")
     by = Text("by how much, on average: cosine", "平均差距：余弦相似度")
-    seen = (
-        Evidence(closer, f"{found.right} / {found.triples}", f">= {MARGINS.value:.0%}"),
-        Evidence(by, f"{found.margin:.4f}", str(MEAN_MARGIN)),
+    evidence = (
+        Evidence(closer, f"{measured.right} / {measured.triples}", f">= {MARGINS.value:.0%}"),
+        Evidence(by, f"{measured.margin:.4f}", str(MEAN_MARGIN)),
     )
-    if found.kept:
-        return holds(*seen)
+    if measured.kept:
+        return holds(*evidence)
     return broken(
-        *seen,
+        *evidence,
         *suspicion(facts, "semantic"),
-        right=found.right,
-        count=found.triples,
-        margin=f"{found.margin:.4f}",
+        right=measured.right,
+        count=measured.triples,
+        margin=f"{measured.margin:.4f}",
         name=facts.model.name,
     )
 
@@ -252,12 +252,14 @@ def published_pair_matches(facts: EmbedFacts) -> Outcome:
         return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
     if more.pair is None:
         return absent(Text(f"published for {GOLDEN_MODEL} only", f"只有 {GOLDEN_MODEL} 有公开样例"))
-    seen = measures.published_pair(facts)
+    published = measures.published_pair(facts)
     evidence = Evidence(
         Text("the published pair: cosine", "公开样例对：余弦相似度"),
-        f"{seen:.4f}",
+        f"{published:.4f}",
         f"{GOLDEN_COSINE} ± {GOLDEN_BAND.value:g}",
     )
-    if GOLDEN_BAND.admits(abs(seen - GOLDEN_COSINE)):
+    if GOLDEN_BAND.admits(abs(published - GOLDEN_COSINE)):
         return holds(evidence)
-    return broken(evidence, *suspicion(facts, "golden"), cosine=f"{seen:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL)
+    return broken(
+        evidence, *suspicion(facts, "golden"), cosine=f"{published:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL
+    )

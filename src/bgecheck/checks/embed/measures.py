@@ -113,15 +113,15 @@ def shuffled(facts: EmbedFacts) -> tuple[tuple[int, ...], tuple[int, ...]] | Non
         return None
     more = more_of(facts)
     alone, together = [vectors_of(answer)[0] for answer in more.crowd], vectors_of(more.crowd_batch)
-    found = []
+    moved = []
     for vector in alone:
         cosines = [cosine(vector, other) for other in together]
         place = max(range(len(cosines)), key=lambda n: (math.isfinite(cosines[n]), cosines[n]))
         if not SAME_IN_BATCH.admits(cosines[place]):
             return None
-        found.append(place)
+        moved.append(place)
     belong = places(len(alone), len(together))
-    return (tuple(found), belong) if len(set(found)) == len(found) and tuple(found) != belong else None
+    return (tuple(moved), belong) if len(set(moved)) == len(moved) and tuple(moved) != belong else None
 
 
 def _kinds(facts: EmbedFacts) -> list[int]:

@@ -188,30 +188,32 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
     answer = facts.asked
     match answer:
         case Embedded():
-            seen = Evidence("POST /v1/embeddings", _counted(answer))
+            evidence = Evidence("POST /v1/embeddings", _counted(answer))
             if failed := facts.unanswered():
-                return _unsteady(seen, failed, len(facts.alone()))
-            return holds(*_shown(facts, seen), *_told(facts), **_shown_values(facts, answer))
+                return _unsteady(evidence, failed, len(facts.alone()))
+            return holds(*_shown(facts, evidence), *_told(facts), **_shown_values(facts, answer))
         case Refused():
-            seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
+            evidence = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             outcome = not_yet if answer.status == 503 else broken
             values: dict[str, Any] = {"status": answer.status, "detail": reason_of(answer)}
             if 300 <= answer.status < 400:
-                return broken(seen, *_of_openai(facts), advice="redirect", **values)
+                return broken(evidence, *_of_openai(facts), advice="redirect", **values)
             if advice := _of_size(answer):
                 limit = too_long(answer.message)
-                return broken(seen, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)
+                return broken(evidence, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)
             if facts.target.model is None and len(facts.served) > 1 and 400 <= answer.status < 500:
-                return broken(seen, *_of_openai(facts), advice="unnamed", **values, **_choice(facts.served))
-            return outcome(seen, *_of_openai(facts), advice="refused", **values)
+                return broken(evidence, *_of_openai(facts), advice="unnamed", **values, **_choice(facts.served))
+            return outcome(evidence, *_of_openai(facts), advice="refused", **values)
         case Unusable():
-            seen = Evidence("POST /v1/embeddings", describe(answer), wanted(answer, len(facts.texts)))
-            return broken(seen, *_of_openai(facts), advice="unusable", detail=answer.detail)
+            evidence = Evidence("POST /v1/embeddings", describe(answer), wanted(answer, len(facts.texts)))
+            return broken(evidence, *_of_openai(facts), advice="unusable", detail=answer.detail)
         case NotSent() | Failure(kind="cut-off"):
             return unclear(describe(answer))
         case Failure():
-            seen = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
-            return not_yet(seen, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail)
+            evidence = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
+            return not_yet(
+                evidence, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail
+            )
 
 
 def _of_size(answer: Refused) -> str | None:
@@ -237,9 +239,9 @@ def _shown(facts: EmbedFacts, ours: Evidence) -> list[Evidence]:
 def _shown_values(facts: EmbedFacts, answer: Embedded) -> dict[str, Any]:
     """The first vector in numbers, of openai's call where it brought one."""
     vector, tokens, ms = answer.vectors[0], answer.tokens, answer.seconds * 1000
-    known: dict[str, Any] = {}
+    client: dict[str, Any] = {}
     if isinstance(facts.openai, OpenAIResult):
-        known = {"openai": facts.openai.openai, "http": f"{facts.openai.http} {facts.openai.http_version}"}
+        client = {"openai": facts.openai.openai, "http": f"{facts.openai.http} {facts.openai.http_version}"}
         if isinstance(facts.openai.outcome, Vectors):
             vector, tokens = facts.openai.outcome.vectors[0], facts.openai.outcome.tokens
             ms = facts.openai.milliseconds or 0.0
@@ -252,7 +254,7 @@ def _shown_values(facts: EmbedFacts, answer: Embedded) -> dict[str, Any]:
         "ms": round(ms, 1),
         "dtype": dtype((vector,)),
         "sent": facts.sent()._asdict(),
-        **known,
+        **client,
     }
 
 
@@ -373,12 +375,12 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
                 f"模型不在内置模型表里，也没有给 --expect-dim；实际 {lengths[0]} 维",
             )
         )
-    seen = Evidence(_DIMS, str(lengths[0]), str(wanted))
+    evidence = Evidence(_DIMS, str(lengths[0]), str(wanted))
     if lengths[0] == wanted:
-        return holds(seen)
+        return holds(evidence)
     doubles = lengths[0] == 2 * wanted and _packed(facts)
     advice = "base64" if lengths[0] * 4 == wanted else "doubles" if doubles else None
-    return broken(seen, advice=advice, dims=lengths[0], wanted=wanted)
+    return broken(evidence, advice=advice, dims=lengths[0], wanted=wanted)
 
 
 def _packed(facts: EmbedFacts) -> bool:
@@ -478,10 +480,10 @@ def vectors_have_length_one(facts: EmbedFacts) -> Outcome:
         return absent(Text(f"{facts.model.name} is published without it", f"{facts.model.name} 本就不做归一化"))
     norms = [norm(v) for v in facts.vectors()]
     worst = max(norms, key=lambda n: abs(n - 1) if math.isfinite(n) else math.inf)
-    seen = Evidence(
+    evidence = Evidence(
         Text("norm, the farthest from 1", "范数（离 1 最远的）"), f"{worst:.6g}", f"1 ± {UNIT_NORM.value:g}"
     )
-    return holds(seen) if UNIT_NORM.admits(abs(worst - 1)) else broken(seen, norm=f"{worst:.4g}")
+    return holds(evidence) if UNIT_NORM.admits(abs(worst - 1)) else broken(evidence, norm=f"{worst:.4g}")
 
 
 _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float": "fp32"}
@@ -507,12 +509,14 @@ _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp
 )
 def precision_is_the_one_asked_for(facts: EmbedFacts) -> Outcome:
     """Whether every component can be held in bf16, else in fp16, else neither; against the server's own --dtype."""
-    seen = dtype(facts.vectors()[:4])
+    shown = dtype(facts.vectors()[:4])
     declared = more_of(facts).declared
     wanted = _DTYPES.get(declared or "")
-    if seen is None:
+    if shown is None:
         return absent(Text("no number to read it off", "没有可用的数值"))
     if wanted is None:
-        return absent(Text(f"the bits show {seen}; no dtype was asked for", f"位模式是 {seen}；启动参数没有指定 dtype"))
-    evidence = Evidence(Text("bits of the numbers", "数值的位模式"), seen, wanted)
-    return holds(evidence) if seen == wanted else broken(evidence, declared=declared, seen=seen)
+        return absent(
+            Text(f"the bits show {shown}; no dtype was asked for", f"位模式是 {shown}；启动参数没有指定 dtype")
+        )
+    evidence = Evidence(Text("bits of the numbers", "数值的位模式"), shown, wanted)
+    return holds(evidence) if shown == wanted else broken(evidence, declared=declared, seen=shown)

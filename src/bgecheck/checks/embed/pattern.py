@@ -156,18 +156,18 @@ def ranked(fails: dict[str, bool]) -> list[Suspect]:
     A sign that should be there and is not speaks against a fault, and so does one that it does not account for. Where
     a text's vectors contradict each other, what accounts only for a lack of meaning comes after what accounts for that.
     """
-    seen = {name for name, fail in fails.items() if fail}
+    failed = {name for name, fail in fails.items() if fail}
     suspects: list[Suspect] = []
-    told: set[frozenset[str]] = set()
+    explained: set[frozenset[str]] = set()
     for fault in FAULTS:
         wanted = fault.rows.intersection(fails)
-        if (wanted & _SIGNS) - seen:
+        if (wanted & _SIGNS) - failed:
             continue
-        if (both := seen & wanted) and wanted not in told:
-            against = (wanted - seen) | (seen - fault.rows - fault.may)
+        if (both := failed & wanted) and wanted not in explained:
+            against = (wanted - failed) | (failed - fault.rows - fault.may)
             suspects.append(Suspect(fault, len(both), len(both | against)))
-            told.add(wanted)
-    hard = seen - _SOFT
+            explained.add(wanted)
+    hard = failed - _SOFT
 
     def place(suspect: Suspect) -> tuple[bool, float, int]:
         return bool(hard) and not hard & suspect.fault.rows, -suspect.agree / suspect.of, -suspect.agree

@@ -71,8 +71,8 @@ def _with_file(context: Context) -> Proof:
     assert recorded is not None
     few = recorded.few()
     served = embedded(context.server().embed(few.texts))
-    told = ", ".join(part for part in (few.model, few.recipe, few.tool) if part)
-    return _pairs("file", few.path, served, few.vectors, told or None)
+    origin = ", ".join(part for part in (few.model, few.recipe, few.tool) if part)
+    return _pairs("file", few.path, served, few.vectors, origin or None)
 
 
 def _with_server(context: Context, other: Target) -> Proof:
@@ -120,9 +120,9 @@ def _folder(context: Context) -> str:
         raise Unavailable(
             Text("the demo server's vectors come of no weights", "演示服务的向量不是由权重算出的"), looked=False
         )
-    told = info.get("model_path")
-    local = context.target.is_local and isinstance(told, str)
-    return model_folder(context.target.model_path or (told if local else None))
+    path = info.get("model_path")
+    local = context.target.is_local and isinstance(path, str)
+    return model_folder(context.target.model_path or (path if local else None))
 
 
 class _Pace:

@@ -193,10 +193,10 @@ def vectors_equal_the_reference(facts: EmbedFacts) -> Outcome:
         return absent(LEFT_OUT)
     if isinstance(proof, Unavailable):
         raise proof
-    seen = len(proof.served.vectors[0])
-    if seen != proof.dims:
-        evidence = Evidence(Text("components", "维度"), str(seen), str(proof.dims))
-        return broken(evidence, advice="length", seen=seen, dims=proof.dims, source=proof.source)
+    dims = len(proof.served.vectors[0])
+    if dims != proof.dims:
+        evidence = Evidence(Text("components", "维度"), str(dims), str(proof.dims))
+        return broken(evidence, advice="length", seen=dims, dims=proof.dims, source=proof.source)
     return _elsewhere(proof) if proof.match is None else _weights(proof, proof.match, _bar(facts, proof, proof.match))
 
 
@@ -243,12 +243,12 @@ def _weights(proof: Proof, match: Match, enough: AtLeast) -> Outcome:
     if recipe.pooling == proof.wanted or (proof.wanted is None and recipe.pooling in ("cls", "mean")):
         return holds(*evidence, **values)
     if proof.wanted is None:
-        told = named(recipe)
+        words = named(recipe)
         return unclear(
-            Text(f"they are {told.en}; nothing says what the model pools", f"取的是{told.zh}；无从得知模型应如何池化")
+            Text(f"they are {words.en}; nothing says what the model pools", f"取的是{words.zh}；无从得知模型应如何池化")
         )
-    known = recipe.pooling in ("last", "cls", "mean", "token")
-    return broken(*evidence, advice=recipe.pooling if known else "other", **values)
+    usual = recipe.pooling in ("last", "cls", "mean", "token")
+    return broken(*evidence, advice=recipe.pooling if usual else "other", **values)
 
 
 def _usual(proof: Proof, match: Match) -> bool:
@@ -258,13 +258,13 @@ def _usual(proof: Proof, match: Match) -> bool:
 
 
 def _values(proof: Proof, match: Match) -> dict[str, Any]:
-    told = named(match.recipe)
+    words = named(match.recipe)
     return {
         "folder": proof.source,
         "source": proof.source,
         "recipe": str(match.recipe),
-        "recipe_en": told.en,
-        "recipe_zh": told.zh,
+        "recipe_en": words.en,
+        "recipe_zh": words.zh,
         "cosine": round(match.cosine, 6),
         "wanted": (proof.wanted or "?").upper(),
         "positions": ", ".join(map(str, match.positions)),
@@ -273,26 +273,26 @@ def _values(proof: Proof, match: Match) -> dict[str, Any]:
 
 
 def _evidence(proof: Proof, match: Match, enough: AtLeast) -> list[Evidence]:
-    told, count = named(match.recipe), len(proof.served.vectors)
+    words, count = named(match.recipe), len(proof.served.vectors)
     subject = Text(
-        f"{count} texts computed here from {proof.source}; nearest is {told.en}: lowest cosine",
-        f"用 {proof.source} 在本机计算 {count} 条文本，最接近的是{told.zh}：最低余弦相似度",
+        f"{count} texts computed here from {proof.source}; nearest is {words.en}: lowest cosine",
+        f"用 {proof.source} 在本机计算 {count} 条文本，最接近的是{words.zh}：最低余弦相似度",
     )
-    found = [Evidence(subject, f"{match.cosine:.6f}", str(enough))]
+    evidence = [Evidence(subject, f"{match.cosine:.6f}", str(enough))]
     if others := [f"{recipe} {cosine:.4f}" for recipe, cosine in match.others if not recipe.causal][:3]:
-        found.append(Evidence(Text("the next: cosine", "其次：余弦相似度"), "; ".join(others)))
+        evidence.append(Evidence(Text("the next: cosine", "其次：余弦相似度"), "; ".join(others)))
     if not match.complete:
         untried = Text("causal attention, or the instruction before it", "因果注意力、文本前加指令")
-        found.append(Evidence(untried, Text("not tried to the end for want of time", "时间不够，没有算完")))
+        evidence.append(Evidence(untried, Text("not tried to the end for want of time", "时间不够，没有算完")))
     if not UNIT_NORM.admits(abs(match.norm - 1)):
         subject = Text(
             "norm of the server's vector, and of ours before it is normalised", "服务向量的范数，与本机归一化前的范数"
         )
-        found.append(Evidence(subject, f"{match.norm:.4g}", f"1 ({match.own_norm:.4g})"))
+        evidence.append(Evidence(subject, f"{match.norm:.4g}", f"1 ({match.own_norm:.4g})"))
     if proof.counted is not None and proof.served.tokens not in (None, proof.counted):
-        found.append(
+        evidence.append(
             Evidence(
                 Text("tokens counted by the server", "服务计的 token 数"), str(proof.served.tokens), str(proof.counted)
             )
         )
-    return found
+    return evidence

@@ -21,8 +21,12 @@ RESTART = Text(
 
 
 def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
-    seen = Evidence(subject, f"{worst:.4f}", str(expected))
-    return holds(seen, cosine=worst) if expected.admits(worst) else broken(seen, *suspicion(facts, row), cosine=worst)
+    evidence = Evidence(subject, f"{worst:.4f}", str(expected))
+    return (
+        holds(evidence, cosine=worst)
+        if expected.admits(worst)
+        else broken(evidence, *suspicion(facts, row), cosine=worst)
+    )
 
 
 @AREA.check(
@@ -76,14 +80,14 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
         f"the same new text embedded {len(vectors)} times: cosine",
         f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
     )
-    found = _compared(facts, "repeatable", subject, measures.repeated(facts), SAME_TEXT)
-    if found.holds:
-        return found
+    outcome = _compared(facts, "repeatable", subject, measures.repeated(facts), SAME_TEXT)
+    if outcome.holds:
+        return outcome
     if measures.comes_back(facts):
-        return found._replace(advice="turns")
+        return outcome._replace(advice="turns")
     if count := measures.never_twice(facts):
-        return found._replace(advice="chance", values={**found.values, "count": count})
-    return found
+        return outcome._replace(advice="chance", values={**outcome.values, "count": count})
+    return outcome
 
 
 @AREA.check(
@@ -137,8 +141,8 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
     if not isinstance(batch, Embedded):
         return _no_batch(batch)
     subject = Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度")
-    found = _compared(facts, "batch-equals-single", subject, measures.in_batch(facts))
-    return found if found.holds or not measures.keeps_nothing(facts) else found._replace(advice="padding")
+    outcome = _compared(facts, "batch-equals-single", subject, measures.in_batch(facts))
+    return outcome if outcome.holds or not measures.keeps_nothing(facts) else outcome._replace(advice="padding")
 
 
 def _no_batch(batch: Answer) -> Outcome:
@@ -215,19 +219,24 @@ def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
 def order_is_kept(facts: EmbedFacts) -> Outcome:
     """A batch of three against its reverse, text by text; the `index` fields must count up from 0."""
     if isinstance(facts.batch, Embedded) and facts.batch.indexes != tuple(range(len(facts.batch.indexes))):
-        told = ", ".join("-" if i is None else str(i)[:20] for i in facts.batch.indexes)
-        return broken(Evidence("data[].index", told, "0, 1, 2"), advice="index")
+        indexes = ", ".join("-" if i is None else str(i)[:20] for i in facts.batch.indexes)
+        return broken(Evidence("data[].index", indexes, "0, 1, 2"), advice="index")
     if moved := measures.shuffled(facts):
-        found, belong = moved
-        seen = Evidence(
+        position, belong = moved
+        evidence = Evidence(
             Text("positions of the texts' vectors", "各文本向量所在的位置"),
-            ", ".join(map(str, found)),
+            ", ".join(map(str, position)),
             ", ".join(map(str, belong)),
         )
         count = len(vectors_of(more_of(facts).crowd_batch))
-        first = next(n for n, (seen_at, place) in enumerate(zip(found, belong, strict=True)) if seen_at != place)
+        first = next(n for n, (seen_at, place) in enumerate(zip(position, belong, strict=True)) if seen_at != place)
         return broken(
-            seen, *suspicion(facts, "order"), advice="shuffled", count=count, place=belong[first], found=found[first]
+            evidence,
+            *suspicion(facts, "order"),
+            advice="shuffled",
+            count=count,
+            place=belong[first],
+            found=position[first],
         )
     subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
     return _compared(facts, "order", subject, measures.in_reverse(facts))
@@ -255,20 +264,20 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
     if more.long_left_out is not None:
         return unclear(more.long_left_out)
     if more.long is None:
-        told = "-" if more.chunk is None else str(more.chunk)
+        chunk = "-" if more.chunk is None else str(more.chunk)
         return absent(
-            Text(f"the prefill chunk is not known or too large ({told})", f"不知道分块大小，或分块太大（{told}）")
+            Text(f"the prefill chunk is not known or too large ({chunk})", f"不知道分块大小，或分块太大（{chunk}）")
         )
     cosines = measures.in_chunks(facts)
     wrong = sum(not SAME_IN_BATCH.admits(c) for c in cosines)
     subject = Text(
         f"{len(cosines)} texts in one request and in two: wrong", f"{len(cosines)} 条一次发送与分两次：不一致"
     )
-    seen = Evidence(subject, f"{wrong} / {len(cosines)}", "0")
+    evidence = Evidence(subject, f"{wrong} / {len(cosines)}", "0")
     return (
-        broken(seen, *suspicion(facts, "long-batch"), chunk=more.chunk, wrong=wrong, count=len(cosines))
+        broken(evidence, *suspicion(facts, "long-batch"), chunk=more.chunk, wrong=wrong, count=len(cosines))
         if wrong
-        else holds(seen)
+        else holds(evidence)
     )
 
 

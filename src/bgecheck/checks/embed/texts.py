@@ -87,19 +87,19 @@ TRIPLES_EN = (
 )
 
 
-def fresh_texts(dice: random.Random, count: int, length: int = 16) -> list[str]:
+def fresh_texts(rng: random.Random, count: int, length: int = 16) -> list[str]:
     """`count` Chinese texts of `length` characters that no server has seen before."""
-    return ["".join(dice.choices(COMMON, k=length)) for _ in range(count)]
+    return ["".join(rng.choices(COMMON, k=length)) for _ in range(count)]
 
 
-def fresh_three(dice: random.Random) -> list[str]:
+def fresh_three(rng: random.Random) -> list[str]:
     """Three new texts; the last is three times as long as the others, so that most of their row is padding."""
-    return ["".join(dice.choices(COMMON, k=length)) for length in (14, 16, 48)]
+    return ["".join(rng.choices(COMMON, k=length)) for length in (14, 16, 48)]
 
 
-def long_pair(dice: random.Random) -> list[str]:
+def long_pair(rng: random.Random) -> list[str]:
     """Two new texts of 302 tokens that differ in their last 40 characters only."""
-    shared, *ends = ("".join(dice.choices(COMMON, k=length)) for length in (SHARED, TAIL, TAIL))
+    shared, *ends = ("".join(rng.choices(COMMON, k=length)) for length in (SHARED, TAIL, TAIL))
     return [shared + end for end in ends]
 
 
@@ -142,7 +142,7 @@ _ENGLISH = frozenset(
 """Models of English only, whose names do not say so."""
 
 
-def probe_texts(dice: random.Random) -> list[str]:
+def probe_texts(rng: random.Random) -> list[str]:
     """Five texts to compare with a reference, 120 tokens in all: Chinese, English, digits, capitals, long and short.
 
     Each begins anew, for a server that keeps what it computed of a text answers the second time from there.
@@ -154,4 +154,4 @@ def probe_texts(dice: random.Random) -> list[str]:
         "GPT 和 BERT 有什么区别？2024 年的 GPU 要多少显存",
         "向量检索把文本变成数字，再按相似度排序；同一段话无论单独发送还是批量发送，结果都应该一样。",
     )
-    return ["".join(dice.choices(COMMON, k=6)) + end for end in ends]
+    return ["".join(rng.choices(COMMON, k=6)) + end for end in ends]

@@ -129,12 +129,12 @@ _TOLD: Mapping[str, type] = {
 
 
 def _settings(
-    info: Mapping[str, Any], told: Mapping[str, Any], flags: Mapping[str, str] | None, logged: Mapping[str, Any]
+    info: Mapping[str, Any], payload: Mapping[str, Any], flags: Mapping[str, str] | None, logged: Mapping[str, Any]
 ) -> dict[str, Setting]:
     """Each setting from the surest that tells it: the server's own pages, its log, its command line."""
     settings = _of_command_line(flags) if flags is not None else {}
     logged_by = Text("server_args= in the log", "日志 server_args=")
-    for page, where in ((logged, logged_by), (told, "/server_info")):
+    for page, where in ((logged, logged_by), (payload, "/server_info")):
         settings |= {name: Setting(page[name], where) for name, kind in _TOLD.items() if type(page.get(name)) is kind}
     embedding = info.get("embedding")
     return settings | _of_model_info(embedding, settings) if isinstance(embedding, Mapping) else settings
@@ -142,16 +142,16 @@ def _settings(
 
 def _of_command_line(flags: Mapping[str, str]) -> dict[str, Setting]:
     line = COMMAND_LINE
-    found = {
+    logged_settings = {
         "disable_radix_cache": Setting("disable-radix-cache" in flags, line),
         "is_embedding": Setting("is-embedding" in flags, line),
     }
     if "chunked-prefill-size" in flags:
-        found["chunked_prefill_size"] = Setting(_number(flags["chunked-prefill-size"]), line)
+        logged_settings["chunked_prefill_size"] = Setting(_number(flags["chunked-prefill-size"]), line)
     for name in ("attention-backend", "prefill-attention-backend"):
         if name in flags:
-            found[name.replace("-", "_")] = Setting(flags[name], line)
-    return found
+            logged_settings[name.replace("-", "_")] = Setting(flags[name], line)
+    return logged_settings
 
 
 def _of_model_info(embedding: Mapping[str, Any], settings: Mapping[str, Setting]) -> dict[str, Setting]:

@@ -542,17 +542,17 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
         )
     if reply.status == 404 and not isinstance(facts.first, Embedded):
         return _not_there(facts, listed)
-    told = per_client(facts.target.url, facts.prefix)
-    table = [Evidence(", ".join(names), where) for where, names in _by_address(told).items()]
+    by_client = per_client(facts.target.url, facts.prefix)
+    table = [Evidence(", ".join(names), where) for where, names in _by_address(by_client).items()]
     if facts.prefix != "/v1" and not is_as_given(facts.target, facts.prefix):
         return broken(
             Evidence(f"GET {facts.target.base_url}/models", "HTTP 404", "HTTP 200"),
             *table,
             advice="found",
             found=url,
-            clients=told,
+            clients=by_client,
         )
-    return holds(*table, clients=told)
+    return holds(*table, clients=by_client)
 
 
 def _leads_to(location: str, asked: str) -> bool:
@@ -574,13 +574,18 @@ def _without_port(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}{parts.path}?{parts.query}"
 
 
-def _not_there(facts: ProbeFacts, seen: Evidence) -> Outcome:
-    found = [Evidence(f"GET {url}/models", f"HTTP {status}") for url, status in facts.elsewhere.items()]
+def _not_there(facts: ProbeFacts, evidence: Evidence) -> Outcome:
+    elsewhere = [Evidence(f"GET {url}/models", f"HTTP {status}") for url, status in facts.elsewhere.items()]
     first = next(iter(facts.elsewhere), None)
     front = None if first else facts.engine.name
-    told = [Evidence("server", front)] if front else []
+    front_evidence = [Evidence("server", front)] if front else []
     return broken(
-        seen, *found, *told, advice="found" if first else "front" if front else None, found=first, front=front
+        evidence,
+        *elsewhere,
+        *front_evidence,
+        advice="found" if first else "front" if front else None,
+        found=first,
+        front=front,
     )
 
 
@@ -605,11 +610,11 @@ def per_client(root: str, prefix: str = "/v1") -> dict[str, str | None]:
 _NONE_FITS = "- (it adds /v1, which is not there; Infinity: --url-prefix /v1)"
 
 
-def _by_address(told: dict[str, str | None]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, where in told.items():
-        found.setdefault(where or _NONE_FITS, []).append(name)
-    return found
+def _by_address(addresses: dict[str, str | None]) -> dict[str, list[str]]:
+    clients: dict[str, list[str]] = {}
+    for name, where in addresses.items():
+        clients.setdefault(where or _NONE_FITS, []).append(name)
+    return clients
 
 
 @AREA.check(
@@ -630,9 +635,9 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     if engine.name is None:
         return absent(Text("no page shows which engine answers", "没有页面说明是哪个引擎"))
     name = f"{engine.name} {engine.version or '(version not told)'}"
-    seen = Evidence(Text("engine", "引擎"), name, "sglang")
+    evidence = Evidence(Text("engine", "引擎"), name, "sglang")
     values = {"engine": engine.name, "version": engine.version}
-    return holds(seen, **values) if engine.name == SGLANG else broken(seen, **values)
+    return holds(evidence, **values) if engine.name == SGLANG else broken(evidence, **values)
 
 
 @AREA.check(
@@ -750,12 +755,16 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
     if not facts.served:
         return unclear(Text("the model list names no model", "模型列表里没有模型名"))
     served = ", ".join(facts.served[:5])
-    told = [Evidence(Text("loaded from", "加载自"), facts.real_model)] if facts.real_model else []
+    loaded = [Evidence(Text("loaded from", "加载自"), facts.real_model)] if facts.real_model else []
     names, real = {lookup(name) for name in (*facts.served, asked)} - {None}, lookup(facts.real_model)
     if real and names and real not in names:
-        known = asked or facts.served[0]
+        name_shown = asked or facts.served[0]
         return broken(
-            Evidence(Text("served", "服务上的模型"), served, asked), *told, advice="folder", asked=known, real=real.name
+            Evidence(Text("served", "服务上的模型"), served, asked),
+            *loaded,
+            advice="folder",
+            asked=name_shown,
+            real=real.name,
         )
     if asked is None:
         return absent(
@@ -764,12 +773,12 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
                 f"没有指定模型名，无从比对；服务上的模型：{served}",
             )
         )
-    seen = Evidence(Text("served", "服务上的模型"), served, asked)
+    evidence = Evidence(Text("served", "服务上的模型"), served, asked)
     same = any(_last(asked) == _last(name) for name in facts.served)
     if same:
-        return holds(seen, *told)
+        return holds(evidence, *loaded)
     refused = None if isinstance(facts.first, Embedded) else "refused"
-    return broken(seen, *told, advice=refused, served=served, asked=asked)
+    return broken(evidence, *loaded, advice=refused, served=served, asked=asked)
 
 
 def _last(name: str) -> str:

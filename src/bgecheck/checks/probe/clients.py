@@ -84,8 +84,8 @@ def _judged(facts: ProbeFacts, result: OpenAIResult, got: Vectors, values: Mappi
     ours = facts.first.vectors[0] if isinstance(facts.first, Embedded) else None
     if wrong := misread(vector, ours):
         return broken(Evidence(result.library, *_differs(wrong)), advice=wrong.kind, **values, **wrong.values())
-    seen = Evidence(result.library, described(result), _expected(facts))
-    table = (seen, *_without_proxy(facts, result), *_compared(result.authorities))
+    evidence = Evidence(result.library, described(result), _expected(facts))
+    table = (evidence, *_without_proxy(facts, result), *_compared(result.authorities))
     advice = _disagreement(result.authorities) if result.authorities else None
     return broken(*table, advice=advice, **values) if advice else holds(*table, **values)
 
@@ -100,10 +100,10 @@ def _without_proxy(facts: ProbeFacts, result: OpenAIResult) -> list[Evidence]:
 
 
 def _differs(wrong: Misread) -> tuple[Words, Words]:
-    found, wanted = wrong.values()["found"], wrong.values()["wanted"]
+    decoded_as, wanted = wrong.values()["found"], wrong.values()["wanted"]
     if wrong.kind == "dimension":
-        return Text(f"{found} dims", f"{found} 维"), Text(f"{wanted} dims", f"{wanted} 维")
-    return Text(f"norm {found}", f"范数 {found}"), Text(f"norm {wanted}", f"范数 {wanted}")
+        return Text(f"{decoded_as} dims", f"{decoded_as} 维"), Text(f"{wanted} dims", f"{wanted} 维")
+    return Text(f"norm {decoded_as}", f"范数 {decoded_as}"), Text(f"norm {wanted}", f"范数 {wanted}")
 
 
 def _expected(facts: ProbeFacts) -> Words:

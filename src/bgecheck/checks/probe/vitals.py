@@ -70,11 +70,11 @@ def _owners(target: Target, family: tuple[int, ...], table: Table) -> tuple[int,
     if not target.is_local:
         return ()
     try:
-        found = listeners(target.port, family)
+        holders = listeners(target.port, family)
     except Unavailable:
         return ()
     names = {pid: process.name for pid, process in table.processes.items()}
-    pids = (listener.pid for listener in found if listener.pid and names.get(listener.pid) not in FORWARDERS)
+    pids = (listener.pid for listener in holders if listener.pid and names.get(listener.pid) not in FORWARDERS)
     return tuple(dict.fromkeys(pids))
 
 

@@ -59,8 +59,8 @@ def _folder(path: str | None, process: int, working: str | None) -> str | None:
     if not path:
         return None
     whole = os.path.normpath(os.path.join(working or "", path))
-    found = visible(process, whole, os.path.isdir)
-    return found or (whole if working and path.startswith(".") else path)
+    folder_path = visible(process, whole, os.path.isdir)
+    return folder_path or (whole if working and path.startswith(".") else path)
 
 
 def _port(text: str | None) -> int:
@@ -170,8 +170,8 @@ def _chosen(servers: list[ServerProcess], table: Table, given: Address | None, p
         return None
     # Of a container whose published port is not known, the port in it is the best guess.
     ports = {server.pid: reached_at(server, table) for server in servers}
-    known = next((s for s in servers if ports[s.pid] == given.port), None)
-    return known or next((s for s in servers if ports[s.pid] is None and s.port == given.port), None)
+    match = next((s for s in servers if ports[s.pid] == given.port), None)
+    return match or next((s for s in servers if ports[s.pid] is None and s.port == given.port), None)
 
 
 def reached_at(server: ServerProcess, table: Table) -> int | None:
