@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bgecheck.checks.first_vector import FirstVector
 from bgecheck.model import (
     Area,
     Evidence,
@@ -100,7 +101,9 @@ OOM_LINE = (
     "of which 12.44 MiB is free. Including non-PyTorch memory, this process has 1.93 GiB memory in use."
 )
 COSINE = Evidence(Text("the same new text twice: cosine", "同一段新文本编码 2 次：余弦相似度"), "0.3934", ">= 0.9999")
-FIRST = {"dims": 1024, "norm": 1.0, "first": [0.0206, 0.0084, -0.0245], "tokens": 9, "ms": 12.0, "dtype": "fp16"}
+FIRST = FirstVector(
+    count=1, dims=1024, norm=1.0, first=(0.0206, 0.0084, -0.0245), tokens=9, ms=12.0, dtype="fp16", openai=None
+)
 
 
 def report(*areas: Area, command: str = "doctor", **more: Any) -> Report:
@@ -150,7 +153,7 @@ def healthy() -> Report:
     return report(
         area(
             "embed",
-            ("answers", holds(**FIRST), {}),
+            ("answers", holds()._replace(data=FIRST), {}),
             ("repeatable", holds(COSINE._replace(observed="1.0000")), {"headline": True}),
             ("dimension", holds(Evidence("dims", "1024", "1024")), {}),
             ("reference", absent(Text("the model's folder cannot be read", "读不到模型目录")), {}),
@@ -478,7 +481,8 @@ def test_every_remedy_folds_into_valid_shell() -> None:
 
 
 def test_of_several_texts_the_numbers_are_those_of_the_first() -> None:
-    entry = area("embed", ("answers", holds(**{**FIRST, "vectors": 2}, openai="3.57.0"), {}))
+    two = replace(FIRST, count=2, openai="3.57.0")
+    entry = area("embed", ("answers", holds()._replace(data=two), {}))
     shown = table.render([report(entry, command="embed")], plain("en", 120))
     assert "2 texts, 2 vectors | 1024 dims | norm of the first 1.0000 | 9 tokens in all" in shown
     assert "of the first text: [0.0206" in shown

@@ -37,6 +37,8 @@ class Outcome(NamedTuple):
     values: Mapping[str, Any] = _NOTHING
     pending: bool = False
     """True where a row does not hold only because the server is still starting."""
+    data: object = None
+    """What another room reads of the row, as an object of the area's own; reports show `values`, never this."""
 
 
 def holds(*evidence: Evidence, **values: Any) -> Outcome:

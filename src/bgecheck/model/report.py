@@ -33,6 +33,8 @@ class Finding(NamedTuple):
     seconds: float = 0.0
     pending: bool = False
     """True where the row does not hold only because the server is still starting."""
+    data: object = None
+    """What the outcome has for another room: it is foreign text as it came, to be redacted before it is shown."""
 
     @property
     def id(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bgecheck.checks.first_vector import FirstVector
 from bgecheck.model import Report, Text
 from bgecheck.render.prose import Prose, columns
 from bgecheck.render.screen import Screen
@@ -22,7 +23,7 @@ def _target(report: Report, screen: Screen) -> list[str]:
     target = report.target
     model, url = target.get("model"), target.get("url")
     server = Text(f"{model} at {url}", f"{url} 上的 {model}") if model and url else url or ""
-    client = next((f.values.get("openai") for f in report.findings if f.id == "embed.answers"), None)
+    client = next((f.data.openai for f in report.findings if isinstance(f.data, FirstVector)), None)
     parts = (
         screen.say(server),
         f"{target.get('engine', '')} {target.get('version', '')}".strip(),

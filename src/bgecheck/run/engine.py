@@ -180,6 +180,7 @@ class _Run:
             values=_in_english(values),
             seconds=seconds,
             pending=outcome.pending,
+            data=outcome.data,
         )
 
     def _hidden(self, words: Words) -> Words:

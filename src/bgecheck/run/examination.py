@@ -9,6 +9,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from bgecheck.checks.probe.engines import Engine
 from bgecheck.model import Finding, Redactor, Report, Target, Text, Words
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
@@ -56,9 +57,9 @@ def examine(
 
 
 def _engine(findings: Sequence[Finding]) -> dict[str, str]:
-    """The engine that answered and its version, as far as `probe.engine` shows them."""
-    values = next((f.values for f in findings if f.id == "probe.engine"), {})
-    return {name: str(values[name]) for name in ("engine", "version") if values.get(name)}
+    """The engine that answered and its version, as far as a row has recognised them."""
+    engine = next((f.data for f in findings if isinstance(f.data, Engine)), Engine(None, None))
+    return {name: value for name, value in (("engine", engine.name), ("version", engine.version)) if value}
 
 
 def _openai(plan: Plan, standby: OpenAIClient | None) -> OpenAIClient | None:

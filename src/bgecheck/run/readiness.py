@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from bgecheck.engines.sglang.log.diagnosis import Diagnosis
+from bgecheck.http.embeddings import Refused
 from bgecheck.model import Report, Status, Target
 from bgecheck.run import catalog
 from bgecheck.run.plan import Plan
@@ -48,11 +50,10 @@ def _starting(report: Report) -> bool:
     sglang answers real requests while its own warm-up still runs, which can end it: where there is a log,
     its ready line is waited for too.
     """
-    rows = {finding.id: finding for finding in report.findings}
-    log = rows.get("logs.ready")
-    state = log.values.get("state") if log else None
+    state = next((f.data.state for f in report.findings if isinstance(f.data, Diagnosis)), None)
     if state is not None:
-        return bool(state == "starting")
+        return state == "starting"
+    rows = {finding.id: finding for finding in report.findings}
     ready = rows.get("probe.ready")
     if ready is not None and ready.status is Status.PASS:
         return False
@@ -62,4 +63,4 @@ def _starting(report: Report) -> bool:
 
 def _answered(report: Report) -> bool:
     """Whether the server answered an embedding request with something that waiting does not change."""
-    return any(f.id == "probe.ready" and f.problem and f.values.get("status") is not None for f in report.findings)
+    return any(f.problem and isinstance(f.data, Refused) for f in report.findings)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
+from bgecheck.checks.first_vector import FirstVector
 from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, reason_of, wanted
 from bgecheck.http.failures import Failure, NotSent
@@ -191,7 +193,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             evidence = Evidence("POST /v1/embeddings", _counted(answer))
             if failed := facts.unanswered():
                 return _unsteady(evidence, failed, len(facts.alone()))
-            return holds(*_shown(facts, evidence), *_told(facts), **_shown_values(facts, answer))
+            first = _first(facts, answer)
+            return holds(*_shown(facts, evidence), *_told(facts), **_values(facts, first))._replace(data=first)
         case Refused():
             evidence = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             outcome = not_yet if answer.status == 503 else broken
@@ -236,26 +239,31 @@ def _shown(facts: EmbedFacts, ours: Evidence) -> list[Evidence]:
     return [ours, *_of_openai(facts)]
 
 
-def _shown_values(facts: EmbedFacts, answer: Embedded) -> dict[str, Any]:
+def _first(facts: EmbedFacts, answer: Embedded) -> FirstVector:
     """The first vector in numbers, of openai's call where it brought one."""
     vector, tokens, ms = answer.vectors[0], answer.tokens, answer.seconds * 1000
-    client: dict[str, Any] = {}
+    openai = facts.openai if isinstance(facts.openai, OpenAIResult) else None
+    if openai is not None and isinstance(openai.outcome, Vectors):
+        vector, tokens, ms = openai.outcome.vectors[0], openai.outcome.tokens, openai.milliseconds or 0.0
+    return FirstVector(
+        count=len(answer.vectors),
+        dims=len(vector),
+        norm=round(norm(vector), 6),
+        first=tuple(first_numbers(vector)),
+        tokens=tokens,
+        ms=round(ms, 1),
+        dtype=dtype((vector,)),
+        openai=openai.openai if openai else None,
+    )
+
+
+def _values(facts: EmbedFacts, first: FirstVector) -> dict[str, Any]:
+    """The same for a report."""
+    shown = {name: value for name, value in asdict(first).items() if name not in ("count", "openai")}
+    values = {"vectors": first.count, **shown, "first": list(first.first), "sent": facts.sent()._asdict()}
     if isinstance(facts.openai, OpenAIResult):
-        client = {"openai": facts.openai.openai, "http": f"{facts.openai.http} {facts.openai.http_version}"}
-        if isinstance(facts.openai.outcome, Vectors):
-            vector, tokens = facts.openai.outcome.vectors[0], facts.openai.outcome.tokens
-            ms = facts.openai.milliseconds or 0.0
-    return {
-        "vectors": len(answer.vectors),
-        "dims": len(vector),
-        "norm": round(norm(vector), 6),
-        "first": first_numbers(vector),
-        "tokens": tokens,
-        "ms": round(ms, 1),
-        "dtype": dtype((vector,)),
-        "sent": facts.sent()._asdict(),
-        **client,
-    }
+        values |= {"openai": facts.openai.openai, "http": f"{facts.openai.http} {facts.openai.http_version}"}
+    return values
 
 
 def _of_openai(facts: EmbedFacts) -> list[Evidence]:

@@ -386,6 +386,10 @@ _WAIT = Text("wait, then check again", "稍等后再查")
 )
 def newest_session_is_ready(facts: LogFacts) -> Outcome:
     """Ready means: the ready line, no failed bind before it, nothing fatal after it (see the causes)."""
+    return _readiness(facts)._replace(data=facts.diagnosis)
+
+
+def _readiness(facts: LogFacts) -> Outcome:
     session, state = facts.session, facts.diagnosis.state
     phase = marks.PHASE_WORDS[session.phase]
     common: dict[str, Any] = {"state": state, "phase": phase, "older_sessions": facts.older}

@@ -637,7 +637,8 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     name = f"{engine.name} {engine.version or '(version not told)'}"
     evidence = Evidence(Text("engine", "引擎"), name, "sglang")
     values = {"engine": engine.name, "version": engine.version}
-    return holds(evidence, **values) if engine.name == SGLANG else broken(evidence, **values)
+    outcome = holds(evidence, **values) if engine.name == SGLANG else broken(evidence, **values)
+    return outcome._replace(data=engine)
 
 
 @AREA.check(

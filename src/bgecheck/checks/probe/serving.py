@@ -140,9 +140,10 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             return not_yet(response, advice="busy")
         case Refused(status=502 | 504):
             front = [Evidence("server", first.server)] if first.server else []
-            return broken(response, *front, advice="gateway", status=first.status)
+            return broken(response, *front, advice="gateway", status=first.status)._replace(data=first)
         case Refused():
-            return broken(response, advice="refused", message=reason_of(first), status=first.status)
+            refused = broken(response, advice="refused", message=reason_of(first), status=first.status)
+            return refused._replace(data=first)
         case Unusable():
             return broken(response, advice="unusable")
         case _:
