@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from bgecheck.model import Unavailable
 from bgecheck.reference.config import pooling_of, shape_of
 from bgecheck.reference.encoder import activated, attention, erf, layer_norm, states
 from bgecheck.reference.folder import model_folder
+from bgecheck.reference.mapped import mapped, release
 from bgecheck.reference.recipes import Recipe, best_match, candidates, one_token
 from bgecheck.reference.tokens import ids_of
 from bgecheck.reference.weights import open_weights
@@ -305,3 +308,17 @@ def test_the_pooling_of_the_folder(told: Any, pooling: str | None, tmp_path: Pat
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling/config.json").write_text(json.dumps(told))
     assert pooling_of(str(tmp_path)) == pooling
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system has no madvise")
+def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(bytes(64 * 2**20))
+    raw, process = mapped(str(path)), psutil.Process()
+    before = process.memory_info().rss
+    assert int(raw.max()) == 0
+    read = process.memory_info().rss
+    release(raw)
+    assert read - before > 48 * 2**20
+    assert process.memory_info().rss - before < 16 * 2**20
+    assert int(raw[-1]) == 0

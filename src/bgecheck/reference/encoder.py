@@ -38,6 +38,7 @@ def states(
         if pace:
             pace(number, shape.layers)
         x = _layer(_Layer(shape, weights, number), x, texts, causal)
+        weights.release()
     return [x[text] for text in texts]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -45,6 +46,12 @@ def mapped(path: str) -> NDArray[np.uint8]:
             )
         )
     return raw
+
+
+def release(raw: NDArray[np.uint8]) -> None:
+    """Give back the memory of what was read of a mapped file so far; read again, it comes from the system's cache."""
+    if isinstance(raw.base, mmap.mmap) and hasattr(raw.base, "madvise"):  # which Windows lacks
+        raw.base.madvise(mmap.MADV_DONTNEED)
 
 
 def broken(path: str, why: str) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bgecheck.machine.files import read_text
 from bgecheck.model import Text, Unavailable
-from bgecheck.reference.mapped import Floats, Tensor, broken, mapped
+from bgecheck.reference.mapped import Floats, Tensor, broken, mapped, release
 from bgecheck.reference.torchfile import tensors_of as torch_tensors
 
 SAFETENSORS, TORCH = "model.safetensors", "pytorch_model.bin"
@@ -23,9 +23,15 @@ _SHARDS = 512
 class Weights:
     """The tensors of a model by name, whatever the prefix that its class wrote before them."""
 
-    def __init__(self, tensors: Mapping[str, Tensor], path: str) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], path: str, files: Sequence[NDArray[np.uint8]] = ()) -> None:
         self.path = path
+        self._files = files
         self._tensors = {_plain(name): tensor for name, tensor in tensors.items()}
+
+    def release(self) -> None:
+        """Give back the memory of what was read so far: of a model only a layer at a time is held."""
+        for raw in self._files:
+            release(raw)
 
     def __contains__(self, name: str) -> bool:
         return name in self._tensors
@@ -56,18 +62,20 @@ def _plain(name: str) -> str:
 def open_weights(folder: str) -> Weights:
     """The weights that a loader would take: safetensors before torch's file, one file before shards.
 
-    Raises `Unavailable` for a missing, foreign or damaged file. Files are mapped: of a model of 1.3 GB
-    only the pages that are used come into memory, and the system can drop them at any time.
+    Raises `Unavailable` for a missing, foreign or damaged file. Files are mapped: of a model of 1.3 GB only the pages
+    that are used come into memory, until `release`.
     """
     for name, tensors_of in ((SAFETENSORS, safetensors_of), (TORCH, torch_tensors)):
         path = os.path.join(folder, name)
         if os.path.isfile(path):
-            return Weights(tensors_of(mapped(path), path), path)
+            raw = mapped(path)
+            return Weights(tensors_of(raw, path), path, [raw])
         index = f"{path}.index.json"
         if os.path.isfile(index):
             shards = [os.path.join(folder, shard) for shard in _shards(index)]
-            parts = [tensors_of(mapped(shard), shard) for shard in shards]
-            return Weights({name: tensor for part in parts for name, tensor in part.items()}, index)
+            files = [mapped(shard) for shard in shards]
+            parts = [tensors_of(raw, shard) for raw, shard in zip(files, shards, strict=True)]
+            return Weights({name: tensor for part in parts for name, tensor in part.items()}, index, files)
     raise Unavailable(
         Text(
             f"{folder} holds neither {SAFETENSORS} nor {TORCH}",
