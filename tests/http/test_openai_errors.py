@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -258,12 +259,18 @@ def test_what_is_wrong_with_a_certificate(
     assert (kind_of(got) if isinstance(got, Raised) else None) == wanted
 
 
+heeds_a_file_that_is_not_there = pytest.mark.skipif(
+    tuple(map(int, httpx.__version__.split(".")[:2])) < (0, 28) and int(openai.__version__.split(".")[0]) < 3,
+    reason="httpx before 0.28 leaves a file of authorities aside that is not there",
+)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "wanted"),
     [
         ("all_proxy", "socks5://127.0.0.1:1", "proxy"),
         ("http_proxy", "nonsense://127.0.0.1:1", "proxy"),
-        ("SSL_CERT_FILE", "/nowhere/ca.pem", "bundle"),
+        pytest.param("SSL_CERT_FILE", "/nowhere/ca.pem", "bundle", marks=heeds_a_file_that_is_not_there),
     ],
 )
 def test_an_environment_in_which_no_client_can_be_made(
