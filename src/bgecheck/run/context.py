@@ -5,18 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from os.path import isfile
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from bgecheck.machine.files import size
 from bgecheck.machine.processes import Table
-from bgecheck.model import Target
+from bgecheck.model import Target, Unavailable
 from bgecheck.model.deadline import Deadline
 
 if TYPE_CHECKING:
     from bgecheck.engines.server import Server
+    from bgecheck.engines.sglang.log.session import Session
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
     from bgecheck.reference.recorded import Recorded
+
+LOG_BESIDE = 128 * 2**20
+"""Bytes that are read of the log of a running server, whose other areas are waited for too."""
+_LOG_TIME = 0.9
+"""Share of what is left of the deadline for which a pipe is read."""
 
 
 @dataclass(eq=False, repr=False)
@@ -48,6 +56,8 @@ class Context:
     log_size: int | None = None
     """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)
+    _log_lock: RLock = field(default_factory=RLock, repr=False)
+    """Of its own: reading a long log takes seconds, for which nobody waits who asks the server."""
 
     def __post_init__(self) -> None:
         if self.log_size is None and self.target.log:
@@ -68,6 +78,20 @@ class Context:
         with self._lock:
             return self._processes
 
+    def session_log(self) -> SessionLog:
+        """The sessions of the target's log, read once at first use. Raises `Unavailable`."""
+        with self._log_lock:
+            return self._session_log
+
+    def logged_session(self) -> Session | None:
+        """The newest session of the log where it is a readable file: a pipe is left to the `logs` area."""
+        if self.target.log is None or not isfile(self.target.log):
+            return None
+        try:
+            return self.session_log().session
+        except Unavailable:
+            return None
+
     def close(self) -> None:
         """Close the doors that were opened, and end the process of openai."""
         if self.openai is not None:
@@ -79,6 +103,20 @@ class Context:
     @cached_property
     def _processes(self) -> Table:
         return Table.now()
+
+    @cached_property
+    def _session_log(self) -> SessionLog:
+        from bgecheck.engines.sglang.log.sessionlog import read_log
+        from bgecheck.logfile.reading import WHOLE
+
+        assert self.target.log is not None
+        return read_log(
+            self.target.log,
+            until=self.log_size,
+            whole=LOG_BESIDE if self.target.url else WHOLE,
+            seconds=_LOG_TIME * self.deadline.remaining(),
+            since=self.since,
+        )
 
     @cached_property
     def _server(self) -> Server:
