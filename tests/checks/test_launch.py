@@ -15,8 +15,9 @@ from bgecheck.checks.launch.attention import BACKENDS, looks_both_ways
 from bgecheck.checks.launch.facts import LaunchFacts, Setting, collect
 from bgecheck.demo.stage import stage
 from bgecheck.engines.sglang.discovery import resolve
-from bgecheck.engines.sglang.serverargs import logged_arguments
-from bgecheck.model import Finding, Status, Unavailable, say
+from bgecheck.engines.sglang.log.sessionlog import read_log
+from bgecheck.engines.sglang.serverargs import server_args
+from bgecheck.model import Finding, Status, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
@@ -153,43 +154,31 @@ LINE = (
 def test_the_newest_start_in_the_log_tells_its_arguments(tmp_path: Path) -> None:
     path = tmp_path / "sglang.log"
     path.write_text(LINE.format(False, 4096) + "some line\n" + LINE.format(True, -1) + "another\n")
-    told = logged_arguments(str(path))
-    assert (told["disable_radix_cache"], told["chunked_prefill_size"]) == (True, -1)
-    assert (told["mem_fraction_static"], told["attention_backend"], told["dtype"]) == (0.5, None, "auto")
+    arguments = server_args(read_log(str(path)).session.args)
+    assert (arguments["disable_radix_cache"], arguments["chunked_prefill_size"]) == (True, -1)
+    assert (arguments["mem_fraction_static"], arguments["attention_backend"], arguments["dtype"]) == (0.5, None, "auto")
 
 
-def test_arguments_written_as_a_dictionary_are_read_alike(tmp_path: Path) -> None:
-    path = tmp_path / "sglang.log"
-    path.write_text("server_args={'model_path': '/m', 'disable_radix_cache': False, 'chunked_prefill_size': 2048}\n")
-    assert logged_arguments(str(path)) == {
-        "model_path": "/m",
-        "disable_radix_cache": False,
-        "chunked_prefill_size": 2048,
-    }
+def test_arguments_written_as_a_dictionary_are_read_alike() -> None:
+    line = "server_args={'model_path': '/m', 'disable_radix_cache': False, 'chunked_prefill_size': 2048}"
+    assert server_args(line) == {"model_path": "/m", "disable_radix_cache": False, "chunked_prefill_size": 2048}
 
 
-@pytest.mark.parametrize("text", ["", "no arguments here\n", "server_args=\n", "server_args=ServerArgs(\0\0'"])
-def test_a_log_without_arguments_is_unavailable(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "sglang.log"
-    path.write_text(text)
-    with pytest.raises(Unavailable):
-        logged_arguments(str(path))
-    with pytest.raises(Unavailable):
-        logged_arguments(str(tmp_path / "missing.log"))
+def test_of_an_argument_that_comes_twice_the_outer_one_counts() -> None:
+    """A nested configuration, which stands behind, may have options of the same names."""
+    line = "server_args=ServerArgs(port=30000, page_size=1, extra={'port': 7})"
+    assert server_args(line) == {"port": 30000, "page_size": 1}
 
 
-@given(st.binary(max_size=300))
-def test_no_log_brings_the_reader_down(raw: bytes) -> None:
-    import tempfile
+@pytest.mark.parametrize("text", ["", "no arguments here", "server_args=", "server_args=ServerArgs(\0\0'"])
+def test_a_line_may_hold_no_arguments(text: str) -> None:
+    assert server_args(text) == {}
 
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(b"server_args=ServerArgs(" + raw)
-        file.flush()
-        try:
-            told = logged_arguments(file.name)
-        except Unavailable:
-            return
-    assert all(isinstance(value, str | int | float | bool | None) for value in told.values())
+
+@given(st.text(max_size=300))
+def test_no_line_brings_the_parser_down(text: str) -> None:
+    arguments = server_args("server_args=ServerArgs(" + text)
+    assert all(isinstance(value, str | int | float | bool | None) for value in arguments.values())
 
 
 def test_where_the_pages_are_closed_the_log_tells(tmp_path: Path) -> None:

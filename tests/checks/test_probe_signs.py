@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from bgecheck.engines.sglang import logstate
+from bgecheck.engines.sglang.log.sessionlog import read_log
 from bgecheck.http.proxies import DIRECT, Way, client_way
-from bgecheck.model import Finding, Secret, Status
+from bgecheck.model import Finding, Secret, Status, Target
+from bgecheck.model.deadline import Deadline
+from bgecheck.run.context import Context
 from fakes.answering import Answer, bad, embedded, found, pages, same, serving, vector
 
 START = "[2026-11-26 10:00:00] server_args=ServerArgs(model_path='/m/bge')\n"
@@ -46,12 +48,25 @@ def said(row: Finding) -> str:
     ],
 )
 def test_the_newest_session_of_a_log_decides(tmp_path: Path, lines: tuple[str, ...], state: str | None) -> None:
-    assert logstate.state(log(tmp_path, *lines)) == state
+    assert read_log(log(tmp_path, *lines)).session.readiness == state
 
 
 def test_a_log_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
-    assert logstate.state(str(tmp_path / "none")) is None
-    assert logstate.state(str(tmp_path)) is None
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "none", tmp_path, tmp_path / "pipe"):
+        context = Context(Target(url="http://x", host="x", port=1, log=str(path)), Deadline(10))
+        assert context.logged_session() is None
+
+
+def test_a_log_is_read_once_in_a_run(tmp_path: Path) -> None:
+    """Areas share the session; what was written since the first look is not judged."""
+    path = log(tmp_path, START, READY)
+    context = Context(Target(url="http://x", host="x", port=1, log=path), Deadline(10))
+    session = context.logged_session()
+    log(tmp_path, START, READY, END)
+    assert session is context.logged_session() is context.session_log().session
+    assert session is not None
+    assert session.readiness == "ready"
 
 
 def test_every_sign_stands_in_one_table(tmp_path: Path) -> None:

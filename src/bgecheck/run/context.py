@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING
 
 from bgecheck.machine.files import size
 from bgecheck.machine.processes import Table
-from bgecheck.model import Target
+from bgecheck.model import Target, Unavailable
 from bgecheck.model.deadline import Deadline
 from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
     from bgecheck.engines.server import Server
+    from bgecheck.engines.sglang.log.session import Session
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
+
+LOG_BESIDE = 128 * 2**20
+"""Bytes that are read of the log of a running server, whose other areas are waited for too."""
+LOG_SHARED = 2**30
+"""Bytes of the longest log whose session other areas wait for: walking back through it takes 100 ms for each 32 MiB."""
+_LOG_TIME = 0.9
+"""Share of what is left of the deadline for which a pipe is read."""
 
 
 @dataclass(eq=False, repr=False)
@@ -30,6 +39,8 @@ class Context:
     log_size: int | None = None
     """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)
+    _log_lock: RLock = field(default_factory=RLock, repr=False)
+    """Of its own: reading a long log takes seconds, for which nobody waits who asks the server."""
 
     def __post_init__(self) -> None:
         if self.log_size is None and self.target.log:
@@ -45,6 +56,24 @@ class Context:
         with self._lock:
             return self._processes
 
+    def session_log(self) -> SessionLog:
+        """The sessions of the target's log, read once at first use. Raises `Unavailable`."""
+        with self._log_lock:
+            return self._session_log
+
+    def logged_session(self) -> Session | None:
+        """The newest session of the log, for other areas than `logs`.
+
+        None for a pipe, and for a file so long that the walk back to its newest start would hold them up.
+        """
+        length = size(self.target.log) if self.target.log else None
+        if length is None or length > LOG_SHARED:
+            return None
+        try:
+            return self.session_log().session
+        except Unavailable:
+            return None
+
     def close(self) -> None:
         """Close the doors that were opened, and end the process of openai."""
         if self.openai is not None:
@@ -56,6 +85,20 @@ class Context:
     @cached_property
     def _processes(self) -> Table:
         return Table.now()
+
+    @cached_property
+    def _session_log(self) -> SessionLog:
+        from bgecheck.engines.sglang.log.sessionlog import read_log
+        from bgecheck.logfile.reading import WHOLE
+
+        assert self.target.log is not None
+        return read_log(
+            self.target.log,
+            until=self.log_size,
+            whole=LOG_BESIDE if self.target.url else WHOLE,
+            seconds=_LOG_TIME * self.deadline.remaining(),
+            since=self.settings.since,
+        )
 
     @cached_property
     def _server(self) -> Server:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.launchline import MANY, parse_launch
+from bgecheck.engines.sglang.serverargs import server_args
 from bgecheck.knowledge.models import Model, looks_both_ways, lookup
 from bgecheck.machine.files import model_config
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, Words, absent, holds
@@ -178,14 +179,8 @@ def _longest(server: Server) -> dict[str, Setting]:
 
 def _logged(context: Context) -> Mapping[str, Any]:
     """The arguments in the server's log, of its newest start; empty where there is no log to read."""
-    if context.target.log is None:
-        return {}
-    from bgecheck.engines.sglang.serverargs import logged_arguments
-
-    try:
-        return logged_arguments(context.target.log)
-    except Unavailable:
-        return {}
+    session = context.logged_session()
+    return server_args(session.args) if session else {}
 
 
 def _architectures(info: Mapping[str, Any], target: Target) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,11 +16,10 @@ from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
 from bgecheck.engines.sglang.log.explanation import Rival, confidence, relation, told
-from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.engines.sglang.log.session import Hit, Session
-from bgecheck.engines.sglang.log.since import Since, clock
+from bgecheck.engines.sglang.log.since import Since
 from bgecheck.knowledge.models import repository
-from bgecheck.logfile.reading import WHOLE, Origin, ending, read
+from bgecheck.logfile.reading import Origin
 from bgecheck.machine.containers import container_of
 from bgecheck.model import (
     Advice,
@@ -71,9 +69,6 @@ class LogFacts(NamedTuple):
         return os.path.basename(self.origin.name)
 
 
-BESIDE = 128 * 2**20
-"""Bytes that are read of the log of a running server, whose other areas are waited for too."""
-
 AREA = Area("logs", seconds=60.0)
 
 
@@ -94,35 +89,21 @@ def _no_log(server: ServerProcess | None) -> Text:
 @AREA.collect
 def collect(context: Context) -> LogFacts:
     """Read the log that was named, else the file that the server's stdout goes to."""
-    path = context.target.log
-    if path is None:
+    if context.target.log is None:
         raise Unavailable(_no_log(context.target.server), looked=False)
-    alone = not context.target.url
-    origin, blocks = read(path, context.log_size, WHOLE if alone else BESIDE, 0.9 * context.deadline.remaining())
-    since = _since(context.settings.since, path, origin)
-    follower = Follower().follow(blocks) if since is None else since.follow(Follower(), blocks)
-    if since is not None and since.last is None and follower.session.lines:
+    log = context.session_log()
+    since = log.since
+    if since is not None and since.last is None and log.session.lines:
         raise Unavailable(
             Text(
                 f"no line of this log has a time stamp, so what came since {since.moment} is not known",
                 f"这份日志没有任何一行带时间，无法判断 {since.moment} 之后写了什么",
             )
         )
-    diagnosis = diagnose(follower.session, origin.age, datetime.now())
+    diagnosis = diagnose(log.session, log.origin.age, datetime.now())
     if since is not None and since.line is None:
         diagnosis = Diagnosis("empty", {})
-    return LogFacts(origin, follower.session, follower.older, diagnosis, tuple(map(_told, follower.past)), since)
-
-
-def _since(given: datetime | timedelta | None, path: str, origin: Origin) -> Since | None:
-    """From when on a log is judged, by its own clock."""
-    if given is None or isinstance(given, datetime):
-        return Since(given) if given else None
-    # By way of seconds since the epoch: between two wall-clock times of one zone summer time may have begun or ended.
-    now = float(int(time.time()))
-    written = None if origin.age is None else datetime.fromtimestamp(now - round(origin.age))
-    ahead = timedelta() if written is None else clock(ending(path), written)
-    return Since(datetime.fromtimestamp(now - given.total_seconds()) + ahead)
+    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_told, log.past)), since)
 
 
 def _told(session: Session) -> Told:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.engines.server import MODEL_INFO, SERVER_INFO, Server
-from bgecheck.engines.sglang import logstate
+from bgecheck.engines.sglang.log.session import Readiness
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
 from bgecheck.machine.processes import Table
@@ -38,7 +38,7 @@ class Vitals(NamedTuple):
     """The pids that listen on the port of this machine, as far as they may be seen; no program that forwards it."""
     family: tuple[int, ...]
     """The pids of the server that is meant and of its workers."""
-    log: logstate.State | None
+    log: Readiness | None
     """What the newest session of the log came to; None where there is no log or it does not tell."""
     contained: bool = False
     """Whether that process has a network of its own, as in a container."""
@@ -55,13 +55,14 @@ def vitals(context: Context, pages: Pages) -> Vitals:
     pid = target.pid or (target.server.pid if target.server else None)
     table = context.processes() if pid or target.is_local else Table({})
     family = (pid, *table.descendants(pid)) if pid else ()
+    session = context.logged_session()
     return Vitals(
         pages=pages,
         process=pid,
         alive=None if pid is None else pid in table.processes,
         owners=_owners(target, family, table),
         family=family,
-        log=logstate.state(target.log, context.log_size) if target.log else None,
+        log=session.readiness if session else None,
         contained=pid is not None and inside(pid, target.port) is not None,
     )
 

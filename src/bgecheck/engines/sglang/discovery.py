@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bgecheck.engines.sglang.launchline import parse_launch
+from bgecheck.engines.sglang.log.marks import is_of_sglang
 from bgecheck.http.address import Address, parse_url
 from bgecheck.machine.containers import container_of, log_of, published
 from bgecheck.machine.processes import Process, Table, output_file, visible, working_folder
@@ -227,7 +228,7 @@ def _looks_like_sglang(path: str) -> bool:
             head = file.read(256 * 1024)
     except OSError:
         return False
-    return b"server_args=" in head or b"sglang" in head or b"launch_server.py" in head
+    return is_of_sglang(head.decode("utf-8", "replace"))
 
 
 def _searched(nearby: str | None) -> tuple[Words, ...]:

@@ -10,7 +10,6 @@ from bgecheck.engines.sglang.log import marks
 from bgecheck.engines.sglang.log.kinds import DIGITS, JUDGED, Kind, Kinds
 from bgecheck.engines.sglang.log.rules import GENERAL, PATTERNS, Pattern
 from bgecheck.engines.sglang.log.session import RECENT, Hit, Session
-from bgecheck.engines.sglang.logstate import READY
 from bgecheck.logfile.lines import BLANK, Block, Unwrapper
 
 _CONTEXT = 3
@@ -359,7 +358,7 @@ class Follower:
         session.first = session.first if session.first[0] else session.last
         self._stamp(text)
         if not session.sglang:
-            session.sglang = marks.SGLANG.search(text) is not None
+            session.sglang = marks.is_of_sglang(text)
         if session.engine is None and not session.sglang:
             session.engine = next((name for name, mark in marks.OTHER_ENGINES if mark.search(text)), None)
         if not session.args and marks.ARGS.search(text):
@@ -479,7 +478,7 @@ class Follower:
         if marks.JOINED in text and session.phase != "args":
             self._serves(number)
             session.ready_stamp = session.last_stamp
-        if READY in text:
+        if marks.READY in text:
             session.stages.setdefault("ready", session.last_stamp)
             session.ready_line, session.ready_stamp, session.phase = number, session.last_stamp, "serving"
             if not session.bind_failed:

@@ -17,9 +17,9 @@ from bgecheck.engines.sglang.log.marks import (
     EXCEPTION,
     NOISE,
     OTHER_ENGINES,
-    SGLANG,
     WARNED_START,
     answers,
+    is_of_sglang,
 )
 from bgecheck.engines.sglang.log.rules import GUESSED, PATTERNS, Pattern
 from bgecheck.logfile.lines import Unwrapper
@@ -180,7 +180,7 @@ class Kinds:
             kind.each = kind.each or "Ignore import error" in judged
         else:
             self._look(kind, judged)
-        kind.sglang = kind.sglang or SGLANG.search(text) is not None
+        kind.sglang = kind.sglang or is_of_sglang(text)
         if self.engines and not kind.sglang:
             kind.each = kind.each or any(mark.search(text) for _, mark in OTHER_ENGINES)
         matters = (

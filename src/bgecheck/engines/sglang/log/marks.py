@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.engines.sglang.logstate import READY
 from bgecheck.model import Text
 
+READY = "The server is fired up and ready to roll!"
 PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
 """How far a start has come, in the order in which sglang goes through it."""
 
@@ -145,6 +145,13 @@ SGLANG = re.compile(
     r"Received sigquit from a child proces|Scheduler hit an exception: |Gracefully exiting\.\.\. [Rr]emaining number"
 )
 """What only sglang writes; its name alone also stands in notes and shell histories."""
+
+
+def is_of_sglang(text: str) -> bool:
+    """Whether one of the lines of a text was written by sglang."""
+    return SGLANG.search(text) is not None
+
+
 STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 WRITTEN = re.compile(r"^\[?\d{4}-\d\d-\d\d|^(?:INFO|WARNING|ERROR|DEBUG)\b|^[^|]{0,80}\d+%")
 """What a process that goes on writes: lines of a logger, and progress."""

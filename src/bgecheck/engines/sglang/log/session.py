@@ -1,11 +1,15 @@
 """What is kept of one start of the server: how far it came, and every line that tells of a cause."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
+from typing import Literal
 
+from bgecheck.engines.sglang.serverargs import server_args
 from bgecheck.knowledge.models import BIDIRECTIONAL, lookup
 
 
@@ -15,12 +19,7 @@ def _telltale(chunk: str) -> re.Pattern[bytes]:
     return re.compile(f"#cached-token: [1-9]{full}".encode())
 
 
-@lru_cache(maxsize=64)
-def _argument(line: str, name: str) -> str | None:
-    match = re.search(rf"\b{name}'?[=:] ?('[^']*'|[\w.+-]+)", line)
-    return match[1].strip("'") if match else None
-
-
+Readiness = Literal["ready", "starting", "ended"]
 RECENT = 60
 """Lines above the current one that are kept: a traceback's frames."""
 
@@ -118,8 +117,18 @@ class Session:
         return _telltale(chunk if chunk.isdigit() else "")
 
     def argument(self, name: str) -> str | None:
-        """One of the resolved options of `server_args=`, as Python wrote it; None when it is not told."""
-        return _argument(self.args, name)
+        """One of the resolved options of `server_args=`, as Python writes it; None when it is not among them."""
+        arguments = server_args(self.args)
+        return str(arguments[name]) if name in arguments else None
+
+    @property
+    def readiness(self) -> Readiness | None:
+        """What the start came to, for who only asks whether it serves; None where the log does not hold the start."""
+        if not self.args:
+            return None
+        if self.ended or self.bind_failed:
+            return "ended"
+        return "ready" if self.ready_line is not None else "starting"
 
     @property
     def encoder(self) -> str | None:
