@@ -23,8 +23,9 @@ NVML = Path(__file__).parents[1] / "fakes" / "nvml" / "nvml.c"
 
 
 def heed_interrupts() -> None:
-    """As in a terminal, even where the tests themselves run in the background, which ignores Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """As in a terminal, even where the tests run in the background, which ignores Ctrl-C, or under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def ignore_interrupts() -> None:
