@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from itertools import combinations
+from operator import mul
 
 Vector = Sequence[float]
 
@@ -29,19 +30,17 @@ def closest_pair(vectors: Sequence[Vector]) -> float:
 
     NaN where there are not two, or one of them cannot be compared: of another length, zero, or not finite.
     """
-    import numpy as np
-
-    if len(vectors) < 2 or len({len(vector) for vector in vectors}) > 1 or not vectors[0]:
+    units = [_unit(vector) for vector in vectors]
+    if len(units) < 2 or None in units or len({len(vector) for vector in vectors}) > 1:
         return math.nan
-    units = _units(np.asarray(vectors, np.float64))
-    cosines = (units @ units.T)[np.triu_indices(len(vectors), 1)]
-    return float(np.clip(cosines.max(), -1.0, 1.0))
+    highest: float = max(sum(map(mul, a, b)) for a, b in combinations(units, 2) if a and b)
+    return max(-1.0, min(1.0, highest))
 
 
-def _units(rows: Any) -> Any:
-    """Each row divided by its length; NaN for a row that is zero or not finite. No square over- or underflows."""
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        rows = rows / np.abs(rows).max(axis=1, keepdims=True)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+def _unit(a: Vector) -> list[float] | None:
+    """A vector divided by its length, in two steps so that no square over- or underflows; None for one without."""
+    if not a or not is_finite(a) or not (most := max(map(abs, a))):
+        return None
+    scaled = [x / most for x in a]
+    length = norm(scaled)
+    return [x / length for x in scaled]
