@@ -85,8 +85,9 @@ def test_who_holds_a_port_is_shown_also_where_nothing_is_there_to_compare_with()
     shown = Report("ports", tuple(rows.values()), {"url": f"http://127.0.0.1:{port}/v1"}, "", 0.1)
     languages: tuple[Language, ...] = ("en", "zh")
     for language in languages:
-        screen = table.render([shown], Screen(language=language, width=60))
-        assert f"127.0.0.1:{port} pid {os.getpid()} py" in screen, screen
+        for width, program in ((60, ""), (80, " py")):  # at 60 columns there is no room for the program
+            screen = table.render([shown], Screen(language=language, width=width))
+            assert f"127.0.0.1:{port} pid {os.getpid()}{program}" in screen, screen
 
 
 def test_nobody_listening_fails_and_a_server_that_runs_is_still_loading() -> None:
