@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.machine.files import model_config, weights_size
+from bgecheck.machine.gpus import Gpu, Gpus, Holder, read_gpus
 from bgecheck.machine.processes import Table, environment
 from bgecheck.machine.sockets import accepts, is_own
 from bgecheck.model import (
@@ -25,7 +26,6 @@ from bgecheck.model import (
 from bgecheck.model.expected import AtLeast
 
 if TYPE_CHECKING:
-    from bgecheck.machine.gpus import Gpu, Gpus, Holder
     from bgecheck.run.context import Context
 
 GIB = 2**30
@@ -98,14 +98,12 @@ class GpuFacts(NamedTuple):
         return f"pid {holder.pid}{f' {name}' if name else ''} ({_size(holder.used)})"
 
 
-AREA = Area("gpu", seconds=8.0, doors=("bgecheck.machine.gpus",))
+AREA = Area("gpu", seconds=8.0)
 
 
 @AREA.collect
 def collect(context: Context) -> GpuFacts:
     """Ask NVML on the machine of the server."""
-    from bgecheck.machine.gpus import read_gpus
-
     target, server = context.target, context.target.server
     seconds = context.deadline.timeout(_CONNECT)
     if server is None and not target.is_local and not is_own(target.host, seconds):

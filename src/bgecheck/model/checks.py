@@ -115,9 +115,6 @@ class Area:
     """How long the collector may take."""
     needs: tuple[str, ...] = ()
     """Rows of other areas without which the collector is not even started."""
-    doors: tuple[str, ...] = ()
-    """Modules that the collector looks through, too heavy to be loaded with the rows: loaded before any collector
-    starts, as two threads that import the same libraries at once can wait for each other for good."""
     collector: Collector | None = None
     checks: list[Check] = field(default_factory=list)
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
-from importlib import import_module
 from typing import Any
 
 from bgecheck.model import (
@@ -56,12 +55,6 @@ def run(
     return _Run(list(areas), context, seconds, values or {}, redactor or Redactor(), on_finding, clock).findings()
 
 
-def load(areas: Iterable[Area]) -> None:
-    """Import what the collectors of `areas` look through; what is loaded already takes no time."""
-    for door in dict.fromkeys(door for area in areas for door in area.doors):
-        import_module(door)
-
-
 class _Run:
     def __init__(
         self,
@@ -89,7 +82,6 @@ class _Run:
 
     def findings(self) -> tuple[Finding, ...]:
         explainers = explained_by(self._checks.values())
-        load(self._areas.values())
         sorter = TopologicalSorter(self._graph())
         sorter.prepare()
         while sorter.is_active():

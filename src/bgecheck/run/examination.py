@@ -31,7 +31,6 @@ def examine(
     on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> Report:
     """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
-    engine.load(plan.areas)  # before the clock of the deadline runs, which is for the server
     started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     settings = plan.settings
     context = Context(target, Deadline(settings.deadline), settings, openai=_openai(plan, standby))

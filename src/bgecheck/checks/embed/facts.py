@@ -197,7 +197,7 @@ class _Asking:
 
 
 # Every request ends with the run, and so does computing: a server that is slow may have all of it.
-AREA = Area("embed", seconds=math.inf, needs=("probe.reachable",), doors=("bgecheck.engines.server",))
+AREA = Area("embed", seconds=math.inf, needs=("probe.reachable",))
 
 
 @AREA.collect

@@ -75,7 +75,7 @@ class LaunchFacts(NamedTuple):
         return self.model.bidirectional if bidirectional is None and self.model else bidirectional
 
 
-AREA = Area("launch", seconds=20.0, needs=("probe.reachable",), doors=("bgecheck.engines.server",))
+AREA = Area("launch", seconds=20.0, needs=("probe.reachable",))
 
 
 @AREA.collect
