@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import typer
 from typer.main import get_command
 
-from bgecheck.cli import (  # noqa: F401  # each adds its command to the application
-    demo,
-    doctor,
-    embed,
-    explain,
-    gpu,
-    logs,
-    matrix,
-    ports,
-    probe,
-    schema,
-    snippet,
-)
 from bgecheck.cli.app import app
-from bgecheck.cli.help import localise
+from bgecheck.cli.help import ORDER, localise
 from bgecheck.cli.language import preferred, shown_on
 from bgecheck.cli.stderr import refusal, refuse, to_stderr
 from bgecheck.cli.stdout import discard, to_stdout, unwritable
@@ -41,7 +29,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 def run(words: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     language = preferred(words)
-    program: Any = get_command(app)
+    program = _program(_needed(words))
     localise(program, shown_on(sys.stdout, language))
     try:
         code = program.main(args=list(words), prog_name="bgecheck", standalone_mode=False)
@@ -49,7 +37,7 @@ def run(words: Sequence[str]) -> int:
     except BadInput as bad:
         return _refused(bad, language, words)
     except _UsageError as error:
-        return _refused(bad_input(error, words, program), language, words)
+        return _refused(bad_input(error, words, _program(ORDER)), language, words)
     except Unavailable as unavailable:
         to_stderr(unavailable.reason, language)
         return _ended(INCONCLUSIVE, clean(say(unavailable.reason, shown_on(sys.stdout, language))), words)
@@ -59,6 +47,18 @@ def run(words: Sequence[str]) -> int:
             raise
         discard(sys.stdout)
         return _refused(_not_installed(option, error) if error.filename else unwritable(error), language, words)
+
+
+def _needed(words: Sequence[str]) -> Sequence[str]:
+    """The commands that a line needs: the one that it begins with, else all, for the help, completion, and misspelt ones."""
+    return words[:1] if words and words[0] in ORDER else ORDER
+
+
+def _program(commands: Iterable[str]) -> Any:
+    """The program with these commands; each is added to the application by the module of its name."""
+    for name in commands:
+        import_module(f"bgecheck.cli.{name}")
+    return get_command(app)
 
 
 def _refused(bad: BadInput, language: Language, words: Sequence[str]) -> int:
