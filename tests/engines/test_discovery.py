@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from bgecheck.engines.sglang.discovery import newest_log, orphans, resolve, running_servers
-from bgecheck.machine.processes import Process, Table, environment, visible, working_folder
+from bgecheck.machine.processes import environment, snapshot, visible, working_folder
 from bgecheck.model import BadInput
+from bgecheck.model.processes import Process, ProcessTable
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads the process table of Linux")
 
@@ -206,7 +207,7 @@ def test_a_server_is_found_once_behind_any_launcher(package: Path, line: str) ->
     with launched(package, *words, *port) as pid:
         mine = [s for s in running_servers() if s.cwd == str(package)]
         assert [s.port for s in mine] == [31341]
-        assert pid in (mine[0].pid, *(a.pid for a in Table.now().ancestors(mine[0].pid)))
+        assert pid in (mine[0].pid, *(a.pid for a in snapshot().ancestors(mine[0].pid)))
 
 
 @contextmanager
@@ -270,12 +271,12 @@ def test_what_has_ended_and_was_not_waited_for_is_no_process(package: Path) -> N
     process = subprocess.Popen(["python3", "-m", "sglang.launch_server"], executable="/bin/true")
     wait_for(lambda: "Z" in Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2][:3])
     try:
-        assert process.pid not in Table.now().processes
+        assert process.pid not in snapshot().processes
         assert working_folder(process.pid) is None
         assert environment(process.pid, "PATH") is None
     finally:
         process.wait()
-    assert process.pid not in Table.now().processes
+    assert process.pid not in snapshot().processes
     assert (working_folder(process.pid), environment(process.pid, "PATH")) == (None, None)
 
 
@@ -315,8 +316,8 @@ def test_a_config_that_never_ends_is_not_read(package: Path) -> None:
         assert resolve(pid=process.pid).port == 31344
 
 
-def table(*processes: tuple[int, int, str, tuple[str, ...]]) -> Table:
-    return Table({pid: Process(pid, parent, name, argv, float(pid)) for pid, parent, name, argv in processes})
+def table(*processes: tuple[int, int, str, tuple[str, ...]]) -> ProcessTable:
+    return ProcessTable({pid: Process(pid, parent, name, argv, float(pid)) for pid, parent, name, argv in processes})
 
 
 SERVER = ("python", "-m", "sglang.launch_server", "--port", "30000")
@@ -378,7 +379,7 @@ def test_a_true_orphan_is_seen(adopter: str, left_over: bool) -> None:
         pid = int(init.stdout.readline())
         try:
             wait_for(lambda: os.readlink(f"/proc/{pid}/exe").endswith("sleep"))
-            assert Table.now().processes[pid].parent == init.pid
+            assert snapshot().processes[pid].parent == init.pid
             assert (pid in {o.pid for o in orphans()}) is left_over
         finally:
             os.kill(pid, signal.SIGKILL)

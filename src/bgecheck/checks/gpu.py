@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.machine.files import model_config, weights_size
 from bgecheck.machine.gpus import Gpu, Gpus, Holder, read_gpus
-from bgecheck.machine.processes import Table, environment
+from bgecheck.machine.processes import environment, snapshot
 from bgecheck.machine.sockets import accepts, is_own
 from bgecheck.model import (
     Advice,
@@ -162,7 +162,7 @@ def chosen(gpus: tuple[Gpu, ...], visible: str, *, by_bus: bool) -> tuple[Gpu, .
 
 def _names(gpus: Gpus) -> dict[int, str]:
     held = {h.pid for g in gpus.gpus for h in g.holders or ()}
-    processes = Table.now().processes if held else {}
+    processes = snapshot().processes if held else {}
     return {pid: processes[pid].name for pid in held if pid in processes}
 
 

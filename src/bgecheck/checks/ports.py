@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
 from bgecheck.machine.containers import PORTS_SHOWN, leads_to
-from bgecheck.machine.processes import Table
 from bgecheck.machine.sockets import (
     FORWARDERS,
     Inside,
@@ -35,6 +34,7 @@ from bgecheck.model import (
     holds,
     not_yet,
 )
+from bgecheck.model.processes import ProcessTable
 
 if TYPE_CHECKING:
     from bgecheck.run.context import Context
@@ -113,7 +113,7 @@ def collect(context: Context) -> PortFacts:
     )
 
 
-def _owner(listener: Listener, servers: set[int], table: Table) -> Owner:
+def _owner(listener: Listener, servers: set[int], table: ProcessTable) -> Owner:
     process = table.processes.get(listener.pid) if listener.pid else None
     if process is None:
         return Owner(listener, None, False)

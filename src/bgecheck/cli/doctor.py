@@ -113,4 +113,5 @@ def doctor(
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
-    return [target(replace(options, pid=server.pid)) for server in looked_at.others]
+    """The other servers; when the turn of one comes, the processes have to be looked at anew."""
+    return [target(replace(options, pid=server.pid))._replace(processes=None) for server in looked_at.others]

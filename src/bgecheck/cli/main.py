@@ -50,7 +50,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _needed(words: Sequence[str]) -> Sequence[str]:
-    """The commands that a line needs: the one that it begins with, else all, for the help, completion, and misspelt ones."""
+    """The command that a line begins with; else all of them, as the help, completion and a misspelt name need them."""
     return words[:1] if words and words[0] in ORDER else ORDER
 
 

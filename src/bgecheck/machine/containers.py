@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from bgecheck.machine.processes import PROC, Table
+from bgecheck.machine.processes import PROC
 from bgecheck.machine.sockets import Inside
+from bgecheck.model.processes import ProcessTable
 
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 """Docker, containerd, CRI-O and Podman name a container's control group by its id of 64 hexadecimal digits."""
@@ -55,7 +56,7 @@ def leads_to(argv: Sequence[str]) -> tuple[str, int] | None:
     return (endpoint["-container-ip"], int(port)) if "-container-ip" in endpoint and port.isdigit() else None
 
 
-def published(net: Inside, port: int, table: Table) -> int | None:
+def published(net: Inside, port: int, table: ProcessTable) -> int | None:
     """The port of this machine that Docker forwards to `port` of a container with the network `net`."""
     for process in table.processes.values():
         aim = leads_to(process.argv)

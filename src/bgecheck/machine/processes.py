@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
 import psutil
+
+from bgecheck.model.processes import Process, ProcessTable
 
 PROC = "/proc"
 
@@ -14,39 +15,9 @@ _GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 """States of a process that has ended and whose parent has not asked for its exit code yet."""
 
 
-class Process(NamedTuple):
-    """One entry of the process table; `created` is in seconds since the epoch, 0 where it is not shown."""
-
-    pid: int
-    parent: int
-    name: str
-    argv: tuple[str, ...]
-    created: float
-
-
-class Table:
-    """All processes at one moment."""
-
-    def __init__(self, processes: dict[int, Process]) -> None:
-        self.processes = processes
-
-    @classmethod
-    def now(cls) -> Table:
-        """Take a snapshot; what may not be seen or ends meanwhile is left out."""
-        return cls({pid: process for pid in psutil.pids() if (process := _process(pid))})
-
-    def ancestors(self, pid: int) -> Iterator[Process]:
-        """The parent, its parent, and so on."""
-        visited = {pid}
-        process = self.processes.get(pid)
-        while process and process.parent not in visited and process.parent in self.processes:
-            process = self.processes[process.parent]
-            visited.add(process.pid)
-            yield process
-
-    def descendants(self, pid: int) -> tuple[int, ...]:
-        """Children, their children, and so on, sorted."""
-        return tuple(sorted(p for p in self.processes if any(a.pid == pid for a in self.ancestors(p))))
+def snapshot() -> ProcessTable:
+    """The process table as it is now; what may not be seen or ends meanwhile is left out."""
+    return ProcessTable({pid: process for pid in psutil.pids() if (process := _process(pid))})
 
 
 def _process(pid: int) -> Process | None:
@@ -95,7 +66,7 @@ def environment(pid: int, name: str) -> str | None:
     return None if value is None else _readable(value)
 
 
-def output_file(pid: int, table: Table) -> str | None:
+def output_file(pid: int, table: ProcessTable) -> str | None:
     """The regular file that a process writes its stdout (else stderr) to, directly or through `tee`."""
     for number in (1, 2):
         link = _link(pid, f"fd/{number}")
@@ -137,7 +108,7 @@ def _is_same(path: str, inside: str) -> bool | None:
         return None
 
 
-def _teed(pipe: str, table: Table) -> str | None:
+def _teed(pipe: str, table: ProcessTable) -> str | None:
     for process in table.processes.values():
         if process.name == "tee" and _link(process.pid, "fd/0") == pipe:
             files = [word for word in process.argv[1:] if not word.startswith("-")]

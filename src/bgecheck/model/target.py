@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from bgecheck.model.processes import ProcessTable
 from bgecheck.model.words import Words
 
 DEFAULT_PORT = 30000
@@ -83,6 +84,8 @@ class Target(NamedTuple):
     origins: Mapping[str, str] = MappingProxyType({})
     searched: tuple[Words, ...] = ()
     """Where a server was looked for, when none was found."""
+    processes: ProcessTable | None = None
+    """The process table that it was found in, for the examination that follows at once."""
 
     @property
     def base_url(self) -> str:

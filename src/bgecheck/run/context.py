@@ -8,9 +8,10 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from bgecheck.machine.files import size
-from bgecheck.machine.processes import Table
+from bgecheck.machine.processes import snapshot
 from bgecheck.model import Target, Unavailable
 from bgecheck.model.deadline import Deadline
+from bgecheck.model.processes import ProcessTable
 from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Context:
         with self._lock:
             return self._server
 
-    def processes(self) -> Table:
-        """The process table, taken at first use."""
+    def processes(self) -> ProcessTable:
+        """The process table that the target was found in, else one taken at first use."""
         with self._lock:
             return self._processes
 
@@ -83,8 +84,8 @@ class Context:
                 self._server.close()
 
     @cached_property
-    def _processes(self) -> Table:
-        return Table.now()
+    def _processes(self) -> ProcessTable:
+        return self.target.processes or snapshot()
 
     @cached_property
     def _session_log(self) -> SessionLog:

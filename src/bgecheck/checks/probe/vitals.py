@@ -10,10 +10,10 @@ from bgecheck.engines.server import MODEL_INFO, SERVER_INFO, Server
 from bgecheck.engines.sglang.log.session import Readiness
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
-from bgecheck.machine.processes import Table
 from bgecheck.machine.sidebyside import side_by_side
 from bgecheck.machine.sockets import FORWARDERS, inside, listeners
 from bgecheck.model import Target, Unavailable
+from bgecheck.model.processes import ProcessTable
 
 if TYPE_CHECKING:
     from bgecheck.run.context import Context
@@ -53,7 +53,7 @@ def vitals(context: Context, pages: Pages) -> Vitals:
     """Look at every sign on the machine, beside what the pages said."""
     target = context.target
     pid = target.pid or (target.server.pid if target.server else None)
-    table = context.processes() if pid or target.is_local else Table({})
+    table = context.processes() if pid or target.is_local else ProcessTable({})
     family = (pid, *table.descendants(pid)) if pid else ()
     session = context.logged_session()
     return Vitals(
@@ -67,7 +67,7 @@ def vitals(context: Context, pages: Pages) -> Vitals:
     )
 
 
-def _owners(target: Target, family: tuple[int, ...], table: Table) -> tuple[int, ...]:
+def _owners(target: Target, family: tuple[int, ...], table: ProcessTable) -> tuple[int, ...]:
     if not target.is_local:
         return ()
     try:

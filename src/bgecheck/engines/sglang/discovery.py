@@ -9,9 +9,10 @@ from bgecheck.engines.sglang.launchline import parse_launch
 from bgecheck.engines.sglang.log.marks import is_of_sglang
 from bgecheck.http.address import Address, parse_url
 from bgecheck.machine.containers import container_of, log_of, published
-from bgecheck.machine.processes import Process, Table, output_file, visible, working_folder
+from bgecheck.machine.processes import output_file, snapshot, visible, working_folder
 from bgecheck.machine.sockets import inside
 from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
+from bgecheck.model.processes import Process, ProcessTable
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, authority
 
 TITLE = "sglang::"
@@ -20,16 +21,16 @@ TITLE = "sglang::"
 _INITS = frozenset({"systemd", "init", "tini", "dumb-init", "docker-init", "s6-svscan", "catatonit"})
 
 
-def running_servers(table: Table | None = None) -> list[ServerProcess]:
+def running_servers(table: ProcessTable | None = None) -> list[ServerProcess]:
     """The sglang servers of this machine, newest first; their worker processes are folded into them."""
-    table = table or Table.now()
+    table = table or snapshot()
     mains = {pid: flags for pid, p in table.processes.items() if (flags := parse_launch(p.argv)) is not None}
     tops = [pid for pid in mains if not any(a.pid in mains for a in table.ancestors(pid))]
     tops.sort(key=lambda pid: (table.processes[pid].created, pid), reverse=True)
     return [_server(table.processes[pid], mains[pid], table) for pid in tops]
 
 
-def _server(process: Process, flags: dict[str, str], table: Table) -> ServerProcess:
+def _server(process: Process, flags: dict[str, str], table: ProcessTable) -> ServerProcess:
     folder = working_folder(process.pid)
     options = {**_configured(flags.get("config"), process.pid, folder), **flags}
     key = options.get("api-key")
@@ -89,9 +90,9 @@ class Orphan(NamedTuple):
     title: str
 
 
-def orphans(table: Table | None = None) -> tuple[Orphan, ...]:
+def orphans(table: ProcessTable | None = None) -> tuple[Orphan, ...]:
     """Worker processes (`sglang::scheduler` and the like) whose server is gone: their parent is init."""
-    table = table or Table.now()
+    table = table or snapshot()
     return tuple(
         Orphan(p.pid, " ".join(p.argv) or p.name)
         for p in sorted(table.processes.values(), key=lambda p: p.pid)
@@ -103,7 +104,7 @@ def _is_worker(process: Process) -> bool:
     return bool(process.argv) and process.argv[0].startswith(TITLE)
 
 
-def _is_left_over(process: Process, table: Table) -> bool:
+def _is_left_over(process: Process, table: ProcessTable) -> bool:
     above = next((a for a in table.ancestors(process.pid) if not _is_worker(a)), None)
     if above is None or above.name in _INITS:
         return True
@@ -127,7 +128,7 @@ def resolve(
     default address and a log in the working folder. Raises `BadInput` for a URL or pid that cannot be meant.
     """
     given = parse_url(url) if url is not None else None
-    table = Table.now()
+    table = snapshot()
     servers = running_servers(table)
     server = _chosen(servers, table, given, pid)
     address = given or (_address_of(server, table) if server else parse_url(f"{DEFAULT_HOST}:{DEFAULT_PORT}"))
@@ -150,6 +151,7 @@ def resolve(
         others=tuple(s for s in servers if s is not server) if url is None and pid is None else (),
         origins=origins,
         searched=_searched(nearby) if server is None and given is None else (),
+        processes=table,
     )
 
 
@@ -162,7 +164,9 @@ def _origins(
     }
 
 
-def _chosen(servers: list[ServerProcess], table: Table, given: Address | None, pid: int | None) -> ServerProcess | None:
+def _chosen(
+    servers: list[ServerProcess], table: ProcessTable, given: Address | None, pid: int | None
+) -> ServerProcess | None:
     if pid is not None:
         return _by_pid(servers, table, pid)
     if given is None:
@@ -175,13 +179,13 @@ def _chosen(servers: list[ServerProcess], table: Table, given: Address | None, p
     return match or next((s for s in servers if ports[s.pid] is None and s.port == given.port), None)
 
 
-def reached_at(server: ServerProcess, table: Table) -> int | None:
+def reached_at(server: ServerProcess, table: ProcessTable) -> int | None:
     """The port of this machine that leads to a server; None where it runs in a container and none is seen to."""
     net = inside(server.pid, server.port)
     return server.port if net is None else published(net, server.port, table)
 
 
-def _by_pid(servers: list[ServerProcess], table: Table, pid: int) -> ServerProcess:
+def _by_pid(servers: list[ServerProcess], table: ProcessTable, pid: int) -> ServerProcess:
     for server in servers:
         if pid == server.pid or pid in server.children:
             return server
@@ -201,7 +205,7 @@ def _by_pid(servers: list[ServerProcess], table: Table, pid: int) -> ServerProce
     )
 
 
-def _address_of(server: ServerProcess, table: Table) -> Address:
+def _address_of(server: ServerProcess, table: ProcessTable) -> Address:
     """Where a client on this machine reaches a server that was bound to `host`, or whose port Docker publishes."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
     # Bound to one address of its container, it is asked there; else where Docker publishes it.

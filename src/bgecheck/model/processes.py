@@ -1,0 +1,37 @@
+"""The processes of this machine at one moment, as a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Process(NamedTuple):
+    """One entry of the process table; `created` is in seconds since the epoch, 0 where it is not shown."""
+
+    pid: int
+    parent: int
+    name: str
+    argv: tuple[str, ...]
+    created: float
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ProcessTable:
+    """All processes that may be looked at, by pid."""
+
+    processes: Mapping[int, Process]
+
+    def ancestors(self, pid: int) -> Iterator[Process]:
+        """The parent, its parent, and so on."""
+        visited = {pid}
+        process = self.processes.get(pid)
+        while process and process.parent not in visited and process.parent in self.processes:
+            process = self.processes[process.parent]
+            visited.add(process.pid)
+            yield process
+
+    def descendants(self, pid: int) -> tuple[int, ...]:
+        """Children, their children, and so on, sorted."""
+        return tuple(sorted(p for p in self.processes if any(a.pid == pid for a in self.ancestors(p))))
