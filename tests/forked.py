@@ -26,6 +26,7 @@ from bgecheck.engines.sglang import discovery
 from bgecheck.engines import server
 
 catalog.areas()
+bgecheck.cli.main.program()
 
 
 def run(words, environment, folder, output, errors):

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
-from typer.main import get_command
 
 import forked
 from bgecheck import __version__
-from bgecheck.cli.app import app
 from bgecheck.cli.help import ORDER, localise
+from bgecheck.cli.main import program as whole_program
 from bgecheck.cli.main import run as run_here
 from bgecheck.demo.stage import Staged, stage
 from commandline import environment, on_path, run, run_anew
@@ -51,7 +50,7 @@ def test_a_page_is_whole_and_stays_in_its_width(
     assert "…" not in panels
     for line in examples.splitlines():
         assert cell_len(line) <= width, line
-    program: Any = get_command(app)
+    program: Any = whole_program()
     localise(program, language)  # type: ignore[arg-type]
     shown = program.commands[command] if command else program
     squeezed = re.sub(r"[\s│╭╰╮╯─]", "", text)
@@ -68,7 +67,7 @@ def test_no_line_of_chinese_begins_with_punctuation_and_no_word_is_split(
 ) -> None:
     text = page(command, "zh", width, capsys, monkeypatch).split(" 示例：\n")[0]
     assert re.findall(r"^[│ ]*[、，。；：）！？].*", text, re.MULTILINE) == []
-    program: Any = get_command(app)
+    program: Any = whole_program()
     localise(program, "zh")
     shown = program.commands[command] if command else program
     for option in shown.params:
@@ -86,7 +85,7 @@ def test_a_chinese_page_is_chinese(
         assert word not in text
     for title in re.findall(r"╭─ (\S.*?) ─", text):
         assert CHINESE.search(title), title
-    program: Any = get_command(app)
+    program: Any = whole_program()
     localise(program, "zh")
     shown = program.commands[command] if command else program
     for words in (shown.help, shown.epilog, *(option.help for option in shown.params)):
@@ -146,14 +145,14 @@ def test_the_version() -> None:
 
 def lines_of(command: str) -> list[str]:
     """The commands at the end of a help page."""
-    program: Any = get_command(app)
+    program: Any = whole_program()
     shown = program.commands[command] if command else program
     return [line.partition("  # ")[0] for line in shown.epilog.splitlines()]
 
 
 @pytest.mark.parametrize("command", PAGES)
 def test_examples_are_the_same_in_both_languages(command: str) -> None:
-    program: Any = get_command(app)
+    program: Any = whole_program()
     localise(program, "zh")
     shown = program.commands[command] if command else program
     assert [line.partition("  # ")[0] for line in shown.epilog.splitlines()] == lines_of(command)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from bgecheck.cli.app import app
 from bgecheck.cli.examine import pattern
-from bgecheck.cli.main import run
+from bgecheck.cli.main import program, run
 from bgecheck.demo.stage import stage
 from bgecheck.run import catalog
 from commandline import run as run_apart
 
-PROGRAM: Any = get_command(app)
+PROGRAM: Any = program()
 
 REPORT = {"--output", "--verbose", "--ignore", "--fail-on", "--exit-style", "--lang"}
 ROWS = REPORT | {"--only", "--skip", "--deadline"}
@@ -124,3 +124,11 @@ def test_an_area_can_be_ignored_and_explained(capsys: pytest.CaptureFixture[str]
     assert all(f"{row.id}:" in page for row in catalog.area("ports").checks)
     assert pattern(" logs ") == "logs.*"
     assert pattern("logs.ready") == "logs.ready"
+
+
+def test_a_line_that_begins_with_a_command_loads_that_one_alone() -> None:
+    code = "import sys; from bgecheck.cli.main import run; run(sys.argv[1:]); print(*sys.modules, sep='\\n')"
+    for words, loaded in ((["schema"], {"schema"}), (["--lang", "zh", "schema"], set(OPTIONS))):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+        modules = {line.removeprefix("bgecheck.cli.") for line in done.stdout.splitlines()}
+        assert modules & set(OPTIONS) == loaded

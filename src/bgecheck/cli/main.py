@@ -29,15 +29,15 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 def run(words: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     language = preferred(words)
-    program = _program(_needed(words))
-    localise(program, shown_on(sys.stdout, language))
+    parser = program(_needed(words))
+    localise(parser, shown_on(sys.stdout, language))
     try:
-        code = program.main(args=list(words), prog_name="bgecheck", standalone_mode=False)
+        code = parser.main(args=list(words), prog_name="bgecheck", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except BadInput as bad:
         return _refused(bad, language, words)
     except _UsageError as error:
-        return _refused(bad_input(error, words, _program(ORDER)), language, words)
+        return _refused(bad_input(error, words, program()), language, words)
     except Unavailable as unavailable:
         to_stderr(unavailable.reason, language)
         return _ended(INCONCLUSIVE, clean(say(unavailable.reason, shown_on(sys.stdout, language))), words)
@@ -54,7 +54,7 @@ def _needed(words: Sequence[str]) -> Sequence[str]:
     return words[:1] if words and words[0] in ORDER else ORDER
 
 
-def _program(commands: Iterable[str]) -> Any:
+def program(commands: Iterable[str] = ORDER) -> Any:
     """The program with these commands; each is added to the application by the module of its name."""
     for name in commands:
         import_module(f"bgecheck.cli.{name}")
