@@ -18,6 +18,7 @@ import json, os, sys, time, traceback
 
 import httpx, numpy, rich.table, rich.progress
 import bgecheck.cli.main
+from bgecheck.cli import app
 from bgecheck.run import catalog, engine
 from bgecheck.http import client, openai_client
 from bgecheck.render.formats import json as report, table
@@ -26,7 +27,7 @@ from bgecheck.engines.sglang import discovery
 from bgecheck.engines import server
 
 catalog.areas()
-bgecheck.cli.main.program()
+app.program()
 
 
 def run(words, environment, folder, output, errors):

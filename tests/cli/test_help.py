@@ -15,8 +15,8 @@ from rich.cells import cell_len
 
 import forked
 from bgecheck import __version__
+from bgecheck.cli.app import program as whole_program
 from bgecheck.cli.help import ORDER, localise
-from bgecheck.cli.main import program as whole_program
 from bgecheck.cli.main import run as run_here
 from bgecheck.demo.stage import Staged, stage
 from commandline import environment, on_path, run, run_anew

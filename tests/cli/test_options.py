@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from bgecheck.cli.app import program
 from bgecheck.cli.examine import pattern
-from bgecheck.cli.main import program, run
+from bgecheck.cli.main import run
 from bgecheck.demo.stage import stage
 from bgecheck.run import catalog
 from commandline import run as run_apart

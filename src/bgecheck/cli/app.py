@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from bgecheck import __version__
-from bgecheck.cli.help import Command, Program, examples
+from bgecheck.cli.help import ORDER, Command, Program, examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import Lang
 from bgecheck.cli.stdout import to_stdout
@@ -38,6 +40,20 @@ app = typer.Typer(
 def command(name: str, panel: str, en: str, zh: str, epilog: str) -> Callable[[Callable[..., None]], Any]:
     """Add a function to the application, as the command `name`."""
     return app.command(name, cls=Command, help=both(en, zh), epilog=epilog, rich_help_panel=panel)
+
+
+_registered = app.registered_commands
+"""Of every module that was loaded."""
+
+
+def program(names: Collection[str] = ORDER) -> Any:
+    """The program with these commands alone; the module of the same name adds each to the application."""
+    for name in names:
+        import_module(f"bgecheck.cli.{name}")
+    app.registered_commands = [command for command in _registered if command.name in names]
+    built = get_command(app)
+    app.registered_commands = _registered
+    return built
 
 
 def _version(wanted: bool) -> None:

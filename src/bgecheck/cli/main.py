@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
 from itertools import pairwise
-from typing import Any
 
 import typer
-from typer.main import get_command
 
-from bgecheck.cli.app import app
+from bgecheck.cli.app import program
 from bgecheck.cli.help import ORDER, localise
 from bgecheck.cli.language import preferred, shown_on
 from bgecheck.cli.stderr import refusal, refuse, to_stderr
@@ -52,13 +49,6 @@ def run(words: Sequence[str]) -> int:
 def _needed(words: Sequence[str]) -> Sequence[str]:
     """The command that a line begins with; else all of them, as the help, completion and a misspelt name need them."""
     return words[:1] if words and words[0] in ORDER else ORDER
-
-
-def program(commands: Iterable[str] = ORDER) -> Any:
-    """The program with these commands; each is added to the application by the module of its name."""
-    for name in commands:
-        import_module(f"bgecheck.cli.{name}")
-    return get_command(app)
 
 
 def _refused(bad: BadInput, language: Language, words: Sequence[str]) -> int:
