@@ -7,6 +7,9 @@ FUZZ_SECONDS ?= 300
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 UV := .venv-uv/bin/uv
 
+# The tests start some hundred processes of Python, each of which would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test lowest pythons check lint types layers docs format
 .PHONY: real real-install real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
 

@@ -205,7 +205,7 @@ def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -
         if any(line.startswith(example) and shutil.which(needed) is None for needed, example in LACKS.items()):
             continue
         changes = {"BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s"}
-        if line != lines_of(command)[0]:  # importing openai takes longer than all else of a run
+        if line not in lines_of(""):  # importing openai takes longer than all else of a run
             changes["BGECHECK_SKIP"] = "*.openai-client"
         done = done_by(re.sub(r"(http://)?127\.0\.0\.1:30000", demo.url, line), tmp_path, changes)
         # Without a driver there is no GPU to look at, which is neither right nor wrong.

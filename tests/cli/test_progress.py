@@ -17,6 +17,9 @@ import pytest
 from bgecheck.demo.stage import stage
 from commandline import PROGRAM, environment
 
+WITHOUT_OPENAI = ("--skip", "*.openai-client")
+"""Importing it takes longer than all else."""
+
 
 def heed_interrupts() -> None:
     """As in a terminal, even where the tests themselves run in the background, which ignores Ctrl-C."""
@@ -76,7 +79,7 @@ def has_no_mark(terminal: Terminal) -> bool:
 
 def test_a_run_counts_its_checks_and_leaves_no_mark(tmp_path: Path) -> None:
     with stage(None) as staged:
-        terminal = Terminal("doctor", "--url", staged.url, output=tmp_path / "report")
+        terminal = Terminal("doctor", *WITHOUT_OPENAI, "--url", staged.url, output=tmp_path / "report")
         assert terminal.until(lambda text: "/" in text)
         assert terminal.screen.cursor.hidden
         assert len(terminal.text().splitlines()) == 1
@@ -116,6 +119,9 @@ def test_a_terminal_that_cannot_move_its_cursor_is_left_alone(term: str, tmp_pat
 def test_in_a_pipe_there_is_none() -> None:
     with stage(None) as staged:
         done = subprocess.run(
-            [*PROGRAM, "doctor", "--url", staged.url], capture_output=True, env=environment(), timeout=50
+            [*PROGRAM, "doctor", *WITHOUT_OPENAI, "--url", staged.url],
+            capture_output=True,
+            env=environment(),
+            timeout=50,
         )
     assert (done.returncode, done.stderr) == (0, b"")
