@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+# Of the tests many wait for a server or a limit: three keep two cores busy.
+WORKERS ?= 3
 FUZZ_SECONDS ?= 300
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 UV := .venv-uv/bin/uv
@@ -29,7 +30,7 @@ demo: $(VENV)/.ready  ## Run doctor against the embedded demo server, healthy an
 	$(BIN)/bgecheck demo --fault repeat-differs || test $$? -eq 1
 
 test: $(VENV)/.ready  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # Wheels alone, so that the lowest version is the lowest that this interpreter has one of.
 lowest: $(UV)  ## Run the tests with the lowest versions that pyproject.toml allows (PYTHON=python3.10 for its lowest Python)
@@ -38,7 +39,7 @@ lowest: $(UV)  ## Run the tests with the lowest versions that pyproject.toml all
 		--python .venv-lowest/bin/python --output-file .venv-lowest/lowest.txt pyproject.toml
 	$(UV) pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt \
 		--editable . --group dev
-	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS)
+	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 	cat .venv-lowest/lowest.txt
 
 pythons: $(UV)  ## Run the tests with each of PYTHONS that is installed
@@ -46,7 +47,7 @@ pythons: $(UV)  ## Run the tests with each of PYTHONS that is installed
 		if ! $$python -c '' 2>/dev/null; then echo "$$python is not installed"; continue; fi; \
 		$$python -m venv --clear .venv-python && \
 		$(UV) pip install --quiet --python .venv-python/bin/python --editable . --group dev && \
-		.venv-python/bin/python -VV && .venv-python/bin/python -m pytest --numprocesses $(WORKERS) || exit 1; \
+		.venv-python/bin/python -VV && .venv-python/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal || exit 1; \
 	done
 
 $(UV):

@@ -141,7 +141,20 @@ SOME_ODD = (
 )
 """Of the odd cases those that are run each time."""
 
-WANTED = [(name, _command(case)) for name, case in CASES.items() if EVERY or name in SOME_ODD or name not in ODD]
+LIKE_OTHERS = frozenset(
+    "closed-after-accept closed-after-request reset-in-header reset-in-body ssh redis tls-alert no-status "
+    "endless-chunks broken-chunks endless-headers negative-length broken-gzip icy http-3 100000-headers "
+    "header-with-null continue-and-silence negative-chunk endless-trailers unknown-transfer zstd cut-gzip- "
+    "header tls-garbage tls-plain length-and-chunks gzip-in-gzip challenge multiple-choices surrogates utf32 "
+    "long-names redirect-loop redirect-to-file status-999 not-modified html-as-json string number deep-object "
+    "utf16 huge-integer busy-for-a-year embeddings-reset embeddings-deep too-many data-of-strings booleans "
+    "odd-base64 embeddings-partial embeddings-teapot embeddings-million-arrays objects-for-numbers strange- "
+    "pages short-base64 negative-index text-index overflow one-number huge-index".split()
+)
+"""Of the other cases those that differ little from one that is run each time."""
+
+USUAL = set(SOME_ODD) | set(misbehaving.CASES) - LIKE_OTHERS
+WANTED = [(name, _command(case)) for name, case in CASES.items() if EVERY or name in USUAL]
 WANTED += [(name, "doctor") for name in (CASES if EVERY else ALSO_BY_DOCTOR)]
 WANTED += [(name, "openai") for name in (CASES if EVERY else BY_OPENAI)]
 WANTED += [(name, "smoke") for name in ("second-endless", *(("nan",) if EVERY else ()))]
