@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bgecheck.engines.base import Engine
+from bgecheck.engines.sglang import engine as sglang
+from bgecheck.engines.sglang.discovery import TITLE
+from bgecheck.engines.sglang.pages import PAGES
+from bgecheck.engines.sglang.serverargs import START
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -54,9 +62,57 @@ def test_every_module_beside_one_that_is_named_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["holds", "broken", "absent", "unclear", "AtLeast", "AtMost", "Unavailable", "Embedded"]
+    "name", ["holds", "broken", "absent", "unclear", "AtLeast", "AtMost", "Unavailable", "Embedded", "Engine"]
 )
 def test_every_name_is_one_of_the_program(name: str) -> None:
     assert f"`{name}" in PAGE
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/bgecheck").rglob("*.py"))
     assert re.search(rf"^(?:def|class) {name}\b", sources, re.MULTILINE)
+
+
+OWN = {"--api-key", "--model-path", "--model", "--url", "--log", "--pid", "--timeout"}
+"""Options that bgecheck has too."""
+
+OF_OTHERS = {"--noproxy", "--format", "--query-gpu", "--query-compute-apps", "--upgrade"}
+"""Options of curl, docker, nvidia-smi and pip, in commands that the package prints as well."""
+
+ELSEWHERE = {"cli", "demo", "engines"}
+"""The program's own options, a server in sglang's dialect, and the place where sglang is spelled."""
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """The text constants of a module but its docstrings, each with its line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docs and isinstance(node.value, str | bytes):
+            yield node.lineno, node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+
+
+def sglang_words() -> set[str]:
+    """Its options, pages and the marks of its log, as the package `engines.sglang` spells them."""
+    texts = [text for path in (ROOT / "src/bgecheck/engines/sglang").rglob("*.py") for _, text in strings(path)]
+    options = {option for text in texts for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
+    pages = {*PAGES.model, *PAGES.settings, *PAGES.health[1:]}
+    return (options - OWN - OF_OTHERS) | pages | {START.decode(), "launch_server", TITLE, "fired up and ready"}
+
+
+def test_nothing_outside_its_engine_spells_an_option_page_or_mark_of_sglang() -> None:
+    words = sglang_words()
+    assert {"--disable-radix-cache", "--is-embedding", "--host", "--port", "/model_info", "sglang::"} <= words
+    spelled = [
+        (str(path.relative_to(ROOT)), line, word)
+        for path in (ROOT / "src/bgecheck").rglob("*.py")
+        if path.relative_to(ROOT / "src/bgecheck").parts[0] not in ELSEWHERE
+        for line, text in strings(path)
+        for word in words
+        if re.search(rf"(?<![\w/-]){re.escape(word)}(?![\w-])", text)
+    ]
+    assert spelled == []
+
+
+def test_sglang_is_an_engine_as_checks_see_one() -> None:
+    """For the type checker too, which compares the module with the protocol."""
+    engine: Engine = sglang
+    assert engine.PAGES.model[0] == "/model_info"
+    assert engine.parse_launch(["python", "-m", "sglang.launch_server", "--port", "1"]) == {"port": "1"}

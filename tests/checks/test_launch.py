@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bgecheck.checks import launch
 from bgecheck.checks.launch.attention import BACKENDS, looks_both_ways
-from bgecheck.checks.launch.facts import LaunchFacts, Setting, collect
+from bgecheck.checks.launch.facts import LaunchFacts, collect
 from bgecheck.demo.stage import stage
+from bgecheck.engines.base import Setting
 from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.engines.sglang.log.sessionlog import read_log
 from bgecheck.engines.sglang.serverargs import server_args
@@ -192,7 +193,7 @@ def test_where_the_pages_are_closed_the_log_tells(tmp_path: Path) -> None:
         context.close()
     told = facts.get("disable_radix_cache")
     assert told is not None
-    assert (told.value, say(told.named("it"), "en")) == (False, "it in server_args= in the log")
+    assert (told.value, say(told.label("it"), "en")) == (False, "it in server_args= in the log")
 
 
 @pytest.mark.parametrize(

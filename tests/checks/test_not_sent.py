@@ -14,6 +14,7 @@ from bgecheck.checks.embed.facts import EmbedFacts
 from bgecheck.checks.probe.engines import Engine
 from bgecheck.checks.probe.facts import EDGE, Limits, ProbeFacts
 from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.pages import PAGES
 from bgecheck.http.embeddings import Answer, Embedded
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
@@ -137,7 +138,7 @@ def test_a_request_that_the_run_cut_off_shows_nothing_unless_it_had_a_fair_time(
     """Five seconds, or all of its time-out."""
     with accepting(silent) as port:
         target = Target(url=f"http://127.0.0.1:{port}", host="127.0.0.1", port=port)
-        with closing(Server(target, Deadline(left), asked)) as server:
+        with closing(Server(target, Deadline(left), asked, PAGES)) as server:
             page = server.get("/v1/models")
     assert isinstance(page, Failure)
     assert page.kind == kind

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bgecheck.checks import launch
-from bgecheck.checks.launch.facts import LaunchFacts, Setting, corrected
+from bgecheck.checks.launch.facts import LaunchFacts
+from bgecheck.engines.base import Setting
+from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.http.address import parse_url
 from bgecheck.model import Finding, Secret, Status
 from bgecheck.run import engine
@@ -217,14 +219,15 @@ def test_the_prefix_cache_is_judged_by_what_the_server_says(told: bool | None, s
 
 
 def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
-    line = corrected(
+    line = launch_line(
         {
             "model-path": "/m/a b",
             "port": "31000",
             "api-key": "topsecret",
             "chunked-prefill-size": "4096",
             "cuda-graph-bs": "1 2",
-        }
+        },
+        {},
     )
     assert "'/m/a b'" in line
     assert "--port 31000" in line
@@ -236,6 +239,6 @@ def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
 
 
 def test_a_hostile_flag_does_not_get_into_the_line() -> None:
-    line = corrected({"model-path": "/m", "port; rm -rf ~": "", "host": "$(reboot)"})
+    line = launch_line({"model-path": "/m", "port; rm -rf ~": "", "host": "$(reboot)"}, {})
     assert "rm -rf" not in line
     assert "'$(reboot)'" in line

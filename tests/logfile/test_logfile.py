@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bgecheck.engines.sglang.serverargs import START
 from bgecheck.logfile import lines as logfile
 from bgecheck.logfile import reading as logread
 from bgecheck.model import BadInput, Unavailable
@@ -30,7 +31,7 @@ def _lines(blocks: Iterable[logfile.Block]) -> Iterator[tuple[int, str]]:
 
 
 def _read(path: Path, until: int | None = None, whole: int = logread.WHOLE) -> list[tuple[int, str]]:
-    return list(_lines(logread.read(str(path), until, whole)[1]))
+    return list(_lines(logread.read(str(path), START, until, whole)[1]))
 
 
 def _texts(path: Path, content: bytes) -> list[str]:
@@ -156,12 +157,12 @@ def test_numbers_count_lines_of_the_file_behind_what_is_not_read(
     """Only the end of a long log without a start is read, and its lines keep their numbers."""
     path = tmp_path / "a.log"
     _numbered(path)
-    origin, blocks = logread.read(str(path), whole=100)
+    origin, blocks = logread.read(str(path), START, whole=100)
     told = list(_lines(blocks))
     assert origin.skipped == 11 * 1000 - 99
     assert told == [(n, f"line {n:05d}") for n in range(992, 1001)]
     monkeypatch.setattr(logread, "COUNT_LIMIT", 10)
-    origin, blocks = logread.read(str(path), whole=100)
+    origin, blocks = logread.read(str(path), START, whole=100)
     assert not origin.numbered
     assert [text for _, text in _lines(blocks)] == [text for _, text in told]
 
@@ -203,7 +204,7 @@ def test_memory_stays_small_whatever_a_line_holds(content: bytes, tmp_path: Path
     tracemalloc.start()
     try:
         last = None
-        for line in _lines(logread.read(str(path))[1]):
+        for line in _lines(logread.read(str(path), START)[1]):
             assert len(line[1]) <= logfile.LINE_LIMIT
             last = line[1]
         assert tracemalloc.get_traced_memory()[1] < 12 * 2**20
@@ -261,7 +262,7 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput):
         logfile.usable("bad\0name")
     with pytest.raises(Unavailable) as gone:
-        logread.read(str(tmp_path / "none.log"))
+        logread.read(str(tmp_path / "none.log"), START)
     assert gone.value.looked
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from bgecheck.engines.sglang.options import MEMORY_SHARE, ON_CPU
 from bgecheck.machine.files import model_config, weights_size
 from bgecheck.machine.gpus import Gpu, Gpus, Holder, read_gpus
 from bgecheck.machine.processes import environment, snapshot
@@ -116,7 +117,7 @@ def collect(context: Context) -> GpuFacts:
         )
     if server and server.flags.get("device") == "cpu":
         raise Unavailable(
-            Text("the server computes on the CPU (--device cpu)", "服务在 CPU 上运行（--device cpu）"), looked=False
+            Text(f"the server computes on the CPU ({ON_CPU})", f"服务在 CPU 上运行（{ON_CPU}）"), looked=False
         )
     gpus = read_gpus()
     visible = environment(server.pid, "CUDA_VISIBLE_DEVICES") if server else None
@@ -167,7 +168,7 @@ def _names(gpus: Gpus) -> dict[int, str]:
 
 
 def memory_needed(folder: str | None) -> float:
-    """From the weights in the model folder; sglang serves an fp32 checkpoint as fp16 (`--dtype auto`)."""
+    """From the weights in the model folder; sglang serves an fp32 checkpoint as fp16 unless told otherwise."""
     on_disk = weights_size(folder) if folder else None
     if not on_disk:
         return ENOUGH
@@ -307,8 +308,8 @@ _UNPLACED = Text(
         "其他进程占着 {gpu} 的显存：{holders}。它们继续申请时，服务可能不够用",
     ),
     fix=Text(
-        "move them to another GPU, or give sglang a fixed share with --mem-fraction-static",
-        "把它们移到别的 GPU，或用 --mem-fraction-static 给 sglang 固定份额",
+        f"move them to another GPU, or give sglang a fixed share with {MEMORY_SHARE}",
+        f"把它们移到别的 GPU，或用 {MEMORY_SHARE} 给 sglang 固定份额",
     ),
     commands=_WHO,
     variants={

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
+from bgecheck.engines.sglang.discovery import TITLE, Orphan, orphans, running_servers
+from bgecheck.engines.sglang.options import ALL_ADDRESSES, PORT
 from bgecheck.machine.containers import PORTS_SHOWN, leads_to
 from bgecheck.machine.sockets import (
     FORWARDERS,
@@ -144,8 +145,8 @@ _INSIDE = Text(
     "进程 {server_pid} 在独立的网络里（比如容器），而且只监听 {bound}（sglang 的默认值）：端口怎么映射，外面都访问不到",
 )
 _OUT = Text(
-    "restart it with --host 0.0.0.0, and publish the port: docker run -p {port}:{server_port}",
-    "加 --host 0.0.0.0 重启，并映射端口：docker run -p {port}:{server_port}",
+    f"restart it with {ALL_ADDRESSES}, and publish the port: docker run -p {{port}}:{{server_port}}",
+    f"加 {ALL_ADDRESSES} 重启，并映射端口：docker run -p {{port}}:{{server_port}}",
 )
 _PORTS_INSIDE = (
     "nsenter -t {server_pid} -n ss -ltnp sport = :{server_port}",
@@ -159,8 +160,8 @@ _PORTS_INSIDE = (
     headline=True,
     title=Text("the service port is listening", "服务端口正在监听"),
     cause=Text(
-        "nothing listens on port {port}: the server was not started, has exited, or uses another --port",
-        "端口 {port} 上没有程序在监听：服务没启动、已退出，或换了 --port",
+        "nothing listens on port {port}: the server was not started, has exited, or uses another " + PORT,
+        "端口 {port} 上没有程序在监听：服务没启动、已退出，或换了 " + PORT,
     ),
     fix=Text("read the start-up log, then see which ports are in use", "先看启动日志，再看实际监听的端口"),
     commands=("bgecheck logs {log}", "ss -ltnp"),
@@ -233,9 +234,9 @@ def _listens_inside(net: Inside, server: ServerProcess, *evidence: Evidence) -> 
         "端口 {port} 被 {owner} 占用，它不是 sglang 服务：在这个端口启动的服务无法绑定",
     ),
     fix=Text(
-        "stop that program if it is not needed, or start the server with --port {free}, which is free, and "
+        f"stop that program if it is not needed, or start the server with {PORT} {{free}}, which is free, and "
         "update the base URL of every caller",
-        "不需要的话停掉那个程序；或让服务改用空闲的 --port {free}，并同步修改所有调用方的 base URL",
+        f"不需要的话停掉那个程序；或让服务改用空闲的 {PORT} {{free}}，并同步修改所有调用方的 base URL",
     ),
     commands=("ss -ltnp sport = :{port}", "ps -o pid,ppid,lstart,args -p {owner_pid}"),
     variants={
@@ -318,8 +319,8 @@ def _not_comparable(owner: Owner) -> Words:
         "服务监听在 {bound}，而请求发往 {host}：只有本机能访问到它",
     ),
     fix=Text(
-        "restart it with --host 0.0.0.0 behind a firewall, or use it at 127.0.0.1",
-        "加 --host 0.0.0.0 重启（注意防火墙），或改用 127.0.0.1 访问",
+        f"restart it with {ALL_ADDRESSES} behind a firewall, or use it at 127.0.0.1",
+        f"加 {ALL_ADDRESSES} 重启（注意防火墙），或改用 127.0.0.1 访问",
     ),
     commands=("ss -ltn sport = :{port}",),
     variants={"inside": Advice(_INSIDE, _OUT, _PORTS_INSIDE)},
@@ -337,8 +338,8 @@ def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
     local_only = all(owner.listener.loopback for owner in facts.owners)
     reach = (
         Text(
-            f"{bound} (this machine only; containers and other machines need --host 0.0.0.0)",
-            f"{bound}（仅本机可访问；容器或其他机器要访问，需加 --host 0.0.0.0）",
+            f"{bound} (this machine only; containers and other machines need {ALL_ADDRESSES})",
+            f"{bound}（仅本机可访问；容器或其他机器要访问，需加 {ALL_ADDRESSES}）",
         )
         if local_only
         else bound
@@ -409,7 +410,7 @@ def localhost_is_one_server(facts: PortFacts) -> Outcome:
 def no_worker_is_left_over(facts: PortFacts) -> Outcome:
     """`sglang::*` processes whose parent is init; upstream reports: sglang #31645, #241, #9396."""
     if not facts.left_over:
-        return holds(Evidence(Text("sglang:: processes without a server", "没有主服务的 sglang:: 进程"), "0"))
+        return holds(Evidence(Text(f"{TITLE} processes without a server", f"没有主服务的 {TITLE} 进程"), "0"))
     evidence = [Evidence(f"pid {o.pid}", o.title) for o in facts.left_over[:5]]
     pids = [str(o.pid) for o in facts.left_over]
     return broken(*evidence, pids=",".join(pids), pids_apart=Shell(" ".join(pids)))

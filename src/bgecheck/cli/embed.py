@@ -198,11 +198,13 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
     """Write the vectors of the texts, or of the built-in ones, with the recipe that the report found them to follow."""
     from bgecheck.checks.embed.texts import triples_for
     from bgecheck.engines.server import Server
+    from bgecheck.engines.sglang.pages import PAGES
     from bgecheck.http.embeddings import Embedded
     from bgecheck.model.deadline import Deadline as Limit
     from bgecheck.reference.recorded import Recorded, write_recorded
 
-    with closing(Server(looked_at, Limit(the_job.plan.settings.timeout), the_job.plan.settings.timeout)) as server:
+    limit = the_job.plan.settings.timeout
+    with closing(Server(looked_at, Limit(limit), limit, PAGES)) as server:
         name = server.model_name()
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
         answer = server.embed(wanted)

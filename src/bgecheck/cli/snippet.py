@@ -72,12 +72,13 @@ def snippet(
 def endpoint(looked_at: Target, limit: float) -> Endpoint:
     """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
     from bgecheck.engines.server import Server
+    from bgecheck.engines.sglang.pages import PAGES
     from bgecheck.http.embeddings import Embedded, describe
     from bgecheck.knowledge.models import lookup
     from bgecheck.model.deadline import Deadline
     from bgecheck.snippet.clients import SAMPLE, Endpoint
 
-    with closing(Server(looked_at, Deadline(limit), limit)) as server:
+    with closing(Server(looked_at, Deadline(limit), limit, PAGES)) as server:
         answer, model, longest = server.embed([SAMPLE]), server.model_name() or "default", server.max_model_len()
         base_url = server.base_url
     redactor = Redactor(looked_at.secrets())

@@ -1,4 +1,4 @@
-"""The target over HTTP: sglang's pages and the embeddings route, each page asked for once in a run."""
+"""The target over HTTP: its pages and the embeddings route, each page asked for once in a run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+from bgecheck.engines.base import Pages
 from bgecheck.http.client import Http, Transport
 from bgecheck.http.embeddings import SMALL_IDS, Answer, read, request_body
 from bgecheck.http.failures import Failure, NotSent
@@ -22,9 +23,6 @@ from bgecheck.model.deadline import DEADLINE_EXCEEDED, Deadline, deadline_exceed
 
 T = TypeVar("T")
 
-MODEL_INFO = ("/model_info", "/get_model_info")
-"""The first is there from 0.5.9 on; asking for the second there writes a deprecation into the server's log."""
-
 LARGEST_VECTOR = 256 * 1024
 """Bytes that one vector of a response may have: 8192 floats of 17 digits, with their commas and more."""
 
@@ -34,14 +32,13 @@ SLOW_SECONDS = 0.5
 FAIR_SECONDS = 5.0
 """After which a small request without a response shows the server, and not the time that was left of the run."""
 
-SERVER_INFO = ("/server_info", "/get_server_info")
-
 
 class Server:
     """One target over HTTP. Harmless requests only; safe to use from several collectors at once."""
 
-    def __init__(self, target: Target, deadline: Deadline, timeout: float) -> None:
+    def __init__(self, target: Target, deadline: Deadline, timeout: float, pages: Pages) -> None:
         self.target = target
+        self.pages = pages
         self._deadline = deadline
         self._timeout = timeout
         self._http = Http()
@@ -121,11 +118,11 @@ class Server:
 
     def model_info(self) -> Mapping[str, Any] | None:
         """The server's page about its model; None when there is none."""
-        return self.first_page(MODEL_INFO)
+        return self.first_page(self.pages.model)
 
     def server_info(self) -> Mapping[str, Any] | None:
         """The server's page about its settings, the key among them; None when there is none."""
-        return self.first_page(SERVER_INFO)
+        return self.first_page(self.pages.settings)
 
     def served(self) -> tuple[str, ...]:
         """The model ids of `/v1/models`, or where there is none the one of text-embeddings-inference's `/info`."""

@@ -35,8 +35,6 @@ ROTATED = 20
 _WALK = 2**20
 _LEAD = 64 * 1024
 """Bytes before a start that are read with it: what a start writes before its arguments."""
-BEGINNING = b"server_args="
-"""What a start writes first in every release: its arguments."""
 _ROTATION = re.compile(r"(?:\.\d{1,4}|[-_.]\d{4}-?\d\d-?\d\d[-_T.:\d]*)$")
 
 
@@ -77,9 +75,11 @@ class Origin:
 
 
 def read(
-    path: str, until: int | None = None, whole: int = WHOLE, seconds: float | None = None
+    path: str, start: bytes, until: int | None = None, whole: int = WHOLE, seconds: float | None = None
 ) -> tuple[Origin, Iterator[Block]]:
     """Where a log came from and its lines in blocks; of a file only the first `until` bytes.
+
+    `start` is what stands in the first line that a session writes, and in no other.
 
     Of a file longer than `whole` bytes the newest session comes, and of one whose session is longer its start and
     its end. Where a file of a rotated set holds no start, the older file that does comes before it. A pipe is
@@ -89,20 +89,22 @@ def read(
         origin = Origin("stdin")
         return origin, _streamed(origin, _Pipe(sys.stdin.buffer, seconds))
     try:
-        return _opened(path, until, whole, seconds)
+        return _opened(path, start, until, whole, seconds)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
 
 
-def _opened(path: str, until: int | None, whole: int, seconds: float | None) -> tuple[Origin, Iterator[Block]]:
+def _opened(
+    path: str, start: bytes, until: int | None, whole: int, seconds: float | None
+) -> tuple[Origin, Iterator[Block]]:
     status = os.stat(path)
     origin = Origin(path, max(0.0, time.time() - status.st_mtime))
     if not stat.S_ISREG(status.st_mode):
         return origin, _streamed(origin, _Pipe(open(path, "rb", buffering=0), seconds))  # its end closes it
     end = status.st_size if until is None else min(until, status.st_size)
-    parts = _parts(path, end, whole, origin)
-    if len(parts) == 1 and parts[0].start == 0 and (older := _older(path, end)):
+    parts = _parts(path, start, end, whole, origin)
+    if len(parts) == 1 and parts[0].start == 0 and (older := _older(path, start, end)):
         parts = [*older, *parts]
     return origin, _chained(origin, parts)
 
@@ -124,20 +126,20 @@ def ending(path: str, until: int | None = None, most: int = _LEAD) -> bytes:
     return text.partition(b"\n")[2] if begin else text
 
 
-def _parts(path: str, end: int, whole: int, origin: Origin) -> list[Part]:
+def _parts(path: str, start: bytes, end: int, whole: int, origin: Origin) -> list[Part]:
     """The stretches of one file that are read."""
     if end <= whole:
         return [Part(path, 0, end, 1)]
     with open(path, "rb") as file:
         if file.read(2) == GZIP:
             return [Part(path, 0, None, 1)]
-        start = newest_start(file, end)
+        newest = newest_start(file, start, end)
         # An even offset, or UTF-16 would be read out of step.
-        begin = 0 if start is None else max(0, start - _LEAD) & ~1
+        begin = 0 if newest is None else max(0, newest - _LEAD) & ~1
         tail = max(begin, end - whole) & ~1
         origin.skipped, origin.numbered = tail, tail <= COUNT_LIMIT
         places = sorted({_line_start(file, begin), _line_start(file, tail)})
-        if start is None:
+        if newest is None:
             places = places[-1:]
         numbers = _numbers(file, places) if origin.numbered else [1] * len(places)
     if len(places) == 1:
@@ -148,13 +150,13 @@ def _parts(path: str, end: int, whole: int, origin: Origin) -> list[Part]:
     return [Part(path, places[0], head_end, numbers[0]), Part(path, places[1], end, numbers[1])]
 
 
-def newest_start(file: BinaryIO, end: int) -> int | None:
-    """Offset of the last line among the first `end` bytes in which a server tells its arguments, walking backwards."""
-    overlap = len(BEGINNING) - 1
+def newest_start(file: BinaryIO, start: bytes, end: int) -> int | None:
+    """Offset of the last `start` among the first `end` bytes, walking backwards."""
+    overlap = len(start) - 1
     while end > 0:
         begin = max(0, end - _WALK)
         file.seek(begin)
-        place = file.read(min(_WALK + overlap, end - begin + overlap)).rfind(BEGINNING)
+        place = file.read(min(_WALK + overlap, end - begin + overlap)).rfind(start)
         if place >= 0:
             return begin + place
         end = begin
@@ -185,35 +187,35 @@ def _numbers(file: BinaryIO, places: Sequence[int]) -> list[int]:
     return numbers
 
 
-def _older(path: str, end: int) -> list[Part]:
+def _older(path: str, start: bytes, end: int) -> list[Part]:
     """The files of a rotated set from the one with the newest start to the one before `path`; mostly none."""
     older = _rotated(path)
-    if not older or _has_start(path, end):
+    if not older or _has_start(path, start, end):
         return []
     chain: list[Part] = []
     for name in older[:ROTATED]:
         chain.insert(0, Part(name, 0, None, 1))
-        if _has_start(name, None):
+        if _has_start(name, start, None):
             return chain
     return []
 
 
-def _has_start(path: str, end: int | None) -> bool:
+def _has_start(path: str, start: bytes, end: int | None) -> bool:
     with open(path, "rb") as file:
         head = file.read(_WALK)
         if head.startswith(GZIP):
             file.seek(0)
-            return _unpacked_has_start(file)
+            return _unpacked_has_start(file, start)
         size = os.fstat(file.fileno()).st_size if end is None else end
-        return BEGINNING in head[:size] or newest_start(file, size) is not None
+        return start in head[:size] or newest_start(file, start, size) is not None
 
 
-def _unpacked_has_start(file: BinaryIO) -> bool:
+def _unpacked_has_start(file: BinaryIO, start: bytes) -> bool:
     stream, carry = _Unpacked(file, WHOLE), b""
     while chunk := stream.read(_WALK):
-        if BEGINNING in carry + chunk:
+        if start in carry + chunk:
             return True
-        carry = chunk[-len(BEGINNING) :]
+        carry = chunk[-len(start) :]
     return False
 
 

@@ -15,10 +15,14 @@ _LEAD = 64 * 1024
 
 
 class Tail:
-    """Follows one path: a file that is not there yet, grows, is cut short, or gives way to another of its name."""
+    """Follows one path: a file that is not there yet, grows, is cut short, or gives way to another of its name.
 
-    def __init__(self, path: str) -> None:
+    `start` is what stands in the first line of a session, from which on a long file is read.
+    """
+
+    def __init__(self, path: str, start: bytes) -> None:
         self._path = path
+        self._start = start
         self._file: int | None = None
         self._offset = 0
         self._carry = b""
@@ -50,8 +54,8 @@ class Tail:
         size = os.fstat(self._file).st_size
         if size > _BEHIND:
             with open(self._path, "rb") as file:
-                start = newest_start(file, size)
-            self._offset = max(0, (size - _BEHIND if start is None else start) - _LEAD)
+                newest = newest_start(file, self._start, size)
+            self._offset = max(0, (size - _BEHIND if newest is None else newest) - _LEAD)
         return True
 
     def _rest(self) -> Iterator[Block]:

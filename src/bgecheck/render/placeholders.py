@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import re
 
+from bgecheck.engines.sglang.remedies import LAUNCH_PROGRAM, OPTIONS_BY_ROW
 from bgecheck.model import Language, Text
-
-_OPTIONS = {
-    "launch.prefix-cache": "--disable-radix-cache",
-    "launch.chunked-prefill": "--chunked-prefill-size -1",
-    "launch.attention-backend": "--attention-backend triton",
-}
-"""What a launch line lacks where the row does not hold."""
 
 _WORDS = {
     "address": Text("address", "地址"),
@@ -123,7 +117,7 @@ def without_case(template: str, language: Language, row: str) -> str:
     def word(match: re.Match[str]) -> str:
         name = match[1]
         if name == "changes":
-            return _OPTIONS[row]
+            return OPTIONS_BY_ROW[row]
         if name == "launch_line":
             return _launch_line(language, row)
         words = (_IN_ROW.get((row, name)) or _WORDS.get(name) or Text(name, name)).to(language)
@@ -133,7 +127,7 @@ def without_case(template: str, language: Language, row: str) -> str:
 
 
 def _launch_line(language: Language, row: str) -> str:
-    options = _OPTIONS.get(row)
+    options = OPTIONS_BY_ROW.get(row)
     changed = Text("your options, changed as above", "原有参数，按上面修改").to(language)
     yours = Text("your options", "原有参数").to(language)
-    return "python -m sglang.launch_server " + (f"<{yours}> {options}" if options else f"<{changed}>")
+    return LAUNCH_PROGRAM + " " + (f"<{yours}> {options}" if options else f"<{changed}>")

@@ -104,5 +104,6 @@ class Context:
     @cached_property
     def _server(self) -> Server:
         from bgecheck.engines.server import Server
+        from bgecheck.engines.sglang.pages import PAGES
 
-        return Server(self.target, self.deadline, self.settings.timeout)
+        return Server(self.target, self.deadline, self.settings.timeout, PAGES)

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from bgecheck.engines.sglang.log.following import until_decided
+from bgecheck.engines.sglang.serverargs import START
 from bgecheck.logfile.tail import Tail
 
 NOW = time.strftime("[%Y-%m-%d %H:%M:%S]")
@@ -89,7 +90,7 @@ def test_a_log_that_is_rotated_is_followed_on(how: str, tmp_path: Path) -> None:
 
 def test_what_was_written_is_read_once(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
-    tail = Tail(str(log))
+    tail = Tail(str(log), START)
     assert list(tail.added()) == []
     log.write_bytes(b"one\ntw")
     assert [block.data for block in tail.added()] == [b"one\n"]

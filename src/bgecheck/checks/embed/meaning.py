@@ -16,6 +16,7 @@ from bgecheck.checks.embed.measures import (
 )
 from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL, SHARED, TAIL, folds_case
+from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.http.embeddings import Embedded, Refused
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 
@@ -106,7 +107,7 @@ _TOO_LONG = (400, 413, 422)
         "应计 {wanted} 个 token 的文本，服务计了 {seen} 个：用的是别的分词器，或没有加 [CLS]、[SEP]",
     ),
     fix=Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
-    commands=("curl -sS --noproxy '*' {url}/model_info", "ls -l {model_path}"),
+    commands=(SHOW_MODEL_PAGE, "ls -l {model_path}"),
     variants={
         "added": Advice(
             Text(
@@ -201,7 +202,7 @@ def _counted_otherwise(facts: EmbedFacts, tokens: int, wanted: int, case: list[E
         "{count} 组里有 {right} 组是近义文本更接近，平均只差 {margin}：这不是 {name} 应有的向量",
     ),
     fix=Text("see which weights the server has loaded, and how it pools them", "确认服务加载的权重，以及池化方式"),
-    commands=("curl -sS --noproxy '*' {url}/model_info",),
+    commands=(SHOW_MODEL_PAGE,),
     needs=("embed.finite",),
     costly=True,
 )
@@ -240,7 +241,7 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
         "两句公开样例的余弦相似度是 {cosine}，应为 {wanted}：这不是 {name} 的 [CLS] 向量",
     ),
     fix=Text("see which weights the server has loaded, and how it pools them", "确认服务加载的权重，以及池化方式"),
-    commands=("curl -sS --noproxy '*' {url}/model_info",),
+    commands=(SHOW_MODEL_PAGE,),
     severity=Severity.WARNING,
     needs=("embed.finite",),
     costly=True,

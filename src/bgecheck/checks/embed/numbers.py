@@ -10,6 +10,8 @@ from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.first_vector import FirstVector
+from bgecheck.engines.sglang.options import FP16, PRECISION
+from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, reason_of, wanted
 from bgecheck.http.failures import Failure, NotSent
@@ -57,7 +59,7 @@ def dtype(vectors: Sequence[Sequence[float]]) -> str | None:
     """The dtype that the bits show; None when nothing finite is there.
 
     bf16 is looked for first: between 2^-14 and 1 every number of bf16 is one of fp16 as well (8 bits of 11), and
-    sglang 0.5.23 with --dtype bfloat16 answers such vectors; of fp16's numbers only one in eight is one of bf16.
+    sglang 0.5.23 in bfloat16 answers such vectors; of fp16's numbers only one in eight is one of bf16.
     """
     values = [x for vector in vectors for x in vector if math.isfinite(x)]
     if not any(values):
@@ -323,7 +325,7 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
         "返回 {dims} 维，而应为 {wanted} 维：这个名字下面跑的是另一个模型",
     ),
     fix=Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
-    commands=("bgecheck probe --only probe.model-name --url {base_url}", "curl -sS --noproxy '*' {url}/model_info"),
+    commands=("bgecheck probe --only probe.model-name --url {base_url}", SHOW_MODEL_PAGE),
     variants={
         "base64": Advice(
             Text(
@@ -501,14 +503,14 @@ _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp
     "precision",
     title=Text("the vectors have the precision that was asked for", "向量精度与启动参数一致"),
     cause=Text(
-        "the server was started with --dtype {declared}, and the bits of its numbers say {seen}: the GPU cannot "
-        "do better (below sm80 sglang falls back to float16), or something on the way rounds the numbers",
-        "启动参数是 --dtype {declared}，而数值的位模式是 {seen}：显卡不支持（sm80 以下 sglang 会退回 float16），"
-        "或中间环节做了截断",
+        f"the server was started with {PRECISION} {{declared}}, and the bits of its numbers say {{seen}}: the GPU "
+        "cannot do better (below sm80 sglang falls back to float16), or something on the way rounds the numbers",
+        f"启动参数是 {PRECISION} {{declared}}，而数值的位模式是 {{seen}}："
+        "显卡不支持（sm80 以下 sglang 会退回 float16），或中间环节做了截断",
     ),
     fix=Text(
-        "if fp16 is enough, say so with --dtype half; cosines change by less than 1e-5",
-        "fp16 够用的话直接写 --dtype half，余弦相似度的变化小于 1e-5",
+        f"if fp16 is enough, say so with {FP16}; cosines change by less than 1e-5",
+        f"fp16 够用的话直接写 {FP16}，余弦相似度的变化小于 1e-5",
     ),
     commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
     severity=Severity.WARNING,
@@ -516,7 +518,7 @@ _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp
     costly=True,
 )
 def precision_is_the_one_asked_for(facts: EmbedFacts) -> Outcome:
-    """Whether every component can be held in bf16, else in fp16, else neither; against the server's own --dtype."""
+    """Whether every component can be held in bf16, else in fp16, else neither; against the dtype that was asked for."""
     shown = dtype(facts.vectors()[:4])
     declared = more_of(facts).declared
     wanted = _DTYPES.get(declared or "")

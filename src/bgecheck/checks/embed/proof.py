@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bgecheck.checks.embed.texts import probe_texts
 from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.pages import PAGES
 from bgecheck.http.embeddings import Answer, Embedded, describe
 from bgecheck.http.failures import NotSent
 from bgecheck.knowledge.models import Model
@@ -78,7 +79,7 @@ def _with_file(context: Context) -> Proof:
 def _with_server(context: Context, other: Target) -> Proof:
     texts = probe_texts(random.Random())
     served = embedded(context.server().embed(texts))
-    with closing(Server(other, context.deadline, context.settings.timeout)) as server:
+    with closing(Server(other, context.deadline, context.settings.timeout, PAGES)) as server:
         theirs = embedded(server.embed(texts))
     return _pairs("server", other.base_url, served, theirs.vectors, server.model_name())
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bgecheck.checks.embed.facts import AREA, LEFT_OUT, EmbedFacts
 from bgecheck.checks.embed.numbers import UNIT_NORM, dtype
 from bgecheck.checks.embed.proof import Proof
-from bgecheck.checks.embed.sameness import RESTART
+from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
+from bgecheck.engines.sglang.remedies import AGAIN, BOTH_WAYS, NO_CACHE_NO_CHUNKS, POOL_BY_CLS, POOLS_LAST, UPGRADE
 from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
@@ -19,13 +20,12 @@ SAME_WEIGHTS = AtLeast(0.999, "", "fp16 is off by 8e-6, another pooling by 0.02 
 SAME_WEIGHTS_BF16 = AtLeast(0.998, "", "bf16 is off by 8e-5 to 9e-4 (random BERT-large)")
 SHARP = AtLeast(0.99999, "", "fp16 is off by 1e-6 to 8e-6; a text as near as this shows that noise is not the reason")
 EXACT = ("half", "float16", "float", "float32")
-"""What --dtype says where the server computes in more than bf16."""
+"""The dtype of a server that computes in more than bf16."""
 
 SAME_INDEX = AtLeast(0.998, "", "fp16, bf16 and fp32 of one model; what is below is quantised, cut, or another model")
 NEAR = AtLeast(0.98, "", "quantised weights, or texts that are cut or closed in another way; another pooling is below")
 
-_AGAIN = ", then re-embed everything embedded so far"
-_AGAIN_ZH = "，并把之前写进向量库的内容全部重新编码"
+_AGAIN, _AGAIN_ZH = AGAIN.en, AGAIN.zh
 _TOKENS = {"cls": "[CLS]", "last": "the last token", "mean": "the mean of all tokens"}
 _TOKENS_ZH = {"cls": "[CLS] 的状态", "last": "最后一个 token 的状态", "mean": "全部 token 的均值"}
 _OTHER = {
@@ -59,20 +59,15 @@ def named(recipe: Recipe) -> Text:
         "see which folder the server has loaded; after each change ask again with a new text",
         "确认服务加载的是哪个目录；每改一处就用新文本再查一次",
     ),
-    commands=("curl -sS --noproxy '*' {url}/model_info", "bgecheck doctor --url {base_url} --only 'launch.*,embed.*'"),
+    commands=(SHOW_MODEL_PAGE, "bgecheck doctor --url {base_url} --only 'launch.*,embed.*'"),
     variants={
         "last": Advice(
             Text(
-                "the vectors are the last token's ([SEP]), and this model pools {wanted}: sglang pools BertModel by "
-                "the last token up to 0.5.8, and up to 0.5.16 where --is-embedding is missing",
-                "向量取的是最后一个 token（[SEP]），而模型应取 {wanted}：sglang 0.5.8 及以前对 BertModel 一律取最后一个"
-                " token，0.5.9 到 0.5.16 没加 --is-embedding 时也是",
+                f"the vectors are the last token's ([SEP]), and this model pools {{wanted}}: {POOLS_LAST.en}",
+                f"向量取的是最后一个 token（[SEP]），而模型应取 {{wanted}}：{POOLS_LAST.zh}",
             ),
-            Text(
-                "use sglang 0.5.17 or newer, or 0.5.9 and newer with --is-embedding" + _AGAIN,
-                "换用 sglang 0.5.17 或更新版本，或 0.5.9 起加 --is-embedding" + _AGAIN_ZH,
-            ),
-            ("pip install --upgrade 'sglang>=0.5.17'",),
+            POOL_BY_CLS,
+            (UPGRADE,),
         ),
         "cls": Advice(
             Text(
@@ -118,7 +113,7 @@ def named(recipe: Recipe) -> Text:
                 "向量取的是文本中间的 token（从 0 数第 {positions} 个）：服务取了本次实际计算部分的首个 token，"
                 "前面的部分来自前缀缓存",
             ),
-            RESTART,
+            NO_CACHE_NO_CHUNKS,
             ("bgecheck doctor --url {base_url} --only 'launch.*'",),
         ),
         "causal": Advice(
@@ -129,10 +124,7 @@ def named(recipe: Recipe) -> Text:
                 "向量是{recipe_zh}：注意力后端没有按双向计算。sglang 0.4.6 到 0.4.8 只有 triton 和 torch_native 支持，"
                 "trtllm_mha 从 0.5.17 起支持",
             ),
-            Text(
-                "restart with --attention-backend triton" + _AGAIN,
-                "加上 --attention-backend triton 重启" + _AGAIN_ZH,
-            ),
+            BOTH_WAYS,
             ("bgecheck doctor --url {base_url} --only 'launch.*'",),
         ),
         "instruction": Advice(
@@ -152,7 +144,7 @@ def named(recipe: Recipe) -> Text:
                 "服务的向量是 {seen} 维，而 {source} 是 {dims} 维：不是同一个模型",
             ),
             Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
-            ("curl -sS --noproxy '*' {url}/model_info",),
+            (SHOW_MODEL_PAGE,),
         ),
         "near": Advice(
             Text(

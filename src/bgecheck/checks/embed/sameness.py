@@ -7,17 +7,11 @@ from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.checks.embed.pattern import suspicion
+from bgecheck.engines.sglang.remedies import NO_CACHE_NO_CHUNKS, NO_CHUNKS_IN_BATCH
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, shows_nothing, wanted
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
-
-RESTART = Text(
-    "restart with --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3, then re-embed "
-    "everything embedded so far",
-    "加上 --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3 重启，"
-    "并把之前写进向量库的内容全部重新编码",
-)
 
 
 def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
@@ -39,7 +33,7 @@ def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected
         "同一段新文本先后得到不同的向量，说明这个服务的大部分向量都不可信。"
         "sglang 上最常见的原因是双向编码器开着前缀缓存（radix cache）",
     ),
-    fix=RESTART,
+    fix=NO_CACHE_NO_CHUNKS,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
         "turns": Advice(
@@ -98,7 +92,7 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
         "the vector of a text depends on what else is in the request: its neighbours' tokens are cached or cut into it",
         "一条文本的向量受同批其他文本影响：相邻文本的 token 因缓存或切分混了进来",
     ),
-    fix=RESTART,
+    fix=NO_CACHE_NO_CHUNKS,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
         "padding": Advice(
@@ -111,10 +105,9 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
             ),
             Text(
                 "apply the attention mask in the model and in the mean (another engine, or its newest version); "
-                "on sglang, restart with --chunked-prefill-size -1; then re-embed everything embedded so far",
+                f"{NO_CHUNKS_IN_BATCH.en}; then re-embed everything embedded so far",
                 "计算注意力和均值时都要用 attention_mask（换引擎或升级到最新版）；"
-                "若是 sglang，加上 --chunked-prefill-size -1 重启；再把之前写进向量库的内容全部"
-                "重新编码",
+                f"{NO_CHUNKS_IN_BATCH.zh}；再把之前写进向量库的内容全部重新编码",
             ),
             ("bgecheck doctor --url {base_url} --only 'launch.*'",),
         ),
@@ -161,7 +154,7 @@ def _no_batch(batch: Answer) -> Outcome:
         "先算过一段开头相同的文本后，这段文本的向量变了：服务把前一段的中间结果用在了后一段上，"
         "在 sglang 上就是前缀缓存（radix cache）",
     ),
-    fix=RESTART,
+    fix=NO_CACHE_NO_CHUNKS,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     needs=("embed.finite",),
     costly=True,
@@ -251,7 +244,7 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
         "一次请求的 token 数超过一个预填充分块（{chunk}）时，{count} 条里有 {wrong} 条与小批量的结果不同："
         "它们在分块边界被切断了",
     ),
-    fix=RESTART,
+    fix=NO_CACHE_NO_CHUNKS,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     needs=("embed.finite",),
     costly=True,
@@ -288,7 +281,7 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
         "texts sent concurrently get other vectors than in one request: concurrent requests contaminate each other",
         "同时发送的文本，与放在一个请求里的结果不同：并发请求之间串了数据",
     ),
-    fix=RESTART,
+    fix=NO_CACHE_NO_CHUNKS,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     needs=("embed.finite",),
     costly=True,

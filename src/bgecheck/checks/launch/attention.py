@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, Setting, launch_line, not_an_encoder
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line, not_an_encoder
+from bgecheck.engines.base import Setting
+from bgecheck.engines.sglang.remedies import BOTH_WAYS_ANYWHERE
 from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
 
 Release = tuple[int, int, int]
@@ -56,10 +58,7 @@ def in_force(facts: LaunchFacts) -> Setting | None:
         "encoder: every vector is wrong, and no error is shown",
         "sglang {version} 的 {backend} 注意力后端只看前文，而这是双向编码器：每条向量都是错的，且没有任何报错",
     ),
-    fix=Text(
-        "restart with --attention-backend triton (torch_native on a CPU), then re-embed everything embedded so far",
-        "改用 --attention-backend triton（CPU 上用 torch_native）重启，并把之前写进向量库的内容全部重新编码",
-    ),
+    fix=BOTH_WAYS_ANYWHERE,
     commands=RESTART,
     explains=("embed.reference", "embed.golden", "embed.semantic"),
 )
@@ -75,7 +74,7 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
         return absent(_BY_DEFAULT)
     backend = str(setting.value)
     honours = looks_both_ways(backend, release)
-    evidence = Evidence(setting.named("attention_backend"), f"{backend}, sglang {version}")
+    evidence = Evidence(setting.label("attention_backend"), f"{backend}, sglang {version}")
     if honours is None:
         return absent(
             Text(

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bgecheck.checks.launch.facts import (
-    AGAIN,
-    AREA,
-    COMMAND_LINE,
-    RESTART,
-    LaunchFacts,
-    Setting,
-    launch_line,
-    not_an_encoder,
-)
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line, not_an_encoder
+from bgecheck.engines.base import Setting
+from bgecheck.engines.sglang.remedies import RESTART_WITH_CHANGES
+from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
 
 
@@ -27,7 +21,7 @@ from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
         "前缀缓存（radix cache）开着，而这是双向编码器：开头相同的文本，后算的那条向量是错的；"
         "所有文本都以 [CLS] 开头，所以大部分向量都不可信",
     ),
-    fix=AGAIN,
+    fix=RESTART_WITH_CHANGES,
     commands=RESTART,
     explains=(
         "embed.repeatable",
@@ -51,7 +45,7 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
     setting = facts.get("disable_radix_cache")
     if setting is None:
         return absent(Text("nothing shows whether the cache is on", "无从得知缓存是否开启"))
-    evidence = Evidence(setting.named("disable_radix_cache"), str(setting.value), "True")
+    evidence = Evidence(setting.label("disable_radix_cache"), str(setting.value), "True")
     return holds(evidence) if setting.value is True else broken(evidence, **launch_line(facts))
 
 
@@ -64,7 +58,7 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
         "a chunk boundary get wrong vectors",
         "分块预填充（chunked prefill）开着（{chunk}）：一批文本的 token 总数超过一个分块时，被切断的那几条向量是错的",
     ),
-    fix=AGAIN,
+    fix=RESTART_WITH_CHANGES,
     commands=RESTART,
     explains=("embed.long-batch",),
 )
@@ -79,7 +73,7 @@ def chunked_prefill_is_off(facts: LaunchFacts) -> Outcome:
             return absent(Text("nothing shows the chunk size", "无从得知分块大小"))
         setting = Setting(Text("the default, by GPU memory", "默认值，按显存自动取"), COMMAND_LINE)
     evidence = Evidence(
-        setting.named("chunked_prefill_size"),
+        setting.label("chunked_prefill_size"),
         setting.value if isinstance(setting.value, Text) else str(setting.value),
         "-1",
     )

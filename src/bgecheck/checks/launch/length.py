@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line
+from bgecheck.engines.sglang.options import TRUNCATE
+from bgecheck.engines.sglang.remedies import OWN_LENGTH, OWN_LENGTH_ENFORCED
 from bgecheck.knowledge.models import ABSOLUTE
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 
@@ -12,11 +14,11 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
     title=Text("the server accepts texts as long as the model does", "服务的最大长度与模型一致"),
     cause=Text(
         "the server takes at most {told} tokens, and {name} takes {wanted}: longer texts are refused with 400, or "
-        "cut with --allow-auto-truncate",
+        f"cut with {TRUNCATE}",
         "服务最多接受 {told} 个 token，而 {name} 支持 {wanted} 个：更长的文本会返回 400，"
-        "带 --allow-auto-truncate 时则被截断",
+        f"带 {TRUNCATE} 时则被截断",
     ),
-    fix=Text("restart without --context-length", "去掉 --context-length 重启"),
+    fix=OWN_LENGTH,
     commands=RESTART,
     variants={
         "longer": Advice(
@@ -25,10 +27,7 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
                 "bring the whole server down",
                 "服务接受 {told} 个 token，而 {name} 只有 {wanted} 个位置编码：一条超长文本就可能让整个服务崩溃",
             ),
-            Text(
-                "restart without --context-length and without SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN",
-                "去掉 --context-length 和环境变量 SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN 重启",
-            ),
+            OWN_LENGTH_ENFORCED,
             RESTART,
         )
     },
@@ -47,7 +46,7 @@ def length_is_the_models(facts: LaunchFacts) -> Outcome:
                 f"模型不在内置模型表里；服务最多接受 {setting.value} 个 token",
             )
         )
-    evidence = Evidence(setting.named("max_model_len"), str(setting.value), str(model.max_tokens))
+    evidence = Evidence(setting.label("max_model_len"), str(setting.value), str(model.max_tokens))
     values = {"told": setting.value, "name": model.name, "wanted": model.max_tokens}
     line = launch_line(facts, {"context-length": None})
     if setting.value < model.max_tokens:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bgecheck.checks.launch.facts import AREA, LaunchFacts, Setting, launch_line
+from bgecheck.checks.launch.facts import AREA, LaunchFacts, launch_line
+from bgecheck.engines.base import Setting
+from bgecheck.engines.sglang.remedies import POOL_BY_CLS, UNLESS_EMBEDDING, UPGRADE
 from bgecheck.model import Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
 
 
@@ -33,11 +35,8 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
         "模型应取首个 token（[CLS]）的向量，而服务取的是 {pooling}："
         "sglang {version} 对 BertModel 取最后一个 token{unless}",
     ),
-    fix=Text(
-        "use sglang 0.5.17 or newer (or 0.5.9 and newer with --is-embedding), then re-embed everything embedded so far",
-        "换用 sglang 0.5.17 或更新版本（0.5.9 起需加 --is-embedding），并把之前写进向量库的内容全部重新编码",
-    ),
-    commands=("pip install --upgrade 'sglang>=0.5.17'", "{launch_line}"),
+    fix=POOL_BY_CLS,
+    commands=(UPGRADE, "{launch_line}"),
     variants={
         "not-cls": Advice(
             Text(
@@ -55,7 +54,7 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
     explains=("embed.reference", "embed.golden", "embed.semantic", "logs.encoder-vectors-wrong"),
 )
 def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
-    """BertModel: LAST up to 0.5.8, CLS only with --is-embedding in 0.5.9-0.5.16, CLS from 0.5.17 (bert.py, pooler)."""
+    """BertModel: LAST up to 0.5.8, CLS as an embedding server in 0.5.9-0.5.16, CLS from 0.5.17 (bert.py, pooler)."""
     model = facts.model
     wanted = model.pooling if model else None
     used, told_by = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
@@ -76,7 +75,7 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
         pooling=used.upper(),
         wanted=wanted.upper(),
         version=version.value if version else "?",
-        unless=Text(" unless it is started with --is-embedding", "，除非启动时加 --is-embedding") if flag else "",
+        unless=UNLESS_EMBEDDING if flag else "",
         **launch_line(facts),
     )
 
@@ -84,7 +83,7 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
 def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | None, Words]:
     """The pooling in force and who tells it."""
     if setting := facts.get("pooling"):
-        return str(setting.value).lower(), setting.named("embedding.pooling")
+        return str(setting.value).lower(), setting.label("embedding.pooling")
     if facts.release is None:
         return None, ""
     version = f"sglang {'.'.join(map(str, facts.release))}"

@@ -18,6 +18,7 @@ from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
 from bgecheck.engines.sglang.log.explanation import Rival, confidence, relation, told
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.log.since import Since
+from bgecheck.engines.sglang.remedies import WITHOUT_GRAPHS
 from bgecheck.knowledge.models import repository
 from bgecheck.logfile.reading import Origin
 from bgecheck.machine.containers import container_of
@@ -357,8 +358,7 @@ _WAIT = Text("wait, then check again", "稍等后再查")
                 "关闭 CUDA graph 再启动，embedding 用不上它；仍然失败再看报错前后的日志",
             ),
             (
-                "python -m sglang.launch_server --model-path {args_model} --is-embedding --port {args_port} "
-                "--disable-cuda-graph",
+                WITHOUT_GRAPHS,
                 "tail -n +{from_line} {file} | head -n 40",
             ),
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bgecheck.checks.probe.engines import SGLANG
 from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, reply_of
+from bgecheck.engines.sglang.options import ALL_ADDRESSES, PORT, SERVED_NAME
+from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.http.bypass import DIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.embeddings import Embedded, Refused, describe
 from bgecheck.http.failures import Failure, NotSent
@@ -22,8 +24,8 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
     title=Text("the server answers HTTP", "服务能响应 HTTP 请求"),
     cause=Text(
         "nothing listens at {address}: the server was not started, has exited, is still loading, "
-        "or uses another --port (sglang's default is 30000)",
-        "{address} 没有程序在监听：服务没启动、已退出、还在加载，或换了 --port（sglang 默认 30000）",
+        f"or uses another {PORT} (sglang's default is 30000)",
+        f"{{address}} 没有程序在监听：服务没启动、已退出、还在加载，或换了 {PORT}（sglang 默认 30000）",
     ),
     fix=Text(
         "read the start-up log, then see which port is in use",
@@ -81,14 +83,14 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         "remote": Advice(
             Text(
                 "nothing listens at {address} that other machines and containers can reach: the server was not "
-                "started, is still loading, uses another --port, or listens on 127.0.0.1 only, sglang's default",
-                "{address} 上没有其他机器或容器能访问到的监听：服务没启动、还在加载、换了 --port，"
+                f"started, is still loading, uses another {PORT}, or listens on 127.0.0.1 only, sglang's default",
+                f"{{address}} 上没有其他机器或容器能访问到的监听：服务没启动、还在加载、换了 {PORT}，"
                 "或只监听 127.0.0.1（sglang 的默认值）",
             ),
             Text(
-                "on that machine see where it listens; if at 127.0.0.1, restart it with --host 0.0.0.0 (in a container "
-                "also publish the port: docker run -p {port}:{port})",
-                "在那台机器上看它监听在哪里；若是 127.0.0.1，加 --host 0.0.0.0 重启（容器还要映射端口："
+                f"on that machine see where it listens; if at 127.0.0.1, restart it with {ALL_ADDRESSES} "
+                "(in a container also publish the port: docker run -p {port}:{port})",
+                f"在那台机器上看它监听在哪里；若是 127.0.0.1，加 {ALL_ADDRESSES} 重启（容器还要映射端口："
                 "docker run -p {port}:{port}）",
             ),
             ("ss -ltnp", "bgecheck doctor"),
@@ -100,10 +102,10 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "本容器内的 {address} 没有程序监听：容器的 127.0.0.1 是容器自己的，宿主机或其他容器里的服务不在这里",
             ),
             Text(
-                "if it runs in this container, read its log; otherwise start it with --host 0.0.0.0, and use the "
+                f"if it runs in this container, read its log; otherwise start it with {ALL_ADDRESSES}, and use the "
                 "host's address, the name of its container, or host.docker.internal (docker run --add-host "
                 "host.docker.internal:host-gateway)",
-                "服务若就在本容器内，先看它的日志；否则启动时加 --host 0.0.0.0，用宿主机 "
+                f"服务若就在本容器内，先看它的日志；否则启动时加 {ALL_ADDRESSES}，用宿主机 "
                 "IP、容器名或 host.docker.internal 访问"
                 "（docker run --add-host host.docker.internal:host-gateway）",
             ),
@@ -735,12 +737,12 @@ _KEYS = {
         ),
         "folder": Advice(
             Text(
-                "the server calls itself {asked} but runs {real}: the name only comes from --served-model-name, "
+                f"the server calls itself {{asked}} but runs {{real}}: the name only comes from {SERVED_NAME}, "
                 "the vectors come from the model folder",
-                "服务自称 {asked}，实际加载的是 {real}：名字只是 --served-model-name 的取值，向量来自模型目录",
+                f"服务自称 {{asked}}，实际加载的是 {{real}}：名字只是 {SERVED_NAME} 的取值，向量来自模型目录",
             ),
             Text("restart it with the folder of {asked}", "换成 {asked} 的模型目录重启"),
-            ("curl -sS --noproxy '*' {url}/model_info",),
+            (SHOW_MODEL_PAGE,),
         ),
     },
     needs=("probe.base-url", "probe.api-key"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.pages import PAGES
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
 from bgecheck.model import clean
@@ -26,7 +27,7 @@ def health_pages(engine: Engine) -> tuple[str, ...]:
 
     LiteLLM's `/health` makes a real call, paid for, to every model that it knows (seen with 1.80.0).
     """
-    return (READINESS,) if engine.name == LITELLM else ("/health", "/health_generate")
+    return (READINESS,) if engine.name == LITELLM else PAGES.health
 
 
 def engine_of(server: Server, models: Reply) -> Engine:
@@ -87,7 +88,7 @@ def _sglang_release(server: Server, info: Mapping[str, Any] | None) -> str | Non
         return None
     if "embedding" in info:
         return ">= 0.5.17"
-    page = server.page("/model_info")
+    page = server.page(server.pages.model[0])
     if isinstance(page, Reply) and page.status == 404:
         return "< 0.5.9"
     return ">= 0.5.9"

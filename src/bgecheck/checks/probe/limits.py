@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
+from bgecheck.engines.sglang.options import LONGEST, TRUNCATE
 from bgecheck.http.bypass import WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
@@ -113,11 +114,10 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     "token-limit",
     title=Text("text beyond the limit is refused, and text below it is accepted", "超长文本被拒绝，未超长的都能处理"),
     cause=Text(
-        "a text of {characters} Chinese characters is not accepted: the server was started with a shorter "
-        "--context-length",
-        "{characters} 个汉字的文本不被接受：服务启动时设置了更短的 --context-length",
+        f"a text of {{characters}} Chinese characters is not accepted: the server was started with a shorter {LONGEST}",
+        f"{{characters}} 个汉字的文本不被接受：服务启动时设置了更短的 {LONGEST}",
     ),
-    fix=Text("cut texts shorter, or restart the server without --context-length", "把文本切得更短，或去掉这个参数重启"),
+    fix=Text(f"cut texts shorter, or restart the server without {LONGEST}", "把文本切得更短，或去掉这个参数重启"),
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
     variants={
         "body": Advice(
@@ -137,9 +137,8 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
                 "服务会静默截断超长文本：只在第 {characters} 个字之后不同的两段文本得到同一向量，后面的内容检索不到",
             ),
             Text(
-                "cut texts to at most 500 characters before they are embedded; sglang refuses them without "
-                "--allow-auto-truncate",
-                "编码前把文本切到 500 字以内；sglang 去掉 --allow-auto-truncate 就会报错而不是截断",
+                f"cut texts to at most 500 characters before they are embedded; sglang refuses them without {TRUNCATE}",
+                f"编码前把文本切到 500 字以内；sglang 去掉 {TRUNCATE} 就会报错而不是截断",
             ),
         ),
     },

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from bgecheck.engines.server import MODEL_INFO, SERVER_INFO, Server
+from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.log.session import Readiness
 from bgecheck.http.failures import Failure
 from bgecheck.http.reply import Reply
@@ -85,10 +85,11 @@ def status_pages(server: Server, paths: Sequence[str]) -> Pages:
     A health page takes a second, and each page of a server that hangs its whole time.
     """
     health = {path: partial(server.get, path, least=HEALTH_SECONDS) for path in paths}
-    info = {pair[0]: partial(server.page, pair[0]) for pair in (MODEL_INFO, SERVER_INFO)}
+    names = (server.pages.model, server.pages.settings)
+    info = {newest: partial(server.page, newest) for newest, *_ in names}
     pages: dict[str, Reply | Failure] = side_by_side({**health, **info})
-    for new, old in (MODEL_INFO, SERVER_INFO):
-        page = pages.get(new)
+    for newest, *older in names:
+        page = pages.get(newest)
         if isinstance(page, Reply) and page.status == 404:
-            pages[old] = server.page(old)
-    return {path: pages[path] for path in (*paths, *MODEL_INFO, *SERVER_INFO) if path in pages}
+            pages |= {path: server.page(path) for path in older}
+    return {path: pages[path] for path in (*paths, *names[0], *names[1]) if path in pages}

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+START = b"server_args="
+"""What a start writes first in every release: its arguments."""
+
 Value = str | int | float | bool | None
 
 _PAIR = re.compile(r"""(?:[({,] ?)'?(\w{1,60})'?[=:] ?(?:'([^'\\]{0,2000})'|"([^"\\]{0,2000})"|(-?[\w.+-]{1,40}))""")

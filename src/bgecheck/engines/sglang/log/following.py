@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bgecheck.engines.sglang.log.diagnosis import State, diagnose
 from bgecheck.engines.sglang.log.follower import Follower
+from bgecheck.engines.sglang.serverargs import START
 from bgecheck.logfile.tail import Tail
 
 _LOOK = 0.2
@@ -23,7 +24,7 @@ def until_decided(path: str, seconds: float, on_phase: Callable[[str], None] = l
 
     `on_phase` is told each phase that the start comes to. A file that is not there yet is waited for.
     """
-    follower, tail = Follower(), Tail(path)
+    follower, tail = Follower(), Tail(path, START)
     ends, changed, failed, phase = time.monotonic() + seconds, time.monotonic(), 0.0, ""
     state: State = "empty"
     try:

@@ -10,6 +10,7 @@ from bgecheck.engines.sglang.log import causes  # noqa: F401  # declares the pat
 from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.engines.sglang.log.session import Session
 from bgecheck.engines.sglang.log.since import Since, clock
+from bgecheck.engines.sglang.serverargs import START
 from bgecheck.logfile.reading import WHOLE, Origin, ending, read
 
 
@@ -40,7 +41,7 @@ def read_log(
 
     With `since` the newest session keeps only what went wrong from then on. Raises `Unavailable`.
     """
-    origin, blocks = read(path, until, whole, seconds)
+    origin, blocks = read(path, START, until, whole, seconds)
     begin = None if since is None else Since(_moment(since, path, origin))
     follower = Follower().follow(blocks) if begin is None else begin.follow(Follower(), blocks)
     return SessionLog(

@@ -1,0 +1,17 @@
+"""The pages of a sglang server beside the OpenAI routes."""
+
+from bgecheck.engines.base import Pages
+
+MODEL_PAGE = "/model_info"
+"""There from 0.5.9 on; asking for the older name there writes a deprecation into the server's log."""
+
+SETTINGS_PAGE = "/server_info"
+
+PAGES = Pages(
+    model=(MODEL_PAGE, "/get_model_info"),
+    settings=(SETTINGS_PAGE, "/get_server_info"),
+    health=("/health", "/health_generate"),
+)
+
+SHOW_MODEL_PAGE = f"curl -sS --noproxy '*' {{url}}{MODEL_PAGE}"
+"""The command that prints the page about the model."""

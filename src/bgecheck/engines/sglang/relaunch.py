@@ -1,0 +1,56 @@
+"""The launch line of a running sglang server with what is wrong for an encoder put right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bgecheck.engines.sglang.launchline import MANY
+from bgecheck.model import Shell
+
+ENCODER_OPTIONS = {
+    "is-embedding": "",
+    "disable-radix-cache": "",
+    "chunked-prefill-size": "-1",
+    "mem-fraction-static": "0.3",
+}
+"""What a bidirectional encoder needs on every release from 0.5.9 on.
+
+`--mem-fraction-static` belongs to it: `--chunked-prefill-size -1` alone makes the automatic fraction
+negative and the server dies in its start (seen with 0.5.23: exit code 137, `--mem-fraction-static=-0.049`).
+"""
+
+_KEYS = ("api-key", "admin-api-key")
+
+
+def launch_line(options: Mapping[str, str], changed: Mapping[str, str | None]) -> Shell:
+    """The launch line put right: a Shell line, its key replaced by a variable.
+
+    Built anew from option names and quoted values, so that nothing else of a foreign line survives. `changed`
+    holds further options to set, or with None to leave out.
+    """
+    words = [Shell("python -m sglang.launch_server")]
+    for name, value in _needed(options, changed).items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            continue
+        if name in _KEYS:
+            words.append(Shell(f'--{name} "$API_KEY"'))
+        else:
+            values = value.split() if name in MANY else [value] if value else []
+            words.append(Shell.join([f"--{name}", *values]))
+    return Shell(" ".join(words))
+
+
+def changes(options: Mapping[str, str], changed: Mapping[str, str | None]) -> str:
+    """The options of `launch_line` that are new or have another value; all that an encoder needs where none has."""
+    needed = _needed(options, changed)
+    new = {name: value for name, value in needed.items() if options.get(name) != value} or ENCODER_OPTIONS
+    return " ".join(f"--{name} {value}".rstrip() for name, value in new.items())
+
+
+def _needed(options: Mapping[str, str], changed: Mapping[str, str | None]) -> dict[str, str]:
+    """The options of the corrected line by long name."""
+    fixed = {name: value for name, value in ENCODER_OPTIONS.items() if name != "mem-fraction-static"}
+    needed: dict[str, str | None] = {**options, **fixed, **changed}
+    needed.setdefault("mem-fraction-static", ENCODER_OPTIONS["mem-fraction-static"])
+    return {name: value for name, value in needed.items() if value is not None}

@@ -1,0 +1,59 @@
+"""What mends the faults of an encoder on sglang, in words, by release."""
+
+from bgecheck.engines.sglang.options import EMBEDDING, FOR_ENCODERS, LONGEST, NO_CHUNKS, TRITON
+from bgecheck.model import Text
+
+AGAIN = Text(
+    ", then re-embed everything embedded so far",
+    "，并把之前写进向量库的内容全部重新编码",
+)
+"""What follows once vectors were wrong."""
+
+
+def _then_again(en: str, zh: str) -> Text:
+    return Text(en + AGAIN.en, zh + AGAIN.zh)
+
+
+NO_CACHE_NO_CHUNKS = _then_again(f"restart with {FOR_ENCODERS}", f"加上 {FOR_ENCODERS} 重启")
+
+RESTART_WITH_CHANGES = _then_again("restart with {changes}", "加上 {changes} 重启")
+"""`{changes}` are those of `relaunch.changes`."""
+
+POOL_BY_CLS = _then_again(
+    f"use sglang 0.5.17 or newer, or 0.5.9 and newer with {EMBEDDING}",
+    f"换用 sglang 0.5.17 或更新版本，或 0.5.9 起加 {EMBEDDING}",
+)
+UPGRADE = "pip install --upgrade 'sglang>=0.5.17'"
+POOLS_LAST = Text(
+    f"sglang pools BertModel by the last token up to 0.5.8, and up to 0.5.16 where {EMBEDDING} is missing",
+    f"sglang 0.5.8 及以前对 BertModel 一律取最后一个 token，0.5.9 到 0.5.16 没加 {EMBEDDING} 时也是",
+)
+UNLESS_EMBEDDING = Text(f" unless it is started with {EMBEDDING}", f"，除非启动时加 {EMBEDDING}")
+
+BOTH_WAYS = _then_again(f"restart with {TRITON}", f"加上 {TRITON} 重启")
+BOTH_WAYS_ANYWHERE = _then_again(
+    f"restart with {TRITON} (torch_native on a CPU)",
+    f"改用 {TRITON}（CPU 上用 torch_native）重启",
+)
+
+OWN_LENGTH = Text(f"restart without {LONGEST}", f"去掉 {LONGEST} 重启")
+OWN_LENGTH_ENFORCED = Text(
+    f"restart without {LONGEST} and without SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN",
+    f"去掉 {LONGEST} 和环境变量 SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN 重启",
+)
+
+NO_CHUNKS_IN_BATCH = Text(f"on sglang, restart with {NO_CHUNKS}", f"若是 sglang，加上 {NO_CHUNKS} 重启")
+
+WITHOUT_GRAPHS = (
+    f"python -m sglang.launch_server --model-path {{args_model}} {EMBEDDING} --port {{args_port}} --disable-cuda-graph"
+)
+"""The command that starts a server anew which failed as it captured CUDA graphs."""
+
+LAUNCH_PROGRAM = "python -m sglang.launch_server"
+
+OPTIONS_BY_ROW = {
+    "launch.prefix-cache": "--disable-radix-cache",
+    "launch.chunked-prefill": NO_CHUNKS,
+    "launch.attention-backend": TRITON,
+}
+"""What a launch line lacks where the row does not hold; an example where no run has filled the row's texts."""
