@@ -403,3 +403,25 @@ def test_hung_areas_are_errors_and_no_others_wait_for_them(areas: list[Area], da
     assert [f.id for f in findings] == [check.id for area in areas for check in area.checks]
     assert {f.status for f in findings if f.check.area in hung} <= {Status.ERROR, Status.SKIP}
     never.set()
+
+
+def test_a_review_adds_to_the_rows_that_do_not_hold_and_to_no_others() -> None:
+    area = area_of("x", "holds", "holds", "broken", "broken", collector=lambda context: "sk-review-key")
+    area.review(lambda facts: {id_: Evidence("together", facts) for id_ in ("x.b", "x.c", "y.a")})
+    found = by_id(engine.run([area, area_of("y", "broken")], None, redactor=Redactor(["sk-review-key"])))
+    reviewed = {id_: [(e.subject, e.observed) for e in finding.evidence] for id_, finding in found.items()}
+    assert reviewed == {"x.a": [], "x.b": [], "x.c": [("together", "***")], "x.d": [], "y.a": []}
+
+
+@pytest.mark.parametrize(("row", "asked"), [("holds", 0), ("absent", 0), ("broken", 1)])
+def test_a_review_is_asked_for_where_a_row_does_not_hold_and_its_crash_loses_none(row: str, asked: int) -> None:
+    calls = []
+
+    def review(facts: Any) -> dict[str, Evidence]:
+        calls.append(facts)
+        raise ValueError("a bug")
+
+    area = area_of("x", "holds", row)
+    area.review(review)
+    assert [f.id for f in engine.run([area], None)] == ["x.a", "x.b"]
+    assert len(calls) == asked

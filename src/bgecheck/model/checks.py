@@ -13,6 +13,9 @@ Judge = Callable[..., "Outcome"]
 Collector = Callable[[Any], Any]
 """A function from the run's context to an area's frozen facts; it does all the I/O of the area."""
 
+Reviewer = Callable[[Any], Mapping[str, "Evidence"]]
+"""A pure function from an area's facts to what its failing rows point to together: evidence by the id of a row."""
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -117,6 +120,12 @@ class Area:
     """Rows of other areas without which the collector is not even started."""
     collector: Collector | None = None
     checks: list[Check] = field(default_factory=list)
+    reviewer: Reviewer | None = None
+
+    def review(self, reviewer: Reviewer) -> Reviewer:
+        """Register the function that says what rows which fail together point to: evidence by the id of its row."""
+        self.reviewer = reviewer
+        return reviewer
 
     def collect(self, collector: Collector) -> Collector:
         """Register the function that looks."""

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from bgecheck.model import (
     Area,
     Check,
+    Evidence,
     Finding,
     Outcome,
     Redactor,
@@ -95,6 +97,7 @@ class _Run:
             # Only when nothing is left to judge or start: a row may have opened another area.
             if not ready and self._due and (name := self._receive()):
                 sorter.done(name)
+        self._review()
         return attribute(tuple(self._found[id_] for id_ in self._checks), explainers)
 
     def _graph(self) -> dict[str, list[str]]:
@@ -136,6 +139,26 @@ class _Run:
         self._facts[name] = value
         return name
 
+    def _review(self) -> None:
+        """Add to rows that do not hold what they point to together."""
+        for area in self._areas.values():
+            bad = {check.id for check in area.checks if self._found[check.id].status.bad}
+            if area.reviewer is None or not bad or isinstance(self._facts[area.name], BaseException):
+                continue
+            with suppress(Exception):  # each row stands by itself
+                for id_, evidence in area.reviewer(self._facts[area.name]).items():
+                    if id_ in bad:
+                        found = self._found[id_]
+                        self._found[id_] = found._replace(evidence=(*found.evidence, self._redacted(evidence)))
+
+    def _redacted(self, evidence: Evidence) -> Evidence:
+        hide = self._hidden
+        return evidence._replace(
+            subject=hide(evidence.subject),
+            observed=hide(evidence.observed),
+            expected=None if evidence.expected is None else hide(evidence.expected),
+        )
+
     def _blocker(self, needs: Sequence[str]) -> str | None:
         return next((n for n in needs if n in self._found and not self._found[n].status.opens), None)
 
@@ -154,7 +177,6 @@ class _Run:
         self._on_finding(finding)
 
     def _finding(self, check: Check, outcome: Outcome, seconds: float) -> Finding:
-        hide = self._hidden
         values = self._redactor.value(dict(outcome.values))
         filled = {**self._values, **values}
         advice = check.advice_for(outcome)
@@ -165,15 +187,8 @@ class _Run:
             cause=fill(advice.cause, filled),
             fix=fill(advice.fix, filled),
             commands=tuple(c for c in (fill_command(c, filled) for c in advice.commands) if c),
-            evidence=tuple(
-                e._replace(
-                    subject=hide(e.subject),
-                    observed=hide(e.observed),
-                    expected=None if e.expected is None else hide(e.expected),
-                )
-                for e in outcome.evidence
-            ),
-            reason=None if outcome.reason is None else hide(outcome.reason),
+            evidence=tuple(map(self._redacted, outcome.evidence)),
+            reason=None if outcome.reason is None else self._hidden(outcome.reason),
             values=_in_english(values),
             seconds=seconds,
             pending=outcome.pending,

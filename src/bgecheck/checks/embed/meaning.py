@@ -14,7 +14,6 @@ from bgecheck.checks.embed.measures import (
     SAME_IN_BATCH,
     SAME_TEXT,
 )
-from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL, SHARED, TAIL, folds_case
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.http.embeddings import Embedded, Refused
@@ -44,7 +43,7 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
     count, closest = len(more_of(facts).crowd), measures.closest(facts)
     subject = Text(f"{count} different texts, the closest two: cosine", f"{count} 条不同文本中最接近的两条：余弦相似度")
     evidence = Evidence(subject, f"{closest:.4f}", str(COLLAPSED))
-    return holds(evidence) if COLLAPSED.admits(closest) else broken(evidence, *suspicion(facts, "distinct"))
+    return holds(evidence) if COLLAPSED.admits(closest) else broken(evidence)
 
 
 @AREA.check(
@@ -92,7 +91,7 @@ def texts_are_read_to_their_end(facts: EmbedFacts) -> Outcome:
     evidence = Evidence(subject, f"{cosine_of_pair:.8f}", str(READ_ALIKE))
     if READ_ALIKE.admits(cosine_of_pair):
         return holds(evidence)
-    return broken(evidence, *suspicion(facts, "whole-text"), length=SHARED + TAIL, shared=SHARED)
+    return broken(evidence, length=SHARED + TAIL, shared=SHARED)
 
 
 _TOO_LONG = (400, 413, 422)
@@ -156,7 +155,7 @@ def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
         return _counted_otherwise(facts, tokens, wanted, case)
     counts = [] if tokens is None else [Evidence("usage.prompt_tokens", str(tokens), str(wanted))]
     if case and facts.model and not SAME_IN_BATCH.admits(measures.case_apart(facts)):
-        return broken(*counts, *case, *suspicion(facts, "token-count"), advice="case", name=facts.model.name)
+        return broken(*counts, *case, advice="case", name=facts.model.name)
     if tokens is None:
         return absent(Text("the server counts no tokens", "服务没有返回 token 数"))
     return holds(*counts, *case)
@@ -175,7 +174,7 @@ def _case(facts: EmbedFacts) -> list[Evidence]:
 
 def _counted_otherwise(facts: EmbedFacts, tokens: int, wanted: int, case: list[Evidence]) -> Outcome:
     """Another count; where it is as many more for each text, that something was put before them."""
-    evidence = [Evidence("usage.prompt_tokens", str(tokens), str(wanted)), *case, *suspicion(facts, "token-count")]
+    evidence = [Evidence("usage.prompt_tokens", str(tokens), str(wanted)), *case]
     each, rest = divmod(tokens - wanted, len(COUNTED))
     if rest or each <= 0:
         return broken(*evidence, seen=tokens, wanted=wanted)
@@ -224,7 +223,6 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
         return holds(*evidence)
     return broken(
         *evidence,
-        *suspicion(facts, "semantic"),
         right=measured.right,
         count=measured.triples,
         margin=f"{measured.margin:.4f}",
@@ -261,6 +259,4 @@ def published_pair_matches(facts: EmbedFacts) -> Outcome:
     )
     if GOLDEN_BAND.admits(abs(published - GOLDEN_COSINE)):
         return holds(evidence)
-    return broken(
-        evidence, *suspicion(facts, "golden"), cosine=f"{published:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL
-    )
+    return broken(evidence, cosine=f"{published:.4f}", wanted=GOLDEN_COSINE, name=GOLDEN_MODEL)

@@ -1,50 +1,29 @@
 """What the rows that fail together point to, when nothing but the vectors is known."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from bgecheck.checks.embed import measures
-from bgecheck.checks.embed.facts import EmbedFacts, more_of, wanted_dims
-from bgecheck.checks.embed.texts import COUNTED
-from bgecheck.http.embeddings import Embedded
+from bgecheck.checks.embed.facts import AREA, EmbedFacts, wanted_dims
 from bgecheck.knowledge.vectors import is_finite
-from bgecheck.model import Evidence, Text, Unavailable
+from bgecheck.model import Check, Evidence, Outcome, Text, Unavailable
 
+ROWS = (
+    *("repeatable", "prefix-independent", "batch-equals-single", "order", "long-batch", "concurrent"),
+    *("distinct", "whole-text", "token-count", "semantic", "golden"),
+)
+"""The rows that compare vectors, in the order in which one of them shows what they point to together."""
 
-def _chunks_hold(facts: EmbedFacts) -> bool:
-    if not (cosines := measures.in_chunks(facts)):
-        raise Unavailable(Text("no chunk was overflowed", "没有超过分块的请求"), looked=False)
-    return measures.SAME_IN_BATCH.admits(measures.lowest(cosines))
+_OTHER_CAUSES = frozenset({"none", "index", "case"})
+"""Variants of their outcomes that come from no comparison of vectors, or from one of another kind."""
 
-
-def _counts_hold(facts: EmbedFacts) -> bool:
-    counted = more_of(facts).counted
-    if counted is None or not isinstance(counted, Embedded) or counted.tokens is None:
-        raise Unavailable(Text("no tokens were counted", "没有 token 数"), looked=False)
-    return counted.tokens == sum(tokens for _, tokens in COUNTED)
-
-
-_HOLDS: dict[str, Callable[[EmbedFacts], bool]] = {
-    "repeatable": lambda facts: measures.SAME_TEXT.admits(measures.repeated(facts)),
-    "prefix-independent": lambda facts: measures.SAME_IN_BATCH.admits(measures.after_relative(facts)),
-    "batch-equals-single": lambda facts: measures.SAME_IN_BATCH.admits(measures.in_batch(facts)),
-    "order": lambda facts: (
-        measures.shuffled(facts) is None and measures.SAME_IN_BATCH.admits(measures.in_reverse(facts))
-    ),
-    "long-batch": _chunks_hold,
-    "concurrent": lambda facts: measures.SAME_IN_BATCH.admits(measures.at_once(facts)),
-    "distinct": lambda facts: measures.COLLAPSED.admits(measures.closest(facts)),
-    "whole-text": lambda facts: measures.READ_ALIKE.admits(measures.ends_alike(facts)),
-    "token-count": _counts_hold,
-    "semantic": lambda facts: measures.meaning(facts).kept,
-    "golden": lambda facts: measures.GOLDEN_BAND.admits(abs(measures.published_pair(facts) - measures.GOLDEN_COSINE)),
-    "comes-back": lambda facts: not measures.comes_back(facts),
-    "never-twice": lambda facts: not measures.never_twice(facts),
+_SIGNS: Mapping[str, Callable[[EmbedFacts], bool]] = {
+    "comes-back": measures.comes_back,
+    "never-twice": lambda facts: bool(measures.never_twice(facts)),
 }
-"""What is looked at: rows, and two signs in the answers to one text, which tell apart what shakes the same rows."""
-
-_SIGNS = frozenset({"comes-back", "never-twice"})
-"""What is no row, and without which the fault that it stands for is not suspected."""
+"""What is no row: in the answers to one text, without which the fault that it stands for is not suspected."""
 
 _SOFT = frozenset({"semantic", "golden"})
 """What any wrong vector may fail, and another model fails by itself: it tells a fault only where nothing else does."""
@@ -138,14 +117,23 @@ class Suspect(NamedTuple):
 
 
 def failing(facts: EmbedFacts) -> dict[str, bool]:
-    """For each row that compares vectors and could be judged, whether it fails."""
-    judged = {name: _fails(holds, facts) for name, holds in _HOLDS.items()}
-    return {name: fails for name, fails in judged.items() if fails is not None}
+    """For each row that compares vectors and could be judged, whether it fails; and which signs are there."""
+    rows = {check.id.partition(".")[2]: check for check in AREA.checks}
+    outcomes = {name: outcome for name in ROWS if (outcome := _outcome(rows[name], facts))}
+    fails = {n: not o.holds for n, o in outcomes.items() if o.holds is not None and o.advice not in _OTHER_CAUSES}
+    return fails | {name: there for name, sign in _SIGNS.items() if (there := _is_there(sign, facts)) is not None}
 
 
-def _fails(holds: Callable[[EmbedFacts], bool], facts: EmbedFacts) -> bool | None:
+def _outcome(check: Check, facts: EmbedFacts) -> Outcome | None:
     try:
-        return not holds(facts)
+        return check.judge(facts)
+    except Exception:  # the row itself shows why
+        return None
+
+
+def _is_there(sign: Callable[[EmbedFacts], bool], facts: EmbedFacts) -> bool | None:
+    try:
+        return sign(facts)
     except Unavailable:
         return None
 
@@ -161,7 +149,7 @@ def ranked(fails: dict[str, bool]) -> list[Suspect]:
     explained: set[frozenset[str]] = set()
     for fault in FAULTS:
         wanted = fault.rows.intersection(fails)
-        if (wanted & _SIGNS) - failed:
+        if (wanted & _SIGNS.keys()) - failed:
             continue
         if (both := failed & wanted) and wanted not in explained:
             against = (wanted - failed) | (failed - fault.rows - fault.may)
@@ -175,25 +163,24 @@ def ranked(fails: dict[str, bool]) -> list[Suspect]:
     return sorted(suspects, key=place)
 
 
-def suspicion(facts: EmbedFacts, row: str) -> tuple[Evidence, ...]:
-    """The likeliest three, as evidence for `row`, which fails; told once, by the first row that does.
+@AREA.review
+def suspicion(facts: EmbedFacts) -> dict[str, Evidence]:
+    """The likeliest three, as evidence for the first row that fails.
 
-    Nothing where vectors are not numbers, or not as many as the model's: every comparison fails then, and looks like
+    None where vectors are not numbers, or not as many as the model's: every comparison fails then, and looks like
     anything.
     """
     wanted = wanted_dims(facts)
     if any(wanted not in (None, len(vector)) for vector in facts.vectors()):
-        return ()
+        return {}
     if not all(map(is_finite, facts.vectors())):
-        return ()
+        return {}
     fails = failing(facts)
     likely = [s for s in ranked(fails) if 3 * s.agree >= s.of][:3]
-    if not likely or row != next(name for name, fail in fails.items() if fail):
-        return ()
+    first = next((name for name in ROWS if fails.get(name)), None)
+    if not likely or first is None:
+        return {}
     en = "; ".join(f"{n}. {s.fault.words.en} ({s.agree}/{s.of} signs)" for n, s in enumerate(likely, 1))
     zh = "；".join(f"{n}. {s.fault.words.zh}（{s.agree}/{s.of} 项吻合）" for n, s in enumerate(likely, 1))
-    return (
-        Evidence(
-            Text("the rows that fail together look like", "从同时不通过的检查项看，像是"), Text(en, zh), background=True
-        ),
-    )
+    subject = Text("the rows that fail together look like", "从同时不通过的检查项看，像是")
+    return {f"{AREA.name}.{first}": Evidence(subject, Text(en, zh), background=True)}

@@ -6,7 +6,6 @@ from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
-from bgecheck.checks.embed.pattern import suspicion
 from bgecheck.engines.sglang.remedies import NO_CACHE_NO_CHUNKS, NO_CHUNKS_IN_BATCH
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, shows_nothing, wanted
@@ -14,13 +13,9 @@ from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, hold
 from bgecheck.model.expected import AtLeast
 
 
-def _compared(facts: EmbedFacts, row: str, subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
+def _compared(subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
     evidence = Evidence(subject, f"{worst:.4f}", str(expected))
-    return (
-        holds(evidence, cosine=worst)
-        if expected.admits(worst)
-        else broken(evidence, *suspicion(facts, row), cosine=worst)
-    )
+    return (holds if expected.admits(worst) else broken)(evidence, cosine=worst)
 
 
 @AREA.check(
@@ -74,7 +69,7 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
         f"the same new text embedded {len(vectors)} times: cosine",
         f"同一段新文本编码 {len(vectors)} 次：余弦相似度",
     )
-    outcome = _compared(facts, "repeatable", subject, measures.repeated(facts), SAME_TEXT)
+    outcome = _compared(subject, measures.repeated(facts), SAME_TEXT)
     if outcome.holds:
         return outcome
     if measures.comes_back(facts):
@@ -134,7 +129,7 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
     if not isinstance(batch, Embedded):
         return _no_batch(batch)
     subject = Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度")
-    outcome = _compared(facts, "batch-equals-single", subject, measures.in_batch(facts))
+    outcome = _compared(subject, measures.in_batch(facts))
     return outcome if outcome.holds or not measures.keeps_nothing(facts) else outcome._replace(advice="padding")
 
 
@@ -162,7 +157,7 @@ def _no_batch(batch: Answer) -> Outcome:
 def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
     """The fresh text alone, and again after a text that shares its first half."""
     subject = Text("alone, and after one with the same beginning: cosine", "单独，与先算开头相同的文本之后：余弦相似度")
-    return _compared(facts, "prefix-independent", subject, measures.after_relative(facts))
+    return _compared(subject, measures.after_relative(facts))
 
 
 @AREA.check(
@@ -225,14 +220,13 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
         first = next(n for n, (seen_at, place) in enumerate(zip(position, belong, strict=True)) if seen_at != place)
         return broken(
             evidence,
-            *suspicion(facts, "order"),
             advice="shuffled",
             count=count,
             place=belong[first],
             found=position[first],
         )
     subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
-    return _compared(facts, "order", subject, measures.in_reverse(facts))
+    return _compared(subject, measures.in_reverse(facts))
 
 
 @AREA.check(
@@ -267,11 +261,7 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
         f"{len(cosines)} texts in one request and in two: wrong", f"{len(cosines)} 条一次发送与分两次：不一致"
     )
     evidence = Evidence(subject, f"{wrong} / {len(cosines)}", "0")
-    return (
-        broken(evidence, *suspicion(facts, "long-batch"), chunk=more.chunk, wrong=wrong, count=len(cosines))
-        if wrong
-        else holds(evidence)
-    )
+    return broken(evidence, chunk=more.chunk, wrong=wrong, count=len(cosines)) if wrong else holds(evidence)
 
 
 @AREA.check(
@@ -294,4 +284,4 @@ def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
         f"{count} at the same time and in one request, the lowest: cosine",
         f"{count} 条并发与一次发送（最低）：余弦相似度",
     )
-    return _compared(facts, "concurrent", subject, measures.at_once(facts))
+    return _compared(subject, measures.at_once(facts))
