@@ -7,7 +7,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -441,7 +441,9 @@ def of_large(**changed: Any) -> EmbedFacts:
 
     facts = right(**changed)
     assert facts.more is not None
-    more = facts.more._replace(**{name: wide(getattr(facts.more, name)) for name in More._fields})
+    more = replace(
+        facts.more, **{name: wide(getattr(facts.more, name)) for name in (field.name for field in fields(More))}
+    )
     return facts._replace(
         served=("bge-large-zh-v1.5",),
         more=more,

@@ -188,7 +188,7 @@ def test_where_the_pages_are_closed_the_log_tells(tmp_path: Path) -> None:
     path.write_text(LINE.format(False, 4096))
     with stage("wrong-path") as staged:
         target = resolve(url=staged.url, log=str(path))
-        context = Context(target._replace(server=None), Deadline(10))
+        context = Context(replace(target, server=None), Deadline(10))
         facts = collect(context)
         context.close()
     told = facts.get("disable_radix_cache")

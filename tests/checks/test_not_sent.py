@@ -38,8 +38,18 @@ def judged(area: Any, facts: Any) -> dict[str, Finding]:
 
 def probed(**changed: Any) -> ProbeFacts:
     """A server that embeds, as far as it was asked."""
-    facts = ProbeFacts(TARGET, MODELS, None, {}, {}, Engine("sglang", "0.5.23"), ("m",), VECTOR, ())
-    return facts._replace(**changed)
+    facts = ProbeFacts(
+        target=TARGET,
+        models=MODELS,
+        certificate=None,
+        keys={},
+        elsewhere={},
+        engine=Engine("sglang", "0.5.23"),
+        served=("m",),
+        first=VECTOR,
+        proxies=(),
+    )
+    return replace(facts, **changed)
 
 
 CUT_OFF = Failure("cut-off", Text(WHY, "改天再发"))
@@ -87,7 +97,7 @@ def test_a_burst_that_ran_out_of_time_is_no_hang(answers: tuple[Answer, ...], st
 @pytest.mark.parametrize("row", ["ready", "api-key", "model-name", "health-agrees"])
 def test_a_server_whose_certificate_is_refused_is_not_judged_by_what_it_was_not_sent(row: str) -> None:
     """The model list was asked for without the key: that it is refused says nothing of the key."""
-    target = TARGET._replace(url="https://h:1", model="another")
+    target = replace(TARGET, url="https://h:1", model="another")
     refused = Failure("tls", "self-signed certificate", tls="self-signed")
     facts = probed(
         target=target,
@@ -147,7 +157,7 @@ def test_a_request_that_the_run_cut_off_shows_nothing_unless_it_had_a_fair_time(
 def test_the_second_opinion_on_a_certificate_is_shown_where_it_differs() -> None:
     accepted = Certificate(90 * 86400.0, "TLSv1.3")
     refused = Failure("tls", "self-signed certificate in chain", tls="unknown-authority")
-    https = TARGET._replace(url="https://h:1")
+    https = replace(TARGET, url="https://h:1")
 
     def evidence(shown: Any, second: Any) -> str:
         row = judged(probe.AREA, probed(target=https, certificate=shown, by_certifi=second))["probe.tls"]

@@ -139,7 +139,18 @@ def facts(outcome: Vectors | Raised, authorities: Authorities | None = None, ver
         openai=version, http="httpx", http_version="0.28.1", outcome=outcome, milliseconds=9.0, authorities=authorities
     )
     models = Reply(200, {}, b'{"data": []}', 0.01)
-    return ProbeFacts(target, models, None, {}, {}, Engine(None, None), (), ours, (), openai=result)
+    return ProbeFacts(
+        target=target,
+        models=models,
+        certificate=None,
+        keys={},
+        elsewhere={},
+        engine=Engine(None, None),
+        served=(),
+        first=ours,
+        proxies=(),
+        openai=result,
+    )
 
 
 def judged(given: ProbeFacts) -> Finding:

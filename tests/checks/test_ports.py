@@ -82,7 +82,13 @@ def test_who_holds_a_port_is_shown_also_where_nothing_is_there_to_compare_with()
     with listening() as port:
         rows = found(target(port, given_url=f"127.0.0.1:{port}"))
     assert rows["ports.owner"].status is Status.SKIP
-    shown = Report("ports", tuple(rows.values()), {"url": f"http://127.0.0.1:{port}/v1"}, "", 0.1)
+    shown = Report(
+        command="ports",
+        findings=tuple(rows.values()),
+        target={"url": f"http://127.0.0.1:{port}/v1"},
+        started_at="",
+        seconds=0.1,
+    )
     languages: tuple[Language, ...] = ("en", "zh")
     for language in languages:
         for width, program in ((60, ""), (80, " py")):  # at 60 columns there is no room for the program

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -143,7 +144,7 @@ def test_of_several_targets_the_worst_wins() -> None:
 
 def test_monitoring_plugins_have_their_own_codes_for_the_same_verdicts() -> None:
     """0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; of several the worst is decided before it is translated."""
-    translated = {code: report._replace(nagios=True) for code, report in WORST_FIRST.items()}
+    translated = {code: replace(report, nagios=True) for code, report in WORST_FIRST.items()}
     assert {code: report.exit_code for code, report in translated.items()} == {1: 2, 3: 1, 4: 3, 0: 0}
     assert [report.verdict for report in translated.values()] == [r.verdict for r in WORST_FIRST.values()]
     assert exit_code([translated[3], translated[4]]) == 1

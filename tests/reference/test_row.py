@@ -240,7 +240,7 @@ def test_the_setting_explains_the_row_and_the_row_explains_meaning(serve: Serve,
         found = looked_at(server.url, folder)
     rows = {check.id: check for check in catalog.rows()}
     chain = ("launch.pooling", "embed.reference", "embed.semantic", "embed.golden")
-    findings = tuple(found._replace(check=rows[id_], caused_by=None) for id_ in chain)
+    findings = tuple(replace(found, check=rows[id_], caused_by=None) for id_ in chain)
     explainers = engine.explained_by(catalog.rows())
     assert {f.id: f.caused_by for f in engine.attribute(findings, explainers)} == {
         "launch.pooling": None,

@@ -191,7 +191,7 @@ def test_the_screen_of_several_servers(language: Language) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_screen_for_a_monitoring_system(language: Language) -> None:
-    shown = table.render([wrong()._replace(nagios=True)], replace(plain(language, 80), plugin=True))
+    shown = table.render([replace(wrong(), nagios=True)], replace(plain(language, 80), plugin=True))
     golden(f"wrong-{language}-80-plugin.txt", shown)
 
 
@@ -206,11 +206,11 @@ def test_a_status_for_a_monitoring_system_goes_with_its_exit_code(unicode: bool)
         ([piped], "CRITICAL - logs.ready: words"),
         ([unclear_], "UNKNOWN - logs.ready: no answer"),
         ([warned], "OK - with a warning, logs.ready: words"),
-        ([unclear_._replace(starting=True)], "WARNING - still starting, "),
+        ([replace(unclear_, starting=True)], "WARNING - still starting, "),
         ([healthy(), piped], "CRITICAL - 1 of 2 servers: http://127.0.0.1:30000/v1 logs.ready: words"),
         ([], "OK - 0 servers"),
     ):
-        shown = table.render([one._replace(nagios=True) for one in reports], on)
+        shown = table.render([replace(one, nagios=True) for one in reports], on)
         assert shown.startswith(first), shown
         assert "|" not in shown
     assert "ss -ltnp ¦ head" in table.render([piped], on)

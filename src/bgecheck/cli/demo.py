@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Context
@@ -118,7 +119,7 @@ def _show(fault: str | None, run_options: RunOptions) -> None:
         "this is bgecheck's embedded demo server: its vectors come from characters, not from a language model",
         "这是 bgecheck 自带的演示服务：向量由字符算出，不是语言模型",
     )
-    deliver(the_job, [report._replace(notes=(note, _ends(fault), *report.notes))])
+    deliver(the_job, [replace(report, notes=(note, _ends(fault), *report.notes))])
 
 
 def _ends(fault: str | None) -> Text:

@@ -114,4 +114,4 @@ def doctor(
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
     """The other servers; when the turn of one comes, the processes have to be looked at anew."""
-    return [target(replace(options, pid=server.pid))._replace(processes=None) for server in looked_at.others]
+    return [replace(target(replace(options, pid=server.pid)), processes=None) for server in looked_at.others]

@@ -177,7 +177,7 @@ def _with_causes_only(report: Report) -> Report:
     """The report without the settings that no vector showed: the smoke test judges vectors, and names their causes."""
     causes = {f.caused_by for f in report.findings if f.problem}
     shown = tuple(f for f in report.findings if f.check.area != "launch" or f.id in causes)
-    return report._replace(findings=shown)
+    return replace(report, findings=shown)
 
 
 def _other(reference: ReferenceOptions, looked_at: Target) -> Target:

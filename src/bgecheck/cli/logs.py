@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Annotated
 
 from typer import Argument, Context
@@ -110,7 +111,7 @@ def logs(
         path = path if path is not None else target(server).log
         starting = _follow(path, patience)
     looked_at = _only_log(path) if path is not None else target(server)
-    deliver(the_job, [examine(the_job.plan, looked_at)._replace(starting=starting)])
+    deliver(the_job, [replace(examine(the_job.plan, looked_at), starting=starting)])
 
 
 def _follow(path: str | None, patience: float) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from bgecheck.model.checks import Check, Evidence
 from bgecheck.model.words import Severity, Status, Words
@@ -16,7 +16,8 @@ NAGIOS = {OK: 0, PROBLEM: 2, USAGE: 3, STARTING: 1, INCONCLUSIVE: 3}
 """The same as monitoring plugins use them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
     """What became of one row in one run. All its strings are already clean and free of secrets."""
 
     check: Check
@@ -29,7 +30,7 @@ class Finding(NamedTuple):
     reason: Words | None = None
     caused_by: str | None = None
     ignored: str | None = None
-    values: Mapping[str, Any] = MappingProxyType({})
+    values: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     pending: bool = False
     """True where the row does not hold only because the server is still starting."""
@@ -52,7 +53,8 @@ class Finding(NamedTuple):
         return self.status.bad and self.ignored is None
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
     """All findings of one run against one target, in catalogue order."""
 
     command: str

@@ -1,8 +1,7 @@
 """What is being looked at: the server as the user named it, or as it was found running."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from bgecheck.model.processes import ProcessTable
 from bgecheck.model.words import Words
@@ -43,7 +42,8 @@ class Secret:
         return hash(self._value)
 
 
-class ServerProcess(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerProcess:
     """A running sglang server, read from its process."""
 
     pid: int
@@ -64,7 +64,8 @@ class ServerProcess(NamedTuple):
     children: tuple[int, ...] = ()
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
     """Everything a run needs to know of the server; `origins` says where each value came from."""
 
     url: str
@@ -81,7 +82,7 @@ class Target(NamedTuple):
     server: ServerProcess | None = None
     others: tuple[ServerProcess, ...] = ()
     """Further running servers that were found and not taken."""
-    origins: Mapping[str, str] = MappingProxyType({})
+    origins: Mapping[str, str] = field(default_factory=dict)
     searched: tuple[Words, ...] = ()
     """Where a server was looked for, when none was found."""
     processes: ProcessTable | None = None

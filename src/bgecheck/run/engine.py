@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
 from typing import Any
@@ -149,7 +150,7 @@ class _Run:
                 for id_, evidence in area.reviewer(self._facts[area.name]).items():
                     if id_ in bad:
                         found = self._found[id_]
-                        self._found[id_] = found._replace(evidence=(*found.evidence, self._redacted(evidence)))
+                        self._found[id_] = replace(found, evidence=(*found.evidence, self._redacted(evidence)))
 
     def _redacted(self, evidence: Evidence) -> Evidence:
         hide = self._hidden
@@ -172,7 +173,7 @@ class _Run:
         except Exception as bug:  # evidence or values that are none
             finding = self._finding(check, _crashed(bug), self._clock() - started)
         if blocker:
-            finding = finding._replace(caused_by=blocker)
+            finding = replace(finding, caused_by=blocker)
         self._found[check.id] = finding
         self._on_finding(finding)
 
@@ -287,4 +288,4 @@ def attribute(findings: tuple[Finding, ...], explainers: Mapping[str, Sequence[s
         top = root(finding.id)
         return top if top != finding.id and by_id[top].problem else None
 
-    return tuple(f._replace(caused_by=cause(f)) for f in findings)
+    return tuple(replace(f, caused_by=cause(f)) for f in findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -108,7 +109,7 @@ def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tup
     if not reasons:
         return findings
     marked = tuple(
-        f._replace(ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
+        replace(f, ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
         for f in findings
     )
     return engine.attribute(marked, engine.explained_by(f.check for f in findings))

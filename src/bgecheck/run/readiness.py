@@ -27,15 +27,15 @@ def settled(plan: Plan, target: Target, patience: float, again: Callable[[], Tar
     ends = began + patience
     while patience and time.monotonic() < ends:
         # A log that was only lying in the folder may be an older start's: it must not end the waiting.
-        target = target._replace(processes=None)  # the last look comes later than the one that they were seen in
-        without = target._replace(log=None) if target.origins.get("log") == "folder" else target
+        target = replace(target, processes=None)  # the last look comes later than the one that they were seen in
+        without = replace(target, log=None) if target.origins.get("log") == "folder" else target
         if not _starting(look(_glance(plan), without)):
             break
         time.sleep(min(POLL, max(0.0, ends - time.monotonic())))
         target = again()
     report = look(plan, target)
     starting = patience > 0 and time.monotonic() >= ends and _starting(report)
-    return report._replace(starting=starting, seconds=time.monotonic() - began)
+    return replace(report, starting=starting, seconds=time.monotonic() - began)
 
 
 def _glance(plan: Plan) -> Plan:

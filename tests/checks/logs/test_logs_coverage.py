@@ -114,7 +114,7 @@ def test_a_server_that_nobody_asked_yet_is_judged_by_its_start(log: Path) -> Non
     assert rows["logs.scheduler-hang"].reason == Text(
         "the log holds no request since the server became ready", "日志里还没有就绪之后的请求"
     )
-    assert Report("logs", tuple(rows.values()), {}, "", 0).exit_code == 0
+    assert Report(command="logs", findings=tuple(rows.values()), target={}, started_at="", seconds=0).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_log_with_nothing_to_look_at_is_inconclusive(log: Path, text: str) -> 
     log.write_text(text)
     rows = engine.run([AREA], Context(Target(url="", host="", port=0, log=str(log)), Deadline(30)))
     assert {row.status for row in rows} == {Status.SKIP}
-    assert Report("logs", rows, {}, "", 0).exit_code == 4
+    assert Report(command="logs", findings=rows, target={}, started_at="", seconds=0).exit_code == 4
 
 
 @pytest.mark.parametrize(

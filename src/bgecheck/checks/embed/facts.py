@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.checks.embed.proof import Proof, embedded, prove
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from bgecheck.run.context import Context
 
 
-class More(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More:
     """The answers that prove what a batch of three cannot."""
 
     relative: Answer
@@ -278,10 +280,10 @@ def _with_long(context: Context, ask: _Asking, more: More, rng: random.Random) -
         tokens = len(texts) * (LONG_TEXT + 2)
         needed, limit = _MARGIN * tokens / _pace(more), min(left, context.settings.timeout)
         if left < _LAST_SECONDS or needed > limit:
-            return more._replace(long_left_out=_late(tokens, needed, max(0.0, limit)))
+            return replace(more, long_left_out=_late(tokens, needed, max(0.0, limit)))
         answers.append(ask(texts))
     whole, first, second = answers
-    return more._replace(long=(whole, first, second))
+    return replace(more, long=(whole, first, second))
 
 
 _LAST_SECONDS = 3.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -70,7 +71,8 @@ class Limits(NamedTuple):
         return [answer for answer in (*single, *several) if not isinstance(answer, NotSent)]
 
 
-class ProbeFacts(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeFacts:
     """What the server answered to a handful of harmless requests."""
 
     target: Target
@@ -141,7 +143,7 @@ def collect(context: Context) -> ProbeFacts:
     models, shown = _models(server)
     asked = client is not None and isinstance(models, Reply) and _call(client, context, server)
     facts = _asked(context, server, models, shown)
-    return facts._replace(openai=_result(client, context)) if client is not None and asked else facts
+    return replace(facts, openai=_result(client, context)) if client is not None and asked else facts
 
 
 def _asked(
@@ -167,9 +169,9 @@ def _asked(
     )
     if isinstance(models, Failure):
         remote = models.kind == "refused" and not target.is_local and not is_own(target.host, RESOLVE_SECONDS)
-        return facts._replace(vitals=vitals(context, {}), remote=remote)
+        return replace(facts, vitals=vitals(context, {}), remote=remote)
     if isinstance(shown, Failure) and server.target.url.startswith("https:"):
-        return facts._replace(first=NotSent(_NOT_TRUSTED), served=server.served())
+        return replace(facts, first=NotSent(_NOT_TRUSTED), served=server.served())
     pages = _at_first(server, context.settings.quick) if server.owned_by() == SGLANG else None
     first = server.first_embedding(PROBE_TEXT)
     works = isinstance(first, Embedded)
@@ -182,7 +184,8 @@ def _asked(
     if pages is None and not (context.settings.quick or lost):
         pages = _in_time(lambda: status_pages(server, health_pages(engine)))
     signs = {} if context.settings.quick else _signs(context, server, pages, works)
-    return facts._replace(
+    return replace(
+        facts,
         keys=keys,
         elsewhere=elsewhere,
         engine=engine,
