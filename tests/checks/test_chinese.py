@@ -100,7 +100,7 @@ def test_a_word_is_filled_in_as_a_text(tmp_path: Path, name: str) -> None:
 
 
 def test_where_a_line_was_seen_before_is_told_in_chinese() -> None:
-    seen = {pattern.seen for pattern in PATTERNS} - {GUESSED}
+    seen = {pattern.source for pattern in PATTERNS} - {GUESSED}
     assert len(seen) > 100
     assert {s: words for s in seen if (words := english_in(in_chinese(s).replace("sglang", "")))} == {}
     assert (

@@ -50,7 +50,7 @@ def held(gib: float | None, pid: int = STRANGER) -> Holder:
 def facts(*cards: Gpu, running: bool = False, cuda: tuple[int, int] | None = (13, 0), **more: Any) -> GpuFacts:
     seen = Gpus(driver="580.65.06", cuda=cuda, gpus=cards, lost=more.pop("lost", ()))
     told = {"names": {STRANGER: "python", OWN: "sglang"}, "chosen": cards} | more
-    return GpuFacts(target=TARGET, seen=seen, own=frozenset({OWN, WORKER}) if running else frozenset(), **told)
+    return GpuFacts(target=TARGET, nvml=seen, own=frozenset({OWN, WORKER}) if running else frozenset(), **told)
 
 
 def judged(seen: GpuFacts) -> dict[str, Finding]:

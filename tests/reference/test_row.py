@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import collect
-from bgecheck.checks.embed.reference import named
+from bgecheck.checks.embed.reference import recipe_words
 from bgecheck.checks.embed.texts import probe_texts
 from bgecheck.knowledge.models import lookup
 from bgecheck.model import Finding, Status, Target, Text, Unavailable
@@ -253,6 +253,6 @@ def test_the_setting_explains_the_row_and_the_row_explains_meaning(serve: Serve,
 def test_every_recipe_has_words_in_both_languages() -> None:
     one = [np.random.default_rng(1).standard_normal((4, 8)).astype(np.float32)]
     for recipe in [*candidates(one, one[0][:1], causal=True), *candidates(one, instruction=True), Recipe("token")]:
-        told = named(recipe)
+        told = recipe_words(recipe)
         assert told.en.isascii()
         assert not told.zh.isascii()

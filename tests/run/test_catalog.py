@@ -89,7 +89,7 @@ def test_a_glob_selects_and_an_unknown_id_is_refused_with_the_nearest() -> None:
     with pytest.raises(BadInput, match=r"launch\.prefix-cache"):
         catalog.select(catalog.areas(), only=("launch.prefix-cach",))
     with pytest.raises(BadInput):
-        catalog.known("nonsense.*")
+        catalog.require("nonsense.*")
 
 
 def fields(template: str) -> list[tuple[str, str | None, str | None]]:
@@ -182,10 +182,10 @@ def test_a_selection_keeps_exactly_what_was_asked_for_in_order(only: list[str], 
 @given(st.text(max_size=30))
 def test_any_pattern_names_rows_or_is_refused(pattern: str) -> None:
     if any(fnmatchcase(row.id, pattern) for row in ROWS):
-        catalog.known(pattern)
+        catalog.require(pattern)
         return
     with pytest.raises(BadInput) as refusal:
-        catalog.known(pattern)
+        catalog.require(pattern)
     assert refusal.value.given == pattern
 
 

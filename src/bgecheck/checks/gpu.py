@@ -48,7 +48,7 @@ class GpuFacts(NamedTuple):
     """The GPUs that the server may use, and whose memory is held by whom."""
 
     target: Target
-    seen: Gpus
+    nvml: Gpus
     names: Mapping[int, str]
     """Names of the processes that hold memory, as far as they may be seen."""
     own: frozenset[int] = frozenset()
@@ -65,7 +65,7 @@ class GpuFacts(NamedTuple):
     @property
     def serving(self) -> tuple[Gpu, ...]:
         """The GPUs on which the server is seen to hold memory."""
-        return tuple(g for g in self.seen.gpus if any(h.pid in self.own for h in g.holders or ()))
+        return tuple(g for g in self.nvml.gpus if any(h.pid in self.own for h in g.holders or ()))
 
     @property
     def judged(self) -> tuple[Gpu, ...]:
@@ -93,7 +93,7 @@ class GpuFacts(NamedTuple):
         strangers = [holder for holder in gpu.holders or () if holder.pid not in self.own]
         return sorted(strangers, key=lambda h: -(h.used or 0))
 
-    def named(self, holder: Holder) -> str:
+    def holder(self, holder: Holder) -> str:
         """A holder as it stands in a message."""
         name = self.names.get(holder.pid)
         return f"pid {holder.pid}{f' {name}' if name else ''} ({_size(holder.used)})"
@@ -132,7 +132,7 @@ def collect(context: Context) -> GpuFacts:
     by_bus = server is not None and environment(server.pid, "CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     return GpuFacts(
         target=target,
-        seen=gpus,
+        nvml=gpus,
         names=_names(gpus),
         own=frozenset((server.pid, *server.children)) if server else frozenset(),
         answered=bool(target.port) and accepts(target.host, target.port, seconds),
@@ -202,9 +202,9 @@ def _label(gpu: Gpu) -> str:
 )
 def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
     """The entry row: NVML answered, and what it shows is left to the server."""
-    evidence = [Evidence(_label(g), f"{g.name}, {_size(g.total)}") for g in facts.seen.gpus[:8]]
+    evidence = [Evidence(_label(g), f"{g.name}, {_size(g.total)}") for g in facts.nvml.gpus[:8]]
     if not facts.judged:
-        asked = Evidence("CUDA_VISIBLE_DEVICES", facts.visible or "", ", ".join(str(g.index) for g in facts.seen.gpus))
+        asked = Evidence("CUDA_VISIBLE_DEVICES", facts.visible or "", ", ".join(str(g.index) for g in facts.nvml.gpus))
         return broken(asked, *evidence, visible=facts.visible)
     return holds(*evidence)
 
@@ -225,11 +225,11 @@ def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
 )
 def driver_is_new_enough(facts: GpuFacts) -> Outcome:
     """By the newest CUDA that the driver itself names; a server that computes on a GPU proves it."""
-    if facts.seen.cuda is None:
+    if facts.nvml.cuda is None:
         return absent(Text("the driver does not report its CUDA version", "驱动没有给出 CUDA 版本"))
-    cuda = f"{facts.seen.cuda[0]}.{facts.seen.cuda[1]}"
+    cuda = f"{facts.nvml.cuda[0]}.{facts.nvml.cuda[1]}"
     number = float(cuda)
-    evidence = Evidence(f"driver {facts.seen.driver or '?'}", f"CUDA <= {cuda}", str(OLDEST_CUDA))
+    evidence = Evidence(f"driver {facts.nvml.driver or '?'}", f"CUDA <= {cuda}", str(OLDEST_CUDA))
     if facts.serving or NEWEST_CUDA.admits(number):
         return holds(evidence)
     if OLDEST_CUDA.admits(number):
@@ -289,7 +289,7 @@ def model_fits(facts: GpuFacts) -> Outcome:
     )
     if (best.free or 0) >= facts.needed:
         return holds(evidence)
-    others = ", ".join(facts.named(h) for h in facts.others(best)[:4])
+    others = ", ".join(facts.holder(h) for h in facts.others(best)[:4])
     values = {"gpu": _label(best), "free": free, "total": _size(best.total), "needed": needed, "holders": others}
     return broken(evidence, advice="held" if others else None, **values)
 
@@ -337,7 +337,7 @@ def memory_is_the_servers(facts: GpuFacts) -> Outcome:
     evidence = Evidence(Text("held by others", "其他进程占用"), _size(held), f"< {NOTABLE.value:g} {NOTABLE.unit}")
     if not NOTABLE.admits(held / GIB):
         return holds(evidence)
-    holders = ", ".join(facts.named(h) for _, h in strangers[:4])
+    holders = ", ".join(facts.holder(h) for _, h in strangers[:4])
     values = {"gpu": ", ".join(dict.fromkeys(_label(g) for g, _ in strangers)), "holders": holders}
     return broken(evidence, **values, **_elsewhere(facts))
 
@@ -418,7 +418,7 @@ def generation_is_supported(facts: GpuFacts) -> Outcome:
 )
 def no_fault_is_reported(facts: GpuFacts) -> Outcome:
     """ECC, throttling and temperature as NVML tells them; past Xid errors stand in the kernel's log only."""
-    faults = [f for g in facts.judged for f in _faults(g)] + [_lost(*lost) for lost in facts.seen.lost]
+    faults = [f for g in facts.judged for f in _faults(g)] + [_lost(*lost) for lost in facts.nvml.lost]
     if faults:
         values = {"faults": "; ".join(f.en for f in faults[:4]), "faults_zh": "；".join(f.zh for f in faults[:4])}
         return broken(*(Evidence(Text("fault", "故障"), fault) for fault in faults[:6]), **values)

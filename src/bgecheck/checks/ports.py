@@ -121,7 +121,7 @@ def _owner(listener: Listener, servers: set[int], table: ProcessTable) -> Owner:
     return Owner(listener, process.name, process.pid in servers, leads_to(process.argv))
 
 
-def _seen(facts: PortFacts) -> tuple[Evidence, ...]:
+def _listeners(facts: PortFacts) -> tuple[Evidence, ...]:
     return tuple(Evidence(Text("listener", "监听者"), owner.words()) for owner in facts.owners[:4])
 
 
@@ -199,7 +199,7 @@ _PORTS_INSIDE = (
 def port_is_listening(facts: PortFacts) -> Outcome:
     """A connection that is taken counts too: a container's port may be forwarded without a visible socket."""
     if facts.owners:
-        return holds(*_seen(facts))
+        return holds(*_listeners(facts))
     where = facts.target.address
     if facts.reached:
         return holds(Evidence(Text("connection", "连接"), Text(f"{where} accepts", f"{where} 可连接")))
@@ -331,7 +331,7 @@ def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
     """sglang's default host is 127.0.0.1, which containers and other machines cannot reach; this row says so."""
     net, server = facts.inside, facts.target.server
     if net and server and net.listeners and all(listener.loopback for listener in net.listeners):
-        return _listens_inside(net, server, *_seen(facts))
+        return _listens_inside(net, server, *_listeners(facts))
     if not facts.owners:
         return absent(Text("the port is forwarded from elsewhere", "端口是从别处转发来的"))
     bound = ", ".join(dict.fromkeys(owner.listener.address for owner in facts.owners))

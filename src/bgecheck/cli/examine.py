@@ -183,7 +183,7 @@ def _ignored(given: Sequence[str] | None) -> dict[str, str]:
     """The reason for each pattern of `--ignore`."""
     pairs = [(pattern(name), reason) for name, _, reason in (item.partition(":") for item in given or ())]
     for name, _ in pairs:
-        catalog.known(name)
+        catalog.require(name)
     return dict(pairs)
 
 

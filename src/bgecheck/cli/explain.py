@@ -46,6 +46,6 @@ def explain(
     from bgecheck.render.explain import explain as page
 
     chosen, wanted = language(lang), pattern(row)
-    catalog.known(wanted)
+    catalog.require(wanted)
     checks = [check for check in catalog.rows() if fnmatchcase(check.id, wanted)]
     to_stdout(page(checks, stdout_screen(chosen)))

@@ -98,7 +98,7 @@ def _show(client: Client, at: Endpoint, trial: Trial, looked_at: Target, chosen:
     from bgecheck.snippet.clients import COMMENT
 
     # The code itself names the key's variable only, which a redactor would take for a key.
-    state = Redactor(looked_at.secrets()).text(say(trial.said, chosen))
+    state = Redactor(looked_at.secrets()).text(say(trial.outcome, chosen))
     if trial.worked is None:
         state = say(Text(f"not run: {state}", f"没有运行：{state}"), chosen)
     to_stdout(f"{COMMENT[client.runs]} {state}\n{client.written(at, chosen)}")

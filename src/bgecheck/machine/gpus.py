@@ -88,7 +88,7 @@ def _nothing(en: str, zh: str) -> Unavailable:
 
 
 def _refused(pynvml: Any, error: Any) -> Unavailable:
-    code, message = error.value, _said(error)
+    code, message = error.value, _error_text(error)
     if code in (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED):
         return _nothing("the NVIDIA driver is not loaded", "NVIDIA 驱动没有加载")
     if code == pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
@@ -105,11 +105,11 @@ def _refused(pynvml: Any, error: Any) -> Unavailable:
     return Unavailable(Text(f"the NVIDIA driver answers: {message}", f"NVIDIA 驱动返回：{message}"))
 
 
-def _said(error: Any) -> str:
+def _error_text(error: Any) -> str:
     return clean(str(error), 120)
 
 
-def _told(pynvml: Any, ask: Callable[..., Any], *arguments: Any) -> Any:
+def _queried(pynvml: Any, ask: Callable[..., Any], *arguments: Any) -> Any:
     """What NVML answers, or None when this GPU, driver or user does not get it. A lost GPU still raises."""
     try:
         return ask(*arguments)
@@ -125,18 +125,18 @@ def _snapshot(pynvml: Any) -> Gpus:
     count = min(pynvml.nvmlDeviceGetCount(), _GPU_LIMIT)
     if not count:
         raise _nothing("the NVIDIA driver shows no GPU", "NVIDIA 驱动看不到任何 GPU")
-    cuda = _told(pynvml, pynvml.nvmlSystemGetCudaDriverVersion)
+    cuda = _queried(pynvml, pynvml.nvmlSystemGetCudaDriverVersion)
     answers = [(index, _gpu(pynvml, index)) for index in range(count)]
     gpus = [gpu for _, answer in answers if isinstance(answer, list) for gpu in answer]
     failed = [(index, answer) for index, answer in answers if isinstance(answer, pynvml.NVMLError)]
     if not gpus:
         raise failed[0][1]
     return Gpus(
-        driver=_text(_told(pynvml, pynvml.nvmlSystemGetDriverVersion)),
+        driver=_text(_queried(pynvml, pynvml.nvmlSystemGetDriverVersion)),
         cuda=(cuda // 1000, cuda % 1000 // 10) if cuda else None,
         gpus=tuple(gpus),
         # A container may be kept from some GPUs of its machine: those are not lost.
-        lost=tuple((index, _said(e)) for index, e in failed if e.value != pynvml.NVML_ERROR_NO_PERMISSION),
+        lost=tuple((index, _error_text(e)) for index, e in failed if e.value != pynvml.NVML_ERROR_NO_PERMISSION),
     )
 
 
@@ -144,7 +144,7 @@ def _gpu(pynvml: Any, index: int) -> list[Gpu] | Exception:
     """The GPU at `index`, its instances when it is cut up and they may be seen, or NVML's error when it is lost."""
     try:
         card = _Device(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index))
-        mode = card.told("MigMode")
+        mode = card.query("MigMode")
         mig = None if mode is None else bool(mode[0])
         parts = list(_instances(pynvml, card)) if mig else []
         return [_read(pynvml, index, part, card, mig) for part in parts or [card]]
@@ -159,34 +159,34 @@ class _Device:
         self._pynvml = pynvml
         self._handle = handle
 
-    def told(self, name: str, *more: Any) -> Any:
+    def query(self, name: str, *more: Any) -> Any:
         ask = getattr(self._pynvml, f"nvmlDeviceGet{name}", None)
-        return _told(self._pynvml, ask, self._handle, *more) if ask else None
+        return _queried(self._pynvml, ask, self._handle, *more) if ask else None
 
 
 def _instances(pynvml: Any, card: _Device) -> Iterator[_Device]:
-    for number in range(min(card.told("MaxMigDeviceCount") or 0, 16)):
-        if handle := card.told("MigDeviceHandleByIndex", number):
+    for number in range(min(card.query("MaxMigDeviceCount") or 0, 16)):
+        if handle := card.query("MigDeviceHandleByIndex", number):
             yield _Device(pynvml, handle)
 
 
 def _read(pynvml: Any, index: int, part: _Device, card: _Device, mig: bool | None) -> Gpu:
     """Name, memory and holders are those of the instance, all else that of its card."""
-    memory = part.told("MemoryInfo")
-    reasons = card.told("CurrentClocksThrottleReasons")
-    capability = card.told("CudaComputeCapability")
+    memory = part.query("MemoryInfo")
+    reasons = card.query("CurrentClocksThrottleReasons")
+    capability = card.query("CudaComputeCapability")
     return Gpu(
         index=index,
-        name=_text(part.told("Name")) or "GPU",
-        uuid=_text(part.told("UUID")) or "",
+        name=_text(part.query("Name")) or "GPU",
+        uuid=_text(part.query("UUID")) or "",
         total=memory and int(memory.total),
         used=memory and int(memory.used),
         free=memory and int(memory.free),
         capability=(int(capability[0]), int(capability[1])) if capability else None,
-        temperature=card.told("Temperature", pynvml.NVML_TEMPERATURE_GPU),
-        slows_down_at=card.told("TemperatureThreshold", pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
+        temperature=card.query("Temperature", pynvml.NVML_TEMPERATURE_GPU),
+        slows_down_at=card.query("TemperatureThreshold", pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
         throttled=None if reasons is None else tuple(name for bit, name in THROTTLED.items() if reasons & bit),
-        uncorrected=card.told("TotalEccErrors", pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC),
+        uncorrected=card.query("TotalEccErrors", pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC),
         pending=_pending(card),
         mig=mig,
         holders=_holders(part),
@@ -195,16 +195,16 @@ def _read(pynvml: Any, index: int, part: _Device, card: _Device, mig: bool | Non
 
 def _pending(card: _Device) -> bool | None:
     """Ampere and newer remap rows (corrected, uncorrected, pending, failed); older cards retire pages."""
-    rows = card.told("RemappedRows")
+    rows = card.query("RemappedRows")
     if rows is not None:
         return bool(rows[2] or rows[3])
-    pages = card.told("RetiredPagesPendingStatus")
+    pages = card.query("RetiredPagesPendingStatus")
     return None if pages is None else bool(pages)
 
 
 def _holders(part: _Device) -> tuple[Holder, ...] | None:
     """A process that computes and draws is in both lists, and is named once."""
-    computing, drawing = part.told("ComputeRunningProcesses"), part.told("GraphicsRunningProcesses")
+    computing, drawing = part.query("ComputeRunningProcesses"), part.query("GraphicsRunningProcesses")
     if computing is None:
         return None
     holders = {int(p.pid): Holder(int(p.pid), p.usedGpuMemory) for p in (*(drawing or ()), *computing)}

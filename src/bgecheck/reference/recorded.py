@@ -170,11 +170,11 @@ def _headed(head: Mapping[str, Any], texts: Sequence[Any], vectors: Sequence[Seq
 def _write_lines(path: str, recorded: Recorded) -> None:
     with _Whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
         for text, vector in zip(recorded.texts, recorded.vectors, strict=True):
-            line = {"text": text, "vector": list(vector), **_told(recorded)}
+            line = {"text": text, "vector": list(vector), **_metadata(recorded)}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _told(recorded: Recorded) -> dict[str, str]:
+def _metadata(recorded: Recorded) -> dict[str, str]:
     origin = {"model": recorded.model, "recipe": recorded.recipe, "tool": recorded.tool}
     return {key: value for key, value in origin.items() if value is not None}
 
@@ -237,7 +237,7 @@ def _write_npy(path: str, recorded: Recorded) -> None:
     with _Whole(path) as partial, open(partial, "wb") as numbers:
         np.save(numbers, np.array(recorded.vectors, np.float32))
     with _Whole(sidecar) as partial, open(partial, "w", encoding="utf-8") as file:
-        json.dump({**_told(recorded), "texts": list(recorded.texts)}, file, ensure_ascii=False, indent=1)
+        json.dump({**_metadata(recorded), "texts": list(recorded.texts)}, file, ensure_ascii=False, indent=1)
 
 
 # .safetensors
@@ -274,7 +274,7 @@ def _write_safetensors(path: str, recorded: Recorded) -> None:
     texts = json.dumps(list(recorded.texts), ensure_ascii=False)
     matrix = np.array(recorded.vectors, np.float32)
     with _Whole(path) as partial, open(partial, "wb") as file:
-        file.write(save({"vectors": matrix}, metadata={**_told(recorded), "texts": texts}))
+        file.write(save({"vectors": matrix}, metadata={**_metadata(recorded), "texts": texts}))
 
 
 class _Whole:

@@ -87,7 +87,7 @@ def tensors_of(raw: NDArray[np.uint8], path: str) -> dict[str, Tensor]:
         broken(path, "written by torch older than 1.6; save it again with a newer one, or as safetensors")
     try:
         root, entries = _entries(raw)
-        described = _named(run(entries[f"{root}/data.pkl"].tobytes()))
+        described = _tensors_by_name(run(entries[f"{root}/data.pkl"].tobytes()))
         if entries.get(f"{root}/byteorder", np.empty(0, np.uint8)).tobytes() == b"big":
             raise Foreign("big-endian numbers")
         return {name: _tensor(d, entries, root) for name, d in described.items()}
@@ -170,7 +170,7 @@ class _File(io.RawIOBase):
 # The tensors
 
 
-def _named(built: Any) -> dict[str, Described]:
+def _tensors_by_name(built: Any) -> dict[str, Described]:
     """The tensors of a state dictionary, also where it lies in another one."""
     if isinstance(built, dict) and isinstance(built.get("state_dict"), dict):
         built = built["state_dict"]

@@ -42,7 +42,7 @@ def select(
     `only` and `skip` hold ids or globs. Raises `BadInput` for one that names no row of the catalogue.
     """
     for pattern in (*only, *skip):
-        known(pattern)
+        require(pattern)
 
     def wanted(check: Check) -> bool:
         if quick and check.costly:
@@ -53,7 +53,7 @@ def select(
     return [a for a in cut if a.checks]
 
 
-def known(pattern: str) -> None:
+def require(pattern: str) -> None:
     """Raise `BadInput` when an id or glob names no row of the catalogue."""
     ids = [check.id for check in rows()]
     if any(fnmatchcase(id_, pattern) for id_ in ids):

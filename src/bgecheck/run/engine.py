@@ -250,14 +250,14 @@ def explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
     rows = list(checks)
     explainers: dict[str, list[str]] = {row.id: [] for row in rows}
     for row in rows:
-        for id_ in _named(row.explains, explainers):
+        for id_ in _matching(row.explains, explainers):
             if id_ != row.id:
                 explainers[id_].append(row.id)
     TopologicalSorter(explainers).prepare()
     return {id_: tuple(above) for id_, above in explainers.items()}
 
 
-def _named(patterns: Iterable[str], ids: Iterable[str]) -> list[str]:
+def _matching(patterns: Iterable[str], ids: Iterable[str]) -> list[str]:
     """The ids that a list of ids and globs names, each once; most are ids, which need no search."""
     selectable = dict.fromkeys(ids)
     chosen: dict[str, None] = {}

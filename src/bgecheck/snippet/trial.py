@@ -27,7 +27,7 @@ class Trial(NamedTuple):
     """What came of a snippet: it ran and gave the dimension, it failed, or (None) it could not be run here."""
 
     worked: bool | None
-    said: Words
+    outcome: Words
 
 
 def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float, language: Language = "en") -> Trial:

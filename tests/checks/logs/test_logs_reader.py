@@ -176,7 +176,7 @@ def test_lines_that_never_repeat_are_forgotten() -> None:
         lines = (f"ValueError: no such request {rnd.getrandbits(1024):0256x}" for _ in range(8000))
         follower.take(Block(None, "\n".join(lines).encode() + b"\n"))
     assert follower.session.lines == 5 + 24_000
-    assert sum(map(len, follower._seen)) < 4 * 2**20
+    assert sum(map(len, follower._outcomes)) < 4 * 2**20
 
 
 def test_repeated_errors_are_counted_each(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             if failed := facts.unanswered():
                 return _unsteady(evidence, failed, len(facts.alone()))
             first = _first(facts, answer)
-            return holds(*_shown(facts, evidence), *_told(facts), **_values(facts, first))._replace(data=first)
+            return holds(*_shown(facts, evidence), *_conditions(facts), **_values(facts, first))._replace(data=first)
         case Refused():
             evidence = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
             outcome = not_yet if answer.status == 503 else broken
@@ -298,7 +298,7 @@ def _unsteady(first: Evidence, failed: Sequence[Answer], sent: int) -> Outcome:
     return broken(first, counted, more, advice=advice, failed=len(failed), sent=sent, detail=first_failed)
 
 
-def _told(facts: EmbedFacts) -> list[Evidence]:
+def _conditions(facts: EmbedFacts) -> list[Evidence]:
     """What the rows of vectors expect, and what they cost the server."""
     sent, model = facts.sent(), facts.model
     unknown = Text("not in the registry: judged by invariants only", "不在内置模型表里：只按不变量判断")

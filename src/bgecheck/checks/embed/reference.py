@@ -36,7 +36,7 @@ _OTHER = {
 }
 
 
-def named(recipe: Recipe) -> Text:
+def recipe_words(recipe: Recipe) -> Text:
     """A recipe in words."""
     what = _OTHER.get(recipe.pooling) or Text(_TOKENS[recipe.pooling], _TOKENS_ZH[recipe.pooling])
     after = Text(", the instruction before it", "，文本前加了指令") if recipe.instruction else Text("", "")
@@ -235,7 +235,7 @@ def _weights(proof: Proof, match: Match, enough: AtLeast) -> Outcome:
     if recipe.pooling == proof.wanted or (proof.wanted is None and recipe.pooling in ("cls", "mean")):
         return holds(*evidence, **values)
     if proof.wanted is None:
-        words = named(recipe)
+        words = recipe_words(recipe)
         return unclear(
             Text(f"they are {words.en}; nothing says what the model pools", f"取的是{words.zh}；无从得知模型应如何池化")
         )
@@ -250,7 +250,7 @@ def _usual(proof: Proof, match: Match) -> bool:
 
 
 def _values(proof: Proof, match: Match) -> dict[str, Any]:
-    words = named(match.recipe)
+    words = recipe_words(match.recipe)
     return {
         "folder": proof.source,
         "source": proof.source,
@@ -265,7 +265,7 @@ def _values(proof: Proof, match: Match) -> dict[str, Any]:
 
 
 def _evidence(proof: Proof, match: Match, enough: AtLeast) -> list[Evidence]:
-    words, count = named(match.recipe), len(proof.served.vectors)
+    words, count = recipe_words(match.recipe), len(proof.served.vectors)
     subject = Text(
         f"{count} texts computed here from {proof.source}; nearest is {words.en}: lowest cosine",
         f"用 {proof.source} 在本机计算 {count} 条文本，最接近的是{words.zh}：最低余弦相似度",

@@ -73,11 +73,11 @@ def collect(context: Context) -> LaunchFacts:
         settings=sglang.settings(sources) | _longest(server),
         flags=flags,
         architectures=_architectures(info, context.target),
-        model_name=_known(path, context.target.model, _string(info.get("served_model_name"))),
+        model_name=_registered(path, context.target.model, _string(info.get("served_model_name"))),
     )
 
 
-def _known(*names: str | None) -> str | None:
+def _registered(*names: str | None) -> str | None:
     """The first name that the registry knows, else the last one."""
     return next((name for name in names if lookup(name)), names[-1])
 

@@ -57,10 +57,10 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     """BertModel: LAST up to 0.5.8, CLS as an embedding server in 0.5.9-0.5.16, CLS from 0.5.17 (bert.py, pooler)."""
     model = facts.model
     wanted = model.pooling if model else None
-    used, told_by = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
+    used, source = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
     if used is None:
         return absent(Text("neither the server nor its version tells the pooling", "服务和版本都无法说明池化方式"))
-    evidence = Evidence(told_by, used.upper(), wanted.upper() if wanted else None)
+    evidence = Evidence(source, used.upper(), wanted.upper() if wanted else None)
     if wanted is None:
         return absent(
             Text(f"the model is not in the registry; the server pools {used}", f"模型不在内置模型表里；服务用 {used}")
@@ -88,13 +88,13 @@ def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | 
         return None, ""
     version = f"sglang {'.'.join(map(str, facts.release))}"
     if "BertModel" in architectures:
-        return _of_bert(facts.release, facts.get("is_embedding")), _told_by(version, "BertModel")
+        return _of_bert(facts.release, facts.get("is_embedding")), _source(version, "BertModel")
     if "XLMRobertaModel" in architectures and facts.release >= (0, 4, 6):
-        return "cls", _told_by(version, "XLMRobertaModel")  # roberta.py, whatever the flags
+        return "cls", _source(version, "XLMRobertaModel")  # roberta.py, whatever the flags
     return None, ""
 
 
-def _told_by(version: str, architecture: str) -> Text:
+def _source(version: str, architecture: str) -> Text:
     return Text(f"{version}, {architecture}", f"{version}，{architecture}")
 
 

@@ -15,7 +15,7 @@ from bgecheck.engines.sglang.log import (
 from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
-from bgecheck.engines.sglang.log.explanation import Rival, confidence, relation, told
+from bgecheck.engines.sglang.log.explanation import Rival, confidence, explanation, relation
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.log.since import Since
 from bgecheck.engines.sglang.remedies import WITHOUT_GRAPHS
@@ -104,10 +104,10 @@ def collect(context: Context) -> LogFacts:
     diagnosis = diagnose(log.session, log.origin.age, datetime.now())
     if since is not None and since.line is None:
         diagnosis = Diagnosis("empty", {})
-    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_told, log.past)), since)
+    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since)
 
 
-def _told(session: Session) -> Told:
+def _older(session: Session) -> Told:
     """An older session; what was still starting when the next began has failed or was given up."""
     diagnosis = diagnose(session, 0.0, datetime.now())
     state = "given up" if diagnosis.state in ("starting", "stuck") else diagnosis.state
@@ -119,10 +119,13 @@ def _where(facts: LogFacts, line: int) -> str:
     return f"{os.path.basename(name)}:{number}"
 
 
-def _seen(facts: LogFacts, hit: Hit) -> list[Evidence]:
+def _evidence(facts: LogFacts, hit: Hit) -> list[Evidence]:
     """The decisive line, further lines of the same cause, and why it is this one."""
     evidence = [Evidence(_where(facts, line), text) for line, text in ((hit.line, hit.text), *hit.also.values())]
-    return [*evidence, Evidence(Text("why this one", "判断理由"), told(hit, _beside(facts, hit)), background=True)]
+    return [
+        *evidence,
+        Evidence(Text("why this one", "判断理由"), explanation(hit, _beside(facts, hit)), background=True),
+    ]
 
 
 def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
@@ -144,7 +147,7 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "confidence": confidence(hit, _beside(facts, hit)),
         "beside": [rival._asdict() for rival in _beside(facts, hit)],
         "also": [{"line": line, "text": text} for line, text in hit.also.values()],
-        "known_from": hit.known_from,
+        "known_from": hit.source,
         "consequences": session.deaths,
         "args_model": model,
         "args_repo": repository(model),
@@ -393,14 +396,14 @@ def _readiness(facts: LogFacts) -> Outcome:
         evidence += _served(statistics) if session.requests else []
         return holds(*evidence, seconds_to_ready=seconds, stages=taken, requests=statistics, **common)
     line, text = session.last_exception or session.last
-    last_said = Evidence(_where(facts, line), text)
+    last_line = Evidence(_where(facts, line), text)
     taken = _timeline(session)
     came = [_start_up(taken)] if taken else []
     common["stages"] = taken
     if state == "failed":
         values = {"error": text, "from_line": max(1, line - 20), "file": facts.origin.name, **_arguments(session)}
         advice = "graph" if session.phase == "graph" else None
-        return broken(last_said, *came, advice=advice, **values, **common)
+        return broken(last_line, *came, advice=advice, **values, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
     values = {"file": facts.origin.name, "age": _age(facts), "hangs": HANGS[session.phase]}
     outcome = not_yet if state == "starting" else broken
@@ -457,7 +460,7 @@ def _row(cause: Cause) -> None:
         if hit is None:
             return _absence(facts, cause)
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
-        line, *more = _seen(facts, hit)
+        line, *more = _evidence(facts, hit)
         return broken(line, *silent, *more, **_values(facts, hit))
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."

@@ -9,7 +9,7 @@ from bgecheck.model import Text
 
 LEVELS = ("low", "medium", "high")
 _ZH = {"low": "低", "medium": "中", "high": "高"}
-_TOLD = 3
+_SHOWN = 3
 """Rivals that are named in the text; the JSON report has all."""
 
 
@@ -46,19 +46,19 @@ def confidence(hit: Hit, beside: tuple[Rival, ...] = ()) -> str:
     return LEVELS[max(0, level)]
 
 
-def told(hit: Hit, beside: tuple[Rival, ...]) -> Text:
+def explanation(hit: Hit, beside: tuple[Rival, ...]) -> Text:
     """The confidence and the reasons in a line."""
     level = confidence(hit, beside)
     en, zh = [f"confidence {level}"], [f"置信度{_ZH[level]}"]
-    for rival in beside[:_TOLD]:
+    for rival in beside[:_SHOWN]:
         en.append(f"logs.{rival.cause} (line {rival.line}) {_WORDS[rival.reason].en}")
         zh.append(f"logs.{rival.cause}（第 {rival.line} 行）{_WORDS[rival.reason].zh}")
-    if hit.known_from == GUESSED:
+    if hit.source == GUESSED:
         en.append("no rule knows this line: judged by its words and the phase alone")
         zh.append("没有规则认得这行报错：仅凭字面和所处阶段判断")
-    elif hit.known_from:
-        en.append(f"this line is known from {hit.known_from}")
-        zh.append(f"这行报错见于 {in_chinese(hit.known_from)}")
+    elif hit.source:
+        en.append(f"this line is known from {hit.source}")
+        zh.append(f"这行报错见于 {in_chinese(hit.source)}")
     return Text("; ".join(en), "；".join(zh))
 
 

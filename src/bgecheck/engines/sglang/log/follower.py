@@ -23,7 +23,7 @@ _PAST = 20
 """Older sessions that are kept."""
 _OPENING = 64
 """Lines of a session that are looked at one by one until a time stamp was seen."""
-_SEEN = 4 * 2**20
+_OUTCOMES_LIMIT = 4 * 2**20
 """Bytes of kinds whose doing is remembered: lines with ever other names in them come without end."""
 
 
@@ -48,9 +48,9 @@ class Follower:
         self._before: deque[str] = deque(maxlen=_CONTEXT)
         self._waiting: list[Hit] = []
         self._unwrapper = Unwrapper()
-        self._seen: dict[bytes, tuple[tuple[str, ...], str]] = {}
+        self._outcomes: dict[bytes, tuple[tuple[str, ...], str]] = {}
         """What the first line of a kind did: the causes that it told of, and the request that it refused."""
-        self._seen_size = 0
+        self._outcomes_size = 0
         self._did: list[str] = []
         self._did_refuse = ""
         self._unsettled = False
@@ -146,7 +146,7 @@ class Follower:
         if not stirring and not self._unsettled:
             return True
         for key in stirring:
-            causes, refused = self._seen[key]
+            causes, refused = self._outcomes[key]
             for cause in causes:
                 session.hits[cause].count += counts[key]
             if refused:
@@ -165,7 +165,7 @@ class Follower:
 
     def _settled(self, key: bytes) -> bool:
         """Whether lines of this kind do what the first of them did, whatever stands around them."""
-        done = self._seen.get(key)
+        done = self._outcomes.get(key)
         if done is None:
             return False
         for cause in done[0]:
@@ -244,7 +244,7 @@ class Follower:
 
     def _again(self, index: int, key: bytes, kind: Kind) -> bool:
         """Repeat what the first line of this kind did; False when it has to be done anew."""
-        done = self._seen.get(key)
+        done = self._outcomes.get(key)
         hits = self.session.hits
         if done is None or (kind.deep and self.session.ready_line is None):
             return False
@@ -279,14 +279,14 @@ class Follower:
         if (session, phase, ready) != (self.session, self.session.phase, self.session.ready_line):
             self._forget()
         elif not kind.each and not kind.calm and len(key) < JUDGED:
-            self._seen_size += len(key) + 200
-            if self._seen_size > _SEEN:
+            self._outcomes_size += len(key) + 200
+            if self._outcomes_size > _OUTCOMES_LIMIT:
                 self._forget()
-            self._seen[key] = (tuple(dict.fromkeys(self._did)), self._did_refuse)
+            self._outcomes[key] = (tuple(dict.fromkeys(self._did)), self._did_refuse)
 
     def _forget(self) -> None:
-        self._seen.clear()
-        self._seen_size = 0
+        self._outcomes.clear()
+        self._outcomes_size = 0
 
     def _settle_exception(self) -> None:
         if self._raised is not None:
@@ -566,7 +566,7 @@ class Follower:
             return
         # A line that says more replaces an earlier one of the same cause as what is shown.
         hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, tuple(self._before))
-        hit.known_from, hit.answered = pattern.seen, session.requests["ok"]
+        hit.source, hit.answered = pattern.source, session.requests["ok"]
         if known is not None:
             hit.count += known.count
             hit.also = {"": (known.line, known.text), **known.also}

@@ -126,14 +126,14 @@ class Kinds:
         # In the encodings that a log may have.
         self._literals = Literals([*self._patterns, *self._events, *_ALTERING, *_OURS, *_WRAPPED], ("utf-8", "gb18030"))
         self._engines = Literals([stem for stems in ENGINES.values() for stem in stems])
-        self._known: dict[bytes, Kind] = {}
+        self._kinds: dict[bytes, Kind] = {}
         self._size = 0
         self.engines = True
         """Whether marks of other engines are looked for too."""
 
     def of(self, keys: Sequence[bytes], different: Iterable[bytes], data: bytes) -> Mapping[bytes, Kind]:
         """The kind of each of the `different` keys; `keys` are those of all lines of `data`, in their order."""
-        kinds = self._known
+        kinds = self._kinds
         fresh = {key for key in different if key not in kinds}
         if fresh:
             if self._size > _KEPT:
@@ -151,14 +151,14 @@ class Kinds:
         for key in fresh:
             self._size += len(key) + 100
             if not key.strip():
-                self._known[key] = _BLANK
+                self._kinds[key] = _BLANK
                 continue
             if key not in telling:
-                self._known[key] = _QUIET
+                self._kinds[key] = _QUIET
                 continue
             if examples is None:
                 examples = dict(zip(keys, data.split(b"\n")))  # noqa: B905  # data may end with a line feed
-            self._known[key] = self._judged(examples[key])
+            self._kinds[key] = self._judged(examples[key])
 
     def _judged(self, raw: bytes) -> Kind:
         unwrapper, kind = Unwrapper(), Kind()
@@ -191,7 +191,7 @@ class Kinds:
     def _look(self, kind: Kind, text: str) -> None:
         there = self._needles.among(undigited(text))
         placed = sorted((order, p) for needle in there for order, p in self._patterns.get(needle, ()))
-        matching = tuple(pattern for _, pattern in placed if pattern.seen != GUESSED or pattern.matches(text))
+        matching = tuple(pattern for _, pattern in placed if pattern.source != GUESSED or pattern.matches(text))
         kind.patterns = (*(kind.patterns or ()), *matching)
         kind.batch = kind.batch or "Prefill batch" in text or "Decode batch" in text
         kind.exception = EXCEPTION.match(text) is not None

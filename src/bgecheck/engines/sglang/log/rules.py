@@ -25,15 +25,15 @@ class Pattern(NamedTuple):
 
     A line counts when it holds `needle` (letter for letter) and `regex`, where there is one, is found in it; it
     is compiled when first needed, which most are in no run. `sample` is such
-    a line as software prints it, `near` one that looks alike and means something else, `seen` the
-    releases or the report where it was seen.
+    a line as software prints it, `near` one that looks alike and means something else, `source` the
+    releases that write it, or the report of it.
     """
 
     needle: str
     regex: str | None
     sample: str
     near: str | None
-    seen: str
+    source: str
     weight: int
     name: str | Namer
     fatal: bool
@@ -57,13 +57,13 @@ def pattern(
     *,
     regex: str | None = None,
     near: str | None = None,
-    seen: str = "",
+    source: str = "",
     weight: int = PLAIN,
     fatal: bool = True,
-    named: Namer | None = None,
+    choose: Namer | None = None,
 ) -> Callable[[str], Pattern]:
-    """Describe a pattern; the cause that it is listed under gives it its name, unless `named` tells better.
+    """Describe a pattern; the cause that it is listed under gives it its name, unless `choose` picks another by the place in the session.
 
     Without `regex` the needle decides alone.
     """
-    return lambda name: Pattern(needle, regex, sample, near, seen, weight, named or name, fatal)
+    return lambda name: Pattern(needle, regex, sample, near, source, weight, choose or name, fatal)

@@ -39,7 +39,7 @@ class Hit:
     count: int = 1
     answered: int = 0
     """Embeddings that had been answered when it came."""
-    known_from: str = ""
+    source: str = ""
     """The releases or the report in which such a line was seen."""
     also: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Further lines of this cause, each told by another pattern, by that pattern's sample: number and text."""

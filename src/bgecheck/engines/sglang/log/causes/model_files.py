@@ -26,14 +26,14 @@ cause(
             "error: unrecognized arguments",
             "sglang serve: error: unrecognized arguments: --max-batch-size 16",
             near="INFO: the client sent unrecognized arguments",
-            seen="0.4.6 to 0.5.23",
+            source="0.4.6 to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "error: ambiguous option",
             "sglang serve: error: ambiguous option: --cuda-graph-max-bs could match --cuda-graph-max-bs-decode, "
             "--cuda-graph-max-bs-prefill",
-            seen="0.5.23",
+            source="0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
@@ -41,7 +41,7 @@ cause(
             "launch_server.py: error: argument --dtype: invalid choice: 'fp16' (choose from 'auto', 'half')",
             regex=r"error: argument \S+.*: (?:invalid|expected|ignored|not allowed)",
             near="error: argument parsing took 3 s",
-            seen="0.4.6 to 0.5.23",
+            source="0.4.6 to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
@@ -49,21 +49,21 @@ cause(
             "sglang serve: error: one of the arguments --model-path --config is required",
             regex=r"^(?:sglang(?: \w+)?|launch_server\.py): error: (?!argument parsing)",
             near="/tmp/a.cu(3): error: identifier is undefined",
-            seen="argparse",
+            source="argparse",
         ),
         pattern(
             "socket.gaierror",
             "socket.gaierror: [Errno -2] Name or service not known",
             regex=r"^socket\.gaierror: ",
             near="except socket.gaierror: pass",
-            seen="Python: --host is a name that nobody knows",
+            source="Python: --host is a name that nobody knows",
             weight=GENERAL,
-            named=_opening,
+            choose=_opening,
         ),
         pattern(
             "error: the following arguments are required",
             "launch_server.py: error: the following arguments are required: --model-path/--model",
-            seen="0.4.6 to 0.5.9",
+            source="0.4.6 to 0.5.9",
             weight=SPECIFIC,
         ),
         pattern(
@@ -71,7 +71,7 @@ cause(
             "ValueError: Warning: User-specified context_length (8192) is greater than the derived context_length (512).",
             regex=r"Error: .*User-specified context_length \(\d+\) is greater than the derived",
             near="Warning: User-specified context_length (8192) is greater than the derived context_length (512).",
-            seen="0.4.6 to 0.5.23",
+            source="0.4.6 to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
@@ -79,51 +79,54 @@ cause(
             "AssertionError: 14 is not divisible by 4",
             regex=r"^AssertionError: \d+ is not divisible by \d+",
             near="AssertionError: chunk is not divisible by page",
-            seen="--tp-size that does not divide the attention heads",
+            source="--tp-size that does not divide the attention heads",
         ),
         pattern(
             "is not divisible by weight quantization ",
             "ValueError: Weight input_size_per_partition = 96 is not divisible by weight quantization block_k = 128.",
             near="the batch is not divisible by weight",
-            seen="0.4.6 to 0.5.23: --tp-size that does not divide the blocks of a quantised weight (sglang #19045)",
+            source="0.4.6 to 0.5.23: --tp-size that does not divide the blocks of a quantised weight (sglang #19045)",
         ),
         pattern(
             "is not aligned with the quantized weight shape",
             "ValueError: The output size is not aligned with the quantized weight shape. This can be caused by too large tensor "
             "parallel size.",
             near="the input size is not aligned with the page",
-            seen="awq, gptq (sglang #3571)",
+            source="awq, gptq (sglang #3571)",
         ),
         pattern(
             "quantization method: ",
             "ValueError: Unknown quantization method: fp7. Must be one of ['fp8', 'awq', 'gptq'].",
             regex=r"(?:Unknown|Invalid) quantization method: ",
             near="Detected quantization method: fp8",
-            seen="0.4.x to 0.5.23",
+            source="0.4.x to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "Quantization method specified in the model config",
             "ValueError: Quantization method specified in the model config (awq) does not match the quantization method "
             "specified in the `quantization` argument (fp8).",
-            seen="0.4.x to 0.5.23",
+            source="0.4.x to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
-            "No such option", "Error: No such option: --max-batch-size", regex=r"^Error: No such option:", seen="click"
+            "No such option",
+            "Error: No such option: --max-batch-size",
+            regex=r"^Error: No such option:",
+            source="click",
         ),
         pattern(
             "while attempting to bind on address",
             "ERROR:    [Errno 99] error while attempting to bind on address ('10.0.0.8', 30000): cannot assign requested address",
             regex=r"Errno (?:99|49|10049|-\d+)\] .*while attempting to bind|bind on address.*(?:cannot|can't) assign requested",
             near="ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 30000): address already in use",
-            seen="asyncio: --host names an address that this machine does not have",
+            source="asyncio: --host names an address that this machine does not have",
             weight=SPECIFIC,
         ),
         pattern(
             "served_model_name cannot contain a colon",
             "ValueError: served_model_name cannot contain a colon (':') character.",
-            seen="0.5.23",
+            source="0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
@@ -131,7 +134,7 @@ cause(
             '  File "/usr/lib/python3.12/site-packages/sglang/srt/arg_groups/validation_hook.py", line 120, in validate',
             regex=r"arg_groups/\w+\.py\", line \d+, in (?:check_|_?handle_|_?validate|_?parse|_?merge)",
             near='  File "/usr/lib/python3.12/site-packages/sglang/srt/arg_groups/model_hook.py", line 9, in get_model_config',
-            seen="0.5.23",
+            source="0.5.23",
             weight=LAST,
         ),
         pattern(
@@ -139,7 +142,7 @@ cause(
             '  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 600, in check_server_args',
             regex=r"server_args\w*\.py\", line \d+, in (?:check_|_?handle_|__post_init__|_?validate|_?parse|_?merge)",
             near='  File "/usr/lib/python3.12/site-packages/sglang/srt/server_args.py", line 9, in get_model_config',
-            seen="0.4.6 to 0.5.23",
+            source="0.4.6 to 0.5.23",
             weight=LAST,
         ),
     ],
@@ -160,32 +163,32 @@ cause(
 )
 
 
-def _named(name: str) -> str:
+def _cause_of_name(name: str) -> str:
     """The cause behind words that are the same for a folder and for a repository, by the name in them."""
     return "model-path-not-found" if _FOLDER.match(name) else "hf-repo-not-found"
 
 
 def _repo_id(session: Session, text: str) -> str:
     quoted = [n for n in re.findall(r"'([^']*)'", text) if len(n) > 1 and n not in ("repo_name", "namespace/repo_name")]
-    return _named(quoted[-1] if quoted else "/")
+    return _cause_of_name(quoted[-1] if quoted else "/")
 
 
 def _identifier(session: Session, text: str) -> str:
     match = re.search(r"(\S+) is not a local folder", text)
-    return _named(match[1].strip("'\"") if match else session.argument("model_path") or "")
+    return _cause_of_name(match[1].strip("'\"") if match else session.argument("model_path") or "")
 
 
 def _path_or_model_id(session: Session, text: str) -> str:
-    told = re.search(r"path_or_model_id: ?['\"]([^'\"]+)['\"]", text)
-    return _named(told[1] if told else session.argument("model_path") or "")
+    match = re.search(r"path_or_model_id: ?['\"]([^'\"]+)['\"]", text)
+    return _cause_of_name(match[1] if match else session.argument("model_path") or "")
 
 
 def _configuration(session: Session, text: str) -> str:
     """A configuration that cannot be loaded: with the hub out of reach that is the cause, else what the name is."""
     if "hf-unreachable" in session.hits:
         return "hf-unreachable"
-    told = re.search(r"configuration of ['\"]([^'\"]+)['\"]", text)
-    return _named(told[1] if told else "/")
+    match = re.search(r"configuration of ['\"]([^'\"]+)['\"]", text)
+    return _cause_of_name(match[1] if match else "/")
 
 
 def _in_configuration(session: Session, text: str) -> str | None:
@@ -202,12 +205,12 @@ cause(
         pattern(
             "is the correct path to a directory containing a config.json file",
             "Otherwise, make sure '/data/m' is the correct path to a directory containing a config.json file",
-            seen="transformers 4.4x to 5.19",
+            source="transformers 4.4x to 5.19",
         ),
         pattern(
             "Should have a `model_type` key in its config.json",
             "ValueError: Unrecognized model in /data/m. Should have a `model_type` key in its config.json.",
-            seen="0.5.23",
+            source="0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
@@ -215,13 +218,13 @@ cause(
             "OSError: It looks like the config file at '/data/m/config.json' is not a valid JSON file.",
             regex=r"config\.json['\"]? is not a valid JSON file",
             near="the request body is not a valid JSON file",
-            seen="0.5.23",
+            source="0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "does not appear to have a file named config.json",
             "OSError: /data/m does not appear to have a file named config.json. Checkout 'https://huggingface.co//data/m'",
-            seen="transformers 4.4x",
+            source="transformers 4.4x",
             weight=SPECIFIC,
         ),
         pattern(
@@ -229,12 +232,12 @@ cause(
             "FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
             regex=r"FileNotFoundError: .*No such file or directory: '(?:[^']*config\.json|/[^']*models?/[^'.]*)'",
             near="FileNotFoundError: [Errno 2] No such file or directory: 'nvcc'",
-            seen="Python",
+            source="Python",
         ),
         pattern(
             "bind source path does not exist",
             'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /data/m.',
-            seen="docker",
+            source="docker",
             weight=SPECIFIC,
         ),
         pattern(
@@ -242,14 +245,14 @@ cause(
             "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
             regex=r"JSONDecodeError: ",
             near="except json.JSONDecodeError:",
-            seen="Python",
-            named=_in_configuration,
+            source="Python",
+            choose=_in_configuration,
         ),
         pattern(
             "NotADirectoryError",
             "NotADirectoryError: [Errno 20] Not a directory: '/data/m/model.safetensors/config.json'",
             regex=r"NotADirectoryError: .*config\.json",
-            seen="Python",
+            source="Python",
         ),
     ],
     shows=span("args", "device"),
@@ -277,7 +280,7 @@ cause(
             "huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error. (Request ID: Root=1-6)",
             near="except RepositoryNotFoundError as e:",
             regex=r"RepositoryNotFoundError: ",
-            seen="huggingface_hub 0.2x to 1.33",
+            source="huggingface_hub 0.2x to 1.33",
             weight=SPECIFIC,
         ),
         pattern(
@@ -285,7 +288,7 @@ cause(
             "huggingface_hub.errors.RevisionNotFoundError: 404 Client Error. (Request ID: Root=1-6)",
             regex=r"RevisionNotFoundError: ",
             near="except RevisionNotFoundError as e:",
-            seen="huggingface_hub",
+            source="huggingface_hub",
             weight=SPECIFIC,
         ),
         pattern(
@@ -293,13 +296,13 @@ cause(
             "modelscope.hub.errors.NotExistError: The model: BAAI/bge-m4 has no revision: master",
             regex=r"modelscope.*NotExistError: ",
             near="except NotExistError:",
-            seen="modelscope",
+            source="modelscope",
             weight=SPECIFIC,
         ),
         pattern(
             "is not a valid git identifier",
             "OSError: v2.0 is not a valid git identifier (branch name, tag name or commit id) that exists for this model name.",
-            seen="transformers 4.4x to 5.19: --revision",
+            source="transformers 4.4x to 5.19: --revision",
             weight=SPECIFIC,
         ),
         pattern(
@@ -307,19 +310,19 @@ cause(
             "requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://www.modelscope.cn/api/v1/models/BAAI/b/revisions",
             regex=r"404 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
             near="requests.exceptions.HTTPError: 404 Client Error: Not Found for url: http://10.0.0.7:30000/v1/embedding",
-            seen="requests",
+            source="requests",
             weight=GENERAL,
         ),
         pattern(
             "Repository Not Found for url",
             "Repository Not Found for url: https://hf-mirror.com/BAAI/bge-m4/resolve/main/config.json.",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "is not a valid model identifier",
             "OSError: BAAI/bge-large-zh-v1.6 is not a local folder and is not a valid model identifier listed on",
-            seen="transformers 4.4x to 5.19",
-            named=_identifier,
+            source="transformers 4.4x to 5.19",
+            choose=_identifier,
         ),
         pattern(
             "Repo id must ",
@@ -327,20 +330,20 @@ cause(
             regex=r"^(?!.*_fix_v5_).*Repo id must (?:be in the form|use)",
             near="_fix_v5_tokenizer_components: unexpected error loading tokenizer.json for /data/models/bge, v5 component "
             "fix will not be applied: Repo id must be in the form 'repo_name' or 'namespace/repo_name'",
-            seen="0.5.23, huggingface_hub",
-            named=_repo_id,
+            source="0.5.23, huggingface_hub",
+            choose=_repo_id,
         ),
         pattern(
             "Incorrect path_or_model_id",
             "OSError: Incorrect path_or_model_id: '/data/models/bge'. Please provide either the path to a local folder",
-            seen="transformers 4.5x",
-            named=_path_or_model_id,
+            source="transformers 4.5x",
+            choose=_path_or_model_id,
         ),
         pattern(
             "Can't load the configuration of",
             "OSError: Can't load the configuration of '/data/models/bge'. If you were trying to load it from",
-            seen="0.5.3.post3",
-            named=_configuration,
+            source="0.5.3.post3",
+            choose=_configuration,
         ),
     ],
     shows=span("args", "load"),
@@ -364,12 +367,12 @@ cause(
             "GatedRepoError",
             "huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: Root=1-6)",
             regex=r"GatedRepoError: ",
-            seen="huggingface_hub 0.2x to 1.33",
+            source="huggingface_hub 0.2x to 1.33",
         ),
         pattern(
             "trying to access a gated repo",
             "OSError: You are trying to access a gated repo.",
-            seen="transformers 4.4x to 5.19",
+            source="transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
         pattern(
@@ -377,20 +380,20 @@ cause(
             "Access to model google/embeddinggemma-300m is restricted. You must have access to it and be authenticated",
             regex=r"Access to model \S+ is restricted",
             near="access to this page is restricted",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "403 Client Error",
             "403 Client Error: Forbidden for url: https://huggingface.co/google/embeddinggemma-300m/resolve/main/config.json",
             regex=r"403 Client Error.*(?:huggingface|hf-mirror|/resolve/)",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "401 Client Error",
             "huggingface_hub.errors.HfHubHTTPError: 401 Client Error: Unauthorized for url: https://huggingface.co/api/models/a/b",
             regex=r"HfHubHTTPError: 401 Client Error: Unauthorized for url",
             near="huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error. (Request ID: Root=1-6)",
-            seen="huggingface_hub",
+            source="huggingface_hub",
             weight=SPECIFIC,
         ),
         pattern(
@@ -399,35 +402,35 @@ cause(
             regex=r"401 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
             near="requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: http://10.0.0.7:30000/v1/embeddings",
             weight=GENERAL,
-            seen="requests",
+            source="requests",
         ),
         pattern(
             "403 Forbidden: ",
             "huggingface_hub.errors.HfHubHTTPError: 403 Forbidden: None. Cannot access content at: https://huggingface.co/a/b",
             regex=r"HfHubHTTPError: .{0,80}403 Forbidden",
             near='INFO:     10.0.0.1:1 - "POST /v1/embeddings HTTP/1.1" 403 Forbidden: no',
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "LocalTokenNotFoundError",
             "huggingface_hub.errors.LocalTokenNotFoundError: Token is required (`token=True`), but no token found.",
-            seen="huggingface_hub",
+            source="huggingface_hub",
             weight=SPECIFIC,
         ),
         pattern(
             "is awaiting a review from the repo authors",
             "Your request to access model google/embeddinggemma-300m is awaiting a review from the repo authors.",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "Invalid credentials in Authorization header",
             "Invalid credentials in Authorization header",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "Invalid user token",
             "huggingface_hub.errors.HfHubHTTPError: Invalid user token.",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
     ],
     shows=span("args", "load"),
@@ -452,7 +455,7 @@ cause(
             "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed "
             "certificate in certificate chain (_ssl.c:1000)",
             near="certificate verify ok",
-            seen="requests, httpx",
+            source="requests, httpx",
             weight=SPECIFIC,
         ),
         pattern(
@@ -460,31 +463,31 @@ cause(
             "requests.exceptions.SSLError: (Caused by SSLError(CertificateError(\"hostname 'huggingface.co' doesn't match '*.corp'\")))",
             regex=r"SSLError.*(?:[Cc]ertificate ?(?:Error|verif)|doesn't match)",
             near="requests.exceptions.SSLError: (Caused by SSLError(SSLEOFError(8, 'EOF occurred in violation of protocol')))",
-            seen="requests",
+            source="requests",
             weight=SPECIFIC,
         ),
         pattern(
             "SSL certificate problem",
             "curl: (60) SSL certificate problem: self-signed certificate in certificate chain",
-            seen="curl, git",
+            source="curl, git",
         ),
         pattern(
             "SSLCertVerificationError",
             "requests.exceptions.SSLError: (Caused by SSLError(SSLCertVerificationError(1, 'certificate has expired')))",
-            seen="requests",
+            source="requests",
             weight=SPECIFIC,
         ),
         pattern(
             "TLS CA certificate bundle",
             "OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /etc/ssl/certs/corp.pem",
             regex=r"Could not find a suitable TLS CA certificate bundle",
-            seen="requests",
+            source="requests",
             weight=SPECIFIC,
         ),
         pattern(
             "SSL: WRONG_VERSION_NUMBER",
             "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)",
-            seen="OpenSSL",
+            source="OpenSSL",
         ),
     ],
     shows=span("args", "load"),
@@ -517,28 +520,28 @@ cause(
             "We couldn't connect to '",
             "OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the "
             "cached files.",
-            seen="0.5.23, transformers 4.4x to 5.19",
+            source="0.5.23, transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
         pattern(
             "OfflineModeIsEnabled",
             "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach https://huggingface.co/api/models/BAAI/bge-m3",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "offline mode is enabled",
             "Cannot reach https://huggingface.co/BAAI/bge-m3: offline mode is enabled.",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "LocalEntryNotFoundError",
             "huggingface_hub.errors.LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "outgoing traffic has been disabled",
             "Cannot find the requested files in the disk cache and outgoing traffic has been disabled.",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "Max retries exceeded",
@@ -547,21 +550,21 @@ cause(
             regex=_AT_ONCE + _HUB,
             near="HTTPConnectionPool(host='127.0.0.1', port=30000): Max retries exceeded with url: /model_info",
             weight=GENERAL,
-            seen="requests",
+            source="requests",
         ),
         pattern(
             "thrown while requesting",
             "'[Errno -2] Name or service not known' thrown while requesting HEAD https://huggingface.co/BAAI/bge-m3/"
             "resolve/main/config.json",
             weight=LAST,
-            seen="0.5.23: a request that will be tried again",
+            source="0.5.23: a request that will be tried again",
         ),
         pattern(
             "FileMetadataError",
             "huggingface_hub.errors.FileMetadataError: Distant resource does not seem to be on huggingface.co.",
             regex=r"FileMetadataError: ",
             near="except FileMetadataError:",
-            seen="huggingface_hub behind a mirror or proxy",
+            source="huggingface_hub behind a mirror or proxy",
             weight=SPECIFIC,
         ),
         pattern(
@@ -569,14 +572,14 @@ cause(
             "requests.exceptions.HTTPError: 504 Server Error: Gateway Time-out for url: https://hf-mirror.com/api/models/BAAI/bge-m3",
             regex=r"5\d\d Server Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
             near="requests.exceptions.HTTPError: 504 Server Error: Gateway Time-out for url: http://10.0.0.7:30000/v1/embeddings",
-            seen="requests",
+            source="requests",
         ),
         pattern(
             "429 Client Error: ",
             "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://huggingface.co/api/models/BAAI/bge-m3",
             regex=r"429 Client Error: .*for url: https?://\S*(?:huggingface|hf-mirror|modelscope)",
             near="requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://hf-mirror.com/BAAI/bge-m4",
-            seen="requests",
+            source="requests",
         ),
         pattern(
             "Read timed out",
@@ -585,7 +588,7 @@ cause(
             regex=_AT_ONCE
             + r"host='[\w.-]*(?:huggingface\.co|hf\.co|hf-mirror\.com|modelscope\.cn|aliyuncs\.com)'.*Read timed out",
             near="HTTPConnectionPool(host='127.0.0.1', port=30000): Read timed out. (read timeout=600)",
-            seen="requests",
+            source="requests",
         ),
         *(
             pattern(
@@ -594,9 +597,9 @@ cause(
                 regex=r"^(?:requests|urllib3|httpx|httpcore|http\.client|aiohttp)\.[\w.]*"
                 r"(?:Connect|Timeout|Read|Protocol|Chunked|Remote|Network|MaxRetry|Payload|SSL|Resolution)\w*: ",
                 near=f"raise {sample}",
-                seen="requests, urllib3, httpx",
+                source="requests, urllib3, httpx",
                 weight=GENERAL,
-                named=_downloading,
+                choose=_downloading,
             )
             for needle, sample in (
                 (
@@ -613,21 +616,21 @@ cause(
             "socket.gaierror: [Errno -3] Temporary failure in name resolution",
             regex=r"^socket\.gaierror: ",
             near="except socket.gaierror: pass",
-            seen="Python",
+            source="Python",
             weight=GENERAL,
-            named=_downloading,
+            choose=_downloading,
         ),
         pattern(
             "An error happened while trying to locate the file",
             "An error happened while trying to locate the file on the Hub and we cannot find the requested files in the local cache.",
-            seen="huggingface_hub",
+            source="huggingface_hub",
         ),
         pattern(
             "CAS service error",
             "RuntimeError: Data processing error: CAS service error : ReqwestMiddleware Error: Request failed",
             regex=r"CAS service error(?!.*(?:No space left|ermission denied))",
             near="RuntimeError: Data processing error: CAS service error : IO Error: No space left on device (os error 28)",
-            seen="hf-xet",
+            source="hf-xet",
         ),
         pattern(
             "ConnectTimeout",
@@ -635,7 +638,7 @@ cause(
             regex=_AT_ONCE + _HUB,
             near="ConnectTimeout while requesting http://127.0.0.1:30000/model_info",
             weight=GENERAL,
-            seen="httpx",
+            source="httpx",
         ),
     ],
     shows=span("args", "load"),
@@ -658,7 +661,7 @@ cause(
         pattern(
             "Cannot find any model weights with",
             "RuntimeError: Cannot find any model weights with `/data/models/bge-m3`",
-            seen="0.3.6 to 0.5.23",
+            source="0.3.6 to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
@@ -666,7 +669,7 @@ cause(
             "OSError: Error no file named pytorch_model.bin, model.safetensors found in directory /data/models/bge-m3",
             regex=r"no file named .*(?:safetensors|pytorch_model|\.bin)",
             near="no file named notes.txt",
-            seen="transformers",
+            source="transformers",
             weight=SPECIFIC,
         ),
         pattern(
@@ -674,7 +677,7 @@ cause(
             "FileNotFoundError: No such file or directory: '/data/models/m/model-00002-of-00002.safetensors'",
             regex=r"(?:FileNotFoundError|No such file or directory).*\.safetensors",
             near="Using model weights format ['*.safetensors']",
-            seen="safetensors",
+            source="safetensors",
             weight=SPECIFIC,
         ),
         pattern(
@@ -682,7 +685,7 @@ cause(
             "FileNotFoundError: [Errno 2] No such file or directory: '/data/models/m/pytorch_model-00001-of-00002.bin'",
             regex=r"No such file or directory: ['\"][^'\"]*\.(?:bin|pt|pth|gguf|index\.json)['\"]",
             near="FileNotFoundError: [Errno 2] No such file or directory: '/data/m/config.json'",
-            seen="torch",
+            source="torch",
             weight=SPECIFIC,
         ),
         pattern(
@@ -690,7 +693,7 @@ cause(
             "RuntimeError: Missing 1 shard(s) of model.safetensors.index.json: ['model-00003-of-00004.safetensors']",
             regex=r"[Mm]issing \d+ (?:weight |checkpoint )?(?:shards?|files?)\b.*(?:safetensors|index)",
             near="Missing 1 file in the request",
-            seen="0.5.x",
+            source="0.5.x",
             weight=SPECIFIC,
         ),
         pattern(
@@ -698,21 +701,21 @@ cause(
             "RuntimeError: Some weights are not initialized from checkpoints: {'encoder.layer.0.output.dense.weight'}",
             regex=r"Error: .*weights (?:are|were) not initialized from checkpoint",
             near="Some weights of BertModel were not initialized from the model checkpoint at m",
-            seen="sglang, vllm loaders",
+            source="sglang, vllm loaders",
         ),
         pattern(
             "does not appear to have a file named",
             "OSError: BAAI/bge-m3 does not appear to have a file named pytorch_model.bin, model.safetensors or tf_model.h5.",
             regex=r"does not appear to have a file named (?:pytorch_model|model\.safetensors)",
             near="OSError: /data/m does not appear to have a file named config.json",
-            seen="transformers",
+            source="transformers",
             weight=SPECIFIC,
         ),
         pattern(
             "not found in the checkpoint",
             "ValueError: Following weights were not found in the checkpoint: {'model.layers.0.mlp.weight'}",
             regex=r"[Ww]eights?.*not found in the checkpoint",
-            seen="vLLM-like loaders",
+            source="vLLM-like loaders",
         ),
     ],
     shows=("load",),
@@ -743,33 +746,36 @@ cause(
         pattern(
             "Error while deserializing header",
             "safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge",
-            seen="0.4.x to 0.5.23",
+            source="0.4.x to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
-            "MetadataIncompleteBuffer", "SafetensorError: MetadataIncompleteBuffer", seen="safetensors", weight=SPECIFIC
+            "MetadataIncompleteBuffer",
+            "SafetensorError: MetadataIncompleteBuffer",
+            source="safetensors",
+            weight=SPECIFIC,
         ),
         pattern(
             "UnpicklingError",
             "_pickle.UnpicklingError: invalid load key, 'v'.",
             regex=r"UnpicklingError: ",
             near="except pickle.UnpicklingError:",
-            seen="torch.load: what it says differs from release to release",
+            source="torch.load: what it says differs from release to release",
             weight=SPECIFIC,
         ),
         pattern(
             "PytorchStreamReader failed",
             "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory",
-            seen="torch.load",
+            source="torch.load",
             weight=SPECIFIC,
         ),
         pattern(
-            "Ran out of input", "EOFError: Ran out of input", regex=r"^EOFError: Ran out of input", seen="torch.load"
+            "Ran out of input", "EOFError: Ran out of input", regex=r"^EOFError: Ran out of input", source="torch.load"
         ),
         pattern(
             "Consistency check failed",
             "OSError: Consistency check failed: file should be of size 1302220525 but has size 734003200 (pytorch_model.bin).",
-            seen="huggingface_hub",
+            source="huggingface_hub",
             weight=SPECIFIC,
         ),
         pattern(
@@ -777,46 +783,46 @@ cause(
             "RuntimeError: unexpected EOF, expected 512 more bytes. The file might be corrupted.",
             regex=r"unexpected EOF, expected \d+ more bytes",
             near="unexpected EOF while reading the reply",
-            seen="torch.load",
+            source="torch.load",
             weight=SPECIFIC,
         ),
         pattern(
             "Unable to load weights from pytorch checkpoint",
             "OSError: Unable to load weights from pytorch checkpoint file for '/data/m/pytorch_model.bin'",
-            seen="transformers",
+            source="transformers",
             weight=SPECIFIC,
         ),
         pattern(
             "cloned a repository without having git-lfs",
             "OSError: You seem to have cloned a repository without having git-lfs installed.",
-            seen="transformers",
+            source="transformers",
             weight=SPECIFIC,
         ),
         pattern(
             "Errno 5]",
             "OSError: [Errno 5] Input/output error: '/data/m/model.safetensors'",
             regex=r"Errno 5\] Input/output error",
-            seen="Linux",
+            source="Linux",
         ),
         pattern(
             '"POST /encode HTTP/1.1" 500',
             '[2026-11-02 22:10:18] INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 500 Internal Server Error',
             near='INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 200 OK',
-            seen="0.5.23: NaN weights fail the warm-up",
-            named=_warm_up_failed,
+            source="0.5.23: NaN weights fail the warm-up",
+            choose=_warm_up_failed,
         ),
         pattern(
             "Out of range float values are not JSON compliant",
             "ValueError: Out of range float values are not JSON compliant: nan",
-            seen="0.5.x: NaN vectors",
+            source="0.5.x: NaN vectors",
         ),
         pattern(
             "Bus error",
             "Fatal Python error: Bus error",
             regex=r"(?:Fatal Python error: |^)Bus error",
             near="the message bus error counter is 0",
-            seen="faulthandler, bash",
-            named=_bus_error,
+            source="faulthandler, bash",
+            choose=_bus_error,
         ),
         pattern(
             "xit code",
@@ -824,8 +830,8 @@ cause(
             regex=r"[Ee]xit code:? -7\b",
             near="Subprocess scheduler_0 (pid=77) crashed with exit code -77.",
             weight=GENERAL,
-            seen="0.5.23: a mapped file that is cut off under the reader",
-            named=_bus_error,
+            source="0.5.23: a mapped file that is cut off under the reader",
+            choose=_bus_error,
         ),
     ],
     shows=("load",),
@@ -853,19 +859,19 @@ cause(
         pattern(
             "Can't load tokenizer for",
             "OSError: Can't load tokenizer for '/data/models/bge-m3'. If you were trying to load it from",
-            seen="transformers 4.4x",
+            source="transformers 4.4x",
             weight=SPECIFIC,
         ),
         pattern(
             "Unable to load vocabulary",
             "OSError: Unable to load vocabulary from file. Please check that the provided vocabulary is accessible",
-            seen="transformers 4.4x",
+            source="transformers 4.4x",
             weight=SPECIFIC,
         ),
         pattern(
             "Can't find a vocabulary file at path",
             "ValueError: Can't find a vocabulary file at path 'None'. To load the vocabulary from a Google pretrained model use",
-            seen="transformers 4.4x: slow BERT tokenizer",
+            source="transformers 4.4x: slow BERT tokenizer",
             weight=SPECIFIC,
         ),
         pattern(
@@ -873,38 +879,38 @@ cause(
             "Exception: expected value at line 1 column 1",
             regex=r"^Exception: .* at line \d+ column \d+",
             near="Exception: sgl-kernel with minimum required version 0.3.21 is not installed.",
-            seen="tokenizers: a tokenizer.json that is cut off, or a git-lfs pointer",
+            source="tokenizers: a tokenizer.json that is cut off, or a git-lfs pointer",
         ),
         pattern(
             "Couldn't instantiate the backend tokenizer",
             "ValueError: Couldn't instantiate the backend tokenizer from one of: ",
-            seen="0.4.x",
+            source="0.4.x",
             weight=SPECIFIC,
         ),
         pattern(
             "unexpected error loading tokenizer.json",
             "_fix_v5_tokenizer_components: unexpected error loading tokenizer.json for /data/models/bge",
-            seen="0.5.23",
+            source="0.5.23",
             weight=SPECIFIC,
             fatal=False,
         ),
         pattern(
             "failed to read tokenizer_config.json",
             "_fix_v5_add_bos_eos_token: failed to read tokenizer_config.json for /data/models/bge",
-            seen="0.5.23",
+            source="0.5.23",
             fatal=False,
         ),
         pattern(
             "did not match any variant of untagged enum",
             "Exception: data did not match any variant of untagged enum ModelWrapper at line 757272 column 3",
-            seen="tokenizers",
+            source="tokenizers",
             weight=SPECIFIC,
         ),
         pattern(
             "Tokenizer class ",
             "ValueError: Tokenizer class XLMTokenizerX does not exist or is not currently imported.",
             regex=r"Tokenizer class \S+ does not exist or is not currently imported",
-            seen="transformers",
+            source="transformers",
             weight=SPECIFIC,
         ),
         pattern(
@@ -912,32 +918,32 @@ cause(
             "OSError: BAAI/bge-m3 does not appear to have a file named tokenizer.json.",
             regex=r"does not appear to have a file named (?:tokenizer|vocab|sentencepiece|spiece)",
             near="OSError: /data/m does not appear to have a file named config.json",
-            seen="transformers",
+            source="transformers",
             weight=SPECIFIC,
         ),
         pattern(
             "TypeError: not a string",
             "TypeError: not a string",
             regex=r"^TypeError: not a string$",
-            seen="sentencepiece",
+            source="sentencepiece",
         ),
         pattern(
             "not NoneType",
             "TypeError: expected str, bytes or os.PathLike object, not NoneType",
-            seen="transformers 4.4x: a vocabulary that is None",
-            named=_in_tokenizer,
+            source="transformers 4.4x: a vocabulary that is None",
+            choose=_in_tokenizer,
         ),
         pattern(
             "You need to have sentencepiece",
             "ImportError: You need to have sentencepiece installed to convert a slow tokenizer to a fast one.",
-            seen="transformers 4.4x",
+            source="transformers 4.4x",
         ),
         pattern(
             "okenizer",
             "ImportError: XLMRobertaTokenizer requires the SentencePiece library but it was not found in your environment.",
             regex=r"(?:^|Error: )\s*\w*Tokenizer\w* requires the \w+ library but it was not found",
             near="ImportError: AutoProcessor requires the PIL library but it was not found in your environment.",
-            seen="transformers 4.4x",
+            source="transformers 4.4x",
             weight=SPECIFIC,
         ),
     ],
@@ -966,21 +972,21 @@ cause(
             "Please pass the argument `trust_remote_code=True` to allow custom code to be run.",
             regex=r"(?:pass the argument|set(?:ting)? the option|consider setting|requires you to execute).*trust_remote_code",
             near="server_args=ServerArgs(model_path='m', trust_remote_code=True)",
-            seen="transformers 4.4x to 5.19",
+            source="transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
         pattern(
             "If the tokenizer is a custom tokenizer not yet available",
             "RuntimeError: Failed to load the tokenizer. If the tokenizer is a custom tokenizer not yet available in the "
             "HuggingFace transformers library, consider setting `trust_remote_code=True`",
-            seen="0.4.x to 0.5.23",
+            source="0.4.x to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "contains custom code which must be executed",
             "ValueError: The repository for jinaai/jina-embeddings-v3 contains custom code which must be executed to "
             "correctly load the model.",
-            seen="transformers",
+            source="transformers",
             weight=SPECIFIC,
         ),
     ],
@@ -1010,27 +1016,27 @@ cause(
             "ValueError: Model architectures ['XLMRobertaLoRA'] are not supported for now. Supported architectures: dict_keys",
             regex=r"Model architectures \[.*\] are not supported for now",
             near="images are not supported for now",
-            seen="0.4.x to 0.5.23",
+            source="0.4.x to 0.5.23",
         ),
         pattern(
             "has no SGlang implementation and the Transformers implementation is not compatible",
             "ValueError: BertModel has no SGlang implementation and the Transformers implementation is not compatible "
             "with SGLang.",
-            seen="0.4.7 to 0.5.23",
+            source="0.4.7 to 0.5.23",
         ),
         pattern(
             "Unsupported architectures: ",
             "ValueError: Unsupported architectures: JinaBertModel. Supported list: ['ChatGLMModel', 'MistralModel']",
             near="WARNING: Unsupported architectures: are listed below",
             regex=r"Error: Unsupported architectures: \w+",
-            seen="0.1.x to 0.3.x",
+            source="0.1.x to 0.3.x",
         ),
         pattern(
             "GGUF model with architecture ",
             "ValueError: GGUF model with architecture nomic-bert is not supported yet.",
             regex=r"GGUF model with architecture \S+ is not supported",
             near="Loading a GGUF model with architecture bert",
-            seen="transformers 4.4x to 5.x",
+            source="transformers 4.4x to 5.x",
             weight=SPECIFIC,
         ),
         pattern(
@@ -1038,18 +1044,18 @@ cause(
             "KeyError: 'layers.3.mlp.gate_up_proj.weight'",
             regex=r"^KeyError: '[\w.]+\.\w+'$",
             near="KeyError: 'text'",
-            seen="0.4.6 to 0.5.9: a checkpoint whose names are not those of the model's class (sglang #6917, #9747, #17535)",
-            named=_unknown_parameter,
+            source="0.4.6 to 0.5.9: a checkpoint whose names are not those of the model's class (sglang #6917, #9747, #17535)",
+            choose=_unknown_parameter,
         ),
         pattern(
             "Cannot find model module",
             "ValueError: Cannot find model module. 'FooModel' is not a registered model in the Transformers library",
-            seen="0.5.x",
+            source="0.5.x",
         ),
         pattern(
             "Only 'absolute' position_embedding_type is supported",
             "ValueError: Only 'absolute' position_embedding_type is supported",
-            seen="0.5.23",
+            source="0.5.23",
             weight=SPECIFIC,
         ),
     ],
@@ -1083,14 +1089,14 @@ cause(
             "does not recognize this architecture",
             "ValueError: The checkpoint you are trying to load has model type `qwen3` but Transformers does not recognize "
             "this architecture.",
-            seen="transformers 4.4x to 5.19",
+            source="transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
         pattern(
             "from 'transformers",
             "ImportError: cannot import name 'Gemma3Config' from 'transformers' (/usr/lib/transformers/__init__.py)",
             regex=r"cannot import name '\w+' from 'transformers",
-            seen="sglang newer or older than transformers",
+            source="sglang newer or older than transformers",
             weight=SPECIFIC,
         ),
         pattern(
@@ -1098,26 +1104,26 @@ cause(
             "KeyError: 'gemma3_text'",
             regex=r"^KeyError: '[a-z][\w-]*'$",
             near="KeyError: 'model.layers.0.weight'",
-            seen="transformers 4.3x to 4.5x",
+            source="transformers 4.3x to 4.5x",
             weight=GENERAL,
-            named=_in_auto_configuration,
+            choose=_in_auto_configuration,
         ),
         pattern(
             "No module named 'transformers.",
             "ModuleNotFoundError: No module named 'transformers.models.qwen3'",
-            seen="transformers older than sglang",
+            source="transformers older than sglang",
             weight=SPECIFIC,
         ),
         pattern(
             "Backend should be defined in the BACKENDS_MAPPING",
             "ValueError: Backend should be defined in the BACKENDS_MAPPING. Offending backend: torchvision",
-            seen="sglang #23233",
+            source="sglang #23233",
             weight=SPECIFIC,
         ),
         pattern(
             "is already used by a Transformers config",
             "ValueError: 'aimv2' is already used by a Transformers config, pick another name.",
-            seen="transformers newer than sglang",
+            source="transformers newer than sglang",
             weight=SPECIFIC,
         ),
         pattern(
@@ -1125,12 +1131,12 @@ cause(
             "AttributeError: 'Qwen2Tokenizer' object has no attribute 'all_special_tokens_extended'",
             regex=r"AttributeError: '\w*(?:Tokenizer\w*|Config)' object has no attribute",
             near="AttributeError: 'Scheduler' object has no attribute 'tokenizer'",
-            seen="transformers 5 under an older sglang",
+            source="transformers 5 under an older sglang",
         ),
         pattern(
             "AttributeError: module 'transformers",
             "AttributeError: module 'transformers.models' has no attribute 'qwen3'",
-            seen="sglang newer or older than transformers",
+            source="sglang newer or older than transformers",
         ),
     ],
     shows=span("args", "load"),
