@@ -352,7 +352,7 @@ def _cannot_tell(facts: GpuFacts, strangers: list[tuple[Gpu, Holder]], held: int
         return None
     if any(h.used is None for _, h in strangers):
         return Text(
-            f"{len(strangers)} other processes hold memory, and the driver does not tell how much",
+            f"{len(strangers)} other processes hold memory, and the driver does not report how much",
             f"另有 {len(strangers)} 个进程占用显存，驱动没有给出各占多少",
         )
     unnamed = max(((g.used or 0) - sum(h.used or 0 for h in g.holders or ()) for g in facts.taken), default=0)
@@ -434,7 +434,7 @@ _NO_XID = Evidence(
 
 
 def _lost(index: int, message: str) -> Text:
-    return Text(f"GPU {index} answers no more ({message})", f"GPU {index} 已不响应（{message}）")
+    return Text(f"GPU {index} is lost ({message})", f"GPU {index} 已掉线（{message}）")
 
 
 _REASONS = {
@@ -458,7 +458,9 @@ def _faults(gpu: Gpu) -> list[Text]:
             )
         )
     if gpu.pending:
-        faults.append(Text(f"{label} has bad memory that waits for a reset", f"{label} 有坏显存待复位后隔离"))
+        faults.append(
+            Text(f"{label}: pending row remapping, reset required", f"{label} 有待重映射的坏显存行，需要复位")
+        )
     if gpu.temperature is not None and gpu.slows_down_at and gpu.temperature >= gpu.slows_down_at - NEAR:
         faults.append(
             Text(

@@ -209,7 +209,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
         answer = server.embed(wanted)
     if not isinstance(answer, Embedded):
-        message = Text("nothing was recorded: the server brought no vectors", "没有记录：服务没有返回向量")
+        message = Text("nothing was recorded: the server returned no vectors", "没有记录：服务没有返回向量")
     else:
         recipe = next((f.values.get("recipe") for f in report.findings if f.id == REFERENCE and f.values), None)
         made = Recorded(tuple(wanted), answer.vectors, name, recipe, f"bgecheck {__version__}")

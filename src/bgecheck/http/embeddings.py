@@ -267,7 +267,7 @@ def _kind_of(item: Mapping[str, Any]) -> Text:
         odd = Text("a list that holds more than numbers", "是混有非数字的列表")
         return odd if embedding else Text("an empty list", "是空列表")
     if isinstance(embedding, str):
-        return Text("a string that is no base64 of 32-bit floats", "是字符串，但不是 float32 的 base64")
+        return Text("a string that is not base64 of 32-bit floats", "是字符串，但不是 float32 的 base64")
     return Text(f"a {type(embedding).__name__}", f"的类型是 {type(embedding).__name__}")
 
 

@@ -327,7 +327,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "base64": Advice(
         Text(
-            "{exception}: the vector that came as a string is no base64 of 32-bit floats",
+            "{exception}: the vector is a string, and not base64 of 32-bit floats",
             "{exception}：以字符串返回的向量不是 float32 的 base64",
         ),
         Text(

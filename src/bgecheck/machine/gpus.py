@@ -56,7 +56,7 @@ class Gpus:
     cuda: tuple[int, int] | None
     gpus: tuple[Gpu, ...]
     lost: tuple[tuple[int, str], ...] = ()
-    """Index of each GPU that answers no more, with the driver's own words."""
+    """Index of each GPU that is lost, with the driver's own words."""
 
 
 def read_gpus() -> Gpus:
@@ -94,7 +94,7 @@ def _refused(pynvml: Any, error: Any) -> Unavailable:
     if code == pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
         return Unavailable(
             Text(
-                f"the loaded driver and its library differ in version, which a reboot mends ({message})",
+                f"driver/library version mismatch; reboot to fix ({message})",
                 f"已加载的驱动与用户态库版本不一致，重启机器可恢复（{message}）",
             )
         )

@@ -20,7 +20,7 @@ SEVERITY = {
 }
 _SEVERITY = Text("severity", "级别")
 _OTHERWISE = Text("or", "另一种情况")
-_NEEDS, _EXPLAINS = Text("judged when these hold", "前提"), Text("explains", "会连带引起")
+_NEEDS, _EXPLAINS = Text("judged when these hold", "前提"), Text("explains", "会导致")
 HOLDS = Text("what should hold", "应满足")
 
 

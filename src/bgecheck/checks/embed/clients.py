@@ -29,7 +29,7 @@ _SHAKY = Text("the server does not repeat itself: nothing to compare", "服务�
         "the text that a plain request embeds is an exception for a program: {exception}",
         "直接请求能得到向量的文本，程序里却是异常：{exception}",
     ),
-    fix=Text("see what probe.openai-client says of it", "看 probe.openai-client 的说明"),
+    fix=Text("see probe.openai-client", "见 probe.openai-client"),
     commands=("bgecheck probe --only probe.openai-client --url {base_url}",),
     variants={
         **ADVICE,

@@ -41,7 +41,9 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
 def different_texts_differ(facts: EmbedFacts) -> Outcome:
     """The closest two of eight random texts of 16 characters, in one request."""
     count, closest = len(more_of(facts).crowd), measures.closest(facts)
-    subject = Text(f"{count} different texts, the closest two: cosine", f"{count} 条不同文本中最接近的两条：余弦相似度")
+    subject = Text(
+        f"{count} different texts: cosine of the closest two", f"{count} 条不同文本中最接近的两条：余弦相似度"
+    )
     evidence = Evidence(subject, f"{closest:.4f}", str(COLLAPSED))
     return holds(evidence) if COLLAPSED.admits(closest) else broken(evidence)
 

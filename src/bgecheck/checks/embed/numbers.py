@@ -173,7 +173,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
         ),
         "unsteady": Advice(
             Text(
-                "of {sent} requests for one short text {failed} brought no vector: {detail}. The server dies or hangs "
+                "of {sent} requests for one short text {failed} returned no embedding: {detail}. The server dies or hangs "
                 "under them, or several servers answer by turns behind this address",
                 "{sent} 次单条短文本请求中有 {failed} 次没有得到向量：{detail}。"
                 "服务中途退出或卡住，或这个地址后面有多个副本轮流应答",
@@ -288,7 +288,7 @@ _DIMS = Text("dims", "维度")
 
 
 def _unsteady(first: Evidence, failed: Sequence[Answer], sent: int) -> Outcome:
-    """Some of the requests for one short text brought no vector."""
+    """Some of the requests for one short text returned no embedding."""
     first_failed = describe(failed[0])
     counted = Evidence(
         Text("requests for one short text without a vector", "没有得到向量的单条请求"), f"{len(failed)} / {sent}", "0"

@@ -118,9 +118,7 @@ def _folder(context: Context) -> str:
 
     info = context.server().model_info() or {}
     if info.get("bgecheck_demo") is True:
-        raise Unavailable(
-            Text("the demo server's vectors come of no weights", "演示服务的向量不是由权重算出的"), looked=False
-        )
+        raise Unavailable(Text("the demo server has no model weights", "演示服务没有模型权重"), looked=False)
     path = info.get("model_path")
     local = context.target.is_local and isinstance(path, str)
     return model_folder(context.target.model_path or (path if local else None))

@@ -237,7 +237,10 @@ def _weights(proof: Proof, match: Match, enough: AtLeast) -> Outcome:
     if proof.wanted is None:
         words = recipe_words(recipe)
         return unclear(
-            Text(f"they are {words.en}; nothing says what the model pools", f"取的是{words.zh}；无从得知模型应如何池化")
+            Text(
+                f"they are {words.en}; the model's own pooling is not known",
+                f"取的是{words.zh}；无从得知模型应如何池化",
+            )
         )
     usual = recipe.pooling in ("last", "cls", "mean", "token")
     return broken(*evidence, advice=recipe.pooling if usual else "other", **values)

@@ -156,7 +156,7 @@ def _no_batch(batch: Answer) -> Outcome:
 )
 def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
     """The fresh text alone, and again after a text that shares its first half."""
-    subject = Text("alone, and after one with the same beginning: cosine", "单独，与先算开头相同的文本之后：余弦相似度")
+    subject = Text("cosine, alone vs. after a text with the same beginning", "单独计算与同前缀文本之后再算的余弦相似度")
     return _compared(subject, measures.after_relative(facts))
 
 
@@ -225,7 +225,7 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
             place=belong[first],
             found=position[first],
         )
-    subject = Text("3 texts and the same in reverse, the lowest: cosine", "3 条文本与其倒序（最低）：余弦相似度")
+    subject = Text("lowest cosine, batch of 3 vs. the same batch reversed", "3 条一批与其倒序的最低余弦相似度")
     return _compared(subject, measures.in_reverse(facts))
 
 
@@ -281,7 +281,7 @@ def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
     more = more_of(facts)
     count = len(more.crowd)
     subject = Text(
-        f"{count} at the same time and in one request, the lowest: cosine",
-        f"{count} 条并发与一次发送（最低）：余弦相似度",
+        f"{count} at the same time and in one request: lowest cosine",
+        f"{count} 条并发与一次发送的最低余弦相似度",
     )
     return _compared(subject, measures.at_once(facts))

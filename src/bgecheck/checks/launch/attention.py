@@ -89,7 +89,7 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
 
 
 _BY_DEFAULT = Text(
-    "no backend was asked for, and the server does not tell which one it took; its log does: "
+    "no backend was asked for, and the server does not report which one it chose; its log does: "
     '"Attention backend not set. Use ... backend by default."',
     "启动参数没有指定注意力后端，服务也没有说明实际用了哪个；日志里有一行 "
     "“Attention backend not set. Use ... backend by default.”",

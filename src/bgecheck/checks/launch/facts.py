@@ -135,7 +135,7 @@ def launch_line(facts: LaunchFacts, changed: Mapping[str, str | None] | None = N
 def not_an_encoder(facts: LaunchFacts) -> Outcome | None:
     """The outcome of a row that only concerns bidirectional encoders, where the model is none."""
     if facts.bidirectional is None:
-        return absent(Text("nothing tells the model's architecture", "无从得知模型结构"))
+        return absent(Text("the model's architecture is not known", "无从得知模型结构"))
     if facts.bidirectional is False:
         reason = Text("causal: a cached prefix stays valid", "因果注意力，前缀缓存不影响结果")
         return holds(Evidence(Text("attention", "注意力"), reason))

@@ -38,7 +38,7 @@ def length_is_the_models(facts: LaunchFacts) -> Outcome:
     """`max_model_len` of the model list against the registry; 514 positions of XLM-RoBERTa are 512 tokens."""
     setting, model = facts.get("max_model_len"), facts.model
     if setting is None:
-        return absent(Text("the model list tells no length", "模型列表没有给出最大长度"))
+        return absent(Text("the model list gives no length", "模型列表没有给出最大长度"))
     if model is None:
         return absent(
             Text(

@@ -59,7 +59,7 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     wanted = model.pooling if model else None
     used, source = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
     if used is None:
-        return absent(Text("neither the server nor its version tells the pooling", "服务和版本都无法说明池化方式"))
+        return absent(Text("neither the server nor its version shows the pooling", "服务和版本都无法说明池化方式"))
     evidence = Evidence(source, used.upper(), wanted.upper() if wanted else None)
     if wanted is None:
         return absent(
@@ -81,7 +81,7 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
 
 
 def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | None, Words]:
-    """The pooling in force and who tells it."""
+    """Effective pooling mode and its source."""
     if setting := facts.get("pooling"):
         return str(setting.value).lower(), setting.label("embedding.pooling")
     if facts.release is None:

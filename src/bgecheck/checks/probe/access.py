@@ -636,7 +636,7 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     engine = facts.engine
     if engine.name is None:
         return absent(Text("no page shows which engine answers", "没有页面说明是哪个引擎"))
-    name = f"{engine.name} {engine.version or '(version not told)'}"
+    name = f"{engine.name} {engine.version or '(version unknown)'}"
     evidence = Evidence(Text("engine", "引擎"), name, "sglang")
     values = {"engine": engine.name, "version": engine.version}
     outcome = holds(evidence, **values) if engine.name == SGLANG else broken(evidence, **values)

@@ -775,7 +775,7 @@ cause(
     because=Text(
         "the log stops in phase `{phase}` of the start without any error: the download or the disk hangs, "
         "processes wait for each other, or the server was killed silently",
-        "日志停在启动的“{phase}”阶段，没有任何报错：下载或磁盘卡住、进程互相等待，或服务被直接杀掉",
+        "日志停在“{phase}”阶段，没有任何报错：下载或磁盘卡住、进程互相等待，或服务被直接杀掉",
     ),
     fix=Text(
         "see whether the process is still alive and reading; if the download hangs, fetch the model first, then "
