@@ -173,8 +173,8 @@ def _are_bfloat(values: Sequence[float]) -> bool:
         ),
         "unsteady": Advice(
             Text(
-                "of {sent} requests for one short text {failed} returned no embedding: {detail}. The server dies or hangs "
-                "under them, or several servers answer by turns behind this address",
+                "of {sent} requests for one short text {failed} returned no embedding: {detail}. The server "
+                "dies or hangs under them, or several servers answer by turns behind this address",
                 "{sent} 次单条短文本请求中有 {failed} 次没有得到向量：{detail}。"
                 "服务中途退出或卡住，或这个地址后面有多个副本轮流应答",
             ),
