@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bgecheck.cli.app import program
 from bgecheck.engines.base import Engine
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.discovery import TITLE
@@ -70,11 +71,11 @@ def test_every_name_is_one_of_the_program(name: str) -> None:
     assert re.search(rf"^(?:def|class) {name}\b", sources, re.MULTILINE)
 
 
-OWN = {"--api-key", "--model-path", "--model", "--url", "--log", "--pid", "--timeout"}
-"""Options that bgecheck has too."""
-
-OF_OTHERS = {"--noproxy", "--format", "--query-gpu", "--query-compute-apps", "--upgrade"}
-"""Options of curl, docker, nvidia-smi and pip, in commands that the package prints as well."""
+OF_OTHERS = {
+    *("--noproxy", "--raw", "--format", "--add-host", "--query-gpu", "--query-compute-apps", "--input-type"),
+    *("--pooling", "--max-client-batch-size", "--url-prefix"),
+}
+"""Options of curl, docker, nvidia-smi and tsx; of text-embeddings-inference and Infinity."""
 
 ELSEWHERE = {"cli", "demo", "engines"}
 """The program's own options, a server in sglang's dialect, and the place where sglang is spelled."""
@@ -89,24 +90,28 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value if isinstance(node.value, str) else node.value.decode("latin-1")
 
 
-def sglang_words() -> set[str]:
-    """Its options, pages and the marks of its log, as the package `engines.sglang` spells them."""
-    texts = [text for path in (ROOT / "src/bgecheck/engines/sglang").rglob("*.py") for _, text in strings(path)]
-    options = {option for text in texts for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
-    pages = {*PAGES.model, *PAGES.settings, *PAGES.health[1:]}
-    return (options - OWN - OF_OTHERS) | pages | {START.decode(), "launch_server", TITLE, "fired up and ready"}
+def own_options() -> set[str]:
+    """The options of bgecheck, some of which sglang has too."""
+    whole = program()
+    commands = [whole, *whole.commands.values()]
+    return {name for command in commands for option in command.params for name in option.opts}
+
+
+MARKS = {*PAGES.model, *PAGES.settings, *PAGES.health[1:], START.decode(), TITLE, "launch_server", "fired up and ready"}
+"""Its pages, the title of its processes, its program, and what its log says of a start and of its end."""
 
 
 def test_nothing_outside_its_engine_spells_an_option_page_or_mark_of_sglang() -> None:
-    words = sglang_words()
-    assert {"--disable-radix-cache", "--is-embedding", "--host", "--port", "/model_info", "sglang::"} <= words
+    allowed = own_options() | OF_OTHERS
     spelled = [
         (str(path.relative_to(ROOT)), line, word)
         for path in (ROOT / "src/bgecheck").rglob("*.py")
         if path.relative_to(ROOT / "src/bgecheck").parts[0] not in ELSEWHERE
         for line, text in strings(path)
-        for word in words
-        if re.search(rf"(?<![\w/-]){re.escape(word)}(?![\w-])", text)
+        for word in (
+            *(option for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text) if option not in allowed),
+            *(mark for mark in MARKS if mark in text),
+        )
     ]
     assert spelled == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from bgecheck.engines.sglang.options import MEMORY_SHARE, ON_CPU
+from bgecheck.engines.sglang.options import FIRST_GPU, MEMORY_SHARE, ON_CPU
 from bgecheck.machine.files import model_config, weights_size
 from bgecheck.machine.gpus import Gpu, Gpus, Holder, read_gpus
 from bgecheck.machine.processes import environment, snapshot
@@ -320,8 +320,8 @@ _UNPLACED = Text(
                 "其他进程占着 {gpu} 的显存：{holders}，而 sglang 默认用这块卡。{other} 空闲 {free}",
             ),
             Text(
-                "start the server with CUDA_VISIBLE_DEVICES={index}, or with --base-gpu-id {index}",
-                "启动服务时设 CUDA_VISIBLE_DEVICES={index}，或加 --base-gpu-id {index}",
+                f"start the server with CUDA_VISIBLE_DEVICES={{index}}, or with {FIRST_GPU} {{index}}",
+                f"启动服务时设 CUDA_VISIBLE_DEVICES={{index}}，或加 {FIRST_GPU} {{index}}",
             ),
             _WHO,
         )

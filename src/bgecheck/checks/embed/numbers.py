@@ -10,7 +10,7 @@ from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.first_vector import FirstVector
-from bgecheck.engines.sglang.options import FP16, PRECISION
+from bgecheck.engines.sglang.options import FP16, NO_WARM_UP, PRECISION
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, reason_of, wanted
@@ -412,12 +412,12 @@ def _swapped(facts: EmbedFacts) -> bool:
     title=Text("every number is finite, and no vector is zero", "数值全部有限，没有零向量"),
     cause=Text(
         "the model computes NaN: broken or half-downloaded weights, or fp16 overflow; "
-        "sglang hides it as null with status 200 when it was started with --skip-server-warmup",
-        "模型算出了 NaN：权重损坏或没下全，或 fp16 溢出；带 --skip-server-warmup 启动时，sglang 会照样返回 200 和 null",
+        f"sglang hides it as null with status 200 when it was started with {NO_WARM_UP}",
+        f"模型算出了 NaN：权重损坏或没下全，或 fp16 溢出；带 {NO_WARM_UP} 启动时，sglang 会照样返回 200 和 null",
     ),
     fix=Text(
-        "check the weight files against their hash, then start without --skip-server-warmup",
-        "核对权重文件的哈希，再去掉 --skip-server-warmup 重启",
+        f"check the weight files against their hash, then start without {NO_WARM_UP}",
+        f"核对权重文件的哈希，再去掉 {NO_WARM_UP} 重启",
     ),
     # find, since a glob without a match is an error, and most folders hold one kind of file only.
     commands=(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
-from bgecheck.engines.sglang.options import LONGEST, TRUNCATE
+from bgecheck.engines.sglang.options import LONGEST, QUEUE, TRUNCATE
 from bgecheck.http.bypass import WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
@@ -389,7 +389,7 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
                 "the queue was full for {count} of {sent}: HTTP 503",
                 "{sent} 个请求中有 {count} 个遇到队列已满：HTTP 503",
             ),
-            Text("raise --max-queued-requests, or send fewer at once", "调大 --max-queued-requests，或降低并发"),
+            Text(f"raise {QUEUE}, or send fewer at once", f"调大 {QUEUE}，或降低并发"),
             ("bgecheck doctor --url {base_url} --only 'launch.*'",),
         ),
         "refused": Advice(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
+from bgecheck.engines.sglang.options import QUEUE
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
@@ -79,8 +80,8 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
                 "服务还在加载，或请求队列已满：HTTP 503",
             ),
             Text(
-                "wait until it is ready; if it stays like that, raise --max-queued-requests",
-                "等待就绪；若一直如此，调大 --max-queued-requests",
+                f"wait until it is ready; if it stays like that, raise {QUEUE}",
+                f"等待就绪；若一直如此，调大 {QUEUE}",
             ),
             ("bgecheck doctor --wait 5m --url {base_url}",),
         ),
