@@ -265,8 +265,8 @@ ADVICE: Mapping[str, Advice] = {
             "InternalServerError（HTTP 503）：服务还在加载，或请求队列已满；程序看到它之前 openai 已自动重试 2 次",
         ),
         Text(
-            "wait until it is ready; if it stays like that, raise --max-queued-requests",
-            "等待就绪；若一直如此，调大 --max-queued-requests",
+            "wait until it is ready; if it stays like that, raise the length of the server's queue",
+            "等待就绪；若一直如此，调大服务的排队上限",
         ),
         ("bgecheck doctor --wait 5m --url {base_url}",),
     ),
