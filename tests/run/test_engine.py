@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from graphlib import CycleError
 from typing import Any
 
@@ -425,3 +426,27 @@ def test_a_review_is_asked_for_where_a_row_does_not_hold_and_its_crash_loses_non
     area.review(review)
     assert [f.id for f in engine.run([area], None)] == ["x.a", "x.b"]
     assert len(calls) == asked
+
+
+KEY = "sk-every-place-0123"
+PLACES: dict[str, Callable[[Any], Outcome]] = {
+    "subject": lambda facts: broken(Evidence("fine", "1"), Evidence(KEY, "2")),
+    "subject in Chinese": lambda facts: broken(Evidence(Text("fine", KEY), "2")),
+    "observed": lambda facts: broken(Evidence("fine", "1"), Evidence("x", f"a {KEY} b")),
+    "expected": lambda facts: broken(Evidence("fine", "1"), Evidence("x", "2", KEY)),
+    "reason": lambda facts: unclear(f"because of {KEY}"),
+    "reason in Chinese": lambda facts: absent(Text("fine", f"因为 {KEY}")),
+    "a value": lambda facts: broken(who=KEY),
+    "the name of a value": lambda facts: broken(rows=[{KEY: 1}]),
+    "a value in a list": lambda facts: broken(who=["a", ("b", {"c": KEY})]),
+}
+"""Where a judge can put what a server or a log said."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_key_is_hidden_wherever_a_judge_puts_it(place: str) -> None:
+    area = Area("x", collector=lambda context: None)
+    area.check("a", title=T, cause=Text("by {who}", "因 {who}"), fix=T, commands=("ps {who}",))(PLACES[place])
+    (found,) = engine.run([area], None, redactor=Redactor([KEY]))
+    assert KEY not in repr(replace(found, check=None))  # type: ignore[arg-type]  # whose own repr names the judge
+    assert "***" in repr(found)
