@@ -12,12 +12,15 @@ def private_authority(folder: Path) -> Path:
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=30, cwd=folder)
 
-    authority = ["-subj", "/CN=private authority", "-addext", "basicConstraints=critical,CA:TRUE"]
+    # As Python wants it from 3.13 on, which verifies by RFC 5280 (VERIFY_X509_STRICT).
+    extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+    authority = ["-subj", "/CN=private authority", *(word for each in extensions for word in ("-addext", each))]
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", *authority, "-keyout", "ca.key", "-out", "ca.pem")
     openssl(
         "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr"
     )
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n", encoding="ascii")
+    names = "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+    (folder / "names").write_text(names, encoding="ascii")
     signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
     openssl("x509", "-req", "-in", "server.csr", *signed, "-out", "server.pem")
     return folder
