@@ -15,6 +15,7 @@ import pytest
 
 from bgecheck.cli.help import ORDER
 from bgecheck.demo.faults import FAULTS
+from bgecheck.render.formats import FORMATS
 from bgecheck.run import catalog
 from bgecheck.snippet.clients import CLIENTS
 from commandline import environment, on_path, run
@@ -54,7 +55,7 @@ def answers(line: str, **changes: str) -> list[str]:
         ("bgecheck snippet py", ["python"]),
         ("bgecheck doctor --lang ", ["zh", "en"]),
         ("bgecheck --lang z", ["zh"]),
-        ("bgecheck doctor -o ", ["table", "json"]),
+        ("bgecheck doctor -o ", list(FORMATS)),
         ("bgecheck doctor --output j", ["json"]),
         ("bgecheck doctor --fail-on w", ["warning"]),
         ("bgecheck doctor --exit-style ", ["plain", "nagios"]),

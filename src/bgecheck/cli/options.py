@@ -11,6 +11,7 @@ import typer
 from bgecheck.cli import complete
 from bgecheck.cli.language import both, language
 from bgecheck.model import BadInput, Language, Text
+from bgecheck.render.formats import FORMATS
 
 SERVER = both("Which server", "目标服务")
 LOOK = both("What to check", "检查范围")
@@ -177,8 +178,8 @@ Output = Annotated[
         metavar="FORMAT[=FILE]",
         rich_help_panel=REPORT,
         autocompletion=complete.formats,
-        en="table or json, on stdout or into a file; repeatable.",
-        zh="报告格式：table、json，可写入文件，可重复",
+        en=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}, on stdout or into a file; repeatable.",
+        zh=f"报告格式：{'、'.join(FORMATS)}，可写入文件，可重复",
     ),
 ]
 Verbose = Annotated[

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bgecheck.checks.logs import AREA
+from bgecheck.engines.sglang.log.cause import CAUSES
 from bgecheck.engines.sglang.log.coverage import Coverage, coverage, span
 from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.engines.sglang.log.marks import MILESTONES, PHASES, STAGE_NAMES
@@ -39,22 +40,9 @@ BATCH = "[2026-11-02 22:12:40] Prefill batch. #new-seq: 1, #new-token: 9, #cache
 START = (ARGS, DEVICE, LOAD, LOADED, GRAPH, CAPTURED, STARTED, READY)
 
 GENERAL = {"logs.readable", "logs.ready", "logs.wrong-engine"}
-SERVING = {
-    "gpu-oom-serving",
-    "kv-pool-exhausted",
-    "scheduler-hang",
-    "engine-internal-error",
-    "too-many-open-files",
-    "not-launched-as-embedding",
-    "generation-request-on-embedding",
-    "input-too-long",
-    "client-request-rejected",
-}
+SERVING = {cause.name for cause in CAUSES if cause.shows == ("serving",)}
 """Causes that show only while a server serves."""
-ALSO_SERVING = {"illegal-memory-access", "device-side-assert", "gpu-hardware-error", "host-oom-killed"} | {
-    "segfault",
-    "disk-full",
-}
+ALSO_SERVING = {cause.name for cause in CAUSES if len(cause.shows) > 1 and cause.shows[-1] == "serving"}
 """Causes that show in a start, and while it serves."""
 
 
