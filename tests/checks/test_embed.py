@@ -564,4 +564,4 @@ def test_nulls_are_counted_in_words() -> None:
     null = Embedded(((math.nan,) * DIMS,), (DIMS,), (0,), 14, "m", 0.01)
     seen = judged(right()._replace(asked=null, repeats=(null,) * 3, batch=None, more=None))["finite"].evidence[1]
     assert say(seen.observed, "en") == f"{DIMS} / {DIMS}, null {DIMS} of them"
-    assert say(seen.observed, "zh") == f"{DIMS} / {DIMS}，其中 null {DIMS} 个"
+    assert say(seen.observed, "zh") == f"{DIMS} / {DIMS}，其中 {DIMS} 个 null"

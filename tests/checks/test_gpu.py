@@ -147,7 +147,7 @@ def test_a_free_card_beside_a_full_one_is_named_with_how_to_take_it() -> None:
     ("cards", "reason"),
     [
         ((card(0, used=20, holders=None),), "does not report who"),
-        ((card(0, held(None), used=20),), "does not tell how much"),
+        ((card(0, held(None), used=20),), "does not report how much"),
         ((card(0, used=20),), "20.0 GiB are in use by processes that are not shown here"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_display_card_beside_a_good_one_does_not_matter_until_the_server_takes
     ("trouble", "said"),
     [
         ({"uncorrected": 3}, "GPU 0 has 3 uncorrected ECC errors"),
-        ({"pending": True}, "GPU 0 has bad memory that waits for a reset"),
+        ({"pending": True}, "GPU 0: pending row remapping, reset required"),
         ({"throttled": ("hardware thermal",)}, "GPU 0 is throttled: hardware thermal"),
         ({"temperature": 88}, "GPU 0 is at 88 °C and slows down at 90 °C"),
     ],
@@ -195,11 +195,11 @@ def test_a_warm_card_is_no_fault_and_xid_errors_are_said_to_be_unseen() -> None:
     health = judged(facts(card(temperature=86)))["health"]
     assert health.status is Status.PASS
     assert "86 °C" in words(health)
-    assert "not looked at" in words(health)
+    assert "not checked" in words(health)
 
 
 def test_a_lost_card_is_a_fault() -> None:
-    assert "GPU 1 answers no more (GPU is lost)" in words(judged(facts(card(), lost=((1, "GPU is lost"),)))["health"])
+    assert "GPU 1 is lost (GPU is lost)" in words(judged(facts(card(), lost=((1, "GPU is lost"),)))["health"])
 
 
 def test_a_card_that_tells_nothing_is_skipped_row_by_row() -> None:

@@ -60,7 +60,7 @@ def test_a_certificate_that_is_known_holds_and_connections_are_used_again(
 @pytest.mark.parametrize(
     ("name", "trusted", "words"),
     [
-        ("good", False, "an authority that this machine does not trust"),
+        ("good", False, "a CA that this machine does not trust"),
         ("other", True, "not issued for"),
         ("ends", True, "expires in 2 days"),
     ],

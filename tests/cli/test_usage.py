@@ -86,7 +86,7 @@ def refusal(line: list[str], language: str, capsys: pytest.CaptureFixture[str], 
         ("demo --list --serve", "--list: it excludes --fault and --serve; give one", "不能与 --fault、--serve 同时使用"),
         ("demo --fault gpu-omm", "--fault gpu-omm: no such choice; did you mean gpu-oom? See bgecheck demo --list", "是不是 gpu-oom？"),
         ("snippet pyton", "pyton: no such choice; did you mean python? Choose: python, js", "是不是 python？可选：python"),
-        ("doctor --url ftp://h:1", "ftp://h:1: only http and https are spoken here; write it as", "只支持 http 和 https"),
+        ("doctor --url ftp://h:1", "ftp://h:1: only http and https are supported; write it as", "只支持 http 和 https"),
         ("doctor --url http://h:70000", "http://h:70000: the port is not between 1 and 65535", "端口不在 1 到 65535 之间"),
         ("doctor --url :::", ":::: ", ":::："),
         ("doctor --pid 999999999", "--pid 999999999: no process has this number; ", "--pid 999999999：没有这个进程；"),
@@ -271,7 +271,7 @@ def test_the_same_line_is_built_for_both_languages(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     english, chinese = (refusal(["doctor", "--url", "ftp://h:1"], lang, capsys, monkeypatch) for lang in ("en", "zh"))
-    assert english == "ftp://h:1: only http and https are spoken here; write it as http://127.0.0.1:30000/v1"
+    assert english == "ftp://h:1: only http and https are supported; write it as http://127.0.0.1:30000/v1"
     assert chinese == "ftp://h:1：只支持 http 和 https；写成 http://127.0.0.1:30000/v1 这样"
 
 

@@ -122,7 +122,7 @@ def test_an_error_is_told_in_the_servers_own_words(payload: Any, message: str) -
     ("body", "status", "count", "en", "zh"),
     [
         (b"null", 200, 1, "HTTP 200, null in place of vectors", "HTTP 200，响应体是 null，没有向量"),
-        (b"OK", 200, 1, "HTTP 200, no JSON: OK", "HTTP 200，不是 JSON：OK"),
+        (b"OK", 200, 1, "HTTP 200, not JSON: OK", "HTTP 200，不是 JSON：OK"),
         (b"", 200, 1, "HTTP 200, an empty body", "HTTP 200，响应体为空"),
         (b"[]", 200, 1, "HTTP 200, JSON without vectors: []", "HTTP 200，JSON 里没有向量：[]"),
         (b'{"data":[{}]}', 200, 2, "HTTP 200, 1 vector for 2 texts", "HTTP 200，2 条文本返回了 1 条向量"),

@@ -61,7 +61,7 @@ def test_a_matrix_of_another_tool_has_its_texts_beside_it(ending: str, texts: st
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("v.csv", b"a", "names no format"),
+        ("v.csv", b"a", "is not a supported format"),
         ("v.jsonl", b"", "no texts"),
         ("v.jsonl", b"{", "line 1"),
         ("v.jsonl", b'{"text": "a", "vector": [1]}\n[]', "line 2"),
@@ -74,10 +74,10 @@ def test_a_matrix_of_another_tool_has_its_texts_beside_it(ending: str, texts: st
         ("v.jsonl", b'{"text": "a", "vector": [1]}\n{"text": "b", "vector": [1, 2]}', "length"),
         ("v.jsonl", b"[" * 100_000, "line 1"),
         ("v.jsonl", b'{"text": "a", "vector": [' + b"9" * 5000 + b"]}", "line 1"),
-        ("v.npy", b"nothing", "no .npy"),
-        ("v.npy", b"", "no .npy"),
-        ("v.npy", pickle.dumps(["a"]), "no .npy"),
-        ("v.safetensors", b"nothing of the kind", "no safetensors"),
+        ("v.npy", b"nothing", "not a .npy"),
+        ("v.npy", b"", "not a .npy"),
+        ("v.npy", pickle.dumps(["a"]), "not a .npy"),
+        ("v.safetensors", b"nothing of the kind", "not a safetensors"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_reason(name: str, content: bytes, words: str, tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_a_server_that_pools_otherwise_is_named_by_the_whole_command(folder: Pat
     ("words", "told"),
     [
         (("--reference", "/nowhere.jsonl"), "no such file"),
-        (("--reference", "v.csv"), "names no format"),
-        (("--record", "v.csv"), "names no format"),
+        (("--reference", "v.csv"), "is not a supported format"),
+        (("--record", "v.csv"), "is not a supported format"),
         (("--reference", "a.jsonl", "--against", "http://127.0.0.1:1"), "exclude"),
         (("--against", "{url}"), "the same server"),
         (("--record", "/nowhere/v.jsonl"), "cannot be written"),

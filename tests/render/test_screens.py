@@ -313,7 +313,7 @@ def test_a_page_without_a_case_reads(language: Language) -> None:
     assert re.findall(r"<\w*_\w*>", shown) == []
     if language == "zh":
         words = {word for word in re.findall(r"<([^<>|]+)>", shown) if not re.search("[\u4e00-\u9fff]", word)}
-        assert words <= {"base URL", "GPU", "dtype"}
+        assert words <= {"base URL", "GPU", "dtype", "N", "M"}
     assert "-w '%{http_code} %{time_total}\\n'" in shown
     (row,) = (check for check in catalog.rows() if check.id == "launch.prefix-cache")
     page = explain.explain([row], plain(language))

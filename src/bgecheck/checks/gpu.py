@@ -124,7 +124,7 @@ def collect(context: Context) -> GpuFacts:
     if visible is not None and visible.strip() in ("", "-1"):
         raise Unavailable(
             Text(
-                f"the server is kept from every GPU (CUDA_VISIBLE_DEVICES='{visible}')",
+                f"no GPU is visible to the server (CUDA_VISIBLE_DEVICES='{visible}')",
                 f"服务被设为不使用任何 GPU（CUDA_VISIBLE_DEVICES='{visible}'）",
             ),
             looked=False,
@@ -192,7 +192,7 @@ def _label(gpu: Gpu) -> str:
     title=Text("the driver shows a GPU that the server may use", "驱动能识别服务要用的 GPU"),
     cause=Text(
         "the server was started with CUDA_VISIBLE_DEVICES={visible}, and the driver shows no such GPU",
-        "服务启动时的 CUDA_VISIBLE_DEVICES={visible}，而驱动识别不到这块 GPU",
+        "服务启动时设了 CUDA_VISIBLE_DEVICES={visible}，而驱动没有列出这块 GPU",
     ),
     fix=Text(
         "list the GPUs, and restart the server with an index or UUID from that list",
@@ -239,9 +239,10 @@ def driver_is_new_enough(facts: GpuFacts) -> Outcome:
 
 def _depends(cuda: str) -> Text:
     return Text(
-        f"it runs CUDA {cuda}: enough for sglang up to 0.5.9, too old for 0.5.23 (CUDA 13, driver 580); "
-        "which one is to run is not seen",
-        f"驱动支持到 CUDA {cuda}：够 sglang 0.5.9 及以前用，不够 0.5.23（CUDA 13，驱动 580）；看不出要运行哪个版本",
+        f"it runs CUDA {cuda}: enough for sglang up to 0.5.9, too old for 0.5.23 (CUDA 13, driver 580); which version "
+        "will run is not known",
+        f"驱动支持到 CUDA {cuda}：可运行 sglang 0.5.9 及以前的版本，不能运行 0.5.23（需 CUDA 13、驱动 580）；"
+        "无法得知要运行哪个版本",
     )
 
 
@@ -254,16 +255,16 @@ _WHO = ("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",)
     title=Text("there is GPU memory for the model", "显存放得下模型"),
     cause=Text(
         "only {free} of {total} is free on the emptiest GPU ({gpu}), and the model needs {needed}",
-        "最空的一块 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}",
+        "空闲显存最多的 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}",
     ),
     fix=Text("use a larger GPU, or a smaller model", "换更大的 GPU，或更小的模型"),
     commands=("nvidia-smi",),
     variants={
         "held": Advice(
             Text(
-                "only {free} of {total} is free on the emptiest GPU ({gpu}), and the model needs {needed}. The "
-                "rest is held by {holders}",
-                "最空的一块 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}。其余被 {holders} 占用",
+                "only {free} of {total} is free on the emptiest GPU ({gpu}), and the model needs {needed}. "
+                "The rest is held by {holders}",
+                "空闲显存最多的 GPU（{gpu}）只剩 {free}（共 {total}），而模型需要 {needed}。其余被 {holders} 占用",
             ),
             Text(
                 "end those processes if they are not needed, or use another GPU",
@@ -285,7 +286,7 @@ def model_fits(facts: GpuFacts) -> Outcome:
         return absent(_UNPLACED)
     free, needed = _size(best.free), _size(facts.needed)
     evidence = Evidence(
-        Text(f"free on {_label(best)}", f"{_label(best)} 空闲"), f"{free} / {_size(best.total)}", f">= {needed}"
+        Text(f"free on {_label(best)}", f"{_label(best)} 空闲显存"), f"{free} / {_size(best.total)}", f">= {needed}"
     )
     if (best.free or 0) >= facts.needed:
         return holds(evidence)
@@ -305,11 +306,11 @@ _UNPLACED = Text(
     title=Text("the GPU's memory is the server's own", "显存没有被其他进程占用"),
     cause=Text(
         "other processes hold memory of {gpu}: {holders}. If they take more, the server may run short",
-        "其他进程占着 {gpu} 的显存：{holders}。它们继续申请时，服务可能不够用",
+        "其他进程占着 {gpu} 的显存：{holders}。它们再多占一些，服务就可能显存不足",
     ),
     fix=Text(
         f"move them to another GPU, or give sglang a fixed share with {MEMORY_SHARE}",
-        f"把它们移到别的 GPU，或用 {MEMORY_SHARE} 给 sglang 固定份额",
+        f"把它们移到别的 GPU，或用 {MEMORY_SHARE} 固定 sglang 的显存比例",
     ),
     commands=_WHO,
     variants={
@@ -317,7 +318,7 @@ _UNPLACED = Text(
             Text(
                 "other processes hold memory of {gpu}, the one sglang uses by default: {holders}. {other} has "
                 "{free} free",
-                "其他进程占着 {gpu} 的显存：{holders}，而 sglang 默认用这块卡。{other} 空闲 {free}",
+                "其他进程占着 {gpu} 的显存：{holders}，而 sglang 默认用这块卡。{other} 有 {free} 空闲",
             ),
             Text(
                 f"start the server with CUDA_VISIBLE_DEVICES={{index}}, or with {FIRST_GPU} {{index}}",
@@ -429,7 +430,7 @@ def no_fault_is_reported(facts: GpuFacts) -> Outcome:
 
 
 _NO_XID = Evidence(
-    "Xid", Text("not looked at: they stand in the kernel log (dmesg) only", "未查看：只记录在内核日志（dmesg）里")
+    "Xid", Text("not checked: only the kernel log (dmesg) records them", "未检查：只有内核日志（dmesg）里才有")
 )
 
 
@@ -438,9 +439,9 @@ def _lost(index: int, message: str) -> Text:
 
 
 _REASONS = {
-    "hardware slowdown": "硬件降频",
-    "software thermal": "软件过热降频",
-    "hardware thermal": "硬件过热降频",
+    "hardware slowdown": "硬件限制",
+    "software thermal": "软件检测到过热",
+    "hardware thermal": "硬件检测到过热",
     "power brake": "外部供电限制",
 }
 
@@ -448,7 +449,7 @@ _REASONS = {
 def _faults(gpu: Gpu) -> list[Text]:
     label = _label(gpu)
     faults = [
-        Text(f"{label} is throttled: {reason}", f"{label} 被{_REASONS[reason]}") for reason in gpu.throttled or ()
+        Text(f"{label} is throttled: {reason}", f"{label} 降频：{_REASONS[reason]}") for reason in gpu.throttled or ()
     ]
     if gpu.uncorrected:
         faults.append(

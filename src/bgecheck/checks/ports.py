@@ -140,9 +140,10 @@ def sockets_are_readable(facts: PortFacts) -> Outcome:
 
 
 _INSIDE = Text(
-    "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound} only, "
+    "pid {server_pid} runs in its own network namespace, as in a container, and listens there on {bound} only, "
     "sglang's default: nobody outside can reach it, whatever port is published",
-    "进程 {server_pid} 在独立的网络里（比如容器），而且只监听 {bound}（sglang 的默认值）：端口怎么映射，外面都访问不到",
+    "进程 {server_pid} 在独立的网络命名空间里（如容器），且只监听 {bound}（sglang 的默认值）：无论怎么映射端口，"
+    "外部都访问不到",
 )
 _OUT = Text(
     f"restart it with {ALL_ADDRESSES}, and publish the port: docker run -p {{port}}:{{server_port}}",
@@ -177,10 +178,10 @@ _PORTS_INSIDE = (
         ),
         "unpublished": Advice(
             Text(
-                "pid {server_pid} runs in a network of its own, as in a container, and listens there on {bound}; "
-                "port {port} of this machine leads nowhere: the port is not published, or published under "
+                "pid {server_pid} runs in its own network namespace, as in a container, and listens there on {bound}; "
+                "port {port} of this machine does not lead to it: the port is not published, or published under "
                 "another number",
-                "进程 {server_pid} 在独立的网络里（比如容器），在里面监听 {bound}；宿主机的端口 {port} 没有映射到它，"
+                "进程 {server_pid} 在独立的网络命名空间里（如容器）监听 {bound}；宿主机的端口 {port} 没有映射到它，"
                 "或映射成了别的端口",
             ),
             Text(
@@ -227,11 +228,11 @@ def _listens_inside(net: Inside, server: ServerProcess, *evidence: Evidence) -> 
 @AREA.check(
     "owner",
     headline=True,
-    title=Text("the port belongs to the server being checked", "端口属于要查的那个服务"),
+    title=Text("the port belongs to the server being checked", "占用端口的是要检查的服务"),
     cause=Text(
         "port {port} is held by {owner}, which is not an sglang server: a server started on this port could not "
         "bind it",
-        "端口 {port} 被 {owner} 占用，它不是 sglang 服务：在这个端口启动的服务无法绑定",
+        "端口 {port} 被 {owner} 占用，而它不是 sglang 服务：在这个端口上启动服务会绑定失败",
     ),
     fix=Text(
         f"stop that program if it is not needed, or start the server with {PORT} {{free}}, which is free, and "
@@ -313,7 +314,7 @@ def _not_comparable(owner: Owner) -> Words:
 @AREA.check(
     "address",
     headline=True,
-    title=Text("the server is bound where clients reach it", "服务绑定的地址可被访问"),
+    title=Text("the server is bound where clients reach it", "客户端能访问到服务监听的地址"),
     cause=Text(
         "the server listens on {bound}, and requests go to {host}: only this machine itself can reach it",
         "服务监听在 {bound}，而请求发往 {host}：只有本机能访问到它",
@@ -356,7 +357,7 @@ def bound_where_it_is_asked(facts: PortFacts) -> Outcome:
     cause=Text(
         "::1 and 127.0.0.1 lead to different programs on port {port}: which one a client reaches as `localhost` "
         "depends on the client",
-        "端口 {port} 上 ::1 与 127.0.0.1 背后是不同的程序：客户端写 localhost 时连到哪个，取决于客户端自己",
+        "端口 {port} 上 ::1 与 127.0.0.1 背后是不同的程序：写 localhost 时连到哪个，取决于客户端的实现",
     ),
     fix=Text("write 127.0.0.1 instead of localhost in every client", "客户端里一律写 127.0.0.1，不要写 localhost"),
     commands=("ss -ltnp sport = :{port}",),
@@ -390,7 +391,7 @@ def localhost_is_one_server(facts: PortFacts) -> Outcome:
     same = (
         Text("the same server", "同一个服务")
         if facts.over_ipv6
-        else Text("refused, clients fall back", "拒绝连接，客户端会回退")
+        else Text("refused, clients fall back to 127.0.0.1", "拒绝连接，客户端会改连 127.0.0.1")
     )
     return holds(Evidence("localhost", names), Evidence("::1", same))
 
@@ -410,7 +411,7 @@ def localhost_is_one_server(facts: PortFacts) -> Outcome:
 def no_worker_is_left_over(facts: PortFacts) -> Outcome:
     """`sglang::*` processes whose parent is init; upstream reports: sglang #31645, #241, #9396."""
     if not facts.left_over:
-        return holds(Evidence(Text(f"{TITLE} processes without a server", f"没有主服务的 {TITLE} 进程"), "0"))
+        return holds(Evidence(Text(f"{TITLE} processes without a server", f"主服务已退出的 {TITLE} 进程"), "0"))
     evidence = [Evidence(f"pid {o.pid}", o.title) for o in facts.left_over[:5]]
     pids = [str(o.pid) for o in facts.left_over]
     return broken(*evidence, pids=",".join(pids), pids_apart=Shell(" ".join(pids)))

@@ -16,7 +16,7 @@ def not_blank(option: str, given: str | None, meant: str | None = None) -> None:
         raise BadInput(
             f"{option} {given!r}",
             Text("it is blank", "内容为空"),
-            Text("give a value, or leave it out", "请填写，或不要写这一项"),
+            Text("give a value, or leave it out", "请填写，或去掉这一项"),
         )
 
 

@@ -74,7 +74,8 @@ def embed(
         Argument(
             metavar="TEXT",
             help=both(
-                "Texts to embed; without one, a new Chinese text is made up.", "要编码的文本；不给时现编一段新的中文"
+                "Texts to embed; without one, a new Chinese text is made up.",
+                "要编码的文本；不给时自动生成一段新的中文",
             ),
         ),
     ] = None,

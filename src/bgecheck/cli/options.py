@@ -65,7 +65,7 @@ Url = Annotated[
         metavar="URL",
         rich_help_panel=SERVER,
         en="Base URL, in any shape you have at hand.",
-        zh="服务地址，手头是什么写法就填什么",
+        zh="服务地址，各种写法都可以",
     ),
 ]
 Model = Annotated[
@@ -75,7 +75,7 @@ Model = Annotated[
         metavar="NAME",
         rich_help_panel=SERVER,
         en="The model that should be served.",
-        zh="应当提供的模型名",
+        zh="应提供的模型名",
     ),
 ]
 ApiKey = Annotated[

@@ -36,7 +36,7 @@ def parse_url(given: str) -> Address:
         raise _bad(
             given,
             Text("a URL must not hold credentials: they end up in logs", "URL 里不要写账号密码，会被记进日志"),
-            Text("give the key as BGECHECK_API_KEY or by --api-key", "用 BGECHECK_API_KEY 提供，或用 --api-key"),
+            Text("give the key as BGECHECK_API_KEY or by --api-key", "key 改用 BGECHECK_API_KEY 或 --api-key"),
         )
     if not text or re.search(r"\s|[\x00-\x1f\x7f]", text):
         raise _bad(given, Text("not a URL", "不是 URL"))
@@ -46,7 +46,7 @@ def parse_url(given: str) -> Address:
     bare = "://" not in text
     parts = _split(given, f"http://{text}" if bare else text)
     if parts.scheme not in ("http", "https"):
-        raise _bad(given, Text("only http and https are spoken here", "只支持 http 和 https"))
+        raise _bad(given, Text("only http and https are supported", "只支持 http 和 https"))
     if parts.query or parts.fragment:
         raise _bad(given, Text("a base URL has no query and no fragment", "base URL 不带 ? 参数，也不带 #"))
     host = _host(given, parts)
@@ -121,7 +121,7 @@ def _zone(given: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address, zo
     if address.version != 6 or not re.fullmatch(r"[\w.~-]{1,32}", name, re.ASCII):
         raise _bad(
             given,
-            Text(f"%{zone} is no network interface", f"%{zone} 不是网络接口名"),
+            Text(f"%{zone} is not a network interface", f"%{zone} 不是网络接口名"),
             Text("write it as http://[fe80::1%25eth0]:30000/v1", "写成 http://[fe80::1%25eth0]:30000/v1 这样"),
         )
     return name
@@ -139,7 +139,7 @@ def _path(given: str, path: str) -> str:
     if beyond:
         raise _bad(
             given,
-            Text(f"nothing of the OpenAI API lies at /v1{beyond[1]}", f"OpenAI 接口没有 /v1{beyond[1]} 这个路径"),
+            Text(f"the OpenAI API has no path /v1{beyond[1]}", f"OpenAI 接口没有 /v1{beyond[1]} 这个路径"),
             Text("end it at /v1", "写到 /v1 为止"),
         )
     return rest

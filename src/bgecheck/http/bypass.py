@@ -15,7 +15,7 @@ REDIRECT_SHOWN = "curl -sS -o /dev/null -w '%{{http_code}} %{{redirect_url}}\\n'
 """A command, as a row's template, that shows a redirect: its status, and the whole address that it leads to."""
 
 END_OF_REDIRECT = Text(
-    "give clients the address at the end of the redirect as base_url; one that leads back to itself must be mended in "
+    "give clients the address at the end of the redirect as base_url; one that leads back to itself must be fixed in "
     "the gateway",
     "让客户端的 base_url 直接写跳转后的地址；如果跳回自身，则需修正网关的跳转规则",
 )

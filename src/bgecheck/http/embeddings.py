@@ -208,7 +208,7 @@ def _no_json(reply: Reply) -> Text:
         return Text("an empty body", "响应体为空")
     if reply.is_html:
         return _page(reply.title())
-    return Text("no JSON: {body}", "不是 JSON：{body}").filled({"body": body})
+    return Text("not JSON: {body}", "不是 JSON：{body}").filled({"body": body})
 
 
 def _several(count: int, noun: str) -> str:

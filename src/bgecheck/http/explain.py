@@ -70,7 +70,7 @@ _UNSENDABLE = Text(
 def _unresolved(cause: BaseException | None, where: str) -> tuple[Kind, Text]:
     why = _system_words(cause)
     if isinstance(cause, NoInterface):
-        return "unreachable", Text(f"no route to {where}: {why}", f"到不了 {where}：{why}")
+        return "unreachable", Text(f"no route to {where}: {why}", f"没有到 {where} 的路由：{why}")
     return "dns", Text(f"no address for {where}: {why}", f"{where} 解析不出地址：{why}")
 
 
@@ -90,7 +90,7 @@ def _unconnected(cause: BaseException | None, where: str) -> tuple[Kind, Text]:
     if number == errno.EINVAL:
         why += " (a link-local address needs its interface, as in fe80::1%eth0)"
     if number in _NO_ROUTE:
-        return "unreachable", Text(f"no route to {where}: {why}", f"到不了 {where}：{why}")
+        return "unreachable", Text(f"no route to {where}: {why}", f"没有到 {where} 的路由：{why}")
     return "reset", Text(f"connecting to {where} failed: {why}", f"连接 {where} 失败：{why}")
 
 

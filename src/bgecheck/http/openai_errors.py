@@ -24,13 +24,13 @@ ADVICE: Mapping[str, Advice] = {
             "APIConnectionError（[Errno 111] Connection refused）：{host}:{port} 没有程序在监听，"
             "服务没启动、已退出、还在加载，或用的是别的端口",
         ),
-        Text("see which port is listened on, then read the log", "先看哪个端口在监听，再看日志"),
+        Text("see which ports are in use, then read the log", "先看哪个端口在监听，再看日志"),
         ("ss -ltnp", _LOG),
     ),
     "dns": Advice(
         Text(
-            "APIConnectionError with a failed look-up: the host name {host} has no address here",
-            "APIConnectionError（域名解析失败）：主机名 {host} 在本机解析不到地址",
+            "APIConnectionError with a failed look-up: the host name {host} does not resolve here",
+            "APIConnectionError（域名解析失败）：本机无法解析主机名 {host}",
         ),
         Text("correct the host name in base_url, or use the address", "改正 base_url 里的主机名，或直接写 IP"),
         ("getent hosts {host}",),
@@ -54,11 +54,11 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "not-http": Advice(
         Text(
-            "APIConnectionError with an answer that breaks HTTP's rules: another program holds the port, it speaks "
-            "TLS, or a gateway writes answers wrongly",
-            "APIConnectionError（响应不符合 HTTP 规范）：端口上是别的程序，或端口是 TLS，或网关写错了响应",
+            "APIConnectionError with an answer that is not valid HTTP: another program holds the port, it speaks TLS, "
+            "or a gateway is at fault",
+            "APIConnectionError（响应不符合 HTTP 规范）：端口上是别的程序，或端口是 TLS，或网关的响应有误",
         ),
-        Text("see who owns the port, and look at the bytes of an answer", "看端口归谁，再看响应的原始内容"),
+        Text("see who owns the port, and look at the bytes of an answer", "看是哪个程序占用了端口，再看响应的原始内容"),
         ("ss -ltnp sport = :{port}", "curl -sSi --raw -m 25 --noproxy '*' {base_url}/models | head -c 2000 | cat -v"),
     ),
     "garbled": Advice(
@@ -71,14 +71,14 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "authority": Advice(
         Text(
-            "APIConnectionError with CERTIFICATE_VERIFY_FAILED: the authorities that openai {openai} verifies with "
-            "({used}) do not know the one that signed this certificate",
+            "APIConnectionError with CERTIFICATE_VERIFY_FAILED: the CA certificates that openai {openai} verifies "
+            "with ({used}) do not include the issuer of this certificate",
             "APIConnectionError（CERTIFICATE_VERIFY_FAILED）：openai {openai} 校验证书用的 CA（{used}）"
-            "不认识这张证书的签发者",
+            "里没有这张证书的签发者",
         ),
         Text(
-            "name the file of the private authority in SSL_CERT_FILE, in the environment of every program that calls; "
-            "openai up to 2.x verifies with certifi otherwise, from 3.0 with the operating system",
+            "name the private CA's file in SSL_CERT_FILE, in the environment of every program that calls; openai up "
+            "to 2.x verifies with certifi otherwise, from 3.0 with the operating system",
             "在每个调用方的环境里用 SSL_CERT_FILE 指定私有 CA 文件；"
             "否则 openai 2.x 及更早用 certifi 校验，3.0 起用操作系统的 CA",
         ),
@@ -121,8 +121,8 @@ ADVICE: Mapping[str, Advice] = {
         Text(
             "the client cannot be made here: a proxy variable names a proxy that its HTTP library cannot use "
             "({exception}); this happens before anything is sent, and for servers that no_proxy exempts too",
-            "客户端在本机创建失败：代理变量指定的代理，它的 HTTP 库用不了（{exception}）；"
-            "这发生在发送请求之前，no_proxy 排除了这个服务也一样",
+            "客户端在本机创建失败：openai 的 HTTP 库不支持代理变量指定的代理（{exception}）；发送请求之前就会失败，"
+            "no_proxy 排除了这个服务也一样",
         ),
         Text(
             "unset the variable for this program, or install what SOCKS needs (pip install 'httpx[socks]')",
@@ -132,9 +132,10 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "bundle": Advice(
         Text(
-            "the client cannot be made here: SSL_CERT_FILE or SSL_CERT_DIR names authorities that cannot be read "
+            "the client cannot be made here: SSL_CERT_FILE or SSL_CERT_DIR names CA certificates that cannot be read "
             "({exception}); this happens for http:// too",
-            "客户端在本机创建失败：SSL_CERT_FILE 或 SSL_CERT_DIR 指定的 CA 读不了（{exception}）；http:// 地址也会这样",
+            "客户端在本机创建失败：SSL_CERT_FILE 或 SSL_CERT_DIR 指定的 CA 证书无法读取（{exception}）；http:// "
+            "地址也会这样",
         ),
         Text("correct the variable, or unset it", "改正该变量，或去掉它"),
         ("env | grep SSL_CERT", "unset SSL_CERT_FILE SSL_CERT_DIR"),
@@ -161,7 +162,7 @@ ADVICE: Mapping[str, Advice] = {
     "connect-timeout": Advice(
         Text(
             "APITimeoutError while connecting: a firewall drops packets to {host}:{port}, or the machine is off",
-            "APITimeoutError（连接阶段）：发往 {host}:{port} 的包被防火墙丢弃，或机器没开",
+            "APITimeoutError（连接阶段）：发往 {host}:{port} 的数据包被防火墙丢弃，或机器没有开机",
         ),
         Text("check the firewall and the security group between here and there", "检查中间的防火墙和安全组"),
         ("ping -c 3 {host}",),
@@ -188,7 +189,7 @@ ADVICE: Mapping[str, Advice] = {
     "flood": Advice(
         Text(
             "the answer is larger than any embedding: openai reads it whole, and a program would run out of memory",
-            "响应远大于任何向量：openai 会整个读入，程序会耗尽内存",
+            "响应远大于任何向量：openai 会全部读入，程序会耗尽内存",
         ),
         DIRECT,
         (WHO_LISTENS,),
@@ -224,8 +225,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "refused-request": Advice(
         Text(
-            "BadRequestError (HTTP 400): the server refuses the request; openai sends encoding_format=base64 unless "
-            "told otherwise, and a blank or over-long text is refused too",
+            "BadRequestError (HTTP 400): the server refuses the request; openai sends encoding_format=base64 by "
+            "default, and a blank or over-long text is refused too",
             "BadRequestError（HTTP 400）：服务拒绝了请求；openai 默认带 encoding_format=base64，空白或超长文本也会被拒",
         ),
         Text(
@@ -248,8 +249,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "rate": Advice(
         Text(
-            "RateLimitError (HTTP 429): a gateway limits requests; sglang itself never answers 429. openai asks twice "
-            "more by itself before a program sees this",
+            "RateLimitError (HTTP 429): a gateway limits requests; sglang itself never answers 429. openai retries "
+            "twice by itself before a program sees this",
             "RateLimitError（HTTP 429）：网关在限流，sglang 自己从不返回 429；程序看到它之前 openai 已自动重试 2 次",
         ),
         Text(
@@ -260,7 +261,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "busy": Advice(
         Text(
-            "InternalServerError (HTTP 503): the server is loading, or its queue is full; openai asks twice more by "
+            "InternalServerError (HTTP 503): the server is loading, or its queue is full; openai retries twice by "
             "itself before a program sees this",
             "InternalServerError（HTTP 503）：服务还在加载，或请求队列已满；程序看到它之前 openai 已自动重试 2 次",
         ),
@@ -280,17 +281,18 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "server": Advice(
         Text(
-            "InternalServerError (HTTP {status}): the server failed over this request",
+            "InternalServerError (HTTP {status}): the server failed on this request",
             "InternalServerError（HTTP {status}）：服务处理这个请求时出错",
         ),
-        Text("see what the log says of this request", "查看日志里这条请求的记录"),
+        Text("see what the log says about this request", "查看日志里这条请求的记录"),
         (_LOG,),
     ),
     "redirect": Advice(
         Text(
             "HTTP {status}, a redirect: openai follows it, by which a POST becomes a GET or loses its body, and the "
             "key may reach another host; it was not followed here",
-            "HTTP {status} 跳转：openai 会跟随，POST 会变成 GET 或丢掉请求体，key 还可能发到别的主机；这里没有跟随",
+            "HTTP {status} 跳转：openai 会跟随，POST 会变成 GET 或丢掉请求体，key 还可能发到别的主机；bgecheck "
+            "没有跟随",
         ),
         END_OF_REDIRECT,
         (REDIRECT_SHOWN,),
@@ -298,11 +300,10 @@ ADVICE: Mapping[str, Advice] = {
     "no-vector": Advice(
         Text(
             "{exception}: HTTP 200 without a vector. \"'NoneType' object has no attribute 'data'\", \"'NoneType' "
-            'object is not subscriptable", "No embedding data received" and "list index out of range" come from '
-            "there; a gateway or another program answers like that",
-            "{exception}：HTTP 200，但没有向量。'NoneType' object has no attribute 'data'、"
-            "'NoneType' object is not subscriptable、No embedding data received、list index out of range "
-            "都是这样来的，通常是网关或别的程序在响应",
+            'object is not subscriptable", "No embedding data received" and "list index out of range" come from this; '
+            "a gateway or another program answers like that",
+            "{exception}：HTTP 200，但没有向量。'NoneType' object has no attribute 'data'、'NoneType' object is not "
+            "subscriptable、No embedding data received、list index out of range 都由此而来，通常是网关或别的程序在响应",
         ),
         DIRECT,
         (WHO_LISTENS,),
@@ -318,8 +319,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "not-json": Advice(
         Text(
-            "{exception}: the answer is no JSON, or ends in its middle: a gateway rewrites or cuts it, or another "
-            "program answers",
+            "{exception}: the answer is not JSON, or is cut off: a gateway rewrites or cuts it, or another program "
+            "answers",
             "{exception}：响应不是 JSON，或中途被截断：网关改写或截断了它，或响应的是别的程序",
         ),
         DIRECT,
@@ -331,8 +332,8 @@ ADVICE: Mapping[str, Advice] = {
             "{exception}：以字符串返回的向量不是 float32 的 base64",
         ),
         Text(
-            'send encoding_format="float", and mend the gateway that packs the vectors',
-            '请求里加 encoding_format="float"，并修正打包向量的网关',
+            'send encoding_format="float", and fix the gateway that packs the vectors',
+            '请求里加 encoding_format="float"，并修正网关对向量的编码',
         ),
         ("bgecheck probe --only probe.base64 --url {base_url}",),
     ),
@@ -340,11 +341,11 @@ ADVICE: Mapping[str, Advice] = {
         Text(
             "openai decodes {found} numbers from a vector of {wanted}: the bytes of its base64 are misread or packed "
             "in another type than float32",
-            "openai 解出 {found} 维，而向量是 {wanted} 维：base64 的字节被读错，或不是按 float32 打包的",
+            "openai 解码出 {found} 维，而向量是 {wanted} 维：base64 的字节被读错，或不是按 float32 打包的",
         ),
         Text(
-            'send encoding_format="float", and mend the gateway that packs the vectors',
-            '请求里加 encoding_format="float"，并修正打包向量的网关',
+            'send encoding_format="float", and fix the gateway that packs the vectors',
+            '请求里加 encoding_format="float"，并修正网关对向量的编码',
         ),
         ("bgecheck probe --only probe.base64 --url {base_url}",),
     ),
@@ -352,11 +353,12 @@ ADVICE: Mapping[str, Advice] = {
         Text(
             "openai decodes a vector of norm {found} where the floats have norm {wanted}: the bytes of its base64 are "
             "in another order or of another type than little-endian float32",
-            "openai 解出的向量范数为 {found}，而 float 结果的范数为 {wanted}：base64 的字节序不对，或不是小端 float32",
+            "openai 解码出的向量范数为 {found}，而 float 结果的范数为 {wanted}：base64 的字节序不对，或不是小端 "
+            "float32",
         ),
         Text(
-            'send encoding_format="float", and mend the gateway that packs the vectors',
-            '请求里加 encoding_format="float"，并修正打包向量的网关',
+            'send encoding_format="float", and fix the gateway that packs the vectors',
+            '请求里加 encoding_format="float"，并修正网关对向量的编码',
         ),
         ("bgecheck probe --only probe.base64 --url {base_url}",),
     ),

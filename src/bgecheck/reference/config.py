@@ -124,7 +124,7 @@ def _json(folder: str, name: str) -> Mapping[str, Any]:
     try:
         payload = json.loads(read_text(path, _JSON_LIMIT))
     except (ValueError, RecursionError) as error:
-        raise Unavailable(Text(f"{path} is no JSON", f"{path} 不是合法的 JSON")) from error
+        raise Unavailable(Text(f"{path} is not JSON", f"{path} 不是合法的 JSON")) from error
     if not isinstance(payload, Mapping):
         raise Unavailable(Text(f"{path} holds no JSON object", f"{path} 不是 JSON 对象"))
     return payload

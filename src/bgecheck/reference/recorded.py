@@ -51,7 +51,7 @@ def checked(path: str) -> str:
         listed = ", ".join(FORMATS)
         raise BadInput(
             path,
-            Text("its ending names no format of vectors", "后缀不是支持的向量格式"),
+            Text("its extension is not a supported format of vectors", "后缀不是支持的向量格式"),
             Text(f"choose: {listed}", f"可选：{listed}"),
         )
     return path
@@ -113,7 +113,7 @@ def _consistent(recorded: Recorded, path: str) -> Recorded:
         counts = f"{len(texts)} / {len(vectors)}"
         _refuse(path, Text(f"texts and vectors differ in number: {counts}", f"文本与向量的数量不一致：{counts}"))
     if any(not isinstance(text, str) or not text.strip() for text in texts):
-        _refuse(path, Text("one of its texts is blank or no text", "有文本为空或不是字符串"))
+        _refuse(path, Text("one of its texts is blank or not a string", "有文本为空或不是字符串"))
     if len({len(vector) for vector in vectors}) != 1 or not vectors[0]:
         _refuse(path, Text("its vectors differ in length", "各向量的长度不一致"))
     if not all(math.isfinite(x) for vector in vectors for x in vector):
@@ -146,7 +146,7 @@ def _object(line: bytes, path: str, number: int) -> Mapping[str, Any]:
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         _refuse(
             path,
-            Text(f"line {number} is no JSON object with a text", f"第 {number} 行不是带 text 的 JSON 对象"),
+            Text(f"line {number} is not a JSON object with a text", f"第 {number} 行不是带 text 的 JSON 对象"),
         )
     return entry
 
@@ -188,7 +188,7 @@ def _read_npy(path: str) -> Recorded:
     try:
         matrix = np.lib.format.open_memmap(path, mode="r")  # which refuses pickled objects
     except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:
-        _refuse(path, Text(f"no .npy of numbers: {str(error)[:80]}", f"不是数值 .npy：{str(error)[:80]}"))
+        _refuse(path, Text(f"not a .npy of numbers: {str(error)[:80]}", f"不是数值 .npy：{str(error)[:80]}"))
     texts, head = _beside(path)
     return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path))
 
@@ -198,7 +198,7 @@ def _rows(matrix: Any, texts: int, path: str) -> list[list[float]]:
     import numpy as np
 
     if getattr(matrix, "ndim", 0) != 2 or matrix.dtype.kind not in "fiu" or not 0 < matrix.shape[1] <= 65536:
-        _refuse(path, Text("its array is no matrix of one vector a row", "数组不是每行一个向量的矩阵"))
+        _refuse(path, Text("its array is not a matrix with one vector per row", "数组不是每行一个向量的矩阵"))
     if len(matrix) != texts:
         counts = f"{texts} / {len(matrix)}"
         _refuse(path, Text(f"texts and vectors differ in number: {counts}", f"文本与向量的数量不一致：{counts}"))
@@ -223,7 +223,7 @@ def _beside(path: str) -> tuple[list[Any], Mapping[str, Any]]:
     try:
         payload = json.loads(content)
     except (ValueError, RecursionError):
-        _refuse(name, Text("no JSON", "不是合法的 JSON"))
+        _refuse(name, Text("not JSON", "不是合法的 JSON"))
     texts = payload.get("texts") if isinstance(payload, dict) else payload
     if not isinstance(texts, list):
         _refuse(name, Text("no list of texts", "里面没有文本列表"))
@@ -252,7 +252,7 @@ def _read_safetensors(path: str) -> Recorded:
             name = next((n for n in ("vectors", "embeddings") if n in names), names[0] if len(names) == 1 else None)
             matrix = file.get_tensor(name) if name else None
     except (safetensors.SafetensorError, TypeError, ValueError) as error:  # TypeError: bfloat16, which numpy lacks
-        _refuse(path, Text(f"no safetensors: {str(error)[:80]}", f"不是可读的 safetensors：{str(error)[:80]}"))
+        _refuse(path, Text(f"not a safetensors file: {str(error)[:80]}", f"不是可读的 safetensors：{str(error)[:80]}"))
     if matrix is None:
         _refuse(path, Text("holds no tensor called vectors or embeddings", "没有名为 vectors 或 embeddings 的张量"))
     if "texts" not in head:

@@ -46,7 +46,8 @@ def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float, lang
         return Trial(None, Text(f"it could not be started: {error.strerror}", f"无法启动：{error.strerror}"))
     if done is None:
         return Trial(
-            False, Text("it was ended: what it was answered goes on and on", "已中止：它得到的响应过大，或没有尽头")
+            False,
+            Text("it was stopped: the response is too large, or does not end", "已中止：收到的响应过大，或一直不结束"),
         )
     return _judged(client, at, done)
 

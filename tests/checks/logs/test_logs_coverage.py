@@ -74,7 +74,7 @@ def test_two_lines_of_requests_prove_nothing_about_a_start(log: Path) -> None:
         "the log begins after the loading of the weights", "日志从加载权重阶段之后才开始"
     )
     assert rows["logs.encoder-vectors-wrong"].reason == Text(
-        "the log does not tell which model runs", "日志里看不出运行的是哪个模型"
+        "the log does not show which model runs", "日志里看不出运行的是哪个模型"
     )
 
 

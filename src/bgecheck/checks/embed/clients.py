@@ -16,18 +16,18 @@ from bgecheck.knowledge.vectors import cosine
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, absent, broken, holds
 
 _NOT_ASKED = Text(
-    "asked by bgecheck embed, and by probe.openai-client", "由 bgecheck embed 和 probe.openai-client 检查"
+    "checked by bgecheck embed, and by probe.openai-client", "由 bgecheck embed 和 probe.openai-client 检查"
 )
 
-_SHAKY = Text("the server does not repeat itself: nothing to compare", "服务对同一文本的结果不可重复，无从比较")
+_SHAKY = Text("the server's vectors are not repeatable: nothing to compare", "服务对同一文本的结果不稳定，无法比较")
 
 
 @AREA.check(
     "openai-client",
     title=Text("the openai package gets the same vector as a plain request", "openai 包得到的向量与直接请求一致"),
     cause=Text(
-        "the text that a plain request embeds is an exception for a program: {exception}",
-        "直接请求能得到向量的文本，程序里却是异常：{exception}",
+        "a plain request gets a vector for this text, and a program gets an exception: {exception}",
+        "同一文本，直接请求能拿到向量，程序却抛出异常：{exception}",
     ),
     fix=Text("see probe.openai-client", "见 probe.openai-client"),
     commands=("bgecheck probe --only probe.openai-client --url {base_url}",),
@@ -35,10 +35,10 @@ _SHAKY = Text("the server does not repeat itself: nothing to compare", "服务�
         **ADVICE,
         "differs": Advice(
             Text(
-                "openai decodes another vector than a plain request gets for the same text, and the server repeats "
-                "itself otherwise: the base64 that openai asks for holds other numbers than the floats",
-                "同一文本，openai 解出的向量与直接请求的不同，而服务的结果是可重复的：openai 请求的 base64 与 float "
-                "内容不一致",
+                "for the same text openai decodes another vector than a plain request gets, though the server's "
+                "results are repeatable: the base64 that openai requests holds other numbers than the floats",
+                "同一文本，openai 解码出的向量与直接请求的不同，而服务的结果是稳定的：openai 请求的 base64 与 float "
+                "数值不一致",
             ),
             Text(
                 'send encoding_format="float", or query the server\'s own port directly',

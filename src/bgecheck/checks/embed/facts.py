@@ -265,8 +265,8 @@ _IN_VAIN = 2
 """Requests without an answer in time, each of which may take its whole time-out."""
 
 _GAVE_UP = Text(
-    f"not sent, as {_IN_VAIN} requests before it got no answer in time",
-    f"没有发送：在它之前已有 {_IN_VAIN} 个请求没有按时得到响应",
+    f"not sent: {_IN_VAIN} requests before it timed out",
+    f"未发送：此前已有 {_IN_VAIN} 个请求超时",
 )
 
 
@@ -312,8 +312,8 @@ _LARGE_ENOUGH = 100
 def _late(tokens: int, needed: float, left: float) -> Text:
     if needed <= left:
         return Text(
-            f"{left:.0f} s are left, too few for a request of the long batch",
-            f"只剩 {left:.0f} 秒，不够发送一次长批次的请求",
+            f"{left:.0f} s are left, too few to send the long batch",
+            f"只剩 {left:.0f} 秒，不够发送长批次",
         )
     return Text(
         f"at the pace of this server a request of {tokens} tokens takes about {needed:.0f} s, longer than the "
@@ -407,5 +407,5 @@ def wanted_dims(facts: EmbedFacts) -> int | None:
 def vectors_of(answer: Answer | None) -> tuple[tuple[float, ...], ...]:
     """The vectors of an answer. Raises `Unavailable` with what came instead."""
     if answer is None:
-        raise Unavailable(Text("a request of this row was not made", "本项的请求没有发出"))
+        raise Unavailable(Text("a request of this row was not made", "本项所需的请求没有发送"))
     return embedded(answer).vectors

@@ -50,13 +50,13 @@ def different_texts_differ(facts: EmbedFacts) -> Outcome:
 
 @AREA.check(
     "whole-text",
-    title=Text("a text of 300 characters is read to its end", "300 字的文本会读到末尾"),
+    title=Text("a text of 300 characters is read to its end", "300 字的文本被完整编码"),
     cause=Text(
         "two texts of {length} characters that differ after the first {shared} have one vector: texts are "
         "silently cut before that, or vectors are cached by the beginning of their text. Whatever comes later "
         "cannot be searched. sglang itself refuses what is too long",
-        "两段 {length} 字的文本从第 {shared} 字之后不同，向量却一样：文本在这之前被悄悄截断，"
-        "或有一层按文本开头缓存向量，后面的内容检索不到。sglang 自己遇到超长文本会直接报错",
+        "两段 {length} 字的文本只有前 {shared} 字相同，向量却一样：文本在此之前被静默截断，"
+        "或有一层按文本开头缓存向量，后面的内容检索不到。sglang 自身遇到超长文本会直接报错",
     ),
     fix=Text(
         "raise the length in the engine (max_seq_length in sentence_bert_config.json), or remove the truncation "
@@ -74,8 +74,9 @@ def texts_are_read_to_their_end(facts: EmbedFacts) -> Outcome:
     if whole is None:
         return absent(
             Text(
-                f"not known to read {SHARED + TAIL} characters: by the registry, or by the server's max_model_len",
-                f"内置模型表和服务的 max_model_len 都没有表明模型能读 {SHARED + TAIL} 字",
+                f"neither the registry nor the server's max_model_len shows that the model takes {SHARED + TAIL} "
+                "characters",
+                f"从内置模型表和服务的 max_model_len 都看不出模型支持 {SHARED + TAIL} 字",
             )
         )
     if isinstance(whole, Refused) and whole.status in _TOO_LONG:
@@ -88,7 +89,7 @@ def texts_are_read_to_their_end(facts: EmbedFacts) -> Outcome:
     cosine_of_pair = measures.ends_alike(facts)
     subject = Text(
         f"2 texts that differ after {SHARED} of {SHARED + TAIL} characters: cosine",
-        f"2 段 {SHARED + TAIL} 字、第 {SHARED} 字后不同的文本：余弦相似度",
+        f"两段 {SHARED + TAIL} 字、第 {SHARED} 字之后不同的文本：余弦相似度",
     )
     evidence = Evidence(subject, f"{cosine_of_pair:.8f}", str(READ_ALIKE))
     if READ_ALIKE.admits(cosine_of_pair):
@@ -102,19 +103,19 @@ _TOO_LONG = (400, 413, 422)
 
 @AREA.check(
     "token-count",
-    title=Text("the tokenizer counts as the model's does", "分词结果与模型一致"),
+    title=Text("the token count is that of the model's tokenizer", "分词结果与模型一致"),
     cause=Text(
-        "{seen} tokens were counted for texts of {wanted}: another tokenizer, or [CLS] and [SEP] are not added",
-        "应计 {wanted} 个 token 的文本，服务计了 {seen} 个：用的是别的分词器，或没有加 [CLS]、[SEP]",
+        "the server counts {seen} tokens where there are {wanted}: another tokenizer, or [CLS] and [SEP] are not added",
+        "文本应为 {wanted} 个 token，服务计为 {seen} 个：分词器不是该模型的，或没有加 [CLS]、[SEP]",
     ),
     fix=Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
     commands=(SHOW_MODEL_PAGE, "ls -l {model_path}"),
     variants={
         "added": Advice(
             Text(
-                "{seen} tokens were counted for texts of {wanted}: {each} are added to each of {count} "
+                "the server counts {seen} tokens where there are {wanted}: {each} are added to each of {count} "
                 "texts{instruction}",
-                "应计 {wanted} 个 token 的文本，服务计了 {seen} 个：{count} 条文本每条都多了 {each} 个{instruction_zh}",
+                "文本应为 {wanted} 个 token，服务计为 {seen} 个：{count} 条文本每条都多了 {each} 个{instruction_zh}",
             ),
             Text(
                 "remove the default prompt from the engine or the gateway; clients add it, to queries only, then "
@@ -124,9 +125,9 @@ _TOO_LONG = (400, 413, 422)
         ),
         "case": Advice(
             Text(
-                "upper and lower case give different vectors, and {name} knows lower case only: words with "
-                "capitals become [UNK]",
-                "大写与小写字母的向量不同，而 {name} 只认小写：含大写的词会变成 [UNK]",
+                "upper and lower case give different vectors, and the vocabulary of {name} is lower case only: words "
+                "with capitals become [UNK]",
+                "大写与小写字母的向量不同，而 {name} 的词表只有小写：含大写的词会变成 [UNK]",
             ),
             Text(
                 'set "do_lower_case": true in tokenizer_config.json, fetch the published tokenizer files, restart',
@@ -200,7 +201,7 @@ def _counted_otherwise(facts: EmbedFacts, tokens: int, wanted: int, case: list[E
     cause=Text(
         "{right} of {count} texts are closer to a paraphrase than to an unrelated text, by {margin} on average: "
         "these are not the vectors of {name}",
-        "{count} 组里有 {right} 组是近义文本更接近，平均只差 {margin}：这不是 {name} 应有的向量",
+        "{count} 组样例中有 {right} 组近义文本更接近，平均差距 {margin}：这不是 {name} 应有的向量",
     ),
     fix=Text("see which weights the server has loaded, and how it pools them", "确认服务加载的权重，以及池化方式"),
     commands=(SHOW_MODEL_PAGE,),
@@ -211,7 +212,7 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
     """Triples of text, relative and stranger; a single miss decides nothing."""
     more = more_of(facts)
     if more.demo:
-        return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
+        return absent(Text("the demo server's vectors carry no meaning", "演示服务的向量没有语义，无法检查"))
     if more.meaning is None or facts.model is None:
         return absent(Text("the model is not in the registry", "模型不在内置模型表里"))
     measured = measures.meaning(facts)
@@ -250,7 +251,7 @@ def published_pair_matches(facts: EmbedFacts) -> Outcome:
     """One published figure, of one source: a strong hint, and no more."""
     more = more_of(facts)
     if more.demo:
-        return absent(Text("the demo server has no meaning to test", "演示服务不含语义，无从检查"))
+        return absent(Text("the demo server's vectors carry no meaning", "演示服务的向量没有语义，无法检查"))
     if more.pair is None:
         return absent(Text(f"published for {GOLDEN_MODEL} only", f"只有 {GOLDEN_MODEL} 有公开样例"))
     published = measures.published_pair(facts)

@@ -99,11 +99,11 @@ def _are_bfloat(values: Sequence[float]) -> bool:
         "late": Advice(
             Text(
                 "the server took the request and did not answer it in time: it is slow or busy, or it hangs",
-                "服务收到了请求，但没有按时返回：计算太慢、负载太高，或已经卡住",
+                "服务收到了请求，但超时未返回：计算太慢、负载太高，或已经卡住",
             ),
             Text(
                 "give a request more time; where that changes nothing, see whether the server hangs",
-                "给请求更长的时间；仍无结果，再查服务是否卡住",
+                "调大请求的时限再试；仍无结果，再查服务是否卡住",
             ),
             ("bgecheck embed --timeout 60s --url {base_url}", "bgecheck doctor --url {base_url}"),
         ),
@@ -114,7 +114,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
         ),
         "too-long": Advice(
             Text(
-                "the text is longer than the model reads: HTTP {status}, {detail}",
+                "the text is longer than the model accepts: HTTP {status}, {detail}",
                 "文本超过了模型能处理的长度：HTTP {status}，{detail}",
             ),
             Text(
@@ -125,11 +125,11 @@ def _are_bfloat(values: Sequence[float]) -> bool:
         ),
         "too-long-somehow": Advice(
             Text(
-                "the text is longer than the model reads: HTTP {status}, {detail}",
+                "the text is longer than the model accepts: HTTP {status}, {detail}",
                 "文本超过了模型能处理的长度：HTTP {status}，{detail}",
             ),
             Text(
-                "shorten the text, or split it into pieces and embed each (most bge models read 512 tokens)",
+                "shorten the text, or split it into pieces and embed each (most bge models take 512 tokens)",
                 "缩短文本，或切成几段分别编码（bge 系列大多只支持 512 个 token）",
             ),
             ("bgecheck probe --only probe.token-limit --url {base_url}",),
@@ -173,13 +173,13 @@ def _are_bfloat(values: Sequence[float]) -> bool:
         ),
         "unsteady": Advice(
             Text(
-                "of {sent} requests for one short text {failed} returned no embedding: {detail}. The server "
-                "dies or hangs under them, or several servers answer by turns behind this address",
-                "{sent} 次单条短文本请求中有 {failed} 次没有得到向量：{detail}。"
-                "服务中途退出或卡住，或这个地址后面有多个副本轮流应答",
+                "of {sent} requests for one short text {failed} returned no embedding: {detail}. The server dies or "
+                "hangs under them, or several replicas behind this address answer in turn",
+                "{sent} 次单条短文本请求中有 {failed} 次没有得到向量：{detail}。服务中途退出或卡住，"
+                "或这个地址后面有多个副本轮流响应",
             ),
             Text(
-                "read the log from its end; behind a gateway ask each server by its own port",
+                "read the log from its end; behind a gateway query each replica on its own port",
                 "从日志末尾往前看；若有网关，绕开它逐个检查后端",
             ),
             ("bgecheck logs {log}", WHO_LISTENS),
@@ -301,12 +301,12 @@ def _unsteady(first: Evidence, failed: Sequence[Answer], sent: int) -> Outcome:
 def _conditions(facts: EmbedFacts) -> list[Evidence]:
     """What the rows of vectors expect, and what they cost the server."""
     sent, model = facts.sent(), facts.model
-    unknown = Text("not in the registry: judged by invariants only", "不在内置模型表里：只按不变量判断")
+    unknown = Text("not in the registry: judged by invariants only", "不在内置模型表里：只做与模型无关的检查")
     after = f", long batch {sent.long_requests} / {sent.long_tokens}" if sent.long_requests else ""
     return [
         Evidence(Text("judged as", "按此模型判断"), model.name if model else unknown),
         Evidence(
-            Text("requests / tokens sent for the rows of vectors", "本区共发送请求数 / token 数"),
+            Text("requests / tokens sent for the rows of vectors", "本领域共发送的请求数 / token 数"),
             f"{sent.requests} / {sent.tokens}{after}",
             f"<= {MOST_REQUESTS} / {MOST_TOKENS}",
         ),
@@ -322,7 +322,7 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
     title=Text("the vectors have the model's dimension", "向量维度与模型一致"),
     cause=Text(
         "the server gives {dims} dimensions and {wanted} were expected: another model is served under this name",
-        "返回 {dims} 维，而应为 {wanted} 维：这个名字下面跑的是另一个模型",
+        "返回 {dims} 维，而应为 {wanted} 维：这个模型名背后是另一个模型",
     ),
     fix=Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
     commands=("bgecheck probe --only probe.model-name --url {base_url}", SHOW_MODEL_PAGE),
@@ -409,7 +409,7 @@ def _swapped(facts: EmbedFacts) -> bool:
 
 @AREA.check(
     "finite",
-    title=Text("every number is finite, and no vector is zero", "数值全部有限，没有零向量"),
+    title=Text("every number is finite, and no vector is zero", "数值中没有 NaN 和 inf，也没有零向量"),
     cause=Text(
         "the model computes NaN: broken or half-downloaded weights, or fp16 overflow; "
         f"sglang hides it as null with status 200 when it was started with {NO_WARM_UP}",
@@ -449,7 +449,7 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
     bad = [n for n, v in enumerate(vectors) if swapped or not is_finite(v) or not any(v)]
     if not bad:
         return holds(
-            Evidence(Text("vectors", "向量"), Text(f"{len(vectors)}, all finite", f"{len(vectors)} 条，全部有限"))
+            Evidence(Text("vectors", "向量"), Text(f"{len(vectors)}, all finite", f"{len(vectors)} 条，数值均有限"))
         )
     first = vectors[bad[0]]
     odd = sum(not math.isfinite(x) for x in first)
@@ -467,7 +467,7 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
 def _odd(odd: int, dims: int, null: int) -> Words:
     if not null:
         return f"{odd} / {dims}"
-    return Text(f"{odd} / {dims}, null {null} of them", f"{odd} / {dims}，其中 null {null} 个")
+    return Text(f"{odd} / {dims}, null {null} of them", f"{odd} / {dims}，其中 {null} 个 null")
 
 
 @AREA.check(
@@ -476,7 +476,7 @@ def _odd(odd: int, dims: int, null: int) -> Words:
     cause=Text(
         "the vectors are not L2-normalised (norm {norm}): this does not come straight from sglang, which always "
         "normalises; an inner product is then not the cosine similarity",
-        "向量没有做 L2 归一化（范数 {norm}）：sglang 自己的输出总是归一化的；此时内积不等于余弦相似度",
+        "向量没有做 L2 归一化（范数 {norm}）：sglang 自身的输出总是归一化的；此时内积不等于余弦相似度",
     ),
     fix=Text(
         "normalise before you store or compare, use the COSINE metric, or serve with an engine that normalises",
@@ -503,10 +503,10 @@ _DTYPES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp
     "precision",
     title=Text("the vectors have the precision that was asked for", "向量精度与启动参数一致"),
     cause=Text(
-        f"the server was started with {PRECISION} {{declared}}, and the bits of its numbers say {{seen}}: the GPU "
-        "cannot do better (below sm80 sglang falls back to float16), or something on the way rounds the numbers",
-        f"启动参数是 {PRECISION} {{declared}}，而数值的位模式是 {{seen}}："
-        "显卡不支持（sm80 以下 sglang 会退回 float16），或中间环节做了截断",
+        f"the server was started with {PRECISION} {{declared}}, and the bit pattern of its numbers is {{seen}}: the "
+        "GPU cannot do better (below sm80 sglang falls back to float16), or something on the way rounds the numbers",
+        f"启动参数是 {PRECISION} {{declared}}，而从位模式看，返回的数值是 {{seen}}：显卡不支持（sm80 以下 sglang "
+        "会退回 float16），或中间环节降低了精度",
     ),
     fix=Text(
         f"if fp16 is enough, say so with {FP16}; cosines change by less than 1e-5",
@@ -526,7 +526,7 @@ def precision_is_the_one_asked_for(facts: EmbedFacts) -> Outcome:
         return absent(Text("no number to read it off", "没有可用的数值"))
     if wanted is None:
         return absent(
-            Text(f"the bits show {shown}; no dtype was asked for", f"位模式是 {shown}；启动参数没有指定 dtype")
+            Text(f"the bits show {shown}; no dtype was asked for", f"从位模式看是 {shown}；启动参数没有指定 dtype")
         )
     evidence = Evidence(Text("bits of the numbers", "数值的位模式"), shown, wanted)
     return holds(evidence) if shown == wanted else broken(evidence, declared=declared, seen=shown)

@@ -53,7 +53,7 @@ FAULTS = (
     Fault("chunked-prefill", Text("chunked prefill", "分块预填充"), frozenset({"long-batch"}), _SOFT),
     Fault(
         "replicas",
-        Text("differing servers behind one address, answering in turn", "同一地址后面有多个不一致的副本轮流应答"),
+        Text("differing servers behind one address, answering in turn", "同一地址后面有多个不一致的副本轮流响应"),
         frozenset({"repeatable", "comes-back"}),
         _SHAKEN | _AFTER | {"long-batch", "whole-text"},
     ),
@@ -77,7 +77,7 @@ FAULTS = (
     ),
     Fault(
         "padding",
-        Text("padding that counts: in attention, or in the mean", "padding 参与了注意力或均值"),
+        Text("padding that enters attention or the mean", "padding 参与了注意力或均值"),
         frozenset({"batch-equals-single"}),
         _AFTER | {"order", "concurrent", "long-batch"},
     ),
@@ -95,13 +95,13 @@ FAULTS = (
     ),
     Fault(
         "text-added",
-        Text("something put before each text, or another tokenizer", "每条文本前被加了内容，或分词器不对"),
+        Text("text prepended to each input, or another tokenizer", "每条文本前被加了内容，或分词器不对"),
         frozenset({"token-count"}),
         _SOFT,
     ),
     Fault(
         "other-model",
-        Text("another model or attention", "模型或注意力不对"),
+        Text("another model, or another kind of attention", "模型不对，或注意力的计算方式不对"),
         _SOFT,
     ),
     Fault("pooling", Text("another pooling", "池化方式不对"), frozenset({"golden"})),
@@ -182,5 +182,5 @@ def suspicion(facts: EmbedFacts) -> dict[str, Evidence]:
         return {}
     en = "; ".join(f"{n}. {s.fault.words.en} ({s.agree}/{s.of} signs)" for n, s in enumerate(likely, 1))
     zh = "；".join(f"{n}. {s.fault.words.zh}（{s.agree}/{s.of} 项吻合）" for n, s in enumerate(likely, 1))
-    subject = Text("the rows that fail together look like", "从同时不通过的检查项看，像是")
+    subject = Text("the rows that fail together look like", "按同时未通过的检查项推断")
     return {f"{AREA.name}.{first}": Evidence(subject, Text(en, zh), background=True)}

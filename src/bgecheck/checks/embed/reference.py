@@ -27,12 +27,12 @@ NEAR = AtLeast(0.98, "", "quantised weights, or texts that are cut or closed in 
 
 _AGAIN, _AGAIN_ZH = AGAIN.en, AGAIN.zh
 _TOKENS = {"cls": "[CLS]", "last": "the last token", "mean": "the mean of all tokens"}
-_TOKENS_ZH = {"cls": "[CLS] 的状态", "last": "最后一个 token 的状态", "mean": "全部 token 的均值"}
+_TOKENS_ZH = {"cls": "[CLS] 的输出", "last": "最后一个 token 的输出", "mean": "全部 token 的均值"}
 _OTHER = {
     "inner-mean": Text("the mean without [CLS] and [SEP]", "去掉 [CLS]、[SEP] 后的均值"),
     "max": Text("the largest of each component", "逐维最大值"),
     "pooler": Text("the pooler's output", "pooler 层的输出"),
-    "token": Text("a token in the middle", "中间某个 token 的状态"),
+    "token": Text("a token in the middle", "中间某个 token 的输出"),
 }
 
 
@@ -52,7 +52,7 @@ def recipe_words(recipe: Recipe) -> Text:
     cause=Text(
         "no recipe gives the server's vectors from the weights in {folder}: the nearest, {recipe_en}, has cosine "
         "{cosine}. The server has other weights, another tokenizer, or computes them wrongly",
-        "用 {folder} 的权重，没有一种算法能得到服务的向量：最接近的是{recipe_zh}，余弦相似度 {cosine}。"
+        "用 {folder} 的权重在本机计算，没有一种方式能得到服务的向量：最接近的是{recipe_zh}，余弦相似度 {cosine}。"
         "服务加载的是别的权重、别的分词器，或计算有误",
     ),
     fix=Text(
@@ -102,7 +102,7 @@ def recipe_words(recipe: Recipe) -> Text:
             ),
             Text(
                 "see how the engine or the gateway in front of it pools a text into one vector" + _AGAIN,
-                "查看引擎或前面的网关如何由文本得到一个向量" + _AGAIN_ZH,
+                "查看引擎或它前面的网关用的是哪种池化方式" + _AGAIN_ZH,
             ),
             ("bgecheck probe --only probe.engine --url {base_url}",),
         ),
@@ -131,7 +131,7 @@ def recipe_words(recipe: Recipe) -> Text:
             Text(
                 "the vectors are those of the texts with the model's query instruction before them: something "
                 "between client and model adds it to the passages too",
-                "向量对应的是前面加了查询指令的文本：客户端与模型之间有一层把指令也加到了正文上",
+                "向量对应的是加了查询指令的文本：客户端与模型之间有一层把指令也加到了文档上",
             ),
             Text(
                 "remove the default prompt from the engine or the gateway; clients add it, to queries only" + _AGAIN,
@@ -140,7 +140,7 @@ def recipe_words(recipe: Recipe) -> Text:
         ),
         "length": Advice(
             Text(
-                "the server's vectors have {seen} components, and those of {source} have {dims}: another model",
+                "the server's vectors have {seen} dimensions, and those of {source} have {dims}: another model",
                 "服务的向量是 {seen} 维，而 {source} 是 {dims} 维：不是同一个模型",
             ),
             Text("see which model folder the server has loaded", "确认服务加载的是哪个模型目录"),
@@ -205,7 +205,7 @@ def _elsewhere(proof: Proof) -> Outcome:
         Evidence(Text("texts that differ", "不一致的文本"), f"{wrong} / {count}", "0"),
     ]
     if proof.made_by:
-        evidence.append(Evidence(Text("the other side is", "对方是"), proof.made_by))
+        evidence.append(Evidence(Text("the other side is", "对比对象"), proof.made_by))
     values = {"cosine": round(worst, 6), "source": proof.source}
     if not wrong:
         return holds(*evidence, **values)
@@ -239,7 +239,7 @@ def _weights(proof: Proof, match: Match, enough: AtLeast) -> Outcome:
         return unclear(
             Text(
                 f"they are {words.en}; the model's own pooling is not known",
-                f"取的是{words.zh}；无从得知模型应如何池化",
+                f"取的是{words.zh}；不知道模型应采用哪种池化方式",
             )
         )
     usual = recipe.pooling in ("last", "cls", "mean", "token")
@@ -278,7 +278,7 @@ def _evidence(proof: Proof, match: Match, enough: AtLeast) -> list[Evidence]:
         evidence.append(Evidence(Text("the next: cosine", "其次：余弦相似度"), "; ".join(others)))
     if not match.complete:
         untried = Text("causal attention, or the instruction before it", "因果注意力、文本前加指令")
-        evidence.append(Evidence(untried, Text("not tried to the end for want of time", "时间不够，没有算完")))
+        evidence.append(Evidence(untried, Text("not finished for lack of time", "时间不够，未算完")))
     if not UNIT_NORM.admits(abs(match.norm - 1)):
         subject = Text(
             "norm of the server's vector, and of ours before it is normalised", "服务向量的范数，与本机归一化前的范数"

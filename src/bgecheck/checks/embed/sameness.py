@@ -33,9 +33,9 @@ def _compared(subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) ->
     variants={
         "turns": Advice(
             Text(
-                "the same new text gets one vector, then another, then the first again: several servers behind "
-                "this address answer in turn, and they differ in model or settings",
-                "同一段新文本先得到一个向量，再得到另一个，然后又回到第一个：这个地址后面有多个副本轮流应答，"
+                "the same new text gets one vector, then another, then the first again: several replicas behind this "
+                "address answer in turn, and they differ in model or settings",
+                "同一段新文本先得到向量 A，再得到 B，然后又是 A：这个地址后面有多个副本轮流响应，"
                 "它们的模型或参数不一致",
             ),
             Text(
@@ -84,7 +84,8 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
     headline=True,
     title=Text("a text in a batch has the same vector as alone", "批量与单条的向量一致"),
     cause=Text(
-        "the vector of a text depends on what else is in the request: its neighbours' tokens are cached or cut into it",
+        "the vector of a text depends on what else is in the request: its neighbours' tokens get into it through the "
+        "cache or through chunking",
         "一条文本的向量受同批其他文本影响：相邻文本的 token 因缓存或切分混了进来",
     ),
     fix=NO_CACHE_NO_CHUNKS,
@@ -92,11 +93,11 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
     variants={
         "padding": Advice(
             Text(
-                "the vector of a text depends on what else is in the request, though nothing is kept from one "
-                "request to the next: next to longer texts the padding counts, in attention or in the mean, or "
-                "the batch is cut into chunks",
-                "一条文本的向量受同批其他文本影响，而先后的请求之间互不影响："
-                "与更长的文本同批时，padding 参与了注意力或均值，或者这一批被切成了多块",
+                "the vector of a text depends on what else is in the request, though nothing is kept from one request "
+                "to the next: next to longer texts the padding enters attention or the mean, or the batch is cut into "
+                "chunks",
+                "一条文本的向量受同批其他文本影响，而先后的请求之间互不影响：与更长的文本同批时，padding "
+                "参与了注意力或均值，或者这一批被切成了多个分块",
             ),
             Text(
                 "apply the attention mask in the model and in the mean (another engine, or its newest version); "
@@ -108,13 +109,13 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
         ),
         "none": Advice(
             Text(
-                "single texts are answered, and a request of three brings no three vectors: a gateway takes no "
-                "batches, or the server cannot compute them",
+                "single texts are answered, and a request of three does not return three vectors: a gateway does not "
+                "accept batches, or the server cannot compute them",
                 "单条请求成功，一次发 3 条却得不到 3 条向量：网关不支持批量，或服务算不了批量",
             ),
             Text(
-                "see which program listens at {address}, and what the log says of this request; until then send texts "
-                "one by one",
+                "see which program listens at {address}, and what the log says about this request; until then send "
+                "texts one by one",
                 "看 {address} 上监听的是哪个程序，并查看日志里这条请求的记录；在此之前先逐条发送",
             ),
             (WHO_LISTENS, "bgecheck logs {log}"),
@@ -135,7 +136,7 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
 
 def _no_batch(batch: Answer) -> Outcome:
     if shows_nothing(batch) or is_busy(batch):
-        return unclear(Text("a request of three texts was not answered", "3 条一批的请求没有结果"))
+        return unclear(Text("a request of three texts was not answered", "3 条一批的请求没有得到向量"))
     response = Evidence(Text("a batch of 3 texts", "3 条一批"), describe(batch), wanted(batch, 3))
     return broken(response, advice="none")
 
@@ -156,7 +157,9 @@ def _no_batch(batch: Answer) -> Outcome:
 )
 def text_is_independent_of_its_relatives(facts: EmbedFacts) -> Outcome:
     """The fresh text alone, and again after a text that shares its first half."""
-    subject = Text("cosine, alone vs. after a text with the same beginning", "单独计算与同前缀文本之后再算的余弦相似度")
+    subject = Text(
+        "cosine, alone vs. after a text with the same beginning", "单独计算与在同前缀文本之后计算：余弦相似度"
+    )
     return _compared(subject, measures.after_relative(facts))
 
 
@@ -225,7 +228,7 @@ def order_is_kept(facts: EmbedFacts) -> Outcome:
             place=belong[first],
             found=position[first],
         )
-    subject = Text("lowest cosine, batch of 3 vs. the same batch reversed", "3 条一批与其倒序的最低余弦相似度")
+    subject = Text("lowest cosine, batch of 3 vs. the same batch reversed", "3 条一批与倒序发送：最低余弦相似度")
     return _compared(subject, measures.in_reverse(facts))
 
 
@@ -252,13 +255,11 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
         return unclear(more.long_left_out)
     if more.long is None:
         chunk = "-" if more.chunk is None else str(more.chunk)
-        return absent(
-            Text(f"the prefill chunk is not known or too large ({chunk})", f"不知道分块大小，或分块太大（{chunk}）")
-        )
+        return absent(Text(f"the prefill chunk is not known or too large ({chunk})", f"分块大小未知或太大（{chunk}）"))
     cosines = measures.in_chunks(facts)
     wrong = sum(not SAME_IN_BATCH.admits(c) for c in cosines)
     subject = Text(
-        f"{len(cosines)} texts in one request and in two: wrong", f"{len(cosines)} 条一次发送与分两次：不一致"
+        f"{len(cosines)} texts in one request and in two: wrong", f"{len(cosines)} 条一次发送与分两次发送：不一致的条数"
     )
     evidence = Evidence(subject, f"{wrong} / {len(cosines)}", "0")
     return broken(evidence, chunk=more.chunk, wrong=wrong, count=len(cosines)) if wrong else holds(evidence)
@@ -266,7 +267,7 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
 
 @AREA.check(
     "concurrent",
-    title=Text("requests at the same time do not mix", "并发请求互不影响"),
+    title=Text("concurrent requests do not mix", "并发请求互不影响"),
     cause=Text(
         "texts sent concurrently get other vectors than in one request: concurrent requests contaminate each other",
         "同时发送的文本，与放在一个请求里的结果不同：并发请求之间串了数据",
@@ -282,6 +283,6 @@ def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
     count = len(more.crowd)
     subject = Text(
         f"{count} at the same time and in one request: lowest cosine",
-        f"{count} 条并发与一次发送的最低余弦相似度",
+        f"{count} 条并发发送与一次发送：最低余弦相似度",
     )
     return _compared(subject, measures.at_once(facts))

@@ -68,7 +68,7 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
         return other
     setting, release = in_force(facts), facts.release
     if release is None:
-        return absent(Text("nothing shows sglang's version", "无从得知 sglang 版本"))
+        return absent(Text("sglang's version is not known", "无法得知 sglang 版本"))
     version = ".".join(map(str, release))
     if setting is None:
         return absent(_BY_DEFAULT)

@@ -44,7 +44,7 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
         return other
     setting = facts.get("disable_radix_cache")
     if setting is None:
-        return absent(Text("nothing shows whether the cache is on", "无从得知缓存是否开启"))
+        return absent(Text("whether the cache is on is not known", "无法得知缓存是否开启"))
     evidence = Evidence(setting.label("disable_radix_cache"), str(setting.value), "True")
     return holds(evidence) if setting.value is True else broken(evidence, **launch_line(facts))
 
@@ -70,7 +70,7 @@ def chunked_prefill_is_off(facts: LaunchFacts) -> Outcome:
     if setting is None:
         by_default = facts.flags is not None and "chunked-prefill-size" not in facts.flags
         if not by_default:
-            return absent(Text("nothing shows the chunk size", "无从得知分块大小"))
+            return absent(Text("the chunk size is not known", "无法得知分块大小"))
         setting = Setting(Text("the default, by GPU memory", "默认值，按显存自动取"), COMMAND_LINE)
     evidence = Evidence(
         setting.label("chunked_prefill_size"),

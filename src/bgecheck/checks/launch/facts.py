@@ -64,7 +64,9 @@ def collect(context: Context) -> LaunchFacts:
     logged = {} if settings else _logged(context)
     if not settings and not info and not logged and flags is None:
         raise Unavailable(
-            Text("the server shows no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
+            Text(
+                "the server shows no settings and its process cannot be seen", "服务没有给出启动参数，也看不到它的进程"
+            ),
             looked=False,
         )
     sources = Sources(model_page=info, settings_page=settings, options=flags, logged=logged)
@@ -135,7 +137,7 @@ def launch_line(facts: LaunchFacts, changed: Mapping[str, str | None] | None = N
 def not_an_encoder(facts: LaunchFacts) -> Outcome | None:
     """The outcome of a row that only concerns bidirectional encoders, where the model is none."""
     if facts.bidirectional is None:
-        return absent(Text("the model's architecture is not known", "无从得知模型结构"))
+        return absent(Text("the model's architecture is not known", "无法得知模型结构"))
     if facts.bidirectional is False:
         reason = Text("causal: a cached prefix stays valid", "因果注意力，前缀缓存不影响结果")
         return holds(Evidence(Text("attention", "注意力"), reason))

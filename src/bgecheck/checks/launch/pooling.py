@@ -10,8 +10,8 @@ from bgecheck.model import Advice, Evidence, Outcome, Text, Words, absent, broke
 
 @AREA.check(
     "readable",
-    title=Text("the settings of the running server can be read", "能读到运行中服务的参数"),
-    cause=Text("the server shows no settings and its process cannot be seen", "服务不提供参数页，也看不到它的进程"),
+    title=Text("the settings of the running server can be read", "能读到运行中服务的启动参数"),
+    cause=Text("the server shows no settings and its process cannot be seen", "服务没有给出启动参数，也看不到它的进程"),
     fix=Text(
         "run bgecheck on the server's machine, as the user that runs the server",
         "在服务所在机器上用同一用户运行 bgecheck",
@@ -21,7 +21,7 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
     """Holds when at least one setting was told."""
     version = facts.get("version")
     if not facts.settings:
-        return unclear(Text("the pages of the server hold no settings", "参数页里没有可用的参数"))
+        return unclear(Text("the server's info pages hold no settings", "服务的信息接口里没有启动参数"))
     return holds(Evidence("version", str(version.value))) if version else holds()
 
 
@@ -59,11 +59,14 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     wanted = model.pooling if model else None
     used, source = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
     if used is None:
-        return absent(Text("neither the server nor its version shows the pooling", "服务和版本都无法说明池化方式"))
+        return absent(Text("neither the server nor its version shows the pooling", "从服务和版本都看不出池化方式"))
     evidence = Evidence(source, used.upper(), wanted.upper() if wanted else None)
     if wanted is None:
         return absent(
-            Text(f"the model is not in the registry; the server pools {used}", f"模型不在内置模型表里；服务用 {used}")
+            Text(
+                f"the model is not in the registry; the server pools {used}",
+                f"模型不在内置模型表里；服务的池化方式是 {used}",
+            )
         )
     if used == wanted:
         return holds(evidence)

@@ -82,8 +82,8 @@ def _no_log(server: ServerProcess | None) -> Text:
             f"服务在容器 {container[:12]} 里，这里读不到它的输出：docker logs {container[:12]} 2>&1 | bgecheck logs -",
         )
     return Text(
-        "no log is known: name it with --log FILE (the server's stdout goes to no file that can be seen)",
-        "不知道日志在哪，用 --log 文件 指定（看不到服务的 stdout 写到了哪个文件）",
+        "no log was found: name it with --log FILE (which file the server's stdout goes to is not visible)",
+        "没有找到日志，用 --log 文件 指定（看不出服务的 stdout 写到了哪个文件）",
     )
 
 
@@ -230,7 +230,7 @@ def _in_a_line(facts: LogFacts, session: Told) -> Text:
 
 _BECAME = {
     "ready": Text("ready", "已就绪"),
-    "given up": Text("given up", "未启动完"),
+    "given up": Text("given up", "启动未完成"),
     "failed": Text("failed", "失败"),
     "stopped": Text("stopped", "已停止"),
 }
@@ -381,7 +381,7 @@ def _readiness(facts: LogFacts) -> Outcome:
         return absent(_NOTHING[state], **common)
     if state == "stopped":
         where = _where(facts, session.stopped_line or 0)
-        return absent(Text(f"stopped in order by its operator ({where})", f"由运维正常停止（{where}）"), **common)
+        return absent(Text(f"shut down cleanly by its operator ({where})", f"被正常停止（{where}）"), **common)
     if state == "ready":
         assert session.ready_line is not None
         seconds = session.seconds(session.ready_stamp)
@@ -417,7 +417,8 @@ def _age(facts: LogFacts) -> int | None:
 
 HANGS = {
     "args": Text(
-        "importing torch and kernels from a slow disk takes longest here", "通常是从慢速磁盘导入 torch 和算子库"
+        "importing torch and kernels from a slow disk takes longest here",
+        "这一步最耗时的通常是从慢速磁盘导入 torch 和算子库",
     ),
     "device": Text(
         "ranks wait for each other (NCCL, gloo), or the GPU driver does not answer",
@@ -524,7 +525,7 @@ def log_is_of_sglang(facts: LogFacts) -> Outcome:
         return absent(_NOTHING["empty"])
     if facts.diagnosis.state != "foreign" and not facts.session.sglang:
         return absent(
-            Text("it holds requests only, which other engines log too", "日志里只有请求记录，别的推理引擎也会这样写")
+            Text("it holds requests only, which other engines log too", "日志里只有请求记录，其他推理引擎也会这样写")
         )
     if facts.diagnosis.state != "foreign":
         return holds(Evidence(Text("written by sglang", "由 sglang 写出"), _looked_through(facts)))

@@ -37,7 +37,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             Text(
                 "the newest session in {log} became ready and nothing listens at {address}: the server has "
                 "exited since without logging anything, or the log belongs to another server",
-                "{log} 里最近一次启动曾经就绪，而 {address} 没有程序在监听：服务之后退出了（日志里没有记录），"
+                "{log} 里最近一次启动曾就绪，而 {address} 没有程序在监听：服务之后退出了（日志里没有记录），"
                 "或这是另一个服务的日志",
             ),
             Text(
@@ -60,8 +60,8 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             Text(
                 "pid {server_pid} runs and the log says that it is ready, yet nothing listens at {address}: "
                 "it listens at another address, or its HTTP process has exited",
-                "进程 {server_pid} 在运行，日志也显示已就绪，但 {address} 没有程序在监听：它监听的是别的地址，"
-                "或 HTTP 部分已退出",
+                "进程 {server_pid} 在运行，日志也显示已就绪，但 {address} 没有程序在监听：它监听的是别的地址，或 HTTP "
+                "进程已退出",
             ),
             Text(
                 "see where it listens; if nowhere, read the end of the log and restart it",
@@ -71,11 +71,10 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         ),
         "inside": Advice(
             Text(
-                "pid {server_pid} runs in a network of its own, as in a container, and {address} does not "
-                "lead there: the port is not published, or published under another number, or the server is "
-                "still loading",
-                "进程 {server_pid} 在独立的网络里（比如容器），{address} 到不了它：端口没有映射、映射成了别的端口，"
-                "或服务还在加载",
+                "pid {server_pid} runs in its own network namespace, as in a container, and {address} does not lead "
+                "there: the port is not published, or published under another number, or the server is still loading",
+                "进程 {server_pid} 在独立的网络命名空间里（如容器），从 {address} 访问不到它：端口没有映射、"
+                "映射成了别的端口，或服务还在加载",
             ),
             Text("see where it listens, and which port is published", "看它监听在哪里、映射了哪个端口"),
             ("bgecheck ports --pid {server_pid}", PORTS_SHOWN),
@@ -84,8 +83,8 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             Text(
                 "nothing listens at {address} that other machines and containers can reach: the server was not "
                 f"started, is still loading, uses another {PORT}, or listens on 127.0.0.1 only, sglang's default",
-                f"{{address}} 上没有其他机器或容器能访问到的监听：服务没启动、还在加载、换了 {PORT}，"
-                "或只监听 127.0.0.1（sglang 的默认值）",
+                f"{{address}} 上没有可供其他机器或容器访问的监听：服务没启动、还在加载、换了 {PORT}，或只监听 "
+                "127.0.0.1（sglang 的默认值）",
             ),
             Text(
                 f"on that machine see where it listens; if at 127.0.0.1, restart it with {ALL_ADDRESSES} "
@@ -99,7 +98,8 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             Text(
                 "nothing listens at {address} in this container, which has a loopback of its own: a server "
                 "on the host or in another container cannot be reached there",
-                "本容器内的 {address} 没有程序监听：容器的 127.0.0.1 是容器自己的，宿主机或其他容器里的服务不在这里",
+                "本容器内的 {address} 没有程序在监听：容器里的 127.0.0.1 只指向容器自己，"
+                "访问不到宿主机或其他容器里的服务",
             ),
             Text(
                 f"if it runs in this container, read its log; otherwise start it with {ALL_ADDRESSES}, and use the "
@@ -112,7 +112,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             ("bgecheck probe --url http://host.docker.internal:{port}",),
         ),
         "dns": Advice(
-            Text("the host name {host} does not resolve here", "主机名 {host} 在本机解析不到地址"),
+            Text("the host name {host} does not resolve here", "本机无法解析主机名 {host}"),
             Text("use the machine's IP address, or fix the name resolution", "改用机器的 IP，或修好域名解析"),
             ("getent hosts {host}",),
         ),
@@ -127,7 +127,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         "dropped": Advice(
             Text(
                 "connecting to {address} gets no reply at all: a firewall drops it, or the machine is off",
-                "连接 {address} 毫无回应：被防火墙丢弃，或机器没开",
+                "连接 {address} 没有任何回应：数据包被防火墙丢弃，或机器没有开机",
             ),
             Text("check the firewall and the security group between here and there", "检查中间的防火墙和安全组"),
             ("ping -c 3 {host}",),
@@ -138,14 +138,14 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "program holds the port",
                 "端口能连上，但一个字节都没返回：服务卡住，或端口被别的程序占用",
             ),
-            Text("see who owns the port and what the log says last", "看端口归谁、日志停在哪一行"),
+            Text("see who owns the port and what the log says last", "看是哪个程序占用了端口、日志停在哪一行"),
             ("ss -ltnp sport = :{port}", _LOG),
         ),
         "unfinished": Advice(
             Text(
                 "an answer begins and does not end: the server stalls midway, or something on the way passes it "
                 "on very slowly",
-                "响应开始了却一直没有结束：服务中途卡住，或中间环节传得极慢",
+                "响应开始了却一直没有结束：服务中途卡住，或中间环节转发极慢",
             ),
             DIRECT,
             (WHO_LISTENS, _LOG),
@@ -153,7 +153,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         "reset": Advice(
             Text(
                 "the connection is reset: the server crashed on the request, or a firewall or proxy cuts it",
-                "连接被重置（RST）：服务在处理时崩溃，或被防火墙、代理切断",
+                "连接被重置（RST）：服务处理请求时崩溃，或被防火墙、代理切断",
             ),
             Text(
                 "read the end of the log, and try from the server's own machine", "看日志末尾，并在服务器本机上再试一次"
@@ -166,23 +166,23 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
                 "another program holds the port",
                 "连接没有任何响应就被关闭：服务正在退出、被代理拒绝，或端口被别的程序占用",
             ),
-            Text("read the end of the log, and see who owns the port", "看日志末尾，再看端口归谁"),
+            Text("read the end of the log, and see who owns the port", "看日志末尾，再看是哪个程序占用了端口"),
             (_LOG, "ss -ltnp sport = :{port}"),
         ),
         "too-large": Advice(
             Text(
                 "the answer to a request for a few lines is larger than any valid one: another program, or an "
                 "endless answer",
-                "只有几行内容的请求却返回了超大响应：是别的程序，或响应一直不结束",
+                "本应只有几行的响应异常地大：响应的是别的程序，或响应一直不结束",
             ),
             DIRECT,
             (WHO_LISTENS,),
         ),
         "tls-late": Advice(
             Text(
-                "the TCP connection works, but nobody answers the TLS handshake: the server hangs, or the port "
-                "speaks plain HTTP and waits for a request",
-                "TCP 连得上，但 TLS 握手没有人应答：服务卡住，或端口是明文 HTTP、还在等请求",
+                "the TCP connection works, but the TLS handshake gets no reply: the server hangs, or the port speaks "
+                "plain HTTP and waits for a request",
+                "TCP 连得上，但 TLS 握手没有回应：服务卡住，或端口是明文 HTTP，还在等请求",
             ),
             Text("try http:// in the URL, then read the end of the log", "先把 URL 换成 http:// 试，再看日志末尾"),
             ("bgecheck probe --url http://{address}", _LOG),
@@ -199,7 +199,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         "https": Advice(
             Text(
                 "{address} speaks TLS, and the URL says http://",
-                "{address} 上是 TLS，而 URL 写的是 http://",
+                "{address} 使用 TLS，而 URL 写的是 http://",
             ),
             Text("use https:// in the URL", "把 URL 改成 https://"),
             ("bgecheck probe --url https://{address}",),
@@ -211,15 +211,15 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
             ),
             Text(
                 "see who owns the port; if it serves TLS, use --url https://...",
-                "看端口归谁；若是 TLS，改用 --url https://...",
+                "看是哪个程序占用了端口；若是 TLS，改用 --url https://...",
             ),
             ("ss -ltnp sport = :{port}",),
         ),
         "malformed": Advice(
             Text(
-                "an answer comes that begins as HTTP and breaks its rules: a gateway or a program on the way writes it "
-                "wrongly, or the server dies while it writes",
-                "响应以 HTTP 开头，内容却不合规范：中间的网关或程序写错了，或服务写到一半就退出了",
+                "the answer begins as HTTP and is malformed: a gateway or a program on the way is at fault, or the "
+                "server dies while it answers",
+                "响应以 HTTP 开头，内容却不符合协议：中间的网关或程序实现有误，或服务响应到一半就退出了",
             ),
             Text(
                 "see, on that machine, which program listens at {address}, and look at the bytes that it sends",
@@ -230,7 +230,7 @@ _CURL = "curl -sS --noproxy '*' {base_url}/models"
         "plain": Advice(
             Text(
                 "{address} does not speak TLS, and the URL says https://",
-                "{address} 上不是 TLS，而 URL 写的是 https://",
+                "{address} 不使用 TLS，而 URL 写的是 https://",
             ),
             Text("use http:// in the URL", "把 URL 改成 http://"),
             ("bgecheck probe --url http://{address}",),
@@ -335,8 +335,8 @@ _FAILURES = {
         ),
         "authority": Advice(
             Text(
-                "the certificate is self-signed, or signed by an authority that this machine does not trust",
-                "证书是自签的，或由本机不认识的私有 CA 签发",
+                "the certificate is self-signed, or signed by a CA that this machine does not trust",
+                "证书是自签的，或由本机不信任的私有 CA 签发",
             ),
             Text(
                 "name the private CA's file; the openai package reads SSL_CERT_FILE too, requests reads "
@@ -430,8 +430,8 @@ _CERTIFICATES = {
                 "{variable} is set, and no_proxy exempts {host} only by the network {range}: curl, requests and openai "
                 "from 3.0 (httpx2) understand that; httpx, and with it openai up to 2.x, does not, and still goes "
                 "through the proxy",
-                "设置了 {variable}，而 no_proxy 只用网段 {range} 排除了 {host}：curl、requests 和 openai 3.0 起"
-                "（httpx2）认识网段写法，httpx（openai 2.x 及更早用的就是它）不认识，仍会走代理",
+                "设置了 {variable}，而 no_proxy 只用网段 {range} 排除了 {host}：curl、requests 和 openai 3.0 "
+                "起（httpx2）支持网段写法，httpx（openai 2.x 及更早用的就是它）不支持，仍会走代理",
             ),
             Text("put the address itself into no_proxy too", "在 no_proxy 里把这个地址本身也写上"),
             ("export no_proxy={no_proxy}",),
@@ -488,7 +488,9 @@ def _alike(direct: Reply, through: Reply) -> bool:
     commands=(_CURL,),
     variants={
         "found": Advice(
-            Text("the server answers under another path than the one given", "服务在另一个路径下响应，与给出的不同"),
+            Text(
+                "the server answers under another path than the one given", "服务的接口在另一个路径下，不在给出的路径下"
+            ),
             Text("give clients this base URL: {found}", "客户端请使用这个 base URL：{found}"),
             ("bgecheck doctor --url {found}",),
         ),
@@ -496,7 +498,7 @@ def _alike(direct: Reply, through: Reply) -> bool:
             Text(
                 "what answers at {base_url} is the web server {front}, which has no such path: it does not "
                 "forward this path to an embeddings server",
-                "{base_url} 上响应的是 Web 服务器 {front}，没有这个路径：它没有把这个路径转发给 embedding 服务",
+                "响应 {base_url} 的是 Web 服务器 {front}，它没有把这个路径转发给 embedding 服务",
             ),
             Text(
                 "use the path that the gateway forwards to the server, or add one (nginx: location /embed/ {{ "
@@ -510,8 +512,8 @@ def _alike(direct: Reply, through: Reply) -> bool:
             Text(
                 "the server answers HTTP {status} and sends clients to {location}: when redirected, a POST "
                 "becomes a GET or loses its body, and a client that follows may carry the key to another host",
-                "服务返回 HTTP {status}，要求转到 {location}：跳转时 POST 会变成 GET 或丢掉请求体，"
-                "跟随跳转的客户端还可能把 key 带到别的主机",
+                "服务返回 HTTP {status}，跳转到 {location}：跟随跳转时 POST 会变成 GET 或丢掉请求体，还可能把 key "
+                "带到别的主机",
             ),
             Text("give clients the address at the end of the redirect", "让客户端直接使用跳转后的地址"),
             (REDIRECT_SHOWN,),
@@ -520,10 +522,10 @@ def _alike(direct: Reply, through: Reply) -> bool:
             Text(
                 "the server answers HTTP {status} and sends clients to {location}, the address that they came from: "
                 "this redirect has no end",
-                "服务返回 HTTP {status}，要求转到 {location}，也就是原来的地址：跳转没有终点",
+                "服务返回 HTTP {status}，跳转到 {location}，也就是原来的地址：会无限跳转",
             ),
             Text(
-                "mend the rule in the gateway that redirects this path (nginx: return, rewrite, error_page), or give "
+                "fix the rule in the gateway that redirects this path (nginx: return, rewrite, error_page), or give "
                 "clients the server's own port",
                 "修正网关里对这个路径的跳转规则（nginx：return、rewrite、error_page），或让客户端直连服务自己的端口",
             ),
@@ -621,7 +623,7 @@ def _by_address(addresses: dict[str, str | None]) -> dict[str, list[str]]:
 
 @AREA.check(
     "engine",
-    title=Text("the server identifies itself as sglang", "服务自报是 sglang"),
+    title=Text("the server identifies itself as sglang", "响应的服务是 sglang"),
     cause=Text(
         "another engine or a gateway answers at {base_url}: what bgecheck knows about sglang may not apply there",
         "{base_url} 上响应的是别的引擎或网关：bgecheck 关于 sglang 的判断在这里不一定成立",
@@ -635,7 +637,7 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     """`owned_by` in the model list and `is_generation` in the info page are sglang's marks."""
     engine = facts.engine
     if engine.name is None:
-        return absent(Text("no page shows which engine answers", "没有页面说明是哪个引擎"))
+        return absent(Text("no page shows which engine answers", "没有接口返回引擎信息"))
     name = f"{engine.name} {engine.version or '(version unknown)'}"
     evidence = Evidence(Text("engine", "引擎"), name, "sglang")
     values = {"engine": engine.name, "version": engine.version}

@@ -18,8 +18,8 @@ _FIX_BUNDLE = "export {bundle_variable}={bundle}"
 _AUTHORITIES = {
     "certifi-refuses": Advice(
         Text(
-            "the operating system's authorities accept this certificate and certifi's do not: openai {openai} gets a "
-            "vector here (verified with {used}), and openai up to 2.x fails with APIConnectionError "
+            "the operating system's CA certificates accept this certificate and certifi's do not: openai {openai} "
+            "gets a vector here (verified with {used}), and openai up to 2.x fails with APIConnectionError "
             "(CERTIFICATE_VERIFY_FAILED) wherever SSL_CERT_FILE is not set; from 3.0 it uses the system's",
             "操作系统的 CA 接受这张证书，certifi 的不接受：这里的 openai {openai} 能拿到向量（校验用的是 {used}），"
             "而在没有设置 SSL_CERT_FILE 的地方，openai 2.x 及更早会报 APIConnectionError（CERTIFICATE_VERIFY_FAILED）；"
@@ -34,15 +34,15 @@ _AUTHORITIES = {
     ),
     "system-refuses": Advice(
         Text(
-            "certifi's authorities accept this certificate and the operating system's do not: openai {openai} gets a "
-            "vector here (verified with {used}), and openai from 3.0 on, curl and bgecheck, which use the system's, "
-            "refuse it",
+            "certifi's CA certificates accept this certificate and the operating system's do not: openai {openai} "
+            "gets a vector here (verified with {used}), and openai from 3.0 on, curl and bgecheck, which use the "
+            "system's, refuse it",
             "certifi 的 CA 接受这张证书，操作系统的不接受：这里的 openai {openai} 能拿到向量（校验用的是 {used}），"
             "而 openai 3.0 起、curl 和 bgecheck 用的是操作系统的 CA，会拒绝它",
         ),
         Text(
-            "install or update the system's authorities (slim images have none: package ca-certificates), or point "
-            "SSL_CERT_FILE to certifi's",
+            "install or update the system's CA certificates (slim images have none: package ca-certificates), or "
+            "point SSL_CERT_FILE to certifi's",
             "安装或更新操作系统的 CA（精简镜像里没有，需装 ca-certificates），或让 SSL_CERT_FILE 指向 certifi 的文件",
         ),
         ("export SSL_CERT_FILE=$(python -m certifi)",),
@@ -54,8 +54,10 @@ _AUTHORITIES = {
 @AREA.check(
     "openai-client",
     title=Text("the openai package gets a vector", "openai 包能拿到向量"),
-    cause=Text("the exception that a program sees is {exception}", "程序会看到的异常是 {exception}"),
-    fix=Text("look at the other rows of this area, and at the log", "查看本区域的其他检查项和日志"),
+    cause=Text(
+        "a program that uses the openai package gets {exception}", "使用 openai 包的程序会遇到异常：{exception}"
+    ),
+    fix=Text("look at the other rows of this area, and at the log", "查看本领域的其他检查项，以及日志"),
     commands=("bgecheck probe --url {base_url}", "bgecheck logs {log}"),
     variants={**ADVICE, **_AUTHORITIES},
     costly=True,
@@ -159,16 +161,16 @@ def _compared(authorities: Authorities | None) -> list[Evidence]:
         return []
     compared = [
         Evidence(
-            Text("authorities of certifi (openai up to 2.x)", "certifi 的 CA（openai 2.x 及更早）"),
+            Text("CA certificates of certifi (openai up to 2.x)", "certifi 的 CA（openai 2.x 及更早）"),
             _verdict(authorities.certifi),
         ),
         Evidence(
-            Text("authorities of the system (openai from 3.0)", "操作系统的 CA（openai 3.0 起）"),
+            Text("CA certificates of the system (openai from 3.0)", "操作系统的 CA（openai 3.0 起）"),
             _verdict(authorities.system),
         ),
     ]
     if authorities.used in VARIABLES:
-        instead = Text("set: used in place of both", "已设置：代替上面两者")
+        instead = Text("set: used in place of both", "已设置：取代上面两者")
         compared.append(Evidence(authorities.used, instead))
     return compared
 
@@ -177,5 +179,5 @@ def _verdict(verification: Verification) -> Words:
     if verification.accepted:
         return Text("accepted", "接受")
     if verification.accepted is None:
-        return Text(f"could not be asked: {verification.reason}", f"无法验证：{verification.reason}")
+        return Text(f"could not be verified: {verification.reason}", f"无法验证：{verification.reason}")
     return Text(f"refused: {verification.reason}", f"拒绝：{verification.reason}")

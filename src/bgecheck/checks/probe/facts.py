@@ -341,7 +341,7 @@ def _limits(server: Server, again: Answer) -> Limits:
     )
 
 
-_ONE_NUMBER = NotSent(Text("a vector of one number cannot be cut", "只有一维的向量没有可截的"))
+_ONE_NUMBER = NotSent(Text("a vector of one dimension cannot be cut", "向量只有一维，无法截断"))
 
 
 def _asking(server: Server, texts: Sequence[str], encoding: str = "float") -> Callable[[], Answer]:

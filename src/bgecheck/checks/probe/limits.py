@@ -35,7 +35,7 @@ def _no_verdict(answer: Answer) -> Outcome:
     """The outcome of a request that was turned away, never answered or not sent: it shows nothing of the server."""
     if shows_nothing(answer):
         return unclear(describe(answer))
-    words = Text("the request brought no verdict: {response}", "请求没有结论：{response}")
+    words = Text("the request was inconclusive: {response}", "请求的结果不足以判断：{response}")
     return unclear(words.filled({"response": describe(answer)}))
 
 
@@ -48,7 +48,7 @@ def _says_nothing(answer: Answer, limits: Limits) -> bool:
     "base64",
     title=Text("base64 and float give the same vectors", "base64 与 float 两种编码结果一致"),
     cause=Text(
-        "the openai SDKs request base64 unless told otherwise, and this server refuses it or returns other numbers",
+        "the openai SDKs request base64 by default, and this server refuses it or returns other numbers",
         "openai SDK 默认请求 base64，而这个服务拒绝它，或返回了不同的数值",
     ),
     fix=Text(
@@ -64,11 +64,11 @@ def _says_nothing(answer: Answer, limits: Limits) -> bool:
             Text(
                 "vectors come as base64 strings though floats were requested: the openai SDKs request base64 "
                 "themselves and decode it, any other client that sends encoding_format=float or nothing fails",
-                "请求的是 float，返回的却是 base64 字符串：openai SDK 自己请求 base64 并解码，不受影响；"
-                "其他发送 encoding_format=float 或不传该字段的客户端会出错",
+                "请求的是 float，返回的却是 base64 字符串：openai SDK 自己请求 base64 并解码，不受影响；其他传 "
+                "encoding_format=float 或不传该字段的客户端会出错",
             ),
             Text(
-                "make the server or gateway heed encoding_format, or let every client decode base64 (little-endian "
+                "make the server or gateway honour encoding_format, or let every client decode base64 (little-endian "
                 "float32)",
                 "让服务或网关遵守 encoding_format，或让每个客户端自己解码 base64（小端 float32）",
             ),
@@ -107,7 +107,7 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
         return holds(length, near)
     if len(floats) > 1 and SAME.admits(cosine(floats[0], floats[1])):
         return broken(length, near)
-    return absent(Text("the floats differ from request to request", "float 结果本身就不稳定，无从比较"))
+    return absent(Text("the floats differ from request to request", "float 结果本身就不稳定，无法比较"))
 
 
 @AREA.check(
@@ -150,7 +150,7 @@ def token_limit_is_honest(facts: ProbeFacts) -> Outcome:
     """509 Chinese characters and two marks are 511 tokens, sglang's limit at 512 (`>=`, every release read)."""
     limits = _limits(facts)
     if not limits.lengths:
-        return absent(Text("how this model counts tokens is not known", "不知道这个模型怎么计 token"))
+        return absent(Text("how this model counts tokens is not known", "不知道这个模型的 token 计数方式"))
     table = [Evidence(Text(f"{n} characters", f"{n} 个汉字"), _short(a)) for n, a in limits.lengths.items()]
     if failed := next(
         (a for a in limits.lengths.values() if isinstance(a, Failure | Unusable | NotSent) or turned_away(a)), None
@@ -203,14 +203,14 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     "batch-limit",
     title=Text("a request of 64 texts is accepted", "一次可以发送 64 条文本"),
     cause=Text(
-        "the server takes at most {taken} of 64, 32 and 8 texts in one request",
-        "在 64、32、8 条里，服务一次最多接受 {taken} 条",
+        "the server takes at most {taken} texts in one request (64, 32 and 8 were tried)",
+        "服务一次最多接受 {taken} 条（试过 64、32、8 条）",
     ),
     fix=Text(
         "set the client's batch size (LangChain: chunk_size) to {taken}, or raise the server's limit "
         "(text-embeddings-inference: --max-client-batch-size)",
-        "把客户端批量（LangChain 是 chunk_size）调到 {taken}，或调大服务端上限"
-        "（text-embeddings-inference 是 --max-client-batch-size）",
+        "把客户端的批大小（LangChain 是 chunk_size）调到 {taken}，或调大服务端上限（text-embeddings-inference 是 "
+        "--max-client-batch-size）",
     ),
     variants={
         "body": Advice(
@@ -220,13 +220,13 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
             ),
             Text(
                 "raise the gateway's limit (nginx: client_max_body_size 16m;), or let clients send {taken} at once",
-                "调大网关限制（nginx：client_max_body_size 16m;），或把客户端批量调到 {taken}",
+                "调大网关限制（nginx：client_max_body_size 16m;），或把客户端的批大小调到 {taken}",
             ),
         ),
         "count": Advice(
             Text(
-                "{refused} texts in one request are answered with 200 and not with {refused} vectors: a client that "
-                "does not count gives texts the vectors of others",
+                "{refused} texts in one request return 200 but not {refused} vectors: a client that does not check "
+                "the number pairs texts with wrong vectors",
                 "一次发送 {refused} 条，返回 200 却不是 {refused} 条向量：不核对数量的客户端会把文本与向量配错",
             ),
             Text(
@@ -304,7 +304,7 @@ def dimensions_are_honest(facts: ProbeFacts) -> Outcome:
     whole = len(facts.first.vectors[0]) if isinstance(facts.first, Embedded) else 0
     asked = whole // 2
     if whole and not asked:
-        return absent(Text("a vector of one number cannot be cut", "只有一维的向量没有可截的"))
+        return absent(Text("a vector of one dimension cannot be cut", "向量只有一维，无法截断"))
     if turned_away(answer) or isinstance(answer, Failure | NotSent):
         return _no_verdict(answer)
     response = Evidence(f"dimensions={asked}", describe(answer), "HTTP 400")
@@ -352,12 +352,10 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
     response = Evidence("input=[[101, 102]]", describe(answer))
     if isinstance(answer, Embedded):
         means = Text(
-            "taken, as [CLS] [SEP]: LangChain's OpenAIEmbeddings must have "
-            "check_embedding_ctx_length=False, else it sends "
-            "ids of another vocabulary, and one beyond this model's ends an sglang server",
-            "会被接受：LangChain 的 OpenAIEmbeddings 必须设 "
-            "check_embedding_ctx_length=False，否则发送的是别的词表的 id，"
-            "超出本模型词表的 id 会让 sglang 整个退出",
+            "taken, as [CLS] [SEP]: LangChain's OpenAIEmbeddings must have check_embedding_ctx_length=False, else it "
+            "sends ids of another vocabulary, and one beyond this model's crashes an sglang server",
+            "会被接受：LangChain 的 OpenAIEmbeddings 必须设 check_embedding_ctx_length=False，否则发送的是别的词表的 "
+            "id，超出本模型词表的 id 会让整个 sglang 服务退出",
         )
         return holds(response, Evidence(Text("what it means", "含义"), means), taken=True)
     if isinstance(answer, Refused) and answer.status < 500:
@@ -371,7 +369,7 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
     cause=Text(
         "after {answered} requests one got no answer: sglang is known to hang after 100 to 140 requests when it "
         "is started after a killed server on the same port",
-        "第 {answered} 个请求之后出现无响应：已知 sglang 在被强杀的旧服务端口上重启后，跑 100 到 140 个请求会卡住",
+        "成功 {answered} 个请求后不再响应：已知 sglang 在被强杀的旧服务的端口上重启后，处理 100 到 140 个请求会卡住",
     ),
     fix=Text(
         "stop what is left of the old server, then start it again on another port",
@@ -397,7 +395,7 @@ def small_token_ids_do_no_harm(facts: ProbeFacts) -> Outcome:
                 "{count} of {sent} short requests were refused: {message}",
                 "{sent} 个短请求中有 {count} 个被拒绝：{message}",
             ),
-            Text("see what the log says of them", "查看日志里这些请求的记录"),
+            Text("see what the log says about them", "查看日志里这些请求的记录"),
             ("bgecheck logs {log}",),
         ),
     },
@@ -419,7 +417,7 @@ def a_burst_is_answered(facts: ProbeFacts) -> Outcome:
     return (
         holds(*table)
         if answered >= BURST
-        else unclear(Text("the time ran out before all were sent", "没发完就到时间了"))
+        else unclear(Text("the time ran out before all were sent", "时间不够，没有发完"))
     )
 
 

@@ -71,7 +71,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     variants={
         "refused": Advice(
             Text("the server refuses the request: {message}", "服务拒绝了请求：{message}"),
-            Text("see what the log says of this request", "查看日志里这条请求的记录"),
+            Text("see what the log says about this request", "查看日志里这条请求的记录"),
             (_LOG,),
         ),
         "busy": Advice(
@@ -98,11 +98,11 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
         "unsteady": Advice(
             Text(
                 "one embedding is answered, and the same request once more is not: the server dies or hangs under it, "
-                "or several servers answer by turns behind this address",
-                "第一次 embedding 成功，同样的请求再发一次却失败：服务中途退出或卡住，或这个地址后面有多个副本轮流应答",
+                "or several replicas behind this address answer in turn",
+                "第一次 embedding 成功，同样的请求再发一次却失败：服务中途退出或卡住，或这个地址后面有多个副本轮流响应",
             ),
             Text(
-                "read the log from its end; behind a gateway ask each server by its own port",
+                "read the log from its end; behind a gateway query each replica on its own port",
                 "从日志末尾往前看；若有网关，绕开它逐个检查后端",
             ),
             (_LOG, WHO_LISTENS),
@@ -155,8 +155,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     "health-agrees",
     title=Text("the health page agrees with a real embedding", "健康检查与真实请求的结论一致"),
     cause=Text(
-        "GET /health returns 200 but a real embedding gets no answer: whoever polls /health sends clients to a "
-        "server that cannot serve. Up to 0.4.9 the page returns 200 as soon as HTTP is up",
+        "GET /health returns 200 but a real embedding gets no answer: a probe of /health sends clients to a server "
+        "that cannot serve. Up to 0.4.9 the page returns 200 as soon as HTTP is up",
         "/health 返回 200，但真实 embedding 得不到结果：只看 /health 的探针会把请求导向不可用的服务。"
         "0.4.9 及更早版本只要 HTTP 起来 /health 就是 200",
     ),
@@ -165,8 +165,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
     variants={
         "pessimist": Advice(
             Text(
-                "embeddings are answered but GET /health does not return 200: under load sglang's own check "
-                "waits 20 s behind real requests and then answers 503; whoever polls it restarts a working server",
+                "embeddings are answered but GET /health does not return 200: under load sglang's own check waits 20 "
+                "s behind real requests and then answers 503; a probe that polls it restarts a working server",
                 "embedding 正常，但 /health 不是 200：高负载时 sglang 的健康检查排在真实请求后面，等满 20 秒返回 503；"
                 "照它重启会误杀正常的服务",
             ),
@@ -235,7 +235,7 @@ def health_agrees(facts: ProbeFacts) -> Outcome:
         return broken(*table, advice="silent", **values)
     if not judged:
         statuses = ", ".join(f"HTTP {page.status}" for page in pages if isinstance(page, Reply))
-        return absent(Text(f"there is no health page to ask: {statuses}", f"没有可用的 /health：{statuses}"), **values)
+        return absent(Text(f"there is no health page: {statuses}", f"没有可用的健康检查接口：{statuses}"), **values)
     return holds(*table, **values)
 
 

@@ -193,7 +193,7 @@ def _by_pid(servers: list[ServerProcess], table: ProcessTable, pid: int) -> Serv
     pids = ", ".join(str(s.pid) for s in servers)
     raise BadInput(
         f"--pid {pid}",
-        Text(f"{process.name} is no sglang server", f"{process.name} 不是 sglang 服务")
+        Text(f"{process.name} is not an sglang server", f"{process.name} 不是 sglang 服务")
         if process
         else Text("no process has this number", "没有这个进程"),
         Text(f"running servers: pid {pids}", f"正在运行的服务：pid {pids}")

@@ -12,7 +12,7 @@ from bgecheck.model import Text
 COMMAND_LINE = Text("command line", "启动命令行")
 LOG = Text("server_args= in the log", "日志 server_args=")
 
-CHUNKS_OF_UNKNOWN_SIZE = Text("on, its size is not told", "开启，大小未知")
+CHUNKS_OF_UNKNOWN_SIZE = Text("on, size unknown", "开启，大小未知")
 """The chunk size of a server that only says that chunking is on."""
 
 _TYPES: Mapping[str, type] = {

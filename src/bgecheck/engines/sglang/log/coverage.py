@@ -81,7 +81,7 @@ def vectors_unknown(session: Session) -> Text | None:
     if session.phase != "serving":
         return _ends_before("serving", during=False)
     if not session.architecture and lookup(session.argument("model_path")) is None:
-        return Text("the log does not tell which model runs", "日志里看不出运行的是哪个模型")
+        return Text("the log does not show which model runs", "日志里看不出运行的是哪个模型")
     if session.encoder is None:
         return None
     if not session.args:

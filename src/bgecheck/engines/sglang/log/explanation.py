@@ -55,7 +55,7 @@ def explanation(hit: Hit, beside: tuple[Rival, ...]) -> Text:
         zh.append(f"logs.{rival.cause}（第 {rival.line} 行）{_WORDS[rival.reason].zh}")
     if hit.source == GUESSED:
         en.append("no rule knows this line: judged by its words and the phase alone")
-        zh.append("没有规则认得这行报错：仅凭字面和所处阶段判断")
+        zh.append("没有规则匹配这行报错：仅按字面和所处阶段判断")
     elif hit.source:
         en.append(f"this line is known from {hit.source}")
         zh.append(f"这行报错见于 {in_chinese(hit.source)}")
@@ -65,11 +65,11 @@ def explanation(hit: Hit, beside: tuple[Rival, ...]) -> Text:
 _WORDS = {
     "later": Text("comes after it and follows", "在它之后，是它的后果"),
     "vaguer": Text("comes before it but has several possible causes", "虽在它之前，但可能由多种原因引起"),
-    "end": Text("only tells how it ended", "只说明了结局"),
+    "end": Text("only shows how it ended", "只说明了结局"),
 }
 
 _RELATIONS = {
     "later": Text("is a consequence of {decisive}", "是 {decisive} 的后果"),
     "vaguer": Text("has several possible causes; {decisive} says more", "可能由多种原因引起，{decisive} 更具体"),
-    "end": Text("only tells how it ended; the cause is {decisive}", "只说明了结局，根因是 {decisive}"),
+    "end": Text("only shows how it ended; the cause is {decisive}", "只说明了结局，根因是 {decisive}"),
 }

@@ -84,7 +84,8 @@ cause(
     because=Text(
         "the GPU ran out of memory while the weights were loaded: the model is larger than the card "
         "(bge-large-zh-v1.5 needs 0.65 GB in fp16: if this is it, something else fills the card)",
-        "加载权重时显存不足：模型比显卡大（bge-large-zh-v1.5 的 fp16 权重只有 0.65 GB，若是它，说明显存被别的占满了）",
+        "加载权重时显存不足：模型超出显存（bge-large-zh-v1.5 的 fp16 权重只有 0.65 GB，若是它，"
+        "说明显存被其他进程占满了）",
     ),
     fix=Text(
         "use a larger or an empty card, a smaller model, fp16 instead of fp32, or two cards (--tp-size 2); "
@@ -114,7 +115,7 @@ cause(
         ),
     ],
     shows=("memory",),
-    title=Text("there is room for the memory pool", "显存池有足够空间"),
+    title=Text("there is room for the memory pool", "显存池有足够的显存"),
     because=Text(
         "the share of GPU memory that sglang may use (--mem-fraction-static {args_fraction}) leaves no room for its pool "
         "beside the weights. --chunked-prefill-size -1 alone makes the automatic share too small or negative",
@@ -150,7 +151,7 @@ cause(
     title=Text("CUDA graphs can be captured", "CUDA graph 捕获成功"),
     because=Text(
         "the GPU ran out of memory while CUDA graphs were captured: the memory pool took what they need",
-        "捕获 CUDA graph 时显存不足：显存池占走了它需要的部分",
+        "捕获 CUDA graph 时显存不足：显存池占用过多，没有留够",
     ),
     fix=Text(
         "lower --mem-fraction-static (now {args_fraction}), capture fewer sizes (--cuda-graph-max-bs 16), or go without graphs, "
@@ -180,7 +181,7 @@ cause(
     because=Text(
         "the GPU ran out of memory while a batch was computed: the static share ({args_fraction}) leaves too little for "
         "activations, or another process took memory meanwhile",
-        "计算一批请求时显存不足：静态比例（{args_fraction}）给激活值留得太少，或期间有别的进程占用了显存",
+        "计算一批请求时显存不足：静态比例（{args_fraction}）留给激活值的显存太少，或期间有别的进程占用了显存",
     ),
     fix=Text(
         "lower --mem-fraction-static and cap what is computed at once, with --max-prefill-tokens 8192",
@@ -214,7 +215,7 @@ cause(
     title=Text("no other process holds the GPU's memory", "显存没有被其他进程占用"),
     because=Text(
         "another process holds most of the GPU's memory, so sglang cannot get what it needs",
-        "显存大半被其他进程占着，sglang 拿不到需要的量",
+        "大部分显存被其他进程占用，sglang 拿不到所需的显存",
     ),
     fix=Text(
         "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
@@ -683,7 +684,7 @@ cause(
         ),
     ],
     shows=span("args", "load"),
-    title=Text("the system libraries are there", "系统库齐全"),
+    title=Text("the system libraries are present", "系统库齐全"),
     because=Text(
         "a shared library of the system is missing or too old (the line names it)",
         "缺少系统共享库，或版本过旧（报错行里写了名字）",
@@ -799,7 +800,7 @@ cause(
     shows=span("load", "warm-up"),
     title=Text("kernels can be compiled at start", "启动时能编译算子"),
     because=Text(
-        "a kernel is compiled at start, and nvcc, ninja, a C compiler, Python.h or libcuda is not there",
+        "a kernel is compiled at start, and nvcc, ninja, a C compiler, Python.h or libcuda is missing",
         "启动时要即时编译算子，但缺少 nvcc、ninja、C 编译器、Python.h 或 libcuda",
     ),
     fix=Text(
@@ -863,7 +864,7 @@ cause(
     shows=span("device", "memory"),
     title=Text("/dev/shm is large enough", "/dev/shm 足够大"),
     because=Text(
-        "NCCL found /dev/shm too small: a container has 64 MB unless told otherwise",
+        "NCCL found /dev/shm too small: a container has 64 MB by default",
         "NCCL 发现 /dev/shm 太小：容器默认只有 64 MB",
     ),
     fix=Text(
@@ -1009,7 +1010,7 @@ cause(
     ),
     fix=Text(
         "try another attention backend, then a newer sglang",
-        "先换一个 注意力后端，再考虑升级 sglang",
+        "先换一个注意力后端，再考虑升级 sglang",
     ),
     commands=(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
@@ -1044,7 +1045,7 @@ cause(
     title=Text("every token id and position is inside the model's tables", "token id 与位置都没有越界"),
     because=Text(
         "a token id beyond the vocabulary or a position beyond 512 reached the model, which kills the whole server. "
-        "LangChain's OpenAIEmbeddings sends tiktoken ids (up to 100,000) unless it is told not to",
+        "LangChain's OpenAIEmbeddings sends tiktoken ids (up to 100,000) by default",
         "有超出词表的 token id 或超过 512 的位置进了模型，整个服务会因此退出。"
         "LangChain 的 OpenAIEmbeddings 默认发送 tiktoken id（可达 10 万）",
     ),
@@ -1143,9 +1144,9 @@ cause(
     title=Text("the attention backend serves this model on this GPU", "注意力后端适用于该模型与 GPU"),
     because=Text(
         "the attention backend that was requested, or chosen automatically, does not support this model or GPU",
-        "指定（或自动选中）的 注意力后端不支持该模型或 GPU",
+        "指定（或自动选中）的注意力后端不支持该模型或 GPU",
     ),
-    fix=Text("use triton, which works on every supported GPU", "改用 triton，它支持所有可用的 GPU"),
+    fix=Text("use triton, which works on every supported GPU", "改用 triton，sglang 支持的 GPU 都能用它"),
     commands=(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
         "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",

@@ -156,8 +156,9 @@ cause(
         "take out or rename the option that the line names (there is no --max-batch-size: use --max-running-requests; "
         "vLLM's --gpu-memory-utilization is --mem-fraction-static here, --max-model-len is --context-length); where a size is not "
         "divisible or aligned, lower --tp-size",
-        "按报错删掉或改名（没有 --max-batch-size，应用 --max-running-requests；vLLM 的 --gpu-memory-utilization "
-        "在这里是 --mem-fraction-static，--max-model-len 是 --context-length）；提示不能整除（not divisible）或未对齐时，调小 --tp-size",
+        "按报错删掉该参数或改名（没有 --max-batch-size，应用 --max-running-requests；vLLM 的 --gpu-memory-utilization "
+        "在这里是 --mem-fraction-static，--max-model-len 是 --context-length）；提示不能整除（not divisible）"
+        "或未对齐时，调小 --tp-size",
     ),
     commands=("python -m sglang.launch_server --help | grep -e '--max-running' -e '--mem-fraction'",),
 )
@@ -256,7 +257,7 @@ cause(
         ),
     ],
     shows=span("args", "device"),
-    title=Text("the model folder is there and complete", "模型目录存在且完整"),
+    title=Text("the model folder exists and is complete", "模型目录存在且完整"),
     because=Text(
         "there is no usable model folder at {args_model}: the path is misspelt, not mounted into the container, "
         "or its config.json is missing or broken. sglang then treats the path as a name on the hub, so the "
@@ -719,7 +720,7 @@ cause(
         ),
     ],
     shows=("load",),
-    title=Text("all weight files are there", "权重文件齐全"),
+    title=Text("all weight files are present", "权重文件齐全"),
     because=Text(
         "{args_model} holds no weight file, or a shard that its index names is absent: the download or copy is "
         "incomplete",
@@ -948,7 +949,7 @@ cause(
         ),
     ],
     shows=span("args", "load"),
-    title=Text("the tokenizer files are there", "分词器文件齐全"),
+    title=Text("the tokenizer files are present", "分词器文件齐全"),
     because=Text(
         "tokenizer.json or vocab.txt is absent or unusable in {args_model}. sglang 0.5.23 starts all the same and turns "
         "every character into [UNK]: texts of equal length then get the same vector",
@@ -991,7 +992,7 @@ cause(
         ),
     ],
     shows=span("args", "load"),
-    title=Text("the model needs no code of its own, or may run it", "模型不需要自带代码，或已允许执行"),
+    title=Text("the model needs no code of its own, or may run it", "模型没有自带代码，或已允许执行"),
     because=Text(
         "{args_model} ships its own Python code, and the server was started without --trust-remote-code",
         "{args_model} 自带 Python 代码，而启动时没有加 --trust-remote-code",

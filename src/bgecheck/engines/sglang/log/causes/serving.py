@@ -70,7 +70,7 @@ cause(
     because=Text(
         "port {args_port} was already taken when the server had loaded the model and tried to open it. sglang "
         "does not check beforehand and does not pick another; a ready line after this one is false",
-        "模型加载完、要打开端口 {args_port} 时，它已被占用。sglang 事先不检查，也不会换端口；这之后的就绪行是假的",
+        "模型加载完、要打开端口 {args_port} 时，它已被占用。sglang 事先不检查，也不会换端口；此后的就绪日志不可信",
     ),
     fix=Text(
         "stop what holds the port, or start on another one and update the base URL of every caller",
@@ -175,7 +175,7 @@ cause(
         ),
     ],
     shows=("serving",),
-    title=Text("the token pool holds every batch", "token 池放得下每一批"),
+    title=Text("the token pool holds every batch", "token 池容得下每一批"),
     because=Text(
         "the scheduler found no slot for a batch in its token pool; GPU memory itself did not run out",
         "调度器在 token 池里找不到空位放这一批，并不是显存本身不足",
@@ -224,7 +224,7 @@ cause(
         "see whether an embedding still comes back; if so, give the probe of /health more time (SGLANG_HEALTH_CHECK_TIMEOUT), if "
         "not, restart and send smaller batches",
         "先看真实的 embedding 请求是否还能返回；能返回就放宽 /health 的探测时限（SGLANG_HEALTH_CHECK_TIMEOUT），"
-        "不能则重启，并减小每批的量",
+        "不能则重启，并减小批大小",
     ),
     commands=("bgecheck probe", "nvidia-smi"),
 )
@@ -686,7 +686,7 @@ cause(
         ),
     ],
     shows=("serving",),
-    title=Text("only embedding requests reach the server", "没有非 embedding 请求打到服务"),
+    title=Text("only embedding requests reach the server", "服务只收到 embedding 请求"),
     because=Text(
         "a client sends chat, completion, generate or rerank requests to an embedding server; some of these kill it",
         "有客户端把 chat、completion、generate 或 rerank 请求发给了 embedding 服务；其中有些会让服务退出",
@@ -732,11 +732,11 @@ cause(
         ),
     ],
     shows=("serving",),
-    title=Text("no request is longer than the model accepts", "没有超出模型长度的请求"),
+    title=Text("no request is longer than the model accepts", "没有请求超出模型的最大长度"),
     because=Text(
         "requests are longer than the model accepts: sglang refuses each with 400, together with its whole batch "
         "(bge: at most 511 tokens, about 509 Chinese characters)",
-        "有请求超出模型长度：sglang 返回 400，且同批其他文本一起失败（bge 最多 511 个 token，约 509 个汉字）",
+        "有请求超出模型的最大长度：sglang 返回 400，且同批其他文本一起失败（bge 最多 511 个 token，约 509 个汉字）",
     ),
     fix=Text(
         "cut texts into pieces of at most 450 to 500 characters before embedding; --allow-auto-truncate avoids "
@@ -771,7 +771,7 @@ cause(
     "stalled-no-error",
     [],
     shows=span("args", "warm-up"),
-    title=Text("the start does not stall", "启动没有中途停住"),
+    title=Text("the start does not stall", "启动没有中途卡住"),
     because=Text(
         "the log stops in phase `{phase}` of the start without any error: the download or the disk hangs, "
         "processes wait for each other, or the server was killed silently",
@@ -796,8 +796,9 @@ cause(
         "(radix) cache is on (`#cached-token` above zero is the proof), a text was cut by chunked prefill "
         "(`#new-token` equal to the chunk size), or the last token is pooled (before 0.5.9, and before 0.5.17 "
         "without --is-embedding)",
-        "本次启动用的是双向编码器，但运行方式会返回 200 却给出错误的向量：开着前缀缓存（radix cache，#cached-token 大于 0 就是证据）、文本被分块预填充切断（#new-token 等于分"
-        "块大小），或取了最后一个 token 做池化（0.5.9 之前，以及 0.5.17 之前未加 --is-embedding）",
+        "本次启动的是双向编码器，运行方式却会让向量出错（仍返回 200）：开着前缀缓存（radix cache，#cached-token 大于 "
+        "0 就是证据）、文本被分块预填充切断（#new-token 等于分块大小），或取了最后一个 token 做池化（0.5.9 之前，以及 "
+        "0.5.17 之前未加 --is-embedding）",
     ),
     fix=Text(
         "restart on sglang 0.5.9 or newer (no flag fixes the pooling of older ones) with --is-embedding, the "
