@@ -84,6 +84,12 @@ def test_a_closed_stdin_does_not_matter() -> None:
     assert shell("bgecheck ports --url 127.0.0.1:1 <&-").returncode == 1
 
 
+def test_a_closed_stdin_is_no_log() -> None:
+    ended = shell("bgecheck logs - --lang en <&-")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("bgecheck: -: standard input is closed; name the file")
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_a_completion_script_that_cannot_be_written_is_one_line() -> None:
     """The line is run by bash, which Typer has to recognise."""

@@ -4,6 +4,7 @@ import codecs
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -39,6 +40,8 @@ class Block(NamedTuple):
 def usable(path: str) -> None:
     """Refuse a log that was named and cannot be one: missing, a folder, unreadable, empty or binary."""
     if path == STDIN:
+        if sys.stdin is None:  # closed before the program began
+            raise _bad(path, Text("standard input is closed", "标准输入已关闭"))
         return
     try:
         mode = os.stat(path).st_mode
