@@ -145,7 +145,7 @@ def test_a_server_bound_to_its_own_loopback_is_out_of_reach_whatever_is_publishe
     assert row.status is Status.FAIL
     assert "127.0.0.1 only" in str(row.cause)
     assert "--host 0.0.0.0" in str(row.fix)
-    assert "network of its own" in str(found["probe.reachable"].cause)
+    assert "its own network namespace" in str(found["probe.reachable"].cause)
 
 
 def test_a_server_that_is_not_published_is_not_said_to_be_loading(tmp_path: Path) -> None:

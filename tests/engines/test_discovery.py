@@ -131,7 +131,7 @@ def test_what_is_given_wins_over_the_process(package: Path, tmp_path: Path) -> N
 
 
 def test_a_pid_that_is_no_server_is_refused() -> None:
-    with pytest.raises(BadInput, match="no sglang server"):
+    with pytest.raises(BadInput, match="not an sglang server"):
         resolve(pid=os.getpid())
     with pytest.raises(BadInput, match="no process"):
         resolve(pid=2**22 + 1)

@@ -170,7 +170,7 @@ def test_nvml_is_left_as_it_was_found(machine: Machine) -> None:
     [
         ({"init": "!9"}, "not loaded", False),
         ({"count": 0}, "shows no GPU", False),
-        ({"init": "!18"}, "differ in version, which a reboot mends", True),
+        ({"init": "!18"}, "version mismatch; reboot to fix", True),
         ({"init": "!4"}, "this user may not ask", True),
         ({"init": "!999"}, "Unknown Error", True),
         ({"count": "!10"}, "Timeout", True),
