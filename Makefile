@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Of the tests many wait for a server or a limit: three keep two cores busy.
 WORKERS ?= 3
+PYTEST := -m pytest --numprocesses $(WORKERS) --dist worksteal
 FUZZ_SECONDS ?= 300
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 UV := .venv-uv/bin/uv
@@ -30,7 +31,7 @@ demo: $(VENV)/.ready  ## Run doctor against the embedded demo server, healthy an
 	$(BIN)/bgecheck demo --fault repeat-differs || test $$? -eq 1
 
 test: $(VENV)/.ready  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/python $(PYTEST)
 
 # Wheels alone, so that the lowest version is the lowest that this interpreter has one of.
 lowest: $(UV)  ## Run the tests with the lowest versions that pyproject.toml allows (PYTHON=python3.10 for its lowest Python)
@@ -39,7 +40,7 @@ lowest: $(UV)  ## Run the tests with the lowest versions that pyproject.toml all
 		--python .venv-lowest/bin/python --output-file .venv-lowest/lowest.txt pyproject.toml
 	$(UV) pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt \
 		--editable . --group dev
-	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	.venv-lowest/bin/python $(PYTEST)
 	cat .venv-lowest/lowest.txt
 
 pythons: $(UV)  ## Run the tests with each of PYTHONS that is installed
@@ -47,7 +48,7 @@ pythons: $(UV)  ## Run the tests with each of PYTHONS that is installed
 		if ! $$python -c '' 2>/dev/null; then echo "$$python is not installed"; continue; fi; \
 		$$python -m venv --clear .venv-python && \
 		$(UV) pip install --quiet --python .venv-python/bin/python --editable . --group dev && \
-		.venv-python/bin/python -VV && .venv-python/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal || exit 1; \
+		.venv-python/bin/python -VV && .venv-python/bin/python $(PYTEST) || exit 1; \
 	done
 
 $(UV):

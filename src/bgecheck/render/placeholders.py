@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.engines.sglang.remedies import LAUNCH_PROGRAM, OPTIONS_BY_ROW
+from bgecheck.engines.sglang.options import PROGRAM
+from bgecheck.engines.sglang.remedies import OPTIONS_BY_ROW
 from bgecheck.model import Language, Text
 
 _WORDS = {
@@ -130,4 +131,4 @@ def _launch_line(language: Language, row: str) -> str:
     options = OPTIONS_BY_ROW.get(row)
     changed = Text("your options, changed as above", "原有参数，按上面修改").to(language)
     yours = Text("your options", "原有参数").to(language)
-    return LAUNCH_PROGRAM + " " + (f"<{yours}> {options}" if options else f"<{changed}>")
+    return PROGRAM + " " + (f"<{yours}> {options}" if options else f"<{changed}>")

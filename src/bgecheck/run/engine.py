@@ -149,8 +149,8 @@ class _Run:
             with suppress(Exception):  # each row stands by itself
                 for id_, evidence in area.reviewer(self._facts[area.name]).items():
                     if id_ in bad:
-                        found = self._found[id_]
-                        self._found[id_] = replace(found, evidence=(*found.evidence, self._redacted(evidence)))
+                        finding = self._found[id_]
+                        self._found[id_] = replace(finding, evidence=(*finding.evidence, self._redacted(evidence)))
 
     def _redacted(self, evidence: Evidence) -> Evidence:
         hide = self._hidden

@@ -26,8 +26,8 @@ def settled(plan: Plan, target: Target, patience: float, again: Callable[[], Tar
     began = time.monotonic()
     ends = began + patience
     while patience and time.monotonic() < ends:
-        # A log that was only lying in the folder may be an older start's: it must not end the waiting.
         target = replace(target, processes=None)  # the last look comes later than the one that they were seen in
+        # A log that was only lying in the folder may be an older start's: it must not end the waiting.
         without = replace(target, log=None) if target.origins.get("log") == "folder" else target
         if not _starting(look(_glance(plan), without)):
             break

@@ -1,9 +1,29 @@
-"""Options of sglang's command line as texts of checks name them."""
+"""Options of sglang's command line as texts of checks name them, and what an encoder needs of them."""
+
+from collections.abc import Mapping
+
+
+def written(options: Mapping[str, str]) -> str:
+    """Options by long name as they stand on a command line; a switch is `""`."""
+    return " ".join(f"--{name} {value}".rstrip() for name, value in options.items())
+
+
+PROGRAM = "python -m sglang.launch_server"
+
+ENCODER_OPTIONS = {
+    "is-embedding": "",
+    "disable-radix-cache": "",
+    "chunked-prefill-size": "-1",
+    "mem-fraction-static": "0.3",
+}
+"""What a bidirectional encoder needs on every release from 0.5.9 on.
+
+`--mem-fraction-static` belongs to it: `--chunked-prefill-size -1` alone makes the automatic fraction
+negative and the server dies in its start (seen with 0.5.23: exit code 137, `--mem-fraction-static=-0.049`).
+"""
 
 ALL_ADDRESSES = "--host 0.0.0.0"
 PORT = "--port"
-API_KEY = "--api-key"
-MODEL_FOLDER = "--model-path"
 SERVED_NAME = "--served-model-name"
 EMBEDDING = "--is-embedding"
 PRECISION = "--dtype"
@@ -18,4 +38,5 @@ QUEUE = "--max-queued-requests"
 NO_WARM_UP = "--skip-server-warmup"
 TRUNCATE = "--allow-auto-truncate"
 TRITON = "--attention-backend triton"
-FOR_ENCODERS = f"{NO_PREFIX_CACHE} {NO_CHUNKS} {MEMORY_SHARE} 0.3"
+EXACT = written({name: value for name, value in ENCODER_OPTIONS.items() if name != "is-embedding"})
+"""What a server lacks whose texts depend on those before and beside them."""

@@ -6,19 +6,8 @@ import re
 from collections.abc import Mapping
 
 from bgecheck.engines.sglang.launchline import MANY
+from bgecheck.engines.sglang.options import ENCODER_OPTIONS, PROGRAM, written
 from bgecheck.model import Shell
-
-ENCODER_OPTIONS = {
-    "is-embedding": "",
-    "disable-radix-cache": "",
-    "chunked-prefill-size": "-1",
-    "mem-fraction-static": "0.3",
-}
-"""What a bidirectional encoder needs on every release from 0.5.9 on.
-
-`--mem-fraction-static` belongs to it: `--chunked-prefill-size -1` alone makes the automatic fraction
-negative and the server dies in its start (seen with 0.5.23: exit code 137, `--mem-fraction-static=-0.049`).
-"""
 
 _KEYS = ("api-key", "admin-api-key")
 
@@ -29,7 +18,7 @@ def launch_line(options: Mapping[str, str], changed: Mapping[str, str | None]) -
     Built anew from option names and quoted values, so that nothing else of a foreign line survives. `changed`
     holds further options to set, or with None to leave out.
     """
-    words = [Shell("python -m sglang.launch_server")]
+    words = [Shell(PROGRAM)]
     for name, value in _needed(options, changed).items():
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
             continue
@@ -45,7 +34,7 @@ def changes(options: Mapping[str, str], changed: Mapping[str, str | None]) -> st
     """The options of `launch_line` that are new or have another value; all that an encoder needs where none has."""
     needed = _needed(options, changed)
     new = {name: value for name, value in needed.items() if options.get(name) != value} or ENCODER_OPTIONS
-    return " ".join(f"--{name} {value}".rstrip() for name, value in new.items())
+    return written(new)
 
 
 def _needed(options: Mapping[str, str], changed: Mapping[str, str | None]) -> dict[str, str]:

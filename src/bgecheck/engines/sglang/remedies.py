@@ -1,6 +1,6 @@
 """What mends the faults of an encoder on sglang, in words, by release."""
 
-from bgecheck.engines.sglang.options import EMBEDDING, FOR_ENCODERS, LONGEST, NO_CHUNKS, TRITON
+from bgecheck.engines.sglang.options import EMBEDDING, EXACT, LONGEST, NO_CHUNKS, NO_PREFIX_CACHE, PROGRAM, TRITON
 from bgecheck.model import Text
 
 AGAIN = Text(
@@ -14,7 +14,7 @@ def _then_again(en: str, zh: str) -> Text:
     return Text(en + AGAIN.en, zh + AGAIN.zh)
 
 
-NO_CACHE_NO_CHUNKS = _then_again(f"restart with {FOR_ENCODERS}", f"加上 {FOR_ENCODERS} 重启")
+NO_CACHE_NO_CHUNKS = _then_again(f"restart with {EXACT}", f"加上 {EXACT} 重启")
 
 RESTART_WITH_CHANGES = _then_again("restart with {changes}", "加上 {changes} 重启")
 """`{changes}` are those of `relaunch.changes`."""
@@ -44,15 +44,11 @@ OWN_LENGTH_ENFORCED = Text(
 
 NO_CHUNKS_IN_BATCH = Text(f"on sglang, restart with {NO_CHUNKS}", f"若是 sglang，加上 {NO_CHUNKS} 重启")
 
-WITHOUT_GRAPHS = (
-    f"python -m sglang.launch_server --model-path {{args_model}} {EMBEDDING} --port {{args_port}} --disable-cuda-graph"
-)
+WITHOUT_GRAPHS = f"{PROGRAM} --model-path {{args_model}} {EMBEDDING} --port {{args_port}} --disable-cuda-graph"
 """The command that starts a server anew which failed as it captured CUDA graphs."""
 
-LAUNCH_PROGRAM = "python -m sglang.launch_server"
-
 OPTIONS_BY_ROW = {
-    "launch.prefix-cache": "--disable-radix-cache",
+    "launch.prefix-cache": NO_PREFIX_CACHE,
     "launch.chunked-prefill": NO_CHUNKS,
     "launch.attention-backend": TRITON,
 }

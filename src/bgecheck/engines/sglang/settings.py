@@ -28,11 +28,11 @@ _TYPES: Mapping[str, type] = {
 
 def settings(sources: Sources) -> dict[str, Setting]:
     """Each setting from the surest source that has it: the server's own pages, its log, its command line."""
-    found = {} if sources.options is None else _of_command_line(sources.options)
+    by_name = {} if sources.options is None else _of_command_line(sources.options)
     for payload, source in ((sources.logged, LOG), (sources.settings_page, SETTINGS_PAGE)):
-        found |= {n: Setting(payload[n], source) for n, kind in _TYPES.items() if type(payload.get(n)) is kind}
+        by_name |= {n: Setting(payload[n], source) for n, kind in _TYPES.items() if type(payload.get(n)) is kind}
     embedding = sources.model_page.get("embedding")
-    return found | _of_model_page(embedding, found) if isinstance(embedding, Mapping) else found
+    return by_name | _of_model_page(embedding, by_name) if isinstance(embedding, Mapping) else by_name
 
 
 def _of_command_line(options: Mapping[str, str]) -> dict[str, Setting]:
@@ -48,7 +48,7 @@ def _of_command_line(options: Mapping[str, str]) -> dict[str, Setting]:
     return given
 
 
-def _of_model_page(embedding: Mapping[str, Any], known: Mapping[str, Setting]) -> dict[str, Setting]:
+def _of_model_page(embedding: Mapping[str, Any], others: Mapping[str, Setting]) -> dict[str, Setting]:
     """The object `embedding` of the page (0.5.17 on): the pooling, and whether cache and chunking are off."""
     more = {}
     if isinstance(embedding.get("pooling"), str):
@@ -58,9 +58,9 @@ def _of_model_page(embedding: Mapping[str, Any], known: Mapping[str, Setting]) -
     cache = embedding.get("cache")
     if not isinstance(cache, Mapping):
         return more
-    if isinstance(cache.get("radix_cache_disabled"), bool) and "disable_radix_cache" not in known:
+    if isinstance(cache.get("radix_cache_disabled"), bool) and "disable_radix_cache" not in others:
         more["disable_radix_cache"] = Setting(cache["radix_cache_disabled"], MODEL_PAGE)
-    if isinstance(off := cache.get("chunked_prefill_disabled"), bool) and "chunked_prefill_size" not in known:
+    if isinstance(off := cache.get("chunked_prefill_disabled"), bool) and "chunked_prefill_size" not in others:
         more["chunked_prefill_size"] = Setting(-1 if off else CHUNKS_OF_UNKNOWN_SIZE, MODEL_PAGE)
     return more
 

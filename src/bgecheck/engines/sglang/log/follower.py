@@ -335,8 +335,8 @@ class Follower:
             raw = data[data.rfind(b"\n", 0, end) + 1 : end]
             for line in Unwrapper().texts(self._first + index, raw)[-1:]:
                 self.session.last = line
-                if self.session.first_stamp and (found := marks.STAMP.match(line[1])):
-                    self.session.last_stamp = found[1]
+                if self.session.first_stamp and (stamp := marks.STAMP.match(line[1])):
+                    self.session.last_stamp = stamp[1]
                     return
         self._stamps(_dated(data) if self._fed < 0 else reversed(self._raws[self._fed + 1 : lines]))
 
@@ -559,17 +559,17 @@ class Follower:
     def _hit(self, cause: str, pattern: Pattern, number: int, text: str) -> None:
         session = self.session
         self._did.append(cause)
-        known = session.hits.get(cause)
-        if known is not None and not _says_more(pattern.weight, text, known):
-            known.count += known.line != number
-            _keep(known.also, pattern, known.line, number, text)
+        earlier = session.hits.get(cause)
+        if earlier is not None and not _says_more(pattern.weight, text, earlier):
+            earlier.count += earlier.line != number
+            _keep(earlier.also, pattern, earlier.line, number, text)
             return
         # A line that says more replaces an earlier one of the same cause as what is shown.
         hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, tuple(self._before))
         hit.source, hit.answered = pattern.source, session.requests["ok"]
-        if known is not None:
-            hit.count += known.count
-            hit.also = {"": (known.line, known.text), **known.also}
+        if earlier is not None:
+            hit.count += earlier.count
+            hit.also = {"": (earlier.line, earlier.text), **earlier.also}
         session.hits[cause] = hit
         self._waiting.append(hit)
 
