@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import jsonschema
 import pytest
 
 import forked
-from bgecheck.schema import text
 from everycase import EVERY
 from fakes import misbehaving
 from fakes.misbehaving import KEY, Case, serving
 from fakes.odder import CODED, ODD, right
+from reportschema import VALIDATOR
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="needs wait4, which tells what a process used")
 
@@ -34,8 +33,6 @@ MEMORY = 300
 
 CASES = {**misbehaving.CASES, **ODD}
 """Every case by its name."""
-
-REPORT = jsonschema.Draft202012Validator(json.loads(text()))
 
 FORMS = (KEY, quote(KEY, safe=""), KEY[:9], KEY[10:], quote(KEY[9:], safe=""))
 """The key, encoded, and its halves."""
@@ -180,7 +177,7 @@ def _problems(name: str, ran: Run) -> list[str]:
     """What is wrong with a run; nothing when it is as it should be."""
     if ran.code not in (0, 1, 4) or "Traceback" in ran.output + ran.errors:
         return [f"exit {ran.code}: {ran.errors[-500:]}"]
-    REPORT.validate(ran.report)
+    VALIDATOR.validate(ran.report)
     rows = {finding["id"]: finding for finding in ran.report["findings"]}
     row = CASES[name].row
     status = rows[row]["status"] if row else "fail"

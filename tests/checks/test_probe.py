@@ -11,7 +11,6 @@ import pytest
 from bgecheck.checks import launch
 from bgecheck.checks.launch.facts import LaunchFacts
 from bgecheck.engines.base import Setting
-from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.http.address import parse_url
 from bgecheck.model import Finding, Secret, Status
 from bgecheck.run import engine
@@ -216,29 +215,3 @@ def test_a_causal_model_may_keep_its_caches() -> None:
 def test_the_prefix_cache_is_judged_by_what_the_server_says(told: bool | None, status: Status) -> None:
     known = {} if told is None else {"disable_radix_cache": told}
     assert judged(settings(version="0.5.23", **known))["launch.prefix-cache"].status is status
-
-
-def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
-    line = launch_line(
-        {
-            "model-path": "/m/a b",
-            "port": "31000",
-            "api-key": "topsecret",
-            "chunked-prefill-size": "4096",
-            "cuda-graph-bs": "1 2",
-        },
-        {},
-    )
-    assert "'/m/a b'" in line
-    assert "--port 31000" in line
-    assert '--api-key "$API_KEY"' in line
-    assert "topsecret" not in line
-    assert "--cuda-graph-bs 1 2 " in line
-    assert line.endswith("--is-embedding --disable-radix-cache --mem-fraction-static 0.3")
-    assert "--chunked-prefill-size -1" in line
-
-
-def test_a_hostile_flag_does_not_get_into_the_line() -> None:
-    line = launch_line({"model-path": "/m", "port; rm -rf ~": "", "host": "$(reboot)"}, {})
-    assert "rm -rf" not in line
-    assert "'$(reboot)'" in line

@@ -11,19 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import psutil
 import pytest
 
 import commandline
 from bgecheck.demo.stage import Staged, stage
-from bgecheck.schema import text
 from commandline import run_anew
 from fakes.answering import Answer, pages, serving
 from forked import Ended
-
-SCHEMA = json.loads(text())
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+from reportschema import SCHEMA, VALIDATOR
 
 
 def run(*words: str, **changes: str) -> Ended:

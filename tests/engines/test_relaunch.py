@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.engines.sglang.launchline import parse_launch
-from bgecheck.engines.sglang.relaunch import ENCODER_OPTIONS, changes, launch_line
+from bgecheck.engines.sglang.options import ENCODER_OPTIONS
+from bgecheck.engines.sglang.relaunch import changes, launch_line
 
 NAMES = (
     "model-path",
@@ -74,3 +75,29 @@ def test_what_is_new_is_named_and_all_of_it_where_nothing_is(
 ) -> None:
     every = " ".join(f"--{name} {value}".rstrip() for name, value in ENCODER_OPTIONS.items())
     assert changes(options, changed) == (new or every)
+
+
+def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
+    line = launch_line(
+        {
+            "model-path": "/m/a b",
+            "port": "31000",
+            "api-key": "topsecret",
+            "chunked-prefill-size": "4096",
+            "cuda-graph-bs": "1 2",
+        },
+        {},
+    )
+    assert "'/m/a b'" in line
+    assert "--port 31000" in line
+    assert '--api-key "$API_KEY"' in line
+    assert "topsecret" not in line
+    assert "--cuda-graph-bs 1 2 " in line
+    assert line.endswith("--is-embedding --disable-radix-cache --mem-fraction-static 0.3")
+    assert "--chunked-prefill-size -1" in line
+
+
+def test_a_hostile_flag_does_not_get_into_the_line() -> None:
+    line = launch_line({"model-path": "/m", "port; rm -rf ~": "", "host": "$(reboot)"}, {})
+    assert "rm -rf" not in line
+    assert "'$(reboot)'" in line
