@@ -16,8 +16,11 @@ from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
 from bgecheck.engines.sglang.log.explanation import Rival, confidence, explanation, relation
+from bgecheck.engines.sglang.log.launched import launched
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.log.since import Since
+from bgecheck.engines.sglang.options import written
+from bgecheck.engines.sglang.relaunch import restart_line
 from bgecheck.engines.sglang.remedies import WITHOUT_GRAPHS
 from bgecheck.knowledge.models import repository
 from bgecheck.logfile.reading import Origin
@@ -462,7 +465,8 @@ def _row(cause: Cause) -> None:
             return _absence(facts, cause)
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
         line, *more = _evidence(facts, hit)
-        return broken(line, *silent, *more, **_values(facts, hit))
+        values = {**_values(facts, hit), **_relaunch(facts, cause, hit)}
+        return broken(line, *silent, *more, advice=cause.variant(facts.session, hit), **values)
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."
     AREA.check(
@@ -471,9 +475,21 @@ def _row(cause: Cause) -> None:
         cause=cause.because,
         fix=cause.fix,
         commands=cause.commands,
+        variants=cause.variants,
         severity=cause.severity,
         explains=cause.explains,
     )(judge)
+
+
+def _relaunch(facts: LogFacts, cause: Cause, hit: Hit) -> dict[str, Any]:
+    """The values `{changes}` and `{launch_line}` of a cause that another launch line mends."""
+    session = facts.session
+    changed = cause.changes(session, hit)
+    if changed is None:
+        return {}
+    given = launched(session)
+    line = {} if given is None else {"launch_line": restart_line(given, changed)}
+    return {"changes": written(changed), **line}
 
 
 def _absence(facts: LogFacts, cause: Cause) -> Outcome:

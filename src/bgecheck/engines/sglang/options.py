@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 
-def written(options: Mapping[str, str]) -> str:
-    """Options by long name as they stand on a command line; a switch is `""`."""
-    return " ".join(f"--{name} {value}".rstrip() for name, value in options.items())
+def written(options: Mapping[str, str | None]) -> str:
+    """Options by long name as they stand on a command line; a switch is `""`, what is None is left out."""
+    return " ".join(f"--{name} {value}".rstrip() for name, value in options.items() if value is not None)
 
 
 PROGRAM = "python -m sglang.launch_server"

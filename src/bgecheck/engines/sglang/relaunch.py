@@ -13,13 +13,22 @@ _KEYS = ("api-key", "admin-api-key")
 
 
 def launch_line(options: Mapping[str, str], changed: Mapping[str, str | None]) -> Shell:
-    """The launch line put right: a Shell line, its key replaced by a variable.
+    """The launch line put right for an encoder: a Shell line, its key replaced by a variable.
 
-    Built anew from option names and quoted values, so that nothing else of a foreign line survives. `changed`
-    holds further options to set, or with None to leave out.
+    `changed` holds further options to set, or with None to leave out.
+    """
+    return restart_line({}, _needed(options, changed))
+
+
+def restart_line(options: Mapping[str, str], changed: Mapping[str, str | None]) -> Shell:
+    """The launch line with `changed` alone put right: a Shell line, its key replaced by a variable.
+
+    Built anew from option names and quoted values, so that nothing else of a foreign line survives.
     """
     words = [Shell(PROGRAM)]
-    for name, value in _needed(options, changed).items():
+    for name, value in {**options, **changed}.items():
+        if value is None:
+            continue
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
             continue
         if name in _KEYS:

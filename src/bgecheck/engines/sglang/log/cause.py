@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bgecheck.engines.sglang.log.rules import PATTERNS, Pattern
-from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Severity, Text
+from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.model import Advice, Severity, Text
 
 CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
 """The rows that fail because a start has failed or a server has died."""
+
+
+Changes = Mapping[str, str | None]
+"""Launch options by long name with their new values, `""` for a switch, None for one to leave out."""
+
+_NO_VARIANTS: Mapping[str, Advice] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +35,12 @@ class Cause:
     explains: tuple[str, ...] = CONSEQUENCES
     unknown: Callable[[Session], Text | None] = lambda session: None
     """A further reason for which a session cannot exclude it; None where it can."""
+    variants: Mapping[str, Advice] = _NO_VARIANTS
+    """Other causes and remedies of the row, by name."""
+    variant: Callable[[Session, Hit], str | None] = lambda session, hit: None
+    """The variant that fits a line of a session; None where the row's own words do."""
+    changes: Callable[[Session, Hit], Changes | None] = lambda session, hit: None
+    """What is to be changed in the launch line of a session; None where no launch line mends it."""
 
 
 CAUSES: list[Cause] = []
@@ -46,6 +59,9 @@ def cause(
     severity: Severity = Severity.ERROR,
     explains: tuple[str, ...] = CONSEQUENCES,
     unknown: Callable[[Session], Text | None] = lambda session: None,
+    variants: Mapping[str, Advice] = _NO_VARIANTS,
+    variant: Callable[[Session, Hit], str | None] = lambda session, hit: None,
+    changes: Callable[[Session, Hit], Changes | None] = lambda session, hit: None,
 ) -> None:
     """Declare a cause and its patterns; one that is judged by more than lines has no pattern."""
     PATTERNS.extend(described(name) for described in patterns)
@@ -60,5 +76,8 @@ def cause(
             severity=severity,
             explains=explains,
             unknown=unknown,
+            variants=variants,
+            variant=variant,
+            changes=changes,
         )
     )
