@@ -14,7 +14,7 @@ from bgecheck.checks import launch
 from bgecheck.checks.launch.attention import BACKENDS, looks_both_ways
 from bgecheck.checks.launch.facts import LaunchFacts, collect
 from bgecheck.demo.stage import stage
-from bgecheck.engines.base import Setting
+from bgecheck.engines.base import Launch, Setting
 from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.engines.sglang.log.sessionlog import read_log
 from bgecheck.engines.sglang.serverargs import server_args
@@ -29,7 +29,8 @@ def settings(
     name: str = "bge-large-zh-v1.5", architectures: tuple[str, ...] = ("BertModel",), **told: Any
 ) -> LaunchFacts:
     flags = {"model-path": f"/m/{name}", "context-length": "128", "prefill-attention-backend": "fa3"}
-    return LaunchFacts({k: Setting(v, "/server_info") for k, v in told.items()}, flags, architectures, name)
+    settings = {k: Setting(v, "/server_info") for k, v in told.items()}
+    return LaunchFacts(settings, Launch(options=flags), architectures, name)
 
 
 def judged(facts: LaunchFacts) -> dict[str, Finding]:

@@ -1,16 +1,19 @@
-"""The corrected launch line: it starts what was started, with what an encoder needs, and shows no key."""
+"""The corrected launch line: it starts what was started, with what mends it, and shows no key."""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.engines.sglang.launchline import parse_launch
-from bgecheck.engines.sglang.options import ENCODER_OPTIONS
-from bgecheck.engines.sglang.relaunch import changes, launch_line
+from bgecheck.engines.base import Launch
+from bgecheck.engines.sglang.launchline import launch_program, launch_words, parse_launch, typed
+from bgecheck.engines.sglang.options import ENCODER_OPTIONS, changes_in_words
+from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line
+from bgecheck.engines.sglang.releases import newest, release_of, releases
 
 NAMES = (
     "model-path",
@@ -26,68 +29,88 @@ NAMES = (
 VALUES = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).filter(
     lambda text: not text.startswith("-")
 )
+BGE = Launch(options={"model-path": "/m"})
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES))
 def test_it_is_read_back_as_what_was_given_with_what_an_encoder_needs(options: dict[str, str]) -> None:
     fixed = {name: value for name, value in ENCODER_OPTIONS.items() if name != "mem-fraction-static"}
-    read = parse_launch(shlex.split(launch_line(options, {})))
+    read = parse_launch(shlex.split(launch_line(Launch(options=options), encoder_changes(options))))
     assert read == {"mem-fraction-static": "0.3", **options, **fixed}
 
 
 @pytest.mark.parametrize("name", ["api-key", "admin-api-key"])
 def test_a_key_is_a_variable(name: str) -> None:
-    line = launch_line({"model-path": "/m", name: "topsecret"}, {})
+    line = launch_line(Launch(options={"model-path": "/m", name: "topsecret"}), {})
     assert "topsecret" not in line
     assert f'--{name} "$API_KEY"' in line
 
 
 def test_what_is_changed_wins_and_what_is_to_go_is_left_out() -> None:
-    given_ = {"model-path": "/m", "context-length": "9000", "attention-backend": "fa3"}
+    given_ = Launch(options={"model-path": "/m", "context-length": "9000", "attention-backend": "fa3"})
     line = launch_line(given_, {"context-length": None, "attention-backend": "triton"})
-    assert "context-length" not in line
-    assert "--attention-backend triton" in line
-    assert "fa3" not in line
+    assert line == "python -m sglang.launch_server --model-path /m --attention-backend triton"
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a;reboot", "A", "$(id)", "a_b", "ä"])
 def test_a_name_that_is_no_option_is_left_out(name: str) -> None:
-    assert launch_line({"model-path": "/m", name: "v"}, {}) == launch_line({"model-path": "/m"}, {})
+    assert launch_line(Launch(options={"model-path": "/m", name: "v"}), {}) == launch_line(BGE, {})
 
 
 @pytest.mark.parametrize(
-    ("options", "changed", "new"),
+    ("options", "new"),
     [
-        ({}, {}, "--is-embedding --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"),
-        ({"mem-fraction-static": "0.5"}, {}, "--is-embedding --disable-radix-cache --chunked-prefill-size -1"),
-        (
-            {**ENCODER_OPTIONS, "chunked-prefill-size": "4096"},
-            {},
-            "--chunked-prefill-size -1",
-        ),
-        (ENCODER_OPTIONS, {"attention-backend": "triton"}, "--attention-backend triton"),
-        ({**ENCODER_OPTIONS, "context-length": "9"}, {"context-length": None}, None),
-        (ENCODER_OPTIONS, {}, None),
+        ({}, "--is-embedding --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"),
+        ({"mem-fraction-static": "0.5"}, "--is-embedding --disable-radix-cache --chunked-prefill-size -1"),
+        ({**ENCODER_OPTIONS, "chunked-prefill-size": "4096"}, "--chunked-prefill-size -1"),
+        (ENCODER_OPTIONS, ""),
     ],
 )
-def test_what_is_new_is_named_and_all_of_it_where_nothing_is(
-    options: dict[str, str], changed: dict[str, str | None], new: str | None
-) -> None:
-    every = " ".join(f"--{name} {value}".rstrip() for name, value in ENCODER_OPTIONS.items())
-    assert changes(options, changed) == (new or every)
+def test_only_what_an_encoder_lacks_is_changed(options: dict[str, str], new: str) -> None:
+    assert changes_in_words(encoder_changes(options)).en == (new and f"with {new}")
+
+
+def test_changes_are_named_with_what_is_to_go() -> None:
+    words = changes_in_words({"attention-backend": "triton", "context-length": None})
+    assert words.en == "with --attention-backend triton and without --context-length"
+    assert words.zh == "加上 --attention-backend triton、去掉 --context-length"
+
+
+def test_program_and_environment_stay_as_they_were() -> None:
+    start = replace(
+        BGE, program=("/opt/v/bin/python3", "-m", "sglang.launch_server"), environment={"CUDA_VISIBLE_DEVICES": "1"}
+    )
+    line = launch_line(start, {"port": "31000"})
+    assert line == "CUDA_VISIBLE_DEVICES=1 /opt/v/bin/python3 -m sglang.launch_server --model-path /m --port 31000"
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ("python3 -m sglang.launch_server --model-path m", ("python3", "-m", "sglang.launch_server")),
+        (
+            "python -W ignore -m sglang.launch_server --model m",
+            ("python", "-W", "ignore", "-m", "sglang.launch_server"),
+        ),
+        ("/v/bin/python /v/bin/sglang serve m --port 1", ("/v/bin/python", "/v/bin/sglang", "serve")),
+        ("sglang serve --model-path m", ("sglang", "serve")),
+        ("python -m bgecheck.demo.server --port 1", ()),
+        ("python -m http.server", ()),
+    ],
+)
+def test_the_words_before_the_options(command: str, program: tuple[str, ...]) -> None:
+    assert launch_program(command.split()) == program
 
 
 def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
-    line = launch_line(
-        {
-            "model-path": "/m/a b",
-            "port": "31000",
-            "api-key": "topsecret",
-            "chunked-prefill-size": "4096",
-            "cuda-graph-bs": "1 2",
-        },
-        {},
-    )
+    options = {
+        "model-path": "/m/a b",
+        "port": "31000",
+        "api-key": "topsecret",
+        "chunked-prefill-size": "4096",
+        "cuda-graph-bs": "1 2",
+    }
+    line = launch_line(Launch(options=options), encoder_changes(options))
     assert "'/m/a b'" in line
     assert "--port 31000" in line
     assert '--api-key "$API_KEY"' in line
@@ -98,6 +121,93 @@ def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
 
 
 def test_a_hostile_flag_does_not_get_into_the_line() -> None:
-    line = launch_line({"model-path": "/m", "port; rm -rf ~": "", "host": "$(reboot)"}, {})
+    start = Launch(options={"model-path": "/m", "port; rm -rf ~": "", "host": "$(reboot)"}, environment={"A": "$(id)"})
+    line = launch_line(start, {})
     assert "rm -rf" not in line
     assert "'$(reboot)'" in line
+    assert line.startswith("A='$(id)' ")
+
+
+def test_a_line_for_a_newer_release_drops_and_renames_what_that_refuses() -> None:
+    old = Launch(
+        options={
+            "model-path": "/m",
+            "cuda-graph-max-bs": "16",
+            "torchao-config": "int8wo",
+            "port": "3",
+            "dtype": "half",
+        }
+    )
+    line = launch_line(old, {"disable-radix-cache": ""}, newest())
+    assert shlex.split(line)[3:] == [
+        *("--model-path", "/m", "--cuda-graph-max-bs-decode", "16", "--port", "3"),
+        *("--dtype", "half", "--disable-radix-cache"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "table"),
+    [
+        ("0.5.23", "0.5.23"),
+        ("0.6.0", "0.5.23"),
+        (None, "0.5.23"),
+        ("0.5.8", "0.5.3.post3"),
+        ("0.5.8.post1", "0.5.8.post1"),
+        ("0.5.22", "0.5.16"),
+        ("0.4.6", "0.4.10.post2"),
+        ("?", "0.5.23"),
+    ],
+)
+def test_the_table_of_a_release_is_the_newest_that_is_not_newer(version: str | None, table: str) -> None:
+    assert release_of(version).version == table
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("port", "30000", True),
+        ("port", "30000x", False),
+        ("mem-fraction-static", "0.8", True),
+        ("mem-fraction-static", "80%", False),
+        ("dtype", "half", True),
+        ("dtype", "fp16", False),
+        ("disable-radix-cache", "", True),
+        ("disable-radix-cache", "true", False),
+        ("model-path", "", False),
+        ("max-batch-size", "16", False),
+        ("tp", "2", True),
+        ("tensor-parallel-size", "2", True),
+        ("chunked-prefill-size", "-1", True),
+    ],
+)
+def test_a_release_accepts_what_its_parser_does(name: str, value: str, accepted: bool) -> None:
+    for release in releases():
+        assert release.accepts(name, value) is accepted, release.version
+
+
+def test_an_ambiguous_beginning_is_no_option() -> None:
+    assert newest().option("cuda-graph-max-bs") is None
+    assert release_of("0.5.9").option("cuda-graph-max-bs") is not None
+    assert "cuda-graph-max-bs-decode" in newest().beginning_with("cuda-graph-max-bs")
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("python -m sglang.launch_server --model-path /m --port 1", {"model-path": "/m", "port": "1"}),
+        ("sglang serve /m --tp 2", {"model-path": "/m", "tp": "2"}),
+        ("HF_ENDPOINT=https://h.c python3 -m sglang.launch_server --model m", {"model-path": "m"}),
+        ("python -m sglang.launch_server --model-path '/m/a b'", {"model-path": "/m/a b"}),
+        ("python -m sglang.launch_server --help", None),
+        ("python -m sglang.launch_server --model-path 'unfinished", None),
+        ("python -m vllm.entrypoints.api_server --model m", None),
+    ],
+)
+def test_a_command_that_a_log_repeats(line: str, options: dict[str, str] | None) -> None:
+    words = launch_words(line)
+    assert (dict(typed(words).options) if words else None) == options
+
+
+def test_variables_before_a_command_are_kept_and_keys_among_them_are_not() -> None:
+    words = launch_words("CUDA_VISIBLE_DEVICES=2 HF_TOKEN=hf_secret python -m sglang.launch_server --model-path m")
+    assert launch_line(typed(words), {}) == "CUDA_VISIBLE_DEVICES=2 python -m sglang.launch_server --model-path m"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from bgecheck.model import Shell, Text, Words
+from bgecheck.model import ServerProcess, Shell, Text, Words
 
 
 class Setting(NamedTuple):
@@ -43,6 +43,22 @@ class Sources:
     logged: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How a server was started, as far as it can be seen: what its corrected launch line is built from."""
+
+    options: Mapping[str, str]
+    """By long name without dashes; a switch has the value `""`."""
+    program: tuple[str, ...] = ()
+    """The words before the options; empty where they cannot be seen."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that decide what starts, as the visible GPUs; never a key."""
+
+
+Changes = Mapping[str, str | None]
+"""Launch options by long name with their new values, `""` for a switch, None for one to leave out."""
+
+
 class Engine(Protocol):
     """An engine as checks see it. The module `engines.sglang.engine` is one."""
 
@@ -54,8 +70,17 @@ class Engine(Protocol):
     def settings(self, sources: Sources) -> dict[str, Setting]:
         """The settings that decide what a vector is, each from its surest source."""
 
-    def launch_line(self, options: Mapping[str, str], changed: Mapping[str, str | None]) -> Shell:
-        """The command that starts the server anew with what is wrong put right, its keys as variables."""
+    def launch_of(self, server: ServerProcess) -> Launch:
+        """How a running server was started."""
 
-    def changes(self, options: Mapping[str, str], changed: Mapping[str, str | None]) -> str:
-        """The options of that command that are new or have another value."""
+    def stop(self, server: ServerProcess) -> Shell:
+        """The command that stops a running server."""
+
+    def changes_in_words(self, changed: Changes) -> Text:
+        """What is changed in a launch line, as what a restart is done with."""
+
+    def encoder_changes(self, options: Mapping[str, str]) -> Changes:
+        """What a bidirectional encoder needs and these options lack."""
+
+    def launch_line(self, launch: Launch, changed: Changes) -> Shell:
+        """The command that starts the server anew with these options changed, its keys as variables."""

@@ -59,11 +59,16 @@ def working_folder(pid: int) -> str | None:
 
 def environment(pid: int, name: str) -> str | None:
     """One variable of another process's environment; None when it is unset or may not be seen."""
+    return variables(pid).get(name)
+
+
+def variables(pid: int) -> dict[str, str]:
+    """The environment of another process by name; empty where it may not be seen."""
     try:
-        value = psutil.Process(pid).environ().get(name)
+        given = psutil.Process(pid).environ()
     except (psutil.Error, OSError):
-        return None
-    return None if value is None else _readable(value)
+        return {}
+    return {_readable(name): _readable(value) for name, value in given.items()}
 
 
 def output_file(pid: int, table: ProcessTable) -> str | None:

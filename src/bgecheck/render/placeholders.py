@@ -27,6 +27,7 @@ _WORDS = {
     "characters": Text("N", "N"),
     "chunk": Text("tokens", "token 数"),
     "cosine": Text("cosine", "余弦值"),
+    "architecture": Text("architecture", "模型结构"),
     "count": Text("N", "N"),
     "cuda": Text("version", "版本"),
     "days": Text("N", "N"),
@@ -41,11 +42,14 @@ _WORDS = {
     "faults": Text("faults", "故障"),
     "faults_zh": Text("faults", "故障"),
     "file": Text("log file", "日志文件"),
+    "floor": Text("", ""),
     "folder": Text("model folder", "模型目录"),
     "found": Text("actual value", "实际值"),
     "free": Text("free memory", "空闲显存"),
     "from_line": Text("line", "行号"),
     "front": Text("web server", "程序名"),
+    "gpu_holders": Text("the processes on the GPU", "占用 GPU 的进程"),
+    "gpu_status": Text("the state of the GPU", "GPU 状态"),
     "gpu": Text("GPU", "GPU"),
     "hangs": Text("where it hangs", "卡住的位置"),
     "holders": Text("processes", "进程"),
@@ -95,15 +99,19 @@ _WORDS = {
     "source": Text("the reference", "参照"),
     "state": Text("state", "状态"),
     "status": Text("status", "状态码"),
+    "stop": Text("the command that stops the server", "停止服务的命令"),
     "taken": Text("N", "N"),
     "told": Text("N", "N"),
+    "tokens": Text("N", "N"),
     "total": Text("total memory", "总量"),
     "unless": Text("", ""),
+    "upgrade": Text("an upgrade, where the release needs one", "需要时升级"),
     "url": Text("server address", "服务地址"),
     "used": Text("CA file", "CA 文件"),
     "variable": Text("variable", "变量名"),
     "version": Text("version", "版本"),
     "visible": Text("value", "取值"),
+    "weights": Text("", ""),
     "wanted": Text("expected value", "期望值"),
     "wrong": Text("M", "M"),
 }
@@ -118,13 +126,18 @@ def without_case(template: str, language: Language, row: str) -> str:
     def word(match: re.Match[str]) -> str:
         name = match[1]
         if name == "changes":
-            return OPTIONS_BY_ROW[row]
+            return _changes(language, row)
         if name == "launch_line":
             return _launch_line(language, row)
         words = (_IN_ROW.get((row, name)) or _WORDS.get(name) or Text(name, name)).to(language)
         return f"<{words}>" if words else ""
 
     return re.sub(r"(?<!\{)\{(\w+)\}(?!\})", word, template).replace("{{", "{").replace("}}", "}")
+
+
+def _changes(language: Language, row: str) -> str:
+    options = OPTIONS_BY_ROW.get(row) or Text("<the options it needs>", "<所需的参数>").to(language)
+    return Text(f"with {options}", f"加上 {options}").to(language)
 
 
 def _launch_line(language: Language, row: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line, not_an_encoder
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, not_an_encoder, restart
 from bgecheck.engines.base import Setting
 from bgecheck.engines.sglang.remedies import BOTH_WAYS_ANYWHERE
 from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
@@ -83,7 +83,7 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
             )
         )
     if not honours:
-        changed = launch_line(facts, {"attention-backend": "triton", "prefill-attention-backend": None})
+        changed = restart(facts, {"attention-backend": "triton", "prefill-attention-backend": None})
         return broken(evidence, version=version, backend=backend, **changed)
     return holds(evidence)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line, not_an_encoder
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, not_an_encoder, restart
 from bgecheck.engines.base import Setting
 from bgecheck.engines.sglang.remedies import RESTART_WITH_CHANGES
 from bgecheck.engines.sglang.settings import COMMAND_LINE
@@ -46,7 +46,7 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
     if setting is None:
         return absent(Text("whether the cache is on is not known", "无法得知缓存是否开启"))
     evidence = Evidence(setting.label("disable_radix_cache"), str(setting.value), "True")
-    return holds(evidence) if setting.value is True else broken(evidence, **launch_line(facts))
+    return holds(evidence) if setting.value is True else broken(evidence, **restart(facts))
 
 
 @AREA.check(
@@ -78,7 +78,7 @@ def chunked_prefill_is_off(facts: LaunchFacts) -> Outcome:
         "-1",
     )
     off = setting.value == -1
-    return holds(evidence) if off else broken(evidence, chunk=_size(setting.value), **launch_line(facts))
+    return holds(evidence) if off else broken(evidence, chunk=_size(setting.value), **restart(facts))
 
 
 def _size(chunk: Any) -> Text:

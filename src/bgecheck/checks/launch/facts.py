@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bgecheck.engines.base import Setting, Sources
+from bgecheck.engines.base import Changes, Launch, Setting, Sources
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang import engine as sglang
+from bgecheck.engines.sglang.releases import newest
+from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
 from bgecheck.engines.sglang.serverargs import server_args
 from bgecheck.knowledge.models import Model, looks_both_ways, lookup
 from bgecheck.machine.files import model_config
-from bgecheck.model import Area, Evidence, Outcome, Target, Text, Unavailable, absent, holds
+from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
 
 if TYPE_CHECKING:
     from bgecheck.run.context import Context
@@ -22,14 +25,21 @@ class LaunchFacts(NamedTuple):
     """The settings of the running server, from what it says of itself, else from its command line."""
 
     settings: Mapping[str, Setting]
-    flags: Mapping[str, str] | None
-    """Launch options as typed, by long name; None when no command line is known."""
+    launch: Launch | None
+    """How it was started; None when no command line is known."""
     architectures: tuple[str, ...]
     model_name: str | None
+    stop: Shell | None = None
+    """The command that stops the server; None where its process is not known."""
 
     def get(self, name: str) -> Setting | None:
         """The setting, or None when nobody tells it."""
         return self.settings.get(name)
+
+    @property
+    def flags(self) -> Mapping[str, str] | None:
+        """Launch options as typed, by long name; None when no command line is known."""
+        return self.launch.options if self.launch else None
 
     @property
     def release(self) -> tuple[int, int, int] | None:
@@ -37,6 +47,13 @@ class LaunchFacts(NamedTuple):
         setting = self.get("version")
         parts = re.match(r"v?(\d+)\.(\d+)\.(\d+)", str(setting.value)) if setting else None
         return (int(parts[1]), int(parts[2]), int(parts[3])) if parts else None
+
+    @property
+    def pools_last_for_good(self) -> bool:
+        """Whether no option makes this release pool by [CLS] as the model needs: BertModel up to 0.5.8 (bert.py)."""
+        model, release = self.model, self.release
+        bert = "BertModel" in (self.architectures or ((model.architecture,) if model else ()))
+        return bert and model is not None and model.pooling == "cls" and release is not None and release <= (0, 5, 8)
 
     @property
     def model(self) -> Model | None:
@@ -60,7 +77,8 @@ def collect(context: Context) -> LaunchFacts:
     """Ask the server's own pages, and read its command line where the process can be seen."""
     server = context.server()
     info, settings = server.model_info() or {}, server.server_info() or {}
-    flags = _flags(context.target, settings)
+    launch = _launch(context.target, settings)
+    flags = launch.options if launch else None
     logged = {} if settings else _logged(context)
     if not settings and not info and not logged and flags is None:
         raise Unavailable(
@@ -73,9 +91,10 @@ def collect(context: Context) -> LaunchFacts:
     path = _string(info.get("model_path")) or _string(logged.get("model_path")) or context.target.model_path
     return LaunchFacts(
         settings=sglang.settings(sources) | _longest(server),
-        flags=flags,
+        launch=launch,
         architectures=_architectures(info, context.target),
         model_name=_registered(path, context.target.model, _string(info.get("served_model_name"))),
+        stop=sglang.stop(context.target.server) if context.target.server else None,
     )
 
 
@@ -84,18 +103,17 @@ def _registered(*names: str | None) -> str | None:
     return next((name for name in names if lookup(name)), names[-1])
 
 
-def _flags(target: Target, settings: Mapping[str, Any]) -> Mapping[str, str] | None:
+def _launch(target: Target, settings: Mapping[str, Any]) -> Launch | None:
     if target.server:
-        return target.server.flags
+        return sglang.launch_of(target.server)
     line = settings.get("launch_command")
     if not isinstance(line, str):
         return None
-    import shlex
-
     try:
-        return sglang.parse_launch(shlex.split(line))
+        options = sglang.parse_launch(shlex.split(line))
     except ValueError:
         return None
+    return None if options is None else Launch(options=options)
 
 
 def _longest(server: Server) -> dict[str, Setting]:
@@ -121,17 +139,26 @@ def _string(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-RESTART = ("{launch_line}",)
-"""The command of a row whose outcome has the values of `launch_line`."""
+RESTART = ("{upgrade}", "{stop}", "{launch_line}")
+"""The commands of a row whose outcome has the values of `restart`."""
 
 
-def launch_line(facts: LaunchFacts, changed: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """The values of a broken row: `{changes}`, and `{launch_line}` where the command line is known.
+def restart(facts: LaunchFacts, changed: Changes | None = None) -> dict[str, Any]:
+    """The values of a broken row: `{changes}`, and `{upgrade}`, `{stop}` and `{launch_line}` where they are known.
 
-    `changed` holds further options to set, or with None to leave out.
+    `changed` holds options to change beside what an encoder needs; a model that is none needs nothing of that. Where
+    the release itself is at fault, an upgrade is part of every remedy, and the line is one that a new release accepts.
     """
-    changes = {"changes": sglang.changes(facts.flags or {}, changed or {})}
-    return changes | {"launch_line": sglang.launch_line(facts.flags, changed or {})} if facts.flags else changes
+    options = facts.launch.options if facts.launch else {}
+    needed = {} if facts.bidirectional is False else sglang.encoder_changes(options)
+    whole = {**needed, **(changed or {})}
+    words, upgrade = sglang.changes_in_words(whole), facts.pools_last_for_good
+    values: dict[str, Any] = {"changes": with_upgrade(words) if upgrade else words}
+    values |= {"upgrade": UPGRADE} if upgrade else {}
+    values |= {"stop": facts.stop} if facts.stop else {}
+    if facts.launch:
+        values["launch_line"] = sglang.launch_line(facts.launch, whole, newest() if upgrade else None)
+    return values
 
 
 def not_an_encoder(facts: LaunchFacts) -> Outcome | None:

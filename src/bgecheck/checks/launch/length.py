@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, launch_line
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, restart
 from bgecheck.engines.sglang.options import TRUNCATE
 from bgecheck.engines.sglang.remedies import OWN_LENGTH, OWN_LENGTH_ENFORCED
 from bgecheck.knowledge.models import ABSOLUTE
@@ -48,7 +48,7 @@ def length_is_the_models(facts: LaunchFacts) -> Outcome:
         )
     evidence = Evidence(setting.label("max_model_len"), str(setting.value), str(model.max_tokens))
     values = {"told": setting.value, "name": model.name, "wanted": model.max_tokens}
-    line = launch_line(facts, {"context-length": None})
+    line = restart(facts, {"context-length": None})
     if setting.value < model.max_tokens:
         return broken(evidence, **values, **line)
     beyond = ABSOLUTE.intersection(facts.architectures) and setting.value > model.max_tokens + POSITIONS_BESIDE

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bgecheck.checks.launch.facts import AREA, LaunchFacts, launch_line
+from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, restart
 from bgecheck.engines.base import Setting
-from bgecheck.engines.sglang.remedies import POOL_BY_CLS, UNLESS_EMBEDDING, UPGRADE
+from bgecheck.engines.sglang.remedies import POOL_BY_CLS, RESTART_WITH_CHANGES, UNLESS_EMBEDDING
 from bgecheck.model import Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
 
 
@@ -25,19 +25,22 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
     return holds(Evidence("version", str(version.value))) if version else holds()
 
 
+_POOLS_LAST = Text(
+    "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "
+    "sglang {version} pools BertModel by the last token{unless}",
+    "模型应取首个 token（[CLS]）的向量，而服务取的是 {pooling}：sglang {version} 对 BertModel 取最后一个 token{unless}",
+)
+
+
 @AREA.check(
     "pooling",
     headline=True,
     title=Text("the pooling is the one the model needs", "池化方式与模型一致"),
-    cause=Text(
-        "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "
-        "sglang {version} pools BertModel by the last token{unless}",
-        "模型应取首个 token（[CLS]）的向量，而服务取的是 {pooling}："
-        "sglang {version} 对 BertModel 取最后一个 token{unless}",
-    ),
+    cause=_POOLS_LAST,
     fix=POOL_BY_CLS,
-    commands=(UPGRADE, "{launch_line}"),
+    commands=RESTART,
     variants={
+        "flag": Advice(_POOLS_LAST, RESTART_WITH_CHANGES, RESTART),
         "not-cls": Advice(
             Text(
                 "this model pools {wanted} and this server pools {pooling}: sglang does not read the model's "
@@ -49,7 +52,7 @@ def settings_are_readable(facts: LaunchFacts) -> Outcome:
                 "serve this model with an engine that reads it, for example text-embeddings-inference",
                 "改用会读取该配置的引擎，例如 text-embeddings-inference",
             ),
-        )
+        ),
     },
     explains=("embed.reference", "embed.golden", "embed.semantic", "logs.encoder-vectors-wrong"),
 )
@@ -74,12 +77,12 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     flag = facts.release is not None and (0, 5, 9) <= facts.release <= (0, 5, 16)
     return broken(
         evidence,
-        advice=None if wanted == "cls" else "not-cls",
+        advice="not-cls" if wanted != "cls" else "flag" if flag else None,
         pooling=used.upper(),
         wanted=wanted.upper(),
         version=version.value if version else "?",
         unless=UNLESS_EMBEDDING if flag else "",
-        **launch_line(facts),
+        **restart(facts),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bgecheck.engines.sglang.log import (
     causes,  # noqa: F401  # declares them
     marks,
+    relaunch,
 )
 from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
@@ -19,9 +20,9 @@ from bgecheck.engines.sglang.log.explanation import Rival, confidence, explanati
 from bgecheck.engines.sglang.log.launched import launched
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.log.since import Since
-from bgecheck.engines.sglang.options import written
-from bgecheck.engines.sglang.relaunch import restart_line
-from bgecheck.engines.sglang.remedies import WITHOUT_GRAPHS
+from bgecheck.engines.sglang.options import changes_in_words
+from bgecheck.engines.sglang.relaunch import launch_line, stop
+from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
 from bgecheck.knowledge.models import repository
 from bgecheck.logfile.reading import Origin
 from bgecheck.machine.containers import container_of
@@ -31,6 +32,7 @@ from bgecheck.model import (
     Evidence,
     Outcome,
     ServerProcess,
+    Shell,
     Text,
     Unavailable,
     absent,
@@ -66,6 +68,8 @@ class LogFacts(NamedTuple):
     """The last of the older sessions, the oldest first."""
     since: Since | None = None
     """From when on the log was judged; None judges all of the newest session."""
+    stop: Shell | None = None
+    """The command that stops the server whose log it is, where its process is known."""
 
     @property
     def name(self) -> str:
@@ -107,7 +111,9 @@ def collect(context: Context) -> LogFacts:
     diagnosis = diagnose(log.session, log.origin.age, datetime.now())
     if since is not None and since.line is None:
         diagnosis = Diagnosis("empty", {})
-    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since)
+    server = context.target.server
+    stopped = stop(server) if server is not None and server.log == context.target.log else None
+    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since, stopped)
 
 
 def _older(session: Session) -> Told:
@@ -363,10 +369,7 @@ _WAIT = Text("wait, then check again", "稍等后再查")
                 "start it without graphs, which embedding does not need; if it fails again, read the lines around it",
                 "关闭 CUDA graph 再启动，embedding 用不上它；仍然失败再看报错前后的日志",
             ),
-            (
-                WITHOUT_GRAPHS,
-                "tail -n +{from_line} {file} | head -n 40",
-            ),
+            ("{launch_line}", "tail -n +{from_line} {file} | head -n 40"),
         ),
     },
     explains=CONSEQUENCES[1:],
@@ -406,6 +409,10 @@ def _readiness(facts: LogFacts) -> Outcome:
     if state == "failed":
         values = {"error": text, "from_line": max(1, line - 20), "file": facts.origin.name, **_arguments(session)}
         advice = "graph" if session.phase == "graph" else None
+        given = launched(session) if advice else None
+        changed = relaunch.without_graphs(session, Hit("", line, text, 0, True, session.phase))
+        if given is not None and changed is not None:
+            values["launch_line"] = launch_line(given, changed)
         return broken(last_line, *came, advice=advice, **values, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
     values = {"file": facts.origin.name, "age": _age(facts), "hangs": HANGS[session.phase]}
@@ -482,14 +489,18 @@ def _row(cause: Cause) -> None:
 
 
 def _relaunch(facts: LogFacts, cause: Cause, hit: Hit) -> dict[str, Any]:
-    """The values `{changes}` and `{launch_line}` of a cause that another launch line mends."""
+    """What the remedy of a cause needs: `{changes}`, `{upgrade}`, `{stop}`, `{launch_line}`, and what the log shows."""
     session = facts.session
-    changed = cause.changes(session, hit)
+    values: dict[str, Any] = {**relaunch.values(session, hit), **cause.values(session, hit)}
+    changed, given = cause.changes(session, hit), launched(session)
     if changed is None:
-        return {}
-    given = launched(session)
-    line = {} if given is None else {"launch_line": restart_line(given, changed)}
-    return {"changes": written(changed), **line}
+        return values | {"changes": cause.otherwise}
+    release = relaunch.on_release(session) if cause.name == "encoder-vectors-wrong" else None
+    words = changes_in_words(changed)
+    values |= {"changes": with_upgrade(words), "upgrade": UPGRADE} if release else {"changes": words}
+    if given is not None:
+        values["launch_line"] = launch_line(given, changed, release)
+    return values if facts.stop is None else values | {"stop": facts.stop}
 
 
 def _absence(facts: LogFacts, cause: Cause) -> Outcome:

@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bgecheck.engines.sglang.launchline import parse_launch
+from bgecheck.engines.sglang.launchline import deciding, parse_launch
 from bgecheck.engines.sglang.log.marks import is_of_sglang
 from bgecheck.http.address import Address, parse_url
 from bgecheck.machine.containers import container_of, log_of, published
-from bgecheck.machine.processes import output_file, snapshot, visible, working_folder
+from bgecheck.machine.processes import output_file, snapshot, variables, visible, working_folder
 from bgecheck.machine.sockets import inside
 from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
 from bgecheck.model.processes import Process, ProcessTable
@@ -48,6 +48,7 @@ def _server(process: Process, flags: dict[str, str], table: ProcessTable) -> Ser
         log=output_file(process.pid, table) or _log_of_container(process.pid),
         started_at=process.created,
         children=table.descendants(process.pid),
+        environment=deciding(variables(process.pid)),
     )
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
-MODULES = ("sglang.launch_server", "bgecheck.demo.server")
+from bgecheck.engines.base import Launch
+
+OWN_DEMO = "bgecheck.demo.server"
+
+MODULES = ("sglang.launch_server", OWN_DEMO)
 """What `python -m` runs when it runs a server; the second is our own demo."""
 
 ALIASES = {"model": "model-path", "tensor-parallel-size": "tp-size", "data-parallel-size": "dp-size"}
@@ -59,6 +65,61 @@ def parse_launch(argv: Sequence[str]) -> dict[str, str] | None:
     """
     given = _arguments(argv)
     return None if given is None else _options(given)
+
+
+def launch_words(line: str) -> tuple[str, ...]:
+    """The words of a launch command as a shell takes them, variables before it too; () where it starts no model."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return ()
+    options = parse_launch(words[len(_assigned(words)) :])
+    return tuple(words) if options and options.keys() & {"model-path", "config"} else ()
+
+
+def typed(words: Sequence[str]) -> Launch:
+    """How a server is started by a command as typed, variables before it too."""
+    variables = _assigned(words)
+    command = words[len(variables) :]
+    return Launch(
+        options=parse_launch(command) or {},
+        program=launch_program(command),
+        environment=deciding(dict(word.split("=", 1) for word in variables)),
+    )
+
+
+def _assigned(words: Sequence[str]) -> Sequence[str]:
+    """The variables that are set before a command, `NAME=value` each."""
+    return tuple(takewhile(re.compile(r"[A-Z][A-Z0-9_]*=").match, words))
+
+
+_DECIDING = re.compile(
+    r"(?:CUDA|HIP|ROCR|ASCEND_RT)_VISIBLE_DEVICES|(?:HF|TRANSFORMERS|MODELSCOPE|SGLANG|SGL)_\w+|CUDA_HOME"
+)
+_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
+
+
+def deciding(given: Mapping[str, str]) -> dict[str, str]:
+    """Those variables of a server's environment that a launch line has to keep; never a key."""
+    return {
+        name: value
+        for name, value in sorted(given.items())
+        if _DECIDING.fullmatch(name) and not _SECRET.search(name) and len(value) <= _LONGEST and value.isprintable()
+    }
+
+
+_LONGEST = 200
+"""Characters of a value that is kept."""
+
+
+def launch_program(argv: Sequence[str]) -> tuple[str, ...]:
+    """The words of a server's command line before its options; () where it starts no server, or our own demo."""
+    given = _arguments(argv)
+    if given is None or OWN_DEMO in argv:
+        return ()
+    options = list(given)
+    starts = (at for at in range(len(argv)) if options in (list(argv[at:]), ["--model-path", *argv[at:]]))
+    return tuple(argv[: next(starts, len(argv))])
 
 
 def _arguments(argv: Sequence[str]) -> Sequence[str] | None:

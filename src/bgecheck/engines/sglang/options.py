@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 
+from bgecheck.model import Text
+
 
 def written(options: Mapping[str, str | None]) -> str:
     """Options by long name as they stand on a command line; a switch is `""`, what is None is left out."""
     return " ".join(f"--{name} {value}".rstrip() for name, value in options.items() if value is not None)
+
+
+def changes_in_words(changed: Mapping[str, str | None]) -> Text:
+    """What is changed in a launch line, as what a restart is done with."""
+    new, gone = written(changed), written({name: "" for name, value in changed.items() if value is None})
+    en = " and ".join(filter(None, (new and f"with {new}", gone and f"without {gone}")))
+    zh = "、".join(filter(None, (new and f"加上 {new}", gone and f"去掉 {gone}")))
+    return Text(en, zh)
 
 
 PROGRAM = "python -m sglang.launch_server"

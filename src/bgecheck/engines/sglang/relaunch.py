@@ -1,54 +1,54 @@
-"""The launch line of a running sglang server with what is wrong for an encoder put right."""
+"""Launch lines put right: how a server was started, with what is wrong changed and all else as it was."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 
-from bgecheck.engines.sglang.launchline import MANY
-from bgecheck.engines.sglang.options import ENCODER_OPTIONS, PROGRAM, written
-from bgecheck.model import Shell
+from bgecheck.engines.base import Changes, Launch
+from bgecheck.engines.sglang.launchline import MANY, launch_program
+from bgecheck.engines.sglang.options import ENCODER_OPTIONS, PROGRAM
+from bgecheck.engines.sglang.releases import Release, fitted
+from bgecheck.machine.containers import container_of
+from bgecheck.model import ServerProcess, Shell
 
 _KEYS = ("api-key", "admin-api-key")
 
 
-def launch_line(options: Mapping[str, str], changed: Mapping[str, str | None]) -> Shell:
-    """The launch line put right for an encoder: a Shell line, its key replaced by a variable.
+def launch_of(server: ServerProcess) -> Launch:
+    """How a running server was started, by its process."""
+    return Launch(options=server.flags, program=launch_program(server.argv), environment=server.environment)
 
-    `changed` holds further options to set, or with None to leave out.
+
+def stop(server: ServerProcess) -> Shell:
+    """The command that stops a running server: its container, where it runs in one."""
+    container = container_of(server.pid)
+    return Shell(f"docker stop {container[:12]}" if container else f"kill {server.pid}")
+
+
+def encoder_changes(options: Mapping[str, str], share: str = ENCODER_OPTIONS["mem-fraction-static"]) -> Changes:
+    """What a bidirectional encoder needs and these options lack; `share` is the memory share where none is given."""
+    needed = ENCODER_OPTIONS | {"mem-fraction-static": options.get("mem-fraction-static", share)}
+    return {name: value for name, value in needed.items() if options.get(name) != value}
+
+
+def launch_line(launch: Launch, changed: Changes, release: Release | None = None) -> Shell:
+    """The launch line with `changed` put right: a Shell line, its keys as variables.
+
+    Built anew from option names and quoted values, so that nothing else of a foreign line survives. With `release` it
+    is for that release: what its parser refuses is renamed or left out.
     """
-    return restart_line({}, _needed(options, changed))
+    options = {name: value for name, value in {**launch.options, **changed}.items() if value is not None}
+    words = [f"{name}={shlex.quote(value)}" for name, value in launch.environment.items()]
+    words.append(Shell.join(launch.program) if launch.program else PROGRAM)
+    words += [_option(name, value) for name, value in (fitted(options, release) if release else options).items()]
+    return Shell(" ".join(filter(None, words)))
 
 
-def restart_line(options: Mapping[str, str], changed: Mapping[str, str | None]) -> Shell:
-    """The launch line with `changed` alone put right: a Shell line, its key replaced by a variable.
-
-    Built anew from option names and quoted values, so that nothing else of a foreign line survives.
-    """
-    words = [Shell(PROGRAM)]
-    for name, value in {**options, **changed}.items():
-        if value is None:
-            continue
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-            continue
-        if name in _KEYS:
-            words.append(Shell(f'--{name} "$API_KEY"'))
-        else:
-            values = value.split() if name in MANY else [value] if value else []
-            words.append(Shell.join([f"--{name}", *values]))
-    return Shell(" ".join(words))
-
-
-def changes(options: Mapping[str, str], changed: Mapping[str, str | None]) -> str:
-    """The options of `launch_line` that are new or have another value; all that an encoder needs where none has."""
-    needed = _needed(options, changed)
-    new = {name: value for name, value in needed.items() if options.get(name) != value} or ENCODER_OPTIONS
-    return written(new)
-
-
-def _needed(options: Mapping[str, str], changed: Mapping[str, str | None]) -> dict[str, str]:
-    """The options of the corrected line by long name."""
-    fixed = {name: value for name, value in ENCODER_OPTIONS.items() if name != "mem-fraction-static"}
-    needed: dict[str, str | None] = {**options, **fixed, **changed}
-    needed.setdefault("mem-fraction-static", ENCODER_OPTIONS["mem-fraction-static"])
-    return {name: value for name, value in needed.items() if value is not None}
+def _option(name: str, value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        return ""
+    if name in _KEYS:
+        return f'--{name} "$API_KEY"'
+    return Shell.join([f"--{name}", *(value.split() if name in MANY else [value] if value else [])])

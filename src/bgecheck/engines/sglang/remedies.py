@@ -1,7 +1,7 @@
 """What mends the faults of an encoder on sglang, in words, by release."""
 
-from bgecheck.engines.sglang.options import EMBEDDING, EXACT, LONGEST, NO_CHUNKS, NO_PREFIX_CACHE, PROGRAM, TRITON
-from bgecheck.model import Text
+from bgecheck.engines.sglang.options import EMBEDDING, EXACT, LONGEST, NO_CHUNKS, NO_PREFIX_CACHE, TRITON
+from bgecheck.model import Shell, Text
 
 AGAIN = Text(
     ", then re-embed everything embedded so far",
@@ -16,14 +16,22 @@ def _then_again(en: str, zh: str) -> Text:
 
 NO_CACHE_NO_CHUNKS = _then_again(f"restart with {EXACT}", f"加上 {EXACT} 重启")
 
-RESTART_WITH_CHANGES = _then_again("restart with {changes}", "加上 {changes} 重启")
-"""`{changes}` are those of `relaunch.changes`."""
+RESTART_WITH_CHANGES = _then_again("restart {changes}", "{changes} 重启")
+"""`{changes}` are those of `options.changes_in_words`."""
 
 POOL_BY_CLS = _then_again(
-    f"use sglang 0.5.17 or newer, or 0.5.9 and newer with {EMBEDDING}",
-    f"换用 sglang 0.5.17 或更新版本，或 0.5.9 起加 {EMBEDDING}",
+    "no option of this release mends it: upgrade sglang, and restart {changes}",
+    "这个版本没有参数能改：升级 sglang，{changes} 重启",
 )
-UPGRADE = "pip install --upgrade 'sglang>=0.5.17'"
+UPGRADE = Shell("pip install --upgrade 'sglang>=0.5.17'")
+"""The first release that pools BertModel by [CLS] whatever its options."""
+
+
+def with_upgrade(changes: Text) -> Text:
+    """What is changed in a launch line, on a release that can compute the vectors at all."""
+    return Text(f"on sglang 0.5.17 or newer {changes.en}".rstrip(), f"在 sglang 0.5.17 或更新版本上{changes.zh}")
+
+
 POOLS_LAST = Text(
     f"sglang pools BertModel by the last token up to 0.5.8, and up to 0.5.16 where {EMBEDDING} is missing",
     f"sglang 0.5.8 及以前对 BertModel 一律取最后一个 token，0.5.9 到 0.5.16 没加 {EMBEDDING} 时也是",
@@ -43,9 +51,6 @@ OWN_LENGTH_ENFORCED = Text(
 )
 
 NO_CHUNKS_IN_BATCH = Text(f"on sglang, restart with {NO_CHUNKS}", f"若是 sglang，加上 {NO_CHUNKS} 重启")
-
-WITHOUT_GRAPHS = f"{PROGRAM} --model-path {{args_model}} {EMBEDDING} --port {{args_port}} --disable-cuda-graph"
-"""The command that starts a server anew which failed as it captured CUDA graphs."""
 
 OPTIONS_BY_ROW = {
     "launch.prefix-cache": NO_PREFIX_CACHE,

@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bgecheck.engines.base import Changes
 from bgecheck.engines.sglang.log.rules import PATTERNS, Pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
-from bgecheck.model import Advice, Severity, Text
+from bgecheck.model import Advice, Severity, Text, Words
 
 CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
 """The rows that fail because a start has failed or a server has died."""
 
 
-Changes = Mapping[str, str | None]
-"""Launch options by long name with their new values, `""` for a switch, None for one to leave out."""
-
+_NOTHING = Text("", "")
 _NO_VARIANTS: Mapping[str, Advice] = MappingProxyType({})
 
 
@@ -35,12 +34,16 @@ class Cause:
     explains: tuple[str, ...] = CONSEQUENCES
     unknown: Callable[[Session], Text | None] = lambda session: None
     """A further reason for which a session cannot exclude it; None where it can."""
-    variants: Mapping[str, Advice] = _NO_VARIANTS
+    variants: Mapping[str, Advice]
     """Other causes and remedies of the row, by name."""
     variant: Callable[[Session, Hit], str | None] = lambda session, hit: None
     """The variant that fits a line of a session; None where the row's own words do."""
     changes: Callable[[Session, Hit], Changes | None] = lambda session, hit: None
-    """What is to be changed in the launch line of a session; None where no launch line mends it."""
+    """What is to be changed in the launch line of a session; None where nothing shows by how much, or none mends it."""
+    otherwise: Text = _NOTHING
+    """What `{changes}` is where nothing shows by how much: which way, and by how much at a time."""
+    values: Callable[[Session, Hit], Mapping[str, Words]] = lambda session, hit: {}
+    """What its texts tell of a line beside what all causes tell of a session."""
 
 
 CAUSES: list[Cause] = []
@@ -62,6 +65,8 @@ def cause(
     variants: Mapping[str, Advice] = _NO_VARIANTS,
     variant: Callable[[Session, Hit], str | None] = lambda session, hit: None,
     changes: Callable[[Session, Hit], Changes | None] = lambda session, hit: None,
+    otherwise: Text = _NOTHING,
+    values: Callable[[Session, Hit], Mapping[str, Words]] = lambda session, hit: {},
 ) -> None:
     """Declare a cause and its patterns; one that is judged by more than lines has no pattern."""
     PATTERNS.extend(described(name) for described in patterns)
@@ -79,5 +84,7 @@ def cause(
             variants=variants,
             variant=variant,
             changes=changes,
+            otherwise=otherwise,
+            values=values,
         )
     )

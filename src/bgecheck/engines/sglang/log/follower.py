@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, islice
 
+from bgecheck.engines.sglang.launchline import launch_words
 from bgecheck.engines.sglang.log import marks
 from bgecheck.engines.sglang.log.kinds import DIGITS, JUDGED, Kind, Kinds
 from bgecheck.engines.sglang.log.rules import GENERAL, PATTERNS, Pattern
@@ -384,7 +385,9 @@ class Follower:
             self.older += 1
             self.session.recent.clear()
             self.past.append(self.session)
+        command = self.session.command
         self.session = Session(number)
+        self.session.command = command
         self._before.clear()
         self._waiting.clear()
 
@@ -485,6 +488,11 @@ class Follower:
                 # What came before it was survived.
                 session.hits = {name: hit for name, hit in session.hits.items() if not hit.fatal}
                 session.last_exception = None
+        if (match := marks.COMMAND.search(text)) and (command := launch_words(match[0])):
+            session.command = command
+        if match := marks.WEIGHTS.search(text):
+            session.free.setdefault(match[1], float(match[2]))
+            session.weights = session.weights or (float(match[3]) if match[3] else None)
         if match := marks.TYPE.search(text.partition("Load weight end.")[2]):
             session.architecture = match[1]
             session.before_cls = number if marks.BEFORE_CLS.search(text) else None

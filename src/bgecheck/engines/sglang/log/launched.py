@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bgecheck.engines.base import Launch
+from bgecheck.engines.sglang.launchline import typed
 from bgecheck.engines.sglang.log.session import Session
 from bgecheck.engines.sglang.serverargs import Value, server_args
 
@@ -54,9 +56,16 @@ _AUTOMATIC_CHUNKS = (2048, 4096, 8192, 16384)
 """Chunk sizes that sglang picks by the memory of the card."""
 
 
-def launched(session: Session) -> dict[str, str] | None:
-    """The options that a session was started with by long name, a switch being `""`; None where its log holds none."""
-    arguments = server_args(session.args)
+def launched(session: Session) -> Launch | None:
+    """How a session was started: by the command that its log repeats, else by its arguments; None without both."""
+    if session.command:
+        return typed(session.command)
+    options = _options(server_args(session.args))
+    return None if options is None else Launch(options=options)
+
+
+def _options(arguments: Mapping[str, Value]) -> dict[str, str] | None:
+    """The options that were given, by what they became; None where no model is among them."""
     model = arguments.get("model_path")
     if not isinstance(model, str):
         return None

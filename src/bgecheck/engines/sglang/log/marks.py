@@ -226,6 +226,13 @@ def answers(method: str, path: str) -> str:
     return "generation" if path.partition("?")[0] in GENERATES else "post"
 
 
+COMMAND = re.compile(
+    r"(?:[A-Z][A-Z0-9_]*=\S* )*(?:(?:\S*/)?python[\d.]* (?:-\S+ )*(?:-m ?sglang\.launch_server|\S*launch_server\.py)"
+    r"|(?:\S*/)?sglang serve) [^<>\[\]|;&]*"
+)
+"""A launch command as a shell, a container or a service manager repeats it; usage lines hold brackets."""
+WEIGHTS = re.compile(r"Load weight (begin|end)\..*?avail mem=(\d+\.?\d*) GB(?:, mem usage=(\d+\.?\d*) GB)?")
+"""The free memory of the GPU before and after the weights were loaded, and what they take, in GiB."""
 TYPE = re.compile(r"\btype=(\w+)")
 BEFORE_CLS = re.compile(r"Load weight end\. type=\w+, dtype=")
 """As releases before 0.5.9 end the loading; later ones tell first how long it took."""
@@ -254,6 +261,8 @@ EVENTS = (
     "usage: sglang serve",
     "usage: launch_server.py",
     "launch_server.py",
+    "sglang.launch_server -",
+    "sglang serve -",
     "Automatically detected platform",
 )
 """What a line holds that changes the state of a session."""

@@ -52,6 +52,12 @@ class Session:
         self.first_line = first_line
         self.args = ""
         self.args_line: int | None = None
+        self.command: tuple[str, ...] = ()
+        """The words of the launch command, where the log repeats it."""
+        self.free: dict[str, float] = {}
+        """GiB of GPU memory that were free when the loading of the weights began and ended: `begin` and `end`."""
+        self.weights: float | None = None
+        """GiB of GPU memory that the weights take."""
         self.phase = "args"
         self.covered_from: str | None = None
         """The first phase of which the log holds the beginning; None while no line of a start has come."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from bgecheck.engines.sglang.log import relaunch
 from bgecheck.engines.sglang.log.cause import cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Text
+from bgecheck.model import Advice, Text
 
 _NO_WARNING = r"^(?!.*(?:Warning: |Failed to import)).*"
 """Opens the pattern of what is also only warned of where a library is optional: the program then goes on."""
@@ -92,7 +93,23 @@ cause(
         "sglang never falls back to the CPU",
         "换更大或空闲的显卡、更小的模型，用 fp16 代替 fp32，或用两张卡（--tp-size 2）；sglang 不会自动退回 CPU",
     ),
-    commands=("nvidia-smi", "bgecheck gpu"),
+    commands=("{launch_line}", "{gpu_status}", "bgecheck gpu"),
+    variants={
+        "fp32": Advice(
+            Text(
+                "the GPU ran out of memory while the weights were loaded, and the server computes in fp32, which takes "
+                "twice the memory of fp16",
+                "加载权重时显存不足，而服务在用 fp32 计算，占用是 fp16 的两倍",
+            ),
+            Text(
+                "start it {changes}; if that is not enough, use a larger or an empty card",
+                "{changes} 启动；仍不够时换更大或空闲的显卡",
+            ),
+            ("{launch_line}", "{gpu_status}"),
+        )
+    },
+    variant=lambda session, hit: "fp32" if relaunch.smaller_dtype(session, hit) else None,
+    changes=relaunch.smaller_dtype,
 )
 
 cause(
@@ -118,20 +135,45 @@ cause(
     title=Text("there is room for the memory pool", "显存池有足够的显存"),
     because=Text(
         "the share of GPU memory that sglang may use (--mem-fraction-static {args_fraction}) leaves no room for its pool "
-        "beside the weights. --chunked-prefill-size -1 alone makes the automatic share too small or negative",
-        "允许 sglang 使用的显存比例（--mem-fraction-static {args_fraction}）除去权重后放不下显存池。"
+        "beside the weights{weights}. --chunked-prefill-size -1 alone makes the automatic share too small or negative",
+        "允许 sglang 使用的显存比例（--mem-fraction-static {args_fraction}）除去权重{weights}后放不下显存池。"
         "只加 --chunked-prefill-size -1 时，自动算出的比例会过小甚至为负",
     ),
     fix=Text(
-        "raise --mem-fraction-static (the opposite of what `CUDA out of memory` wants): with an encoder of this size "
-        "0.3 is enough on an empty card; if the card is shared, free it first",
-        "调大 --mem-fraction-static（与 CUDA out of memory 的处理方向相反）：这种大小的编码器在空闲显卡上 0.3 就够；"
-        "若显卡被共用，先腾出显存",
+        "start it {changes}: a larger share, the opposite of what `CUDA out of memory` wants; if it is still too small, go "
+        "up by 0.05 at a time. If the card is shared, free it first",
+        "{changes} 启动：要调大，与 CUDA out of memory 的处理方向相反；仍不够时每次再加 0.05。若显卡被共用，先腾出显存",
     ),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
-        "--chunked-prefill-size -1 --mem-fraction-static 0.3",
-        "nvidia-smi",
+    commands=("{launch_line}", "{gpu_status}"),
+    variants={
+        "lower": Advice(
+            Text(
+                "the GPU ran out of memory while the pool was reserved: the share that sglang may use "
+                "(--mem-fraction-static {args_fraction}) is more than what is free",
+                "分配显存池时显存不足：允许 sglang 使用的比例（--mem-fraction-static {args_fraction}）超过了实际空闲的显存",
+            ),
+            Text(
+                "start it {changes}, a smaller share; if the card is shared, free it first",
+                "{changes} 启动，把比例调小；若显卡被共用，先腾出显存",
+            ),
+            ("{launch_line}", "{gpu_status}"),
+        ),
+        "too-large": Advice(
+            Text(
+                "the weights{weights} fill the card: no --mem-fraction-static leaves room for a pool beside them",
+                "权重{weights}几乎占满整张卡：无论 --mem-fraction-static 取多少，都放不下显存池",
+            ),
+            Text(
+                "use a larger or an empty card, two cards (--tp-size 2), or a smaller or quantised model",
+                "换更大或空闲的显卡，用两张卡（--tp-size 2），或换更小、量化过的模型",
+            ),
+            ("{gpu_status}", "bgecheck gpu"),
+        ),
+    },
+    variant=relaunch.ran_out,
+    changes=relaunch.larger_share,
+    otherwise=Text(
+        "with another --mem-fraction-static, in steps of 0.05", "按每次 0.05 调整 --mem-fraction-static，再"
     ),
 )
 
@@ -154,15 +196,14 @@ cause(
         "捕获 CUDA graph 时显存不足：显存池占用过多，没有留够",
     ),
     fix=Text(
-        "lower --mem-fraction-static (now {args_fraction}), capture fewer sizes (--cuda-graph-max-bs 16), or go without graphs, "
-        "which embedding does not need",
-        "调小 --mem-fraction-static（当前 {args_fraction}），减少捕获的批大小（--cuda-graph-max-bs 16），或关闭 CUDA graph，"
-        "embedding 用不上它",
+        "start it {changes}: embedding does not need CUDA graphs. A model that generates needs a smaller "
+        "--mem-fraction-static (now {args_fraction}), by 0.05 at a time",
+        "{changes} 启动：embedding 用不上 CUDA graph。生成模型则要把 --mem-fraction-static（当前 {args_fraction}）"
+        "每次调小 0.05",
     ),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --mem-fraction-static 0.3 "
-        "--disable-cuda-graph",
-    ),
+    commands=("{launch_line}",),
+    changes=relaunch.without_graphs,
+    otherwise=relaunch.LESS_MEMORY,
 )
 
 cause(
@@ -184,13 +225,12 @@ cause(
         "计算一批请求时显存不足：静态比例（{args_fraction}）留给激活值的显存太少，或期间有别的进程占用了显存",
     ),
     fix=Text(
-        "lower --mem-fraction-static and cap what is computed at once, with --max-prefill-tokens 8192",
-        "调小 --mem-fraction-static，并用 --max-prefill-tokens 8192 限制单次计算量",
+        "start it {changes}: a smaller share for the pool by 0.05 at a time{floor}, and fewer tokens at once",
+        "{changes} 启动：把显存池的比例每次调小 0.05{floor}，并减少一次计算的 token 数",
     ),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
-        "--chunked-prefill-size -1 --mem-fraction-static 0.3 --max-prefill-tokens 8192",
-    ),
+    commands=("{launch_line}",),
+    changes=relaunch.smaller_prefill,
+    otherwise=relaunch.LESS_MEMORY,
 )
 
 cause(
@@ -220,7 +260,7 @@ cause(
     fix=Text(
         "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
     ),
-    commands=("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv", "bgecheck gpu"),
+    commands=("{gpu_holders}", "bgecheck gpu"),
 )
 
 cause(
@@ -542,13 +582,11 @@ cause(
         "这块 GPU 不支持所要求的数据类型（bf16 需要 sm80 起，fp8 需要 sm89 起）",
     ),
     fix=Text(
-        "start with --dtype float16, without --quantization fp8 and --kv-cache-dtype fp8_e4m3",
-        "加 --dtype float16 启动，并去掉 --quantization fp8、--kv-cache-dtype fp8_e4m3",
+        "start it {changes}; a checkpoint that is stored in fp8 needs one in fp16 or bf16 instead",
+        "{changes} 启动；权重本身是 fp8 的，换成 fp16 或 bf16 的权重",
     ),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --dtype float16 --disable-radix-cache "
-        "--chunked-prefill-size -1 --mem-fraction-static 0.3",
-    ),
+    commands=("{launch_line}",),
+    changes=relaunch.float16,
 )
 
 
@@ -1009,13 +1047,26 @@ cause(
         "a GPU kernel accessed memory out of bounds, which killed the server", "GPU 算子越界访问显存，服务因此退出"
     ),
     fix=Text(
-        "try another attention backend, then a newer sglang",
-        "先换一个注意力后端，再考虑升级 sglang",
+        "start it {changes}; if it happens again, use a newer sglang",
+        "{changes} 启动；再次出现时升级 sglang",
     ),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
-        "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
-    ),
+    commands=("{launch_line}",),
+    variants={
+        "enormous": Advice(
+            Text(
+                "a GPU kernel accessed memory out of bounds in a prefill of {tokens} tokens, which killed the server",
+                "GPU 算子在一次 {tokens} 个 token 的预填充里越界访问显存，服务因此退出",
+            ),
+            Text(
+                "start it {changes}: another attention backend, and fewer tokens at once; if it happens again, use a "
+                "newer sglang",
+                "{changes} 启动：换注意力后端，并减少一次计算的 token 数；再次出现时升级 sglang",
+            ),
+            ("{launch_line}",),
+        )
+    },
+    variant=lambda session, hit: "enormous" if relaunch.last_prefill(session) > relaunch.LARGE else None,
+    changes=relaunch.other_kernels,
 )
 
 cause(
@@ -1146,11 +1197,9 @@ cause(
         "the attention backend that was requested, or chosen automatically, does not support this model or GPU",
         "指定（或自动选中）的注意力后端不支持该模型或 GPU",
     ),
-    fix=Text("use triton, which works on every supported GPU", "改用 triton，sglang 支持的 GPU 都能用它"),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --attention-backend triton "
-        "--disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3",
-    ),
+    fix=Text("start it {changes}", "{changes} 启动"),
+    commands=("{launch_line}",),
+    changes=relaunch.other_backend,
 )
 
 cause(

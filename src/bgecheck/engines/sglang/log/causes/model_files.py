@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from bgecheck.engines.sglang.log import refused
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Text
+from bgecheck.model import Advice, Text
 
 _FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
 """How a name begins that was meant as a folder and not as a repository of the hub."""
@@ -18,6 +19,8 @@ def _opening(session: Session, text: str) -> str | None:
     """A name that cannot be resolved when the port is opened; before that it is the hub's."""
     return "bad-cli-arguments" if session.phase == "warm-up" else None
 
+
+_CORRECTED = ("{launch_line}",)
 
 cause(
     "bad-cli-arguments",
@@ -153,14 +156,108 @@ cause(
         "启动命令里有当前版本 sglang 不认识的参数，或参数值不被接受",
     ),
     fix=Text(
-        "take out or rename the option that the line names (there is no --max-batch-size: use --max-running-requests; "
-        "vLLM's --gpu-memory-utilization is --mem-fraction-static here, --max-model-len is --context-length); where a size is not "
-        "divisible or aligned, lower --tp-size",
-        "按报错删掉该参数或改名（没有 --max-batch-size，应用 --max-running-requests；vLLM 的 --gpu-memory-utilization "
-        "在这里是 --mem-fraction-static，--max-model-len 是 --context-length）；提示不能整除（not divisible）"
-        "或未对齐时，调小 --tp-size",
+        "correct what the line names; where a size is not divisible or aligned, lower --tp-size",
+        "按报错改正；提示不能整除（not divisible）或未对齐时，调小 --tp-size",
     ),
-    commands=("python -m sglang.launch_server --help | grep -e '--max-running' -e '--mem-fraction'",),
+    commands=("python -m sglang.launch_server --help",),
+    variants={
+        "unknown": Advice(
+            Text("this sglang has no option {option}{elsewhere}", "当前 sglang 没有参数 {option}{elsewhere}"),
+            Text("{instead}", "{instead}"),
+            _CORRECTED,
+        ),
+        "stray": Advice(
+            Text(
+                "`{option}` stands alone in the launch line: a switch takes no value, and a value with blanks needs quotes",
+                "启动命令里多出了 `{option}`：开关参数不带值，含空格的值要加引号",
+            ),
+            Text("take it out, or quote the value", "去掉它，或给值加上引号"),
+            _CORRECTED,
+        ),
+        "choice": Advice(
+            Text("{option} takes no {value}; it takes {allowed}", "{option} 不接受 {value}，可选：{allowed}"),
+            Text("{instead}", "{instead}"),
+            _CORRECTED,
+        ),
+        "type": Advice(
+            Text(
+                "{option} takes a number like {allowed}, not {value}",
+                "{option} 的值应是数字（如 {allowed}），不能是 {value}",
+            ),
+            Text("{instead}", "{instead}"),
+            _CORRECTED,
+        ),
+        "missing": Advice(
+            Text("{option} stands without its value", "{option} 后面缺少值"),
+            Text("write its value behind it, or leave it out", "在后面补上值，或去掉它"),
+            _CORRECTED,
+        ),
+        "switch": Advice(
+            Text(
+                "{option} is a switch and takes no value, not even {value}", "{option} 是开关，不带值，{value} 也不行"
+            ),
+            Text("{instead}", "{instead}"),
+            _CORRECTED,
+        ),
+        "ambiguous": Advice(
+            Text(
+                "{option} can mean several options of this release: {allowed}",
+                "{option} 在这个版本里对应多个参数：{allowed}",
+            ),
+            Text("write the one that is meant in full: {instead}", "写出完整的参数名：{instead}"),
+            _CORRECTED,
+        ),
+        "required": Advice(
+            Text("the launch line lacks {option}", "启动命令缺少 {option}"),
+            Text("add {option} with its value", "补上 {option} 及其值"),
+            ("bgecheck explain logs.bad-cli-arguments",),
+        ),
+        "context": Advice(
+            Text(
+                "--context-length {value} is more than the model's {allowed} positions",
+                "--context-length {value} 超过模型的 {allowed} 个位置",
+            ),
+            Text(
+                "leave out --context-length, or lower it to {allowed}", "去掉 --context-length，或调到 {allowed} 以内"
+            ),
+            _CORRECTED,
+        ),
+        "heads": Advice(
+            Text(
+                "the model's {allowed} heads cannot be divided among --tp-size {value} cards",
+                "模型的 {allowed} 个注意力头无法平分到 --tp-size {value} 张卡",
+            ),
+            Text("{instead}", "{instead}"),
+            _CORRECTED,
+        ),
+        "quantization": Advice(
+            Text(
+                "the weights are stored in {allowed}, and --quantization asks for {value}",
+                "权重是 {allowed} 格式，而 --quantization 指定了 {value}",
+            ),
+            Text(
+                "leave out --quantization: the release reads it from the model",
+                "去掉 --quantization，由 sglang 从模型读取",
+            ),
+            _CORRECTED,
+        ),
+        "host": Advice(
+            Text("--host {value} is no address of this machine", "--host {value} 不是本机的地址"),
+            Text(
+                "listen on every address (0.0.0.0), or on one of this machine's; clients still ask {value}, where it leads here",
+                "监听全部地址（0.0.0.0），或填本机已有的地址",
+            ),
+            (*_CORRECTED, "ip -brief address"),
+        ),
+        "colon": Advice(
+            Text("--served-model-name {value} holds a colon", "--served-model-name {value} 里有冒号"),
+            Text("{instead}", "{instead}"),
+            _CORRECTED,
+        ),
+    },
+    variant=refused.variant,
+    changes=refused.changes,
+    values=refused.values,
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from bgecheck.engines.sglang.log import relaunch
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Severity, Text
+from bgecheck.model import Advice, Severity, Text
 
 cause(
     "port-in-use",
@@ -181,13 +182,12 @@ cause(
         "调度器在 token 池里找不到空位放这一批，并不是显存本身不足",
     ),
     fix=Text(
-        "raise --mem-fraction-static (now {args_fraction}) or lower --max-running-requests",
-        "调大 --mem-fraction-static（当前 {args_fraction}），或调小 --max-running-requests",
+        "start it {changes} (--mem-fraction-static is {args_fraction} now), or send smaller batches",
+        "{changes} 启动（当前 --mem-fraction-static 为 {args_fraction}），或减小客户端的批大小",
     ),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
-        "--chunked-prefill-size -1 --mem-fraction-static 0.5 --max-running-requests 256",
-    ),
+    commands=("{launch_line}",),
+    changes=relaunch.larger_pool,
+    otherwise=relaunch.MORE_MEMORY,
 )
 
 cause(
@@ -631,11 +631,22 @@ cause(
         "the server was started without --is-embedding, so it refuses to embed",
         "启动时没有加 --is-embedding，服务拒绝 embedding 请求",
     ),
-    fix=Text("restart with --is-embedding", "加 --is-embedding 重启"),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
-        "--chunked-prefill-size -1 --mem-fraction-static 0.3 --port {args_port}",
-    ),
+    fix=Text("restart {changes}", "{changes} 重启"),
+    commands=("{stop}", "{launch_line}"),
+    variants={
+        "generating": Advice(
+            Text(
+                "{args_model} runs as a generating model ({architecture}), which has no embeddings",
+                "{args_model} 是以生成模型（{architecture}）运行的，没有 embedding",
+            ),
+            Text(
+                "serve an embedding model; only if this one is an embedding model, restart with --is-embedding",
+                "请部署 embedding 模型；只有确认它本身就是 embedding 模型时，才加 --is-embedding 重启",
+            ),
+        )
+    },
+    variant=lambda session, hit: "generating" if relaunch.generating(session) else None,
+    changes=relaunch.as_embedding,
 )
 
 
@@ -801,13 +812,10 @@ cause(
         "0.5.17 之前未加 --is-embedding）",
     ),
     fix=Text(
-        "restart on sglang 0.5.9 or newer (no flag fixes the pooling of older ones) with --is-embedding, the "
-        "cache and chunked prefill off, then re-embed everything embedded so far",
-        "用 sglang 0.5.9 以上版本（更旧的版本池化无法靠参数修正）加 --is-embedding、关闭前缀缓存和分块预填充重启，并把之前写进向量库的内容全部重新编码",
+        "restart {changes}, then re-embed everything embedded so far",
+        "{changes} 重启，并把之前写进向量库的内容全部重新编码",
     ),
-    commands=(
-        "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
-        "--chunked-prefill-size -1 --mem-fraction-static 0.3 --port {args_port}",
-    ),
+    commands=("{upgrade}", "{stop}", "{launch_line}"),
+    changes=relaunch.vectors_right,
     explains=("embed.repeatable", "embed.batch-equals-single"),
 )

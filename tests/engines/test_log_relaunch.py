@@ -1,0 +1,289 @@
+"""Every launch line that a log's cause prints: what was started, changed where it mends, accepted by the releases."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from bgecheck.engines.sglang.launchline import parse_launch
+from bgecheck.engines.sglang.log import causes, relaunch  # noqa: F401  # declares the causes
+from bgecheck.engines.sglang.log.cause import CAUSES, Cause
+from bgecheck.engines.sglang.log.follower import Follower
+from bgecheck.engines.sglang.log.launched import launched
+from bgecheck.engines.sglang.log.memory import memory
+from bgecheck.engines.sglang.log.rules import PATTERNS
+from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.engines.sglang.relaunch import launch_line
+from bgecheck.engines.sglang.releases import Release, newest, releases
+from bgecheck.logfile.lines import Block
+
+ENCODER = "model_path='/m/bge-large-zh-v1.5', tokenizer_path='/m/bge-large-zh-v1.5'"
+CAUSAL = "model_path='/m/Qwen3-Embedding-8B', tokenizer_path='/m/Qwen3-Embedding-8B', is_embedding=True"
+CHAT = "model_path='/m/Qwen2.5-7B-Instruct'"
+TYPES = {ENCODER: "BertModel", CAUSAL: "Qwen3ForCausalLM", CHAT: "Qwen2ForCausalLM"}
+COMMON = (
+    "host='0.0.0.0', port=8000, dtype='auto', tp_size=1, random_seed=7, trust_remote_code=True, api_key='topsecret'"
+)
+
+
+def session(model: str, more: str = "", *, before: float = 23.5, after: float = 22.8, tail: str = "") -> Session:
+    taken = f"avail mem={after:.2f} GB, mem usage={before - after:.2f} GB."
+    text = f"""[2026-01-01 10:00:00] server_args=ServerArgs({model}, {COMMON}{more and ", " + more})
+[2026-01-01 10:00:05] Load weight begin. avail mem={before:.2f} GB
+[2026-01-01 10:00:09] Load weight end. elapsed=4.00 s, type={TYPES[model]}, {taken}
+{tail}"""
+    return Follower().follow([Block(1, text.encode())]).session
+
+
+def hit(text: str = "", cause: str = "c") -> Hit:
+    return Hit(cause, 9, text, 3, True, "serving")
+
+
+def by_name(name: str) -> Cause:
+    return next(cause for cause in CAUSES if cause.name == name)
+
+
+def changed(name: str, of: Session, text: str = "") -> dict[str, str | None] | None:
+    changes = by_name(name).changes(of, hit(text, name))
+    return None if changes is None else dict(changes)
+
+
+SETTINGS = (
+    "",
+    "mem_fraction_static=0.88, chunked_prefill_size=8192, attention_backend='flashinfer'",
+    "mem_fraction_static=0.3, chunked_prefill_size=-1, attention_backend='triton', disable_radix_cache=True",
+    "quantization='fp8', kv_cache_dtype='fp8_e4m3', prefill_attention_backend='triton', max_running_requests=2",
+    "device='cpu', attention_backend='torch_native', context_length=512, served_model_name='b', mem_fraction_static=.9",
+)
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    """Every cause with every sample on every model and setting: its name and its line."""
+    for model in TYPES:
+        for more in SETTINGS:
+            of = session(model, more)
+            given = launched(of)
+            assert given is not None
+            for cause in CAUSES:
+                samples = [pattern.sample for pattern in PATTERNS if pattern.name == cause.name]
+                for text in ("", *samples):
+                    changes = cause.changes(of, hit(text, cause.name))
+                    if changes is not None:
+                        yield cause.name, launch_line(given, changes)
+
+
+@pytest.mark.parametrize("release", releases(), ids=lambda release: release.version)
+def test_every_line_is_accepted_by_the_releases(release: Release) -> None:
+    """By the table of each release's own parser; `make real` asks the parsers themselves."""
+    every = set(lines())
+    assert len({name for name, _ in every}) > 8
+    for name, line in every:
+        words = shlex.split(line)
+        assert words[:3] == ["python", "-m", "sglang.launch_server"]
+        options = parse_launch(words)
+        assert options is not None
+        refused = {n: v for n, v in options.items() if not release.accepts(n, v)}
+        assert refused == {}, (name, line)
+        assert options["port"] == "8000"
+        assert options["host"] == "0.0.0.0"
+        assert options["model-path"].startswith("/m/")
+        assert "trust-remote-code" in options
+        assert options["api-key"] == "$API_KEY"
+
+
+def test_what_sglang_settles_by_itself_was_not_given() -> None:
+    given = launched(session(ENCODER, "chunked_prefill_size=8192, served_model_name='/m/bge-large-zh-v1.5', tp_size=1"))
+    assert given is not None
+    assert given.options == {
+        "model-path": "/m/bge-large-zh-v1.5",
+        "host": "0.0.0.0",
+        "port": "8000",
+        "trust-remote-code": "",
+        "api-key": "topsecret",
+    }
+
+
+@pytest.mark.parametrize("before", ["", "+ ", "CMD: ", "Starting: bash -c "])
+def test_the_command_that_a_log_repeats_says_more_than_its_arguments(before: str) -> None:
+    command = "CUDA_VISIBLE_DEVICES=1 python3 -m sglang.launch_server --model-path /m/bge-m3 --mem-fraction-static 0.4"
+    text = f"""{before}{command}
+[2026-01-01 10:00:00] server_args=ServerArgs(model_path='/m/bge-m3', mem_fraction_static=0.4, random_seed=3)
+"""
+    given = launched(Follower().follow([Block(1, text.encode())]).session)
+    assert given is not None
+    assert launch_line(given, {}) == command
+
+
+@pytest.mark.parametrize(
+    ("share", "before", "after", "lower", "higher"),
+    [
+        ("0.88", 23.1, 7.98, 0.83, 0.93),
+        ("0.72", 23.1, 7.98, None, 0.77),  # the weights take 0.6545: 0.67 is less than 0.02 above it
+        ("0.725", 23.1, 7.98, 0.675, 0.78),
+        ("0.5", 23.1, 7.98, None, 0.71),  # less than the weights take
+        ("0.88", 23.1, 1.0, None, None),  # 0.957 of the card
+        ("0.3", 23.5, 22.8, 0.25, 0.35),
+        ("0.91", 23.5, 22.8, 0.86, None),
+        ("0.9", 23.5, 22.8, 0.85, 0.95),
+    ],
+)
+def test_a_share_is_changed_in_steps_and_never_below_the_weights(
+    share: str, before: float, after: float, lower: float | None, higher: float | None
+) -> None:
+    shares = memory(session(CAUSAL, f"mem_fraction_static={share}", before=before, after=after))
+    assert shares.lower() == lower
+    assert shares.higher(encoder=False) == higher
+
+
+def test_without_numbers_no_share_is_made_up() -> None:
+    shares = memory(Follower().follow([Block(1, b"server_args=ServerArgs(model_path='m')\n")]).session)
+    assert shares.lower() is None
+    assert shares.higher(encoder=False) is None
+    assert shares.higher(encoder=True) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "expected"),
+    [
+        (CAUSAL, "mem_fraction_static=0.88, chunked_prefill_size=8192", {"chunked-prefill-size": "4096"}),
+        (CAUSAL, "mem_fraction_static=0.88, chunked_prefill_size=-1", {"chunked-prefill-size": "8192"}),
+        (ENCODER, "mem_fraction_static=0.88, chunked_prefill_size=8192", {"max-prefill-tokens": "8192"}),
+        (ENCODER, "mem_fraction_static=0.88, max_prefill_tokens=600", {"max-prefill-tokens": "512"}),
+    ],
+)
+def test_fewer_tokens_at_once_cut_no_text_of_an_encoder(model: str, more: str, expected: dict[str, str]) -> None:
+    assert changed("gpu-oom-serving", session(model, more)) == {"mem-fraction-static": "0.83", **expected}
+
+
+def test_opposite_memory_messages_get_opposite_advice() -> None:
+    of = session(CAUSAL, "mem_fraction_static=0.5")
+    asked = "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static."
+    assert changed("gpu-oom-kv-pool", of, asked) == {"mem-fraction-static": "0.55"}
+    assert changed("gpu-oom-kv-pool", of, "torch.OutOfMemoryError: CUDA out of memory.") == {
+        "mem-fraction-static": "0.45"
+    }
+    assert by_name("gpu-oom-kv-pool").variant(of, hit(asked)) is None
+    assert by_name("gpu-oom-kv-pool").variant(of, hit("CUDA out of memory")) == "lower"
+    full = session(CAUSAL, "mem_fraction_static=0.9", before=23.1, after=1.0)
+    assert by_name("gpu-oom-kv-pool").variant(full, hit(asked)) == "too-large"
+
+
+def test_the_newest_release_says_itself_how_much_it_needs() -> None:
+    of = session(ENCODER, "chunked_prefill_size=-1, mem_fraction_static=-0.049")
+    text = "ValueError: ... under --mem-fraction-static=-0.049. Raise --mem-fraction-static above 0.412"
+    assert changed("gpu-oom-kv-pool", of, text) == {"mem-fraction-static": "0.47"}
+    assert changed("gpu-oom-kv-pool", of, text.replace("0.412", "0.005")) == {"mem-fraction-static": "0.3"}
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "backend"),
+    [
+        ("attention_backend='triton'", "", "flashinfer"),
+        ("attention_backend='flashinfer'", "", "triton"),
+        ("attention_backend='flashinfer', prefill_attention_backend='triton'", "", "flashinfer"),
+        ("", "RuntimeError: Triton Error [CUDA]: an illegal memory access was encountered", "flashinfer"),
+        ("", "AssertionError: FlashAttention v3 Backend requires SM>=80 and SM<=90.", "triton"),
+        ("", "CUDA error: an illegal memory access was encountered", "triton"),
+        ("device='cpu'", "", "torch_native"),
+    ],
+)
+def test_a_backend_in_use_is_never_offered(more: str, text: str, backend: str) -> None:
+    changes = changed("illegal-memory-access", session(CAUSAL, more), text)
+    assert changes is not None
+    assert changes["attention-backend"] == backend
+    assert changes.get("prefill-attention-backend", "absent") == (None if "prefill" in more else "absent")
+
+
+@pytest.mark.parametrize(("tokens", "enormous"), [(65536, False), (65537, True)])
+def test_an_enormous_prefill_is_made_smaller_too(tokens: int, enormous: bool) -> None:
+    batch = (
+        f"[2026-01-01 11:00:00] Prefill batch, #new-seq: 9, #new-token: {tokens}, #cached-token: 0, token usage: 0.5"
+    )
+    of = session(CAUSAL, "chunked_prefill_size=-1, attention_backend='triton'", tail=batch)
+    changes = changed("illegal-memory-access", of) or {}
+    assert changes.get("chunked-prefill-size") == ("8192" if enormous else None)
+    assert by_name("illegal-memory-access").variant(of, hit()) == ("enormous" if enormous else None)
+
+
+def test_a_generating_model_is_not_told_to_embed() -> None:
+    assert changed("not-launched-as-embedding", session(CHAT)) is None
+    assert by_name("not-launched-as-embedding").variant(session(CHAT), hit()) == "generating"
+    plain = CAUSAL.replace(", is_embedding=True", "")
+    TYPES.setdefault(plain, "Qwen3ForCausalLM")
+    assert changed("not-launched-as-embedding", session(plain)) == {"is-embedding": ""}
+    encoder = changed("not-launched-as-embedding", session(ENCODER))
+    assert encoder == {
+        "is-embedding": "",
+        "disable-radix-cache": "",
+        "chunked-prefill-size": "-1",
+        "mem-fraction-static": "0.3",
+    }
+
+
+def test_an_encoder_of_a_release_that_pools_last_is_upgraded_with_a_line_that_release_takes() -> None:
+    text = f"""[2025-01-01 10:00:00] server_args=ServerArgs({ENCODER}, port=8000, cuda_graph_max_bs=16)
+[2025-01-01 10:00:09] Load weight end. type=BertModel, dtype=torch.float16, avail mem=22.80 GB, mem usage=0.70 GB.
+"""
+    old = Follower().follow([Block(1, text.encode())]).session
+    assert relaunch.on_release(old) is newest()
+    new = session(ENCODER)
+    assert relaunch.on_release(new) is None
+
+
+def test_graphs_are_left_out_of_what_embeds_and_memory_is_made_for_what_generates() -> None:
+    assert changed("gpu-oom-graph-capture", session(CAUSAL, "mem_fraction_static=0.8")) == {"disable-cuda-graph": ""}
+    assert changed("gpu-oom-graph-capture", session(CHAT, "mem_fraction_static=0.8")) == {"mem-fraction-static": "0.75"}
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "expected"),
+    [
+        (
+            "mem_fraction_static=0.5",
+            "Prefill out of memory. Try to lower your batch size.",
+            {"mem-fraction-static": "0.55"},
+        ),
+        ("max_running_requests=300", "alloc_req_slots runs out of memory", {"max-running-requests": "150"}),
+        ("", "Please set a smaller number for `--max-running-requests`.", {"max-running-requests": "256"}),
+    ],
+)
+def test_the_pool_that_ran_out_is_the_one_that_is_changed(more: str, text: str, expected: dict[str, str]) -> None:
+    assert changed("kv-pool-exhausted", session(CAUSAL, more), text) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype", "expected"),
+    [
+        (ENCODER, "float32", {"dtype": "half"}),
+        (CAUSAL, "float32", {"dtype": "bfloat16"}),
+        (CAUSAL, "bfloat16", None),
+        (ENCODER, "auto", None),
+    ],
+)
+def test_only_fp32_can_be_halved(model: str, dtype: str, expected: dict[str, str] | None) -> None:
+    assert changed("gpu-oom-weights", _with_dtype(model, dtype)) == expected
+
+
+def _with_dtype(model: str, dtype: str) -> Session:
+    text = f"[2026-01-01 10:00:00] server_args=ServerArgs({model}, dtype='{dtype}')\n"
+    return Follower().follow([Block(1, text.encode())]).session
+
+
+def test_fp8_is_left_out_where_the_card_has_none() -> None:
+    changes = changed("dtype-unsupported", session(CAUSAL, "quantization='fp8', kv_cache_dtype='fp8_e5m2'"))
+    assert changes == {"dtype": "float16", "quantization": None, "kv-cache-dtype": None}
+    assert changed("dtype-unsupported", session(CAUSAL, "quantization='awq'")) == {"dtype": "float16"}
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory.", "nvidia-smi"),
+        ("torch.OutOfMemoryError: HIP out of memory.", "rocm-smi"),
+        ("RuntimeError: NPU out of memory.", "npu-smi info"),
+    ],
+)
+def test_the_state_of_a_gpu_is_shown_by_its_makers_program(text: str, status: str) -> None:
+    assert relaunch.values(session(ENCODER), hit(text))["gpu_status"] == status
