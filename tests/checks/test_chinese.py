@@ -20,7 +20,7 @@ from bgecheck.run.context import Context
 from chinese import OURS, english_in, english_of
 from logsamples import Snippet, judged, snippets, written
 
-WORDS = frozenset({"phase", "hangs", "state", "unless", "changes", "weights", "floor"})
+WORDS = frozenset({"phase", "hangs", "state", "unless", "changes", "weights", "floor", "elsewhere", "instead"})
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
 CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
@@ -29,12 +29,12 @@ CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
 AS_IT_STANDS = frozenset(
     """
     bundle_variable
-    address age aim answered args_fraction args_model args_port asked architecture backend base_url bound capability
+    address age aim allowed answered args_fraction args_model args_port asked architecture backend base_url bound capability
     characters chunk
     cosine count cuda days declared detail dims each engine error exception failed folder found free front gpu
-    holders host index length limit location log margin message name needed norm openai other owner owners pids place
+    holders host index length limit location log margin message name needed norm openai option other owner owners pids place
     pooling port positions process range real refused right seen sent served server_pid server_port shared source status
-    taken told tokens total used variable version visible wanted wrong
+    taken told tokens total used value variable version visible wanted wrong
     """.split()  # noqa: SIM905  # 80 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

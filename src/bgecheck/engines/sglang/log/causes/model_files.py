@@ -21,6 +21,7 @@ def _opening(session: Session, text: str) -> str | None:
 
 
 _CORRECTED = ("{launch_line}",)
+_INSTEAD = Text("in the launch line, {instead}", "修改启动命令：{instead}")
 
 cause(
     "bad-cli-arguments",
@@ -163,7 +164,7 @@ cause(
     variants={
         "unknown": Advice(
             Text("this sglang has no option {option}{elsewhere}", "当前 sglang 没有参数 {option}{elsewhere}"),
-            Text("{instead}", "{instead}"),
+            _INSTEAD,
             _CORRECTED,
         ),
         "stray": Advice(
@@ -176,7 +177,7 @@ cause(
         ),
         "choice": Advice(
             Text("{option} takes no {value}; it takes {allowed}", "{option} 不接受 {value}，可选：{allowed}"),
-            Text("{instead}", "{instead}"),
+            _INSTEAD,
             _CORRECTED,
         ),
         "type": Advice(
@@ -184,7 +185,7 @@ cause(
                 "{option} takes a number like {allowed}, not {value}",
                 "{option} 的值应是数字（如 {allowed}），不能是 {value}",
             ),
-            Text("{instead}", "{instead}"),
+            _INSTEAD,
             _CORRECTED,
         ),
         "missing": Advice(
@@ -196,7 +197,7 @@ cause(
             Text(
                 "{option} is a switch and takes no value, not even {value}", "{option} 是开关，不带值，{value} 也不行"
             ),
-            Text("{instead}", "{instead}"),
+            _INSTEAD,
             _CORRECTED,
         ),
         "ambiguous": Advice(
@@ -227,7 +228,7 @@ cause(
                 "the model's {allowed} heads cannot be divided among --tp-size {value} cards",
                 "模型的 {allowed} 个注意力头无法平分到 --tp-size {value} 张卡",
             ),
-            Text("{instead}", "{instead}"),
+            _INSTEAD,
             _CORRECTED,
         ),
         "quantization": Advice(
@@ -251,7 +252,7 @@ cause(
         ),
         "colon": Advice(
             Text("--served-model-name {value} holds a colon", "--served-model-name {value} 里有冒号"),
-            Text("{instead}", "{instead}"),
+            _INSTEAD,
             _CORRECTED,
         ),
     },
