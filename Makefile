@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := -m pytest --numprocesses $(WORKERS) --dist worksteal
 FUZZ_SECONDS ?= 300
+RELEASES ?= 0.4.10.post2 0.5.8.post1 0.5.9 0.5.16
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 UV := .venv-uv/bin/uv
 
@@ -13,7 +14,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-install real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
+.PHONY: real real-install real-parsers remedies real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +92,12 @@ real-vectors: $(VENV)/.ready  ## The part of `make real` that shows wrong vector
 	real/setup_old.sh
 	$(BIN)/python real/vectors.py
 
+real-parsers: $(VENV)/.ready  ## Ask the parsers of six sglang releases whether they accept every launch line that is printed
+	real/setup.sh
+	real/setup_old.sh
+	@for release in $(RELEASES); do real/setup_old.sh $$release; done
+	$(BIN)/python real/parsers.py $(RELEASES:%=real/.venv-%/bin/python) real/.venv-old/bin/python real/.venv/bin/python
+
 real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers behind nginx (needs nginx and openssl)
 	real/setup_st.sh
 	$(BIN)/python real/gateways.py
@@ -117,6 +124,9 @@ bench: $(VENV)/.ready  ## Start-up, doctor, logs and encoder against named peers
 	@over=0; for one in startup doctor logs encoder; do \
 		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
 	done; exit $$over
+
+remedies: $(VENV)/.ready  ## Print the remedy of every log rule in both languages, to be read
+	$(BIN)/python docs/remedies.py
 
 pictures: $(VENV)/.ready  ## Make the pictures of docs/pictures anew, from the demo on a terminal
 	$(BIN)/python docs/pictures.py

@@ -275,6 +275,9 @@ def test_fp8_is_left_out_where_the_card_has_none() -> None:
     changes = changed("dtype-unsupported", session(CAUSAL, "quantization='fp8', kv_cache_dtype='fp8_e5m2'"))
     assert changes == {"dtype": "float16", "quantization": None, "kv-cache-dtype": None}
     assert changed("dtype-unsupported", session(CAUSAL, "quantization='awq'")) == {"dtype": "float16"}
+    assert changed("dtype-unsupported", session(ENCODER), "\"addmm_impl_cpu_\" not implemented for 'Half'") == {
+        "dtype": "float32"
+    }
 
 
 @pytest.mark.parametrize(

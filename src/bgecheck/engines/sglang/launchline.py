@@ -68,13 +68,18 @@ def parse_launch(argv: Sequence[str]) -> dict[str, str] | None:
 
 
 def launch_words(line: str) -> tuple[str, ...]:
-    """The words of a launch command as a shell takes them, variables before it too; () where it starts no model."""
+    """The words of a launch command as a shell takes them, variables before it too; () where it starts no model.
+
+    A usage line, which shows `<model>` or `[options]`, starts none.
+    """
+    if "<" in line or "[" in line:
+        return ()
     try:
         words = shlex.split(line)
     except ValueError:
         return ()
     options = parse_launch(words[len(_assigned(words)) :])
-    return tuple(words) if options and options.keys() & {"model-path", "config"} else ()
+    return tuple(words) if options and (options.get("model-path") or options.get("config")) else ()
 
 
 def typed(words: Sequence[str]) -> Launch:

@@ -228,9 +228,9 @@ def answers(method: str, path: str) -> str:
 
 COMMAND = re.compile(
     r"(?:[A-Z][A-Z0-9_]*=\S* )*(?:(?:\S*/)?python[\d.]* (?:-\S+ )*(?:-m ?sglang\.launch_server|\S*launch_server\.py)"
-    r"|(?:\S*/)?sglang serve) [^<>\[\]|;&]*"
+    r"|(?:\S*/)?sglang serve) [^>|;&]*"
 )
-"""A launch command as a shell, a container or a service manager repeats it; usage lines hold brackets."""
+"""A launch command as a shell, a container or a service manager repeats it."""
 WEIGHTS = re.compile(r"Load weight (begin|end)\..*?avail mem=(\d+\.?\d*) GB(?:, mem usage=(\d+\.?\d*) GB)?")
 """The free memory of the GPU before and after the weights were loaded, and what they take, in GiB."""
 TYPE = re.compile(r"\btype=(\w+)")

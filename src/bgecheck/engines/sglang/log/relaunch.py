@@ -128,9 +128,9 @@ def smaller_dtype(session: Session, hit: Hit) -> Changes | None:
     return {"dtype": "half" if session.encoder else "bfloat16"}
 
 
-def float16(session: Session, hit: Hit) -> Changes:
-    """fp16, without what asks for fp8."""
-    return {"dtype": "float16"} | {
+def other_dtype(session: Session, hit: Hit) -> Changes:
+    """fp16, or fp32 where fp16 is what cannot be computed, as on old CPUs; without what asks for fp8."""
+    return {"dtype": "float32" if "'Half'" in hit.text else "float16"} | {
         name.replace("_", "-"): None
         for name in ("quantization", "kv_cache_dtype")
         if "fp8" in (session.argument(name) or "")

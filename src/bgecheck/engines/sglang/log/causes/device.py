@@ -578,15 +578,15 @@ cause(
     shows=span("args", "warm-up"),
     title=Text("the GPU can compute in the requested dtype", "GPU 支持所用的数据类型"),
     because=Text(
-        "this GPU cannot compute in the requested dtype (bf16 from sm80, fp8 from sm89)",
-        "这块 GPU 不支持所要求的数据类型（bf16 需要 sm80 起，fp8 需要 sm89 起）",
+        "this device cannot compute in the requested dtype (GPUs: bf16 from sm80, fp8 from sm89; many CPUs: no fp16)",
+        "该设备不支持所要求的数据类型（GPU：bf16 需要 sm80 起，fp8 需要 sm89 起；不少 CPU 不支持 fp16）",
     ),
     fix=Text(
         "start it {changes}; a checkpoint that is stored in fp8 needs one in fp16 or bf16 instead",
         "{changes} 启动；权重本身是 fp8 的，换成 fp16 或 bf16 的权重",
     ),
     commands=("{launch_line}",),
-    changes=relaunch.float16,
+    changes=relaunch.other_dtype,
 )
 
 
