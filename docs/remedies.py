@@ -10,9 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from logsamples import Snippet, judged, roots, snippets, written  # noqa: E402
-
-from bgecheck.model import say  # noqa: E402
+from bgecheck.model import say
+from logsamples import Snippet, judged, roots, snippets, written
 
 
 def show(snippet: Snippet, folder: Path) -> None:

@@ -82,7 +82,7 @@ def _gateway(models: Reply) -> Engine | None:
 def _sglang_release(server: Server, info: Mapping[str, Any] | None) -> str | None:
     """What the pages show of the release where none tells it.
 
-    `/model_info` came with 0.5.9, its `embedding` object with 0.5.17.
+    `/model_info` came with 0.5.6, its `embedding` object with 0.5.17.
     """
     if info is None:
         return None
@@ -90,8 +90,8 @@ def _sglang_release(server: Server, info: Mapping[str, Any] | None) -> str | Non
         return ">= 0.5.17"
     page = server.page(server.pages.model[0])
     if isinstance(page, Reply) and page.status == 404:
-        return "< 0.5.9"
-    return ">= 0.5.9"
+        return "< 0.5.6"
+    return ">= 0.5.6"
 
 
 def _owner(payload: Any) -> str | None:

@@ -190,7 +190,7 @@ def _options(words: Sequence[str]) -> dict[str, str]:
             options[name] = value
             name = None if equals else name
         elif name is not None and (not options[name] or name in MANY):
-            options[name] = f"{options[name]} {word}".lstrip()
+            options[name] = f"{options[name]} {word}" if options[name] else word
     return options
 
 
