@@ -128,7 +128,7 @@ def _logged(context: Context) -> Mapping[str, Any]:
 
 
 def _architectures(info: Mapping[str, Any], target: Target) -> tuple[str, ...]:
-    """From the server's page (0.5.9 on), else from config.json in the model folder of a local server."""
+    """From the server's page (0.5.6 on), else from config.json in the model folder of a local server."""
     architectures = info.get("architectures")
     if not isinstance(architectures, list) and target.is_local and target.model_path:
         architectures = model_config(target.model_path).get("architectures")

@@ -11,7 +11,7 @@ from bgecheck.model import clean
 
 
 class Engine(NamedTuple):
-    """Which server answers, as far as it tells. `version` may be a range that its pages show, as `>= 0.5.9`."""
+    """Which server answers, as far as it tells. `version` may be a range that its pages show, as `>= 0.5.6`."""
 
     name: str | None
     version: str | None

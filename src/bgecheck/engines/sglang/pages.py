@@ -3,7 +3,7 @@
 from bgecheck.engines.base import Pages
 
 MODEL_PAGE = "/model_info"
-"""There from 0.5.9 on; asking for the older name there writes a deprecation into the server's log."""
+"""There from 0.5.6 on; asking for the older name there writes a deprecation into the server's log."""
 
 SETTINGS_PAGE = "/server_info"
 
