@@ -9,7 +9,7 @@ from bgecheck.checks.embed.facts import AREA, LEFT_OUT, EmbedFacts
 from bgecheck.checks.embed.numbers import UNIT_NORM, dtype
 from bgecheck.checks.embed.proof import Proof
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
-from bgecheck.engines.sglang.remedies import AGAIN, BOTH_WAYS, NO_CACHE_NO_CHUNKS, POOL_BY_CLS, POOLS_LAST, UPGRADE
+from bgecheck.engines.sglang.remedies import AGAIN, BOTH_WAYS, NO_CACHE_NO_CHUNKS, POOL_BY_CLS_OF_RELEASE, POOLS_LAST
 from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
@@ -66,8 +66,8 @@ def recipe_words(recipe: Recipe) -> Text:
                 f"the vectors are the last token's ([SEP]), and this model pools {{wanted}}: {POOLS_LAST.en}",
                 f"向量取的是最后一个 token（[SEP]），而模型应取 {{wanted}}：{POOLS_LAST.zh}",
             ),
-            POOL_BY_CLS,
-            (UPGRADE,),
+            POOL_BY_CLS_OF_RELEASE,
+            ("bgecheck doctor --url {base_url} --only 'probe.engine,launch.*'",),
         ),
         "cls": Advice(
             Text(
