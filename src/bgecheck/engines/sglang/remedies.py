@@ -24,7 +24,7 @@ POOL_BY_CLS = _then_again(
     "这个版本没有参数能改：升级 sglang，{changes} 重启",
 )
 POOL_BY_CLS_OF_RELEASE = _then_again(
-    f"see which release runs: 0.5.9 to 0.5.16 need {EMBEDDING} and nothing else, older ones an upgrade to 0.5.17 or newer",
+    f"see which release runs: 0.5.9 to 0.5.16 need {EMBEDDING} alone, older ones an upgrade to 0.5.17 or newer",
     f"先确认版本：0.5.9 到 0.5.16 只需加 {EMBEDDING}，更旧的要升级到 0.5.17 或更新版本",
 )
 UPGRADE = Shell("pip install --upgrade 'sglang>=0.5.17'")
