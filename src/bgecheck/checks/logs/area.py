@@ -21,7 +21,7 @@ from bgecheck.engines.sglang.log.launched import launched
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.log.since import Since
 from bgecheck.engines.sglang.options import changes_in_words
-from bgecheck.engines.sglang.relaunch import launch_line, stop
+from bgecheck.engines.sglang.relaunch import launch_line, launch_of, stop
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
 from bgecheck.knowledge.models import repository
 from bgecheck.logfile.reading import Origin
@@ -32,7 +32,6 @@ from bgecheck.model import (
     Evidence,
     Outcome,
     ServerProcess,
-    Shell,
     Text,
     Unavailable,
     absent,
@@ -68,8 +67,8 @@ class LogFacts(NamedTuple):
     """The last of the older sessions, the oldest first."""
     since: Since | None = None
     """From when on the log was judged; None judges all of the newest session."""
-    stop: Shell | None = None
-    """The command that stops the server whose log it is, where its process is known."""
+    server: ServerProcess | None = None
+    """The running server whose log it is."""
 
     @property
     def name(self) -> str:
@@ -112,8 +111,8 @@ def collect(context: Context) -> LogFacts:
     if since is not None and since.line is None:
         diagnosis = Diagnosis("empty", {})
     server = context.target.server
-    stopped = stop(server) if server is not None and server.log == context.target.log else None
-    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since, stopped)
+    owner = server if server is not None and server.log == context.target.log else None
+    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since, owner)
 
 
 def _older(session: Session) -> Told:
@@ -492,7 +491,8 @@ def _relaunch(facts: LogFacts, cause: Cause, hit: Hit) -> dict[str, Any]:
     """What the remedy of a cause needs: `{changes}`, `{upgrade}`, `{stop}`, `{launch_line}`, and what the log shows."""
     session = facts.session
     values: dict[str, Any] = {**relaunch.values(session, hit), **cause.values(session, hit)}
-    changed, given = cause.changes(session, hit), launched(session)
+    changed = cause.changes(session, hit)
+    given = launch_of(facts.server) if facts.server else launched(session)
     if changed is None:
         return values | {"changes": cause.otherwise}
     release = relaunch.on_release(session) if cause.name == "encoder-vectors-wrong" else None
@@ -500,7 +500,7 @@ def _relaunch(facts: LogFacts, cause: Cause, hit: Hit) -> dict[str, Any]:
     values |= {"changes": with_upgrade(words), "upgrade": UPGRADE} if release else {"changes": words}
     if given is not None:
         values["launch_line"] = launch_line(given, changed, release)
-    return values if facts.stop is None else values | {"stop": facts.stop}
+    return values | {"stop": stop(facts.server)} if facts.server else values
 
 
 def _absence(facts: LogFacts, cause: Cause) -> Outcome:
