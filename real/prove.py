@@ -168,10 +168,34 @@ def serving(proof: Proof, logs: Path) -> None:
     with started(launch_line(port, *DEFAULTS), logs / "defaults.log"):
         report = proof.scene("sglang's defaults", bgecheck("doctor", "--wait", "3m"), 1, "launch.prefix-cache")
         proof.holds("the same text gave different vectors", statuses(report)["embed.repeatable"] == "fail")
-        fix = next(f["fix"]["commands"] for f in report["findings"] if f["id"] == "launch.prefix-cache")
-        proof.holds("the fix is the whole corrected line", "--disable-radix-cache" in fix[0] and str(port) in fix[0])
+        fix = remedy(report, "launch.prefix-cache")
+        proof.holds("the fix is the whole corrected line", "--disable-radix-cache" in fix[-1] and str(port) in fix[-1])
         code, _ = bgecheck("embed", "今天天气怎么样？")
         proof.holds("the smoke test fails too", code == 1)
+        mended(proof, "sglang's defaults", fix, logs)
+
+
+def remedy(report: dict[str, Any], row: str) -> list[str]:
+    """The commands that a row prints."""
+    return list(next(f["fix"]["commands"] for f in report["findings"] if f["id"] == row))
+
+
+def mended(proof: Proof, name: str, commands: list[str], logs: Path, python: Path | None = None) -> None:
+    """Run the printed commands literally: stop the server, start it anew; then nothing is wrong.
+
+    With `python` it is the interpreter of the newer release, in place of the upgrade that is printed too.
+    """
+    *_, stop, line = commands
+    subprocess.run(["bash", "-c", stop], check=True)
+    pid = int(stop.split()[-1])
+    for _ in range(600):
+        if not Path(f"/proc/{pid}/exe").exists():
+            break
+        time.sleep(0.1)
+    if python is not None:
+        line = line.replace(str(OLD_PYTHON), str(python))
+    with started(["bash", "-c", line], logs / "mended.log"):
+        proof.scene(f"{name}: the printed line, run as it stands", bgecheck("doctor", "--wait", "3m"), 0, None)
 
 
 def silent(proof: Proof, logs: Path) -> None:
@@ -185,10 +209,12 @@ def silent(proof: Proof, logs: Path) -> None:
         report = proof.scene("chunked prefill on", seen, 1, "launch.chunked-prefill")
         proof.holds("texts at a chunk's border had other vectors", statuses(report)["embed.long-batch"] == "fail")
         proof.holds("the rows of short requests passed", statuses(report)["embed.repeatable"] == "pass")
+        mended(proof, "chunked prefill on", remedy(report, "launch.chunked-prefill"), logs)
     with started(launch_line(port, *chunk_off, *share), logs / "cached.log"):
         report = proof.scene("prefix cache on", bgecheck("doctor", "--wait", "3m"), 1, "launch.prefix-cache")
         failed = [row for row in PREFIX if statuses(report)[f"embed.{row}"] == "fail"]
         proof.holds(f"rows that show it: {', '.join(failed)}", "repeatable" in failed)
+        mended(proof, "prefix cache on", remedy(report, "launch.prefix-cache"), logs)
     broken = HERE / "models/no-tokenizer/bge-large-zh-v1.5"
     shutil.copytree(HERE / MODEL, broken, dirs_exist_ok=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
@@ -208,6 +234,9 @@ def pooling(proof: Proof, logs: Path) -> None:
         proof.holds("the same text has the same vector", rows["embed.repeatable"]["status"] == "pass")
         named = rows["embed.reference"]["values"].get("recipe")
         proof.holds(f"computed here from the same weights, they are: {named}", named == "last")
+        commands = remedy(report, "launch.pooling")
+        proof.holds("an upgrade is part of the remedy", "sglang>=0.5.17" in commands[0])
+        mended(proof, "sglang 0.5.3.post3, on 0.5.23", commands, logs, python=PYTHON)
 
 
 PREFIX = ("repeatable", "batch-equals-single", "prefix-independent", "order", "concurrent", "distinct")
