@@ -112,6 +112,10 @@ _IN_ROW = {("ports.owner", "free"): Text("free port", "空闲端口")}
 """What a placeholder stands for in one row, where it is something else in others."""
 
 
+_EXAMPLES = {"cards": "nvidia-smi", "pip": "pip"}
+"""Placeholders for a program, which are an example where nothing has filled them."""
+
+
 def without_case(template: str, language: Language, row: str) -> str:
     """A template of a row whose placeholders read as words; the options of its launch line are an example."""
 
@@ -121,6 +125,8 @@ def without_case(template: str, language: Language, row: str) -> str:
             return OPTIONS_BY_ROW[row]
         if name == "launch_line":
             return _launch_line(language, row)
+        if name in _EXAMPLES:
+            return _EXAMPLES[name]
         words = (_IN_ROW.get((row, name)) or _WORDS.get(name) or Text(name, name)).to(language)
         return f"<{words}>" if words else ""
 

@@ -12,6 +12,7 @@ from bgecheck.engines.sglang.log import (
     causes,  # noqa: F401  # declares them
     marks,
 )
+from bgecheck.engines.sglang.log.accelerator import tools
 from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
@@ -465,7 +466,8 @@ def _row(cause: Cause) -> None:
             return _absence(facts, cause)
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
         line, *more = _evidence(facts, hit)
-        values = {**_values(facts, hit), **_relaunch(facts, cause, hit)}
+        values = {**_values(facts, hit), **tools(facts.session, hit), **_relaunch(facts, cause, hit)}
+        values |= cause.values(facts.session, hit)
         return broken(line, *silent, *more, advice=cause.variant(facts.session, hit), **values)
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."

@@ -39,6 +39,8 @@ class Cause:
     """Other causes and remedies of the row, by name."""
     variant: Callable[[Session, Hit], str | None] = lambda session, hit: None
     """The variant that fits a line of a session; None where the row's own words do."""
+    values: Callable[[Session, Hit], Mapping[str, str]] = lambda session, hit: {}
+    """What its own placeholders stand for: names, numbers and paths of a line."""
     changes: Callable[[Session, Hit], Changes | None] = lambda session, hit: None
     """What is to be changed in the launch line of a session; None where no launch line mends it."""
 
@@ -61,6 +63,7 @@ def cause(
     unknown: Callable[[Session], Text | None] = lambda session: None,
     variants: Mapping[str, Advice] = _NO_VARIANTS,
     variant: Callable[[Session, Hit], str | None] = lambda session, hit: None,
+    values: Callable[[Session, Hit], Mapping[str, str]] = lambda session, hit: {},
     changes: Callable[[Session, Hit], Changes | None] = lambda session, hit: None,
 ) -> None:
     """Declare a cause and its patterns; one that is judged by more than lines has no pattern."""
@@ -78,6 +81,7 @@ def cause(
             unknown=unknown,
             variants=variants,
             variant=variant,
+            values=values,
             changes=changes,
         )
     )
