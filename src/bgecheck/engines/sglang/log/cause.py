@@ -13,6 +13,13 @@ from bgecheck.model import Advice, Severity, Text
 CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
 """The rows that fail because a start has failed or a server has died."""
 
+WRONG_VECTORS = (
+    "embed.distinct",
+    "embed.semantic",
+    "embed.golden",
+    "embed.reference",
+)
+"""The rows that fail because a server computes with other weights than the model's."""
 
 Changes = Mapping[str, str | None]
 """Launch options by long name with their new values, `""` for a switch, None for one to leave out."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
+from bgecheck.engines.sglang.log import weights
+from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Text
+from bgecheck.model import Advice, Text
 
 _FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
 """How a name begins that was meant as a folder and not as a repository of the hub."""
@@ -846,6 +847,107 @@ cause(
     ),
     fix=Text("compare the sizes with those on the hub, then fetch the file again", "与 hub 上的大小核对后重新下载"),
     commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),
+)
+
+
+cause(
+    weights.NAME,
+    [
+        pattern(
+            "not found in params_dict",
+            "[2026-11-02 22:10:08] Parameter model.model.layers.0.self_attn.q_proj.weight not found in params_dict",
+            regex=weights.LAYERED + r".{0,200} not found in params_dict",
+            near="[2026-11-02 22:10:08] Parameter model.layers.0.self_attn.rotary_emb.inv_freq not found in params_dict",
+            source="0.4.6 to 0.5.23 (sglang #10150, #17535)",
+            weight=SPECIFIC,
+            fatal=False,
+            choose=weights.one_of_many,
+        ),
+        pattern(
+            "not initialized from",
+            "Some weights are not initialized from checkpoints: {'model.layers.0.mlp.down_proj.weight', "
+            "'model.layers.0.self_attn.o_proj.weight'}",
+            regex=r"^(?!.*Error: ).*[Ww]eights (?:of .{0,200} )?(?:are|were) not initialized from",
+            near="RuntimeError: Some weights are not initialized from checkpoints: {'encoder.layer.0.output.dense.weight'}",
+            source="sglang, transformers",
+            weight=SPECIFIC,
+            fatal=False,
+            choose=weights.listed,
+        ),
+        pattern(
+            "were not used when initializing",
+            "Some weights of the model checkpoint at /srv/models/bge were not used when initializing BertModel: "
+            "['bert.encoder.layer.0.output.dense.weight']",
+            source="transformers 4.4x",
+            weight=SPECIFIC,
+            fatal=False,
+            choose=weights.listed,
+        ),
+    ],
+    shows=("load",),
+    title=Text("the weights of all layers were loaded", "各层权重都已加载"),
+    because=Text(
+        "whole layers of the checkpoint were left out ({count} names, as `{tensor}`): the model's class in this release does not "
+        "know their names. The server is ready and answers 200, but with random weights: its vectors mean nothing",
+        "整层的权重没有加载（{count} 个参数名，如 `{tensor}`）：当前版本的模型类不认识这些名字。服务照常就绪并返回 200，"
+        "但用的是随机初始化的权重，向量没有意义",
+    ),
+    fix=Text(
+        "compare the names in the file with the architecture in config.json: save the checkpoint anew with save_pretrained of that "
+        "class, or use a newer sglang; then re-embed everything embedded so far",
+        "对照权重文件里的参数名与 config.json 的 architectures：用对应的类 save_pretrained 重新导出，或升级 sglang；"
+        "之后把已写进向量库的内容全部重新编码",
+    ),
+    commands=(
+        'python -c \'import glob, sys; from safetensors import safe_open; [print(*list(safe_open(f, "pt").keys())[:5]) '
+        'for f in glob.glob(sys.argv[1] + "/*.safetensors")]\' {args_model}',
+        "{pip} install --upgrade sglang",
+    ),
+    variants={
+        "doubled": Advice(
+            Text(
+                "no layer of the checkpoint was loaded ({count} names, as `{tensor}`): this release puts a second `model.` before "
+                'each name where the folder\'s path holds "Embedding". The server is ready and answers 200, but with random '
+                "weights: its vectors mean nothing",
+                "没有一层权重被加载（{count} 个参数名，如 `{tensor}`）：模型路径里含 “Embedding” 时，这个版本会在每个参数名前多加一个 "
+                "`model.`。服务照常就绪并返回 200，但用的是随机初始化的权重，向量没有意义",
+            ),
+            Text(
+                'use a newer sglang, or serve the folder under a name without "Embedding"; then re-embed everything embedded so far',
+                "升级 sglang，或换一个不含 “Embedding” 的目录名来启动；之后把已写进向量库的内容全部重新编码",
+            ),
+            ("{pip} install --upgrade sglang", "ln -s {args_model} {link}", "{launch_line}"),
+        ),
+        "adapter": Advice(
+            Text(
+                "whole layers of the checkpoint were left out ({count} names, as `{tensor}`): these are names of a PEFT adapter that was "
+                "not merged. The server is ready and answers 200, but with random weights: its vectors mean nothing",
+                "整层的权重没有加载（{count} 个参数名，如 `{tensor}`）：这是未合并的 PEFT 适配器的参数名。服务照常就绪并返回 200，"
+                "但用的是随机初始化的权重，向量没有意义",
+            ),
+            Text(
+                "merge the adapter into its base model (merge_and_unload), save that with save_pretrained and serve it; then re-embed "
+                "everything embedded so far",
+                "把适配器合并进基座模型（merge_and_unload），用 save_pretrained 导出后再启动；之后把已写进向量库的内容全部重新编码",
+            ),
+        ),
+        "dummy": Advice(
+            Text(
+                "the server was started with --load-format dummy: it never reads the checkpoint and computes with random weights, so "
+                "its vectors mean nothing",
+                "启动时加了 --load-format dummy：服务不读权重文件，用随机权重计算，向量没有意义",
+            ),
+            Text(
+                "restart without --load-format dummy, then re-embed everything embedded so far",
+                "去掉 --load-format dummy 重启，并把之前写进向量库的内容全部重新编码",
+            ),
+            ("{launch_line}",),
+        ),
+    },
+    variant=weights.why,
+    values=weights.values,
+    changes=weights.relaunch,
+    explains=WRONG_VECTORS,
 )
 
 

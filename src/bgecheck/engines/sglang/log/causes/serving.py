@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
+from bgecheck.engines.sglang.log import reranker
+from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
+from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.model import Severity, Text
+from bgecheck.model import Advice, Severity, Text
 
 cause(
     "port-in-use",
@@ -639,6 +641,44 @@ cause(
 )
 
 
+cause(
+    reranker.NAME,
+    [],
+    shows=("load",),
+    title=Text("the model makes embeddings", "运行的是 embedding 模型"),
+    because=Text(
+        "this server runs a reranker ({signs}): it scores a query with each document and makes no embeddings. What it answers on "
+        "/v1/embeddings is no vector to store",
+        "这个服务跑的是 reranker（{signs}）：它给问题和每篇文档打分，不产生 embedding。/v1/embeddings 返回的内容不能入库",
+    ),
+    fix=Text(
+        "ask it for scores on /v1/rerank, and serve an embedding model of its own for vectors",
+        "用 /v1/rerank 请求打分；向量请另起一个 embedding 模型的服务",
+    ),
+    commands=(
+        "curl -sS --noproxy '*' http://127.0.0.1:{args_port}/v1/rerank -H 'Content-Type: application/json' -d "
+        '\'{{"query": "q", "documents": ["a", "b"]}}\'',
+    ),
+    variants={
+        "generates": Advice(
+            Text(
+                "this server runs a reranker ({signs}): it scores a query with each document and makes no embeddings. What it answers "
+                "on /v1/embeddings is no vector to store",
+                "这个服务跑的是 reranker（{signs}）：它给问题和每篇文档打分，不产生 embedding。/v1/embeddings 返回的内容不能入库",
+            ),
+            Text(
+                "ask it for scores (/v1/score, without --is-embedding: it answers with the next token), and serve an embedding model of "
+                "its own for vectors",
+                "用 /v1/score 请求打分（它靠下一个 token 作答，不要加 --is-embedding）；向量请另起一个 embedding 模型的服务",
+            ),
+        ),
+    },
+    variant=reranker.route,
+    values=lambda session, hit: {"signs": hit.text},
+    explains=("embed.dimension", "embed.answers", "probe.dimensions", "logs.encoder-vectors-wrong", *WRONG_VECTORS),
+)
+
+
 def _in_encoder(session: Session, text: str) -> str | None:
     """A crash of a serving encoder in a way in which only such requests crash it."""
     return "generation-request-on-embedding" if session.encoder and session.ready_line else None
@@ -809,5 +849,20 @@ cause(
         "python -m sglang.launch_server --model-path {args_model} --is-embedding --disable-radix-cache "
         "--chunked-prefill-size -1 --mem-fraction-static 0.3 --port {args_port}",
     ),
+    variants={
+        "mean": Advice(
+            Text(
+                "the vectors of this model are the mean of all tokens, and sglang, which does not read its 1_Pooling, takes one "
+                "token's state instead: no release and no option computes them",
+                "这个模型的向量是全部 token 的均值，而 sglang 不读它的 1_Pooling，只取单个 token 的状态：没有哪个版本或参数能算对",
+            ),
+            Text(
+                "serve this model with an engine that reads 1_Pooling (text-embeddings-inference, vLLM), or serve a model that "
+                "pools [CLS]; then re-embed everything embedded so far",
+                "改用会读 1_Pooling 的引擎（text-embeddings-inference、vLLM），或换用取 [CLS] 的模型；之后把已写进向量库的内容全部重新编码",
+            ),
+        ),
+    },
+    variant=lambda session, hit: "mean" if pools_otherwise(session) else None,
     explains=("embed.repeatable", "embed.batch-equals-single"),
 )
