@@ -112,7 +112,7 @@ _IN_ROW = {("ports.owner", "free"): Text("free port", "空闲端口")}
 """What a placeholder stands for in one row, where it is something else in others."""
 
 
-_EXAMPLES = {"cards": "nvidia-smi", "pip": "pip"}
+_EXAMPLES = {"cards": "nvidia-smi", "nvidia_smi": "nvidia-smi", "pip": "pip"}
 """Placeholders for a program, which are an example where nothing has filled them."""
 
 

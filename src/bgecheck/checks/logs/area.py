@@ -155,7 +155,6 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "consequences": session.deaths,
         "args_model": model,
         "args_repo": repository(model),
-        "args_port": _port(hit) or arguments["args_port"],
     }
 
 
@@ -166,14 +165,6 @@ def _arguments(session: Session) -> dict[str, str]:
         "args_port": session.argument("port") or "<port>",
         "args_fraction": session.argument("mem_fraction_static") or "auto",
     }
-
-
-def _port(hit: Hit) -> str | None:
-    """The port that the line about a lost port names: of HTTP, of the rendezvous or of a queue."""
-    if hit.cause != "port-in-use":
-        return None
-    match = re.search(r"(?:', |port\S* (?:at )?|://\S+?:|\[::\]:|0\.0\.0\.0:)(\d{2,5})\b", hit.text)
-    return match[1] if match else None
 
 
 def _quoted_path(text: str) -> str | None:

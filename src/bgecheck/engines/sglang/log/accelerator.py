@@ -12,7 +12,7 @@ from bgecheck.model import Shell
 Maker = Literal["amd", "ascend"]
 
 _AMD = re.compile(
-    r"\baiter\b|SGLANG_USE_AITER|\bROCm|/opt/rocm|\bHIP (?:error|out of memory|runtime)|\bhipError|lib(?:amdhip|rocblas|hipblas|"
+    r"\baiter\b|SGLANG_USE_AITER|\bROCm|/opt/rocm|\bHIP (?:error|out of memory|runtime|GPUs)|\bhipError|lib(?:amdhip|rocblas|hipblas|"
     r"hsa-runtime|rccl)|\brocdevice|HSA_STATUS|\bRCCL\b|\bgfx(?:9|1[012])\w{2}"
 )
 _ASCEND = re.compile(
@@ -38,9 +38,7 @@ def maker(session: Session, hit: Hit) -> Maker | None:
 
 
 def tools(session: Session, hit: Hit) -> Mapping[str, Shell]:
-    """The command that lists the cards, and `pip` where what it installs by default is built for them.
-
-    On PyPI is the build of sglang for CUDA alone.
-    """
-    other = maker(session, hit)
-    return {"cards": Shell("nvidia-smi"), "pip": Shell("pip")} if other is None else {"cards": _CARDS[other]}
+    """The command that lists the cards, and what only NVIDIA's have: nvidia-smi, and pip, whose sglang is built for CUDA."""
+    if (other := maker(session, hit)) is not None:
+        return {"cards": _CARDS[other]}
+    return {"cards": Shell("nvidia-smi"), "nvidia_smi": Shell("nvidia-smi"), "pip": Shell("pip")}

@@ -45,6 +45,12 @@ API = re.compile(r"embed|encode|rerank|score|classify|completions|generate|chat|
 """What a path holds that a client of an inference server asks for; scanners ask for all else."""
 
 
+_REJECTED = "client-request-rejected"
+
+_TWICE = 2
+"""Requests of one kind that were refused from which on it is no accident."""
+
+
 class Diagnosis(NamedTuple):
     """The state of a session and its causes: the decisive one first, then what is wrong independently of it."""
 
@@ -199,7 +205,7 @@ def _serving(session: Session) -> Diagnosis:
     """
     hits, doubts = _while_ready(session), {}
     if encoder := _encoder_vectors(session):
-        refused_alone = hits.keys() == {"client-request-rejected"} and _proves(session)
+        refused_alone = hits.keys() == {_REJECTED} and _proves(session)
         if hits and session.cached is None and not refused_alone:
             doubts[encoder.cause] = Text(
                 f"{encoder.text} (line {encoder.line}), but no batch in this log used the cache: see launch.prefix-cache",
@@ -216,6 +222,7 @@ def _while_ready(session: Session) -> dict[str, Hit]:
     # A general line only warns; without a request that was refused, no client noticed.
     hits = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
     hits |= {h.cause: h for h in _fatal(session) if h.weight > LAST and _goes_on(session, h)}
+    upgrades = hits.pop(_REJECTED, None)
     hits.pop(WEIGHTS, None)
     if unloaded := not_loaded(session):
         hits[WEIGHTS] = unloaded
@@ -225,9 +232,24 @@ def _while_ready(session: Session) -> dict[str, Hit]:
         hits["not-launched-as-embedding"] = hit
     if hit := _generation_requests(session):
         hits.setdefault("generation-request-on-embedding", hit)
+    if upgrades is not None and (hit := _lost_in_upgrade(session, upgrades)):
+        hits[_REJECTED] = hit
     if not hits and (hit := _rejected(session)):
-        hits["client-request-rejected"] = hit
+        hits[_REJECTED] = hit
     return hits
+
+
+def _lost_in_upgrade(session: Session, upgrades: Hit) -> Hit | None:
+    """The warning of a client that asks for HTTP/2, where requests were refused that came after one: not one by chance."""
+    lost = {k: h for k, h in session.refused.items() if k.endswith((" 400", " 422"))}
+    first = min(lost.values(), key=lambda h: h.line, default=None)
+    count = sum(session.requests[kind] for kind in lost)
+    if first is None or count < _TWICE or upgrades.count < _TWICE:
+        return None
+    above = any("Unsupported upgrade request" in line for line in first.before[-1:])
+    if not above and abs(count - upgrades.count) * 4 > count:
+        return None
+    return replace(upgrades, also={**upgrades.also, "refused": (first.line, first.text)})
 
 
 _OF_EMBEDDINGS = ("not-launched-as-embedding", "generation-request-on-embedding", "client-request-rejected")

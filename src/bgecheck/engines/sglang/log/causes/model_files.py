@@ -8,7 +8,7 @@ from bgecheck.engines.sglang.log import weights
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
-from bgecheck.engines.sglang.log.session import Session
+from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
 _FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
@@ -742,6 +742,16 @@ def _bus_error(session: Session, text: str) -> str:
     return "weights-corrupt" if session.phase in ("load", "serving") or not session.args else "shm-too-small"
 
 
+_HASHES = re.compile(
+    r"File (\S+) integrity check failed, expected sha256 signature is (\w{8,128}), actual is (\w{8,128})"
+)
+
+
+def _hashes(session: Session, hit: Hit) -> dict[str, str]:
+    match = _HASHES.search(hit.text)
+    return dict(zip(("path", "expected", "actual"), match.groups(), strict=True)) if match else {}
+
+
 cause(
     "weights-corrupt",
     [
@@ -778,6 +788,14 @@ cause(
             "Consistency check failed",
             "OSError: Consistency check failed: file should be of size 1302220525 but has size 734003200 (pytorch_model.bin).",
             source="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "integrity check failed",
+            "modelscope.hub.errors.FileIntegrityError: File /root/.cache/modelscope/hub/._____temp/BAAI/bge-m3/model.safetensors integrity "
+            "check failed, expected sha256 signature is 58858233513d76b8, actual is 2f3a36569365da73, the download may be incomplete, "
+            "please try again.",
+            source="modelscope",
             weight=SPECIFIC,
         ),
         pattern(
@@ -847,6 +865,22 @@ cause(
     ),
     fix=Text("compare the sizes with those on the hub, then fetch the file again", "与 hub 上的大小核对后重新下载"),
     commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),
+    variants={
+        "hash": Advice(
+            Text(
+                "the SHA-256 of {path} is {actual}, and the hub has {expected}: the download is incomplete or was changed on its way",
+                "{path} 的 SHA-256 是 {actual}，hub 上是 {expected}：下载不完整，或途中被改动",
+            ),
+            Text(
+                "delete the file and fetch it again (modelscope has deleted its temporary copy already); if the hash is the same wrong "
+                "one again, a proxy or mirror changes it: fetch it from elsewhere",
+                "删除该文件后重新下载（modelscope 已删掉它的临时文件）；若再次得到同一个错误的哈希，说明代理或镜像改动了它：换个来源下载",
+            ),
+            ("hf download {args_repo}", "sha256sum {path}"),
+        ),
+    },
+    variant=lambda session, hit: "hash" if _HASHES.search(hit.text) else None,
+    values=_hashes,
 )
 
 
@@ -1173,7 +1207,7 @@ cause(
         "use a newer sglang, or serve this model with text-embeddings-inference or vLLM",
         "升级 sglang，或改用 text-embeddings-inference、vLLM 部署该模型",
     ),
-    commands=("pip install --upgrade sglang",),
+    commands=("{pip} install --upgrade sglang",),
 )
 
 
@@ -1252,5 +1286,5 @@ cause(
         "install sglang into a fresh environment with the transformers that it asks for",
         "在干净环境里重装 sglang，让它装上所要求的 transformers 版本",
     ),
-    commands=("pip install --upgrade sglang transformers",),
+    commands=("{pip} install --upgrade sglang transformers",),
 )
