@@ -23,12 +23,12 @@ from logsamples import Snippet, judged, snippets, written
 WORDS = frozenset({"phase", "hangs", "state", "unless"})
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
-CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
+CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})
 """Placeholders whose value is written in Chinese for the Chinese half of a text."""
 
 AS_IT_STANDS = frozenset(
     """
-    bundle_variable
+    actual bundle_variable container dropped expected image missing path program ranks release signs tensor
     address age aim answered args_fraction args_model args_port asked backend base_url bound capability changes
     characters chunk
     cosine count cuda days declared detail dims each engine error exception failed folder found free front gpu

@@ -10,8 +10,8 @@ from bgecheck.model import Finding
 from logsamples import Snippet, judged, roots, written
 
 C10D = (
-    "torch.distributed.DistNetworkError: The server socket has failed to listen on any local network address. port: {}, "
-    "useIpv6: false, code: -98, name: EADDRINUSE, message: address already in use"
+    "torch.distributed.DistNetworkError: The server socket has failed to listen on any local network address. "
+    "port: {}, useIpv6: false, code: -98, name: EADDRINUSE, message: address already in use"
 )
 ZMQ = "zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:{}')"
 HTTP = "[@] ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', {}): address already in use"

@@ -60,7 +60,7 @@ def test_an_embedding_model_is_none(model: str, of: str, tmp_path: Path) -> None
 def test_a_reranker_is_asked_on_its_own_route(tmp_path: Path) -> None:
     def told(model: str, of: str) -> str:
         (root,) = roots(judged(written(tmp_path / "sglang.log", _log("0.5.23", EMBED, model=model, of=of))))
-        return "\n".join([root.cause.en, root.fix.en, *root.commands])
+        return "\n".join([str(root.cause), str(root.fix), *root.commands])
 
     assert "/v1/rerank" in told("m", "XLMRobertaForSequenceClassification")
     assert '{"query": "q", "documents": ["a", "b"]}' in told("m", "XLMRobertaForSequenceClassification")

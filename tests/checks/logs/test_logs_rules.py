@@ -33,7 +33,7 @@ bad_cli_arguments cuda_driver_too_old no_gpu_visible gpu_arch_unsupported dtype_
 system_library_missing build_tools_missing nccl_failure shm_too_small permission_denied disk_full host_oom_killed
 scheduler_hang illegal_memory_access segfault device_side_assert input_too_long attention_backend_unsupported
 python_env_broken proxy_breaks_warmup gpu_hardware_error engine_internal_error client_request_rejected
-encoder_vectors_wrong wrong_engine too_many_open_files
+encoder_vectors_wrong wrong_engine too_many_open_files weights_not_loaded reranker_served container_failed
 """,
 )
 PLACEHOLDERS = {
@@ -48,6 +48,14 @@ PLACEHOLDERS = {
     "from_line",
     "host",
     "port",
+    "cards",
+    "container",
+    "launch_line",
+    "link",
+    "nvidia_smi",
+    "path",
+    "pip",
+    "server_pid",
 }
 
 

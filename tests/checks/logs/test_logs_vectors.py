@@ -141,7 +141,7 @@ def test_a_setting_alone_does_not(release: str, tmp_path: Path) -> None:
     "model", ["sentence-transformers/all-MiniLM-L6-v2", "/srv/models/e5-large-v2", "moka-ai/m3e-base"]
 )
 def test_a_model_that_means_over_all_tokens_gets_no_advice_for_cls(release: str, model: str, tmp_path: Path) -> None:
-    """No release and no option of sglang computes it (0.4.6 to 0.5.23): right flags do not help, nor does an upgrade."""
+    """No release and no option of sglang computes it : right flags do not help, nor does an upgrade."""
     for options in ("encoder, radix off", "encoder", "encoder, cached"):
         text = _log(release, options, "@serving").replace("/srv/models/bge-large-zh-v1.5", model)
         (found,) = _found(tmp_path, text)

@@ -42,8 +42,8 @@ def _root(path: Path, text: str) -> Finding | None:
 def test_whole_layers_that_were_left_out_make_vectors_worthless(release: str, tmp_path: Path) -> None:
     root = _root(tmp_path, _log(release, *_left_out("model.model.", 4)))
     assert root is not None
-    assert "24 names, as `model.model.layers.0.self_attn.q_proj.weight`" in root.cause.en
-    assert "re-embed" in root.fix.en
+    assert "24 names, as `model.model.layers.0.self_attn.q_proj.weight`" in str(root.cause)
+    assert "re-embed" in str(root.fix)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_whatever_words_a_class_has_for_it(kind: str, tmp_path: Path) -> None:
     "text",
     [
         "Some weights are not initialized from checkpoints: {{{}}}",
-        "Some weights of BertModel were not initialized from the model checkpoint at /m and are newly initialized: [{}]",
+        "Some weights of BertModel were not initialized from the model checkpoint at /m and are new: [{}]",
         "Some weights of the model checkpoint at /m were not used when initializing BertModel: [{}]",
     ],
 )
@@ -85,9 +85,7 @@ def test_a_line_may_list_them(text: str, tmp_path: Path) -> None:
         [f"Parameter model.visual.blocks.{n}.attn.qkv.weight not found in params_dict" for n in range(28)],
         [f"Parameter mtp.layers.0.{name}.weight not found in params_dict" for name in TENSORS],
         _left_out("model.", 1)[: WHOLE_LAYER - 1],
-        [
-            "Some weights of BertModel were not initialized from the model checkpoint at /m: ['pooler.dense.weight', 'pooler.dense.bias']"
-        ],
+        ["Some weights of BertModel were not initialized from the model checkpoint at /m: ['pooler.dense.weight']"],
         [
             "Some weights of the model checkpoint at /m were not used when initializing BertModel: "
             "['cls.predictions.transform.dense.weight', 'cls.predictions.bias', 'cls.seq_relationship.weight']"
@@ -126,11 +124,11 @@ def test_the_remedy_fits_the_reason(tmp_path: Path) -> None:
         return root
 
     doubled = found("model.model.", "/data/Qwen3-Embedding-0.6B-sft")
-    assert 'without "Embedding"' in doubled.fix.en
+    assert 'without "Embedding"' in str(doubled.fix)
     assert any("--model-path ./model --" in command for command in doubled.commands)
     assert not [c for c in found("model.model.", "Qwen/Qwen3-Embedding-0.6B").commands if "./model" in c]
-    assert 'without "Embedding"' not in found("model.model.", "/data/checkpoint-900").fix.en
-    assert "merge_and_unload" in found("base_model.model.model.", "/data/lora").fix.en
+    assert 'without "Embedding"' not in str(found("model.model.", "/data/checkpoint-900").fix)
+    assert "merge_and_unload" in str(found("base_model.model.model.", "/data/lora").fix)
 
 
 def test_random_weights_may_have_been_asked_for(tmp_path: Path) -> None:
@@ -138,7 +136,7 @@ def test_random_weights_may_have_been_asked_for(tmp_path: Path) -> None:
     assert _root(tmp_path, text) is None
     root = _root(tmp_path, text.replace("load_format='auto'", "load_format='dummy'"))
     assert root is not None
-    assert "--load-format" in root.fix.en
+    assert "--load-format" in str(root.fix)
     assert all("dummy" not in command for command in root.commands)
 
 

@@ -154,14 +154,14 @@ cause(
     variants={
         "architecture": Advice(
             Text(
-                "the image or program is built for another CPU architecture than this machine has, or its start script has no `#!` line",
-                "镜像或程序是为另一种 CPU 架构编译的，或启动脚本缺少 `#!` 首行",
+                "the image or program is built for another CPU architecture than this machine has, or its start script does not name its shell",
+                "镜像或程序是为另一种 CPU 架构编译的，或启动脚本首行没有写解释器",
             ),
             Text(
                 "compare both architectures: use an image that has this machine's (docker pull --platform), or a machine with the "
-                "image's; give a start script of your own `#!/bin/bash` as its first line, with LF line ends",
+                "image's; let a start script of your own name its shell in the first line, with LF line ends",
                 "对比两者的架构：拉取本机架构的镜像（docker pull --platform），或换一台架构相符的机器；"
-                "自己写的启动脚本首行要有 `#!/bin/bash`，并用 LF 换行",
+                "自己写的启动脚本首行要写明解释器，并用 LF 换行",
             ),
             ("uname -m", "docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}'"),
         ),

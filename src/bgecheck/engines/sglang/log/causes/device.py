@@ -689,7 +689,7 @@ cause(
         pattern(
             "from 'aiter",
             "ImportError: cannot import name 'dynamic_per_tensor_quant' from 'aiter' (unknown location)",
-            regex=r"cannot import name '\w+' from 'aiter[\w.]*'",
+            regex=r"cannot import name '\w+' from 'aiter(?:\.[\w.]+)?'",
             near="ImportError: cannot import name 'x' from 'aiterator'",
             source="ROCm: aiter older or newer than sglang (sglang #23083)",
             weight=SPECIFIC,
@@ -1390,8 +1390,8 @@ def _by_signal(session: Session, hit: Hit) -> str | None:
 def remains(session: Session, hit: Hit) -> dict[str, str]:
     """The server's own process, which may outlive its children: as its log names it."""
     if not session.pid:
-        return {"process": "", "process_zh": ""}
-    told = {"process": f" (process {session.pid})", "process_zh": f"（进程 {session.pid}）"}
+        return {"own": "", "own_zh": ""}
+    told = {"own": f" (process {session.pid})", "own_zh": f"（进程 {session.pid}）"}
     return {**told, "server_pid": session.pid}
 
 
@@ -1563,10 +1563,10 @@ cause(
             ),
             Text(
                 "look for it in the kernel's log: if it is there, give the container more memory (sglang needs about 2.5 GB beside the "
-                "weights, more while it loads); if not, find out who sends the signal. Stop what is left of the server{process}, then "
+                "weights, more while it loads); if not, find out who sends the signal. Stop what is left of the server{own}, then "
                 "start it again",
                 "先查内核日志：有记录就调大容器内存上限（除权重外 sglang 约需 2.5 GB，加载时更多）；没有就查是谁发的信号。"
-                "停掉服务残留的进程{process_zh}，再重新启动",
+                "停掉服务残留的进程{own_zh}，再重新启动",
             ),
             ("sudo dmesg -T | grep -i -e oom -e 'killed process'", "free -g", "kill {server_pid}", "{launch_line}"),
         ),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from bgecheck.engines.sglang.log import optional, ports, reranker
-from bgecheck.engines.sglang.log.causes.device import remains
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
+from bgecheck.engines.sglang.log.causes.device import remains
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
 from bgecheck.engines.sglang.log.optional import NO_PACKAGE, OWN_ALL_REDUCE, PART
 from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
-from bgecheck.engines.sglang.log.session import Session
+from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Severity, Text
 
 cause(
@@ -276,7 +276,9 @@ def _hang(session: Session, hit: Hit) -> str | None:
 
 
 def _awake(session: Session, hit: Hit) -> dict[str, str | None] | None:
-    return {"dead": {}, "full": {"max-running-requests": None}}.get(_hang(session, hit) or "")
+    """The line to start it again with, without what left too few places."""
+    kind = _hang(session, hit)
+    return {"max-running-requests": None} if kind == "full" else {} if kind == "dead" else None
 
 
 cause(
@@ -324,8 +326,8 @@ cause(
                 "调度进程已经退出，而服务主进程还在接收请求，却没有人处理：/health 和 /v1/models 仍可能返回 200",
             ),
             Text(
-                "stop the server{process} and start it again; nothing brings the scheduler back",
-                "停掉服务{process_zh}再重新启动；调度进程不会自己恢复",
+                "stop the server{own} and start it again; nothing brings the scheduler back",
+                "停掉服务{own_zh}再重新启动；调度进程不会自己恢复",
             ),
             ("kill {server_pid}", "pgrep -af sglang", "{launch_line}"),
         ),
