@@ -66,3 +66,16 @@ def test_a_reranker_is_asked_on_its_own_route(tmp_path: Path) -> None:
     assert '{"query": "q", "documents": ["a", "b"]}' in told("m", "XLMRobertaForSequenceClassification")
     assert "/v1/score" in told("/data/Qwen3-Reranker-4B", "Qwen3ForCausalLM")
     assert "model_path=/data/Qwen3-Reranker-4B" in told("/data/Qwen3-Reranker-4B", "Qwen3ForCausalLM")
+
+
+def test_a_reranker_may_be_asked_for_scores_and_crash_of_its_cache(tmp_path: Path) -> None:
+    """The same crash of an embedding server comes of asking it for scores."""
+    crash = (
+        "[@] Scheduler hit an exception: Traceback (most recent call last):",
+        "RuntimeError: The size of tensor a (2) must match the size of tensor b (6) at non-singleton dimension 0",
+        "[@] Received sigquit from a child process. It usually means the child failed.",
+    )
+    for of, mends in (("XLMRobertaForSequenceClassification", True), ("XLMRobertaModel", False)):
+        (root, *_) = roots(judged(written(tmp_path / "sglang.log", _log("0.5.9", *crash, of=of))))
+        assert root.id == "logs.generation-request-on-embedding"
+        assert any("--disable-radix-cache" in command for command in root.commands) is mends

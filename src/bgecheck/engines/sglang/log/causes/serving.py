@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bgecheck.engines.sglang.log import optional, ports, reranker
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
@@ -827,6 +828,10 @@ cause(
 )
 
 
+_EXACT: Mapping[str, str | None] = {"disable-radix-cache": "", "chunked-prefill-size": "-1"}
+"""What a model needs that looks both ways."""
+
+
 def _in_encoder(session: Session, text: str) -> str | None:
     """A crash of a serving encoder in a way in which only such requests crash it."""
     return "generation-request-on-embedding" if session.encoder and session.ready_line else None
@@ -885,6 +890,23 @@ cause(
         "这类请求请发给对应的服务（很多网关的“测试”按钮走的是 chat），并让反向代理只放行 /v1/embeddings",
     ),
     commands=("grep -n -e 'POST /v1/chat' -e 'POST /generate' -e 'POST /v1/rerank' {file} | tail",),
+    variants={
+        "reranker": Advice(
+            Text(
+                "this server runs a reranker ({signs}), and a request crashed it in a way in which one does that looks both ways with the "
+                "prefix (radix) cache on",
+                "这个服务跑的是 reranker（{signs}），它是双向模型，而前缀缓存（radix cache）开着，请求因此把服务打挂",
+            ),
+            Text(
+                "restart with --disable-radix-cache --chunked-prefill-size -1, and send it /v1/rerank requests only",
+                "加 --disable-radix-cache --chunked-prefill-size -1 重启，并且只向它发 /v1/rerank 请求",
+            ),
+            ("{launch_line}",),
+        ),
+    },
+    variant=lambda session, hit: "reranker" if hit.fatal and reranker.signs(session) else None,
+    values=lambda session, hit: {"signs": ", ".join(reranker.signs(session))},
+    changes=lambda session, hit: _EXACT if reranker.signs(session) else None,
 )
 
 cause(
