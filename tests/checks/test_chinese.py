@@ -23,18 +23,19 @@ from logsamples import Snippet, judged, snippets, written
 WORDS = frozenset({"phase", "hangs", "state", "unless", "changes", "weights", "floor", "elsewhere", "instead"})
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
-CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
+CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})
 """Placeholders whose value is written in Chinese for the Chinese half of a text."""
 
 AS_IT_STANDS = frozenset(
     """
-    address age aim allowed answered architecture args_fraction args_model args_port asked backend base_url
-    bound bundle_variable capability characters chunk cosine count cuda days declared detail dims each engine
-    error exception failed folder found free front gpu holders host index length limit location log margin
-    message name needed norm openai option other owner owners pids place pooling port positions process range
-    real refused right seen sent served server_pid server_port shared source status taken tokens told total
-    used value variable version visible wanted wrong
-    """.split()  # noqa: SIM905  # 90 names, which a list would spread over as many lines
+    actual address age aim allowed answered architecture args_fraction args_model args_port asked backend
+    base_url bound bundle_variable capability characters chunk container cosine count cuda days declared
+    detail dims dropped each engine error exception expected failed folder found free front gpu holders host
+    image index length limit location log margin message missing name needed norm openai option other owner
+    owners path pids place pooling port positions process program range ranks real refused release right seen
+    sent served server_pid server_port shared signs source status taken tensor tokens told total used value
+    variable version visible wanted wrong
+    """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""
 

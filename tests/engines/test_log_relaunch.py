@@ -278,15 +278,3 @@ def test_fp8_is_left_out_where_the_card_has_none() -> None:
     assert changed("dtype-unsupported", session(ENCODER), "\"addmm_impl_cpu_\" not implemented for 'Half'") == {
         "dtype": "float32"
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "status"),
-    [
-        ("torch.OutOfMemoryError: CUDA out of memory.", "nvidia-smi"),
-        ("torch.OutOfMemoryError: HIP out of memory.", "rocm-smi"),
-        ("RuntimeError: NPU out of memory.", "npu-smi info"),
-    ],
-)
-def test_the_state_of_a_gpu_is_shown_by_its_makers_program(text: str, status: str) -> None:
-    assert relaunch.values(session(ENCODER), hit(text))["gpu_status"] == status

@@ -9,6 +9,7 @@ from bgecheck.engines.sglang.remedies import OPTIONS_BY_ROW
 from bgecheck.model import Language, Text
 
 _WORDS = {
+    "actual": Text("actual value", "实际值"),
     "address": Text("address", "地址"),
     "age": Text("N", "N"),
     "aim": Text("another address", "另一个地址"),
@@ -26,6 +27,7 @@ _WORDS = {
     "capability": Text("number", "数值"),
     "characters": Text("N", "N"),
     "chunk": Text("tokens", "token 数"),
+    "container": Text("container", "容器名"),
     "cosine": Text("cosine", "余弦值"),
     "allowed": Text("what it takes", "可选值"),
     "architecture": Text("architecture", "模型结构"),
@@ -35,10 +37,12 @@ _WORDS = {
     "declared": Text("dtype", "dtype"),
     "detail": Text("what happened", "具体情况"),
     "dims": Text("dimension", "维度"),
+    "dropped": Text("option", "参数名"),
     "each": Text("N", "N"),
     "engine": Text("another program", "其他程序"),
     "error": Text("error", "报错"),
     "exception": Text("exception", "异常"),
+    "expected": Text("expected value", "期望值"),
     "failed": Text("M", "M"),
     "faults": Text("faults", "故障"),
     "faults_zh": Text("faults", "故障"),
@@ -50,22 +54,23 @@ _WORDS = {
     "free": Text("free memory", "空闲显存"),
     "from_line": Text("line", "行号"),
     "front": Text("web server", "程序名"),
-    "gpu_holders": Text("the processes on the GPU", "占用 GPU 的进程"),
-    "gpu_status": Text("the state of the GPU", "GPU 状态"),
     "gpu": Text("GPU", "GPU"),
     "hangs": Text("where it hangs", "卡住的位置"),
     "holders": Text("processes", "进程"),
     "host": Text("host", "主机"),
+    "image": Text("image", "镜像名"),
     "index": Text("index", "编号"),
     "instruction": Text("", ""),
     "instruction_zh": Text("", ""),
     "instead": Text("what to write instead", "正确写法"),
     "length": Text("N", "N"),
     "limit": Text("N", "N"),
+    "link": Text("another folder name", "另一个目录名"),
     "location": Text("another address", "另一个地址"),
     "log": Text("log file", "日志文件"),
     "margin": Text("difference", "差值"),
     "message": Text("message", "报错内容"),
+    "missing": Text("what is missing", "缺少的内容"),
     "model": Text("model", "模型名"),
     "model_path": Text("model folder", "模型目录"),
     "name": Text("name", "名称"),
@@ -74,9 +79,12 @@ _WORDS = {
     "norm": Text("length", "长度"),
     "openai": Text("version", "版本"),
     "other": Text("another", "另一个"),
+    "own": Text("", ""),
+    "own_zh": Text("", ""),
     "owner": Text("program", "程序"),
     "owner_pid": Text("pid", "进程号"),
     "owners": Text("pids", "进程号"),
+    "path": Text("path", "路径"),
     "phase": Text("phase", "阶段"),
     "pid": Text("pid", "进程号"),
     "pids": Text("pids", "进程号"),
@@ -86,11 +94,14 @@ _WORDS = {
     "port": Text("port", "端口"),
     "positions": Text("positions", "位置"),
     "process": Text("pid", "进程号"),
+    "program": Text("program", "程序名"),
     "range": Text("range", "网段"),
+    "ranks": Text("N", "N"),
     "real": Text("another model", "另一个模型"),
     "recipe_en": Text("a way of computing", "计算方式"),
     "recipe_zh": Text("a way of computing", "计算方式"),
     "refused": Text("N", "N"),
+    "release": Text("version", "版本"),
     "right": Text("M", "M"),
     "seen": Text("measured value", "实测值"),
     "sent": Text("N", "N"),
@@ -99,11 +110,13 @@ _WORDS = {
     "server_pid": Text("server pid", "服务的进程号"),
     "server_port": Text("server port", "服务端口"),
     "shared": Text("N", "N"),
+    "signs": Text("what shows it", "依据"),
     "source": Text("the reference", "参照"),
     "state": Text("state", "状态"),
     "status": Text("status", "状态码"),
     "stop": Text("the command that stops the server", "停止服务的命令"),
     "taken": Text("N", "N"),
+    "tensor": Text("name", "名称"),
     "told": Text("N", "N"),
     "tokens": Text("N", "N"),
     "option": Text("option", "参数"),
@@ -125,6 +138,10 @@ _IN_ROW = {("ports.owner", "free"): Text("free port", "空闲端口")}
 """What a placeholder stands for in one row, where it is something else in others."""
 
 
+_EXAMPLES = {"cards": "nvidia-smi", "nvidia_smi": "nvidia-smi", "pip": "pip"}
+"""Placeholders for a program, which are an example where nothing has filled them."""
+
+
 def without_case(template: str, language: Language, row: str) -> str:
     """A template of a row whose placeholders read as words; the options of its launch line are an example."""
 
@@ -134,6 +151,8 @@ def without_case(template: str, language: Language, row: str) -> str:
             return _changes(language, row)
         if name == "launch_line":
             return _launch_line(language, row)
+        if name in _EXAMPLES:
+            return _EXAMPLES[name]
         words = (_IN_ROW.get((row, name)) or _WORDS.get(name) or Text(name, name)).to(language)
         return f"<{words}>" if words else ""
 

@@ -33,7 +33,7 @@ bad_cli_arguments cuda_driver_too_old no_gpu_visible gpu_arch_unsupported dtype_
 system_library_missing build_tools_missing nccl_failure shm_too_small permission_denied disk_full host_oom_killed
 scheduler_hang illegal_memory_access segfault device_side_assert input_too_long attention_backend_unsupported
 python_env_broken proxy_breaks_warmup gpu_hardware_error engine_internal_error client_request_rejected
-encoder_vectors_wrong wrong_engine too_many_open_files
+encoder_vectors_wrong wrong_engine too_many_open_files weights_not_loaded reranker_served container_failed
 """,
 )
 PLACEHOLDERS = {
@@ -51,8 +51,13 @@ PLACEHOLDERS = {
     "launch_line",
     "stop",
     "upgrade",
-    "gpu_status",
-    "gpu_holders",
+    "cards",
+    "container",
+    "link",
+    "nvidia_smi",
+    "path",
+    "pip",
+    "server_pid",
 }
 
 

@@ -113,3 +113,46 @@ def test_the_port_that_was_lost_is_the_one_to_look_at(line: str, port: int, tmp_
     first = _found(tmp_path, Snippet("", "device", "", ("@scheduler", line, "@died")).log("0.5.9"))[0]
     assert first.id == "logs.port-in-use"
     assert f"ss -ltnp sport = :{port}" in first.commands
+
+
+STOPPED = (
+    "[@] SIGTERM received. signum=None frame=None. Draining requests and shutting down...",
+    "[@] Gracefully exiting...",
+)
+REFUSED = tuple(f'[@] INFO:     10.0.0.9:41{n:03} - "POST /v1/embeddings HTTP/1.1" 400 Bad Request' for n in range(40))
+
+
+@pytest.mark.parametrize("release", ["0.4.6", "0.5.3"])
+def test_a_pooling_that_is_certain_outlives_a_stop_and_refusals(release: str, tmp_path: Path) -> None:
+    """Embeddings were answered, by the last token: that is so whatever came after, and whatever else was refused."""
+    assert WRONG in [f.id for f in _found(tmp_path, _log(release, "encoder, radix off", "@serving", *STOPPED))]
+    assert WRONG in [f.id for f in _found(tmp_path, _log(release, "encoder, radix off", "@serving", *REFUSED))]
+
+
+@pytest.mark.parametrize("release", ["0.5.9", "0.5.23"])
+def test_a_setting_alone_does_not(release: str, tmp_path: Path) -> None:
+    assert _found(tmp_path, _log(release, "encoder, radix off", "@serving", *STOPPED)) == []
+    assert WRONG not in [f.id for f in _found(tmp_path, _log(release, "encoder, radix off", "@serving", *REFUSED))]
+    assert _found(tmp_path, _log(release, "encoder", *STOPPED)) == []
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    "model", ["sentence-transformers/all-MiniLM-L6-v2", "/srv/models/e5-large-v2", "moka-ai/m3e-base"]
+)
+def test_a_model_that_means_over_all_tokens_gets_no_advice_for_cls(release: str, model: str, tmp_path: Path) -> None:
+    """No release and no option of sglang computes it : right flags do not help, nor does an upgrade."""
+    for options in ("encoder, radix off", "encoder", "encoder, cached"):
+        text = _log(release, options, "@serving").replace("/srv/models/bge-large-zh-v1.5", model)
+        (found,) = _found(tmp_path, text)
+        assert found.id == WRONG
+        assert "1_Pooling" in str(found.cause)
+        assert "0.5.9" not in str(found.fix)
+        assert not [command for command in found.commands if "pip install" in command or "launch_server" in command]
+
+
+def test_a_model_of_another_class_may_be_pooled_by_its_mean(tmp_path: Path) -> None:
+    text = _log("0.5.23", "encoder, radix off", "@serving").replace(
+        "/srv/models/bge-large-zh-v1.5", "embeddinggemma-300m"
+    )
+    assert _found(tmp_path, text.replace("type=BertModel", "type=Gemma3TextModel")) == []

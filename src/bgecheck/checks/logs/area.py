@@ -13,6 +13,7 @@ from bgecheck.engines.sglang.log import (
     marks,
     relaunch,
 )
+from bgecheck.engines.sglang.log.accelerator import tools
 from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
@@ -159,7 +160,6 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "consequences": session.deaths,
         "args_model": model,
         "args_repo": repository(model),
-        "args_port": _port(hit) or arguments["args_port"],
     }
 
 
@@ -170,14 +170,6 @@ def _arguments(session: Session) -> dict[str, str]:
         "args_port": session.argument("port") or "<port>",
         "args_fraction": session.argument("mem_fraction_static") or "auto",
     }
-
-
-def _port(hit: Hit) -> str | None:
-    """The port that the line about a lost port names: of HTTP, of the rendezvous or of a queue."""
-    if hit.cause != "port-in-use":
-        return None
-    match = re.search(r"(?:', |port\S* (?:at )?|://\S+?:|\[::\]:|0\.0\.0\.0:)(\d{2,5})\b", hit.text)
-    return match[1] if match else None
 
 
 def _quoted_path(text: str) -> str | None:
@@ -471,7 +463,7 @@ def _row(cause: Cause) -> None:
             return _absence(facts, cause)
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []
         line, *more = _evidence(facts, hit)
-        values = {**_values(facts, hit), **_relaunch(facts, cause, hit)}
+        values = {**_values(facts, hit), **tools(facts.session, hit), **_relaunch(facts, cause, hit)}
         return broken(line, *silent, *more, advice=cause.variant(facts.session, hit), **values)
 
     judge.__doc__ = "Broken when a line of this cause is the decisive one of the newest session."

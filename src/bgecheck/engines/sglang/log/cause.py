@@ -14,6 +14,13 @@ from bgecheck.model import Advice, Severity, Text, Words
 CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
 """The rows that fail because a start has failed or a server has died."""
 
+WRONG_VECTORS = (
+    "embed.distinct",
+    "embed.semantic",
+    "embed.golden",
+    "embed.reference",
+)
+"""The rows that fail because a server computes with other weights than the model's."""
 
 _NOTHING = Text("", "")
 _NO_VARIANTS: Mapping[str, Advice] = MappingProxyType({})

@@ -9,8 +9,12 @@ from typing import Literal, NamedTuple
 
 from bgecheck.engines.sglang.log.explanation import Rival, rivals
 from bgecheck.engines.sglang.log.marks import WRITTEN
+from bgecheck.engines.sglang.log.pooling import pools_otherwise
+from bgecheck.engines.sglang.log.reranker import served
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
 from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.engines.sglang.log.weights import NAME as WEIGHTS
+from bgecheck.engines.sglang.log.weights import not_loaded
 from bgecheck.model import Text
 
 State = Literal["ready", "starting", "stuck", "failed", "stopped", "empty", "foreign"]
@@ -39,6 +43,12 @@ GENERATION = ("/v1/chat/completions", "/v1/completions", "/generate", "/v1/reran
 
 API = re.compile(r"embed|encode|rerank|score|classify|completions|generate|chat|models|openai|/v\d")
 """What a path holds that a client of an inference server asks for; scanners ask for all else."""
+
+
+_REJECTED = "client-request-rejected"
+
+_TWICE = 2
+"""Requests of one kind that were refused from which on it is no accident."""
 
 
 class Diagnosis(NamedTuple):
@@ -173,20 +183,30 @@ def _quiet(session: Session, age: float | None, now: datetime) -> bool:
 def _proven(session: Session) -> dict[str, Hit]:
     """What a session that was stopped in order did wrong beyond doubt: its vectors outlive it in an index."""
     hits = {h.cause: h for h in session.hits.values() if h.cause == "tokenizer-missing"}
-    if session.cached and (encoder := _encoder_vectors(session)):
+    if unloaded := not_loaded(session):
+        hits[unloaded.cause] = unloaded
+    if _proves(session) and (encoder := _encoder_vectors(session)):
         hits[encoder.cause] = encoder
     return hits
+
+
+def _proves(session: Session) -> bool:
+    """Whether wrong vectors of an encoder are certain: it used the cache, or embeddings were pooled by another token."""
+    if session.cached is not None:
+        return True
+    return session.requests["ok"] > 0 and bool(_pools_last(session) or pools_otherwise(session))
 
 
 def _serving(session: Session) -> Diagnosis:
     """A server that serves: what is wrong with its requests, and with its settings.
 
     A setting alone is a danger, not yet a cause: where the log shows another one and no batch that used the
-    cache, it is told as a doubt.
+    cache, it is told as a doubt. That clients were refused is no such cause where embeddings were pooled wrongly.
     """
     hits, doubts = _while_ready(session), {}
     if encoder := _encoder_vectors(session):
-        if hits and session.cached is None:
+        refused_alone = hits.keys() == {_REJECTED} and _proves(session)
+        if hits and session.cached is None and not refused_alone:
             doubts[encoder.cause] = Text(
                 f"{encoder.text} (line {encoder.line}), but no batch in this log used the cache: see launch.prefix-cache",
                 f"{encoder.text}（第 {encoder.line} 行），但日志中没有批次命中缓存：见 launch.prefix-cache",
@@ -202,13 +222,38 @@ def _while_ready(session: Session) -> dict[str, Hit]:
     # A general line only warns; without a request that was refused, no client noticed.
     hits = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
     hits |= {h.cause: h for h in _fatal(session) if h.weight > LAST and _goes_on(session, h)}
+    upgrades = hits.pop(_REJECTED, None)
+    hits.pop(WEIGHTS, None)
+    if unloaded := not_loaded(session):
+        hits[WEIGHTS] = unloaded
+    if scores := served(session):
+        return {scores.cause: scores} | {name: hit for name, hit in hits.items() if name not in _OF_EMBEDDINGS}
     if "not-launched-as-embedding" not in hits and (hit := _not_as_embedding(session)):
         hits["not-launched-as-embedding"] = hit
     if hit := _generation_requests(session):
         hits.setdefault("generation-request-on-embedding", hit)
+    if upgrades is not None and (hit := _lost_in_upgrade(session, upgrades)):
+        hits[_REJECTED] = hit
     if not hits and (hit := _rejected(session)):
-        hits["client-request-rejected"] = hit
+        hits[_REJECTED] = hit
     return hits
+
+
+def _lost_in_upgrade(session: Session, upgrades: Hit) -> Hit | None:
+    """The warning of a client that asks for HTTP/2, where requests were refused that came after one: not one by chance."""
+    lost = {k: h for k, h in session.refused.items() if k.endswith((" 400", " 422"))}
+    first = min(lost.values(), key=lambda h: h.line, default=None)
+    count = sum(session.requests[kind] for kind in lost)
+    if first is None or count < _TWICE or upgrades.count < _TWICE:
+        return None
+    above = any("Unsupported upgrade request" in line for line in first.before[-1:])
+    if not above and abs(count - upgrades.count) * 4 > count:
+        return None
+    return replace(upgrades, also={**upgrades.also, "refused": (first.line, first.text)})
+
+
+_OF_EMBEDDINGS = ("not-launched-as-embedding", "generation-request-on-embedding", "client-request-rejected")
+"""What follows from asking a reranker for vectors."""
 
 
 def _encoder_vectors(session: Session) -> Hit | None:
@@ -219,6 +264,9 @@ def _encoder_vectors(session: Session) -> Hit | None:
     if session.cached is not None and cache_off != "True":
         number, text = session.cached
         return Hit("encoder-vectors-wrong", number, text, SPECIFIC, False, "serving")
+    if model := pools_otherwise(session):
+        text = f"{model.name}: {model.pooling}, {session.architecture}"
+        return Hit("encoder-vectors-wrong", session.args_line or session.first_line, text, PLAIN, False, "serving")
     signs = [f"disable_radix_cache={cache_off}"] if cache_off == "False" else []
     signs += _last_token(session, cache_off)
     if signs:
@@ -241,13 +289,16 @@ def _last_token(session: Session, cache_off: str | None) -> list[str]:
     if session.generate_warm_up and session.args:
         signs += [] if cache_off == "False" else [f"disable_radix_cache={cache_off}"]
         signs.append('warm-up by "POST /generate"')
+    return signs + _pools_last(session)
+
+
+def _pools_last(session: Session) -> list[str]:
+    """What alone shows it."""
     if session.architecture != "BertModel":
-        return signs
+        return []
     if session.argument("is_embedding") == "False":
-        signs.append("is_embedding=False")
-    elif session.before_cls is not None:
-        signs.append(_LOADED)
-    return signs
+        return ["is_embedding=False"]
+    return [_LOADED] if session.before_cls is not None else []
 
 
 def _not_as_embedding(session: Session) -> Hit | None:

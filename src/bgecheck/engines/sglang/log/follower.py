@@ -16,6 +16,8 @@ from bgecheck.logfile.lines import BLANK, Block, Unwrapper
 _CONTEXT = 3
 _ALSO = 4
 """Further lines of a cause that are kept."""
+_FRAMES = 6
+"""Frames of a traceback that are kept with a cause: the innermost tell in which part of sglang it was raised."""
 _REFUSED = 200
 """Kinds of refused requests that are told apart; a scanner asks for thousands of paths."""
 _MODULES = 500
@@ -493,6 +495,8 @@ class Follower:
         if match := marks.WEIGHTS.search(text):
             session.free.setdefault(match[1], float(match[2]))
             session.weights = session.weights or (float(match[3]) if match[3] else None)
+        if match := marks.PROCESS.search(text):
+            session.pid = match[1]
         if match := marks.TYPE.search(text.partition("Load weight end.")[2]):
             session.architecture = match[1]
             session.before_cls = number if marks.BEFORE_CLS.search(text) else None
@@ -575,11 +579,23 @@ class Follower:
         # A line that says more replaces an earlier one of the same cause as what is shown.
         hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, tuple(self._before))
         hit.source, hit.answered = pattern.source, session.requests["ok"]
+        hit.frames = _frames(session.recent)
         if earlier is not None:
             hit.count += earlier.count
             hit.also = {"": (earlier.line, earlier.text), **earlier.also}
         session.hits[cause] = hit
         self._waiting.append(hit)
+
+
+def _frames(above: Iterable[str]) -> tuple[str, ...]:
+    """The innermost frames of the last traceback among some lines."""
+    frames: deque[str] = deque(maxlen=_FRAMES)
+    for line in above:
+        if line.endswith("Traceback (most recent call last):"):
+            frames.clear()
+        elif line.startswith('  File "'):
+            frames.append(line)
+    return tuple(frames)
 
 
 def _keep(also: dict[str, tuple[int, str]], pattern: Pattern, count: int, number: int, text: str) -> None:

@@ -18,7 +18,7 @@ _DEFAULTS: Mapping[str, Value] = {
     "revision": None,
     "context_length": None,
     "host": "127.0.0.1",
-    "port": 30000,
+    "port": None,
     "device": "cuda",
     "dtype": "auto",
     "kv_cache_dtype": "auto",

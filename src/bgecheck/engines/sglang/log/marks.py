@@ -106,6 +106,7 @@ DYING = (
     "oom-kill event",
     "terminated with exit code 137",
 )
+PROCESS = re.compile(r"Started server process \[(\d{1,10})\]")
 EXITED = re.compile(
     r"^(?P<service>[\w.-]+) exited with code (?P<code>\d+)"
     r"|^\S+\.service: Main process exited, code=\w+, status=(?P<status>\d+)/"

@@ -9,6 +9,7 @@ _RANGE = re.compile(r"(?<=\d) to (?=\d)|(?<=x) to (?=\d)")
 """Between two releases: `0.4.6 to 0.5.23`, `0.4.x to 0.5.9`."""
 
 _CHINESE: Mapping[str, str] = {
+    "nvcc before 12.0: sglang compiles its kernels as C++20": "12.0 之前的 nvcc（sglang 按 C++20 编译算子）",
     "--tp-size that does not divide the attention heads": "--tp-size 不能整除注意力头数时",
     "NumPy 2 under modules built for 1": "NumPy 2 配上为 NumPy 1 编译的模块",
     "Python older than 3.10": "低于 3.10 的 Python",
@@ -55,6 +56,8 @@ _CHINESE: Mapping[str, str] = {
 }
 
 _REMARKS: Mapping[str, str] = {
+    "the status as waitpid gives it": "waitpid 给出的原始状态值",
+    "aiter older or newer than sglang (sglang #23083)": "aiter 与 sglang 版本不匹配（sglang #23083）",
     "kernels for a quantised checkpoint (sglang #6580, #11291)": "量化模型所需的算子（sglang #6580、#11291）",
     "--tp-size that does not divide the blocks of a quantised weight (sglang #19045)": (
         "--tp-size 不能整除量化权重的分块（sglang #19045）"

@@ -11,7 +11,7 @@ from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.relaunch import encoder_changes
 from bgecheck.engines.sglang.releases import Release, newest
 from bgecheck.knowledge.models import lookup
-from bgecheck.model import Shell, Text, Words
+from bgecheck.model import Text, Words
 
 LESS_MEMORY = Text("with --mem-fraction-static lowered by 0.05", "把 --mem-fraction-static 调小 0.05")
 MORE_MEMORY = Text("with --mem-fraction-static raised by 0.05", "把 --mem-fraction-static 调大 0.05")
@@ -179,8 +179,6 @@ def values(session: Session, hit: Hit) -> dict[str, Words]:
         "floor": _floor(session),
         "tokens": str(last_prefill(session)),
         "architecture": session.architecture,
-        "gpu_status": _STATUS[_maker(session, hit)],
-        "gpu_holders": _HOLDERS[_maker(session, hit)],
     }
 
 
@@ -197,24 +195,6 @@ def _floor(session: Session) -> Text:
     if weights is None:
         return Text("", "")
     return Text(f", never below {weights:.2f}, which the weights take", f"（不能低于权重所占的 {weights:.2f}）")
-
-
-def _maker(session: Session, hit: Hit) -> str:
-    """Whose GPUs these are, by the device and the words of the error."""
-    if session.argument("device") == "npu" or re.search(r"\bNPU\b|torch_npu", hit.text):
-        return "ascend"
-    return "amd" if re.search(r"\bHIP\b|\bROCm\b|\bhip[A-Z]", hit.text) else "nvidia"
-
-
-_STATUS = {"nvidia": Shell("nvidia-smi"), "amd": Shell("rocm-smi"), "ascend": Shell("npu-smi info")}
-"""The program that shows memory and load of the GPUs."""
-
-_HOLDERS = {
-    "nvidia": Shell("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv"),
-    "amd": Shell("rocm-smi --showpids"),
-    "ascend": Shell("npu-smi info"),
-}
-"""The program that shows which processes hold memory."""
 
 
 def on_release(session: Session) -> Release | None:

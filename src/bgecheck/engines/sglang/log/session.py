@@ -39,6 +39,8 @@ class Hit:
     count: int = 1
     answered: int = 0
     """Embeddings that had been answered when it came."""
+    frames: tuple[str, ...] = ()
+    """The innermost frames of the traceback that it ends, or of one that stands just above it."""
     source: str = ""
     """The releases or the report in which such a line was seen."""
     also: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class Session:
         self.before_cls: int | None = None
         """The line that shows a release before 0.5.9, whose BertModel pools the last token."""
         self.generate_warm_up = False
+        self.pid = ""
+        """The process id of the server as it sees itself, which is another one outside of its container."""
         self.imports: dict[str, tuple[int, str]] = {}
         """Model modules that could not be imported: line number and line."""
         self.deaths = 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.engines.sglang.log import relaunch
+from bgecheck.engines.sglang.log import optional, relaunch, toolchain
+from bgecheck.engines.sglang.log.accelerator import maker
 from bgecheck.engines.sglang.log.cause import cause
 from bgecheck.engines.sglang.log.coverage import span
+from bgecheck.engines.sglang.log.optional import OWN_ALL_REDUCE, PART
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
-from bgecheck.engines.sglang.log.session import Session
+from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
 _NO_WARNING = r"^(?!.*(?:Warning: |Failed to import)).*"
@@ -93,7 +95,7 @@ cause(
         "sglang never falls back to the CPU",
         "换更大或空闲的显卡、更小的模型，用 fp16 代替 fp32，或用两张卡（--tp-size 2）；sglang 不会自动退回 CPU",
     ),
-    commands=("{launch_line}", "{gpu_status}", "bgecheck gpu"),
+    commands=("{launch_line}", "{cards}", "bgecheck gpu"),
     variants={
         "fp32": Advice(
             Text(
@@ -105,7 +107,7 @@ cause(
                 "start it {changes}; if that is not enough, use a larger or an empty card",
                 "{changes} 启动；仍不够时换更大或空闲的显卡",
             ),
-            ("{launch_line}", "{gpu_status}"),
+            ("{launch_line}", "{cards}"),
         )
     },
     variant=lambda session, hit: "fp32" if relaunch.smaller_dtype(session, hit) else None,
@@ -144,7 +146,7 @@ cause(
         "up by 0.05 at a time. If the card is shared, free it first",
         "{changes} 启动：要调大，与 CUDA out of memory 的处理方向相反；仍不够时每次再加 0.05。若显卡被共用，先腾出显存",
     ),
-    commands=("{launch_line}", "{gpu_status}"),
+    commands=("{launch_line}", "{cards}"),
     variants={
         "lower": Advice(
             Text(
@@ -156,7 +158,7 @@ cause(
                 "start it {changes}, a smaller share; if the card is shared, free it first",
                 "{changes} 启动，把比例调小；若显卡被共用，先腾出显存",
             ),
-            ("{launch_line}", "{gpu_status}"),
+            ("{launch_line}", "{cards}"),
         ),
         "too-large": Advice(
             Text(
@@ -167,7 +169,7 @@ cause(
                 "use a larger or an empty card, two cards (--tp-size 2), or a smaller or quantised model",
                 "换更大或空闲的显卡，用两张卡（--tp-size 2），或换更小、量化过的模型",
             ),
-            ("{gpu_status}", "bgecheck gpu"),
+            ("{cards}", "bgecheck gpu"),
         ),
     },
     variant=relaunch.ran_out,
@@ -260,7 +262,7 @@ cause(
     fix=Text(
         "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
     ),
-    commands=("{gpu_holders}", "bgecheck gpu"),
+    commands=("{nvidia_smi} --query-compute-apps=pid,name,used_memory --format=csv", "bgecheck gpu"),
 )
 
 cause(
@@ -344,6 +346,12 @@ cause(
         ),
         pattern(
             "No CUDA GPUs are available", "RuntimeError: No CUDA GPUs are available", source="torch", weight=SPECIFIC
+        ),
+        pattern(
+            "No HIP GPUs are available",
+            "RuntimeError: No HIP GPUs are available",
+            source="torch, ROCm",
+            weight=SPECIFIC,
         ),
         pattern(
             "Found no NVIDIA driver",
@@ -461,6 +469,38 @@ cause(
         "没有 GPU 的机器要加 --device cpu 并设 SGLANG_USE_CPU_ENGINE=1",
     ),
     commands=("nvidia-smi -L", "docker run --rm --gpus all lmsysorg/sglang:latest nvidia-smi -L"),
+    variants={
+        "amd": Advice(
+            Text(
+                "the process sees no AMD GPU, or fewer than it asks for: a container without /dev/kfd and /dev/dri, HIP_VISIBLE_DEVICES, "
+                "or a torch without ROCm",
+                "进程看不到 AMD GPU，或数量不够：容器没有挂 /dev/kfd 和 /dev/dri、HIP_VISIBLE_DEVICES 设置有误，或装的是不带 ROCm 的 torch",
+            ),
+            Text(
+                "start the ROCm image of sglang with --device /dev/kfd --device /dev/dri --group-add video",
+                "用 ROCm 版 sglang 镜像启动，并加 --device /dev/kfd --device /dev/dri --group-add video",
+            ),
+            ("rocm-smi", "ls -l /dev/kfd /dev/dri", "python -c 'import torch; print(torch.version.hip)'"),
+        ),
+        "ascend": Advice(
+            Text(
+                "the process sees no Ascend NPU, or fewer than it asks for: a container without the NPU's devices and driver, "
+                "ASCEND_RT_VISIBLE_DEVICES, or a torch without torch_npu",
+                "进程看不到昇腾 NPU，或数量不够：容器没有挂 NPU 设备和驱动、ASCEND_RT_VISIBLE_DEVICES 设置有误，或没装 torch_npu",
+            ),
+            Text(
+                "give the container /dev/davinci0, /dev/davinci_manager, /dev/devmm_svm, /dev/hisi_hdc and the driver's folder "
+                "/usr/local/Ascend/driver",
+                "给容器挂上 /dev/davinci0、/dev/davinci_manager、/dev/devmm_svm、/dev/hisi_hdc 和驱动目录 /usr/local/Ascend/driver",
+            ),
+            (
+                "npu-smi info",
+                "ls -l /dev/davinci*",
+                "python -c 'import torch_npu; print(torch_npu.npu.device_count())'",
+            ),
+        ),
+    },
+    variant=maker,
 )
 
 cause(
@@ -524,7 +564,7 @@ cause(
         "新卡换用对应 CUDA 版本的安装包（RTX 50 系 sm_120 需要面向 CUDA 12.8 以上的 torch，最新镜像已带）；"
         "低于 sm75 的旧卡改用 text-embeddings-inference",
     ),
-    commands=("nvidia-smi --query-gpu=name,compute_cap --format=csv",),
+    commands=("{nvidia_smi} --query-gpu=name,compute_cap --format=csv",),
 )
 
 cause(
@@ -637,7 +677,7 @@ cause(
         pattern(
             "No module named '",
             "ModuleNotFoundError: No module named 'sgl_kernel'",
-            regex=r"No module named '(?:sgl_kernel|flashinfer|deep_gemm)[\w.]*'",
+            regex=r"No module named '(?:sgl_kernel|flashinfer|deep_gemm|aiter|torch_npu)[\w.]*'",
             near="ModuleNotFoundError: No module named 'common_ops'",
             source="0.4.x to 0.5.23",
         ),
@@ -651,7 +691,7 @@ cause(
         pattern(
             "has no attribute",
             "AttributeError: module 'sgl_kernel' has no attribute 'fast_topk'",
-            regex=r"module '(?:sgl_kernel|flashinfer)[\w.]*' has no attribute",
+            regex=r"module '(?:sgl_kernel|flashinfer|aiter|torch_npu)[\w.]*' has no attribute",
             near="AttributeError: module 'torch' has no attribute 'float4'",
             source="sgl-kernel older than sglang",
         ),
@@ -684,6 +724,26 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "from 'aiter",
+            "ImportError: cannot import name 'dynamic_per_tensor_quant' from 'aiter' (unknown location)",
+            regex=r"cannot import name '\w+' from 'aiter(?:\.[\w.]+)?'",
+            near="ImportError: cannot import name 'x' from 'aiterator'",
+            source="ROCm: aiter older or newer than sglang (sglang #23083)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "aiter is required when SGLANG_USE_AITER is set",
+            "ImportError: aiter is required when SGLANG_USE_AITER is set to True",
+            source="0.4.x to 0.5.23, ROCm (sglang #23083)",
+        ),
+        pattern(
+            "Failed to load the backend extension: torch_npu",
+            "RuntimeError: Failed to load the backend extension: torch_npu. You can disable extension auto-loading with "
+            "TORCH_DEVICE_BACKEND_AUTOLOAD=0.",
+            source="torch",
+            weight=GENERAL,
+        ),
+        pattern(
             "from 'sgl_kernel",
             "ImportError: cannot import name 'top_k_renorm_prob' from 'sgl_kernel' (/usr/lib/sgl_kernel/__init__.py)",
             regex=r"cannot import name '\w+' from '(?:sgl_kernel|flashinfer)",
@@ -698,6 +758,38 @@ cause(
     ),
     fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
     commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang",),
+    variants={
+        "amd": Advice(
+            Text(
+                "aiter or another kernel package for ROCm is missing or of another version than this sglang asks for "
+                "(with SGLANG_USE_AITER=1 it does not start without aiter)",
+                "ROCm 的算子包（aiter 等）缺失，或版本与当前 sglang 不符（设了 SGLANG_USE_AITER=1 时，没有可用的 aiter 就无法启动）",
+            ),
+            Text(
+                "use the ROCm image of exactly this release, install aiter in the version that it names, or start without "
+                "SGLANG_USE_AITER; the sglang on PyPI is built for CUDA",
+                "使用与该版本对应的 ROCm 镜像，或安装它要求的 aiter 版本，或去掉 SGLANG_USE_AITER 启动；PyPI 上的 sglang 是面向 CUDA 编译的",
+            ),
+            ("pip list | grep -i -e aiter -e sgl -e torch", "unset SGLANG_USE_AITER"),
+        ),
+        "ascend": Advice(
+            Text(
+                "torch_npu or sgl_kernel_npu is missing, or does not fit this torch, CANN or sglang",
+                "torch_npu 或 sgl_kernel_npu 缺失，或与当前的 torch、CANN、sglang 版本不匹配",
+            ),
+            Text(
+                "use the Ascend image of exactly this release, or install torch_npu in the version of this torch and load CANN's "
+                "environment before the start; the sglang on PyPI is built for CUDA",
+                "使用与该版本对应的昇腾镜像，或安装与 torch 同版本的 torch_npu，并在启动前加载 CANN 环境；PyPI 上的 sglang 是面向 CUDA 编译的",
+            ),
+            (
+                "pip list | grep -i -e npu -e sgl -e torch",
+                "source /usr/local/Ascend/ascend-toolkit/set_env.sh",
+                "npu-smi info",
+            ),
+        ),
+    },
+    variant=maker,
 )
 
 cause(
@@ -734,6 +826,64 @@ cause(
         "并把所在目录加入 LD_LIBRARY_PATH；GLIBC 过旧请用官方镜像",
     ),
     commands=("sudo apt-get install -y libnuma1",),
+    variants={
+        "amd": Advice(
+            Text("a library of ROCm is missing (the line names it)", "缺少 ROCm 的库（报错行里写了名字）"),
+            Text(
+                "use the ROCm image of sglang, or name the folder of ROCm's libraries in LD_LIBRARY_PATH",
+                "使用 ROCm 版 sglang 镜像，或把 ROCm 的库目录加入 LD_LIBRARY_PATH",
+            ),
+            ("ls -d /opt/rocm*/lib", "export LD_LIBRARY_PATH=/opt/rocm/lib:$LD_LIBRARY_PATH"),
+        ),
+        "ascend": Advice(
+            Text(
+                "a library of Ascend's driver or of CANN is missing (the line names it)",
+                "缺少昇腾驱动或 CANN 的库（报错行里写了名字）",
+            ),
+            Text(
+                "load CANN's environment before the start (libatb: also nnal/atb/set_env.sh); for libascend_hal give the container the "
+                "driver's folder /usr/local/Ascend/driver",
+                "启动前加载 CANN 环境（libatb 还要 nnal/atb/set_env.sh）；缺 libascend_hal 时给容器挂上驱动目录 /usr/local/Ascend/driver",
+            ),
+            (
+                "source /usr/local/Ascend/ascend-toolkit/set_env.sh",
+                "export LD_LIBRARY_PATH=/usr/local/Ascend/driver/lib64/driver:$LD_LIBRARY_PATH",
+                "npu-smi info",
+            ),
+        ),
+    },
+    variant=maker,
+)
+
+
+def _and(text: Text, more: Text) -> Text:
+    return Text(text.en + more.en, text.zh + more.zh)
+
+
+_TOOLKIT_OLD = Text(
+    "a kernel is compiled at start, and the CUDA toolkit is too old for it: nvcc is there, but {missing} came with toolkit {release}",
+    "启动时要即时编译算子，而 CUDA toolkit 太旧：nvcc 在，但 {missing} 从 {release} 版 toolkit 才有",
+)
+_TOOLKIT_NEW = Text(
+    "install a CUDA toolkit 12.x (at least {release}, no newer than the driver allows) and name its folder in CUDA_HOME",
+    "安装 12.x 的 CUDA toolkit（不低于 {release}，也不高于驱动支持的版本），并用 CUDA_HOME 指向它",
+)
+_TOOLKITS = (
+    "nvcc --version; ls -d /usr/local/cuda*",
+    "export CUDA_HOME=/usr/local/cuda-12 PATH=/usr/local/cuda-12/bin:$PATH",
+)
+_NO_TOOLKIT = Text(
+    "a kernel is compiled at start, and there is no CUDA toolkit, or CUDA_HOME does not name it (no compiler package brings it)",
+    "启动时要即时编译算子，而没有 CUDA toolkit，或 CUDA_HOME 没有指向它（编译器软件包里没有）",
+)
+_TOOLKIT = Text(
+    "install the CUDA toolkit of the CUDA that torch was built with and name its folder in CUDA_HOME, or use sglang's image",
+    "安装与 torch 的 CUDA 版本一致的 CUDA toolkit 并设 CUDA_HOME，或用官方镜像",
+)
+_NVCC = ("which nvcc; ls -d /usr/local/cuda*", "python -c 'import torch; print(torch.version.cuda)'")
+_OR_TRITON = Text(
+    "; or use a backend that compiles nothing with nvcc: --attention-backend triton",
+    "；或换不用 nvcc 编译的后端：--attention-backend triton",
 )
 
 cause(
@@ -809,6 +959,12 @@ cause(
             source="nvcc, gcc",
         ),
         pattern(
+            "is not defined for option 'std'",
+            "nvcc fatal   : Value 'c++20' is not defined for option 'std'",
+            source="nvcc before 12.0: sglang compiles its kernels as C++20",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "find CUDA_HOME",
             "AssertionError: Cannot find CUDA_HOME. CUDA must be available to build the package.",
             regex=r"(?:Can't|Cannot|Could not) find CUDA_HOME",
@@ -848,6 +1004,15 @@ cause(
         "--attention-backend triton",
     ),
     commands=("sudo apt-get install -y build-essential python3-dev ninja-build", "which nvcc ninja gcc"),
+    variants={
+        "toolkit": Advice(_TOOLKIT_OLD, _and(_TOOLKIT_NEW, _OR_TRITON), (*_TOOLKITS, "{launch_line}")),
+        "toolkit-triton": Advice(_TOOLKIT_OLD, _TOOLKIT_NEW, _TOOLKITS),
+        "nvcc": Advice(_NO_TOOLKIT, _and(_TOOLKIT, _OR_TRITON), (*_NVCC, "{launch_line}")),
+        "nvcc-triton": Advice(_NO_TOOLKIT, _TOOLKIT, _NVCC),
+    },
+    variant=toolchain.lack,
+    values=toolchain.values,
+    changes=toolchain.relaunch,
 )
 
 cause(
@@ -1009,7 +1174,11 @@ cause(
         "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位，并试试 NCCL_P2P_DISABLE=1，"
         "报错里有 custom_all_reduce 时加 --disable-custom-all-reduce",
     ),
-    commands=("nvidia-smi topo -m",),
+    commands=("{nvidia_smi} topo -m",),
+    variants={"option": PART, "custom-all-reduce": OWN_ALL_REDUCE},
+    variant=optional.variant,
+    values=optional.values,
+    changes=optional.without,
 )
 
 cause(
@@ -1248,14 +1417,30 @@ cause(
     title=Text("the GPU works", "GPU 硬件正常"),
     because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
     fix=Text("use another GPU; reset or replace this one", "换一块卡；对这块卡复位或报修"),
-    commands=("nvidia-smi -q -d ECC,PAGE_RETIREMENT", "sudo dmesg -T | grep -i xid"),
+    commands=("{nvidia_smi} -q -d ECC,PAGE_RETIREMENT", "sudo dmesg -T | grep -i xid"),
 )
 
 
 def _host_memory(session: Session, text: str) -> str | None:
     """sglang kills its own tree with signal 9 after any failure: only without one before it is it the system's doing."""
-    death = session.last_exception or (session.bind_failed and (0, ""))
-    return None if death else "host-oom-killed"
+    raised = session.last_exception is not None and session.last_exception[1] != text
+    return None if raised or session.bind_failed else "host-oom-killed"
+
+
+_IN_SO_MANY_WORDS = re.compile(r"[Oo]ut of memory|oom|OOM|annot allocate|t allocate memory|MemoryError|Errno 12\]")
+
+
+def _by_signal(session: Session, hit: Hit) -> str | None:
+    """Whether it is only known that a process got signal 9, and not why."""
+    return None if _IN_SO_MANY_WORDS.search(hit.text.partition(". If exit code is")[0]) else "signal"
+
+
+def remains(session: Session, hit: Hit) -> dict[str, str]:
+    """The server's own process, which may outlive its children: as its log names it."""
+    if not session.pid:
+        return {"own": "", "own_zh": ""}
+    told = {"own": f" (process {session.pid})", "own_zh": f"（进程 {session.pid}）"}
+    return {**told, "server_pid": session.pid}
 
 
 cause(
@@ -1268,6 +1453,33 @@ cause(
             regex=r"\(exit code: -9\)|(?:^|\] )Exit code: -9\b|with exit code -9\b",
             near="Exit code: -11",
             source="0.4.6 to 0.5.23",
+            weight=GENERAL,
+            choose=_host_memory,
+        ),
+        pattern(
+            "Child process unexpectedly failed with ",
+            "[2026-11-02 22:10:09] Child process unexpectedly failed with exitcode=9. pid=310",
+            regex=r"Child process unexpectedly failed with (?:an )?exit ?code[= ]-?9\b",
+            near="[2026-11-02 22:10:09] Child process unexpectedly failed with exitcode=256. pid=310",
+            source="0.4.x to 0.5.3: the status as waitpid gives it",
+            weight=GENERAL,
+            choose=_host_memory,
+        ),
+        pattern(
+            "SIGKILL",
+            "2026-11-02 22:10:09,101 WARN exited: sglang (terminated by SIGKILL; not expected)",
+            regex=r"terminated (?:by|with)(?: signal)? SIGKILL|via signal \[SIGKILL\]|Signal 9 \(SIGKILL\) received by PID",
+            near="If exit code is -9 (SIGKILL), a common cause is the OS OOM killer.",
+            source="supervisord, pm2, torch",
+            weight=GENERAL,
+            choose=_host_memory,
+        ),
+        pattern(
+            "exitcode",
+            "  exitcode  : -9 (pid: 3120)",
+            regex=r"\bexitcode\s*: -9\b",
+            near="  exitcode  : -11 (pid: 3120)",
+            source="torchrun",
             weight=GENERAL,
             choose=_host_memory,
         ),
@@ -1390,6 +1602,26 @@ cause(
         "调大容器内存上限或腾出内存：除权重外 sglang 约需 2.5 GB，加载时更多",
     ),
     commands=("sudo dmesg -T | grep -i -e oom -e 'killed process'", "free -g"),
+    variants={
+        "signal": Advice(
+            Text(
+                "a process of the server was ended from outside by signal 9, with no error before it: as a rule by the kernel, because "
+                "host memory or the container's limit ran out, else by a person or a supervisor",
+                "服务的一个进程被外部用信号 9 结束，之前没有任何报错：通常是主机内存或容器内存上限不够，被内核杀掉；否则是被人或守护程序杀掉",
+            ),
+            Text(
+                "look for it in the kernel's log: if it is there, give the container more memory (sglang needs about 2.5 GB beside the "
+                "weights, more while it loads); if not, find out who sends the signal. Stop what is left of the server{own}, then "
+                "start it again",
+                "先查内核日志：有记录就调大容器内存上限（除权重外 sglang 约需 2.5 GB，加载时更多）；没有就查是谁发的信号。"
+                "停掉服务残留的进程{own_zh}，再重新启动",
+            ),
+            ("sudo dmesg -T | grep -i -e oom -e 'killed process'", "free -g", "kill {server_pid}", "{launch_line}"),
+        ),
+    },
+    variant=_by_signal,
+    values=remains,
+    changes=lambda session, hit: {} if _by_signal(session, hit) else None,
 )
 
 cause(
@@ -1402,6 +1634,14 @@ cause(
             near="Exit code: -9",
             weight=GENERAL,
             source="0.4.6 to 0.5.23",
+        ),
+        pattern(
+            "Child process unexpectedly failed with ",
+            "[2026-11-02 22:10:09] Child process unexpectedly failed with exitcode=139. pid=310",
+            regex=r"Child process unexpectedly failed with (?:an )?exit ?code[= ](?:-?11|139|-?4|132|-?6|134)\b",
+            near="[2026-11-02 22:10:09] Child process unexpectedly failed with exitcode=9. pid=310",
+            source="0.4.x to 0.5.3: the status as waitpid gives it",
+            weight=LAST,
         ),
         pattern(
             "Segmentation fault",
@@ -1506,5 +1746,5 @@ cause(
         "原生代码崩溃（信号 11；信号 4 表示 CPU 缺少所需指令）：算子包或驱动不匹配",
     ),
     fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
-    commands=("pip check", "nvidia-smi"),
+    commands=("pip check", "{cards}"),
 )

@@ -3,12 +3,16 @@
 import re
 from typing import NamedTuple
 
+from bgecheck.engines.sglang.log import optional
 from bgecheck.engines.sglang.log.causes.device import out_of_memory
 from bgecheck.engines.sglang.log.rules import GUESSED, LAST, PATTERNS, Pattern
 from bgecheck.engines.sglang.log.session import Session
 
 _FRAMES = 25
 """Lines above an error in which its innermost frames stand."""
+
+_INNERMOST = 8
+"""Lines above an error in which the frames stand that raised it."""
 
 _READ = 600
 """Characters of an error and of each frame that are judged: what is said comes first."""
@@ -195,7 +199,10 @@ def by_words(session: Session, text: str) -> str | None:
     session.guesses += 1
     if session.guesses > _MOST:
         return None
-    frames = "\n".join(line[:_READ] for line in list(session.recent)[-_FRAMES:])
+    above = [line[:_READ] for line in list(session.recent)[-_FRAMES:]]
+    if any(line.startswith('  File "') and optional.named(session, line) for line in above[-_INNERMOST:]):
+        return "engine-internal-error"
+    frames = "\n".join(above)
     phase = "serving" if session.ready_line is not None else session.phase
     guess = next((g for g in GUESSES if g.fits(phase, text[:_READ], frames)), None)
     if guess is None:

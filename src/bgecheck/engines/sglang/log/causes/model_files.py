@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from bgecheck.engines.sglang.log import refused
-from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
+from bgecheck.engines.sglang.log import refused, weights
+from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
-from bgecheck.engines.sglang.log.session import Session
+from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
 _FOLDER = re.compile(r"[/.~]|[A-Za-z]:[\\/]|[^/]*\\|[^/]+/[^/]+/")
@@ -839,6 +839,16 @@ def _bus_error(session: Session, text: str) -> str:
     return "weights-corrupt" if session.phase in ("load", "serving") or not session.args else "shm-too-small"
 
 
+_HASHES = re.compile(
+    r"File (\S+) integrity check failed, expected sha256 signature is (\w{8,128}), actual is (\w{8,128})"
+)
+
+
+def _hashes(session: Session, hit: Hit) -> dict[str, str]:
+    match = _HASHES.search(hit.text)
+    return dict(zip(("path", "expected", "actual"), match.groups(), strict=True)) if match else {}
+
+
 cause(
     "weights-corrupt",
     [
@@ -875,6 +885,14 @@ cause(
             "Consistency check failed",
             "OSError: Consistency check failed: file should be of size 1302220525 but has size 734003200 (pytorch_model.bin).",
             source="huggingface_hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "integrity check failed",
+            "modelscope.hub.errors.FileIntegrityError: File /root/.cache/modelscope/hub/._____temp/BAAI/bge-m3/model.safetensors integrity "
+            "check failed, expected sha256 signature is 58858233513d76b8, actual is 2f3a36569365da73, the download may be incomplete, "
+            "please try again.",
+            source="modelscope",
             weight=SPECIFIC,
         ),
         pattern(
@@ -944,6 +962,123 @@ cause(
     ),
     fix=Text("compare the sizes with those on the hub, then fetch the file again", "与 hub 上的大小核对后重新下载"),
     commands=("ls -l {args_model}", "head -c 200 {args_model}/model.safetensors"),
+    variants={
+        "hash": Advice(
+            Text(
+                "the SHA-256 of {path} is {actual}, and the hub has {expected}: the download is incomplete or was changed on its way",
+                "{path} 的 SHA-256 是 {actual}，hub 上是 {expected}：下载不完整，或途中被改动",
+            ),
+            Text(
+                "delete the file and fetch it again (modelscope has deleted its temporary copy already); if the hash is the same wrong "
+                "one again, a proxy or mirror changes it: fetch it from elsewhere",
+                "删除该文件后重新下载（modelscope 已删掉它的临时文件）；若再次得到同一个错误的哈希，说明代理或镜像改动了它：换个来源下载",
+            ),
+            ("hf download {args_repo}", "sha256sum {path}"),
+        ),
+    },
+    variant=lambda session, hit: "hash" if _HASHES.search(hit.text) else None,
+    values=_hashes,
+)
+
+
+cause(
+    weights.NAME,
+    [
+        pattern(
+            "not found in params_dict",
+            "[2026-11-02 22:10:08] Parameter model.model.layers.0.self_attn.q_proj.weight not found in params_dict",
+            regex=weights.LAYERED + r".{0,200} not found in params_dict",
+            near="[2026-11-02 22:10:08] Parameter model.layers.0.self_attn.rotary_emb.inv_freq not found in params_dict",
+            source="0.4.6 to 0.5.23 (sglang #10150, #17535)",
+            weight=SPECIFIC,
+            fatal=False,
+            choose=weights.one_of_many,
+        ),
+        pattern(
+            "not initialized from",
+            "Some weights are not initialized from checkpoints: {'model.layers.0.mlp.down_proj.weight', "
+            "'model.layers.0.self_attn.o_proj.weight'}",
+            regex=r"^(?!.*Error: ).*[Ww]eights (?:of .{0,200} )?(?:are|were) not initialized from",
+            near="RuntimeError: Some weights are not initialized from checkpoints: {'encoder.layer.0.output.dense.weight'}",
+            source="sglang, transformers",
+            weight=SPECIFIC,
+            fatal=False,
+            choose=weights.listed,
+        ),
+        pattern(
+            "were not used when initializing",
+            "Some weights of the model checkpoint at /srv/models/bge were not used when initializing BertModel: "
+            "['bert.encoder.layer.0.output.dense.weight']",
+            source="transformers 4.4x",
+            weight=SPECIFIC,
+            fatal=False,
+            choose=weights.listed,
+        ),
+    ],
+    shows=("load",),
+    title=Text("the weights of all layers were loaded", "各层权重都已加载"),
+    because=Text(
+        "whole layers of the checkpoint were left out ({count} names, as `{tensor}`): the model's class in this release does not "
+        "know their names. The server is ready and answers 200, but with random weights: its vectors mean nothing",
+        "整层的权重没有加载（{count} 个参数名，如 `{tensor}`）：当前版本的模型类不认识这些名字。服务照常就绪并返回 200，"
+        "但用的是随机初始化的权重，向量没有意义",
+    ),
+    fix=Text(
+        "compare the names in the file with the architecture in config.json: save the checkpoint anew with save_pretrained of that "
+        "class, or use a newer sglang; then re-embed everything embedded so far",
+        "对照权重文件里的参数名与 config.json 的 architectures：用对应的类 save_pretrained 重新导出，或升级 sglang；"
+        "之后把已写进向量库的内容全部重新编码",
+    ),
+    commands=(
+        'python -c \'import glob, sys; from safetensors import safe_open; [print(*list(safe_open(f, "pt").keys())[:5]) '
+        'for f in glob.glob(sys.argv[1] + "/*.safetensors")]\' {args_model}',
+        "{pip} install --upgrade sglang",
+    ),
+    variants={
+        "doubled": Advice(
+            Text(
+                "no layer of the checkpoint was loaded ({count} names, as `{tensor}`): this release puts a second `model.` before "
+                'each name where the folder\'s path holds "Embedding". The server is ready and answers 200, but with random '
+                "weights: its vectors mean nothing",
+                "没有一层权重被加载（{count} 个参数名，如 `{tensor}`）：模型路径里含 “Embedding” 时，这个版本会在每个参数名前多加一个 "
+                "`model.`。服务照常就绪并返回 200，但用的是随机初始化的权重，向量没有意义",
+            ),
+            Text(
+                'use a newer sglang, or serve the folder under a name without "Embedding"; then re-embed everything embedded so far',
+                "升级 sglang，或换一个不含 “Embedding” 的目录名来启动；之后把已写进向量库的内容全部重新编码",
+            ),
+            ("{pip} install --upgrade sglang", "ln -s {args_model} {link}", "{launch_line}"),
+        ),
+        "adapter": Advice(
+            Text(
+                "whole layers of the checkpoint were left out ({count} names, as `{tensor}`): these are names of a PEFT adapter that was "
+                "not merged. The server is ready and answers 200, but with random weights: its vectors mean nothing",
+                "整层的权重没有加载（{count} 个参数名，如 `{tensor}`）：这是未合并的 PEFT 适配器的参数名。服务照常就绪并返回 200，"
+                "但用的是随机初始化的权重，向量没有意义",
+            ),
+            Text(
+                "merge the adapter into its base model (merge_and_unload), save that with save_pretrained and serve it; then re-embed "
+                "everything embedded so far",
+                "把适配器合并进基座模型（merge_and_unload），用 save_pretrained 导出后再启动；之后把已写进向量库的内容全部重新编码",
+            ),
+        ),
+        "dummy": Advice(
+            Text(
+                "the server was started with --load-format dummy: it never reads the checkpoint and computes with random weights, so "
+                "its vectors mean nothing",
+                "启动时加了 --load-format dummy：服务不读权重文件，用随机权重计算，向量没有意义",
+            ),
+            Text(
+                "restart without --load-format dummy, then re-embed everything embedded so far",
+                "去掉 --load-format dummy 重启，并把之前写进向量库的内容全部重新编码",
+            ),
+            ("{launch_line}",),
+        ),
+    },
+    variant=weights.why,
+    values=weights.values,
+    changes=weights.relaunch,
+    explains=WRONG_VECTORS,
 )
 
 
@@ -1169,7 +1304,7 @@ cause(
         "use a newer sglang, or serve this model with text-embeddings-inference or vLLM",
         "升级 sglang，或改用 text-embeddings-inference、vLLM 部署该模型",
     ),
-    commands=("pip install --upgrade sglang",),
+    commands=("{pip} install --upgrade sglang",),
 )
 
 
@@ -1248,5 +1383,5 @@ cause(
         "install sglang into a fresh environment with the transformers that it asks for",
         "在干净环境里重装 sglang，让它装上所要求的 transformers 版本",
     ),
-    commands=("pip install --upgrade sglang transformers",),
+    commands=("{pip} install --upgrade sglang transformers",),
 )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from bgecheck.engines.sglang.log import relaunch
-from bgecheck.engines.sglang.log.cause import CONSEQUENCES, cause
+from bgecheck.engines.sglang.log import optional, ports, relaunch, reranker
+from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
+from bgecheck.engines.sglang.log.causes.device import remains
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
+from bgecheck.engines.sglang.log.optional import NO_PACKAGE, OWN_ALL_REDUCE, PART
+from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
-from bgecheck.engines.sglang.log.session import Session
+from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Severity, Text
 
 cause(
@@ -69,15 +73,82 @@ cause(
     shows=span("args", "warm-up"),
     title=Text("the server could bind its port", "服务成功绑定端口"),
     because=Text(
-        "port {args_port} was already taken when the server had loaded the model and tried to open it. sglang "
+        "the service port {args_port} was already taken when the server had loaded the model and tried to open it. sglang "
         "does not check beforehand and does not pick another; a ready line after this one is false",
-        "模型加载完、要打开端口 {args_port} 时，它已被占用。sglang 事先不检查，也不会换端口；此后的就绪日志不可信",
+        "模型加载完、要打开服务端口 {args_port} 时，它已被占用。sglang 事先不检查，也不会换端口；此后的就绪日志不可信",
     ),
     fix=Text(
         "stop what holds the port, or start on another one and update the base URL of every caller",
         "停掉占用端口的程序，或换一个端口启动，并同步修改所有调用方的 base URL",
     ),
     commands=("ss -ltnp sport = :{args_port}", "bgecheck ports --url 127.0.0.1:{args_port}"),
+    variants={
+        "ranks": Advice(
+            Text(
+                "port {args_port} is not the service port but the one of --dist-init-addr or --nccl-port, and each of the {ranks} "
+                "data-parallel ranks of this launch opens it: the first has it, the next does not get it. No other program holds it",
+                "端口 {args_port} 不是服务端口，而是 --dist-init-addr 或 --nccl-port 的端口：这次启动有 {ranks} 个 DP rank，每个都要打开它，"
+                "第一个占了，后面的就拿不到。没有别的程序占用",
+            ),
+            Text(
+                "nothing is to be stopped: do not combine --dp-size above 1 with a fixed port of the ranks. Start one server a node "
+                "without --dist-init-addr, and put a router in front of them",
+                "不需要停任何程序：--dp-size 大于 1 时不要固定 rank 之间的端口。每个节点各起一个服务（不加 --dist-init-addr），前面放一个路由",
+            ),
+            ("{launch_line}",),
+        ),
+        "rendezvous": Advice(
+            Text(
+                "port {args_port} of --dist-init-addr was taken: processes of an earlier start still hold it, or another launch on "
+                "this machine has the same address. The service port ({server_port}) is not meant",
+                "--dist-init-addr 的端口 {args_port} 已被占用：上次启动残留的进程还占着，或本机另一次启动用了同一地址。与服务端口（{server_port}）无关",
+            ),
+            Text(
+                "end what is left of an earlier start, or give all nodes of this launch the same other port in --dist-init-addr",
+                "结束上次启动残留的进程，或给这次启动的所有节点换一个相同的 --dist-init-addr 端口",
+            ),
+            ("ss -ltnp sport = :{args_port}",),
+        ),
+        "internal": Advice(
+            Text(
+                "port {args_port}, which the processes of this server use among themselves, was taken: by what is left of an earlier "
+                "start, or by another server here. The service port ({server_port}) is not meant",
+                "端口 {args_port} 是服务内部进程之间用的，已被占用：上次启动残留的进程，或本机另一个服务。与服务端口（{server_port}）无关",
+            ),
+            Text(
+                "start again (without --nccl-port it picks a free one); if it is taken each time, end what is left of an earlier start",
+                "重新启动（不加 --nccl-port 时会自动选空闲端口）；若每次都被占用，结束上次启动残留的进程",
+            ),
+            ("ss -ltnp sport = :{args_port}", "bgecheck ports"),
+        ),
+        "unnamed": Advice(
+            Text(
+                "a port that the processes of this server use among themselves was taken (the line does not say which): by what is left "
+                "of an earlier start, or by another server here. The service port ({server_port}) is not meant",
+                "服务内部进程之间用的一个端口已被占用（报错没写是哪个）：上次启动残留的进程，或本机另一个服务。与服务端口（{server_port}）无关",
+            ),
+            Text(
+                "end what is left of an earlier start, then start again",
+                "结束上次启动残留的进程，再重新启动",
+            ),
+            ("ss -ltnp | grep -e sglang -e python", "bgecheck ports"),
+        ),
+        "container": Advice(
+            Text(
+                "port {args_port} of this machine, which the container is to have, is taken: Docker did not start the container, and no "
+                "model was loaded",
+                "容器要映射的本机端口 {args_port} 已被占用：Docker 没有启动容器，模型也没有加载",
+            ),
+            Text(
+                "stop the container or program that has it, or map another port (-p), and update the base URL of every caller",
+                "停掉占用它的容器或程序，或映射到另一个端口（-p），并同步修改所有调用方的 base URL",
+            ),
+            ("docker ps --filter publish={args_port}", "ss -ltnp sport = :{args_port}"),
+        ),
+    },
+    variant=ports.role,
+    values=ports.values,
+    changes=ports.relaunch,
     explains=(*CONSEQUENCES, "probe.base-url", "probe.engine", "probe.api-key", "probe.model-name"),
 )
 
@@ -190,6 +261,26 @@ cause(
     otherwise=relaunch.MORE_MEMORY,
 )
 
+_FEW = 256
+"""Requests at once up to which one batch may well fill them all."""
+
+
+def _hang(session: Session, hit: Hit) -> str | None:
+    """`dead`, where its end is in the log too; `full`, where so few requests may run that one batch takes every place."""
+    if re.search(r"scheduler is dead|scheduler\S* .*(?:crashed|died)", session.died_text):
+        return "dead"
+    limit = session.argument("max_running_requests") or ""
+    embeds = session.argument("is_embedding") == "True"
+    overlap = session.argument("disable_overlap_schedule") != "True"
+    return "full" if embeds and overlap and limit.isdigit() and int(limit) <= _FEW else None
+
+
+def _awake(session: Session, hit: Hit) -> dict[str, str | None] | None:
+    """The line to start it again with, without what left too few places."""
+    kind = _hang(session, hit)
+    return {"max-running-requests": None} if kind == "full" else {} if kind == "dead" else None
+
+
 cause(
     "scheduler-hang",
     [
@@ -226,7 +317,39 @@ cause(
         "先看真实的 embedding 请求是否还能返回；能返回就放宽 /health 的探测时限（SGLANG_HEALTH_CHECK_TIMEOUT），"
         "不能则重启，并减小批大小",
     ),
-    commands=("bgecheck probe", "nvidia-smi"),
+    commands=("bgecheck embed --url http://127.0.0.1:{args_port}", "{cards}"),
+    variants={
+        "dead": Advice(
+            Text(
+                "the scheduler process has ended, and the server's own process still takes requests that nobody answers: /health and "
+                "/v1/models may say 200 all the same",
+                "调度进程已经退出，而服务主进程还在接收请求，却没有人处理：/health 和 /v1/models 仍可能返回 200",
+            ),
+            Text(
+                "stop the server{own} and start it again; nothing brings the scheduler back",
+                "停掉服务{own_zh}再重新启动；调度进程不会自己恢复",
+            ),
+            ("kill {server_pid}", "pgrep -af sglang", "{launch_line}"),
+        ),
+        "full": Advice(
+            Text(
+                "the scheduler gave no sign of life for 20 s or more, and at most {limit} requests may run at once: in an embedding server "
+                "of release 0.5.10 (sglang #22518) a batch that fills --max-running-requests never counts as finished, and nothing is "
+                "answered from then on",
+                "调度进程 20 秒以上没有响应，而同时运行的请求上限是 {limit}：0.5.10 的 embedding 服务里（sglang #22518），"
+                "一批请求占满 --max-running-requests 后永远不算完成，此后所有请求都不再返回",
+            ),
+            Text(
+                "restart without --max-running-requests (or with one much larger than any request has texts), or with "
+                "--disable-overlap-schedule; or use a newer sglang",
+                "去掉 --max-running-requests（或设得远大于单次请求的文本数）重启，或加 --disable-overlap-schedule；也可升级 sglang",
+            ),
+            ("{launch_line}",),
+        ),
+    },
+    variant=_hang,
+    values=lambda session, hit: {**remains(session, hit), "limit": session.argument("max_running_requests") or ""},
+    changes=_awake,
 )
 
 
@@ -283,7 +406,11 @@ cause(
         "use a newer sglang; if it persists, report it with these lines",
         "升级 sglang；仍复现就带上这几行去提 issue",
     ),
-    commands=("pip install --upgrade sglang",),
+    commands=("{pip} install --upgrade sglang",),
+    variants={"option": PART, "custom-all-reduce": OWN_ALL_REDUCE},
+    variant=optional.variant,
+    values=optional.values,
+    changes=optional.without,
 )
 
 cause(
@@ -304,8 +431,10 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
-            "permission denied while trying to connect to the Docker daemon",
+            "permission denied while trying to connect to the ",
             "docker: permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock.",
+            regex=r"permission denied while trying to connect to the [Dd]ocker (?:daemon|API)",
+            near="permission denied while trying to connect to the database",
             source="docker",
             weight=SPECIFIC,
         ),
@@ -356,6 +485,20 @@ cause(
         "报 setting membind 时，容器加 --cap-add SYS_NICE，或设 SGLANG_NUMA_BIND_V2=0",
     ),
     commands=("id", "ls -ld {args_model}"),
+    variants={
+        "docker": Advice(
+            Text(
+                "this user may not talk to the Docker daemon: no container was started",
+                "当前用户无权访问 Docker 守护进程：容器没有启动",
+            ),
+            Text(
+                "put the user into the group docker and log in again, or use sudo",
+                "把用户加入 docker 组后重新登录，或使用 sudo",
+            ),
+            ("sudo usermod -aG docker $USER", "newgrp docker"),
+        ),
+    },
+    variant=lambda session, hit: "docker" if "trying to connect to the" in hit.text else None,
 )
 
 cause(
@@ -399,10 +542,13 @@ cause(
 )
 
 
+_KERNELS = ("sgl_kernel", "flashinfer", "deep_gemm", "common_ops", "aiter", "torch_npu", "sgl_kernel_npu")
+
+
 def _module(session: Session, text: str) -> str | None:
     match = re.search(r"No module named '([\w.]+)'", text)
     module, _, part = (match[1] if match else "").partition(".")
-    elsewhere = module in ("sgl_kernel", "flashinfer", "deep_gemm", "common_ops") or (module == "transformers" and part)
+    elsewhere = module in _KERNELS or (module == "transformers" and part)
     return None if elsewhere else "python-env-broken"
 
 
@@ -578,7 +724,7 @@ cause(
             "ImportError: cannot import name",
             "ImportError: cannot import name 'x' from 'y'",
             near="ImportError: cannot import name 'Gemma3Config' from 'transformers'",
-            regex=r"ImportError: cannot import name '\w+' from (?!'(?:transformers|sgl_kernel|flashinfer))",
+            regex=r"ImportError: cannot import name '\w+' from (?!'(?:transformers|sgl_kernel|flashinfer|aiter))",
             weight=GENERAL,
             source="Python",
         ),
@@ -596,7 +742,11 @@ cause(
         "在 Linux（Windows 用 WSL2）上用 Python 3.11 以上的干净环境重装 sglang；"
         "报错里明确要求另装某个包（vllm、更新的 nvidia-cudnn）时，装上它",
     ),
-    commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang", "which python; pip check"),
+    commands=("python -m venv fresh && fresh/bin/{pip} install --upgrade pip sglang", "which python; pip check"),
+    variants={"option": NO_PACKAGE},
+    variant=lambda session, hit: "option" if optional.named(session, hit.text) else None,
+    values=lambda session, hit: {"dropped": optional.written(optional.named(session, hit.text))},
+    changes=lambda session, hit: dict.fromkeys(optional.named(session, hit.text)) or None,
 )
 
 
@@ -648,6 +798,48 @@ cause(
     variant=lambda session, hit: "generating" if relaunch.generating(session) else None,
     changes=relaunch.as_embedding,
 )
+
+
+cause(
+    reranker.NAME,
+    [],
+    shows=("load",),
+    title=Text("the model makes embeddings", "运行的是 embedding 模型"),
+    because=Text(
+        "this server runs a reranker ({signs}): it scores a query with each document and makes no embeddings. What it answers on "
+        "/v1/embeddings is no vector to store",
+        "这个服务跑的是 reranker（{signs}）：它给问题和每篇文档打分，不产生 embedding。/v1/embeddings 返回的内容不能入库",
+    ),
+    fix=Text(
+        "ask it for scores on /v1/rerank, and serve an embedding model of its own for vectors",
+        "用 /v1/rerank 请求打分；向量请另起一个 embedding 模型的服务",
+    ),
+    commands=(
+        "curl -sS --noproxy '*' http://127.0.0.1:{args_port}/v1/rerank -H 'Content-Type: application/json' -d "
+        '\'{{"query": "q", "documents": ["a", "b"]}}\'',
+    ),
+    variants={
+        "generates": Advice(
+            Text(
+                "this server runs a reranker ({signs}): it scores a query with each document and makes no embeddings. What it answers "
+                "on /v1/embeddings is no vector to store",
+                "这个服务跑的是 reranker（{signs}）：它给问题和每篇文档打分，不产生 embedding。/v1/embeddings 返回的内容不能入库",
+            ),
+            Text(
+                "ask it for scores (/v1/score, without --is-embedding: it answers with the next token), and serve an embedding model of "
+                "its own for vectors",
+                "用 /v1/score 请求打分（它靠下一个 token 作答，不要加 --is-embedding）；向量请另起一个 embedding 模型的服务",
+            ),
+        ),
+    },
+    variant=reranker.route,
+    values=lambda session, hit: {"signs": hit.text},
+    explains=("embed.dimension", "embed.answers", "probe.dimensions", "logs.encoder-vectors-wrong", *WRONG_VECTORS),
+)
+
+
+_EXACT: Mapping[str, str | None] = {"disable-radix-cache": "", "chunked-prefill-size": "-1"}
+"""What a model needs that looks both ways."""
 
 
 def _in_encoder(session: Session, text: str) -> str | None:
@@ -708,6 +900,23 @@ cause(
         "这类请求请发给对应的服务（很多网关的“测试”按钮走的是 chat），并让反向代理只放行 /v1/embeddings",
     ),
     commands=("grep -n -e 'POST /v1/chat' -e 'POST /generate' -e 'POST /v1/rerank' {file} | tail",),
+    variants={
+        "reranker": Advice(
+            Text(
+                "this server runs a reranker ({signs}), and a request crashed it in a way in which one does that looks both ways with the "
+                "prefix (radix) cache on",
+                "这个服务跑的是 reranker（{signs}），它是双向模型，而前缀缓存（radix cache）开着，请求因此把服务打挂",
+            ),
+            Text(
+                "restart with --disable-radix-cache --chunked-prefill-size -1, and send it /v1/rerank requests only",
+                "加 --disable-radix-cache --chunked-prefill-size -1 重启，并且只向它发 /v1/rerank 请求",
+            ),
+            ("{launch_line}",),
+        ),
+    },
+    variant=lambda session, hit: "reranker" if hit.fatal and reranker.signs(session) else None,
+    values=lambda session, hit: {"signs": ", ".join(reranker.signs(session))},
+    changes=lambda session, hit: _EXACT if reranker.signs(session) else None,
 )
 
 cause(
@@ -760,7 +969,16 @@ cause(
 
 cause(
     "client-request-rejected",
-    [],
+    [
+        pattern(
+            "Unsupported upgrade request",
+            "[2026-11-02 22:10:20] WARNING:  Unsupported upgrade request.",
+            source="uvicorn",
+            weight=GENERAL,
+            fatal=False,
+            choose=lambda session, text: "client-request-rejected",
+        ),
+    ],
     shows=("serving",),
     title=Text("clients' requests are accepted", "客户端请求被接受"),
     because=Text(
@@ -774,6 +992,24 @@ cause(
         "401：用 Authorization: Bearer 发送与 --api-key 相同的值；404：base URL 以一个 /v1 结尾；400、422：看响应里的说明",
     ),
     commands=("bgecheck probe",),
+    variants={
+        "upgrade": Advice(
+            Text(
+                "a client asks for HTTP/2 over plain http (`Unsupported upgrade request.`, {count} times), which the server does not "
+                "speak: the body of such a request is lost, and it is answered with 400. Clients that ask in HTTP/1.1 are served",
+                "有客户端在明文 http 上请求升级到 HTTP/2（`Unsupported upgrade request.`，{count} 次），服务不支持：请求体丢失，返回 400。"
+                "用 HTTP/1.1 的客户端不受影响",
+            ),
+            Text(
+                "set HTTP/1.1 in that client (Java: HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)), or put a proxy "
+                "that speaks HTTP/1.1 to the server in between",
+                "让该客户端使用 HTTP/1.1（Java：HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)），或在中间加一层以 HTTP/1.1 转发的代理",
+            ),
+            ("curl -sS --http1.1 --noproxy '*' http://127.0.0.1:{args_port}/v1/models",),
+        ),
+    },
+    variant=lambda session, hit: "upgrade" if "upgrade request" in hit.text else None,
+    values=lambda session, hit: {"count": str(hit.count)},
     severity=Severity.WARNING,
     explains=(),
 )
@@ -817,5 +1053,20 @@ cause(
     ),
     commands=("{upgrade}", "{stop}", "{launch_line}"),
     changes=relaunch.vectors_right,
+    variants={
+        "mean": Advice(
+            Text(
+                "the vectors of this model are the mean of all tokens, and sglang, which does not read its 1_Pooling, takes one "
+                "token's state instead: no release and no option computes them",
+                "这个模型的向量是全部 token 的均值，而 sglang 不读它的 1_Pooling，只取单个 token 的状态：没有哪个版本或参数能算对",
+            ),
+            Text(
+                "serve this model with an engine that reads 1_Pooling (text-embeddings-inference, vLLM), or serve a model that "
+                "pools [CLS]; then re-embed everything embedded so far",
+                "改用会读 1_Pooling 的引擎（text-embeddings-inference、vLLM），或换用取 [CLS] 的模型；之后把已写进向量库的内容全部重新编码",
+            ),
+        ),
+    },
+    variant=lambda session, hit: "mean" if pools_otherwise(session) else None,
     explains=("embed.repeatable", "embed.batch-equals-single"),
 )

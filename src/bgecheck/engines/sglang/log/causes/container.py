@@ -1,0 +1,225 @@
+"""Causes from before the program's first line: the image, the container, the program that it is to run."""
+
+from __future__ import annotations
+
+import re
+
+from bgecheck.engines.sglang.log.cause import cause
+from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
+from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.model import Advice, Text
+
+_KINDS = (
+    ("architecture", re.compile(r"[Ee]xec format error|no matching manifest for |no match for platform")),
+    ("name", re.compile(r"container name \S+ is already in use")),
+    ("daemon", re.compile(r"docker daemon running|Docker daemon at |dockerDesktopLinuxEngine")),
+    (
+        "registry",
+        re.compile(
+            r"registry|toomanyrequests|i/o timeout|TLS handshake timeout|request canceled|no such host|context deadline"
+        ),
+    ),
+    (
+        "image",
+        re.compile(r"pull access denied|manifest (?:for|unknown)|[Ff]ailed to pull image|ImagePullBackOff|ErrImage"),
+    ),
+    ("program", re.compile(r"executable file not found|no such file or directory|No such file or directory")),
+)
+_PROGRAM = re.compile(r"exec: \\?\"([^\"\\]{1,200})|exec (/\S{1,200}): |can't open file '([^']{1,300})'")
+_IMAGE = re.compile(r"(?:access denied for|manifest for|pull image \\?\"?|image \\?\") ?([\w./:@-]{3,200})")
+_PLATFORM = re.compile(r"manifest for (linux/[\w/]{3,20})")
+_CONTAINER = re.compile(r"container name \"?/?([\w.-]{1,100})")
+
+
+_NAMED = {"image": "image", "program": "program", "name": "container"}
+"""Kinds whose words need what the line names."""
+
+
+def _kind(session: Session, hit: Hit) -> str | None:
+    kind = next((kind for kind, words in _KINDS if words.search(hit.text)), None)
+    return None if kind in _NAMED and _NAMED[kind] not in _values(session, hit) else kind
+
+
+def _values(session: Session, hit: Hit) -> dict[str, str]:
+    """What the line names: the program, the image, the platform, the container."""
+    marks = {"program": _PROGRAM, "image": _IMAGE, "platform": _PLATFORM, "container": _CONTAINER}
+    matches = {name: mark.search(hit.text) for name, mark in marks.items()}
+    return {name: next(filter(None, match.groups()), "").rstrip(":.") for name, match in matches.items() if match}
+
+
+cause(
+    "container-failed",
+    [
+        pattern(
+            "xec format error",
+            "exec /usr/local/bin/start.sh: exec format error",
+            regex=r"\b(?:exec\b.*|cannot execute binary file|Errno 8\].*)[:：]? ?[\"']?[Ee]xec format error",
+            near="WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8)",
+            source="docker, Linux",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "executable file not found in $PATH",
+            "docker: Error response from daemon: failed to create task for container: OCI runtime create failed: runc create failed: "
+            'unable to start container process: exec: "sglang": executable file not found in $PATH: unknown.',
+            source="docker, containerd",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "o such file or directory",
+            "exec /opt/entrypoint.sh: no such file or directory",
+            regex=r"^exec /\S+: no such file or directory|exec user process caused:? \"?no such file|exec: \\?\"\S+?\": stat \S+: no such file"
+            r"|can't open file '[^']+': \[Errno 2\]",
+            near="bash: /opt/entrypoint.sh: No such file or directory",
+            source="docker, Python",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "pull access denied for ",
+            "docker: Error response from daemon: pull access denied for sglang/sglang, repository does not exist or may require "
+            "'docker login': denied: requested access to the resource is denied",
+            source="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "manifest",
+            "docker: Error response from daemon: manifest for lmsysorg/sglang:v9 not found: manifest unknown: manifest unknown.",
+            regex=r"manifest for \S+ not found|manifest unknown|no matching manifest for \S+|no match for platform in manifest",
+            near="writing manifest to image destination",
+            source="docker, containerd",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "toomanyrequests",
+            "docker: Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit.",
+            source="Docker Hub",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "registry",
+            'docker: Error response from daemon: Get "https://registry-1.docker.io/v2/": net/http: request canceled while waiting for '
+            "connection (Client.Timeout exceeded while awaiting headers)",
+            regex=r"[Ee]rror.*\bregistry\S*/v2/.*(?:[Tt]imeout|canceled|refused|no such host|deadline|EOF|reset)",
+            near="Error: the registry of models has no /v2/ route",
+            source="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "ImagePull",
+            "Warning  Failed     12s (x3 over 60s)  kubelet  Error: ImagePullBackOff",
+            regex=r"Error: (?:ImagePullBackOff|ErrImagePull|InvalidImageName)",
+            near="imagePullPolicy: IfNotPresent",
+            source="kubernetes",
+            weight=GENERAL,
+        ),
+        pattern(
+            "Failed to pull image",
+            'Warning  Failed  9s  kubelet  Failed to pull image "lmsysorg/sglang:v9": rpc error: code = NotFound',
+            source="kubernetes",
+        ),
+        pattern(
+            "Cannot connect to the Docker daemon",
+            "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            source="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "The container name ",
+            'docker: Error response from daemon: Conflict. The container name "/sglang" is already in use by container "4f1c".',
+            regex=r"Conflict\. The container name \S+ is already in use",
+            source="docker",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "OCI runtime create failed",
+            "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: unable to "
+            "start container process: error during container init",
+            regex=r"OCI runtime create failed(?!.*nvidia-container-cli)",
+            near="OCI runtime create failed: nvidia-container-cli: initialization error: nvml error: driver not loaded",
+            source="docker, containerd",
+            weight=GENERAL,
+        ),
+    ],
+    shows=("args",),
+    title=Text("the container or program could be started", "容器（程序）能启动"),
+    because=Text(
+        "the container was not started, so that no line of the server is in this log (the line names the reason)",
+        "容器没有启动，日志里没有服务的任何输出（报错行里写了原因）",
+    ),
+    fix=Text(
+        "mend what the line names (sglang's image is lmsysorg/sglang), then start again",
+        "按报错处理后重新启动（sglang 官方镜像是 lmsysorg/sglang）",
+    ),
+    commands=("docker info", "docker ps -a"),
+    variants={
+        "architecture": Advice(
+            Text(
+                "the image or program is built for another CPU architecture than this machine has, or its start script does not name its shell",
+                "镜像或程序是为另一种 CPU 架构编译的，或启动脚本首行没有写解释器",
+            ),
+            Text(
+                "compare both architectures: use an image that has this machine's (docker pull --platform), or a machine with the "
+                "image's; let a start script of your own name its shell in the first line, with LF line ends",
+                "对比两者的架构：拉取本机架构的镜像（docker pull --platform），或换一台架构相符的机器；"
+                "自己写的启动脚本首行要写明解释器，并用 LF 换行",
+            ),
+            ("uname -m", "docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}'"),
+        ),
+        "program": Advice(
+            Text(
+                "the container has no program {program}: another image, a wrong path, or a start script with CRLF line ends",
+                "容器里没有要执行的程序 {program}：用错了镜像、路径不对，或启动脚本是 CRLF 换行",
+            ),
+            Text(
+                "use sglang's image and start it with `python3 -m sglang.launch_server` (releases up to 0.4.10 have no `sglang` command); "
+                "for a script of your own, mount it, make it executable, and save it with LF line ends",
+                "使用 sglang 的镜像，并用 `python3 -m sglang.launch_server` 启动（0.4.10 及以前没有 `sglang` 命令）；"
+                "自己的脚本要挂载进容器、有执行权限，并保存为 LF 换行",
+            ),
+            (
+                "docker run --rm --entrypoint python3 lmsysorg/sglang:latest -c 'import sglang; print(sglang.__version__)'",
+            ),
+        ),
+        "image": Advice(
+            Text(
+                "the registry has no image {image}, or not for this account: the name or the tag is misspelt, or it is private",
+                "仓库里没有镜像 {image}，或当前账号无权拉取：名字或标签写错，或是私有镜像",
+            ),
+            Text(
+                "correct name and tag (sglang's is lmsysorg/sglang), or log in to its registry",
+                "改正镜像名和标签（sglang 官方镜像是 lmsysorg/sglang），或先登录对应的仓库",
+            ),
+            ("docker pull lmsysorg/sglang:latest",),
+        ),
+        "registry": Advice(
+            Text(
+                "the image cannot be fetched: the registry is out of reach from here, or refuses more downloads",
+                "镜像拉取失败：这台机器连不上镜像仓库，或仓库限制了下载次数",
+            ),
+            Text(
+                "log in (docker login), set a mirror in /etc/docker/daemon.json (registry-mirrors), or carry the image over with "
+                "docker save and docker load",
+                "先 docker login，或在 /etc/docker/daemon.json 配置镜像加速（registry-mirrors），或用 docker save、docker load 拷贝镜像",
+            ),
+            ("docker pull lmsysorg/sglang:latest",),
+        ),
+        "daemon": Advice(
+            Text(
+                "the Docker daemon does not run, or is another than the client asks",
+                "Docker 守护进程没有运行，或客户端连的不是它",
+            ),
+            Text("start it, or correct DOCKER_HOST", "启动 Docker，或改正 DOCKER_HOST"),
+            ("sudo systemctl start docker", "docker context ls"),
+        ),
+        "name": Advice(
+            Text(
+                "a container with the name {container} is still there, started or stopped, so no other can have it",
+                "名为 {container} 的容器还在（运行中或已停止），不能再起同名容器",
+            ),
+            Text("start the old one, or remove it, or take another name", "启动旧容器、删除它，或换个名字"),
+            ("docker ps -a --filter name={container}", "docker rm {container}"),
+        ),
+    },
+    variant=_kind,
+    values=_values,
+)

@@ -1,0 +1,257 @@
+"""What a log knows of a cause reaches its remedy: the option to leave out, the process to stop, the hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bgecheck.model import Finding
+from logsamples import RELEASES, Snippet, judged, roots, written
+
+SRT = "/opt/venv/lib/python3.12/site-packages/sglang/srt/"
+DIED = "[@] Received sigquit from a child process. It usually means the child failed."
+SIZES = "RuntimeError: The size of tensor a (4096) must match the size of tensor b (9216) at non-singleton dimension 0"
+
+
+def _log(release: str, phase: str, *lines: str, options: str = "", of: str = "") -> str:
+    text = Snippet("", phase, of, lines).log(release)
+    return text.replace("tp_size=1", f"tp_size=1{options}").replace(
+        "'tp_size': 1", f"'tp_size': 1{_dictionary(options)}"
+    )
+
+
+def _dictionary(options: str) -> str:
+    pairs = [pair.split("=", 1) for pair in options.split(", ") if pair]
+    return "".join(f", '{name}': {value}" for name, value in pairs)
+
+
+def _root(path: Path, text: str) -> Finding:
+    (root,) = roots(judged(written(path / "sglang.log", text)))
+    return root
+
+
+def _words(finding: Finding) -> str:
+    return "\n".join([str(finding.cause), str(finding.fix), *finding.commands])
+
+
+def _frame(path: str, name: str = "all_reduce") -> str:
+    return f'  File "{SRT}{path}", line 158, in {name}'
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    ("option", "frame", "error"),
+    [
+        ("enable_torch_symm_mem", "distributed/device_communicators/torch_symm_mem.py", SIZES),
+        ("enable_mscclpp", "distributed/device_communicators/pymscclpp.py", "RuntimeError: mscclpp failure"),
+        ("enable_symm_mem", "distributed/device_communicators/pynccl_allocator.py", "RuntimeError: unhandled error"),
+        ("enable_flashinfer_allreduce_fusion", "layers/flashinfer_comm_fusion.py", "ValueError: bad workspace"),
+        ("enable_two_batch_overlap", "two_batch_overlap.py", "AssertionError: split"),
+        ("enable_hierarchical_cache", "mem_cache/hiradix_cache.py", "RuntimeError: host pool"),
+    ],
+)
+def test_the_option_of_the_part_that_failed_is_left_out(
+    release: str, option: str, frame: str, error: str, tmp_path: Path
+) -> None:
+    switch = "--" + option.replace("_", "-")
+    lines = ("@scheduler", _frame("models/qwen3.py", "forward"), _frame(frame), "    x.copy_(y)", error, "", DIED)
+    root = _root(tmp_path, _log(release, "serving", *lines, options=f", {option}=True"))
+    assert root.id in ("logs.engine-internal-error", "logs.nccl-failure")
+    assert f"start without {switch}" in _words(root)
+    assert [c for c in root.commands if "launch_server" in c and switch not in c]
+    off = _root(tmp_path, _log(release, "serving", *lines, options=f", {option}=False"))
+    assert switch not in _words(off)
+
+
+def test_an_option_whose_part_did_not_fail_stays(tmp_path: Path) -> None:
+    lines = (
+        "@scheduler",
+        _frame("managers/scheduler.py", "run_batch"),
+        "ValueError: token_to_kv_pool_allocator memory leak detected!",
+        DIED,
+    )
+    root = _root(tmp_path, _log("0.5.9", "serving", *lines, options=", enable_torch_symm_mem=True"))
+    assert root.id == "logs.engine-internal-error"
+    assert "symm-mem" not in _words(root)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (
+            _frame("distributed/device_communicators/custom_all_reduce.py", "register_graph_buffers"),
+            "RuntimeError: NCCL error: invalid usage",
+        ),
+        (_frame("model_executor/model_runner.py"), "RuntimeError: CustomAllreduce: peer access failed"),
+    ],
+)
+def test_sglangs_own_all_reduce_is_on_unless_it_is_switched_off(lines: tuple[str, ...], tmp_path: Path) -> None:
+    text = _log("0.5.9", "graph", "@scheduler", *lines, DIED)
+    root = _root(tmp_path, text)
+    assert root.id == "logs.nccl-failure"
+    assert root.commands[0].endswith("--disable-custom-all-reduce")
+    off = _root(tmp_path, text.replace("tp_size=1", "tp_size=1, disable_custom_all_reduce=True"))
+    assert "disable-custom" not in "\n".join(off.commands)
+
+
+def test_a_package_that_an_option_needs(tmp_path: Path) -> None:
+    lines = (
+        "@scheduler",
+        _frame("mem_cache/storage/lmcache.py"),
+        "ModuleNotFoundError: No module named 'lmcache'",
+        DIED,
+    )
+    root = _root(tmp_path, _log("0.5.9", "device", *lines, options=", enable_lmcache=True"))
+    assert root.id == "logs.python-env-broken"
+    assert "without --enable-lmcache" in _words(root)
+    assert "venv" not in _words(root)
+    assert "venv" in _words(_root(tmp_path, _log("0.5.9", "device", *lines)))
+
+
+UPGRADE = "[@] WARNING:  Unsupported upgrade request."
+REFUSED = '[@] INFO:     10.0.0.9:41{:03} - "POST /v1/embeddings HTTP/1.1" 400 Bad Request'
+SERVED = '[@] INFO:     10.0.0.9:42{:03} - "POST /v1/embeddings HTTP/1.1" 200 OK'
+
+
+def _requests(path: Path, *lines: str) -> list[Finding]:
+    return roots(judged(written(path / "sglang.log", _log("0.5.23", "serving", *lines))))
+
+
+def test_a_client_that_asks_for_another_protocol(tmp_path: Path) -> None:
+    pairs = [line for n in range(6) for line in (UPGRADE, REFUSED.format(n))]
+    between = [line for n in range(30) for line in (SERVED.format(n), SERVED.format(n + 100))]
+    for lines in (pairs, pairs[:4], [*between, *pairs], [*pairs, *between], [pairs[1], *pairs]):
+        (found,) = _requests(tmp_path, *lines)
+        assert found.id == "logs.client-request-rejected", lines
+        assert "HTTP_1_1" in _words(found)
+        assert [e for e in found.evidence if "Unsupported upgrade" in str(e.observed)]
+
+
+def test_an_upgrade_that_costs_nothing_is_none(tmp_path: Path) -> None:
+    answered = [line for n in range(8) for line in (UPGRADE, SERVED.format(n))]
+    assert _requests(tmp_path, *answered) == []
+    assert _requests(tmp_path, UPGRADE, REFUSED.format(1), *(SERVED.format(n) for n in range(9))) == []
+    (other,) = _requests(tmp_path, *(REFUSED.format(n) for n in range(9)), *answered[:2])
+    assert "HTTP_1_1" not in _words(other)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[@] Child process unexpectedly failed with exitcode=9. pid=310",
+        "[@] Child process unexpectedly failed with an exit code 9. pid=310",
+        "[@] Rank 0 scheduler is dead. Please check if there are relevant logs.\n[@] Exit code: -9",
+        "[@] Subprocess scheduler_0 (pid=310) crashed with exit code -9. Triggering SIGQUIT for cleanup...",
+        "2026-11-02 22:10:09,101 WARN exited: sglang (terminated by SIGKILL; not expected)",
+        "PM2        | App [embed:0] exited with code [0] via signal [SIGKILL]",
+        "torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL",
+    ],
+)
+def test_a_process_that_was_killed_from_outside(release: str, line: str, tmp_path: Path) -> None:
+    root = _root(tmp_path, _log(release, "serving", *line.split("\n")))
+    assert root.id == "logs.host-oom-killed"
+    assert "from outside by signal 9" in _words(root)
+    assert any(command.startswith("kill ") and command[5:].isdigit() for command in root.commands)
+
+
+def test_what_the_kernel_says_is_memory(tmp_path: Path) -> None:
+    root = _root(
+        tmp_path, _log("0.5.23", "serving", "Memory cgroup out of memory: Killed process 4121 (sglang::schedul)")
+    )
+    assert root.id == "logs.host-oom-killed"
+    assert "from outside" not in _words(root)
+
+
+@pytest.mark.parametrize("kill", ["[@] Child process unexpectedly failed with exitcode=9. pid=3", "[@] Exit code: -9"])
+def test_an_error_before_it_wins(kill: str, tmp_path: Path) -> None:
+    """sglang ends its own tree with signal 9 after any failure."""
+    lines = ("@scheduler", "RuntimeError: CUDA error: an illegal memory access was encountered", kill)
+    assert _root(tmp_path, _log("0.5.9", "serving", *lines)).id == "logs.illegal-memory-access"
+
+
+@pytest.mark.parametrize("status", ["256", "1", "0", "15", "99"])
+def test_a_child_that_ended_otherwise_says_nothing(status: str, tmp_path: Path) -> None:
+    line = f"[@] Child process unexpectedly failed with exitcode={status}. pid=310"
+    assert roots(judged(written(tmp_path / "sglang.log", _log("0.5.3", "serving", line)))) == []
+
+
+HANGS = (
+    "[@] Health check failed. Server couldn't get a response from detokenizer for last 20 seconds. tic start time: 1"
+)
+
+
+def test_a_dead_scheduler_is_stopped_with_its_server(tmp_path: Path) -> None:
+    root = _root(
+        tmp_path,
+        _log("0.5.9", "serving", HANGS, "[@] Rank 0 scheduler is dead. Please check if there are relevant logs."),
+    )
+    assert root.id == "logs.scheduler-hang"
+    assert "/health and /v1/models may say 200" in _words(root)
+    assert any(command.startswith("kill ") for command in root.commands)
+    assert not [command for command in root.commands if "probe" in command]
+
+
+@pytest.mark.parametrize(("limit", "full"), [("2", True), ("256", True), ("257", False), ("None", False)])
+def test_a_batch_may_fill_all_places(limit: str, full: bool, tmp_path: Path) -> None:
+    text = _log("0.5.9", "serving", HANGS).replace("max_running_requests=None", f"max_running_requests={limit}")
+    text = (
+        text
+        if "max_running_requests=" in text.split("\n")[0]
+        else text.replace("tp_size=1", f"tp_size=1, max_running_requests={limit}")
+    )
+    root = _root(tmp_path, text)
+    assert root.id == "logs.scheduler-hang"
+    assert ("--disable-overlap-schedule" in _words(root)) is full
+    assert not full or "--max-running-requests" not in root.commands[-1]
+
+
+def test_a_hash_that_is_another(tmp_path: Path) -> None:
+    line = (
+        "modelscope.hub.errors.FileIntegrityError: File /root/BAAI/bge-m3/model.safetensors integrity check failed, "
+        "expected sha256 signature is 5885aa8233513d76, actual is 2f3a36bb569365da, try again."
+    )
+    root = _root(tmp_path, _log("0.5.9", "load", line))
+    assert root.id == "logs.weights-corrupt"
+    assert "is 2f3a36bb569365da, and the hub has 5885aa8233513d76" in _words(root)
+
+
+NVCC = "/opt/venv/lib/python3.11/site-packages/flashinfer/data/include/flashinfer/vec_dtypes.cuh:21:10: "
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted", "unwanted"),
+    [
+        (NVCC + "fatal error: cuda_fp8.h: No such file or directory", "at least 11.8", "build-essential"),
+        (NVCC + "fatal error: cuda_fp4.h: No such file or directory", "at least 12.8", "build-essential"),
+        ("nvcc fatal   : Value 'c++20' is not defined for option 'std'", "at least 12.0", "build-essential"),
+        (NVCC + "fatal error: cuda_runtime.h: No such file or directory", "CUDA_HOME", "build-essential"),
+        ("/bin/sh: 1: /usr/local/cuda/bin/nvcc: not found", "CUDA_HOME", "build-essential"),
+        ("main.c:1:10: fatal error: Python.h: No such file or directory", "build-essential", "toolkit"),
+        ("RuntimeError: Ninja is required to load C++ extensions", "build-essential", "toolkit"),
+    ],
+)
+def test_what_a_kernel_could_not_be_compiled_for(line: str, wanted: str, unwanted: str, tmp_path: Path) -> None:
+    lines = (
+        "@scheduler",
+        "subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.",
+        line,
+        DIED,
+    )
+    text = _log("0.5.9", "memory", *lines).replace("attention_backend='triton'", "attention_backend='flashinfer'")
+    root = _root(tmp_path, text)
+    assert root.id == "logs.build-tools-missing"
+    assert wanted in _words(root)
+    assert unwanted not in _words(root)
+
+
+def test_triton_is_not_offered_where_it_runs(tmp_path: Path) -> None:
+    line = NVCC + "fatal error: cuda_fp8.h: No such file or directory"
+    root = _root(
+        tmp_path,
+        _log("0.5.9", "memory", "@scheduler", line, DIED, options=", attention_backend='triton'").replace(
+            "attention_backend=None", "attention_backend='triton'"
+        ),
+    )
+    assert "triton" not in _words(root)
