@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bgecheck.engines.sglang.log.rules import PATTERNS, Pattern
@@ -35,7 +35,7 @@ class Cause:
     explains: tuple[str, ...] = CONSEQUENCES
     unknown: Callable[[Session], Text | None] = lambda session: None
     """A further reason for which a session cannot exclude it; None where it can."""
-    variants: Mapping[str, Advice] = _NO_VARIANTS
+    variants: Mapping[str, Advice] = field(default_factory=lambda: _NO_VARIANTS)
     """Other causes and remedies of the row, by name."""
     variant: Callable[[Session, Hit], str | None] = lambda session, hit: None
     """The variant that fits a line of a session; None where the row's own words do."""
