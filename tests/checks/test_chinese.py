@@ -20,7 +20,7 @@ from bgecheck.run.context import Context
 from chinese import OURS, english_in, english_of
 from logsamples import Snippet, judged, snippets, written
 
-WORDS = frozenset({"phase", "hangs", "state", "unless"})
+WORDS = frozenset({"phase", "hangs", "role", "state", "unless"})
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
 CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
@@ -28,13 +28,12 @@ CHINESE = frozenset({"faults_zh", "instruction_zh", "recipe_zh"})
 
 AS_IT_STANDS = frozenset(
     """
-    bundle_variable
-    address age aim answered args_fraction args_model args_port asked backend base_url bound capability changes
-    characters chunk
-    cosine count cuda days declared detail dims each engine error exception failed folder found free front gpu
-    holders host index length limit location log margin message name needed norm openai other owner owners pids place
-    pooling port positions process range real refused right seen sent served server_pid server_port shared source status
-    taken told total used variable version visible wanted wrong
+    address age aim answered args_fraction args_model args_port asked backend base_url bound bundle_variable
+    capability changes characters chunk cosine count cuda days declared detail dims each engine error exception
+    failed folder found free front gpu holders host index length limit location log margin message name needed norm
+    openai other owner owner_pid owners pids place pooling port positions process range real refused right running
+    seen sent served server_pid server_port shared source status taken told total used variable version visible
+    wanted wrong
     """.split()  # noqa: SIM905  # 80 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

@@ -85,6 +85,8 @@ _WORDS = {
     "recipe_zh": Text("a way of computing", "计算方式"),
     "refused": Text("N", "N"),
     "right": Text("M", "M"),
+    "role": Text("what it is for", "用途"),
+    "running": Text("N", "N"),
     "seen": Text("measured value", "实测值"),
     "sent": Text("N", "N"),
     "served": Text("models served", "服务的模型"),
