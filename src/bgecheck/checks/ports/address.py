@@ -9,7 +9,7 @@ from bgecheck.machine.sockets import Listener
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 from bgecheck.model.target import authority
 
-_AGAIN = ("kill {server_pid}", "{launch_line}", "ss -ltn sport = :{port}")
+_AGAIN = ("ss -ltn sport = :{port}", "kill {server_pid}", "{launch_line}")
 
 
 @AREA.check(
@@ -21,8 +21,8 @@ _AGAIN = ("kill {server_pid}", "{launch_line}", "ss -ltn sport = :{port}")
         "服务监听在 {bound}，而请求发往 {host}：只有本机能访问到它",
     ),
     fix=Text(
-        f"stop it and start it again with {ALL_ADDRESSES} behind a firewall, or use it at 127.0.0.1",
-        f"停掉后加 {ALL_ADDRESSES} 重新启动（注意防火墙），或改用 127.0.0.1 访问",
+        f"stop it and start it again with {ALL_ADDRESSES} behind a firewall, or use it at 127.0.0.1:{{port}}",
+        f"停掉后加 {ALL_ADDRESSES} 重新启动（注意防火墙），或改用 127.0.0.1:{{port}} 访问",
     ),
     commands=_AGAIN,
     variants={

@@ -61,10 +61,10 @@ class Owner(NamedTuple):
         return Text(f"{socket} {who}", f"{socket} {who}")
 
     @property
-    def process(self) -> str:
+    def process(self) -> Text:
         """The process as a sentence names it: its number and its command line."""
-        shown = self.command or self.name
-        return f"pid {self.listener.pid}" + (f" ({shown})" if shown else "")
+        pid, line = self.listener.pid, self.command or self.name
+        return Text(f"pid {pid} ({line})", f"进程 {pid}（{line}）") if line else Text(f"pid {pid}", f"进程 {pid}")
 
 
 class PortFacts(NamedTuple):

@@ -19,7 +19,7 @@ _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
     cause=Text(
         "port {port} is held by {owner}, which is not an sglang server: a server started on this port could not "
         "bind it",
-        "端口 {port} 被 {owner} 占用，而它不是 sglang 服务：在这个端口上启动服务会绑定失败",
+        "端口 {port} 被{owner}占用，而它不是 sglang 服务：在这个端口上启动服务会绑定失败",
     ),
     fix=Text(
         "stop that program if it is not needed (kill {owner_pid}), or start the server with "
@@ -32,7 +32,7 @@ _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
         "no-engine": Advice(
             Text(
                 "port {port} is held by {owner}, which answers no embeddings: requests do not reach a server",
-                "端口 {port} 被 {owner} 占用，它不提供 embedding 接口：请求到不了服务",
+                "端口 {port} 被{owner}占用，它不提供 embedding 接口：请求到不了服务",
             ),
             Text(
                 "give the address of the server; or stop that program if it is not needed (kill {owner_pid}), or start "
@@ -70,7 +70,7 @@ _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
             Text(
                 "port {port} is held by another sglang server, {owner}, not by pid {server_pid}: callers get "
                 "answers from the old one",
-                "端口 {port} 被另一个 sglang 服务 {owner} 占用，不是进程 {server_pid}：调用方拿到的是旧服务的结果",
+                "端口 {port} 被另一个 sglang 服务占用：{owner}，不是进程 {server_pid}。调用方拿到的是旧服务的结果",
             ),
             Text(
                 "stop the old one (kill {owner_pid}) and start the new one again; or start the new one with "
@@ -122,8 +122,8 @@ def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
 
 def _foreign(facts: PortFacts, owner: Owner, *evidence: Evidence) -> Outcome:
     """Another program, or another server than the one that is meant."""
-    server = facts.target.server
-    advice = "another" if server and owner.sglang else "no-engine" if facts.no_engine else None
+    server, asked = facts.target.server, facts.target.given_url
+    advice = "another" if server and owner.sglang else "no-engine" if facts.no_engine and asked else None
     values = restarted(server, {"port": str(facts.free)} if facts.free else {})
     return broken(
         *evidence, advice=advice, owner=owner.process, owner_pid=owner.listener.pid, free=facts.free, **values
