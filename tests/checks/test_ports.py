@@ -18,9 +18,10 @@ import pytest
 
 from bgecheck.checks import ports
 from bgecheck.checks.ports.facts import Owner, PortFacts
-from bgecheck.engines.sglang.discovery import Orphan
+from bgecheck.engines.sglang.discovery import Orphan, resolve
 from bgecheck.engines.sglang.launchline import parse_launch
 from bgecheck.engines.sglang.workers import Schedulers
+from bgecheck.machine.processes import snapshot
 from bgecheck.machine.sockets import Listener, accepts, free_port, is_own, listeners
 from bgecheck.model import Finding, Language, Report, ServerProcess, Status, Target
 from bgecheck.model.deadline import Deadline
@@ -382,3 +383,44 @@ def test_a_program_that_speaks_as_an_interface_may_be_an_engine() -> None:
     with serving(pages(), same) as url:
         port = int(url.rpartition(":")[2])
         assert found(target(port, given_url=url))["ports.owner"].status is Status.SKIP
+
+
+SERVING = """
+import socket, subprocess, sys, time
+workers = [subprocess.Popen(["bash", "-c", f"exec -a {title} sleep 60"]) for title in sys.argv[3:]]
+listener = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
+try:
+    sys.stdin.read()
+finally:
+    for worker in workers:
+        worker.kill()
+"""
+
+
+def test_a_true_server_without_its_scheduler_is_told_by_its_processes(tmp_path: Path) -> None:
+    package = tmp_path / "sglang"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "launch_server.py").write_text(SERVING)
+    workers = ("sglang::scheduler", "sglang::detokenizer")
+    for titles, status in ((workers, Status.PASS), (workers[1:], Status.FAIL)):
+        port = free_port(22_000) or 0
+        words = [sys.executable, "-m", "sglang.launch_server", "--port", str(port), *titles]
+        with subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            try:
+                ends = time.monotonic() + 20
+                while time.monotonic() < ends and not accepts("127.0.0.1", port, 1):
+                    time.sleep(0.02)
+                while time.monotonic() < ends and not titled(process.pid, titles):
+                    time.sleep(0.02)
+                row = found(resolve(url=f"127.0.0.1:{port}"))["ports.workers"]
+            finally:
+                process.stdin.close()
+        assert row.status is status, row
+        assert (f"kill {process.pid}" in row.commands) is (status is Status.FAIL)
+
+
+def titled(parent: int, titles: tuple[str, ...]) -> bool:
+    processes = snapshot().processes.values()
+    return {p.argv[0] for p in processes if p.parent == parent and p.argv} == {*titles}
