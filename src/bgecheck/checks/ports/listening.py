@@ -70,8 +70,8 @@ INSIDE = Advice(
                 f"{PORT} {{server_port}}",
             ),
             Text(
-                "use port {server_port}, if that is the server you mean; else start yours",
-                "如果要找的就是它，改用端口 {server_port}；否则先启动自己的服务",
+                "use port {server_port}; or start the server that you mean",
+                "改用端口 {server_port}；或先启动要找的那个服务",
             ),
             ("bgecheck doctor --pid {server_pid}",),
         ),
