@@ -20,7 +20,7 @@ from bgecheck.run.context import Context
 from chinese import OURS, english_in, english_of
 from logsamples import Snippet, judged, snippets, written
 
-WORDS = frozenset({"phase", "hangs", "state", "unless", "changes", "weights", "floor", "elsewhere", "instead"})
+WORDS = frozenset({"changes", "elsewhere", "floor", "hangs", "instead", "phase", "role", "state", "unless", "weights"})
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
 CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})
@@ -32,9 +32,9 @@ AS_IT_STANDS = frozenset(
     base_url bound bundle_variable capability characters chunk container cosine count cuda days declared
     detail dims dropped each engine error exception expected failed folder found free front gpu holders host
     image index length limit location log margin message missing name needed norm openai option other owner
-    owners path pids place pooling port positions process program range ranks real refused release right seen
-    sent served server_pid server_port shared signs source status taken tensor tokens told total used value
-    variable version visible wanted wrong
+    owner_pid owners path pids place pooling port positions process program range ranks real refused release
+    right running seen sent served server_pid server_port shared signs source status taken tensor tokens told
+    total used value variable version visible wanted wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bgecheck.checks import ports
-from bgecheck.checks.ports import Owner, PortFacts
-from bgecheck.engines.sglang.discovery import Orphan
-from bgecheck.machine.sockets import Listener, free_port, is_own, listeners
+from bgecheck.checks.ports.facts import Owner, PortFacts
+from bgecheck.engines.sglang.discovery import Orphan, resolve
+from bgecheck.engines.sglang.launchline import parse_launch
+from bgecheck.engines.sglang.workers import Schedulers
+from bgecheck.machine.processes import snapshot
+from bgecheck.machine.sockets import Listener, accepts, free_port, is_own, listeners
 from bgecheck.model import Finding, Language, Report, ServerProcess, Status, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.render.formats import table
 from bgecheck.render.screen import Screen
 from bgecheck.run import engine
 from bgecheck.run.context import Context
+from fakes.answering import pages, same, serving
 
 
 @contextmanager
@@ -165,3 +175,252 @@ def test_ipv6_listeners_are_read() -> None:
     except OSError:
         pytest.skip("this machine has no IPv6")
     assert (seen.address, seen.loopback, seen.everywhere) == ("::1", True, False)
+
+
+# Processes and sockets as facts, which are made by hand.
+KEY = "sk-secret-0123456789"
+HOSTS = ("127.0.0.1",)
+
+
+def held(*owners: Owner, host: str = "127.0.0.1", reached: bool = True, **more: Any) -> PortFacts:
+    """The facts of a target on port 30000 that these hold."""
+    given_url, meant = more.pop("given_url", None), more.get("server") if more.pop("meant", True) else None
+    facts = PortFacts(
+        target=target(30000, host=host, server=meant, given_url=given_url), owners=owners, reached=reached,
+        localhost=HOSTS, over_ipv6=False, left_over=(), free=30001, addresses=(host,),
+    )  # fmt: skip
+    return facts._replace(**more)
+
+
+def launched(pid: int = 7, port: int = 30000, children: tuple[int, ...] = (8, 9), **flags: str) -> ServerProcess:
+    """A server by its options; `dist_init_addr` is --dist-init-addr."""
+    options = {"model-path": "/m/bge", "port": str(port), "api-key": KEY}
+    options |= {name.replace("_", "-"): value for name, value in flags.items()}
+    return replace(server(pid, *children), flags=options, port=port)
+
+
+def held_by(pid: int, name: str = "python3", address: str = "127.0.0.1", **more: Any) -> Owner:
+    return Owner(Listener(address, 30000, pid), name, more.pop("sglang", False), **more)
+
+
+WORKER = Orphan(41, "sglang::tokenizer_worker:90"), Orphan(42, "sglang::detokenizer")
+REMAINS = held_by(41, "sglang::tokeniz", "0.0.0.0", left_over=True, command="sglang::tokenizer_worker:90")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        held(REMAINS, left_over=WORKER),
+        held(REMAINS, left_over=WORKER, given_url="http://127.0.0.1:30000"),
+        held(REMAINS, left_over=WORKER, server=launched()),  # the new one, which cannot bind it
+        held(held_by(7, sglang=True), REMAINS, left_over=WORKER, server=launched()),  # both by SO_REUSEPORT
+        held(REMAINS, left_over=WORKER, reached=False),
+    ],
+)
+def test_a_port_that_a_dead_server_left_held_fails_with_the_pids_to_kill(facts: PortFacts) -> None:
+    rows = judged(facts)
+    assert rows["ports.owner"].status is Status.FAIL
+    assert "whose server is gone (pid 41,42)" in str(rows["ports.owner"].cause)
+    assert rows["ports.owner"].commands == rows["ports.orphans"].commands  # one card, one command
+    assert rows["ports.owner"].commands[-1] == "kill 41 42"
+
+
+def test_what_is_left_over_beside_a_port_is_a_warning_alone() -> None:
+    rows = judged(held(held_by(7, sglang=True), left_over=WORKER, server=launched()))
+    assert (rows["ports.owner"].status, rows["ports.orphans"].status) == (Status.PASS, Status.WARN)
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "words"),
+    [
+        (held(held_by(5, command="python3 -m http.server 30000")), Status.FAIL, "pid 5 (python3 -m http.server 30000)"),
+        (held(held_by(5, "redis-server"), given_url="x", no_engine=True), Status.FAIL, "answers no embeddings"),
+        (held(held_by(5, "app"), server=launched(), given_url="x"), Status.FAIL, "pid 5 (app)"),
+        (held(held_by(5, "python3", command="python3 app.py"), given_url="x"), Status.SKIP, ""),
+        (held(held_by(5, "vllm"), given_url="x"), Status.SKIP, ""),
+        (held(held_by(5, "docker-proxy"), given_url="x"), Status.SKIP, ""),
+        (held(held_by(5, "sshd")), Status.SKIP, ""),
+        (held(Owner(Listener("0.0.0.0", 30000), None, False), given_url="x"), Status.SKIP, ""),
+        (held(held_by(8, sglang=True), server=launched()), Status.PASS, ""),
+    ],
+)
+def test_a_port_of_another_program_shows_its_command_line(facts: PortFacts, status: Status, words: str) -> None:
+    row = judged(facts)["ports.owner"]
+    assert row.status is status
+    assert words in str(row.cause)
+    if status is Status.FAIL:
+        assert "kill 5" in str(row.fix)
+        assert "30001" in str(row.fix)
+
+
+def test_a_server_that_lost_its_port_is_started_again_on_a_free_one_as_it_was() -> None:
+    new = launched(70, dtype="half", host="0.0.0.0")
+    for owner in (held_by(5), held_by(7, sglang=True)):
+        row = judged(held(owner, server=new))["ports.owner"]
+        line = row.commands[-1]
+        assert row.status is Status.FAIL
+        assert parse_launch(shlex.split(line)) == {**new.flags, "port": "30001", "api-key": "$API_KEY"}
+        assert KEY not in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "serving", "status", "words"),
+    [
+        ({"dist_init_addr": "10.0.0.1:30000"}, True, Status.FAIL, "--dist-init-addr"),
+        ({"dist_init_addr": "10.0.0.1:30000"}, False, Status.FAIL, "ranks"),  # before the service port is open
+        ({"nccl_port": "30000"}, True, Status.FAIL, "--nccl-port"),
+        ({"grpc_port": "30000"}, True, Status.FAIL, "gRPC"),
+        ({}, True, Status.FAIL, "another at each start"),
+        # Where its options' port is nobody's, its options were not understood: it may well be the service port.
+        ({}, False, Status.PASS, ""),
+        ({"dist_init_addr": "10.0.0.1:3000"}, False, Status.PASS, ""),
+        ({"dist_init_addr": "10.0.0.1"}, False, Status.PASS, ""),
+    ],
+)
+def test_a_port_of_the_server_that_is_not_its_service_port_is_told_by_what_it_is(
+    flags: dict[str, Any], serving: bool, status: Status, words: str
+) -> None:
+    facts = held(held_by(8, sglang=True), server=launched(port=31000, **flags), serving=serving, meant=False)
+    row = judged(facts)["ports.owner"]
+    assert row.status is status
+    assert words in str(row.cause)
+    if status is Status.FAIL:
+        assert "31000" in str(row.fix)
+        assert row.commands == ("bgecheck doctor --pid 7",)
+
+
+LAN = "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "reached", "status", "words"),
+    [
+        ("127.0.0.1", LAN, False, Status.FAIL, "only this machine"),
+        (LAN, "127.0.0.1", False, Status.FAIL, f"use it at http://{LAN}:30000"),
+        (LAN, "192.0.2.7", False, Status.FAIL, f"use it at http://{LAN}:30000"),
+        ("::1", "127.0.0.1", False, Status.FAIL, "use it at http://[::1]:30000"),
+        ("::", "127.0.0.1", False, Status.FAIL, "use it at http://[::1]:30000"),  # IPv6 alone
+        ("::", "127.0.0.1", True, Status.PASS, ""),  # both families
+        ("0.0.0.0", LAN, False, Status.PASS, ""),  # full, or behind a firewall: bound it is
+        ("127.0.0.1", "127.0.0.1", False, Status.PASS, ""),
+        (LAN, LAN, False, Status.PASS, ""),
+        ("127.0.0.1", LAN, True, Status.PASS, ""),  # forwarded
+    ],
+)
+def test_a_server_is_bound_where_it_is_asked(bound: str, host: str, reached: bool, status: Status, words: str) -> None:
+    facts = held(held_by(7, address=bound, sglang=True), host=host, reached=reached, server=launched(), meant=False)
+    row = judged(facts)["ports.address"]
+    assert row.status is status
+    assert words in f"{row.cause} {row.fix}"
+    if status is Status.FAIL:
+        stop, line = (command for command in row.commands if command.startswith(("kill", "python")))
+        assert stop == "kill 7"
+        assert parse_launch(shlex.split(line)) == {**launched().flags, "host": "0.0.0.0", "api-key": "$API_KEY"}
+
+
+def test_a_server_on_another_port_is_named_where_nobody_listens() -> None:
+    nobody = held(reached=False)
+    other = judged(nobody._replace(running=(launched(7, 31000),)))["ports.listening"]
+    same = judged(nobody._replace(running=(launched(7, 31000), launched(9, 30000))))["ports.listening"]
+    none = judged(nobody)["ports.listening"]
+    assert {row.status for row in (other, same, none)} == {Status.FAIL}
+    assert other.commands == ("bgecheck doctor --pid 7",)
+    assert "31000" in str(other.cause)
+    assert "pid 9 runs and does not listen" in str(same.cause)
+    assert "was not started" in str(none.cause)
+
+
+@pytest.mark.parametrize(
+    ("state", "serving", "status"),
+    [
+        (Schedulers((8,), 1), True, Status.PASS),
+        (Schedulers((8, 9), 2), True, Status.PASS),
+        (Schedulers((8,), 0), True, Status.PASS),
+        (Schedulers((), 1), True, Status.FAIL),
+        (Schedulers((), 0), True, Status.FAIL),
+        (Schedulers((8,), 2), True, Status.FAIL),
+        (Schedulers((), 1), False, Status.SKIP),  # still starting
+        (None, True, Status.SKIP),
+    ],
+)
+def test_a_living_page_without_a_scheduler_is_to_be_stopped_and_started_again(
+    state: Schedulers | None, serving: bool, status: Status
+) -> None:
+    facts = held(held_by(7, sglang=True), server=launched(dtype="half"), serving=serving, schedulers=state)
+    row = judged(facts)["ports.workers"]
+    assert row.status is status
+    if status is Status.FAIL:
+        assert row.commands[0] == "kill 7"
+        assert parse_launch(shlex.split(row.commands[1])) == {**launched(dtype="half").flags, "api-key": "$API_KEY"}
+        assert len(row.commands) == 2  # nothing that a living page would answer with ok
+
+
+def test_a_true_web_server_on_the_port_is_no_engine(tmp_path: Path) -> None:
+    """`python -m http.server` by its module; its twin of another name by its pages."""
+    twin = tmp_path / "twin.py"
+    twin.write_text("import http.server, sys; http.server.test(port=int(sys.argv[1]), bind='127.0.0.1')")
+    for words in (["-m", "http.server", "--bind", "127.0.0.1"], [str(twin)]):
+        port = free_port(21_000)
+        with subprocess.Popen(
+            [sys.executable, *words, str(port), *(["--token", KEY] if words == [str(twin)] else [])],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
+        ) as program:  # fmt: skip
+            try:
+                ends = time.monotonic() + 20
+                while not accepts("127.0.0.1", port or 0, 1) and time.monotonic() < ends:
+                    time.sleep(0.02)
+                row = found(target(port or 0, given_url=f"127.0.0.1:{port}"))["ports.owner"]
+            finally:
+                program.kill()
+        assert row.status is Status.FAIL, row
+        assert f"pid {program.pid} (" in str(row.cause)
+        assert str(port) in str(row.cause)
+        assert KEY not in repr(row)
+
+
+def test_a_program_that_speaks_as_an_interface_may_be_an_engine() -> None:
+    """A fake in this very process: its answers are JSON, whatever they are."""
+    with serving(pages(), same) as url:
+        port = int(url.rpartition(":")[2])
+        assert found(target(port, given_url=url))["ports.owner"].status is Status.SKIP
+
+
+SERVING = """
+import socket, subprocess, sys, time
+workers = [subprocess.Popen(["bash", "-c", f"exec -a {title} sleep 60"]) for title in sys.argv[3:]]
+listener = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
+try:
+    sys.stdin.read()
+finally:
+    for worker in workers:
+        worker.kill()
+"""
+
+
+def test_a_true_server_without_its_scheduler_is_told_by_its_processes(tmp_path: Path) -> None:
+    package = tmp_path / "sglang"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "launch_server.py").write_text(SERVING)
+    workers = ("sglang::scheduler", "sglang::detokenizer")
+    for titles, status in ((workers, Status.PASS), (workers[1:], Status.FAIL)):
+        port = free_port(22_000) or 0
+        words = [sys.executable, "-m", "sglang.launch_server", "--port", str(port), *titles]
+        with subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            try:
+                ends = time.monotonic() + 20
+                while time.monotonic() < ends and not accepts("127.0.0.1", port, 1):
+                    time.sleep(0.02)
+                while time.monotonic() < ends and not titled(process.pid, titles):
+                    time.sleep(0.02)
+                row = found(resolve(url=f"127.0.0.1:{port}"))["ports.workers"]
+            finally:
+                process.stdin.close()
+        assert row.status is status, row
+        assert (f"kill {process.pid}" in row.commands) is (status is Status.FAIL)
+
+
+def titled(parent: int, titles: tuple[str, ...]) -> bool:
+    processes = snapshot().processes.values()
+    return {p.argv[0] for p in processes if p.parent == parent and p.argv} == {*titles}

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from bgecheck.model import Redactor, clean
+from bgecheck.model.hygiene import command_line
 from fakes.misbehaving import KEY
 from fakes.odder import CODED
 
@@ -61,3 +62,25 @@ def test_looking_takes_no_time(piece: str) -> None:
     started = time.perf_counter()
     redactor.text(text)
     assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (("redis-server", "--requirepass", "hunter22", "--port", "1"), "redis-server --requirepass *** --port 1"),
+        (("app", "--auth-token=abc", "-v"), "app --auth-token=*** -v"),
+        (("env", "HF_TOKEN=abc", "app"), "env HF_TOKEN=*** app"),
+        (("app", "--secret-key", "--debug", "x"), "app --secret-key --debug x"),
+        (("proxy", "http://me:hunter22@h/"), "proxy http://me:***@h/"),
+        (
+            ("vllm", "serve", "m", "--tokenizer", "/t", "--max-tokens", "9"),
+            "vllm serve m --tokenizer /t --max-tokens 9",
+        ),
+        (("python3", "-m", "http.server", "8000"), "python3 -m http.server 8000"),
+        (("app", "\x1b[31mre\nd", "[bold]x"), "app re d [bold]x"),
+        ((), ""),
+    ],
+)
+def test_a_foreign_command_line_is_short_and_holds_no_secret(argv: tuple[str, ...], shown: str) -> None:
+    assert command_line(argv) == shown
+    assert len(command_line((*argv, "x" * 5000))) <= 160

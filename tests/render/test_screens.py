@@ -125,6 +125,16 @@ def cell_columns(row: str) -> list[int]:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
+def test_names_of_rows_stay_whole_at_80_columns(language: Language) -> None:
+    """They are what `--only`, `--ignore` and `explain` take."""
+    names = [row.id.partition(".")[2] for name in catalog.AREAS for row in catalog.area(name).checks]
+    rows = report(area("many", *((name, holds(), {}) for name in dict.fromkeys(names))))
+    shown = table.render([rows], plain(language, 80, verbose=True))
+    assert {name for name in names if f" {name} " not in shown} == set()
+    assert all(columns(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("name", REPORTS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bgecheck.model import Report, Secret, Severity, Target
+from bgecheck.model import Area, Report, Secret, Severity, Status, Target, Text, broken, holds
 from bgecheck.run import catalog
 from bgecheck.run.examination import examine
 from bgecheck.run.plan import Plan
@@ -16,13 +17,12 @@ from bgecheck.run.settings import Settings
 KEY = "sk-of-the-target-0123"
 
 
-def examined(target: Target) -> Report:
-    """A run of an area that asks no server."""
-    areas = catalog.areas(["gpu"])
+def examined(target: Target, areas: Sequence[Area] = (), **ignored: str) -> Report:
+    """A run of an area that asks no server, with rows `area.row` ignored as `area_row`."""
     plan = Plan(
         command="gpu",
-        areas=tuple(areas),
-        ignored={},
+        areas=tuple(areas or catalog.areas(["gpu"])),
+        ignored={name.replace("_", "."): why for name, why in ignored.items()},
         fail_on=Severity.ERROR,
         nagios=False,
         settings=Settings(deadline=5.0),
@@ -47,3 +47,42 @@ def test_the_target_of_a_report_shows_no_key(field: str, value: Any) -> None:
     report = examined(replace(TARGET, **{field: value}))
     assert KEY not in repr(report.target)
     assert "***" in report.target[field]
+
+
+T = Text("words", "文字")
+
+
+def rows(name: str, **explains: str | None) -> Area:
+    """An area whose entry row holds; further rows fail, each with what it explains, or hold where that is None."""
+    area = Area(name, collector=lambda context: None)
+    area.check("entry", title=T, cause=T, fix=T)(lambda facts: holds())
+    for row, ids in explains.items():
+        judge = (lambda facts: broken()) if ids is not None else (lambda facts: holds())
+        area.check(row, title=T, cause=T, fix=T, explains=tuple((ids or "").split()))(judge)
+    return area
+
+
+@pytest.mark.parametrize(
+    ("area", "ignored", "roots", "following"),
+    [
+        (rows("x", a="x.b x.c", b="", c=""), {"x_a": "known"}, [], {"b": "x.a", "c": "x.a"}),
+        # A chain is ignored from its beginning to its end, and not from its middle on.
+        (rows("x", a="x.b", b="x.c", c=""), {"x_a": "known"}, [], {"b": "x.a", "c": "x.a"}),
+        (rows("x", a="x.b", b="x.c", c=""), {"x_b": "known"}, ["x.a"], {}),
+        # What another problem explains too stays one, and what follows from it.
+        (rows("x", a="x.b x.d", b="x.c", c="", d="", e="x.b"), {"x_a": ""}, ["x.e"], {"d": "x.a"}),
+        (rows("x", a="x.b", b="", e="x.b"), {"x_a": "", "x_e": ""}, [], {"b": "x.a"}),
+        # Nothing is ignored beside it, and a row that holds ignores nothing.
+        (rows("x", a="x.b", b="", z=""), {"x_a": "known"}, ["x.z"], {"b": "x.a"}),
+        (rows("x", a=None, b="x.c", c=""), {"x_a": "known"}, ["x.b"], {}),
+    ],
+)  # fmt: skip
+def test_what_an_ignored_problem_caused_is_no_root_cause(
+    area: Area, ignored: dict[str, str], roots: list[str], following: dict[str, str]
+) -> None:
+    report = examined(TARGET, [area], **ignored)
+    assert [root.id for root in report.root_causes] == roots
+    found = {row.id: row for row in report.findings if row.ignored == "" and row.caused_by}
+    assert {id_.partition(".")[2]: row.caused_by for id_, row in found.items()} == following
+    assert report.exit_code == bool(roots)
+    assert all(row.status is Status.FAIL for row in found.values())

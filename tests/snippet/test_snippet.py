@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from bgecheck.model import Language, Secret
-from bgecheck.snippet.clients import CLIENTS, KEY, SAMPLE, Client, Endpoint
+from bgecheck.snippet.clients import CLIENTS, EXPORT, KEY, SAMPLE, Client, Endpoint
 from bgecheck.snippet.trial import tried
 from commandline import run as bgecheck
 from fakes.answering import Answer, embedded, pages, same, serving
@@ -126,3 +127,67 @@ def test_a_snippet_that_fails_or_hangs_is_told() -> None:
 def test_an_answer_without_the_first_vector_is_no_endpoint() -> None:
     with serving(pages(), lambda body, headers: (200, embedded())) as url:
         assert run(url, "curl").returncode == 4
+
+
+KEYED = Endpoint("http://127.0.0.1:30000/v1", "http://127.0.0.1:30000", "m", 4, None, key=True)
+
+
+@pytest.mark.parametrize("name", [name for name in CLIENTS if CLIENTS[name].runs != "form"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_snippet_with_a_key_fails_without_it_in_words(name: str, language: Language) -> None:
+    """Run as a reader would who forgot to export it; before anything is asked, and whether or not openai is here."""
+    code = CLIENTS[name].written(KEYED, language)
+    program = {
+        "python": [sys.executable, "-c"],
+        "shell": ["sh", "-c"],
+        "javascript": ["node", "--input-type=module", "-e"],
+    }
+    if not shutil.which(program[CLIENTS[name].runs][0]):
+        pytest.skip("not installed here")
+    code = re.sub(r"^(?:from|import) .*(?:openai|OpenAI).*$", "", code, flags=re.MULTILINE)
+    environment = {key: value for key, value in os.environ.items() if key != KEY}
+    done = subprocess.run(
+        [*program[CLIENTS[name].runs], code], capture_output=True, text=True, timeout=20, env=environment
+    )
+    assert done.returncode != 0
+    assert EXPORT.to(language) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["python", "curl"])
+def test_what_to_export_is_said_where_the_server_wants_a_key(name: str) -> None:
+    with serving(pages(), checked) as url:
+        with_key = run(url, name, **{KEY: WANTED})
+        without = run(url, name)
+    assert f"export {KEY}" in "".join(with_key.stdout.splitlines(keepends=True)[:2])
+    assert without.returncode == 4
+    assert f"export {KEY}" in without.stderr
+    assert f"export {KEY}" not in CLIENTS[name].written(KEYED._replace(key=False), "en")
+
+
+FORMS = [name for name in CLIENTS if CLIENTS[name].runs == "form"]
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_tool_in_docker_gets_an_address_that_leads_out_of_its_container(name: str, language: Language) -> None:
+    locally = KEYED._replace(loopback=True, unreachable="start it with LINE")
+    shown = CLIENTS[name].written(locally, language)
+    address = next(line for line in shown.splitlines() if "URL" in line)
+    assert "http://host.docker.internal:30000" in address
+    assert "127.0.0.1" not in address
+    assert "host-gateway" in shown
+    assert "http://127.0.0.1:30000" in shown  # outside of Docker
+    assert "start it with LINE" in shown
+    away = Endpoint("https://gpu.example/v1", "https://gpu.example", "m", 4, None)
+    assert "docker" not in CLIENTS[name].written(away, language).lower()
+    secured = locally._replace(base_url="https://[::1]/v1", root="https://[::1]")
+    assert "https://host.docker.internal:443" in CLIENTS[name].written(secured, language)
+
+
+def test_a_form_for_a_server_of_this_machine_says_what_is_in_the_way() -> None:
+    with serving(pages(), same) as url:
+        shown = run(url, "dify").stdout
+    assert "listens on 127.0.0.1 only" in shown
+    assert "--host 0.0.0.0" in shown
+    assert "any text" in shown

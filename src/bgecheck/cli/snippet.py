@@ -73,7 +73,8 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
     """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
     from bgecheck.engines.server import Server
     from bgecheck.engines.sglang.pages import PAGES
-    from bgecheck.http.embeddings import Embedded, describe
+    from bgecheck.http.embeddings import Embedded, Refused, describe
+    from bgecheck.http.failures import Failure
     from bgecheck.knowledge.models import lookup
     from bgecheck.model.deadline import Deadline
     from bgecheck.snippet.clients import SAMPLE, Endpoint
@@ -86,21 +87,77 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
         entry = lookup(model)
         longest = longest or (entry.max_tokens if entry else None)
         base_url, root, model = (redactor.text(text) for text in (base_url, base_url.removesuffix("/v1"), model))
-        return Endpoint(base_url, root, model, len(answer.vectors[0]), longest)
-    words = Text(
-        "{url} answers no embedding ({said}): see bgecheck probe --url {url}",
-        "{url} 没有返回向量（{said}）：请先运行 bgecheck probe --url {url}",
+        return Endpoint(
+            base_url,
+            root,
+            model,
+            len(answer.vectors[0]),
+            longest,
+            key=looked_at.api_key is not None,
+            loopback=looked_at.is_local,
+            unreachable=_opened(looked_at) if looked_at.is_local and _bound_locally(looked_at.port) else None,
+        )
+    reason = _WANTS_KEY if isinstance(answer, Refused) and answer.status in (401, 403) else _NO_EMBEDDING
+    if looked_at.searched and isinstance(answer, Failure):
+        reason = _NO_SERVER
+    raise Unavailable(reason.filled({"url": looked_at.base_url, "response": redactor.value(describe(answer))}))
+
+
+_NO_EMBEDDING = Text(
+    "{url} answers no embedding ({response}): see bgecheck probe --url {url}",
+    "{url} 没有返回向量（{response}）：请先运行 bgecheck probe --url {url}",
+)
+_WANTS_KEY = Text(
+    "{url} refuses without the right key ({response}): give the one that the server was started with, "
+    "export BGECHECK_API_KEY=...",
+    "{url} 因 key 不对拒绝了请求（{response}）：请设置服务启动时的 key，export BGECHECK_API_KEY=...",
+)
+_NO_SERVER = Text(
+    "there is no server to write code for: no running sglang server was found here, and {url}, its default, does not "
+    "answer ({response}). Start one, or name it with --url",
+    "没有可用的服务：本机没有运行中的 sglang，默认地址 {url} 也没有响应（{response}）。请先启动服务，或用 --url 指定",
+)
+
+
+def _opened(looked_at: Target) -> Text:
+    """That only this machine reaches the server, and how it is started so that containers do."""
+    from bgecheck.engines.sglang.options import ALL_ADDRESSES, HOST_OF_ALL
+    from bgecheck.engines.sglang.relaunch import launch_line, launch_of
+
+    server = looked_at.server
+    if server is None:
+        return Text(
+            f"the server listens on 127.0.0.1 only, which no container reaches: restart it with {ALL_ADDRESSES}",
+            f"服务只监听 127.0.0.1，容器访问不到：加 {ALL_ADDRESSES} 重启",
+        )
+    line = Redactor(looked_at.secrets()).value(launch_line(launch_of(server), {"host": HOST_OF_ALL}))
+    return Text(
+        f"the server listens on 127.0.0.1 only, which no container reaches. Stop it (kill {server.pid}) and start it "
+        f"with: {line}",
+        f"服务只监听 127.0.0.1，容器访问不到。先停掉（kill {server.pid}），再这样启动：{line}",
     )
-    raise Unavailable(words.filled({"url": looked_at.base_url, "said": redactor.value(describe(answer))}))
+
+
+def _bound_locally(port: int) -> bool:
+    """Whether all that listens on a port of this machine is bound to loopback addresses."""
+    from bgecheck.machine.sockets import listeners
+
+    try:
+        sockets = listeners(port)
+    except Unavailable:
+        return False
+    return bool(sockets) and all(listener.loopback for listener in sockets)
 
 
 def _show(client: Client, at: Endpoint, trial: Trial, looked_at: Target, chosen: Language) -> None:
-    from bgecheck.snippet.clients import COMMENT
+    from bgecheck.snippet.clients import COMMENT, EXPORT
 
     # The code itself names the key's variable only, which a redactor would take for a key.
     state = Redactor(looked_at.secrets()).text(say(trial.outcome, chosen))
     if trial.worked is None:
         state = say(Text(f"not run: {state}", f"没有运行：{state}"), chosen)
-    to_stdout(f"{COMMENT[client.runs]} {state}\n{client.written(at, chosen)}")
+    remarks = [state, say(EXPORT, chosen)] if at.key and client.runs != "form" else [state]
+    head = "".join(f"{COMMENT[client.runs]} {remark}\n" for remark in remarks)
+    to_stdout(f"{head}{client.written(at, chosen)}")
     if not trial.worked:
         to_stderr(state, chosen, looked_at.secrets())

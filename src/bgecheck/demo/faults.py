@@ -65,7 +65,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "port-in-use": Fault(
         Text("another program holds the port", "端口被其他程序占用"),
-        ("logs.port-in-use", "logs.ready", "probe.base-url", "probe.openai-client", "embed.answers"),
+        ("logs.port-in-use", "logs.ready", "ports.owner", "probe.base-url", "probe.openai-client", "embed.answers"),
         serves=False,
         port_taken=True,
     ),

@@ -104,6 +104,28 @@ def _pattern(form: str) -> str:
     return (r"\s*" if len(form) >= SHORTEST else "").join(map(re.escape, form))
 
 
+_SECRET_NAME = re.compile(r"(?i)key(?!file|space|word)|token(?!iz|s)|secret|passw|pwd|requirepass|auth|credential")
+"""In the name of an option or variable whose value is nobody's business; some that are harmless match too."""
+
+_COMMAND = 160
+"""Characters that are shown of another program's command line."""
+
+
+def command_line(argv: Iterable[str]) -> str:
+    """The command line of another program as one short line, without the values of what is named like a secret."""
+    words: list[str] = []
+    hidden = False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        secret = _SECRET_NAME.search(name) is not None and " " not in name
+        if hidden and not word.startswith("-"):
+            words.append(HIDDEN)
+        else:
+            words.append(f"{name}={HIDDEN}" if secret and equals else word)
+        hidden = secret and not equals and word.startswith("-")
+    return clean(Redactor().text(" ".join(words)), _COMMAND)
+
+
 class Redactor:
     """Hides the secrets that it is given, and whatever looks like a key, in everything that leaves the program."""
 

@@ -30,6 +30,7 @@ class Finding:
     reason: Words | None = None
     caused_by: str | None = None
     ignored: str | None = None
+    """The user's reason to ignore it; blank where it follows from an ignored problem, which `caused_by` names."""
     values: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     pending: bool = False

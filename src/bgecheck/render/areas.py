@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bgecheck.model import Finding, Report, Status, Text
-from bgecheck.render.prose import Prose, columns
+from bgecheck.render.prose import ID_ATOMS, Prose, columns
 from bgecheck.render.rows import ignored, observed, observed_part
 from bgecheck.render.screen import Screen, style_of
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _ORDER = (Status.FAIL, Status.WARN, Status.ERROR, Status.PASS)
 """From the status that matters most."""
+
+_ID_SHARE = 0.4
+"""Share of the screen that the names of rows may take: at 80 columns each of them stays whole, to be copied."""
 
 _BEFORE_SUMMARY = 22
 """Columns of an area's line that its name, count and borders take."""
@@ -39,11 +42,11 @@ def row_tables(report: Report, screen: Screen) -> Iterator[Table]:
     for area in dict.fromkeys(f.check.area for f in report.findings):
         table = screen.table(head=True)
         table.add_column("", no_wrap=True, min_width=2)
-        table.add_column(area, min_width=12, ratio=1)
-        table.add_column(screen.say(Text("observed", "检查结果")), ratio=3)
+        table.add_column(area, min_width=12, max_width=int(_ID_SHARE * screen.width))
+        table.add_column(screen.say(Text("observed", "检查结果")), ratio=1)
         for row in (f for f in report.findings if f.check.area == area):
             mark = Prose(screen.mark(row.status), style_of(row.status))
-            table.add_row(mark, Prose(row.id.removeprefix(f"{area}.")), Prose(_full(row, screen)))
+            table.add_row(mark, Prose(row.id.removeprefix(f"{area}."), atoms=ID_ATOMS), Prose(_full(row, screen)))
         yield table
 
 
@@ -66,7 +69,8 @@ def _counted(rows: Sequence[Finding], status: Status, screen: Screen) -> Prose:
 
 
 def _summary(rows: Sequence[Finding], status: Status, roots: Sequence[str], screen: Screen) -> Prose:
-    overlooked = [f"{f.id}{screen.colon}{ignored(f, screen)}" for f in rows if f.ignored is not None]
+    asked = [f for f in rows if f.ignored or (f.ignored == "" and f.caused_by is None)]
+    overlooked = [f"{f.id}{screen.colon}{ignored(f, screen)}" for f in asked]
     if status is Status.SKIP:
         reason = next((f.reason for f in rows if f.reason), "")
         return Prose([screen.say(reason), *overlooked], "dim", most=2)

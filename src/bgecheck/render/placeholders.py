@@ -103,6 +103,8 @@ _WORDS = {
     "refused": Text("N", "N"),
     "release": Text("version", "版本"),
     "right": Text("M", "M"),
+    "role": Text("what it is for", "用途"),
+    "running": Text("N", "N"),
     "seen": Text("measured value", "实测值"),
     "sent": Text("N", "N"),
     "served": Text("models served", "服务的模型"),

@@ -32,7 +32,9 @@ def _subject(evidence: Evidence, screen: Screen) -> str:
 
 
 def ignored(row: Finding, screen: Screen) -> str:
-    """That a problem was ignored, with the user's reason."""
+    """That a problem was ignored, with the user's reason, or with the ignored root cause that it follows from."""
+    if row.caused_by and not row.ignored:
+        return screen.say(Text(f"ignored: it follows from {row.caused_by}", f"已忽略：由 {row.caused_by} 引起"))
     return screen.say(Text(f"ignored: {row.ignored}", f"已忽略：{row.ignored}")).rstrip(": ：")
 
 

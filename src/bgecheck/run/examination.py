@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -104,15 +104,34 @@ def _notes(target: Target) -> tuple[Words, ...]:
 
 
 def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
-    """The findings with those ignored that were asked to be; what they caused gets its next cause, or is a root."""
+    """The findings with those ignored that were asked to be, and what follows from these alone."""
     reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
     if not reasons:
         return findings
+    explainers = engine.explained_by(f.check for f in findings)
+    following = _following(findings, reasons, explainers)
     marked = tuple(
-        replace(f, ignored=reasons.get(f.id), caused_by=None if f.caused_by in reasons else f.caused_by)
+        replace(
+            f,
+            ignored="" if f.id in following else reasons.get(f.id),
+            caused_by=None if f.caused_by in reasons else f.caused_by,
+        )
         for f in findings
     )
-    return engine.attribute(marked, engine.explained_by(f.check for f in findings))
+    attributed = engine.attribute(marked, explainers)
+    return tuple(replace(f, caused_by=following[f.id]) if f.id in following else f for f in attributed)
+
+
+def _following(
+    findings: Sequence[Finding], reasons: Mapping[str, str], explainers: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """The ignored root cause by the id of each problem that no other problem explains."""
+    following = {f.id: f.caused_by for f in findings if f.problem and f.caused_by in reasons and f.id not in reasons}
+    open_problems = {f.id for f in findings if f.problem} - {*following, *reasons}
+    while explained := {id_ for id_ in following if open_problems & {*explainers[id_]}}:
+        open_problems |= explained
+        following = {id_: root for id_, root in following.items() if id_ not in explained}
+    return {id_: root for id_, root in following.items() if root is not None}
 
 
 def _reason(id_: str, ignored: dict[str, str]) -> str | None:

@@ -32,7 +32,8 @@ ENCODER_OPTIONS = {
 negative and the server dies in its start (seen with 0.5.23: exit code 137, `--mem-fraction-static=-0.049`).
 """
 
-ALL_ADDRESSES = "--host 0.0.0.0"
+HOST_OF_ALL = "0.0.0.0"
+ALL_ADDRESSES = f"--host {HOST_OF_ALL}"
 PORT = "--port"
 SERVED_NAME = "--served-model-name"
 EMBEDDING = "--is-embedding"

@@ -1,0 +1,211 @@
+"""What is collected of the service port: who listens there, what leads there, and which servers run beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bgecheck.checks.ports.programs import is_no_engine, passes_on
+from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
+from bgecheck.engines.sglang.relaunch import launch_line, launch_of
+from bgecheck.engines.sglang.workers import Schedulers, schedulers
+from bgecheck.machine.containers import leads_to
+from bgecheck.machine.sockets import (
+    Inside,
+    Listener,
+    accepts,
+    free_port,
+    inside,
+    is_own,
+    listeners,
+    resolved,
+)
+from bgecheck.model import Area, Evidence, ServerProcess, Shell, Target, Text, Unavailable
+from bgecheck.model.hygiene import command_line
+from bgecheck.model.processes import ProcessTable
+
+if TYPE_CHECKING:
+    from bgecheck.run.context import Context
+
+CONNECT = 1.0
+"""Seconds for one connection to this machine itself; it answers or refuses within microseconds."""
+
+ANSWER = 1.5
+"""Seconds for the pages of another program, which are only asked for where nothing else tells what it is."""
+
+
+class Owner(NamedTuple):
+    """The program behind a listener, as far as it may be seen."""
+
+    listener: Listener
+    name: str | None
+    sglang: bool
+    """Whether it is a running sglang server or one of its workers."""
+    leads_to: tuple[str, int] | None = None
+    """The container's address and port, of a program by which Docker forwards the port."""
+    command: str = ""
+    """Its command line, without keys."""
+    left_over: bool = False
+    """Whether it is a worker whose server is gone."""
+
+    def __str__(self) -> str:
+        return self.words().en
+
+    def words(self) -> Text:
+        """The socket, and who holds it."""
+        socket = f"{self.listener.address}:{self.listener.port}"
+        if not self.listener.pid:
+            return Text(f"{socket} owner not visible", f"{socket} 看不到是哪个进程")
+        who = f"pid {self.listener.pid} {self.name or ''}".rstrip()
+        return Text(f"{socket} {who}", f"{socket} {who}")
+
+    @property
+    def process(self) -> Text:
+        """The process as a sentence names it: its number and its command line."""
+        pid, line = self.listener.pid, self.command or self.name
+        return Text(f"pid {pid} ({line})", f"进程 {pid}（{line}）") if line else Text(f"pid {pid}", f"进程 {pid}")
+
+
+class PortFacts(NamedTuple):
+    """Who listens on the target's port of this machine, and how it can be reached."""
+
+    target: Target
+    owners: tuple[Owner, ...]
+    reached: bool
+    """Whether the target's own address took a connection."""
+    localhost: tuple[str, ...]
+    """The addresses of the name `localhost`, in the order in which clients try them."""
+    over_ipv6: bool
+    left_over: tuple[Orphan, ...]
+    free: int | None
+    """A port to move to, looked for when somebody else holds this one."""
+    inside: Inside | None = None
+    """The server's own network, where that is not this machine's."""
+    server: ServerProcess | None = None
+    """The server that is meant, else the one that holds the port."""
+    serving: bool = False
+    """Whether that server listens on the port that its options give it."""
+    running: tuple[ServerProcess, ...] = ()
+    """All servers of this machine, newest first."""
+    no_engine: bool = False
+    """Whether the holder of the port is known to answer no embeddings."""
+    addresses: tuple[str, ...] = ()
+    """The addresses that the target's host name stands for."""
+    schedulers: Schedulers | None = None
+    """Those of the server; None where its workers cannot be told apart."""
+
+
+AREA = Area("ports", seconds=10.0)
+
+
+@AREA.collect
+def collect(context: Context) -> PortFacts:
+    """Read the socket and process tables, and connect to the port once by IPv4 and once by IPv6."""
+    target = context.target
+    seconds = context.deadline.timeout(CONNECT)
+    if not target.is_local and not is_own(target.host, seconds):
+        raise Unavailable(
+            Text(
+                f"{target.host} is another machine: its sockets can only be seen there",
+                f"{target.host} 是另一台机器，只能在那台机器上查看端口",
+            ),
+            looked=False,
+        )
+    table = context.processes()
+    running, left_over = tuple(running_servers(table)), orphans(table)
+    pids = {pid for server in running for pid in _tree(server)}
+    owners = tuple(_owner(x, pids, left_over, table) for x in listeners(target.port, pids))
+    server = target.server or _holding(owners, running)
+    net = inside(target.server.pid, target.server.port) if target.server else None
+    return PortFacts(
+        target=target,
+        owners=owners,
+        reached=accepts(target.host, target.port, seconds),
+        localhost=resolved("localhost", seconds),
+        over_ipv6=accepts("::1", target.port, seconds),
+        left_over=left_over,
+        free=None if all(_is_of(target.server, owner) for owner in owners) else free_port(target.port),
+        inside=net,
+        server=server,
+        serving=server is not None and (bool(net and net.listeners) or _serves(server)),
+        running=running,
+        no_engine=_is_no_engine(context, owners, table),
+        addresses=resolved(target.host, seconds),
+        schedulers=schedulers(server, table) if server else None,
+    )
+
+
+def _tree(server: ServerProcess) -> tuple[int, ...]:
+    return (server.pid, *server.children)
+
+
+def _serves(server: ServerProcess) -> bool:
+    return any(listener.pid in _tree(server) for listener in listeners(server.port, _tree(server)))
+
+
+def _is_of(server: ServerProcess | None, owner: Owner) -> bool:
+    """Whether a listener is the server's that is meant, or where none is meant any server's."""
+    return owner.listener.pid in _tree(server) if server else owner.sglang
+
+
+def _holding(owners: tuple[Owner, ...], running: tuple[ServerProcess, ...]) -> ServerProcess | None:
+    pids = {owner.listener.pid for owner in owners}
+    return next((server for server in running if pids & {*_tree(server)}), None)
+
+
+def _owner(listener: Listener, servers: set[int], left_over: tuple[Orphan, ...], table: ProcessTable) -> Owner:
+    process = table.processes.get(listener.pid) if listener.pid else None
+    if process is None:
+        return Owner(listener, None, False)
+    return Owner(
+        listener,
+        process.name,
+        process.pid in servers,
+        leads_to(process.argv),
+        command_line(process.argv),
+        process.pid in {orphan.pid for orphan in left_over},
+    )
+
+
+def _is_no_engine(context: Context, owners: tuple[Owner, ...], table: ProcessTable) -> bool:
+    """Whether the program that holds the port has no embeddings, where no server is known to compare it with.
+
+    Told by the program itself, else by its pages: a program whose `/v1` is a web page is no engine and no gateway.
+    """
+    processes = [process for owner in owners if (process := table.processes.get(owner.listener.pid or 0))]
+    if context.target.server or not processes or any(owner.sglang or owner.left_over for owner in owners):
+        return False
+    if all(is_no_engine(process) for process in processes):
+        return True
+    return not any(passes_on(process) for process in processes) and _shows_web_pages(context)
+
+
+def _shows_web_pages(context: Context) -> bool:
+    from bgecheck.engines.server import Server
+    from bgecheck.engines.sglang.pages import PAGES
+    from bgecheck.http.reply import Reply
+
+    with closing(Server(context.target, context.deadline, ANSWER, PAGES)) as server:
+        replies = (server.page("/v1/models"), server.page("/v1/embeddings"))
+    return all(isinstance(r, Reply) and r.status in (200, 404, 501) and r.is_html for r in replies)
+
+
+KILLED = ("ps -o pid,ppid,etime,args -p {pids}", "kill {pids_apart}")
+"""What ends the workers that were left over, and nothing else."""
+
+
+def killed(left_over: Sequence[Orphan]) -> dict[str, Any]:
+    """The values of `KILLED`."""
+    pids = [str(orphan.pid) for orphan in left_over]
+    return {"pids": ",".join(pids), "pids_apart": Shell(" ".join(pids))}
+
+
+def restarted(server: ServerProcess | None, changed: Mapping[str, str | None]) -> dict[str, Any]:
+    """The values of `{server_pid}` and `{launch_line}`, which starts that server again with other options."""
+    return {"server_pid": server.pid, "launch_line": launch_line(launch_of(server), changed)} if server else {}
+
+
+def shown(facts: PortFacts) -> tuple[Evidence, ...]:
+    """The listeners as evidence."""
+    return tuple(Evidence(Text("listener", "监听者"), owner.words()) for owner in facts.owners[:4])
