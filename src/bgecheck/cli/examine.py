@@ -35,6 +35,7 @@ from bgecheck.run.plan import Plan
 from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
 
 
@@ -164,12 +165,14 @@ def _is_model(option: str, given: str | None) -> None:
     )
 
 
-def examine(plan: Plan, looked_at: Target, standby: OpenAIClient | None = None) -> Report:
-    """The report on one target, with progress on a terminal while it is made."""
+def examine(
+    plan: Plan, looked_at: Target, standby: OpenAIClient | None = None, log: SessionLog | None = None
+) -> Report:
+    """The report on one target, with progress on a terminal while it is made; `log` is one that was read already."""
     from bgecheck.run import examination
 
     with progress(sum(len(area.checks) for area in plan.areas)) as step:
-        return examination.examine(plan, looked_at, standby=standby, on_finding=step)
+        return examination.examine(plan, looked_at, standby=standby, log=log, on_finding=step)
 
 
 def deliver(the_job: Job, reports: Sequence[Report]) -> NoReturn:

@@ -18,6 +18,7 @@ from bgecheck.run.context import Context
 from bgecheck.run.plan import Plan
 
 if TYPE_CHECKING:
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
 
 _AFTER_SECONDS = 0.5
@@ -29,12 +30,16 @@ def examine(
     target: Target,
     *,
     standby: OpenAIClient | None = None,
+    log: SessionLog | None = None,
     on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> Report:
-    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
+    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any.
+
+    `log` is the target's where it was read already, as of a pipe that was followed.
+    """
     started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     settings = plan.settings
-    context = Context(target, Deadline(settings.deadline), settings, openai=_openai(plan, standby))
+    context = Context(target, Deadline(settings.deadline), settings, openai=_openai(plan, standby), log=log)
     with closing(context):
         findings = engine.run(
             plan.areas,
