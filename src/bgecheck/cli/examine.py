@@ -109,8 +109,11 @@ def job(
     return Job(plan=plan, language=chosen, sinks=sinks(options, chosen))
 
 
-def target(options: TargetOptions) -> Target:
-    """The server that is meant, as given or as found running. Raises `BadInput`."""
+def target(options: TargetOptions, *, old_log: bool = False) -> Target:
+    """The server that is meant, as given or as found running. Raises `BadInput`.
+
+    With `old_log` a log of the working folder is taken even if it is of an earlier day.
+    """
     from bgecheck.engines.sglang.discovery import resolve
 
     if options.expect_dim is not None and not 1 <= options.expect_dim <= 65536:
@@ -135,6 +138,7 @@ def target(options: TargetOptions) -> Target:
         pid=options.pid,
         model_path=options.model_path,
         expect_dim=options.expect_dim,
+        old_log=old_log,
     )
 
 

@@ -120,7 +120,7 @@ def logs(
         patience = seconds("--wait", wait) if wait is not None else the_job.plan.settings.deadline
         deliver(the_job, [_followed(the_job, chosen, server, patience, notes)])
     if not chosen:
-        deliver(the_job, [_noted(examine(the_job.plan, target(server)), notes)])
+        deliver(the_job, [_noted(examine(the_job.plan, target(server, old_log=True)), notes)])
     looked_at = [_only_log(paths[0]) for paths in chosen]
     reports = zip(chosen, looked_at, strict=True)
     deliver(the_job, [_noted(examine(the_job.plan, one), (*notes, *_parts(paths))) for paths, one in reports])
@@ -213,13 +213,13 @@ def _followed(
     from bgecheck.engines.sglang.log.following import stdin_until_decided, until_decided
     from bgecheck.logfile.lines import STDIN
 
-    path = chosen[0][0] if chosen else target(server).log
+    path = chosen[0][0] if chosen else target(server, old_log=True).log
     if path is None or len(chosen) > 1:
         raise _not_followed(chosen)
     if path != STDIN:
         with status(path) as show:
             state = until_decided(path, patience, lambda phase: show(f"{path}: {phase}"))
-        report = examine(the_job.plan, _only_log(path) if chosen else target(server))
+        report = examine(the_job.plan, _only_log(path) if chosen else target(server, old_log=True))
         return replace(_noted(report, notes), starting=state in _UNDECIDED)
     looked_at = _only_log(path)
     if the_job.plan.settings.since is not None or os.name == "nt":

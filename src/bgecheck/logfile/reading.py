@@ -32,6 +32,9 @@ STREAM_LIMIT = 16 * 2**30
 ROTATED = 20
 """Older files of a rotated set that are looked into for the beginning of the newest session."""
 
+PIPE = "stdin"
+"""The name of a log that comes through standard input."""
+
 _WALK = 2**20
 _LEAD = 64 * 1024
 """Bytes before a start that are read with it: what a start writes before its arguments."""
@@ -90,7 +93,7 @@ def read(
     read for at most `seconds`. Raises `Unavailable`.
     """
     if path == STDIN:
-        origin = Origin("stdin")
+        origin = Origin(PIPE)
         return origin, _streamed(origin, _Pipe(sys.stdin.buffer, seconds))
     try:
         return _opened(path, start, until, whole, seconds)

@@ -10,6 +10,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from bgecheck.checks.log_age import LogAge
 from bgecheck.checks.probe.engines import Engine
 from bgecheck.model import Finding, Redactor, Report, Target, Text, Words
 from bgecheck.model.deadline import Deadline
@@ -56,7 +57,7 @@ def examine(
         target=redactor.value({**target.described(), **_engine(findings)}),
         started_at=started,
         seconds=time.monotonic() - clock,
-        notes=_notes(target),
+        notes=_notes(target, findings),
         fail_on=plan.fail_on,
         nagios=plan.nagios,
     )
@@ -95,8 +96,8 @@ def _placeholders(target: Target) -> dict[str, object]:
     return Redactor(target.secrets()).value({k: v for k, v in values.items() if v is not None})  # type: ignore[no-any-return]  # a mapping stays one
 
 
-def _notes(target: Target) -> tuple[Words, ...]:
-    notes: list[Words] = list(target.searched)
+def _notes(target: Target, findings: Sequence[Finding]) -> tuple[Words, ...]:
+    notes: list[Words] = [*target.searched, *(f.data.note for f in findings if isinstance(f.data, LogAge))]
     if target.others:
         pids = ", ".join(f"{s.pid} (port {s.port})" for s in target.others)
         notes.append(

@@ -6,12 +6,15 @@ import os
 import re
 from datetime import datetime
 from itertools import pairwise
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bgecheck.checks.log_age import LogAge
 from bgecheck.engines.sglang.log import (
     causes,  # noqa: F401  # declares them
     marks,
 )
+from bgecheck.engines.sglang.log.age import HOUR, OLD, age_of, ago
 from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
@@ -23,7 +26,8 @@ from bgecheck.engines.sglang.options import written
 from bgecheck.engines.sglang.relaunch import restart_line
 from bgecheck.engines.sglang.remedies import WITHOUT_GRAPHS
 from bgecheck.knowledge.models import repository
-from bgecheck.logfile.reading import Origin
+from bgecheck.logfile.packed import plain_name
+from bgecheck.logfile.reading import PIPE, Origin
 from bgecheck.machine.containers import container_of
 from bgecheck.model import (
     Advice,
@@ -31,6 +35,7 @@ from bgecheck.model import (
     Evidence,
     Outcome,
     ServerProcess,
+    Target,
     Text,
     Unavailable,
     absent,
@@ -40,6 +45,7 @@ from bgecheck.model import (
 )
 
 if TYPE_CHECKING:
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.run.context import Context
 
 
@@ -66,6 +72,8 @@ class LogFacts(NamedTuple):
     """The last of the older sessions, the oldest first."""
     since: Since | None = None
     """From when on the log was judged; None judges all of the newest session."""
+    age: LogAge | None = None
+    """Of a log that was not just written, and is not that of a running server."""
 
     @property
     def name(self) -> str:
@@ -104,10 +112,45 @@ def collect(context: Context) -> LogFacts:
                 f"这份日志没有任何一行带时间，无法判断 {since.moment} 之后写了什么",
             )
         )
-    diagnosis = diagnose(log.session, log.origin.age, datetime.now())
+    now = datetime.now()
+    diagnosis = diagnose(log.session, log.origin.age, now)
     if since is not None and since.line is None:
         diagnosis = Diagnosis("empty", {})
-    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since)
+    age = None if context.target.server else _age_of(log, now)
+    if age and age.seconds > OLD and diagnosis.state in _NOT_UP and _is_of_nothing(context.target, log.origin.age):
+        raise Unavailable(_too_old(log.origin.name, age), looked=False)
+    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since, age)
+
+
+_NOT_UP = ("failed", "stuck", "starting")
+
+
+def _age_of(log: SessionLog, now: datetime) -> LogAge | None:
+    try:
+        last = datetime.fromisoformat(log.session.last_stamp)
+    except ValueError:
+        last = None
+    seconds = age_of(log.origin.age, last, now)
+    if seconds is None or seconds < HOUR:
+        return None
+    file, written = os.path.basename(log.origin.name), ago(seconds)
+    name = Text("what came through standard input", "标准输入的内容") if file == PIPE else Text(file, file)
+    return LogAge(seconds, Text(f"{name.en} was last written {written.en}", f"{name.zh} 最后写于{written.zh}"))
+
+
+def _is_of_nothing(target: Target, written: float | None) -> bool:
+    """Whether a log is named for a server of this machine of which no process is seen, and its file is not new."""
+    named = bool(target.url) and target.origins.get("log") == "option"
+    return named and target.is_local and written is not None and written > OLD
+
+
+def _too_old(path: str, age: LogAge) -> Text:
+    note = age.note
+    return Text(
+        f"{note.en}, and no sglang process runs: it does not say why none runs now; "
+        f"to judge it by itself: bgecheck logs {quote(path)}",
+        f"{note.zh}，目前也没有 sglang 进程：它说明不了现在为什么没有服务；单独看这份日志：bgecheck logs {quote(path)}",
+    )
 
 
 def _older(session: Session) -> Told:
@@ -142,7 +185,7 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
     model = session.argument("model_path") or _quoted_path(hit.text) or "<model>"
     return {
         **arguments,
-        "file": facts.origin.name,
+        "file": _file(facts, facts.origin.name),
         "line": hit.line,
         "context": [*hit.before, hit.text, *hit.after],
         "phase": marks.PHASE_WORDS[hit.phase],
@@ -211,7 +254,8 @@ def log_is_readable(facts: LogFacts) -> Outcome:
     if facts.origin.cut:
         evidence.append(Evidence(Text("not read", "未读取"), Text("what came after that", "其后的内容")))
     sessions = [session._asdict() for session in facts.past]
-    return holds(*evidence, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
+    outcome = holds(*evidence, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
+    return outcome._replace(data=facts.age)
 
 
 def _before(facts: LogFacts) -> Evidence:
@@ -300,6 +344,7 @@ def _statistics(session: Session) -> dict[str, Any]:
         "refused": refused,
         "client_errors": sum(n for kind, n in refused.items() if kind.rpartition(" ")[2].startswith("4")),
         "server_errors": sum(n for kind, n in refused.items() if kind.rpartition(" ")[2].startswith("5")),
+        "probed": session.probed,
         "warnings": {name: hit.count for name, hit in session.hits.items() if not hit.fatal},
     }
 
@@ -313,6 +358,11 @@ def _served(statistics: dict[str, Any]) -> list[Evidence]:
         f"{ok} embeddings answered, {four} refused (4xx), {five} failed (5xx){kinds}",
         f"向量请求成功 {ok}，4xx {four}，5xx {five}{kinds}",
     )
+    if probed := statistics["probed"]:
+        requests = Text(
+            f"{requests.en}; {probed} more refused to bgecheck's own checks",
+            f"{requests.zh}；另有 {probed} 次是 bgecheck 自己的检查，不计入",
+        )
     warned = ", ".join(f"{name} {count}" for name, count in statistics["warnings"].items())
     evidence = [Evidence(Text("requests", "请求"), requests)]
     return [*evidence, Evidence(Text("warnings", "告警"), warned)] if warned else evidence
@@ -396,7 +446,7 @@ def _readiness(facts: LogFacts) -> Outcome:
         taken, statistics = _timeline(session), _statistics(session)
         evidence = [Evidence(_where(facts, session.ready_line), after)]
         evidence += [_start_up(taken)] if taken else []
-        evidence += _served(statistics) if session.requests else []
+        evidence += _served(statistics) if session.requests or session.probed else []
         return holds(*evidence, seconds_to_ready=seconds, stages=taken, requests=statistics, **common)
     line, text = session.last_exception or session.last
     last_line = Evidence(_where(facts, line), text)
@@ -404,13 +454,20 @@ def _readiness(facts: LogFacts) -> Outcome:
     came = [_start_up(taken)] if taken else []
     common["stages"] = taken
     if state == "failed":
-        values = {"error": text, "from_line": max(1, line - 20), "file": facts.origin.name, **_arguments(session)}
+        name, number = facts.origin.place(line)
+        values: dict[str, Any] = {"error": text, "from_line": max(1, number - 20), "file": _file(facts, name)}
+        values |= _arguments(session)
         advice = "graph" if session.phase == "graph" else None
         return broken(last_line, *came, advice=advice, **values, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
-    values = {"file": facts.origin.name, "age": _age(facts), "hangs": HANGS[session.phase]}
+    values = {"file": _file(facts, facts.origin.name), "age": _age(facts), "hangs": HANGS[session.phase]}
     outcome = not_yet if state == "starting" else broken
     return outcome(last, *came, advice=state, **values, **common)
+
+
+def _file(facts: LogFacts, name: str) -> str | None:
+    """A file of the log for commands; None where it is a pipe, or packed, which `tail` and `grep` do not read."""
+    return None if facts.origin.name == PIPE or plain_name(name) != name else name
 
 
 def _age(facts: LogFacts) -> int | None:

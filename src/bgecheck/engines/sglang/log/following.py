@@ -11,7 +11,7 @@ from bgecheck.engines.sglang.log.diagnosis import State, diagnose
 from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.engines.sglang.log.sessionlog import SessionLog
 from bgecheck.engines.sglang.serverargs import START
-from bgecheck.logfile.reading import Origin
+from bgecheck.logfile.reading import PIPE, Origin
 from bgecheck.logfile.tail import PipeTail, Tail
 
 _LOOK = 0.2
@@ -38,7 +38,7 @@ def stdin_until_decided(seconds: float, on_phase: OnPhase = lambda phase: None) 
     follower, tail = Follower(), PipeTail(sys.stdin.fileno())
     state = _decided(follower, tail, seconds, on_phase)
     follower.finish()
-    origin = Origin("stdin", tail.silent, cut=not tail.ended)
+    origin = Origin(PIPE, tail.silent, cut=not tail.ended)
     log = SessionLog(origin=origin, session=follower.session, older=follower.older, past=tuple(follower.past))
     return ("stopped" if tail.ended else state), log
 
