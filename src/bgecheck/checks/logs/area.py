@@ -42,6 +42,7 @@ from bgecheck.model import (
     broken,
     holds,
     not_yet,
+    unclear,
 )
 
 if TYPE_CHECKING:
@@ -578,6 +579,12 @@ def _looked_through(facts: LogFacts) -> Text:
     return Text(f"{first} to {last}", f"{first} 至 {last}")
 
 
+_NO_MARK = Text(
+    "its lines begin as sglang's do, but none shows which program wrote them",
+    "行首格式与 sglang 相同，但没有一行能看出是哪个程序写的",
+)
+
+
 @AREA.check(
     "wrong-engine",
     title=Text("the log is sglang's", "日志来自 sglang"),
@@ -604,6 +611,8 @@ def log_is_of_sglang(facts: LogFacts) -> Outcome:
         return holds(Evidence(Text("written by sglang", "由 sglang 写出"), _looked_through(facts)))
     number, text = facts.session.first
     evidence, engine = Evidence(_where(facts, number), text), facts.session.engine
+    if engine is None and marks.STYLE.match(text):
+        return unclear(_NO_MARK)
     return broken(evidence, engine=engine) if engine else broken(evidence, advice="unknown")
 
 

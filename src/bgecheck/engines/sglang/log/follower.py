@@ -535,6 +535,9 @@ class Follower:
             # The warm-up asks these two routes too, in a start of which more than that is seen.
             if path.startswith("/v1/") or (session.phase == "args" and path in ("/generate", "/encode")):
                 self._serves(number)
+        if status.startswith("4") and method == "POST" and path.startswith("/v1/") and self._works():
+            # Who refuses a request is up: a start that is not over answers with 503, or not at all.
+            self._serves(number)
         if status.startswith("2"):
             self._answered(marks.answers(method, path))
         elif PROBE_MARK in query:
