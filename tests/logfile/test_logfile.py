@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ def _texts(path: Path, content: bytes) -> list[str]:
     return [line for _, line in _read(path)]
 
 
+JUNK = random.Random(7).randbytes(9000)
 LINE = "[2026-11-02 22:10:15 TP0] Load weight begin. avail mem=22.48 GB"
 
 
@@ -238,6 +240,8 @@ def test_a_text_comes_back_line_by_line(lines: list[str], tmp_path_factory: pyte
         (b"\x7fELF\x02\x01\x01" + bytes(100), "is a binary file, not a log"),
         (b"PK\x03\x04" + os.urandom(2000), "is a binary file, not a log"),
         (bytes(range(256)) * 8, "is a binary file, not a log"),
+        (JUNK * 20, "is a binary file, not a log"),
+        (b"LPKSHHRH" + bytes(16) + b"MESSAGE=text of a journal\n" * 9, "is a binary file, not a log"),
     ],
 )
 def test_a_file_that_is_no_log_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
@@ -283,6 +287,13 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
         "已杀死\n".encode("gb18030"),
         b"\0" * 70000 + LINE.encode(),
         b"\x1b[32m" + LINE.encode(),
+        JUNK[:3000] + b"\n" + f"{LINE}\n".encode() * 3,  # a log over a file of something else
+        f"{LINE}\n".encode() + b"\0" * 9000 + f"{LINE}\n".encode(),
+        JUNK * 20 + b"\n" + f"{LINE}\n".encode() * 200,
+        f"{LINE}\n".encode() * 200 + JUNK * 20,
+        b"\1\2\3\4" * 300 + f"{LINE}\n{LINE}\n".encode(),
+        f"\x1b]0;gpu-01\x07{LINE}\n".encode() * 3,  # what `script` writes
+        b"ok\n",
     ],
 )
 def test_a_log_in_any_shape_is_accepted(content: bytes, tmp_path: Path) -> None:

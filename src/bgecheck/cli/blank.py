@@ -24,13 +24,14 @@ def no_blank_options(ctx: Any, options: list[Any]) -> None:
     """Raise `BadInput` for an option that the command line gives a blank value; a blank variable counts as unset."""
     for option in options:
         name = option.opts[0]
-        if not name.startswith("-") or option.name in _MAY_BE_BLANK or not _is_typed(ctx, option.name):
+        if not name.startswith("-") or option.name in _MAY_BE_BLANK or not is_typed(ctx, option.name):
             continue
         value = ctx.params.get(option.name)
         for item in value if isinstance(value, list | tuple) else [value]:
             not_blank("-o" if name == "--output" else name, item if isinstance(item, str) else None)
 
 
-def _is_typed(ctx: Any, name: str) -> bool:
+def is_typed(ctx: Any, name: str) -> bool:
+    """Whether the command line gives an option, rather than a variable of the environment."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

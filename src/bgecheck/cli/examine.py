@@ -35,6 +35,7 @@ from bgecheck.run.plan import Plan
 from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
 
 
@@ -108,8 +109,11 @@ def job(
     return Job(plan=plan, language=chosen, sinks=sinks(options, chosen))
 
 
-def target(options: TargetOptions) -> Target:
-    """The server that is meant, as given or as found running. Raises `BadInput`."""
+def target(options: TargetOptions, *, old_log: bool = False) -> Target:
+    """The server that is meant, as given or as found running. Raises `BadInput`.
+
+    With `old_log` a log of the working folder is taken even if it is of an earlier day.
+    """
     from bgecheck.engines.sglang.discovery import resolve
 
     if options.expect_dim is not None and not 1 <= options.expect_dim <= 65536:
@@ -134,6 +138,7 @@ def target(options: TargetOptions) -> Target:
         pid=options.pid,
         model_path=options.model_path,
         expect_dim=options.expect_dim,
+        old_log=old_log,
     )
 
 
@@ -164,12 +169,14 @@ def _is_model(option: str, given: str | None) -> None:
     )
 
 
-def examine(plan: Plan, looked_at: Target, standby: OpenAIClient | None = None) -> Report:
-    """The report on one target, with progress on a terminal while it is made."""
+def examine(
+    plan: Plan, looked_at: Target, standby: OpenAIClient | None = None, log: SessionLog | None = None
+) -> Report:
+    """The report on one target, with progress on a terminal while it is made; `log` is one that was read already."""
     from bgecheck.run import examination
 
     with progress(sum(len(area.checks) for area in plan.areas)) as step:
-        return examination.examine(plan, looked_at, standby=standby, on_finding=step)
+        return examination.examine(plan, looked_at, standby=standby, log=log, on_finding=step)
 
 
 def deliver(the_job: Job, reports: Sequence[Report]) -> NoReturn:

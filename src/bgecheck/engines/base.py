@@ -20,6 +20,10 @@ class Setting(NamedTuple):
         return Text(f"{name} in {{place}}", f"{{place}} 的 {name}").filled({"place": self.source})
 
 
+PROBE_MARK = "bgecheck=probe"
+"""In the query of a request that is made to see whether it is refused: access logs show it, servers pass over it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
     """Paths of an engine's pages, below the server's root; of several names for one page the newest first."""
@@ -30,6 +34,8 @@ class Pages:
     """About the settings, the key among them."""
     health: tuple[str, ...]
     """Cheap to ask, and without effect."""
+    owner: str
+    """What its model list says of who serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

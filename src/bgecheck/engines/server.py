@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from bgecheck.engines.base import Pages
+from bgecheck.engines.base import PROBE_MARK, Pages
 from bgecheck.http.client import Http, Transport
 from bgecheck.http.embeddings import SMALL_IDS, Answer, read, request_body
 from bgecheck.http.failures import Failure, NotSent
@@ -57,7 +57,15 @@ class Server:
         time is left.
         """
         headers = self._headers(self.target.api_key if key == "given" else key)
-        return self._exchange("GET", (root or self.target.url) + path, headers=headers, limit=PAGE_LIMIT, least=least)
+        url = (root or self.target.url) + path + ("" if key == "given" else self._probe_query())
+        return self._exchange("GET", url, headers=headers, limit=PAGE_LIMIT, least=least)
+
+    def _probe_query(self) -> str:
+        """What marks a request that may be refused in the log of the engine, which would count it among its clients'.
+
+        Other servers are asked as clients ask them: of a gateway nobody knows what it makes of a query.
+        """
+        return f"?{PROBE_MARK}" if self.owned_by() == self.pages.owner else ""
 
     @property
     def prefix(self) -> str:
@@ -152,11 +160,16 @@ class Server:
         """The name to send: the one that was asked for, else the one that is served."""
         return self.target.model or next(iter(self.served()), None)
 
-    def embed(self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None) -> Answer:
-        """The vectors of `texts`, in one request. Raises `Unavailable` where no time is left."""
+    def embed(
+        self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None, probing: bool = False
+    ) -> Answer:
+        """The vectors of `texts`, in one request; one that is `probing` is made to see whether it is refused.
+
+        Raises `Unavailable` where no time is left.
+        """
         body = request_body(texts, self.model_name(), encoding, dimensions)
         with self._serialised():
-            return self._embedded(body, len(texts))
+            return self._embedded(body, len(texts), probing=probing)
 
     def embed_at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
         """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
@@ -169,7 +182,7 @@ class Server:
         """The vector of two token ids that every vocabulary has, in place of a text."""
         body = request_body(SMALL_IDS, self.model_name())
         with self._serialised():
-            return self._embedded(body, 1)
+            return self._embedded(body, 1, probing=True)
 
     @contextmanager
     def _serialised(self) -> Iterator[None]:
@@ -187,10 +200,10 @@ class Server:
         finally:
             self._one_at_a_time.release()
 
-    def _embedded(self, body: bytes, count: int) -> Answer:
+    def _embedded(self, body: bytes, count: int, *, probing: bool = False) -> Answer:
         headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
         limit = min(BODY_LIMIT, PAGE_LIMIT + count * LARGEST_VECTOR)
-        url = self.base_url + "/embeddings"
+        url = self.base_url + "/embeddings" + (self._probe_query() if probing else "")
         began = time.monotonic()
         reply = self._exchange("POST", url, headers=headers, body=body, limit=limit)
         self._slow = time.monotonic() - began > SLOW_SECONDS

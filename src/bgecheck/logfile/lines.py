@@ -5,27 +5,25 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import BinaryIO, NamedTuple
 
+from bgecheck.logfile import packed
+from bgecheck.logfile.packed import Readable
 from bgecheck.model import BadInput, Text
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one line that are kept: the longest that matters, sglang's `server_args=`, has about 20 KB."""
 
 _CHUNK = 2**18
+_SAMPLE = 2**16
+"""Bytes at either end of a file by which a log is told from other files."""
+_TEXT_SHARE = 0.03
+"""Share of these bytes that stand in lines of text, below which it is none."""
 STDIN = "-"
-GZIP = b"\x1f\x8b"
 BLANK = b"\0 \t\r\n"
 """What a line without anything to read consists of."""
-
-
-class Readable(Protocol):
-    """Anything that bytes can be read from, piece by piece."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes; none at the end."""
-        ...
 
 
 class Block(NamedTuple):
@@ -52,36 +50,29 @@ def usable(path: str) -> None:
                 raise _bad(path, Text("is a device, not a log file", "是设备，不是日志文件"))
             return
         with open(path, "rb") as file:
-            head = _inflated(_behind_a_hole(file))
+            pieces = _pieces(path, file)
     except FileNotFoundError:
         raise _bad(path, Text("there is no such file", "文件不存在")) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise _bad(path, Text(f"cannot be read: {why}", f"无法读取：{why}")) from error
     # An empty log is one that nothing was written to yet: no wrong input, and nothing to judge.
-    if head.strip(BLANK) and _is_binary(head):
+    if any(piece.strip(BLANK) for piece in pieces) and _is_binary(pieces):
         raise _bad(path, Text("is a binary file, not a log", "是二进制文件，不是日志"))
 
 
-def _behind_a_hole(file: BinaryIO) -> bytes:
-    """The first bytes of a log, or its last where it begins with nothing but NUL, as `copytruncate` leaves it."""
-    head = file.read(4096)
-    if head.strip(BLANK) or len(head) < 4096:
-        return head
-    file.seek(-min(file.seek(0, os.SEEK_END), 4096), os.SEEK_END)
-    return file.read(4096)
-
-
-def _inflated(head: bytes) -> bytes:
-    """The beginning of what a gzip file holds; of any other what it is."""
-    if not head.startswith(GZIP):
-        return head
-    import zlib
-
-    try:
-        return zlib.decompressobj(31).decompress(head, 4096)
-    except zlib.error:
-        return head
+def _pieces(path: str, file: BinaryIO) -> tuple[bytes, ...]:
+    """The beginning of a log and its end; of a packed one the beginning of what it holds. Raises `BadInput`."""
+    head = file.read(_SAMPLE)
+    if (kind := packed.packing(head)) is None:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(len(head), end - _SAMPLE))
+        return head, file.read(_SAMPLE)
+    if (need := packed.missing(kind)) is not None:
+        raise BadInput(path, packed.cannot(kind), need)
+    file.seek(0)
+    with closing(packed.unpacked(kind, file, _SAMPLE)) as stream:
+        return (stream.read(_SAMPLE),)
 
 
 def _bad(path: str, reason: Text) -> BadInput:
@@ -95,15 +86,24 @@ def _bad(path: str, reason: Text) -> BadInput:
     )
 
 
-def _is_binary(head: bytes) -> bool:
-    """Known magic numbers, or more control bytes than junk in a log explains; UTF-16 is text."""
-    if head.startswith((b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"%PDF", b"\x80\x02", b"\x80\x04", b"SQLite format 3")):
+_FORMATS = (b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"%PDF", b"\x80\x02", b"\x80\x04", b"SQLite format 3", b"LPKSHHRH")
+"""How programs, archives, pictures, pickles, databases and the files of journald begin."""
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\r\x1b"))
+
+
+def _is_binary(pieces: Sequence[bytes]) -> bool:
+    """A known format, or next to nothing that is a line of text; UTF-16 is text.
+
+    A crash, a full disk or another program leaves NUL bytes and junk in a log, also more than it has lines. Of
+    random bytes less than one in a hundred stands in what looks like a line.
+    """
+    if pieces[0].startswith(_FORMATS):
         return True
-    if _utf16(head):
+    if _utf16(pieces[0][:4096]):
         return False
-    solid = re.sub(rb"\0{16,}", b"", head)
-    controls = sum(byte < 9 or 13 < byte < 27 for byte in solid)
-    return controls > len(solid) * 0.05
+    lines = [line for piece in pieces for line in piece.translate(None, b"\0").split(b"\n") if line]
+    text = sum(len(line) for line in lines if len(line.translate(None, _CONTROLS)) >= len(line) * 0.96)
+    return text < sum(map(len, lines)) * _TEXT_SHARE
 
 
 def _utf16(head: bytes) -> str | None:

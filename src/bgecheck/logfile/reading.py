@@ -8,14 +8,14 @@ import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from bgecheck.logfile.lines import GZIP, STDIN, Block, Readable, blocks
+from bgecheck.logfile import packed
+from bgecheck.logfile.lines import STDIN, Block, blocks
+from bgecheck.logfile.packed import LONGEST_MARK, Readable
 from bgecheck.model import Text, Unavailable
-
-if TYPE_CHECKING:
-    import zlib
 
 WHOLE = 2 * 2**30
 """Bytes of a file that are read whole; of a longer one the newest session, at most so much of its end."""
@@ -31,6 +31,9 @@ STREAM_LIMIT = 16 * 2**30
 
 ROTATED = 20
 """Older files of a rotated set that are looked into for the beginning of the newest session."""
+
+PIPE = "stdin"
+"""The name of a log that comes through standard input."""
 
 _WALK = 2**20
 _LEAD = 64 * 1024
@@ -66,6 +69,10 @@ class Origin:
     marks: list[tuple[int, str, int]] = field(default_factory=list)
     """For each part: the number that its first line has in the whole log, its file, and its number in that file."""
 
+    def is_cut(self) -> None:
+        """Take note that reading ended before the log did."""
+        self.cut = True
+
     def place(self, number: int) -> tuple[str, int]:
         """The file and line that a line of the whole log has."""
         for first, name, line in reversed(self.marks):
@@ -86,7 +93,7 @@ def read(
     read for at most `seconds`. Raises `Unavailable`.
     """
     if path == STDIN:
-        origin = Origin("stdin")
+        origin = Origin(PIPE)
         return origin, _streamed(origin, _Pipe(sys.stdin.buffer, seconds))
     try:
         return _opened(path, start, until, whole, seconds)
@@ -115,7 +122,7 @@ def ending(path: str, until: int | None = None, most: int = _LEAD) -> bytes:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""
         with open(path, "rb") as file:
-            if file.read(2) == GZIP:
+            if packed.packing(file.read(LONGEST_MARK)):
                 return b""
             end = os.fstat(file.fileno()).st_size if until is None else until
             begin = max(0, end - most)
@@ -131,7 +138,7 @@ def _parts(path: str, start: bytes, end: int, whole: int, origin: Origin) -> lis
     if end <= whole:
         return [Part(path, 0, end, 1)]
     with open(path, "rb") as file:
-        if file.read(2) == GZIP:
+        if packed.packing(file.read(LONGEST_MARK)):
             return [Part(path, 0, None, 1)]
         newest = newest_start(file, start, end)
         # An even offset, or UTF-16 would be read out of step.
@@ -195,34 +202,38 @@ def _older(path: str, start: bytes, end: int) -> list[Part]:
     chain: list[Part] = []
     for name in older[:ROTATED]:
         chain.insert(0, Part(name, 0, None, 1))
-        if _has_start(name, start, None):
-            return chain
+        try:
+            if _has_start(name, start, None):
+                return chain
+        except (OSError, Unavailable):
+            return []
     return []
 
 
 def _has_start(path: str, start: bytes, end: int | None) -> bool:
     with open(path, "rb") as file:
         head = file.read(_WALK)
-        if head.startswith(GZIP):
+        if kind := packed.packing(head):
             file.seek(0)
-            return _unpacked_has_start(file, start)
+            return _unpacked_has_start(kind, file, start)
         size = os.fstat(file.fileno()).st_size if end is None else end
         return start in head[:size] or newest_start(file, start, size) is not None
 
 
-def _unpacked_has_start(file: BinaryIO, start: bytes) -> bool:
-    stream, carry = _Unpacked(file, WHOLE), b""
-    while chunk := stream.read(_WALK):
-        if start in carry + chunk:
-            return True
-        carry = chunk[-len(start) :]
-    return False
+def _unpacked_has_start(kind: str, file: BinaryIO, start: bytes) -> bool:
+    with closing(packed.unpacked(kind, file, WHOLE)) as stream:
+        carry = b""
+        while chunk := stream.read(_WALK):
+            if start in carry + chunk:
+                return True
+            carry = chunk[-len(start) :]
+        return False
 
 
 def _rotated(path: str) -> list[str]:
     """The older files of the set that a file belongs to, the newest first: `.1` before `.2`, a late day first."""
     folder, name = os.path.split(path)
-    stem = _ROTATION.sub("", name.removesuffix(".gz"))
+    stem = _ROTATION.sub("", packed.plain_name(name))
     own = _rank(name, stem)
     try:
         names = os.listdir(folder or ".")
@@ -236,13 +247,28 @@ def _rotated(path: str) -> list[str]:
 
 def _rank(name: str, stem: str) -> tuple[int, float] | None:
     """How old a file of a set is: the stem itself first, then by number or day; None for a file of no set."""
-    plain = name.removesuffix(".gz")
+    plain = packed.plain_name(name)
     if plain == stem:
         return (0, 0)
     if not plain.startswith(stem) or not (suffix := _ROTATION.fullmatch(plain[len(stem) :])):
         return None
     digits = re.sub(r"\D", "", suffix[0])
     return (1, float(digits)) if len(digits) <= 4 else (1, -float(digits.ljust(14, "0")[:14]))
+
+
+def logs_of(paths: Sequence[str]) -> list[tuple[str, ...]]:
+    """The logs that files make up, in the order given: each its files from the newest to the oldest.
+
+    Files of one rotated set are one log, and a file that is given twice counts once.
+    """
+    sets: dict[tuple[str, str], dict[str, tuple[int, float]]] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        stem = _ROTATION.sub("", packed.plain_name(name))
+        rank = _rank(name, stem)
+        assert rank is not None, "a name is of the set that it was made of"
+        sets.setdefault((os.path.realpath(folder), stem), {}).setdefault(os.path.normpath(path), rank)
+    return [tuple(sorted(files, key=lambda path: files[path])) for files in sets.values()]
 
 
 def _chained(origin: Origin, parts: Sequence[Part]) -> Iterator[Block]:
@@ -261,17 +287,17 @@ def _chained(origin: Origin, parts: Sequence[Part]) -> Iterator[Block]:
 
 
 def _stream(file: BinaryIO, part: Part, origin: Origin) -> Readable:
-    if part.start == 0 and file.read(2) == GZIP:
+    if part.start == 0 and (kind := packed.packing(file.read(LONGEST_MARK))):
         file.seek(0)
-        return _Unpacked(file, STREAM_LIMIT, origin)
+        return packed.unpacked(kind, file, STREAM_LIMIT, origin.is_cut)
     file.seek(part.start)
     return file if part.end is None else _Cut(file, part.end - part.start)
 
 
 def _streamed(origin: Origin, pipe: _Pipe) -> Iterator[Block]:
     pipe.origin = origin
-    packed = pipe.peek(2) == GZIP
-    yield from blocks(_Unpacked(pipe, STREAM_LIMIT, origin) if packed else pipe)
+    kind = packed.packing(pipe.peek(LONGEST_MARK))
+    yield from blocks(packed.unpacked(kind, pipe, STREAM_LIMIT, origin.is_cut) if kind else pipe)
 
 
 class _Cut:
@@ -286,46 +312,6 @@ class _Cut:
         got = self._file.read(min(size, self._left) if size >= 0 else self._left)
         self._left -= len(got)
         return got
-
-
-class _Unpacked:
-    """What a gzip stream holds, of one or several members; a truncated one ends where it ends."""
-
-    def __init__(self, stream: Readable, limit: int, origin: Origin | None = None) -> None:
-        self._stream = stream
-        self._left = limit
-        self._origin = origin
-        self._packed = b""
-        self._inflater: zlib._Decompress | None = None
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes."""
-        import zlib
-
-        size = size if size >= 0 else _WALK
-        while self._left > 0:
-            packed = self._packed or self._stream.read(_LEAD)
-            if not packed:
-                return b""
-            inflater = self._inflater or zlib.decompressobj(31)
-            try:
-                data = inflater.decompress(packed, min(size, self._left))
-            except zlib.error:
-                # What follows a member and is none, or a damaged file: what was read so far counts.
-                self._stop()
-                return b""
-            self._inflater = None if inflater.eof else inflater
-            self._packed = inflater.unused_data.lstrip(b"\0") if inflater.eof else inflater.unconsumed_tail
-            self._left -= len(data)
-            if data:
-                return data
-        self._stop()
-        return b""
-
-    def _stop(self) -> None:
-        self._left, self._packed = 0, b""
-        if self._origin is not None:
-            self._origin.cut = True
 
 
 class _Pipe:

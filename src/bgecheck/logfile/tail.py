@@ -1,8 +1,10 @@
-"""A log that is still being written: what was added since the last look, whatever a rotation did to the file."""
+"""A log that is still being written: what was added since the last look, to a file whatever rotates it, or a pipe."""
 
 from __future__ import annotations
 
 import os
+import select
+import time
 from collections.abc import Iterator
 
 from bgecheck.logfile.lines import LINE_LIMIT, Block
@@ -26,6 +28,11 @@ class Tail:
         self._file: int | None = None
         self._offset = 0
         self._carry = b""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be added any more."""
+        return False
 
     def added(self) -> Iterator[Block]:
         """Whole lines written since the last call; a line that has no end yet is kept for the next."""
@@ -81,3 +88,33 @@ class Tail:
             return not os.path.samestat(os.stat(self._path), os.fstat(self._file))
         except OSError:
             return False
+
+
+class PipeTail:
+    """Follows a pipe by its number, until it ends."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._carry = b""
+        self._last = time.monotonic()
+        self.ended = False
+        """Whether its writer has closed it."""
+
+    @property
+    def silent(self) -> float | None:
+        """Seconds since something came; None once it has ended, for how long ago that was written is not known."""
+        return None if self.ended else time.monotonic() - self._last
+
+    def added(self) -> Iterator[Block]:
+        """Whole lines that came since the last call; a line that has no end yet is kept for the next."""
+        while not self.ended and select.select([self._number], [], [], 0)[0]:
+            chunk = os.read(self._number, _CHUNK)
+            self.ended = not chunk
+            self._last = time.monotonic()
+            lines, end, rest = (self._carry + (chunk or b"\n" * bool(self._carry))).rpartition(b"\n")
+            self._carry = rest[:LINE_LIMIT]
+            if end:
+                yield Block(None, lines + end)
+
+    def close(self) -> None:
+        """Nothing: who opened the pipe closes it."""

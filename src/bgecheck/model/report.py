@@ -70,6 +70,11 @@ class Report:
     nagios: bool = False
     """Whether the exit code is given as monitoring plugins use it."""
 
+    @property
+    def subject(self) -> str:
+        """What was looked at: the server's address, or a log by itself."""
+        return self.target.get("url") or self.target.get("log", "")
+
     def counts(self) -> dict[str, int]:
         """How many rows have each status; ignored problems are counted apart."""
         counts = dict.fromkeys((*(str(s) for s in Status), "ignored"), 0)

@@ -35,7 +35,7 @@ def _message(reports: Sequence[Report], screen: Screen) -> str:
         return screen.say(servers(reports))
     if len(reports) == 1:
         return _of_one(decisive, screen)
-    return f"{screen.say(servers(reports))}{screen.colon}{decisive.target.get('url', '')} {_of_one(decisive, screen)}"
+    return f"{screen.say(servers(reports))}{screen.colon}{decisive.subject} {_of_one(decisive, screen)}"
 
 
 def _of_one(report: Report, screen: Screen) -> str:

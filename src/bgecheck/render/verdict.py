@@ -83,11 +83,13 @@ def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, s
 
 
 def servers(reports: Sequence[Report]) -> Text:
-    """How many servers the verdict over several is about."""
+    """How many servers, or logs, the verdict over several is about."""
     decisive = worst(reports)
     bad = sum(report.outcome == decisive.outcome != OK for report in reports) if decisive else 0
-    counted = Text(f"{bad} of {len(reports)} servers", f"{len(reports)} 个服务中的 {bad} 个")
-    return counted if bad else Text(f"{len(reports)} servers", f"{len(reports)} 个服务")
+    logs = bool(reports) and not any(report.target.get("url") for report in reports)
+    en, zh = ("logs", "份日志") if logs else ("servers", "个服务")
+    counted = Text(f"{bad} of {len(reports)} {en}", f"{len(reports)} {zh}中的 {bad} {zh[0]}")
+    return counted if bad else Text(f"{len(reports)} {en}", f"{len(reports)} {zh}")
 
 
 def _spent(seconds: float, screen: Screen) -> str:

@@ -37,6 +37,8 @@ class Context:
     settings: Settings = field(default_factory=Settings)
     openai: OpenAIClient | None = None
     """The process that makes one call with the openai package, started beforehand; None where it is not wanted."""
+    log: SessionLog | None = None
+    """The target's log where it was read already, as of a pipe that was followed."""
     log_size: int | None = None
     """Bytes that the log had before the first request of this run, whose own traces are not to be judged."""
     _lock: RLock = field(default_factory=RLock, repr=False)
@@ -60,7 +62,7 @@ class Context:
     def session_log(self) -> SessionLog:
         """The sessions of the target's log, read once at first use. Raises `Unavailable`."""
         with self._log_lock:
-            return self._session_log
+            return self.log or self._session_log
 
     def logged_session(self) -> Session | None:
         """The newest session of the log, for other areas than `logs`.

@@ -10,6 +10,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from bgecheck.checks.log_age import LogAge
 from bgecheck.checks.probe.engines import Engine
 from bgecheck.model import Finding, Redactor, Report, Target, Text, Words
 from bgecheck.model.deadline import Deadline
@@ -18,6 +19,7 @@ from bgecheck.run.context import Context
 from bgecheck.run.plan import Plan
 
 if TYPE_CHECKING:
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
 
 _AFTER_SECONDS = 0.5
@@ -29,12 +31,16 @@ def examine(
     target: Target,
     *,
     standby: OpenAIClient | None = None,
+    log: SessionLog | None = None,
     on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> Report:
-    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any."""
+    """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any.
+
+    `log` is the target's where it was read already, as of a pipe that was followed.
+    """
     started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     settings = plan.settings
-    context = Context(target, Deadline(settings.deadline), settings, openai=_openai(plan, standby))
+    context = Context(target, Deadline(settings.deadline), settings, openai=_openai(plan, standby), log=log)
     with closing(context):
         findings = engine.run(
             plan.areas,
@@ -51,7 +57,7 @@ def examine(
         target=redactor.value({**target.described(), **_engine(findings)}),
         started_at=started,
         seconds=time.monotonic() - clock,
-        notes=_notes(target),
+        notes=_notes(target, findings),
         fail_on=plan.fail_on,
         nagios=plan.nagios,
     )
@@ -90,8 +96,8 @@ def _placeholders(target: Target) -> dict[str, object]:
     return Redactor(target.secrets()).value({k: v for k, v in values.items() if v is not None})  # type: ignore[no-any-return]  # a mapping stays one
 
 
-def _notes(target: Target) -> tuple[Words, ...]:
-    notes: list[Words] = list(target.searched)
+def _notes(target: Target, findings: Sequence[Finding]) -> tuple[Words, ...]:
+    notes: list[Words] = [*target.searched, *(f.data.note for f in findings if isinstance(f.data, LogAge))]
     if target.others:
         pids = ", ".join(f"{s.pid} (port {s.port})" for s in target.others)
         notes.append(

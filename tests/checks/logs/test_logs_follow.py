@@ -148,8 +148,35 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     assert process.returncode == 130
 
 
-def test_a_pipe_is_not_followed(tmp_path: Path) -> None:
-    process = _started("--follow", "-")
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert "only a file" in err
+def _piped(text: str, *arguments: str, end: bool) -> tuple[int, str]:
+    """Follow a pipe through which a text comes, and which then ends or stays open: the exit code and the report."""
+    command = [sys.executable, "-m", "bgecheck", "logs", *arguments, "--lang", "en"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        process.stdin.write(text)
+        process.stdin.flush()
+        if end:
+            process.stdin.close()
+        report = process.stdout.read()
+    return process.returncode, report
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe cannot be waited for there")
+@pytest.mark.parametrize(
+    ("text", "arguments", "end", "code"),
+    [
+        (ARGS + LOADING + READY, ("-f", "-"), False, 0),
+        (ARGS + LOADING + FAILED + DIED, ("-f",), False, 1),
+        (ARGS + LOADING, ("--follow", "-", "--wait", "300ms"), False, 3),
+        (ARGS + LOADING + READY, ("-f",), True, 0),
+        ("", ("-f", "-"), True, 4),
+    ],
+)
+def test_a_pipe_is_followed_until_it_ends_or_says_enough(
+    text: str, arguments: tuple[str, ...], end: bool, code: int
+) -> None:
+    ended, report = _piped(text, *arguments, end=end)
+    assert ended == code, report
+    assert ("logs.gpu-oom-weights" in report) == (code == 1)

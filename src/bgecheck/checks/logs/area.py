@@ -6,14 +6,17 @@ import os
 import re
 from datetime import datetime
 from itertools import pairwise
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bgecheck.checks.log_age import LogAge
 from bgecheck.engines.sglang.log import (
     causes,  # noqa: F401  # declares them
     marks,
     relaunch,
 )
 from bgecheck.engines.sglang.log.accelerator import tools
+from bgecheck.engines.sglang.log.age import HOUR, OLD, age_of, ago
 from bgecheck.engines.sglang.log.cause import CAUSES, CONSEQUENCES, Cause
 from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
@@ -25,7 +28,8 @@ from bgecheck.engines.sglang.options import changes_in_words
 from bgecheck.engines.sglang.relaunch import launch_line, launch_of, stop
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
 from bgecheck.knowledge.models import repository
-from bgecheck.logfile.reading import Origin
+from bgecheck.logfile.packed import plain_name
+from bgecheck.logfile.reading import PIPE, Origin
 from bgecheck.machine.containers import container_of
 from bgecheck.model import (
     Advice,
@@ -33,15 +37,18 @@ from bgecheck.model import (
     Evidence,
     Outcome,
     ServerProcess,
+    Target,
     Text,
     Unavailable,
     absent,
     broken,
     holds,
     not_yet,
+    unclear,
 )
 
 if TYPE_CHECKING:
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.run.context import Context
 
 
@@ -70,6 +77,8 @@ class LogFacts(NamedTuple):
     """From when on the log was judged; None judges all of the newest session."""
     server: ServerProcess | None = None
     """The running server whose log it is."""
+    age: LogAge | None = None
+    """Of a log that was not just written, and is not that of a running server."""
 
     @property
     def name(self) -> str:
@@ -108,12 +117,51 @@ def collect(context: Context) -> LogFacts:
                 f"这份日志没有任何一行带时间，无法判断 {since.moment} 之后写了什么",
             )
         )
-    diagnosis = diagnose(log.session, log.origin.age, datetime.now())
+    now = datetime.now()
+    diagnosis = diagnose(log.session, log.origin.age, now)
     if since is not None and since.line is None:
         diagnosis = Diagnosis("empty", {})
-    server = context.target.server
-    owner = server if server is not None and server.log == context.target.log else None
-    return LogFacts(log.origin, log.session, log.older, diagnosis, tuple(map(_older, log.past)), since, owner)
+    age = None if context.target.server else _age_of(log, now)
+    if age and age.seconds > OLD and diagnosis.state in _NOT_UP and _is_of_nothing(context.target, log.origin.age):
+        raise Unavailable(_too_old(log.origin.name, age), looked=False)
+    past = tuple(map(_older, log.past))
+    return LogFacts(log.origin, log.session, log.older, diagnosis, past, since, _owner(context.target), age)
+
+
+def _owner(target: Target) -> ServerProcess | None:
+    """The running server that writes the log."""
+    return target.server if target.server is not None and target.server.log == target.log else None
+
+
+_NOT_UP = ("failed", "stuck", "starting")
+
+
+def _age_of(log: SessionLog, now: datetime) -> LogAge | None:
+    try:
+        last = datetime.fromisoformat(log.session.last_stamp)
+    except ValueError:
+        last = None
+    seconds = age_of(log.origin.age, last, now)
+    if seconds is None or seconds < HOUR:
+        return None
+    file, written = os.path.basename(log.origin.name), ago(seconds)
+    name = Text("what came through standard input", "标准输入的内容") if file == PIPE else Text(file, file)
+    return LogAge(seconds, Text(f"{name.en} was last written {written.en}", f"{name.zh} 最后写于{written.zh}"))
+
+
+def _is_of_nothing(target: Target, written: float | None) -> bool:
+    """Whether a log is named for a server of this machine of which no process is seen, and its file is not new."""
+    named = bool(target.url) and target.origins.get("log") == "option"
+    return named and target.is_local and written is not None and written > OLD
+
+
+def _too_old(path: str, age: LogAge) -> Text:
+    note = age.note
+    return Text(
+        f"{note.en}, and no sglang process runs: it does not say why none runs now; "
+        f"to judge it by itself: bgecheck logs {quote(path)}",
+        f"{note.zh}，目前也没有 sglang 进程：它说明不了现在为什么没有服务；单独看这份日志：bgecheck logs {quote(path)}",
+    )
 
 
 def _older(session: Session) -> Told:
@@ -148,7 +196,7 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
     model = session.argument("model_path") or _quoted_path(hit.text) or "<model>"
     return {
         **arguments,
-        "file": facts.origin.name,
+        "file": _file(facts, facts.origin.name),
         "line": hit.line,
         "context": [*hit.before, hit.text, *hit.after],
         "phase": marks.PHASE_WORDS[hit.phase],
@@ -208,7 +256,8 @@ def log_is_readable(facts: LogFacts) -> Outcome:
     if facts.origin.cut:
         evidence.append(Evidence(Text("not read", "未读取"), Text("what came after that", "其后的内容")))
     sessions = [session._asdict() for session in facts.past]
-    return holds(*evidence, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
+    outcome = holds(*evidence, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
+    return outcome._replace(data=facts.age)
 
 
 def _before(facts: LogFacts) -> Evidence:
@@ -297,6 +346,7 @@ def _statistics(session: Session) -> dict[str, Any]:
         "refused": refused,
         "client_errors": sum(n for kind, n in refused.items() if kind.rpartition(" ")[2].startswith("4")),
         "server_errors": sum(n for kind, n in refused.items() if kind.rpartition(" ")[2].startswith("5")),
+        "probed": session.probed,
         "warnings": {name: hit.count for name, hit in session.hits.items() if not hit.fatal},
     }
 
@@ -310,6 +360,11 @@ def _served(statistics: dict[str, Any]) -> list[Evidence]:
         f"{ok} embeddings answered, {four} refused (4xx), {five} failed (5xx){kinds}",
         f"向量请求成功 {ok}，4xx {four}，5xx {five}{kinds}",
     )
+    if probed := statistics["probed"]:
+        requests = Text(
+            f"{requests.en}; {probed} more refused to bgecheck's own checks",
+            f"{requests.zh}；另有 {probed} 次是 bgecheck 自己的检查，不计入",
+        )
     warned = ", ".join(f"{name} {count}" for name, count in statistics["warnings"].items())
     evidence = [Evidence(Text("requests", "请求"), requests)]
     return [*evidence, Evidence(Text("warnings", "告警"), warned)] if warned else evidence
@@ -390,7 +445,7 @@ def _readiness(facts: LogFacts) -> Outcome:
         taken, statistics = _timeline(session), _statistics(session)
         evidence = [Evidence(_where(facts, session.ready_line), after)]
         evidence += [_start_up(taken)] if taken else []
-        evidence += _served(statistics) if session.requests else []
+        evidence += _served(statistics) if session.requests or session.probed else []
         return holds(*evidence, seconds_to_ready=seconds, stages=taken, requests=statistics, **common)
     line, text = session.last_exception or session.last
     last_line = Evidence(_where(facts, line), text)
@@ -398,7 +453,9 @@ def _readiness(facts: LogFacts) -> Outcome:
     came = [_start_up(taken)] if taken else []
     common["stages"] = taken
     if state == "failed":
-        values = {"error": text, "from_line": max(1, line - 20), "file": facts.origin.name, **_arguments(session)}
+        name, number = facts.origin.place(line)
+        values: dict[str, Any] = {"error": text, "from_line": max(1, number - 20), "file": _file(facts, name)}
+        values |= _arguments(session)
         advice = "graph" if session.phase == "graph" else None
         given = launched(session) if advice else None
         changed = relaunch.without_graphs(session, Hit("", line, text, 0, True, session.phase))
@@ -406,9 +463,14 @@ def _readiness(facts: LogFacts) -> Outcome:
             values["launch_line"] = launch_line(given, changed)
         return broken(last_line, *came, advice=advice, **values, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
-    values = {"file": facts.origin.name, "age": _age(facts), "hangs": HANGS[session.phase]}
+    values = {"file": _file(facts, facts.origin.name), "age": _age(facts), "hangs": HANGS[session.phase]}
     outcome = not_yet if state == "starting" else broken
     return outcome(last, *came, advice=state, **values, **common)
+
+
+def _file(facts: LogFacts, name: str) -> str | None:
+    """A file of the log for commands; None where it is a pipe, or packed, which `tail` and `grep` do not read."""
+    return None if facts.origin.name == PIPE or plain_name(name) != name else name
 
 
 def _age(facts: LogFacts) -> int | None:
@@ -524,6 +586,12 @@ def _looked_through(facts: LogFacts) -> Text:
     return Text(f"{first} to {last}", f"{first} 至 {last}")
 
 
+_NO_MARK = Text(
+    "its lines begin as sglang's do, but none shows which program wrote them",
+    "行首格式与 sglang 相同，但没有一行能看出是哪个程序写的",
+)
+
+
 @AREA.check(
     "wrong-engine",
     title=Text("the log is sglang's", "日志来自 sglang"),
@@ -550,6 +618,8 @@ def log_is_of_sglang(facts: LogFacts) -> Outcome:
         return holds(Evidence(Text("written by sglang", "由 sglang 写出"), _looked_through(facts)))
     number, text = facts.session.first
     evidence, engine = Evidence(_where(facts, number), text), facts.session.engine
+    if engine is None and marks.STYLE.match(text):
+        return unclear(_NO_MARK)
     return broken(evidence, engine=engine) if engine else broken(evidence, advice="unknown")
 
 

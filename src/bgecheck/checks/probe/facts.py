@@ -322,7 +322,7 @@ def _limits(server: Server, again: Answer) -> Limits:
     tasks: dict[Any, Callable[[], Any]] = {
         "blank": _asking(server, [PROBE_TEXT, " "], short),
         "batches": lambda: _batches(server, short),
-        "fewer": lambda: server.embed([PROBE_TEXT], dimensions=half) if half else _ONE_NUMBER,
+        "fewer": lambda: server.embed([PROBE_TEXT], dimensions=half, probing=True) if half else _ONE_NUMBER,
         "ids": server.embed_token_ids,
     }
     sizes = EDGE if _counts_characters(server) else ()
@@ -345,7 +345,7 @@ _ONE_NUMBER = NotSent(Text("a vector of one dimension cannot be cut", "向量只
 
 
 def _asking(server: Server, texts: Sequence[str], encoding: str = "float") -> Callable[[], Answer]:
-    return lambda: server.embed(texts, encoding=encoding)
+    return lambda: server.embed(texts, encoding=encoding, probing=True)
 
 
 def _counts_characters(server: Server) -> bool:
@@ -363,7 +363,7 @@ def _batches(server: Server, encoding: str) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for size in BATCHES:
         texts = [f"{PROBE_TEXT}{number}" for number in range(size)]
-        answers[size] = _in_time(partial(server.embed, texts, encoding=encoding)) or NO_TIME
+        answers[size] = _in_time(partial(server.embed, texts, encoding=encoding, probing=True)) or NO_TIME
         if not isinstance(answers[size], Refused | Unusable) or turned_away(answers[size]):
             break
     return answers

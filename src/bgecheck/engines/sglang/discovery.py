@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from shlex import quote
 from typing import NamedTuple
 
 from bgecheck.engines.sglang.launchline import deciding, parse_launch
@@ -122,11 +123,13 @@ def resolve(
     pid: int | None = None,
     model_path: str | None = None,
     expect_dim: int | None = None,
+    old_log: bool = False,
 ) -> Target:
     """The server to look at. What is given wins; its process, where it can be seen, says the rest.
 
     Without `url` and `pid` the newest running server is taken, the others are named; without any, sglang's
-    default address and a log in the working folder. Raises `BadInput` for a URL or pid that cannot be meant.
+    default address and a log in the working folder, of an earlier day only with `old_log`. Raises `BadInput` for a
+    URL or pid that cannot be meant.
     """
     given = parse_url(url) if url is not None else None
     table = snapshot()
@@ -134,7 +137,9 @@ def resolve(
     server = _chosen(servers, table, given, pid)
     address = given or (_address_of(server, table) if server else parse_url(f"{DEFAULT_HOST}:{DEFAULT_PORT}"))
     nothing = server is None and given is None and log is None
-    nearby = newest_log(".") if nothing else None
+    newest = newest_log(".") if nothing else None
+    passed_over = None if newest is None or old_log else _passed_over(newest)
+    nearby = newest if passed_over is None else None
     origins = _origins(given, server, log, nearby)
     key = Secret(api_key) if api_key else server.api_key if server else None
     return Target(
@@ -151,7 +156,7 @@ def resolve(
         server=server,
         others=tuple(s for s in servers if s is not server) if url is None and pid is None else (),
         origins=origins,
-        searched=_searched(nearby) if server is None and given is None else (),
+        searched=_searched(nearby, passed_over) if server is None and given is None else (),
         processes=table,
     )
 
@@ -236,7 +241,22 @@ def _looks_like_sglang(path: str) -> bool:
     return is_of_sglang(head.decode("utf-8", "replace"))
 
 
-def _searched(nearby: str | None) -> tuple[Words, ...]:
+def _passed_over(path: str) -> Text | None:
+    """Why a log that nobody named is left out: nothing was started since, so it tells nothing of today."""
+    from bgecheck.engines.sglang.log.age import OLD, age_of_file, ago
+
+    age = age_of_file(path)
+    if age is None or age <= OLD:
+        return None
+    written = ago(age)
+    return Text(
+        f"the newest log of this folder, {path}, was last written {written.en} and tells nothing of today; "
+        f"to judge it: bgecheck logs {quote(path)}",
+        f"当前目录下最新的日志 {path} 最后写于{written.zh}，说明不了现在的情况；要看它：bgecheck logs {quote(path)}",
+    )
+
+
+def _searched(nearby: str | None, passed_over: Text | None) -> tuple[Words, ...]:
     looked = Text(
         f"no running sglang server was found among the processes; looked at {DEFAULT_HOST}:{DEFAULT_PORT}, "
         "sglang's default, instead. Another address: --url",
@@ -247,4 +267,4 @@ def _searched(nearby: str | None) -> tuple[Words, ...]:
         if nearby
         else Text("no sglang log in this folder; name it with --log", "当前目录下没有 sglang 日志，可用 --log 指定")
     )
-    return looked, log
+    return looked, passed_over or log

@@ -11,6 +11,7 @@ PAGES = Pages(
     model=(MODEL_PAGE, "/get_model_info"),
     settings=(SETTINGS_PAGE, "/get_server_info"),
     health=("/health", "/health_generate"),
+    owner="sglang",
 )
 
 SHOW_MODEL_PAGE = f"curl -sS --noproxy '*' {{url}}{MODEL_PAGE}"

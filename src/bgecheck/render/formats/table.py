@@ -40,20 +40,24 @@ def _draw(report: Report, screen: Screen, console: Console) -> None:
     draw_end(report, screen, console)
 
 
+def _subjects(reports: Sequence[Report]) -> Text:
+    return Text("server", "服务") if any(report.target.get("url") for report in reports) else Text("log", "日志")
+
+
 def _draw_summary(reports: Sequence[Report], screen: Screen, console: Console) -> None:
-    """One line for each of several servers, and the verdict over all."""
+    """One line for each of several servers or logs, and the verdict over all."""
     from rich.text import Text as RichText
 
     if reports:
         console.print()
         table = screen.table(head=True)
-        for heading in (Text("server", "服务"), Text("verdict", "结论"), Text("root cause", "根因")):
+        for heading in (_subjects(reports), Text("verdict", "结论"), Text("root cause", "根因")):
             table.add_column(screen.say(heading), overflow="fold")
         for report in reports:
             worst_row = report.root_causes[0].status if report.root_causes else Status.PASS
             verdict = RichText(verdict_line(report, screen)[0], style_of(worst_row))
             roots = ", ".join(root.id for root in report.root_causes)
-            table.add_row(RichText(report.target.get("url", "")), verdict, RichText(roots))
+            table.add_row(RichText(report.subject), verdict, RichText(roots))
         console.print(table)
     word, style, rest = several_line(reports, screen)
     console.print(RichText.assemble((word, style), rest), no_wrap=True, overflow="crop")

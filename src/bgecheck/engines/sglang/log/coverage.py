@@ -10,6 +10,9 @@ from bgecheck.engines.sglang.log.session import Session
 from bgecheck.knowledge.models import lookup
 from bgecheck.model import Text
 
+EXCERPT = 100
+"""Lines of a log that begins while the server serves, below which it is an excerpt: what went wrong may stand before."""
+
 SERVING = PHASES.index("serving")
 
 
@@ -26,6 +29,8 @@ class Coverage:
     """The first phase that is there from its beginning."""
     reached: int
     """The phase that the session came to; those before it are over."""
+    excerpt: int | None = None
+    """Lines of a log that holds nothing of the start and is too short to show anything of serving."""
     served: bool
     """True where the log holds a request that was answered or refused, or a batch, after the server was ready."""
 
@@ -45,10 +50,17 @@ class Coverage:
             return None
         if self.reached < SERVING:
             return _ends_before("serving", during=False)
+        if self.excerpt is not None:
+            return _too_short(self.excerpt)
         return None if self.served else _NOTHING_SERVED
 
 
 _NOTHING_SERVED = Text("the log holds no request since the server became ready", "日志里还没有就绪之后的请求")
+
+
+def _too_short(lines: int) -> Text:
+    counted = f"{lines} line{'s' * (lines != 1)}"
+    return Text(f"{counted} without the start prove nothing", f"日志只有 {lines} 行且没有启动过程，说明不了问题")
 
 
 def _begins_later(phase: str) -> Text:
@@ -68,7 +80,10 @@ def coverage(session: Session) -> Coverage:
     reached = PHASES.index(session.phase)
     first = session.covered_from
     if first is None:
-        return Coverage(first=SERVING if reached == SERVING else 0, reached=reached, served=_served(session))
+        serving = reached == SERVING
+        begun = "ready" in session.stages
+        excerpt = session.lines if serving and not begun and session.lines < EXCERPT else None
+        return Coverage(first=SERVING if serving else 0, reached=reached, served=_served(session), excerpt=excerpt)
     return Coverage(first=PHASES.index(first), reached=reached, served=_served(session))
 
 

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, islice
 
+from bgecheck.engines.base import PROBE_MARK
 from bgecheck.engines.sglang.launchline import launch_words
 from bgecheck.engines.sglang.log import marks
 from bgecheck.engines.sglang.log.kinds import DIGITS, JUDGED, Kind, Kinds
@@ -112,7 +113,7 @@ class Follower:
         session.requests.clear()
         session.cached = session.cut = session.last_exception = None
         session.lines = session.deaths = 0
-        session.computed = False
+        session.computed, session.probed = False, 0
         session.covered_from = marks.following_phase(session.phase)
         self._waiting.clear()
         self._forget()
@@ -255,6 +256,7 @@ class Follower:
             return False
         for cause in done[0]:
             hits[cause].count += 1
+            hits[cause].newest = self._first + index
         if done[1]:
             self.session.requests[done[1]] += 1
         if kind.exception:
@@ -538,17 +540,31 @@ class Follower:
         if not match:
             return
         session = self.session
-        method, path, status = match[1], match[2].split("?")[0], match[3]
+        method, (path, _, query), status = match[1], match[2].partition("?"), match[3]
         session.assumed = session.assumed or path.startswith(("/v1/e", "/encode", "/generate"))
         if session.ready_line is None and status == "200" and method == "POST":
             session.generate_warm_up = session.generate_warm_up or path == "/generate"
             # The warm-up asks these two routes too, in a start of which more than that is seen.
             if path.startswith("/v1/") or (session.phase == "args" and path in ("/generate", "/encode")):
                 self._serves(number)
+        if status.startswith("4") and method == "POST" and path.startswith("/v1/") and self._works():
+            # Who refuses a request is up: a start that is not over answers with 503, or not at all.
+            self._serves(number)
         if status.startswith("2"):
             self._answered(marks.answers(method, path))
+        elif PROBE_MARK in query:
+            self._probed(number)
         elif session.ready_line is not None and (method == "POST" or "embed" in path or status == "401"):
             self._refuse(f"{method} {path[:200]} {status}", number, text)
+
+    def _probed(self, number: int) -> None:
+        """A request of bgecheck's own was refused, as it was meant to be: what was written of it is no client's fault."""
+        session = self.session
+        session.probed += 1
+        for hit in [hit for hit in session.hits.values() if not hit.fatal and number - hit.newest <= RECENT]:
+            hit.count -= 1
+            if not hit.count:
+                del session.hits[hit.cause]
 
     def _refuse(self, kind: str, number: int, text: str) -> None:
         session = self.session
@@ -573,12 +589,13 @@ class Follower:
         self._did.append(cause)
         earlier = session.hits.get(cause)
         if earlier is not None and not _says_more(pattern.weight, text, earlier):
-            earlier.count += earlier.line != number
+            earlier.count += earlier.newest != number
+            earlier.newest = number
             _keep(earlier.also, pattern, earlier.line, number, text)
             return
         # A line that says more replaces an earlier one of the same cause as what is shown.
         hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, tuple(self._before))
-        hit.source, hit.answered = pattern.source, session.requests["ok"]
+        hit.source, hit.answered, hit.newest = pattern.source, session.requests["ok"], number
         hit.frames = _frames(session.recent)
         if earlier is not None:
             hit.count += earlier.count

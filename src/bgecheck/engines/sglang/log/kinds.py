@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from bgecheck.engines.base import PROBE_MARK
 from bgecheck.engines.sglang.log.marks import (
     ACCESS,
     EVENTS,
@@ -207,6 +208,8 @@ class Kinds:
 
     def _request(self, kind: Kind, access: re.Match[str], text: str) -> None:
         method, path, status = access.groups()
+        # What was refused to bgecheck's own checks is taken back from what was counted before it.
+        kind.each = kind.each or PROBE_MARK in path
         if not re.match(r" ?[A-Za-z]", text[access.end() :]):
             # Without its name a status is only a number.
             kind.each = True

@@ -140,12 +140,14 @@ NOISE = (
 """Lines that quote other text: what they hold is never a cause."""
 IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
 SGLANG = re.compile(
-    r"sglang/|sglang\\|sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
+    r"\bsglang[/\\](?:srt|python|cli|lang|kernels|jit_kernel|launch_server|utils|version|__init__|__main__|global_config)\b|"
+    r"sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
     r"\bserver_args=|[Ll]oad weight (?:begin|end)\.|(?:Prefill|Decode|new fill) batch[.,] #|The server is fired up and ready to roll!|"
     r"Init torch distributed (?:begin|ends)\.|Capture cuda graph (?:begin|end)\.|KV Cache is allocated\. |"
     r"Received sigquit from a child proces|Scheduler hit an exception: |Gracefully exiting\.\.\. [Rr]emaining number"
 )
-"""What only sglang writes; its name alone also stands in notes and shell histories."""
+"""What only sglang writes; its name alone also stands in notes, in shell histories, and in folders of models and
+environments that other engines print."""
 
 
 def is_of_sglang(text: str) -> bool:
@@ -153,6 +155,8 @@ def is_of_sglang(text: str) -> bool:
     return SGLANG.search(text) is not None
 
 
+STYLE = re.compile(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: [A-Z]{2,5}\d{1,4}){0,4}\] ")
+"""How a line of sglang's loggers begins; others may write so too."""
 STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 WRITTEN = re.compile(r"^\[?\d{4}-\d\d-\d\d|^(?:INFO|WARNING|ERROR|DEBUG)\b|^[^|]{0,80}\d+%")
 """What a process that goes on writes: lines of a logger, and progress."""

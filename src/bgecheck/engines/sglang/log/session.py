@@ -7,6 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from itertools import pairwise
 from typing import Literal
 
 from bgecheck.engines.sglang.serverargs import server_args
@@ -37,6 +38,8 @@ class Hit:
     before: tuple[str, ...] = ()
     after: list[str] = field(default_factory=list)
     count: int = 1
+    newest: int = 0
+    """The last line that was looked at or repeated one; of lines that were counted by the block it is not known."""
     answered: int = 0
     """Embeddings that had been answered when it came."""
     frames: tuple[str, ...] = ()
@@ -94,6 +97,8 @@ class Session:
         """Whether a batch was computed after the server was ready; with little logging no request is written."""
         self.refused: dict[str, Hit] = {}
         """The first refused request of each kind: method, path and status."""
+        self.probed = 0
+        """Requests of bgecheck's own checks that were refused, as they were meant to be."""
         self.cached: tuple[int, str] | None = None
         """The first batch that used the prefix cache: line number and line."""
         self.cut: tuple[int, str] | None = None
@@ -150,8 +155,21 @@ class Session:
         return path if model and model.bidirectional else None
 
     def seconds(self, stamp: str) -> float | None:
-        """Seconds from the first time stamp to `stamp`; None when one of them is not known."""
-        try:
-            return (datetime.fromisoformat(stamp) - datetime.fromisoformat(self.first_stamp)).total_seconds()
-        except ValueError:
+        """Seconds from the first time stamp to `stamp`; None when one of them, or the clock, is not to be relied on."""
+        begun, ended = _moment(self.first_stamp), _moment(stamp)
+        if begun is None or ended is None or ended < begun or not self._steady:
             return None
+        return (ended - begun).total_seconds()
+
+    @property
+    def _steady(self) -> bool:
+        """Whether the clock went on; where two write in turn (UTC and local), or one was set back, it did not."""
+        moments = [when for stamp in (self.first_stamp, *self.stages.values()) if (when := _moment(stamp))]
+        return all(earlier <= later for earlier, later in pairwise(moments))
+
+
+def _moment(stamp: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(stamp)
+    except ValueError:
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 
 from bgecheck.engines.sglang.log import marks
 from bgecheck.engines.sglang.log.follower import Follower, backwards
@@ -15,6 +16,10 @@ _FARTHEST = timedelta(hours=26)
 """The most by which they differ."""
 _SLACK = timedelta(minutes=3)
 """Seconds that may lie between the last time stamp and the last write."""
+
+
+_CLOCKS = 8
+"""Last lines of a block of which the latest stamp counts: two clocks may write in turn, UTC and local time."""
 
 
 class Since:
@@ -49,7 +54,7 @@ class Since:
 
     def _begins(self, data: bytes) -> int | None:
         """Offset of the first line of that moment or later; None when all of a block is older or without a stamp."""
-        last = next((when for raw in backwards(data) if (when := stamped(raw))), None)
+        last = max(islice(filter(None, map(stamped, backwards(data))), _CLOCKS), default=None)
         if last is None:
             return None
         self.last = last
