@@ -1,6 +1,16 @@
 """What mends the faults of an encoder on sglang, in words, by release."""
 
-from bgecheck.engines.sglang.options import EMBEDDING, EXACT, LONGEST, NO_CHUNKS, NO_PREFIX_CACHE, PROGRAM, TRITON
+from bgecheck.engines.sglang.options import (
+    EMBEDDING,
+    EXACT,
+    LONGEST,
+    MOST_RUNNING,
+    NO_CHUNKS,
+    NO_OVERLAP,
+    NO_PREFIX_CACHE,
+    PROGRAM,
+    TRITON,
+)
 from bgecheck.model import Text
 
 AGAIN = Text(
@@ -35,6 +45,29 @@ BOTH_WAYS_ANYWHERE = _then_again(
     f"restart with {TRITON} (torch_native on a CPU)",
     f"改用 {TRITON}（CPU 上用 torch_native）重启",
 )
+
+BOTH_WAYS_OR_NEWER = _then_again(
+    "restart with {changes}, or use a newer sglang",
+    "改用 {changes} 重启，或升级 sglang",
+)
+BOTH_WAYS_OR_WEIGHTS = _then_again(
+    "restart with {changes}, and see in the log whether all weights were loaded",
+    "改用 {changes} 重启，并查看日志里权重是否全部加载",
+)
+
+FULL_BATCH = Text(
+    "sglang {version} computes {limit} texts at a time (max_running_requests), and one request with more stops its "
+    "scheduler for good: nothing is answered after it, while /health stays 200",
+    "sglang {version} 同时最多计算 {limit} 条（max_running_requests），只要有一次请求超过这个数，调度进程就彻底卡死："
+    "之后的请求都没有结果，而 /health 仍是 200",
+)
+LARGER_BATCH = Text(
+    f"restart with a much larger {MOST_RUNNING} (without it there are thousands) or with {NO_OVERLAP}, or upgrade "
+    "sglang; until then let clients send at most {limit} texts in all at a time",
+    f"把 {MOST_RUNNING} 调大很多（不设时有几千）或加上 {NO_OVERLAP} 重启，或升级 sglang；"
+    "在此之前所有客户端合计一次最多发送 {limit} 条",
+)
+WITHOUT_OVERLAP = {"disable-overlap-schedule": ""}
 
 OWN_LENGTH = Text(f"restart without {LONGEST}", f"去掉 {LONGEST} 重启")
 OWN_LENGTH_ENFORCED = Text(
