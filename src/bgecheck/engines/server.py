@@ -190,7 +190,7 @@ class Server:
         """
         few = self.few_at_once(len(texts))
         if few is not None and len(texts) > few:
-            return NotSent(_too_many(len(texts), few))
+            return NotSent(_too_many(len(texts), few), spared=True)
         body = request_body(texts, self.model_name(), encoding, dimensions)
         with self.turn():
             return self._embedded(body, len(texts))

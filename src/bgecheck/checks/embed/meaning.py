@@ -111,7 +111,7 @@ def _one_for_all(facts: EmbedFacts, evidence: list[Evidence]) -> Outcome:
         evidence.append(Evidence(Text("attention backend, device", "注意力后端、设备"), settings))
     if running.backend in BOTH_WAYS_BACKENDS or (model and not model.bidirectional):
         return broken(*evidence, advice="weights")
-    other = backend_for(running)
+    other = backend_for(running.device)
     values = running.restarted({"attention-backend": other, "prefill-attention-backend": None})
     if running.backend is None:
         return broken(*evidence, advice="either", **values)

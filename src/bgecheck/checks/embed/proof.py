@@ -65,7 +65,7 @@ def embedded(answer: Answer) -> Embedded:
     if isinstance(answer, Embedded):
         return answer
     if isinstance(answer, NotSent):
-        raise Unavailable(answer.reason)
+        raise Unavailable(answer.reason, looked=not answer.spared)
     words = Text("a request for this check returned no embedding: {response}", "本项的请求没有得到向量：{response}")
     raise Unavailable(words.filled({"response": describe(answer)}))
 

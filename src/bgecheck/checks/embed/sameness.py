@@ -9,6 +9,7 @@ from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.engines.sglang.remedies import NO_CACHE_NO_CHUNKS, NO_CHUNKS_IN_BATCH
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, shows_nothing, wanted
+from bgecheck.http.failures import NotSent
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
@@ -155,6 +156,8 @@ _ONE_AT_A_TIME = Text("no batch was sent: the server computes one text at a time
 
 
 def _no_batch(batch: Answer) -> Outcome:
+    if isinstance(batch, NotSent) and batch.spared:
+        return absent(batch.reason)
     if shows_nothing(batch) or is_busy(batch):
         return unclear(Text("a request of three texts was not answered", "3 条一批的请求没有得到向量"))
     response = Evidence(Text("a batch of 3 texts", "3 条一批"), describe(batch), wanted(batch, 3))

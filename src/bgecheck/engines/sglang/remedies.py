@@ -42,8 +42,8 @@ UNLESS_EMBEDDING = Text(f" unless it is started with {EMBEDDING}", f"，除非�
 
 BOTH_WAYS = _then_again(f"restart with {TRITON}", f"加上 {TRITON} 重启")
 BOTH_WAYS_ANYWHERE = _then_again(
-    f"restart with {TRITON} (torch_native on a CPU)",
-    f"改用 {TRITON}（CPU 上用 torch_native）重启",
+    f"restart with {TRITON} (torch_native on a CPU or NPU), or use a newer sglang",
+    f"改用 {TRITON}（CPU、NPU 上用 torch_native）重启，或升级 sglang",
 )
 
 BOTH_WAYS_OR_NEWER = _then_again(

@@ -62,9 +62,13 @@ class Running(NamedTuple):
         return changes if self.options is None else changes | {"launch_line": restart_line(self.options, changed)}
 
 
-def backend_for(running: Running) -> str:
-    """An attention backend that looks both ways, on the device of a server: triton on CUDA and ROCm alone."""
-    return "triton" if running.device in (None, "cuda") else "torch_native"
+UNTOLD = Running()
+"""Of a server that tells nothing."""
+
+
+def backend_for(device: str | None) -> str:
+    """An attention backend that looks both ways on a device: triton on CUDA and ROCm alone, as where none is told."""
+    return "triton" if device in (None, "cuda") else "torch_native"
 
 
 def running(page: Mapping[str, Any], options: Mapping[str, str] | None = None) -> Running:
