@@ -263,11 +263,15 @@ def collect(context: Context) -> EmbedFacts:
 
 
 def _described(facts: EmbedFacts, server: Server) -> EmbedFacts:
-    """The facts with what the server's pages say of its model and its settings."""
-    info, process = server.model_info() or {}, facts.target.server
+    """The facts with what the server's pages say of its model and its settings, as far as there is time to ask."""
+    process = facts.target.server
+    try:
+        info, page = server.model_info() or {}, server.server_info() or {}
+    except Unavailable:
+        return facts
     path = info.get("model_path")
     return facts._replace(
-        running=running(server.server_info() or {}, process.flags if process else None),
+        running=running(page, process.flags if process else None),
         loaded=clean(path, 200) if isinstance(path, str) else None,
         demo=info.get("bgecheck_demo") is True,
     )

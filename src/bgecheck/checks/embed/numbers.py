@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import combinations
 from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
@@ -21,7 +22,7 @@ from bgecheck.http.openai_errors import described
 from bgecheck.http.openai_vectors import first_numbers
 from bgecheck.http.toolong import too_long
 from bgecheck.knowledge.models import Model, is_reranker, lookup
-from bgecheck.knowledge.vectors import is_finite, norm
+from bgecheck.knowledge.vectors import cosine, is_finite, norm
 from bgecheck.model import (
     Advice,
     Evidence,
@@ -270,13 +271,29 @@ def _first(facts: EmbedFacts, answer: Embedded) -> FirstVector:
         ms=round(ms, 1),
         dtype=dtype((vector,)),
         openai=openai.openai if openai else None,
+        cosines=_between(answer.vectors),
     )
+
+
+def _between(vectors: Sequence[Sequence[float]]) -> tuple[tuple[int, int, float], ...]:
+    """The cosine of each two vectors, of so few that a reader takes them in."""
+    if not 1 < len(vectors) <= SHOWN_TOGETHER or not all(map(is_finite, vectors)):
+        return ()
+    numbered = list(enumerate(vectors, 1))
+    cosines = ((n, other, cosine(a, b)) for (n, a), (other, b) in combinations(numbered, 2))
+    return tuple((n, other, round(value, 4)) for n, other, value in cosines if math.isfinite(value))
+
+
+SHOWN_TOGETHER = 6
+"""Texts whose cosines with one another are shown: fifteen of them."""
 
 
 def _values(facts: EmbedFacts, first: FirstVector) -> dict[str, Any]:
     """The same for a report."""
-    shown = {name: value for name, value in asdict(first).items() if name not in ("count", "openai")}
+    shown = {name: value for name, value in asdict(first).items() if name not in ("count", "openai", "cosines")}
     values = {"vectors": first.count, **shown, "first": list(first.first), "sent": facts.sent()._asdict()}
+    if first.cosines:
+        values["cosines"] = [list(pair) for pair in first.cosines]
     if isinstance(facts.openai, OpenAIResult):
         values |= {"openai": facts.openai.openai, "http": f"{facts.openai.http} {facts.openai.http_version}"}
     return values

@@ -218,7 +218,7 @@ def _asked(
         burst=_in_time(lambda: _burst(server)) if context.settings.full and works else None,
         prefix=server.prefix,
         real_model=clean(model_path, 200) if isinstance(model_path, str) else None,
-        running=_running(server) if models.status == 200 else UNTOLD,
+        running=(_in_time(lambda: _running(server)) if models.status == 200 else None) or UNTOLD,
     )
 
 

@@ -8,6 +8,7 @@ from bgecheck.engines.sglang.options import (
     NO_CHUNKS,
     NO_OVERLAP,
     NO_PREFIX_CACHE,
+    PRECISION,
     PROGRAM,
     TRITON,
 )
@@ -84,5 +85,10 @@ OPTIONS_BY_ROW = {
     "launch.prefix-cache": NO_PREFIX_CACHE,
     "launch.chunked-prefill": NO_CHUNKS,
     "launch.attention-backend": TRITON,
+    "embed.distinct": TRITON,
+    "embed.finite": f"{PRECISION} bfloat16",
+    "embed.answers": NO_OVERLAP,
+    "probe.ready": NO_OVERLAP,
+    "probe.batch-limit": NO_OVERLAP,
 }
 """What a launch line lacks where the row does not hold; an example where no run has filled the row's texts."""
