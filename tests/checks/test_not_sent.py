@@ -173,7 +173,7 @@ def test_the_second_opinion_on_a_certificate_is_shown_where_it_differs() -> None
 
 
 def embedded(*repeats: Answer, batch: Answer | None = VECTOR) -> EmbedFacts:
-    return EmbedFacts(TARGET, ("m",), ("text",), VECTOR, repeats, batch)
+    return EmbedFacts(TARGET, ("m",), ("text",), VECTOR, repeats, batch, (VECTOR, VECTOR))
 
 
 def test_texts_that_were_not_sent_are_no_alarm() -> None:

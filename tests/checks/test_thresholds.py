@@ -41,6 +41,8 @@ def answer(*vectors: Vector, tokens: int = 14) -> Embedded:
 def facts(repeats: tuple[Embedded, ...] = (), batch: Embedded | None = None, **changed: Any) -> EmbedFacts:
     """What a right server answers, with changes."""
     one, three = answer(axis(1)), answer(*map(axis, FRESH))
+    beside: dict[str, Any] = {"meaning": None, "pair": answer(axis(PAIR[0]), turned(PAIR[0], 0.6119))}
+    beside |= {name: changed.pop(name) for name in list(changed) if name in beside}
     more = More(
         **{
             "relative": one,
@@ -51,16 +53,15 @@ def facts(repeats: tuple[Embedded, ...] = (), batch: Embedded | None = None, **c
             "chunk": 4096,
             "long": (three, answer(axis(0)), answer(axis(1), axis(2))),
             "counted": answer(*(axis(20) for _ in COUNTED), tokens=sum(count for _, count in COUNTED)),
-            "meaning": None,
-            "pair": answer(axis(PAIR[0]), turned(PAIR[0], 0.6119)),
             "declared": None,
-            "demo": False,
             "whole": answer(*map(axis, WHOLE)),
             **changed,
         }
     )
     target = Target(url="http://h:1", host="h", port=1)
-    return EmbedFacts(target, ("bge-small-zh-v1.5",), ("文本",), one, repeats or (one,) * 3, batch or three, more)
+    others = (answer(axis(FRESH[0])), answer(axis(FRESH[2])))
+    asked = (target, ("bge-small-zh-v1.5",), ("文本",), one, repeats or (one,) * 3, batch or three, others)
+    return EmbedFacts(*asked, more=more, **beside)
 
 
 def status(row: str, given: EmbedFacts) -> Status:

@@ -23,3 +23,5 @@ class FirstVector:
     """The dtype that the bits of the numbers show."""
     openai: str | None
     """The version of the openai package that made the call; None where it was called without."""
+    cosines: tuple[tuple[int, int, float], ...] = ()
+    """Of several texts: for each two of them their numbers, counted from 1, and their cosine; of a few texts only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -39,9 +40,11 @@ from bgecheck.cli.options import (
     option,
 )
 from bgecheck.cli.stderr import to_stderr
-from bgecheck.model import BadInput, Report, Target, Text
+from bgecheck.model import BadInput, Finding, Report, Status, Target, Text
 
 REFERENCE = "embed.reference"
+POOLING = "launch.pooling"
+GOLDEN = "embed.golden"
 COMPARE = both("Compare", "对比")
 
 
@@ -74,8 +77,8 @@ def embed(
         Argument(
             metavar="TEXT",
             help=both(
-                "Texts to embed; without one, a new Chinese text is made up.",
-                "要编码的文本；不给时自动生成一段新的中文",
+                "Texts to embed; - reads them from stdin, one a line; without one, a new Chinese text is made up.",
+                "要编码的文本；- 表示从标准输入读取，每行一条；不给时自动生成一段新的中文",
             ),
         ),
     ] = None,
@@ -137,6 +140,7 @@ def embed(
     """Judge the vectors of a server by a few new texts."""
     run_options = given(RunOptions, ctx)
     options = given(ReferenceOptions, ctx)
+    texts = _from_stdin() if texts == ["-"] else texts
     for text in texts or ():
         _usable(text)
     target_options = given(TargetOptions, ctx)
@@ -145,14 +149,14 @@ def embed(
         looked_at = target(target_options)
         if against is not None:
             the_job = the_job.with_settings(against=_other(options, looked_at))
-        report = _with_causes_only(examine(the_job.plan, looked_at, standby=standby))
+        report = _shown(examine(the_job.plan, looked_at, standby=standby))
     if record is not None:
         _record(record, texts or (), looked_at, report, the_job)
     deliver(the_job, [report])
 
 
 def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Job:
-    """The cheap rows, or all with --full; the row of references too where one of them is asked for."""
+    """The cheap rows, or all with --full; a comparison has all the time it takes where it is asked for."""
     from bgecheck.reference.recorded import checked, read_recorded
 
     if reference.reference is not None and reference.against is not None:
@@ -162,23 +166,27 @@ def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]
     if reference.record is not None:
         checked(reference.record)
     recorded = None if reference.reference is None else read_recorded(reference.reference)
-    compares = any(o is not None for o in (reference.reference, reference.against, reference.record))
-    if not compares or options.full:
-        made = job("embed", ["launch", "embed"], options, texts, cheap=not options.full)
-        return made.with_settings(recorded=recorded)
-    every = job("embed", ["launch", "embed"], options, texts)
-    areas = tuple(
-        replace(area, checks=[c for c in area.checks if not c.costly or c.id == REFERENCE]) for area in every.plan.areas
-    )
-    chosen = replace(every.plan, areas=tuple(area for area in areas if area.checks))
-    return replace(every, plan=chosen).with_settings(quick=True, proves=True, recorded=recorded)
+    proves = any(o is not None for o in (reference.reference, reference.against, reference.record))
+    made = job("embed", ["launch", "embed"], options, texts, cheap=not options.full)
+    return made.with_settings(recorded=recorded, proves=proves)
 
 
-def _with_causes_only(report: Report) -> Report:
-    """The report without the settings that no vector showed: the smoke test judges vectors, and names their causes."""
-    causes = {f.caused_by for f in report.findings if f.problem}
-    shown = tuple(f for f in report.findings if f.check.area != "launch" or f.id in causes)
-    return replace(report, findings=shown)
+def _shown(report: Report) -> Report:
+    """The report without the settings that hold or are not known: the smoke test judges vectors.
+
+    A setting that gives wrong vectors is shown though none of these few shows it. How the tokens are pooled is, where
+    nothing proves it. The pair that is published for one model is no matter of others.
+    """
+    unproved = not any(f.id == REFERENCE and f.status is Status.PASS for f in report.findings)
+
+    def is_shown(finding: Finding) -> bool:
+        causes = {f.caused_by for f in report.findings if f.problem}
+        wrong = finding.status is Status.FAIL or finding.id in causes
+        if finding.id == GOLDEN and finding.status is Status.SKIP:
+            return False
+        return finding.check.area != "launch" or wrong or (finding.id == POOLING and unproved)
+
+    return replace(report, findings=tuple(filter(is_shown, report.findings)))
 
 
 def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
@@ -208,7 +216,7 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
     with closing(Server(looked_at, Limit(limit), limit, PAGES)) as server:
         name = server.model_name()
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
-        answer = server.embed(wanted)
+        answer = server.embed_in_parts(wanted)
     if not isinstance(answer, Embedded):
         message = Text("nothing was recorded: the server returned no vectors", "没有记录：服务没有返回向量")
     else:
@@ -222,6 +230,39 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
             f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
     to_stderr(message, the_job.language, looked_at.secrets())
+
+
+MOST_TEXTS, MOST_BYTES = 64, 2**20
+"""Of what is read from stdin for one request."""
+
+
+def _from_stdin() -> list[str]:
+    """The lines of stdin that are not blank, each a text. Raises `BadInput` where there is none, or more than a few."""
+    content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise _no_texts(Text("more than 1 MiB", "超过 1 MiB"))
+    try:
+        texts = [line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise _no_texts(Text("not valid UTF-8", "不是合法的 UTF-8")) from None
+    if not texts:
+        raise _no_texts(Text("there is no text in it", "里面没有文本"))
+    if len(texts) > MOST_TEXTS:
+        raise _no_texts(
+            Text(f"{len(texts)} lines, more than {MOST_TEXTS}", f"有 {len(texts)} 行，超过 {MOST_TEXTS} 行")
+        )
+    return texts
+
+
+def _no_texts(why: Text) -> BadInput:
+    return BadInput(
+        "-",
+        why,
+        Text(
+            f"give 1 to {MOST_TEXTS} lines, for example: echo 今天天气怎么样？ | bgecheck embed -",
+            f"给 1 到 {MOST_TEXTS} 行文本，例如：echo 今天天气怎么样？ | bgecheck embed -",
+        ),
+    )
 
 
 def _usable(text: str) -> None:

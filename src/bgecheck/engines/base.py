@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -33,9 +33,11 @@ class Pages:
     settings: tuple[str, ...]
     """About the settings, the key among them."""
     health: tuple[str, ...]
-    """Cheap to ask, and without effect."""
+    """Cheap to ask, and without effect; some compute a text."""
     owner: str
     """What its model list says of who serves."""
+    at_once: Callable[[Mapping[str, Any], Mapping[str, str] | None], int | None] = lambda page, options: None
+    """How many texts are computed at once, by the page about the settings, else by the launch options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 from bgecheck.engines.base import PROBE_MARK, Pages
 from bgecheck.http.client import Http, Transport
-from bgecheck.http.embeddings import SMALL_IDS, Answer, read, request_body
+from bgecheck.http.embeddings import SMALL_IDS, Answer, joined, read, request_body
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.handshake import handshake
 from bgecheck.http.reply import BODY_LIMIT, PAGE_LIMIT, Reply
 from bgecheck.http.tls import Authorities, Certificate
 from bgecheck.machine.sidebyside import side_by_side
-from bgecheck.model import Secret, Target, clean
+from bgecheck.model import Secret, Target, Text, Unavailable, clean
 from bgecheck.model.deadline import DEADLINE_EXCEEDED, Deadline, deadline_exceeded
 
 T = TypeVar("T")
@@ -33,6 +33,13 @@ FAIR_SECONDS = 5.0
 """After which a small request without a response shows the server, and not the time that was left of the run."""
 
 
+PLENTY = 128
+"""Texts that a server computes at once, from which on all requests of a run together are fewer."""
+
+LEARNING_SECONDS = 2.0
+"""For which the first text waits for the page that tells how many are computed at once."""
+
+
 class Server:
     """One target over HTTP. Harmless requests only; safe to use from several collectors at once."""
 
@@ -43,6 +50,8 @@ class Server:
         self._timeout = timeout
         self._http = Http()
         self._slow = False
+        self._learning: tuple[threading.Thread, float] | None = None
+        self._learned: int | None = None
         self._one_at_a_time = threading.Lock()
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
@@ -58,7 +67,8 @@ class Server:
         """
         headers = self._headers(self.target.api_key if key == "given" else key)
         url = (root or self.target.url) + path + ("" if key == "given" else self._probe_query())
-        return self._exchange("GET", url, headers=headers, limit=PAGE_LIMIT, least=least)
+        with self._in_turn(path in self.pages.health and self.few_at_once() is not None):
+            return self._exchange("GET", url, headers=headers, limit=PAGE_LIMIT, least=least)
 
     def _probe_query(self) -> str:
         """What marks a request that may be refused in the log of the engine, which would count it among its clients'.
@@ -160,37 +170,75 @@ class Server:
         """The name to send: the one that was asked for, else the one that is served."""
         return self.target.model or next(iter(self.served()), None)
 
+    def few_at_once(self, count: int = 1) -> int | None:
+        """Texts that the server computes at once, where they are so few that requests have to keep to it; else None.
+
+        One text waits `LEARNING_SECONDS` at most for the page that tells it; several wait for it as for any answer.
+        """
+        seconds = LEARNING_SECONDS if count == 1 else max(LEARNING_SECONDS, self._timeout)
+        with self._lock:
+            if self._learning is None:
+                thread = threading.Thread(target=self._learn, name="texts at once", daemon=True)
+                self._learning = (thread, time.monotonic())
+                thread.start()
+            thread, began = self._learning
+        thread.join(max(0.0, min(began + seconds - time.monotonic(), self._deadline.remaining())))
+        return self._learned if self._learned is not None and self._learned < PLENTY else None
+
+    def _learn(self) -> None:
+        process = self.target.server
+        with suppress(Unavailable):
+            self._learned = self.pages.at_once(self.server_info() or {}, process.flags if process else None)
+
     def embed(
         self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None, probing: bool = False
     ) -> Answer:
-        """The vectors of `texts`, in one request; one that is `probing` is made to see whether it is refused.
+        """The vectors of `texts`, in one request; never of more texts than the server computes at once.
 
-        Raises `Unavailable` where no time is left.
+        One that is `probing` is made to see whether it is refused. Raises `Unavailable` where no time is left.
         """
+        few = self.few_at_once(len(texts))
+        if few is not None and len(texts) > few:
+            return NotSent(_too_many(len(texts), few), spared=True)
         body = request_body(texts, self.model_name(), encoding, dimensions)
-        with self._serialised():
+        with self.turn():
             return self._embedded(body, len(texts), probing=probing)
+
+    def embed_in_parts(self, texts: Sequence[str]) -> Answer:
+        """The vectors of `texts`, in as few requests as the server takes; the first answer without vectors, if any."""
+        few = self.few_at_once(len(texts)) or max(1, len(texts))
+        return joined([self.embed(texts[start : start + few]) for start in range(0, len(texts), few)])
 
     def embed_at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
         """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
         bodies = [request_body([text], self.model_name()) for text in texts]
-        with self._serialised():
-            done = side_by_side({n: partial(self._embedded, body, 1) for n, body in enumerate(bodies)})
-        return tuple(done.get(number, NotSent(DEADLINE_EXCEEDED)) for number in range(len(texts)))
+        few = self.few_at_once(len(texts)) or max(1, len(texts))
+        answers: list[Answer] = []
+        for start in range(0, len(bodies), few):
+            part = bodies[start : start + few]
+            with self.turn():
+                done = side_by_side({n: partial(self._embedded, body, 1) for n, body in enumerate(part)})
+            answers += [done.get(number, NotSent(DEADLINE_EXCEEDED)) for number in range(len(part))]
+        return tuple(answers)
 
     def embed_token_ids(self) -> Answer:
         """The vector of two token ids that every vocabulary has, in place of a text."""
         body = request_body(SMALL_IDS, self.model_name())
-        with self._serialised():
+        with self.turn():
             return self._embedded(body, 1, probing=True)
 
     @contextmanager
-    def _serialised(self) -> Iterator[None]:
-        """Where the server is slow or busy, requests take turns: side by side each waits for the others.
+    def turn(self) -> Iterator[None]:
+        """Where the server is slow or busy, or computes few texts at once, requests take turns.
 
         A time-out then shows one request, not how many areas ask at the same time.
         """
-        if not self._slow:
+        with self._in_turn(self._slow or self.few_at_once() is not None):
+            yield
+
+    @contextmanager
+    def _in_turn(self, one_at_a_time: bool) -> Iterator[None]:
+        if not one_at_a_time:
             yield
             return
         if not self._one_at_a_time.acquire(timeout=self._deadline.remaining()):
@@ -247,6 +295,14 @@ class Server:
                 self._cache[name] = ask()
             answer: T = self._cache[name]
             return answer
+
+
+def _too_many(count: int, few: int) -> Text:
+    return Text(
+        f"not sent: the server computes at most {few} at a time (max_running_requests), and a request of {count} "
+        "texts can stop it for good",
+        f"未发送：服务同时最多计算 {few} 条（max_running_requests），一次发送 {count} 条可能让它彻底卡死",
+    )
 
 
 def _is_missing(reply: Reply | Failure) -> bool:

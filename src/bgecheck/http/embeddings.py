@@ -76,9 +76,19 @@ def describe(answer: Reply | Answer) -> Words:
                     f"HTTP 200, {floats} numbers in base64 in {ms:.0f} ms",
                     f"HTTP 200，base64 编码的 {floats} 个数，用时 {ms:.0f} ms",
                 )
-            return Text(f"HTTP 200, {floats} floats in {ms:.0f} ms", f"HTTP 200，{floats} 个浮点数，用时 {ms:.0f} ms")
+            numbers = counted(answer.nulls[0], floats)
+            return Text(f"HTTP 200, {numbers.en} in {ms:.0f} ms", f"HTTP 200，{numbers.zh}，用时 {ms:.0f} ms")
         case Reply():
             return f"HTTP {answer.status}"
+
+
+def counted(null: int, components: int) -> Text:
+    """Components of a vector in words: numbers, or what stands in their place."""
+    if null == components:
+        return Text(f"{null} nulls and no number", f"{null} 个 null，没有一个数")
+    if null:
+        return Text(f"{components - null} floats and {null} nulls", f"{components - null} 个浮点数和 {null} 个 null")
+    return Text(f"{components} floats", f"{components} 个浮点数")
 
 
 def _refusal(answer: Refused) -> Words:
@@ -164,6 +174,26 @@ def read(reply: Reply | Failure, count: int) -> Answer:
             return Unusable("null", Text("null in place of vectors", "响应体是 null，没有向量"), reply.seconds)
         return Unusable("not-json", _no_json(reply), reply.seconds)
     return _vectors(payload, reply, count)
+
+
+def joined(answers: Sequence[Answer]) -> Answer:
+    """Several answers as one, in their order; the first that has no vectors, if any."""
+    if failed := next((answer for answer in answers if not isinstance(answer, Embedded)), None):
+        return failed
+    parts = [answer for answer in answers if isinstance(answer, Embedded)]
+    if len(parts) == 1:
+        return parts[0]
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    vectors = tuple(vector for part in parts for vector in part.vectors)
+    return Embedded(
+        vectors=vectors,
+        nulls=tuple(count for part in parts for count in part.nulls),
+        indexes=tuple(range(len(vectors))),
+        tokens=sum(tokens) if len(tokens) == len(parts) else None,
+        model=parts[0].model,
+        seconds=sum(part.seconds for part in parts),
+        packed=any(part.packed for part in parts),
+    )
 
 
 def _vectors(payload: Any, reply: Reply, count: int) -> Answer:

@@ -58,6 +58,8 @@ class NotSent:
     """A request that was never sent, and why: it says nothing of the server."""
 
     reason: Words
+    spared: bool = False
+    """Whether it would have harmed the server."""
 
 
 class BadResponse(Exception):

@@ -45,8 +45,9 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """How much it matters: that of the row, or of the cause that was found where it matters less."""
-        return Severity.WARNING if self.status is Status.WARN else self.check.severity
+        """How much it matters: that of the row, or of the cause that was found where it matters more or less."""
+        matters = {Status.WARN: Severity.WARNING, Status.FAIL: Severity.ERROR}
+        return matters.get(self.status, self.check.severity)
 
     @property
     def problem(self) -> bool:

@@ -119,6 +119,7 @@ class Target:
         """The target as printable strings, for the head of a report; the key only as present."""
         described = {
             "url": self.base_url if self.url else None,
+            "found_by": self.origins.get("url") if self.url else None,
             "model": self.model,
             "api_key": "***" if self.api_key else None,
             "log": self.log,

@@ -25,7 +25,7 @@ def _target(report: Report, screen: Screen) -> list[str]:
     server = Text(f"{model} at {url}", f"{url} 上的 {model}") if model and url else url or ""
     client = next((f.data.openai for f in report.findings if isinstance(f.data, FirstVector)), None)
     parts = (
-        screen.say(server),
+        screen.say(server) + _how(report, screen),
         f"{target.get('engine', '')} {target.get('version', '')}".strip(),
         screen.say(Text(f"called with openai {client}", f"用 openai {client} 调用")) if client else "",
         f"pid {target['pid']}" if "pid" in target else "",
@@ -38,6 +38,17 @@ def _target(report: Report, screen: Screen) -> list[str]:
         else:
             lines.append(part)
     return lines
+
+
+def _how(report: Report, screen: Screen) -> str:
+    """How the server was found, where a program asks it that was not told which."""
+    by = {
+        "process": Text(" (found running here)", "（本机正在运行的服务）"),
+        "default": Text(" (the default address)", "（默认地址）"),
+        "option": Text(" (--url)", "（--url 指定）"),
+    }
+    found = by.get(report.target.get("found_by", ""))
+    return screen.say(found) if found else ""
 
 
 def _notes(report: Report, screen: Screen) -> list[str]:

@@ -20,8 +20,11 @@ def draw_vector(report: Report, screen: Screen, console: Console) -> bool:
     entry = next((f for f in report.findings if isinstance(f.data, FirstVector)), None)
     if report.command != "embed" or entry is None or not isinstance(entry.data, FirstVector):
         return False
-    console.print(Prose([_numbers(entry.data, screen), _vector(entry.data, screen)]))
+    lines = [_numbers(entry.data, screen), _vector(entry.data, screen), _cosines(entry.data, screen)]
+    console.print(Prose([line for line in lines if line]))
     _draw_rows([f for f in report.findings if f is not entry], screen, console)
+    if unproved := _unproved(report, screen):
+        console.print(Prose(unproved, "dim"))
     return True
 
 
@@ -65,6 +68,28 @@ def _vector(vector: FirstVector, screen: Screen) -> str:
     if vector.count == 1:
         return numbers
     return f"{screen.say(Text('of the first text', '第 1 条文本'))}{screen.colon}{numbers}"
+
+
+def _cosines(vector: FirstVector, screen: Screen) -> str:
+    """How near several texts are to each other."""
+    if not vector.cosines:
+        return ""
+    pairs = "  ".join(f"{one}-{other} {cosine:.4f}" for one, other, cosine in vector.cosines)
+    return f"{screen.say(Text('cosines between the texts', '文本之间的余弦相似度'))}{screen.colon}{pairs}"
+
+
+def _unproved(report: Report, screen: Screen) -> str:
+    """What these rows leave open where all of them hold, and the command that proves it."""
+    proof = next((f for f in report.findings if f.id == "embed.reference"), None)
+    if proof is None or proof.status is not Status.SKIP or any(f.status.bad for f in report.findings):
+        return ""
+    folder = report.target.get("model_path") or screen.say(Text("DIR", "目录"))
+    command = f"bgecheck embed --full --model-path {folder} --url {report.target.get('url', '')}"
+    words = Text(
+        "not proved: that pooling and weights are the model's own, which {command} shows",
+        "尚未证明：池化方式和权重就是该模型的；{command} 可以验证",
+    )
+    return screen.say(words.filled({"command": command}))
 
 
 def _number(value: float | str) -> str:

@@ -40,4 +40,5 @@ class Settings:
     @property
     def compares(self) -> bool:
         """Whether vectors are to be compared with a reference."""
-        return self.proves or not self.quick or self.recorded is not None or self.against is not None
+        asked = self.recorded is not None or self.against is not None
+        return asked or self.proves or self.smoke or not self.quick

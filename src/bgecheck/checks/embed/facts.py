@@ -19,6 +19,7 @@ from bgecheck.checks.embed.texts import (
     LARGEST_BATCH,
     LARGEST_CHUNK,
     LONG_TEXT,
+    QUICK_TRIPLES,
     SHARED,
     TAIL,
     counts_characters,
@@ -29,12 +30,13 @@ from bgecheck.checks.embed.texts import (
     triples_for,
 )
 from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.running import Running, running
 from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
 from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
 from bgecheck.http.proxies import DIRECT, Way, client_way
 from bgecheck.knowledge.models import Model, lookup
-from bgecheck.model import Area, Target, Text, Unavailable
+from bgecheck.model import Area, Target, Text, Unavailable, clean
 from bgecheck.model.deadline import DEADLINE_EXCEEDED
 
 if TYPE_CHECKING:
@@ -49,36 +51,32 @@ class More:
     """A text that begins like the fresh one."""
     after_relative: Answer
     """The fresh text once more, after a text that begins like it."""
-    reversed: Answer
-    """The batch of three, in the opposite order."""
+    reversed: Answer | None
+    """The batch, in the opposite order; None without one."""
     crowd: tuple[Answer, ...]
     """Different texts of equal length, one in each of as many requests at the same time."""
-    crowd_batch: Answer
+    crowd_batch: Answer | None
     """The same texts in one request, short ones between them; `places` tells where they stand."""
     chunk: int | None
     """Tokens of one prefill chunk, as the server tells; -1 when chunking is off, None when it does not tell."""
     counted: Answer | None
     """`COUNTED` in one request, when the tokenizer is known."""
-    meaning: tuple[Answer, ...] | None
-    """The texts of the model's language, as triples of text, relative and stranger, in small requests."""
-    pair: Answer | None
-    """The published pair, when the model is the one it was published for."""
     declared: str | None
     """The dtype that the server was started with."""
-    demo: bool
-    """Whether the server says that it is bgecheck's own demo, which has no meaning."""
     whole: Answer | None = None
     """Two long texts that differ at their end only; None where the model is not known to read that far."""
     long: tuple[Answer, Answer, Answer] | None = None
     """A batch of one and a half chunks, then its two halves, none of which fills a chunk."""
     long_left_out: Text | None = None
     """Why the long batch was not sent, where there is a chunk to overflow."""
+    too_few: int | None = None
+    """How many texts the server computes at once, where they are too few to overflow a chunk."""
 
     def answers(self) -> list[Answer]:
         """Every answer."""
-        always = [self.relative, self.after_relative, self.reversed, *self.crowd, self.crowd_batch]
-        several = [*(self.long or ()), *(self.meaning or ())]
-        return always + several + [a for a in (self.counted, self.pair, self.whole) if a is not None]
+        answers = [self.relative, self.after_relative, self.reversed, *self.crowd, self.crowd_batch]
+        answers += [*(self.long or ()), self.counted, self.whole]
+        return [answer for answer in answers if answer is not None]
 
 
 class Sent(NamedTuple):
@@ -95,7 +93,7 @@ def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
 
 
 class EmbedFacts(NamedTuple):
-    """What the server answered: one fresh text three times, and once between two others in a batch."""
+    """What the server answered: fresh texts alone, one of them three times, and all of them in a batch."""
 
     target: Target
     served: tuple[str, ...]
@@ -106,7 +104,9 @@ class EmbedFacts(NamedTuple):
     repeats: tuple[Answer, ...]
     """The fresh text, alone, three times."""
     batch: Answer | None
-    """A batch of three whose middle text is the fresh one."""
+    """A batch of three whose second text is the fresh one; of two where the server computes no more at once."""
+    others: tuple[Answer, ...] = ()
+    """The other texts of the batch, each alone."""
     more: More | None = None
     """What the rows that cost more asked; None when they were left out."""
     proof: Proof | Unavailable | None = None
@@ -115,6 +115,22 @@ class EmbedFacts(NamedTuple):
     """What the openai package made of `texts`; None where it was not asked."""
     way: Way = DIRECT
     """How a program that follows the environment gets to the server."""
+    running: Running = Running()
+    """What the server says of how it computes."""
+    loaded: str | None = None
+    """The model's folder or hub id, as the server's page tells it."""
+    meaning: tuple[Answer, ...] | None = None
+    """The texts of the model's language, as triples of text, relative and stranger, in small requests."""
+    pair: Answer | None = None
+    """The published pair, when the model is the one it was published for."""
+    demo: bool = False
+    """Whether the server says that it is bgecheck's own demo, which has no meaning."""
+
+    @property
+    def own_model(self) -> Model | None:
+        """What the registry knows of the model that the server has, whatever was asked for."""
+        names = (self.loaded, *self.served, self.target.model_path)
+        return next((m for m in map(lookup, names) if m), None)
 
     @property
     def model(self) -> Model | None:
@@ -132,7 +148,8 @@ class EmbedFacts(NamedTuple):
 
     def answers(self) -> list[Answer]:
         """Every answer, each once."""
-        answers = [self.asked, *(a for a in self.repeats if a is not self.asked), self.batch]
+        answers = [self.asked, *(a for a in self.repeats if a is not self.asked), *self.others, self.batch]
+        answers += [*(self.meaning or ()), self.pair]
         answers += self.more.answers() if self.more else []
         answers += [self.proof.served] if isinstance(self.proof, Proof) else []
         return [a for a in answers if a is not None]
@@ -141,7 +158,12 @@ class EmbedFacts(NamedTuple):
         """The answers to requests of one short text, but for those that show nothing of the server."""
         more = self.more
         asked = [self.asked] if len(self.texts) == 1 and not any(a is self.asked for a in self.repeats) else []
-        answers = [*asked, *self.repeats, *((more.relative, more.after_relative, *more.crowd) if more else ())]
+        answers = [
+            *asked,
+            *self.repeats,
+            *self.others,
+            *((more.relative, more.after_relative, *more.crowd) if more else ()),
+        ]
         return [answer for answer in answers if not shows_nothing(answer)]
 
     def unanswered(self) -> list[Answer]:
@@ -181,6 +203,10 @@ class _Asking:
     def __call__(self, texts: Sequence[str]) -> Answer:
         return self._noted(1, lambda: (self._server.embed(texts),))[0]
 
+    def in_parts(self, texts: Sequence[str]) -> Answer:
+        """All texts, in as few requests as the server takes."""
+        return self._noted(1, lambda: (self._server.embed_in_parts(texts),))[0]
+
     def at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
         """Each text in a request of its own, all at the same time."""
         return self._noted(len(texts), lambda: self._server.embed_at_once(texts))
@@ -211,44 +237,99 @@ def collect(context: Context) -> EmbedFacts:
     server, rng, client = context.server(), random.Random(), context.openai if context.settings.smoke else None
     ask, fresh = _Asking(server, context), fresh_three(rng)
     texts = context.settings.texts or ((fresh_texts(rng, 1)[0],) if client else (fresh[1],))
-    called = client is not None and _call(client, context, server, texts)
-    asked = None if called else server.embed(texts)
+    few = server.few_at_once(len(texts))
+    beside = client is not None and few is None and _call(client, context, server, texts)
+    asked = None if beside else server.embed_in_parts(texts)
     if asked is not None and not isinstance(asked, Embedded):
-        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
+        return _described(EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None), server)
     # Fresh means never sent before, by openai neither: after two sends a broken prefix cache answers the same wrong
     # vector.
     first = asked if asked is not None and texts[0] == fresh[1] else ask([fresh[1]])
     facts = EmbedFacts(context.target, server.served(), tuple(texts), asked or first, (first,), None)
     if asked is not None or isinstance(first, Embedded):
-        facts = _repeated(facts, ask, fresh)
-    if client is not None and called:
-        facts = _with_openai(facts, client, context)
+        facts = _repeated(facts, ask, fresh, few)
+    if client is not None:
+        facts = _with_openai(facts, client, context, called=beside)
+    facts = _described(facts, server)
     if not isinstance(facts.asked, Embedded) or facts.unanswered():
         return facts
     # On a server that is slow the comparison comes first: it proves most for the time it takes.
     if context.settings.compares and not ask.gave_up:
         facts = facts._replace(proof=_proof(context, facts.model))
-    if context.settings.quick:
-        return facts
-    more = _more(context, ask, facts.model, fresh, rng)
-    return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, rng))
+    if not context.settings.quick:
+        more = _more(context, ask, facts.model, fresh, rng)
+        facts = facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, rng))
+    return _with_meaning(facts, ask, context.settings.quick)
 
 
-def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str]) -> EmbedFacts:
-    """The fresh text twice more, and between two others where it is answered."""
-    facts = facts._replace(repeats=(*facts.repeats, ask([fresh[1]]), ask([fresh[1]])))
-    return facts if facts.unanswered() else facts._replace(batch=ask(list(fresh)))
-
-
-def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context) -> EmbedFacts:
-    """What openai made of the texts, and the same texts in a request of our own after it."""
+def _described(facts: EmbedFacts, server: Server) -> EmbedFacts:
+    """The facts with what the server's pages say of its model and its settings, as far as there is time to ask."""
+    process = facts.target.server
     try:
-        openai: OpenAIResult | Unavailable = client.result(context.deadline.remaining())
+        info, page = server.model_info() or {}, server.server_info() or {}
+    except Unavailable:
+        return facts
+    path = info.get("model_path")
+    return facts._replace(
+        running=running(page, process.flags if process else None),
+        loaded=clean(path, 200) if isinstance(path, str) else None,
+        demo=info.get("bgecheck_demo") is True,
+    )
+
+
+def _with_meaning(facts: EmbedFacts, ask: _Asking, quick: bool) -> EmbedFacts:
+    """Texts whose likeness is known: a few where little is to be spent."""
+    if facts.demo:
+        return facts
+    name = facts.model.name if facts.model else ""
+    triples = triples_for(name)
+    return facts._replace(
+        pair=_where(name == GOLDEN_MODEL, ask, GOLDEN_PAIR),
+        meaning=_meaning(ask, triples[:QUICK_TRIPLES] if quick else triples),
+    )
+
+
+def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str], few: int | None) -> EmbedFacts:
+    """The fresh text twice more; where it is answered, the others alone, and all of them together."""
+    facts = facts._replace(repeats=(*facts.repeats, ask([fresh[1]]), ask([fresh[1]])))
+    if facts.unanswered():
+        return facts
+    others = ask.at_once([text for text in fresh if text is not fresh[1]])
+    together = fresh[:few]
+    return facts._replace(others=others, batch=ask(together) if len(together) > 1 else None)
+
+
+def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context, *, called: bool) -> EmbedFacts:
+    """What openai made of the texts, and the same texts in a request of our own after it.
+
+    A server that computes few texts at once is `called` only now, when nothing else is sent to it.
+    """
+    server, target = context.server(), context.target
+    try:
+        openai: OpenAIResult | Unavailable = _result(client, context, facts.texts, called)
     except Unavailable as unavailable:
         openai = unavailable
-    asked = context.server().embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
-    target = context.target
-    return facts._replace(openai=openai, asked=asked, way=client_way(target.url, target.host, target.port))
+    if called:
+        asked = server.embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
+        facts = facts._replace(asked=asked)
+    return facts._replace(openai=openai, way=client_way(target.url, target.host, target.port))
+
+
+def _result(client: OpenAIClient, context: Context, texts: Sequence[str], called: bool) -> OpenAIResult:
+    """What came of openai's call. Raises `Unavailable`."""
+    if called:
+        return client.result(context.deadline.remaining())
+    server = context.server()
+    few = server.few_at_once()
+    if few is None or len(texts) > few:
+        raise Unavailable(_NOT_CALLED, looked=False)
+    with server.turn():
+        if not _call(client, context, server, texts):
+            raise Unavailable(_NOT_CALLED, looked=False)
+        return client.result(context.deadline.remaining())
+
+
+_NOT_CALLED = Text("openai was not called with these texts", "没有用 openai 发送这些文本")
 
 
 def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequence[str]) -> bool:
@@ -274,6 +355,9 @@ def _with_long(context: Context, ask: _Asking, more: More, rng: random.Random) -
     """The long batch comes last, and only where there is time for it: the other rows do not wait for it in vain."""
     if not more.chunk or not 0 < more.chunk <= LARGEST_CHUNK:
         return more
+    few = context.server().few_at_once(CROWD)
+    if few is not None and math.ceil(1.5 * more.chunk / (LONG_TEXT + 2)) > few:
+        return replace(more, too_few=few)
     answers: list[Answer] = []
     for texts in _long(more.chunk, rng):
         left = context.deadline.remaining()
@@ -332,12 +416,13 @@ def _proof(context: Context, model: Model | None) -> Proof | Unavailable:
 
 def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[str], rng: random.Random) -> More:
     server = context.server()
-    info, settings = server.model_info() or {}, server.server_info() or {}
-    demo, name = info.get("bgecheck_demo") is True, model.name if model else ""
+    settings, few = server.server_info() or {}, server.few_at_once(CROWD)
+    crowd = min(CROWD, few or CROWD)
+    fillers = min(FILLERS, few - crowd) if few else FILLERS
     relative = fresh[1][: len(fresh[1]) // 2] + fresh_texts(rng, 1)[0]
     relative_answer, after_relative = ask([relative]), ask([fresh[1]])
-    at_once, together = fresh_texts(rng, CROWD), fresh_texts(rng, CROWD + FILLERS, 4)
-    for text, place in zip(at_once, places(CROWD, CROWD + FILLERS), strict=True):
+    at_once, together = fresh_texts(rng, crowd), fresh_texts(rng, crowd + fillers, 4)
+    for text, place in zip(at_once, places(crowd, crowd + fillers), strict=True):
         together[place] = text
     chunk = settings.get("chunked_prefill_size")
     chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
@@ -346,15 +431,12 @@ def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[s
     return More(
         relative=relative_answer,
         after_relative=after_relative,
-        reversed=ask(list(reversed(fresh))),
+        reversed=ask(list(reversed(fresh[:few]))) if few != 1 else None,
         crowd=ask.at_once(at_once),
-        crowd_batch=ask(together),
+        crowd_batch=ask(together) if few != 1 else None,
         chunk=chunk,
         counted=_where(counts, ask, [text for text, _ in COUNTED]),
-        meaning=None if demo else _meaning(ask, triples_for(name)),
-        pair=_where(name == GOLDEN_MODEL and not demo, ask, GOLDEN_PAIR),
         declared=declared if isinstance(declared, str) else None,
-        demo=demo,
         whole=_where(_reads_far(server, model), ask, long_pair(rng)),
     )
 
@@ -365,14 +447,14 @@ INFINITY = "infinity"
 
 def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
     """The answer to texts that only some models are asked for."""
-    return ask(texts) if applies and texts else None
+    return ask.in_parts(texts) if applies and texts else None
 
 
 def _meaning(ask: _Asking, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
     """The answers to whole triples, as many in a request as every engine takes."""
     step = LARGEST_BATCH // 3
     parts = [triples[n : n + step] for n in range(0, len(triples), step)]
-    return tuple(ask([text for triple in part for text in triple]) for part in parts) or None
+    return tuple(ask.in_parts([text for triple in part for text in triple]) for part in parts) or None
 
 
 def _reads_far(server: Server, model: Model | None) -> bool:
@@ -407,5 +489,5 @@ def wanted_dims(facts: EmbedFacts) -> int | None:
 def vectors_of(answer: Answer | None) -> tuple[tuple[float, ...], ...]:
     """The vectors of an answer. Raises `Unavailable` with what came instead."""
     if answer is None:
-        raise Unavailable(Text("a request of this row was not made", "本项所需的请求没有发送"))
+        raise Unavailable(Text("a request of this row was not made", "本项所需的请求没有发送"), looked=False)
     return embedded(answer).vectors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, vectors_of
 from bgecheck.checks.embed.measures import (
@@ -10,14 +12,22 @@ from bgecheck.checks.embed.measures import (
     GOLDEN_COSINE,
     MARGINS,
     MEAN_MARGIN,
+    NO_MEANING,
     READ_ALIKE,
     SAME_IN_BATCH,
     SAME_TEXT,
 )
 from bgecheck.checks.embed.texts import COUNTED, GOLDEN_MODEL, SHARED, TAIL, folds_case
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
+from bgecheck.engines.sglang.remedies import BOTH_WAYS_OR_NEWER, BOTH_WAYS_OR_WEIGHTS
+from bgecheck.engines.sglang.running import BOTH_WAYS_BACKENDS, backend_for
+from bgecheck.http.bypass import WHO_LISTENS
 from bgecheck.http.embeddings import Embedded, Refused
+from bgecheck.knowledge.vectors import closest_pair
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+
+_SETTINGS = "bgecheck doctor --url {base_url} --only 'launch.*'"
+_COMPARED_HERE = "bgecheck embed --full --url {base_url} --model-path {model_path}"
 
 
 @AREA.check(
@@ -34,18 +44,80 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
         "补齐分词器文件后重启，并把之前写进向量库的内容全部重新编码",
     ),
     commands=("ls -l {model_path}/tokenizer.json {model_path}/vocab.txt",),
+    variants={
+        "attention": Advice(
+            Text(
+                "texts of different lengths have one and the same vector too: with the attention backend {backend} on "
+                "{device}, {release} does no encoder attention, so that the first token sees none of the others",
+                "长短不同的文本也得到同一个向量：{release} 在 {device} 上的注意力后端 {backend} "
+                "不支持编码器的双向注意力，首个 token 看不到其余内容",
+            ),
+            BOTH_WAYS_OR_NEWER,
+            ("{launch_line}", _SETTINGS),
+        ),
+        "either": Advice(
+            Text(
+                "texts of different lengths have one and the same vector too, so that it is not the tokenizer: an "
+                "attention backend that does no encoder attention on this device, or weights that were not loaded",
+                "长短不同的文本也得到同一个向量，因此不是分词器的问题：该设备上的注意力后端不支持编码器的双向注意力，"
+                "或权重没有加载",
+            ),
+            BOTH_WAYS_OR_WEIGHTS,
+            (_SETTINGS, "bgecheck logs {log}"),
+        ),
+        "weights": Advice(
+            Text(
+                "texts of different lengths have one and the same vector too, so that it is not the tokenizer: the "
+                "weights were not loaded, are damaged or collapsed in training, or a layer in between answers with "
+                "one stored vector",
+                "长短不同的文本也得到同一个向量，因此不是分词器的问题：权重没有加载、已损坏或在训练中坍缩，"
+                "或中间有一层总是返回同一条缓存的向量",
+            ),
+            Text(
+                "see in the log whether all weights were loaded, compare with the model's folder, and query the server "
+                "behind a gateway; then re-embed everything embedded so far",
+                "查看日志里权重是否全部加载，与模型目录对比，有网关时直连后面的服务；"
+                "之后把之前写进向量库的内容全部重新编码",
+            ),
+            ("bgecheck logs {log}", _COMPARED_HERE, WHO_LISTENS),
+        ),
+    },
     explains=("embed.whole-text", "embed.semantic", "embed.golden", "embed.reference"),
     needs=("embed.finite",),
-    costly=True,
 )
 def different_texts_differ(facts: EmbedFacts) -> Outcome:
-    """The closest two of eight random texts of 16 characters, in one request."""
-    count, closest = len(more_of(facts).crowd), measures.closest(facts)
+    """The closest two of random texts of 16 characters; where they are one, also a text three times as long."""
+    vectors = measures.of_one_length(facts)
+    closest = closest_pair(vectors)
     subject = Text(
-        f"{count} different texts: cosine of the closest two", f"{count} 条不同文本中最接近的两条：余弦相似度"
+        f"{len(vectors)} different texts: cosine of the closest two",
+        f"{len(vectors)} 条不同文本中最接近的两条：余弦相似度",
     )
-    evidence = Evidence(subject, f"{closest:.4f}", str(COLLAPSED))
-    return holds(evidence) if COLLAPSED.admits(closest) else broken(evidence)
+    evidence = [Evidence(subject, f"{closest:.4f}", str(COLLAPSED))]
+    if COLLAPSED.admits(closest):
+        return holds(*evidence)
+    if not math.isfinite(across := measures.of_two_lengths(facts)):
+        return broken(*evidence)
+    lengths = Text("a text of 16 characters and one of 48: cosine", "16 字与 48 字的文本：余弦相似度")
+    evidence.append(Evidence(lengths, f"{across:.4f}", str(COLLAPSED)))
+    return broken(*evidence) if COLLAPSED.admits(across) else _one_for_all(facts, evidence)
+
+
+def _one_for_all(facts: EmbedFacts, evidence: list[Evidence]) -> Outcome:
+    """One vector for texts of any length, and what the settings make the likeliest reason."""
+    running, model = facts.running, facts.own_model or facts.model
+    settings = ", ".join(filter(None, (running.backend, running.device)))
+    if settings:
+        evidence.append(Evidence(Text("attention backend, device", "注意力后端、设备"), settings))
+    if running.backend in BOTH_WAYS_BACKENDS or (model and not model.bidirectional):
+        return broken(*evidence, advice="weights")
+    other = backend_for(running.device)
+    values = running.restarted({"attention-backend": other, "prefill-attention-backend": None})
+    if running.backend is None:
+        return broken(*evidence, advice="either", **values)
+    device = running.device or Text("this device", "该设备")
+    release = f"sglang {running.version or ''}".rstrip()
+    return broken(*evidence, advice="attention", backend=running.backend, device=device, release=release, **values)
 
 
 @AREA.check(
@@ -205,16 +277,33 @@ def _counted_otherwise(facts: EmbedFacts, tokens: int, wanted: int, case: list[E
     ),
     fix=Text("see which weights the server has loaded, and how it pools them", "确认服务加载的权重，以及池化方式"),
     commands=(SHOW_MODEL_PAGE,),
+    variants={
+        "random": Advice(
+            Text(
+                "texts that mean the same are no closer than unrelated ones (by {margin} on average, random numbers "
+                "have 0.002 to 0.019): the server computes with weights that were not loaded, or these are not the "
+                "vectors of {name}",
+                "近义文本并不比无关文本更接近（平均差距 {margin}，随机数是 0.002 到 0.019）："
+                "权重没有真正加载，服务在用随机数计算，或这根本不是 {name} 的向量",
+            ),
+            Text(
+                "see in the log whether weights were not found or newly initialised, and compare with the model's "
+                "folder; then re-embed everything embedded so far",
+                "查看日志里是否有权重找不到或被重新初始化，并与模型目录对比；之后把之前写进向量库的内容全部重新编码",
+            ),
+            ("bgecheck logs {log}", _COMPARED_HERE, SHOW_MODEL_PAGE),
+        ),
+    },
     needs=("embed.finite",),
-    costly=True,
 )
 def meaning_is_kept(facts: EmbedFacts) -> Outcome:
     """Triples of text, relative and stranger; a single miss decides nothing."""
-    more = more_of(facts)
-    if more.demo:
-        return absent(Text("the demo server's vectors carry no meaning", "演示服务的向量没有语义，无法检查"))
-    if more.meaning is None or facts.model is None:
+    if facts.demo:
+        return absent(_DEMO)
+    if facts.model is None:
         return absent(Text("the model is not in the registry", "模型不在内置模型表里"))
+    if facts.meaning is None:
+        return absent(_NOT_ASKED)
     measured = measures.meaning(facts)
     closer = Text("closer to the paraphrase than to the unrelated text", "近义文本更接近的组数")
     by = Text("by how much, on average: cosine", "平均差距：余弦相似度")
@@ -226,11 +315,16 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
         return holds(*evidence)
     return broken(
         *evidence,
+        advice="random" if NO_MEANING.admits(abs(measured.margin)) else None,
         right=measured.right,
         count=measured.triples,
         margin=f"{measured.margin:.4f}",
         name=facts.model.name,
     )
+
+
+_DEMO = Text("the demo server's vectors carry no meaning", "演示服务的向量没有语义，无法检查")
+_NOT_ASKED = Text("the texts for it were not sent", "没有发送所需的文本")
 
 
 @AREA.check(
@@ -245,14 +339,12 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
     commands=(SHOW_MODEL_PAGE,),
     severity=Severity.WARNING,
     needs=("embed.finite",),
-    costly=True,
 )
 def published_pair_matches(facts: EmbedFacts) -> Outcome:
     """One published figure, of one source: a strong hint, and no more."""
-    more = more_of(facts)
-    if more.demo:
-        return absent(Text("the demo server's vectors carry no meaning", "演示服务的向量没有语义，无法检查"))
-    if more.pair is None:
+    if facts.demo:
+        return absent(_DEMO)
+    if facts.pair is None:
         return absent(Text(f"published for {GOLDEN_MODEL} only", f"只有 {GOLDEN_MODEL} 有公开样例"))
     published = measures.published_pair(facts)
     evidence = Evidence(

@@ -23,6 +23,7 @@ MEAN_MARGIN = AtLeast(
     "",
     "random BertModels: 0.002 (CLS) to 0.019 (mean); all-MiniLM-L6-v2: 0.66, and 0.20 in Chinese, which it never saw",
 )
+NO_MEANING = AtMost(0.03, "", "random BertModels: 0.002 (CLS) to 0.019 (mean)")
 GOLDEN_COSINE = 0.6119
 GOLDEN_BAND = AtMost(0.02, "", "published in the unit tests of mindnlp for the model's own weights, tolerance 1e-3")
 
@@ -42,9 +43,22 @@ def repeated(facts: EmbedFacts) -> float:
     return lowest(cosine(first, other) for other in others)
 
 
+def _each_alone(facts: EmbedFacts) -> list[tuple[float, ...]]:
+    """The vectors of the fresh texts, each sent alone, in the order of their batch."""
+    before, *after = (vectors_of(answer)[0] for answer in facts.others or (None,))
+    return [before, vectors_of(facts.repeats[0])[0], *after]
+
+
 def in_batch(facts: EmbedFacts) -> float:
-    """Cosine of the fresh text alone, its first answer, and between two others in one request."""
-    return cosine(vectors_of(facts.repeats[0])[0], vectors_of(facts.batch)[1])
+    """Lowest cosine of the texts alone, the fresh one by its first answer, and together in one request."""
+    together = vectors_of(facts.batch)
+    return lowest(_pairwise(_each_alone(facts)[: len(together)], together))
+
+
+def moved_in_batch(facts: EmbedFacts) -> tuple[int, ...] | None:
+    """Where in their batch the vectors of the texts are, where all are there and not all at their own place."""
+    together = vectors_of(facts.batch)
+    return _places(_each_alone(facts)[: len(together)], together, range(len(together)))
 
 
 def after_relative(facts: EmbedFacts) -> float:
@@ -78,9 +92,20 @@ def in_chunks(facts: EmbedFacts) -> list[float]:
     return _pairwise(vectors_of(long[0]), (*vectors_of(long[1]), *vectors_of(long[2])))
 
 
-def closest(facts: EmbedFacts) -> float:
-    """Cosine of the closest two of different texts of equal length."""
-    return closest_pair(crowd_together(facts))
+def of_one_length(facts: EmbedFacts) -> list[tuple[float, ...]]:
+    """The vectors of different texts of equal length: of the crowd, else the first two of the fresh ones."""
+    return crowd_together(facts) if facts.more and facts.more.crowd_batch else _each_alone(facts)[:2]
+
+
+def of_two_lengths(facts: EmbedFacts) -> float:
+    """Cosine of a fresh text and one three times as long."""
+    _, fresh, *longer = _each_alone(facts)
+    return cosine(fresh, longer[0]) if longer else math.nan
+
+
+def one_for_all(facts: EmbedFacts) -> bool:
+    """Whether texts of any length have one vector, so that it is not that all their characters are one token."""
+    return not COLLAPSED.admits(closest_pair(of_one_length(facts))) and not COLLAPSED.admits(of_two_lengths(facts))
 
 
 class Meaning(NamedTuple):
@@ -100,7 +125,7 @@ class Meaning(NamedTuple):
 
 def meaning(facts: EmbedFacts) -> Meaning:
     """The triples of the model's language."""
-    parts = more_of(facts).meaning
+    parts = facts.meaning
     vectors = [vector for part in parts or (None,) for vector in vectors_of(part)]
     triples = [vectors[n : n + 3] for n in range(0, len(vectors), 3)]
     margins = [cosine(a, b) - cosine(a, c) for a, b, c in triples]
@@ -113,6 +138,15 @@ def shuffled(facts: EmbedFacts) -> tuple[tuple[int, ...], tuple[int, ...]] | Non
         return None
     more = more_of(facts)
     alone, together = [vectors_of(answer)[0] for answer in more.crowd], vectors_of(more.crowd_batch)
+    belong = places(len(alone), len(together))
+    moved = _places(alone, together, belong)
+    return None if moved is None else (moved, belong)
+
+
+def _places(
+    alone: Sequence[tuple[float, ...]], together: Sequence[tuple[float, ...]], belong: Sequence[int]
+) -> tuple[int, ...] | None:
+    """Where in one request the texts' vectors are; None where one is missing, or none is elsewhere than it belongs."""
     moved = []
     for vector in alone:
         cosines = [cosine(vector, other) for other in together]
@@ -120,8 +154,7 @@ def shuffled(facts: EmbedFacts) -> tuple[tuple[int, ...], tuple[int, ...]] | Non
         if not SAME_IN_BATCH.admits(cosines[place]):
             return None
         moved.append(place)
-    belong = places(len(alone), len(together))
-    return (tuple(moved), belong) if len(set(moved)) == len(moved) and tuple(moved) != belong else None
+    return tuple(moved) if len(set(moved)) == len(moved) and moved != list(belong) else None
 
 
 def _kinds(facts: EmbedFacts) -> list[int]:
@@ -168,5 +201,5 @@ def case_apart(facts: EmbedFacts) -> float:
 
 def published_pair(facts: EmbedFacts) -> float:
     """Cosine of the pair whose cosine is published."""
-    first, second = vectors_of(more_of(facts).pair)
+    first, second = vectors_of(facts.pair)
     return cosine(first, second)

@@ -6,21 +6,23 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import combinations
 from typing import Any
 
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.first_vector import FirstVector
 from bgecheck.engines.sglang.options import FP16, NO_WARM_UP, PRECISION
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
+from bgecheck.engines.sglang.remedies import AGAIN, FULL_BATCH, LARGER_BATCH, WITHOUT_OVERLAP
 from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, reason_of, wanted
+from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, counted, describe, is_late, reason_of, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIResult, Vectors
 from bgecheck.http.openai_errors import described
 from bgecheck.http.openai_vectors import first_numbers
 from bgecheck.http.toolong import too_long
-from bgecheck.knowledge.models import is_reranker, lookup
-from bgecheck.knowledge.vectors import is_finite, norm
+from bgecheck.knowledge.models import Model, is_reranker, lookup
+from bgecheck.knowledge.vectors import cosine, is_finite, norm
 from bgecheck.model import (
     Advice,
     Evidence,
@@ -107,6 +109,17 @@ def _are_bfloat(values: Sequence[float]) -> bool:
             ),
             ("bgecheck embed --timeout 60s --url {base_url}", "bgecheck doctor --url {base_url}"),
         ),
+        "stuck": Advice(
+            Text(
+                "{answered} short texts were answered, the fastest in {ms} ms, and {failed} not within {seconds} s: it "
+                "is not slow, its scheduler hangs",
+                "{answered} 条短文本有结果，最快 {ms} ms，另外 {failed} 条等了 {seconds} 秒仍没有："
+                "不是慢，是调度进程卡住",
+            ),
+            Text("read the log from its end, then restart the server", "从日志末尾往前看，然后重启服务"),
+            ("bgecheck logs {log}",),
+        ),
+        "full": Advice(FULL_BATCH, LARGER_BATCH, ("{launch_line}", "bgecheck logs {log}")),
         "refused": Advice(
             Text("the server refuses the request: HTTP {status}, {detail}", "服务拒绝了请求：HTTP {status}，{detail}"),
             Text("find out why it refuses", "查明原因"),
@@ -185,7 +198,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
             ("bgecheck logs {log}", WHO_LISTENS),
         ),
     },
-    explains=("embed.repeatable", *COMPARED),
+    explains=("embed.repeatable", *COMPARED, "probe.openai-client", "embed.openai-client"),
 )
 def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
     """The entry row: 200, and one vector of numbers for each text."""
@@ -194,7 +207,7 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
         case Embedded():
             evidence = Evidence("POST /v1/embeddings", _counted(answer))
             if failed := facts.unanswered():
-                return _unsteady(evidence, failed, len(facts.alone()))
+                return _unsteady(facts, evidence, failed)
             first = _first(facts, answer)
             return holds(*_shown(facts, evidence), *_conditions(facts), **_values(facts, first))._replace(data=first)
         case Refused():
@@ -216,6 +229,8 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             return unclear(describe(answer))
         case Failure():
             evidence = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
+            if is_late(answer) and facts.running.may_hang_when_full:
+                return broken(evidence, *_at_once(facts), advice="full", **_full(facts))
             return not_yet(
                 evidence, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail
             )
@@ -256,13 +271,29 @@ def _first(facts: EmbedFacts, answer: Embedded) -> FirstVector:
         ms=round(ms, 1),
         dtype=dtype((vector,)),
         openai=openai.openai if openai else None,
+        cosines=_between(answer.vectors),
     )
+
+
+def _between(vectors: Sequence[Sequence[float]]) -> tuple[tuple[int, int, float], ...]:
+    """The cosine of each two vectors, of so few that a reader takes them in."""
+    if not 1 < len(vectors) <= SHOWN_TOGETHER or not all(map(is_finite, vectors)):
+        return ()
+    numbered = list(enumerate(vectors, 1))
+    cosines = ((n, other, cosine(a, b)) for (n, a), (other, b) in combinations(numbered, 2))
+    return tuple((n, other, round(value, 4)) for n, other, value in cosines if math.isfinite(value))
+
+
+SHOWN_TOGETHER = 6
+"""Texts whose cosines with one another are shown: fifteen of them."""
 
 
 def _values(facts: EmbedFacts, first: FirstVector) -> dict[str, Any]:
     """The same for a report."""
-    shown = {name: value for name, value in asdict(first).items() if name not in ("count", "openai")}
+    shown = {name: value for name, value in asdict(first).items() if name not in ("count", "openai", "cosines")}
     values = {"vectors": first.count, **shown, "first": list(first.first), "sent": facts.sent()._asdict()}
+    if first.cosines:
+        values["cosines"] = [list(pair) for pair in first.cosines]
     if isinstance(facts.openai, OpenAIResult):
         values |= {"openai": facts.openai.openai, "http": f"{facts.openai.http} {facts.openai.http_version}"}
     return values
@@ -280,22 +311,50 @@ def _of_openai(facts: EmbedFacts) -> list[Evidence]:
 
 
 def _counted(answer: Embedded) -> Text:
-    vectors, floats, ms = len(answer.vectors), len(answer.vectors[0]), f"{answer.seconds * 1000:.0f} ms"
-    return Text(f"HTTP 200, {vectors} x {floats} floats in {ms}", f"HTTP 200，{vectors} x {floats} 个浮点数，用时 {ms}")
+    vectors, ms = len(answer.vectors), f"{answer.seconds * 1000:.0f} ms"
+    numbers = counted(max(answer.nulls), len(answer.vectors[0]))
+    return Text(f"HTTP 200, {vectors} x {numbers.en} in {ms}", f"HTTP 200，{vectors} x {numbers.zh}，用时 {ms}")
 
 
 _DIMS = Text("dims", "维度")
 
 
-def _unsteady(first: Evidence, failed: Sequence[Answer], sent: int) -> Outcome:
+def _unsteady(facts: EmbedFacts, first: Evidence, failed: Sequence[Answer]) -> Outcome:
     """Some of the requests for one short text returned no embedding."""
-    first_failed = describe(failed[0])
-    counted = Evidence(
+    sent, first_failed = len(facts.alone()), describe(failed[0])
+    share = Evidence(
         Text("requests for one short text without a vector", "没有得到向量的单条请求"), f"{len(failed)} / {sent}", "0"
     )
-    more = Evidence(Text("the first of them", "其中第一个"), first_failed)
-    advice = "late" if all(is_late(answer) for answer in failed) else "unsteady"
-    return broken(first, counted, more, advice=advice, failed=len(failed), sent=sent, detail=first_failed)
+    evidence = (first, share, Evidence(Text("the first of them", "其中第一个"), first_failed))
+    values: dict[str, Any] = {"failed": len(failed), "sent": sent, "detail": first_failed}
+    if not all(is_late(answer) for answer in failed):
+        return broken(*evidence, advice="unsteady", **values)
+    if facts.running.may_hang_when_full:
+        return broken(*evidence, *_at_once(facts), advice="full", **values, **_full(facts))
+    times = [answer.seconds for answer in facts.alone() if isinstance(answer, Embedded)]
+    waited = min(answer.seconds for answer in failed if isinstance(answer, Failure))
+    if not times or waited < _HANGS * min(times):
+        return broken(*evidence, advice="late", **values)
+    values |= {"answered": len(times), "ms": round(min(times) * 1000), "seconds": f"{waited:.1f}"}
+    return broken(*evidence, advice="stuck", **values)
+
+
+_HANGS = 20
+"""How many times as long as it took for another a short text may take on a server that is only slow."""
+
+
+def _at_once(facts: EmbedFacts) -> list[Evidence]:
+    return [Evidence("max_running_requests", str(facts.running.most_at_once))]
+
+
+def _full(facts: EmbedFacts) -> dict[str, Any]:
+    """The values of a server that may have stopped at a full batch."""
+    running = facts.running
+    return {
+        "limit": running.most_at_once,
+        "version": running.version or "",
+        **running.restarted(WITHOUT_OVERLAP),
+    }
 
 
 def _conditions(facts: EmbedFacts) -> list[Evidence]:
@@ -351,6 +410,32 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
             ),
             (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
         ),
+        "index": Advice(
+            Text(
+                "{dims} dimensions are right for {name}: the index of {wanted} was made with another model",
+                "{dims} 维正是 {name} 的维度：{wanted} 维的索引是用别的模型建的",
+            ),
+            Text(
+                "make a new collection of {dims} dimensions and re-embed everything into it, or serve the model that "
+                "the index was made with",
+                "新建 {dims} 维的 collection，把全部内容重新编码写入；或改为部署建索引时用的模型",
+            ),
+            (SHOW_MODEL_PAGE,),
+        ),
+        "index-or-model": Advice(
+            Text(
+                "the server gives {dims} dimensions and the index has {wanted}: they are of two models; which one "
+                "this server has is not known",
+                "服务返回 {dims} 维，索引是 {wanted} 维：两者来自不同的模型；不知道这个服务加载的是哪个",
+            ),
+            Text(
+                "see which model is loaded: if it is the right one, make a new collection of {dims} dimensions and "
+                "re-embed everything; if not, serve the model that the index was made with",
+                "先看服务加载的是哪个模型：若没错，新建 {dims} 维的 collection 并把全部内容重新编码；"
+                "若不对，部署建索引时用的模型",
+            ),
+            (SHOW_MODEL_PAGE,),
+        ),
         "reranker": Advice(
             Text(
                 "{name} is a reranker: it scores a pair of texts and makes no embeddings",
@@ -388,9 +473,24 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     evidence = Evidence(_DIMS, str(lengths[0]), str(wanted))
     if lengths[0] == wanted:
         return holds(evidence)
+    values = {"dims": lengths[0], "wanted": wanted}
+    if facts.target.expect_dim and (right := _right_for(facts, lengths[0])):
+        return broken(evidence, advice="index", **values, name=right.name)
     doubles = lengths[0] == 2 * wanted and _packed(facts)
-    advice = "base64" if lengths[0] * 4 == wanted else "doubles" if doubles else None
-    return broken(evidence, advice=advice, dims=lengths[0], wanted=wanted)
+    if lengths[0] * 4 == wanted or doubles:
+        return broken(evidence, advice="doubles" if doubles else "base64", **values)
+    return broken(evidence, advice="index-or-model" if facts.target.expect_dim and not facts.model else None, **values)
+
+
+def _right_for(facts: EmbedFacts, dims: int) -> Model | None:
+    """The model that is meant and has so many dimensions, where it is the index that has others.
+
+    None where the model that was asked for has what the index has: then it is the server that has another.
+    """
+    asked, own = lookup(facts.target.model), facts.own_model
+    if asked and asked.dims == facts.target.expect_dim:
+        return None
+    return next((model for model in (own, asked) if model and model.dims == dims), None)
 
 
 def _packed(facts: EmbedFacts) -> bool:
@@ -425,6 +525,32 @@ def _swapped(facts: EmbedFacts) -> bool:
         "-o -name '*.bin' -exec sha256sum {{}} +",
     ),
     variants={
+        "overflow": Advice(
+            Text(
+                "{bad} of {count} vectors hold NaN and the others do not, and the numbers are fp16: some texts go "
+                "beyond the range of fp16, which ends at 65504",
+                "{count} 条向量里有 {bad} 条含 NaN，其余正常，而数值是 fp16：部分文本超出了 fp16 的范围（最大 65504）",
+            ),
+            Text(
+                "restart {changes} (float32 on a GPU below sm80)" + AGAIN.en,
+                "{changes} 重启（sm80 以下的显卡用 float32）" + AGAIN.zh,
+            ),
+            ("{launch_line}",),
+        ),
+        "zero": Advice(
+            Text(
+                "{bad} of {count} vectors are all zeros, which are as near to every text as to none: the weights are "
+                "empty or were not loaded, or a layer in between fills in zeros for what it could not embed",
+                "{count} 条向量里有 {bad} 条全是 0，与任何文本都谈不上远近：权重是空的或没有加载，"
+                "或中间有一层对算不出的文本填 0",
+            ),
+            Text(
+                "see in the log whether all weights were loaded, and query the server behind a gateway; then re-embed "
+                "everything embedded so far",
+                "查看日志里权重是否全部加载，有网关时直连后面的服务；之后把之前写进向量库的内容全部重新编码",
+            ),
+            ("bgecheck logs {log}", WHO_LISTENS),
+        ),
         "byte-order": Advice(
             Text(
                 "the vectors came as base64 though floats were asked for, with the bytes of each number "
@@ -453,15 +579,36 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
         )
     first = vectors[bad[0]]
     odd = sum(not math.isfinite(x) for x in first)
+    zeros = [n for n in bad if not any(vectors[n])]
+    advice = "byte-order" if swapped else "zero" if len(zeros) == len(bad) else _of_precision(facts, bad)
+    changed = facts.running.restarted({"dtype": "bfloat16"}) if advice == "overflow" else {}
     return broken(
         Evidence(
             Text("vectors with null, NaN, inf or only zeros", "含 null、NaN、inf 或全零的向量"),
             f"{len(bad)} / {len(vectors)}",
             "0",
         ),
-        Evidence(Text("in the first of them", "其中第一条"), _odd(odd, len(first), nulls[bad[0]]), "0"),
-        advice="byte-order" if swapped else None,
+        Evidence(
+            Text("in the first of them", "其中第一条"),
+            _zeros(len(first)) if bad[0] in zeros else _odd(odd, len(first), nulls[bad[0]]),
+            None if bad[0] in zeros else "0",
+        ),
+        advice=advice,
+        bad=len(bad),
+        count=len(vectors),
+        **changed,
     )
+
+
+def _of_precision(facts: EmbedFacts, bad: Sequence[int]) -> str | None:
+    """The advice for vectors some of which are no numbers: fp16 is too small where the others show it."""
+    good = [vector for n, vector in enumerate(facts.vectors()) if n not in bad]
+    declared = _DTYPES.get(facts.running.dtype or "")
+    return "overflow" if good and "fp16" in (declared, declared or dtype(good[:4])) else None
+
+
+def _zeros(dims: int) -> Text:
+    return Text(f"all {dims} numbers are 0", f"{dims} 个数全是 0")
 
 
 def _odd(odd: int, dims: int, null: int) -> Words:

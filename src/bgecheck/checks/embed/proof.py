@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MOST_SECONDS = 15.0
 """What computing may take, or a third of a run that has more; five texts of 24 layers take one on two idle cores."""
 
+SHORT_SECONDS = 2.0
+"""What computing may take in a short run, which does without where it takes longer."""
+
 
 class Proof(NamedTuple):
     """The same texts from the server and from somewhere else."""
@@ -62,7 +65,7 @@ def embedded(answer: Answer) -> Embedded:
     if isinstance(answer, Embedded):
         return answer
     if isinstance(answer, NotSent):
-        raise Unavailable(answer.reason)
+        raise Unavailable(answer.reason, looked=not answer.spared)
     words = Text("a request for this check returned no embedding: {response}", "本项的请求没有得到向量：{response}")
     raise Unavailable(words.filled({"response": describe(answer)}))
 
@@ -71,16 +74,16 @@ def _with_file(context: Context) -> Proof:
     recorded = context.settings.recorded
     assert recorded is not None
     few = recorded.few()
-    served = embedded(context.server().embed(few.texts))
+    served = embedded(context.server().embed_in_parts(few.texts))
     origin = ", ".join(part for part in (few.model, few.recipe, few.tool) if part)
     return _pairs("file", few.path, served, few.vectors, origin or None)
 
 
 def _with_server(context: Context, other: Target) -> Proof:
     texts = probe_texts(random.Random())
-    served = embedded(context.server().embed(texts))
+    served = embedded(context.server().embed_in_parts(texts))
     with closing(Server(other, context.deadline, context.settings.timeout, PAGES)) as server:
-        theirs = embedded(server.embed(texts))
+        theirs = embedded(server.embed_in_parts(texts))
     return _pairs("server", other.base_url, served, theirs.vectors, server.model_name())
 
 
@@ -96,13 +99,28 @@ def _pairs(
 
 
 def _with_weights(context: Context, model: Model | None) -> Proof:
-    """Compare with what the model's folder gives here; more recipes are computed only where the usual ones fail."""
+    """Compare with what the model's folder gives here; more recipes are computed only where the usual ones fail.
+
+    What a short run cannot do for lack of time, or of a folder that can be read, it leaves out.
+    """
+    try:
+        return _computed(context, model)
+    except Unavailable as unavailable:
+        raise Unavailable(unavailable.reason, looked=unavailable.looked and not _is_short(context)) from None
+
+
+def _is_short(context: Context) -> bool:
+    """Whether the comparison is an extra of a short run, that nobody asked for."""
+    return context.settings.quick and not context.settings.proves
+
+
+def _computed(context: Context, model: Model | None) -> Proof:
     folder, wanted = _folder(context), model.pooling if model else None
     from bgecheck.reference.config import pooling_of, shape_of
     from bgecheck.reference.nearest import Folder, nearest
 
     shape, texts = shape_of(folder), probe_texts(random.Random())
-    served = embedded(context.server().embed(texts))
+    served = embedded(context.server().embed_in_parts(texts))
     proof = Proof("weights", folder, served, shape.hidden, wanted=pooling_of(folder) or wanted)
     if any(len(vector) != shape.hidden for vector in served.vectors):
         return proof
@@ -124,12 +142,21 @@ def _folder(context: Context) -> str:
     return model_folder(context.target.model_path or (path if local else None))
 
 
+_LONGER = Text(
+    "give more with --deadline, or compare with a file: bgecheck embed --reference FILE",
+    "可用 --deadline 延长，或与文件比对：bgecheck embed --reference FILE",
+)
+_FULL = Text("bgecheck embed --full takes the time for it", "bgecheck embed --full 会算完")
+
+
 class _Pace:
     """Ends a pass through the layers that will not be done in time, as soon as that can be told."""
 
     def __init__(self, context: Context) -> None:
         left = context.deadline.remaining()
-        self._ends = time.monotonic() + min(max(MOST_SECONDS, left / 3), left - 1.0)
+        most = SHORT_SECONDS if _is_short(context) else max(MOST_SECONDS, left / 3)
+        self._further = _FULL if _is_short(context) else _LONGER
+        self._ends = time.monotonic() + min(most, left - 1.0)
         self._began = 0.0
 
     def begin(self) -> Callable[[int, int], None]:
@@ -144,9 +171,7 @@ class _Pace:
             left = max(0.0, self._ends - self._began)
             raise Unavailable(
                 Text(
-                    f"computing {layers} layers here takes longer than the {left:.1f} s left; "
-                    "give more with --deadline, or compare with a file: bgecheck embed --reference FILE",
-                    f"在本机计算 {layers} 层来不及（剩余 {left:.1f} 秒）；"
-                    "可用 --deadline 延长，或与文件比对：bgecheck embed --reference FILE",
+                    f"computing {layers} layers here takes longer than the {left:.1f} s left; {self._further.en}",
+                    f"在本机计算 {layers} 层来不及（剩余 {left:.1f} 秒）；{self._further.zh}",
                 )
             )

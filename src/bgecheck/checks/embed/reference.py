@@ -51,9 +51,9 @@ def recipe_words(recipe: Recipe) -> Text:
     title=Text("the vectors equal a reference", "向量与参考向量一致"),
     cause=Text(
         "no recipe gives the server's vectors from the weights in {folder}: the nearest, {recipe_en}, has cosine "
-        "{cosine}. The server has other weights, another tokenizer, or computes them wrongly",
+        "{cosine}. The server has other weights, did not load them, has another tokenizer, or computes them wrongly",
         "用 {folder} 的权重在本机计算，没有一种方式能得到服务的向量：最接近的是{recipe_zh}，余弦相似度 {cosine}。"
-        "服务加载的是别的权重、别的分词器，或计算有误",
+        "服务加载的是别的权重、没有加载权重、用了别的分词器，或计算有误",
     ),
     fix=Text(
         "see which folder the server has loaded; after each change ask again with a new text",
@@ -176,7 +176,6 @@ def recipe_words(recipe: Recipe) -> Text:
     },
     explains=("embed.semantic", "embed.golden"),
     needs=("embed.finite",),
-    costly=True,
 )
 def vectors_equal_the_reference(facts: EmbedFacts) -> Outcome:
     """Five fresh texts against every recipe of the same weights computed here; or recorded ones, or another server."""

@@ -9,6 +9,7 @@ from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.engines.sglang.remedies import NO_CACHE_NO_CHUNKS, NO_CHUNKS_IN_BATCH
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, shows_nothing, wanted
+from bgecheck.http.failures import NotSent
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
@@ -107,6 +108,16 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
             ),
             ("bgecheck doctor --url {base_url} --only 'launch.*'",),
         ),
+        "shuffled": Advice(
+            Text(
+                "each text's own vector is in the answer, at another place: those of texts {belong} stand at {moved} "
+                "(counted from 0), so that texts and vectors are paired wrongly",
+                "每条文本自己的向量都在返回里，但位置不对：第 {belong} 条的向量出现在第 {moved} 位（从 0 数），"
+                "文本与向量会配错",
+            ),
+            DIRECT,
+            (WHO_LISTENS,),
+        ),
         "none": Advice(
             Text(
                 "single texts are answered, and a request of three does not return three vectors: a gateway does not "
@@ -123,18 +134,30 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
     },
 )
 def batch_equals_single(facts: EmbedFacts) -> Outcome:
-    """The fresh text alone (its first answer) against the same text between two others."""
+    """Texts alone, the fresh one by its first answer, against the same texts in one request."""
     single, batch = facts.repeats[0] if facts.repeats else None, facts.batch
     if not isinstance(single, Embedded) or batch is None:
-        return absent(Text("the text alone got no vector", "单条请求没有得到向量"))
+        reason = Text("the text alone got no vector", "单条请求没有得到向量")
+        return absent(reason if not isinstance(single, Embedded) else _ONE_AT_A_TIME)
     if not isinstance(batch, Embedded):
         return _no_batch(batch)
-    subject = Text("alone and in a batch of 3: cosine", "单条与 3 条一批：余弦相似度")
+    count = len(batch.vectors)
+    subject = Text(f"alone and in a batch of {count}: lowest cosine", f"单条与 {count} 条一批：最低余弦相似度")
     outcome = _compared(subject, measures.in_batch(facts))
-    return outcome if outcome.holds or not measures.keeps_nothing(facts) else outcome._replace(advice="padding")
+    if outcome.holds:
+        return outcome
+    if moved := measures.moved_in_batch(facts):
+        values = {"belong": ", ".join(map(str, range(count))), "moved": ", ".join(map(str, moved))}
+        return outcome._replace(advice="shuffled", values={**outcome.values, **values})
+    return outcome._replace(advice="padding") if measures.keeps_nothing(facts) else outcome
+
+
+_ONE_AT_A_TIME = Text("no batch was sent: the server computes one text at a time", "没有发送批次：服务一次只计算 1 条")
 
 
 def _no_batch(batch: Answer) -> Outcome:
+    if isinstance(batch, NotSent) and batch.spared:
+        return absent(batch.reason)
     if shows_nothing(batch) or is_busy(batch):
         return unclear(Text("a request of three texts was not answered", "3 条一批的请求没有得到向量"))
     response = Evidence(Text("a batch of 3 texts", "3 条一批"), describe(batch), wanted(batch, 3))
@@ -251,6 +274,13 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
     more = more_of(facts)
     if more.chunk is not None and more.chunk <= 0:
         return absent(Text("chunked prefill is off: there is no chunk to overflow", "分块预填充已关闭，不存在分块边界"))
+    if more.too_few is not None:
+        return absent(
+            Text(
+                f"not sent: the server computes at most {more.too_few} texts at a time (max_running_requests)",
+                f"未发送：服务同时最多计算 {more.too_few} 条（max_running_requests）",
+            )
+        )
     if more.long_left_out is not None:
         return unclear(more.long_left_out)
     if more.long is None:

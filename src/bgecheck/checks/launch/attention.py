@@ -5,6 +5,7 @@ from typing import NamedTuple
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, not_an_encoder, restart
 from bgecheck.engines.base import Setting
 from bgecheck.engines.sglang.remedies import BOTH_WAYS_ANYWHERE
+from bgecheck.engines.sglang.running import backend_for
 from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
 
 Release = tuple[int, int, int]
@@ -21,12 +22,13 @@ class Kernels(NamedTuple):
 
 
 # Which backends treat AttentionType.ENCODER_ONLY in srt/layers/attention: 0.4.6, 0.4.8, 0.4.9, 0.5.3, 0.5.9, 0.5.16,
-# 0.5.17 and 0.5.23 were read. intel_xpu is reported to mask in sglang #35213.
+# 0.5.17 and 0.5.23 were read. intel_xpu is reported to mask in sglang #35213, ascend in #11696 (0.5.3.post1: one vector
+# for all texts), which #16199 mended in January 2026.
 BACKENDS = {
     "triton": Kernels(None, (0, 4, 6)),
     "torch_native": Kernels(None, (0, 4, 6)),
     "flashinfer": Kernels((0, 4, 8), (0, 4, 9)),
-    "ascend": Kernels((0, 4, 8), (0, 4, 9)),
+    "ascend": Kernels((0, 5, 3), (0, 5, 8)),
     "fa3": Kernels((0, 4, 9), (0, 5, 3)),
     "flex_attention": Kernels((0, 4, 9), (0, 5, 3)),
     "trtllm_mha": Kernels((0, 5, 16), (0, 5, 17)),
@@ -55,12 +57,13 @@ def in_force(facts: LaunchFacts) -> Setting | None:
     title=Text("the attention backend attends in both directions", "注意力后端按双向计算"),
     cause=Text(
         "sglang {version} computes causal attention only with {backend}, and this model is a bidirectional "
-        "encoder: every vector is wrong, and no error is shown",
-        "sglang {version} 的 {backend} 注意力后端只看前文，而这是双向编码器：每条向量都是错的，且没有任何报错",
+        "encoder: every vector is wrong, with [CLS] pooling all texts have the same vector, and no error is shown",
+        "sglang {version} 的 {backend} 注意力后端只看前文，而这是双向编码器：每条向量都是错的"
+        "（按 [CLS] 池化时所有文本得到同一个向量），且没有任何报错",
     ),
     fix=BOTH_WAYS_ANYWHERE,
     commands=RESTART,
-    explains=("embed.reference", "embed.golden", "embed.semantic"),
+    explains=("embed.reference", "embed.golden", "embed.semantic", "embed.distinct", "embed.whole-text"),
 )
 def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
     """By release and backend, as the sources of the releases say; unknown combinations stay unknown."""
@@ -83,7 +86,9 @@ def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
             )
         )
     if not honours:
-        changed = restart(facts, {"attention-backend": "triton", "prefill-attention-backend": None})
+        device = facts.get("device")
+        both_ways = backend_for(device.value if device else None)
+        changed = restart(facts, {"attention-backend": both_ways, "prefill-attention-backend": None})
         return broken(evidence, version=version, backend=backend, **changed)
     return holds(evidence)
 

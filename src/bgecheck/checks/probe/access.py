@@ -748,6 +748,7 @@ _KEYS = {
         ),
     },
     needs=("probe.base-url", "probe.api-key"),
+    explains=("embed.dimension", "embed.semantic", "embed.golden", "embed.reference", "embed.token-count"),
 )
 def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
     """Names are compared by their last path component, since the served name defaults to the model path.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
 from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.running import UNTOLD, Running, running
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult
@@ -58,7 +59,10 @@ class Limits(NamedTuple):
     """Two texts beyond the limit that differ only at their end, when the longest of `lengths` was taken."""
     blank: Answer = UNSTEADY
     batches: Mapping[int, Answer] = MappingProxyType({})
-    """The answer to a request of so many short texts, from the largest down to the first that was taken."""
+    """The answer to a request of so many short texts, from the largest down to the first that was taken.
+
+    None of more texts than the server computes at once.
+    """
     fewer: Answer = UNSTEADY
     """`PROBE_TEXT` with `dimensions` set to half of what the model has."""
     ids: Answer = UNSTEADY
@@ -113,6 +117,8 @@ class ProbeFacts:
     openai: OpenAIResult | Unavailable | None = None
     """What the openai package made of this server; None when it was not asked for."""
     quick: bool = False
+    running: Running = UNTOLD
+    """What the server says of how it computes."""
 
 
 AREA = Area("probe", seconds=math.inf)
@@ -137,13 +143,28 @@ CHARACTER, OTHER = "天", "海"
 def collect(context: Context) -> ProbeFacts:
     """Ask the model list, the info pages and one real embedding; then, unless quick, what the server takes.
 
-    The process of openai gets its call once the model list tells base URL and model, and is waited for at the end.
+    The process of openai gets its call once the model list tells base URL and model, and is waited for at the end; on
+    a server that computes few texts at once it is called when nothing else is sent.
     """
     server, client = context.server(), context.openai
     models, shown = _models(server)
-    asked = client is not None and isinstance(models, Reply) and _call(client, context, server)
+    callable_ = client is not None and isinstance(models, Reply)
+    beside = callable_ and server.few_at_once() is None
+    asked = client is not None and beside and _call(client, context, server)
     facts = _asked(context, server, models, shown)
-    return replace(facts, openai=_result(client, context)) if client is not None and asked else facts
+    if client is None or not callable_:
+        return facts
+    if asked:
+        return replace(facts, openai=_result(client, context))
+    return facts if beside else replace(facts, openai=_by_itself(client, context, server))
+
+
+def _by_itself(client: OpenAIClient, context: Context, server: Server) -> OpenAIResult | Unavailable | None:
+    try:
+        with server.turn():
+            return _result(client, context) if _call(client, context, server) else None
+    except Unavailable as unavailable:
+        return unavailable
 
 
 def _asked(
@@ -197,7 +218,13 @@ def _asked(
         burst=_in_time(lambda: _burst(server)) if context.settings.full and works else None,
         prefix=server.prefix,
         real_model=clean(model_path, 200) if isinstance(model_path, str) else None,
+        running=(_in_time(lambda: _running(server)) if models.status == 200 else None) or UNTOLD,
     )
+
+
+def _running(server: Server) -> Running:
+    process = server.target.server
+    return running(server.server_info() or {}, process.flags if process else None)
 
 
 _UNREACHABLE = Text("not sent: the server is not reachable", "没有发送：连不上服务")
@@ -361,7 +388,8 @@ def _tails(server: Server) -> tuple[Answer, Answer]:
 
 def _batches(server: Server, encoding: str) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
-    for size in BATCHES:
+    few = server.few_at_once(max(BATCHES)) or max(BATCHES)
+    for size in [size for size in BATCHES if size <= few] or [few]:
         texts = [f"{PROBE_TEXT}{number}" for number in range(size)]
         answers[size] = _in_time(partial(server.embed, texts, encoding=encoding, probing=True)) or NO_TIME
         if not isinstance(answers[size], Refused | Unusable) or turned_away(answers[size]):

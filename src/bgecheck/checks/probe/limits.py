@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from bgecheck.checks.probe.facts import AREA, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
+from bgecheck.checks.probe.facts import AREA, BATCHES, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
 from bgecheck.engines.sglang.options import LONGEST, QUEUE, TRUNCATE
+from bgecheck.engines.sglang.remedies import FULL_BATCH, LARGER_BATCH, WITHOUT_OVERLAP
 from bgecheck.http.bypass import WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
@@ -33,6 +34,8 @@ def _not_alone(answer: Answer, limits: Limits) -> bool:
 
 def _no_verdict(answer: Answer) -> Outcome:
     """The outcome of a request that was turned away, never answered or not sent: it shows nothing of the server."""
+    if isinstance(answer, NotSent) and answer.spared:
+        return absent(answer.reason)
     if shows_nothing(answer):
         return unclear(describe(answer))
     words = Text("the request was inconclusive: {response}", "请求的结果不足以判断：{response}")
@@ -235,6 +238,7 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
             ),
             (WHO_LISTENS,),
         ),
+        "hangs": Advice(FULL_BATCH, LARGER_BATCH, ("{launch_line}",), Severity.ERROR),
     },
     severity=Severity.WARNING,
     needs=("probe.ready",),
@@ -242,18 +246,33 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     costly=True,
 )
 def batches_are_taken(facts: ProbeFacts) -> Outcome:
-    """sglang has no limit of its own (1000 texts measured); other engines and gateways have."""
-    batches = _limits(facts).batches
+    """sglang has no limit of its own (1000 texts measured); other engines and gateways have.
+
+    One release stops for good at more texts than it computes at once, so that no more are sent.
+    """
+    batches, running = _limits(facts).batches, facts.running
+    if running.hangs_when_full and (running.most_at_once or 0) < max(BATCHES):
+        most = Evidence("max_running_requests", str(running.most_at_once), f">= {max(BATCHES)}")
+        values = {"limit": running.most_at_once, "version": running.version, **running.restarted(WITHOUT_OVERLAP)}
+        return broken(most, advice="hangs", **values)
     table = [Evidence(Text(f"{n} texts", f"{n} 条"), describe(answer)) for n, answer in batches.items()]
     taken = next((n for n, answer in batches.items() if isinstance(answer, Embedded)), None)
     last = batches[min(batches)]
     if taken is None and (not isinstance(last, Refused | Unusable) or turned_away(last)):
         return _no_verdict(last)
     if taken == max(batches):
-        return holds(*table, taken=taken)
+        return holds(*table, taken=taken) if taken == max(BATCHES) else absent(_spared(taken), taken=taken)
     silent = any(isinstance(answer, Unusable) for answer in batches.values())
     advice = "body" if _too_large(batches.values()) else "count" if silent else None
     return broken(*table, advice=advice, taken=taken or 1, refused=max(batches))
+
+
+def _spared(taken: int) -> Text:
+    return Text(
+        f"{taken} texts are taken; more were not sent, for the server computes no more at a time "
+        "(max_running_requests)",
+        f"一次 {taken} 条没问题；服务同时最多计算这么多（max_running_requests），没有发送更多",
+    )
 
 
 def _too_large(answers: Iterable[Answer]) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
 from bgecheck.engines.sglang.options import QUEUE
+from bgecheck.engines.sglang.remedies import FULL_BATCH, LARGER_BATCH, WITHOUT_OVERLAP
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
-from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, reason_of, shows_nothing, wanted
+from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, is_late, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
 from bgecheck.model import (
@@ -69,6 +70,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     fix=Text("read the log from its end", "从日志末尾往前看"),
     commands=(_LOG, "bgecheck doctor --wait 5m --url {base_url}"),
     variants={
+        "full": Advice(FULL_BATCH, LARGER_BATCH, ("{launch_line}", _LOG)),
         "refused": Advice(
             Text("the server refuses the request: {message}", "服务拒绝了请求：{message}"),
             Text("see what the log says about this request", "查看日志里这条请求的记录"),
@@ -134,6 +136,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             measured = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
             again = times["warm_ms"]
             warm = [Evidence(Text("the same request again", "再请求一次"), describe(again))] if again else []
+            if again and is_late(again) and facts.running.may_hang_when_full:
+                return _full(facts, *warm)
             if again and is_unsteady(again):
                 return broken(Evidence("POST /v1/embeddings", describe(first)), *warm, advice="unsteady", **measured)
             return holds(Evidence("POST /v1/embeddings", describe(first)), *warm, **measured)
@@ -147,8 +151,17 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             return refused._replace(data=first)
         case Unusable():
             return broken(response, advice="unusable")
+        case _ if is_late(first) and facts.running.may_hang_when_full:
+            return _full(facts, response)
         case _:
             return not_yet(response)
+
+
+def _full(facts: ProbeFacts, *evidence: Evidence) -> Outcome:
+    """Nothing is answered by a server that stops for good at more texts than it computes at once."""
+    running = facts.running
+    values = {"limit": running.most_at_once, "version": running.version or "", **running.restarted(WITHOUT_OVERLAP)}
+    return broken(*evidence, Evidence("max_running_requests", str(running.most_at_once)), advice="full", **values)
 
 
 @AREA.check(

@@ -1,6 +1,7 @@
 """The pages of a sglang server beside the OpenAI routes."""
 
 from bgecheck.engines.base import Pages
+from bgecheck.engines.sglang.running import most_at_once
 
 MODEL_PAGE = "/model_info"
 """There from 0.5.6 on; asking for the older name there writes a deprecation into the server's log."""
@@ -12,6 +13,7 @@ PAGES = Pages(
     settings=(SETTINGS_PAGE, "/get_server_info"),
     health=("/health", "/health_generate"),
     owner="sglang",
+    at_once=most_at_once,
 )
 
 SHOW_MODEL_PAGE = f"curl -sS --noproxy '*' {{url}}{MODEL_PAGE}"

@@ -1,6 +1,16 @@
 """What mends the faults of an encoder on sglang, in words, by release."""
 
-from bgecheck.engines.sglang.options import EMBEDDING, EXACT, LONGEST, NO_CHUNKS, NO_PREFIX_CACHE, TRITON
+from bgecheck.engines.sglang.options import (
+    EMBEDDING,
+    EXACT,
+    LONGEST,
+    MOST_RUNNING,
+    NO_CHUNKS,
+    NO_OVERLAP,
+    NO_PREFIX_CACHE,
+    PRECISION,
+    TRITON,
+)
 from bgecheck.model import Shell, Text
 
 AGAIN = Text(
@@ -44,9 +54,32 @@ UNLESS_EMBEDDING = Text(f" unless it is started with {EMBEDDING}", f"，除非�
 
 BOTH_WAYS = _then_again(f"restart with {TRITON}", f"加上 {TRITON} 重启")
 BOTH_WAYS_ANYWHERE = _then_again(
-    f"restart with {TRITON} (torch_native on a CPU)",
-    f"改用 {TRITON}（CPU 上用 torch_native）重启",
+    f"restart with {TRITON} (torch_native on a CPU or NPU), or use a newer sglang",
+    f"改用 {TRITON}（CPU、NPU 上用 torch_native）重启，或升级 sglang",
 )
+
+BOTH_WAYS_OR_NEWER = _then_again(
+    "restart {changes}, or use a newer sglang",
+    "{changes} 重启，或升级 sglang",
+)
+BOTH_WAYS_OR_WEIGHTS = _then_again(
+    "restart {changes}, and see in the log whether all weights were loaded",
+    "{changes} 重启，并查看日志里权重是否全部加载",
+)
+
+FULL_BATCH = Text(
+    "sglang {version} computes {limit} texts at a time (max_running_requests), and one request with more stops its "
+    "scheduler for good: nothing is answered after it, while /health stays 200",
+    "sglang {version} 同时最多计算 {limit} 条（max_running_requests），只要有一次请求超过这个数，调度进程就彻底卡死："
+    "之后的请求都没有结果，而 /health 仍是 200",
+)
+LARGER_BATCH = Text(
+    f"restart with a much larger {MOST_RUNNING} (without it there are thousands) or with {NO_OVERLAP}, or upgrade "
+    "sglang; until then let clients send at most {limit} texts in all at a time",
+    f"把 {MOST_RUNNING} 调大很多（不设时有几千）或加上 {NO_OVERLAP} 重启，或升级 sglang；"
+    "在此之前所有客户端合计一次最多发送 {limit} 条",
+)
+WITHOUT_OVERLAP = {"disable-overlap-schedule": ""}
 
 OWN_LENGTH = Text(f"restart without {LONGEST}", f"去掉 {LONGEST} 重启")
 OWN_LENGTH_ENFORCED = Text(
@@ -60,5 +93,10 @@ OPTIONS_BY_ROW = {
     "launch.prefix-cache": NO_PREFIX_CACHE,
     "launch.chunked-prefill": NO_CHUNKS,
     "launch.attention-backend": TRITON,
+    "embed.distinct": TRITON,
+    "embed.finite": f"{PRECISION} bfloat16",
+    "embed.answers": NO_OVERLAP,
+    "probe.ready": NO_OVERLAP,
+    "probe.batch-limit": NO_OVERLAP,
 }
 """What a launch line lacks where the row does not hold; an example where no run has filled the row's texts."""

@@ -17,6 +17,7 @@ CHUNKS_OF_UNKNOWN_SIZE = Text("on, size unknown", "开启，大小未知")
 
 _TYPES: Mapping[str, type] = {
     "version": str,
+    "device": str,
     "disable_radix_cache": bool,
     "chunked_prefill_size": int,
     "is_embedding": bool,
