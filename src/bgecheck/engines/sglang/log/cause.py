@@ -35,7 +35,7 @@ class Cause:
     explains: tuple[str, ...] = CONSEQUENCES
     unknown: Callable[[Session], Text | None] = lambda session: None
     """A further reason for which a session cannot exclude it; None where it can."""
-    variants: Mapping[str, Advice] = _NO_VARIANTS
+    variants: Mapping[str, Advice]
     """Other causes and remedies of the row, by name."""
     variant: Callable[[Session, Hit], str | None] = lambda session, hit: None
     """The variant that fits a line of a session; None where the row's own words do."""
