@@ -17,8 +17,9 @@ from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.handshake import handshake
 from bgecheck.http.reply import BODY_LIMIT, PAGE_LIMIT, Reply
 from bgecheck.http.tls import Authorities, Certificate
+from bgecheck.knowledge.models import is_reranker, lookup
 from bgecheck.machine.sidebyside import side_by_side
-from bgecheck.model import Secret, Target, clean
+from bgecheck.model import Secret, Target, Text, clean
 from bgecheck.model.deadline import DEADLINE_EXCEEDED, Deadline, deadline_exceeded
 
 T = TypeVar("T")
@@ -68,6 +69,14 @@ class Server:
     def base_url(self) -> str:
         """The base URL below which the OpenAI routes were found; with `/v1` where they were not."""
         return self.target.url + self.prefix
+
+    def looked_at(self) -> str:
+        """The base URL that this run has asked, or the root above it where nothing was there; it asks nothing."""
+        prefix = self._cache.get("prefix")
+        if prefix is None:
+            return self.target.base_url
+        routes = (self._cache.get(f"GET {prefix}/{name}") for name in ("models", "embeddings"))
+        return self.target.url if all(map(_is_missing, filter(None, routes))) else self.target.url + str(prefix)
 
     def models(self) -> Reply | Failure:
         """The model list."""
@@ -152,11 +161,33 @@ class Server:
         """The name to send: the one that was asked for, else the one that is served."""
         return self.target.model or next(iter(self.served()), None)
 
+    def reranker(self) -> str | None:
+        """The name or class by which the model is a reranker, as far as the server's pages and its process tell.
+
+        The folder decides where it is known, for a server answers to any name; else the name that is requested.
+        """
+        info = self.model_info() if self.owned_by() == "sglang" else None
+        path, classes = (info or {}).get("model_path"), (info or {}).get("architectures")
+        folder = path if isinstance(path, str) else self.target.model_path
+        name = folder or self.model_name()
+        if is_reranker(name):
+            return clean(str(name), 200)
+        scores = next((c for c in classes if str(c).endswith(_SCORES)), None) if isinstance(classes, list) else None
+        return clean(f"{name} ({scores})", 200) if scores and lookup(name) is None else None
+
     def embed(self, texts: Sequence[str], *, encoding: str = "float", dimensions: int | None = None) -> Answer:
         """The vectors of `texts`, in one request. Raises `Unavailable` where no time is left."""
         body = request_body(texts, self.model_name(), encoding, dimensions)
         with self._serialised():
             return self._embedded(body, len(texts))
+
+    def embed_in_form(
+        self, text: str, *, alone: bool = False, encoding: str | None = "float", dimensions: int | None = None
+    ) -> Answer:
+        """The vector of a text in a request as some clients write it: the text no list, other fields or none."""
+        body = request_body(text if alone else [text], self.model_name(), encoding, dimensions)
+        with self._serialised():
+            return self._embedded(body, 1)
 
     def embed_at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
         """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
@@ -216,7 +247,12 @@ class Server:
         return reply
 
     def first_embedding(self, text: str) -> Answer:
-        """The first real embedding of this run, shared by every row that only asks whether there is one."""
+        """The first real embedding of this run, shared by every row that only asks whether there is one.
+
+        A reranker is not asked.
+        """
+        if name := self.reranker():
+            return NotSent(_NO_EMBEDDINGS.filled({"name": name}))
         return self._once("first embedding", lambda: self.embed([text]))
 
     def close(self) -> None:
@@ -234,6 +270,14 @@ class Server:
                 self._cache[name] = ask()
             answer: T = self._cache[name]
             return answer
+
+
+_SCORES = "ForSequenceClassification"
+"""How the class of a model ends whose head gives a score."""
+
+_NO_EMBEDDINGS = Text(
+    "not sent: {name} is a reranker, which makes no embeddings", "没有发送：{name} 是 reranker，不产生 embedding"
+)
 
 
 def _is_missing(reply: Reply | Failure) -> bool:

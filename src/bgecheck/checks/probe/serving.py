@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bgecheck.checks import refusals
 from bgecheck.checks.probe.engines import health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
-from bgecheck.engines.sglang.options import QUEUE
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
@@ -74,17 +74,6 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
             Text("see what the log says about this request", "查看日志里这条请求的记录"),
             (_LOG,),
         ),
-        "busy": Advice(
-            Text(
-                "the server is loading or its queue is full: HTTP 503",
-                "服务还在加载，或请求队列已满：HTTP 503",
-            ),
-            Text(
-                f"wait until it is ready; if it stays like that, raise {QUEUE}",
-                f"等待就绪；若一直如此，调大 {QUEUE}",
-            ),
-            ("bgecheck doctor --wait 5m --url {base_url}",),
-        ),
         "unusable": Advice(
             Text(
                 "the answer is 200 but holds no vector, which clients see as \"'NoneType' object has no attribute "
@@ -107,16 +96,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
             ),
             (_LOG, WHO_LISTENS),
         ),
-        "gateway": Advice(
-            Text(
-                "a gateway answers HTTP {status}: it cannot reach the server behind it",
-                "网关返回 HTTP {status}：它连不上后面的服务",
-            ),
-            Text(
-                "check the upstream address of the gateway and the server behind it", "检查网关的上游地址以及后端服务"
-            ),
-            ("bgecheck ports",),
-        ),
+        **refusals.ADVICE,
     },
     needs=("probe.base-url",),
     explains=("embed.answers", "probe.health-agrees", "probe.openai-client"),
@@ -137,11 +117,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             if again and is_unsteady(again):
                 return broken(Evidence("POST /v1/embeddings", describe(first)), *warm, advice="unsteady", **measured)
             return holds(Evidence("POST /v1/embeddings", describe(first)), *warm, **measured)
-        case Refused(status=503):
-            return not_yet(response, advice="busy")
-        case Refused(status=502 | 504):
-            front = [Evidence("server", first.server)] if first.server else []
-            return broken(response, *front, advice="gateway", status=first.status)._replace(data=first)
+        case Refused() | Unusable() | Failure() if kind := refusals.kind_of(first, listed=_is_listed(facts)):
+            return _explained(facts, first, kind, response)
         case Refused():
             refused = broken(response, advice="refused", message=reason_of(first), status=first.status)
             return refused._replace(data=first)
@@ -149,6 +126,20 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             return broken(response, advice="unusable")
         case _:
             return not_yet(response)
+
+
+def _is_listed(facts: ProbeFacts) -> bool:
+    return isinstance(facts.models, Reply) and facts.models.status == 200
+
+
+def _explained(facts: ProbeFacts, answer: Refused | Unusable | Failure, kind: str, response: Evidence) -> Outcome:
+    """A request without vectors, by who answered it and why."""
+    front = [Evidence("server", answer.server)] if isinstance(answer, Refused) and answer.server else []
+    asked = facts.target.model or next(iter(facts.served), None)
+    outcome = (not_yet if kind in refusals.PENDING else broken)(
+        response, *front, advice=kind, **refusals.values_of(answer, asked)
+    )
+    return outcome._replace(data=answer)
 
 
 @AREA.check(
