@@ -52,6 +52,11 @@ class Context:
         with self._lock:
             return self._server
 
+    def base_url(self) -> str:
+        """The base URL that was asked in this run, as far as it was looked for."""
+        with self._lock:
+            return self._server.looked_at() if "_server" in self.__dict__ else self.target.base_url
+
     def processes(self) -> ProcessTable:
         """The process table that the target was found in, else one taken at first use."""
         with self._lock:

@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bgecheck.checks.probe.engines import Engine
-from bgecheck.model import Finding, Redactor, Report, Target, Text, Words
+from bgecheck.http.address import is_base_url
+from bgecheck.model import Finding, Redactor, Report, Target, Text, Words, clean
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
@@ -44,14 +45,16 @@ def examine(
             redactor=Redactor(target.secrets()),
             on_finding=on_finding,
         )
+        base_url = context.base_url()
     redactor = Redactor(target.secrets())
+    url = {"url": base_url} if target.url else {}
     return Report(
         command=plan.command,
         findings=_with_ignored(findings, plan.ignored),
-        target=redactor.value({**target.described(), **_engine(findings)}),
+        target=redactor.value({**target.described(), **url, **_engine(findings)}),
         started_at=started,
         seconds=time.monotonic() - clock,
-        notes=_notes(target),
+        notes=_notes(target, base_url),
         fail_on=plan.fail_on,
         nagios=plan.nagios,
     )
@@ -90,8 +93,14 @@ def _placeholders(target: Target) -> dict[str, object]:
     return Redactor(target.secrets()).value({k: v for k, v in values.items() if v is not None})  # type: ignore[no-any-return]  # a mapping stays one
 
 
-def _notes(target: Target) -> tuple[Words, ...]:
+def _notes(target: Target, base_url: str) -> tuple[Words, ...]:
     notes: list[Words] = list(target.searched)
+    if target.given_url and base_url != target.url and not is_base_url(target.given_url, base_url):
+        words = Text(
+            "--url {given} was taken as {base_url}: clients need exactly that as base_url",
+            "--url {given} 已按 {base_url} 处理：客户端的 base_url 要写成后者",
+        )
+        notes.append(words.filled({"given": clean(target.given_url.strip(), 200), "base_url": base_url}))
     if target.others:
         pids = ", ".join(f"{s.pid} (port {s.port})" for s in target.others)
         notes.append(

@@ -29,7 +29,7 @@ from bgecheck.checks.embed.texts import (
     triples_for,
 )
 from bgecheck.engines.server import Server
-from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
+from bgecheck.http.embeddings import Answer, Embedded, Refused, is_busy, is_late, shows_nothing
 from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
 from bgecheck.http.proxies import DIRECT, Way, client_way
@@ -113,6 +113,8 @@ class EmbedFacts(NamedTuple):
     """The comparison with a reference, or why there is none; None when it was left out."""
     openai: OpenAIResult | Unavailable | None = None
     """What the openai package made of `texts`; None where it was not asked."""
+    reranker: str | None = None
+    """The name or class by which the model is a reranker, of which no embedding is asked for."""
     way: Way = DIRECT
     """How a program that follows the environment gets to the server."""
 
@@ -211,6 +213,9 @@ def collect(context: Context) -> EmbedFacts:
     server, rng, client = context.server(), random.Random(), context.openai if context.settings.smoke else None
     ask, fresh = _Asking(server, context), fresh_three(rng)
     texts = context.settings.texts or ((fresh_texts(rng, 1)[0],) if client else (fresh[1],))
+    if name := server.reranker():
+        spared = NotSent(_A_RERANKER)
+        return EmbedFacts(context.target, server.served(), tuple(texts), spared, (), None, reranker=name)
     called = client is not None and _call(client, context, server, texts)
     asked = None if called else server.embed(texts)
     if asked is not None and not isinstance(asked, Embedded):
@@ -232,6 +237,9 @@ def collect(context: Context) -> EmbedFacts:
         return facts
     more = _more(context, ask, facts.model, fresh, rng)
     return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, rng))
+
+
+_A_RERANKER = Text("not sent: the model is a reranker", "没有发送：模型是 reranker")
 
 
 def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str]) -> EmbedFacts:
@@ -348,7 +356,7 @@ def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[s
         after_relative=after_relative,
         reversed=ask(list(reversed(fresh))),
         crowd=ask.at_once(at_once),
-        crowd_batch=ask(together),
+        crowd_batch=_or_fewer(ask, together, at_once),
         chunk=chunk,
         counted=_where(counts, ask, [text for text, _ in COUNTED]),
         meaning=None if demo else _meaning(ask, triples_for(name)),
@@ -363,6 +371,16 @@ INFINITY = "infinity"
 """The engine whose `prompt_tokens` are characters (0.0.78)."""
 
 
+def _or_fewer(ask: _Asking, texts: Sequence[str], fewer: Sequence[str]) -> Answer:
+    """The answer to texts in one request, or to fewer where so many are refused, as hosted services do beyond ten."""
+    answer = ask(texts)
+    return ask(fewer) if isinstance(answer, Refused) and answer.status in _TOO_MANY else answer
+
+
+_TOO_MANY = (400, 413, 422)
+"""What servers and gateways answer to a request of too many texts."""
+
+
 def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
     """The answer to texts that only some models are asked for."""
     return ask(texts) if applies and texts else None
@@ -371,8 +389,19 @@ def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
 def _meaning(ask: _Asking, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
     """The answers to whole triples, as many in a request as every engine takes."""
     step = LARGEST_BATCH // 3
-    parts = [triples[n : n + step] for n in range(0, len(triples), step)]
-    return tuple(ask([text for triple in part for text in triple]) for part in parts) or None
+    answers = tuple(ask(part) for part in _parts(triples, step))
+    if answers and isinstance(answers[0], Refused) and answers[0].status in _TOO_MANY:
+        answers = tuple(ask(part) for part in _parts(triples, FEW_TRIPLES))
+    return answers or None
+
+
+FEW_TRIPLES = 3
+"""Of one request where more texts are refused: nine of them."""
+
+
+def _parts(triples: Sequence[Sequence[str]], step: int) -> list[list[str]]:
+    """The texts of so many triples each."""
+    return [[text for triple in triples[n : n + step] for text in triple] for n in range(0, len(triples), step)]
 
 
 def _reads_far(server: Server, model: Model | None) -> bool:
