@@ -70,13 +70,16 @@ class Server:
         """The base URL below which the OpenAI routes were found; with `/v1` where they were not."""
         return self.target.url + self.prefix
 
-    def looked_at(self) -> str:
-        """The base URL that this run has asked, or the root above it where nothing was there; it asks nothing."""
-        prefix = self._cache.get("prefix")
-        if prefix is None:
-            return self.target.base_url
-        routes = (self._cache.get(f"GET {prefix}/{name}") for name in ("models", "embeddings"))
-        return self.target.url if all(map(_is_missing, filter(None, routes))) else self.target.url + str(prefix)
+    def asked_url(self) -> str:
+        """The base URL that requests of this run went to; the usual one where none was sent, and it sends none."""
+        return self.target.url + str(self._cache.get("prefix", "/v1"))
+
+    def answering_url(self) -> str:
+        """The same, or the root above it where nothing was there."""
+        asked = self.asked_url()
+        pages = (f"GET {asked.removeprefix(self.target.url)}/{name}" for name in ("models", "embeddings"))
+        replies = [self._cache[page] for page in pages if page in self._cache]
+        return self.target.url if replies and all(map(_is_missing, replies)) else asked
 
     def models(self) -> Reply | Failure:
         """The model list."""

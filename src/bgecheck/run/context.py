@@ -52,10 +52,10 @@ class Context:
         with self._lock:
             return self._server
 
-    def base_url(self) -> str:
-        """The base URL that was asked in this run, as far as it was looked for."""
+    def asked_server(self) -> Server | None:
+        """The HTTP door to the target where it was opened."""
         with self._lock:
-            return self._server.looked_at() if "_server" in self.__dict__ else self.target.base_url
+            return self._server if "_server" in self.__dict__ else None
 
     def processes(self) -> ProcessTable:
         """The process table that the target was found in, else one taken at first use."""
