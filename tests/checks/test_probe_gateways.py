@@ -192,3 +192,12 @@ def test_a_gateway_that_lists_a_reranker_too_is_asked() -> None:
     with serving({"/v1/models": (200, {"data": cards})}, same) as url:
         rows = found(url, "embed", texts=["今天"], model="bge-base-zh-v1.5")
     assert bad(rows) == set()
+
+
+def test_a_deployment_that_is_paused_is_no_limited_rate() -> None:
+    """LiteLLM answers 429 where what stands behind it has failed."""
+    message = "No deployments available for selected model, Try again in 5 seconds. Passed model=bge."
+    with serving(pages(), always((429, {"error": {"message": message, "code": "429"}}))) as url:
+        rows = found(url, "probe")
+    assert "LiteLLM has no deployment left" in words(rows["probe.rate-limit"])
+    assert rows["probe.ready"].caused_by == "probe.rate-limit"

@@ -131,6 +131,7 @@ KINDS: list[tuple[int, Any, Mapping[str, str], str | None]] = [
         "encoding",
     ),
     (400, {"message": "Input cannot be empty"}, {}, None),
+    (429, {"message": "slow down"}, {}, "rate"),
     (418, {"message": "teapot"}, {}, None),
     # success that is none
     (200, {"error": {"message": "当前分组 default 下对于模型 bge 无可用渠道"}}, ONE_API, "no-channel"),

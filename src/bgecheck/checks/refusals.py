@@ -129,6 +129,14 @@ ADVICE: Mapping[str, Advice] = {
         Text(f"send fewer requests at once, or raise {QUEUE}", f"降低并发，或调大 {QUEUE}"),
         ("bgecheck doctor --wait 5m --url {base_url}",),
     ),
+    "rate": Advice(
+        Text(
+            "{front} limits requests: HTTP {status}, {message}. sglang never answers 429",
+            "{front} 在限流：HTTP {status}，{message}。sglang 从不返回 429",
+        ),
+        Text("send fewer requests at once, or raise the limit of the gateway", "降低并发，或调高网关限额"),
+        (WHO_LISTENS,),
+    ),
     "busy": Advice(
         Text(
             "{front} is overloaded, as it says: HTTP {status}, {message}",
@@ -427,6 +435,9 @@ RERANKER = Advice(
 PENDING = frozenset({"no-workers", "no-backend", "queue-full", "busy", "loading", "unavailable", "unavailable-page"})
 """Kinds that may pass while a server starts."""
 
+NO_LIMIT = frozenset({"no-channel", "no-deployment", "quota"})
+"""Kinds that some gateways answer with the status of a limited rate."""
+
 LOCKS = frozenset({"token", "basic", "key", "forbidden", "forbidden-page", "login", "quota"})
 """Kinds that are about who asks, and not about what is asked for."""
 
@@ -505,6 +516,8 @@ def _of_status(answer: Refused, listed: bool) -> str | None:
         return _of_a_lock(answer)
     if status in (404, 405):
         return "method" if status == 405 else "route"
+    if status == 429:
+        return "rate"
     if status in (400, 422):
         return _of_the_request(message)
     return _of_the_server(answer, listed) if status >= 500 else None

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bgecheck.checks.refusals import kind_of
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.pages import PAGES
+from bgecheck.http.embeddings import refusal
 from bgecheck.http.failures import Failure
 from bgecheck.http.gateways import LITELLM, gateway_of
 from bgecheck.http.reply import Reply
@@ -42,11 +44,19 @@ def engine_of(server: Server, models: Reply) -> Engine:
     if models.status in (401, 403):
         return _behind_a_key(server, models)
     if models.status >= 500:
-        return Engine(None, None)
+        return Engine(ROUTER if _is_router(models) else None, None)
     info, settings = server.model_info(), server.server_info()
     if owner == SGLANG or (info and "is_generation" in info):
         return Engine(SGLANG, _text(settings, "version") or _sglang_release(server, info))
     return _other_engine(server, owner, models)
+
+
+ROUTER = "sglang router"
+
+
+def _is_router(models: Reply) -> bool:
+    """The router of sglang passes the model list on too, and says when it has no worker to pass it to."""
+    return kind_of(refusal(models)) == "no-workers"
 
 
 _UNAUTHORIZED = {"error": "Unauthorized"}
