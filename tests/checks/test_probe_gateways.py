@@ -201,3 +201,20 @@ def test_a_deployment_that_is_paused_is_no_limited_rate() -> None:
         rows = found(url, "probe")
     assert "LiteLLM has no deployment left" in words(rows["probe.rate-limit"])
     assert rows["probe.ready"].caused_by == "probe.rate-limit"
+
+
+def test_the_smoke_test_finds_the_right_address_too() -> None:
+    with serving({"/api/v1/models": (200, CARD)}, same, prefix="/api/v1") as url:
+        row = found(url, "embed", texts=["今天"])["embed.answers"]
+    assert row.commands == (f"bgecheck embed --url {url}/api/v1",)
+
+
+def test_an_engine_without_embeddings_is_no_wrong_path() -> None:
+    """Newer releases of vLLM have no such route for a generator."""
+    with serving(
+        {"/v1/models": VLLM, "/version": (200, {"version": "0.14.0"})}, always((404, {"detail": "Not Found"}))
+    ) as url:
+        row = found(url, "probe")["probe.ready"]
+        smoke = found(url, "embed", texts=["今天"])["embed.answers"]
+    assert "--runner pooling" in words(row)
+    assert "--runner pooling" in words(smoke)

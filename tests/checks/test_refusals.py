@@ -154,6 +154,11 @@ def test_a_bad_gateway_whose_list_comes_through_is_another_fault() -> None:
     assert (kind_of(refused), kind_of(refused, listed=True)) == ("bad-gateway", "bad-gateway-midway")
 
 
+def test_a_route_that_is_missing_beside_a_model_list_is_an_engine_without_embeddings() -> None:
+    refused = answer(404, {"detail": "Not Found"})
+    assert (kind_of(refused), kind_of(refused, listed=True)) == ("route", "no-embeddings")
+
+
 def test_only_what_says_that_a_queue_is_full_is_a_full_queue() -> None:
     words = {kind: say(advice.cause, "en") + say(advice.fix, "en") for kind, advice in ADVICE.items()}
     assert {kind for kind, text in words.items() if "queue" in text} == {"queue-full"}
@@ -166,7 +171,7 @@ def test_every_kind_is_declared_and_filled() -> None:
     for advice in ADVICE.values():
         for language in ("en", "zh"):
             text = say(advice.cause, language) + say(advice.fix, language)
-            text.format(**{name: str(value) for name, value in values.items()}, address="a", base_url="b")
+            text.format(**{name: str(value) for name, value in values.items()}, address="a", base_url="b", found="c")
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bgecheck.engines.sglang.options import EMBEDDING, QUEUE
 from bgecheck.engines.sglang.pages import SHOW_WORKERS
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
-from bgecheck.http.embeddings import Refused, Unusable, reason_of
+from bgecheck.http.embeddings import Answer, Refused, Unusable, reason_of
 from bgecheck.http.failures import Failure
 from bgecheck.model import Advice, Text, Words
 
@@ -344,6 +344,29 @@ ADVICE: Mapping[str, Advice] = {
         Text("find the base URL under which the server answers", "找出服务真正响应的 base URL"),
         ("bgecheck probe --url {base_url}",),
     ),
+    "route-found": Advice(
+        Text(
+            "there is no {base_url}/embeddings: HTTP {status}. The API answers at {found}",
+            "{base_url}/embeddings 不存在：HTTP {status}。接口在 {found}",
+        ),
+        Text("give clients this base URL: {found}", "客户端请使用这个 base URL：{found}"),
+        ("bgecheck embed --url {found}",),
+    ),
+    "no-embeddings": Advice(
+        Text(
+            "the model list is there and {base_url}/embeddings is not: HTTP {status}, {message}. The engine was not "
+            "started for embeddings, or a gateway passes only some paths on",
+            "模型列表正常，{base_url}/embeddings 却不存在：HTTP {status}，{message}。引擎启动时没有打开 embedding，"
+            "或网关只转发了部分路径",
+        ),
+        Text(
+            "start the engine for embeddings (vLLM: --runner pooling, up to 0.10 --task embed), or let the gateway "
+            "pass on everything below /v1",
+            "以 embedding 方式启动引擎（vLLM：--runner pooling，0.10 及以前是 --task embed），或让网关转发 /v1 "
+            "下的全部路径",
+        ),
+        (_LISTED, WHO_LISTENS),
+    ),
     "method": Advice(
         Text(
             "what answers takes no POST here: HTTP {status}. That is a web page or a file server, not the API",
@@ -432,6 +455,9 @@ RERANKER = Advice(
 )
 """For every row that would ask a reranker for a vector."""
 
+LOST = frozenset({"route", "method", "page"})
+"""Kinds of a base URL that leads to no API."""
+
 PENDING = frozenset({"no-workers", "no-backend", "queue-full", "busy", "loading", "unavailable", "unavailable-page"})
 """Kinds that may pass while a server starts."""
 
@@ -504,6 +530,11 @@ def kind_of(answer: Refused | Unusable | Failure, listed: bool = False) -> str |
             return _of_status(answer, listed)
 
 
+def leads_nowhere(answer: Answer, served: Sequence[str]) -> bool:
+    """Whether there is no API at a base URL, so that it is worth to look beside it."""
+    return isinstance(answer, Refused | Unusable) and not served and kind_of(answer) in LOST
+
+
 def _of_words(message: str) -> str | None:
     return next((kind for kind, words in _BY_WORDS if words.search(message)), None)
 
@@ -515,7 +546,7 @@ def _of_status(answer: Refused, listed: bool) -> str | None:
     if status in (401, 403):
         return _of_a_lock(answer)
     if status in (404, 405):
-        return "method" if status == 405 else "route"
+        return "method" if status == 405 else "no-embeddings" if listed else "route"
     if status == 429:
         return "rate"
     if status in (400, 422):

@@ -34,6 +34,10 @@ FAIR_SECONDS = 5.0
 """After which a small request without a response shows the server, and not the time that was left of the run."""
 
 
+SHAPES = ("/v1", "", "/v1/v1", "/api/v1")
+"""What OpenAI-compatible servers and gateways have before their routes."""
+
+
 class Server:
     """One target over HTTP. Harmless requests only; safe to use from several collectors at once."""
 
@@ -102,6 +106,19 @@ class Server:
     def _probe_route(self, prefix: str) -> Reply | Failure:
         """The response of a prefix's embeddings route to GET: 405 where it exists, 404 where it does not."""
         return self.page(f"{prefix}/embeddings")
+
+    def elsewhere(self) -> dict[str, int]:
+        """Base URLs near the given one whose model list answers, with its status; a web page is no such list."""
+        origin = "/".join(self.target.url.split("/", 3)[:3])
+        statuses = {}
+        for root in dict.fromkeys((self.target.url, origin)):
+            for shape in SHAPES:
+                if (root, shape) == (self.target.url, "/v1"):
+                    continue
+                reply = self.get(f"{shape}/models", root=root)
+                if isinstance(reply, Reply) and reply.status in (200, 401, 403) and isinstance(reply.json(), Mapping):
+                    statuses[root + shape] = reply.status
+        return statuses
 
     def unverified(self, path: str) -> Reply | Failure:
         """Fetch a path without the key from a server whose certificate is not accepted."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bgecheck.model import clean
 
-LITELLM, ONE_API, NEW_API = "LiteLLM", "one-api / new-api", "new-api"
+GATEWAYS = LITELLM, ONE_API, NEW_API = "LiteLLM", "one-api / new-api", "new-api"
 
 
 class Gateway(NamedTuple):

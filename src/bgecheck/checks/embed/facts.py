@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from bgecheck.checks import refusals
 from bgecheck.checks.embed.proof import Proof, embedded, prove
 from bgecheck.checks.embed.texts import (
     COMMON,
@@ -94,6 +96,9 @@ def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
     return len(answers), sum(a.tokens or 0 for a in answers if isinstance(a, Embedded))
 
 
+_NOWHERE: Mapping[str, int] = MappingProxyType({})
+
+
 class EmbedFacts(NamedTuple):
     """What the server answered: one fresh text three times, and once between two others in a batch."""
 
@@ -113,6 +118,8 @@ class EmbedFacts(NamedTuple):
     """The comparison with a reference, or why there is none; None when it was left out."""
     openai: OpenAIResult | Unavailable | None = None
     """What the openai package made of `texts`; None where it was not asked."""
+    elsewhere: Mapping[str, int] = _NOWHERE
+    """Base URLs that answer where the one given leads to no API, with the status of their model list."""
     reranker: str | None = None
     """The name or class by which the model is a reranker, of which no embedding is asked for."""
     way: Way = DIRECT
@@ -219,7 +226,8 @@ def collect(context: Context) -> EmbedFacts:
     called = client is not None and _call(client, context, server, texts)
     asked = None if called else server.embed(texts)
     if asked is not None and not isinstance(asked, Embedded):
-        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
+        elsewhere = server.elsewhere() if refusals.leads_nowhere(asked, server.served()) else _NOWHERE
+        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None, elsewhere=elsewhere)
     # Fresh means never sent before, by openai neither: after two sends a broken prefix cache answers the same wrong
     # vector.
     first = asked if asked is not None and texts[0] == fresh[1] else ask([fresh[1]])
@@ -254,9 +262,12 @@ def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context) -> E
         openai: OpenAIResult | Unavailable = client.result(context.deadline.remaining())
     except Unavailable as unavailable:
         openai = unavailable
-    asked = context.server().embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
-    target = context.target
-    return facts._replace(openai=openai, asked=asked, way=client_way(target.url, target.host, target.port))
+    server, target = context.server(), context.target
+    asked = server.embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
+    elsewhere = server.elsewhere() if refusals.leads_nowhere(asked, server.served()) else _NOWHERE
+    return facts._replace(
+        openai=openai, asked=asked, elsewhere=elsewhere, way=client_way(target.url, target.host, target.port)
+    )
 
 
 def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequence[str]) -> bool:

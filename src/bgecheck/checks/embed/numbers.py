@@ -239,9 +239,10 @@ def _refused(facts: EmbedFacts, answer: Refused, evidence: Evidence) -> Outcome:
 
 def _explained(facts: EmbedFacts, answer: Refused | Unusable | Failure, evidence: Evidence, kind: str) -> Outcome:
     """A request without vectors, by who answered it and why."""
-    asked = facts.target.model or next(iter(facts.served), None)
+    asked, found = facts.target.model or next(iter(facts.served), None), next(iter(facts.elsewhere), None)
+    values = {**refusals.values_of(answer, asked), "found": found}
     outcome = not_yet if kind in refusals.PENDING else broken
-    return outcome(evidence, *_of_openai(facts), advice=kind, **refusals.values_of(answer, asked))
+    return outcome(evidence, *_of_openai(facts), advice="route-found" if found else kind, **values)
 
 
 def _of_size(answer: Refused) -> str | None:

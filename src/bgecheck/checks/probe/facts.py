@@ -36,10 +36,6 @@ PROBE_TEXT = "你好，世界"
 
 LEFT_OUT = Text("left out by --quick, or no time was left", "--quick 未包含此项，或时间不够")
 
-SHAPES = ("/v1/models", "/models", "/v1/v1/models", "/api/v1/models")
-"""Where OpenAI-compatible servers and gateways keep their model list."""
-
-
 NO_TIME = NotSent(DEADLINE_EXCEEDED)
 UNSTEADY = NotSent(
     Text("not sent: a request like one before it was not answered", "没有发送：同样的请求第二次没有得到响应")
@@ -191,7 +187,7 @@ def _asked(
     info = server.model_info() if models.status == 200 else None
     model_path, engine = (info or {}).get("model_path"), engine_of(server, models)
     keys = (_in_time(lambda: _keys(server)) if models.status in _KEY_STATUSES else None) or {}
-    elsewhere = (_in_time(lambda: _elsewhere(server)) if lost else None) or {}
+    elsewhere = (_in_time(server.elsewhere) if lost else None) or {}
     through = _through(server, way) if way.variable and is_near(target.host) else None
     if pages is None and not (context.settings.quick or lost):
         pages = _in_time(lambda: status_pages(server, health_pages(engine)))
@@ -453,21 +449,6 @@ def _result(client: OpenAIClient, context: Context) -> OpenAIResult | Unavailabl
 def is_lost(models: Reply, first: Answer) -> bool:
     """Whether there is no API below a base URL: no model list, or a web page in its place, and no embedding."""
     return (models.status == 404 or (models.status == 200 and models.is_html)) and not isinstance(first, Embedded)
-
-
-def _elsewhere(server: Server) -> dict[str, int]:
-    """Base URLs near the given one whose model list answers something else than 404."""
-    target = server.target
-    origin = "/".join(target.url.split("/", 3)[:3])
-    statuses = {}
-    for root in dict.fromkeys((target.url, origin)):
-        for shape in SHAPES:
-            if (root, shape) == (target.url, "/v1/models"):
-                continue
-            reply = server.get(shape, root=root)
-            if isinstance(reply, Reply) and reply.status in (200, 401, 403) and isinstance(reply.json(), Mapping):
-                statuses[root + shape.removesuffix("/models")] = reply.status
-    return statuses
 
 
 def reply_of(facts: ProbeFacts) -> Reply:

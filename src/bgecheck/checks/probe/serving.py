@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bgecheck.checks import refusals
-from bgecheck.checks.probe.engines import health_pages
+from bgecheck.checks.probe.engines import ROUTER, health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.gateways import GATEWAYS
 from bgecheck.http.reply import Reply
 from bgecheck.model import (
     Advice,
@@ -139,9 +140,10 @@ def _explained(facts: ProbeFacts, answer: Refused | Unusable | Failure, kind: st
     """A request without vectors, by who answered it and why."""
     front = [Evidence("server", answer.server)] if isinstance(answer, Refused) and answer.server else []
     asked = facts.target.model or next(iter(facts.served), None)
-    outcome = (not_yet if kind in refusals.PENDING else broken)(
-        response, *front, advice=kind, **refusals.values_of(answer, asked)
-    )
+    values = refusals.values_of(answer, asked)
+    if facts.engine.name in (*GATEWAYS, ROUTER):
+        values["front"] = facts.engine.name
+    outcome = (not_yet if kind in refusals.PENDING else broken)(response, *front, advice=kind, **values)
     return outcome._replace(data=answer)
 
 
