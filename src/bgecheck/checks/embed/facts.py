@@ -226,8 +226,8 @@ def collect(context: Context) -> EmbedFacts:
     called = client is not None and _call(client, context, server, texts)
     asked = None if called else server.embed(texts)
     if asked is not None and not isinstance(asked, Embedded):
-        elsewhere = server.elsewhere() if refusals.leads_nowhere(asked, server.served()) else _NOWHERE
-        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None, elsewhere=elsewhere)
+        beside = _beside(server, asked)
+        return EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None, elsewhere=beside)
     # Fresh means never sent before, by openai neither: after two sends a broken prefix cache answers the same wrong
     # vector.
     first = asked if asked is not None and texts[0] == fresh[1] else ask([fresh[1]])
@@ -247,6 +247,14 @@ def collect(context: Context) -> EmbedFacts:
     return facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, rng))
 
 
+def _beside(server: Server, answer: Answer) -> Mapping[str, int]:
+    """Where the API is instead, if an answer shows that it is not where it was asked for."""
+    try:
+        return server.elsewhere() if refusals.leads_nowhere(answer, server.served()) else _NOWHERE
+    except Unavailable:
+        return _NOWHERE
+
+
 _A_RERANKER = Text("not sent: the model is a reranker", "没有发送：模型是 reranker")
 
 
@@ -264,9 +272,9 @@ def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context) -> E
         openai = unavailable
     server, target = context.server(), context.target
     asked = server.embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
-    elsewhere = server.elsewhere() if refusals.leads_nowhere(asked, server.served()) else _NOWHERE
+    beside = _beside(server, asked)
     return facts._replace(
-        openai=openai, asked=asked, elsewhere=elsewhere, way=client_way(target.url, target.host, target.port)
+        openai=openai, asked=asked, elsewhere=beside, way=client_way(target.url, target.host, target.port)
     )
 
 
