@@ -31,7 +31,7 @@ AS_IT_STANDS = frozenset(
     bundle bundle_variable address age aim answered args_fraction args_model args_port asked backend base_url bound
     capability changes characters chunk cosine count cuda days declared detail dims each engine error exception
     failed folder found free front gpu holders host index length limit location log margin message name needed
-    norm openai other owner owners page pids place pooling port positions process range real refused right
+    norm openai other owner owners page path pids place pooling port positions process range real refused right
     seconds seen sent served server_pid server_port shared source status taken told total used variable version
     visible wanted wrong
     """.split()  # noqa: SIM905  # 80 names, which a list would spread over as many lines

@@ -218,3 +218,22 @@ def test_an_engine_without_embeddings_is_no_wrong_path() -> None:
         smoke = found(url, "embed", texts=["今天"])["embed.answers"]
     assert "--runner pooling" in words(row)
     assert "--runner pooling" in words(smoke)
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ((404, {"detail": "Not Found"}, {"Server": "nginx/1.27.0"}), "the slash at the end of proxy_pass"),
+        ((404, {"detail": "Not Found"}, {"Server": "uvicorn"}), "the slash at the end of proxy_pass"),
+        (
+            (404, web("404 Not Found"), {"Server": "nginx/1.27.0", "Content-Type": "text/html"}),
+            "does not forward this path",
+        ),
+    ],
+    ids=["behind-nginx", "behind-another", "nginx-itself"],
+)
+def test_who_has_no_such_path_is_told_by_the_body(answer: Answer, cause: str) -> None:
+    """A forgotten slash of proxy_pass, beside a path that nobody passes on."""
+    with serving({}, None, otherwise=answer) as url:
+        row = found(f"{url}/embed1", "probe")["probe.base-url"]
+    assert cause in words(row).replace("forward this path to", "forward this path")

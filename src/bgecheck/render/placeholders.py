@@ -71,6 +71,7 @@ _WORDS = {
     "owner": Text("program", "程序"),
     "owner_pid": Text("pid", "进程号"),
     "owners": Text("pids", "进程号"),
+    "path": Text("path", "路径"),
     "phase": Text("phase", "阶段"),
     "pid": Text("pid", "进程号"),
     "pids": Text("pids", "进程号"),

@@ -8,7 +8,7 @@ from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, is_lost, 
 from bgecheck.engines.sglang.options import ALL_ADDRESSES, PORT, SERVED_NAME
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.http.bypass import DIRECT, REDIRECT_SHOWN, WHO_LISTENS
-from bgecheck.http.embeddings import Embedded, Refused, describe, refusal
+from bgecheck.http.embeddings import Embedded, Refused, describe, error_message, refusal
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.proxies import is_near
 from bgecheck.http.reply import Reply
@@ -545,6 +545,21 @@ def _alike(direct: Reply, through: Reply) -> bool:
             Text("give clients the address at the end of the redirect", "让客户端直接使用跳转后的地址"),
             (REDIRECT_SHOWN,),
         ),
+        "slash": Advice(
+            Text(
+                "{front} passes {path} on as it is, and the server behind it does not have that path: the 404 is that "
+                "server's own ({message})",
+                "{front} 把 {path} 原样转发给了后面的服务，而那个服务没有这个路径："
+                "这个 404 是后面的服务返回的（{message}）",
+            ),
+            Text(
+                "let the gateway take {path} off before it passes requests on (nginx: location {path}/ {{ proxy_pass "
+                "http://127.0.0.1:30000/; }}, with the slash at the end of proxy_pass)",
+                "让网关转发前去掉 {path}（nginx：location {path}/ {{ proxy_pass http://127.0.0.1:30000/; }}，"
+                "proxy_pass 末尾的斜杠不能少）",
+            ),
+            (WHO_LISTENS, _CURL),
+        ),
         "login": refusals.ADVICE["login"],
         "page": Advice(
             Text(
@@ -627,8 +642,16 @@ def _not_there(facts: ProbeFacts, evidence: Evidence) -> Outcome:
     title = reply.title() or "HTML"
     if reply.status == 200:
         shown.append(Evidence(Text("instead of a model list", "返回的不是模型列表"), title))
+    path = facts.target.url.split("/", 3)[3:]
+    if not first and path and reply.json() == _OWN_404:
+        values = {"front": front or refusals.A_GATEWAY, "path": f"/{path[0]}", "message": error_message(reply)}
+        return broken(evidence, *shown, advice="slash", **values)
     advice = "found" if first else "page" if reply.status == 200 else "front" if front else None
     return broken(evidence, *elsewhere, *shown, advice=advice, found=first, front=front, page=title)
+
+
+_OWN_404 = {"detail": "Not Found"}
+"""What sglang, vLLM and every other server on FastAPI say of a path that they do not have; no gateway does."""
 
 
 def per_client(root: str, prefix: str = "/v1") -> dict[str, str | None]:
