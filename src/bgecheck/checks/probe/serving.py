@@ -143,8 +143,9 @@ def _explained(facts: ProbeFacts, answer: Refused | Unusable | Failure, kind: st
     values = refusals.values_of(answer, asked)
     if facts.engine.name in (*GATEWAYS, ROUTER):
         values["front"] = facts.engine.name
-    outcome = (not_yet if kind in refusals.PENDING else broken)(response, *front, advice=kind, **values)
-    return outcome._replace(data=answer)
+    if kind in refusals.PENDING:
+        return not_yet(response, *front, advice=kind, **values)
+    return broken(response, *front, advice=kind, **values)._replace(data=answer)
 
 
 @AREA.check(
