@@ -74,8 +74,9 @@ def test_every_name_is_one_of_the_program(name: str) -> None:
 OF_OTHERS = {
     *("--noproxy", "--raw", "--format", "--add-host", "--query-gpu", "--query-compute-apps", "--input-type"),
     *("--pooling", "--max-client-batch-size", "--url-prefix"),
+    *("--task", "--runner", "--convert", "--hf-overrides", "--embedding", "--embeddings"),
 }
-"""Options of curl, docker, nvidia-smi and tsx; of text-embeddings-inference and Infinity."""
+"""Options of curl, docker, nvidia-smi and tsx; of text-embeddings-inference and Infinity; of vLLM and llama.cpp."""
 
 ELSEWHERE = {"cli", "demo", "engines"}
 """The program's own options, a server in sglang's dialect, and the place where sglang is spelled."""

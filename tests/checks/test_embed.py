@@ -317,7 +317,7 @@ def test_all_texts_together_keep_the_bound_of_tokens(triples: Any) -> None:
 
 
 def test_a_reranker_is_no_embedding_model() -> None:
-    row = judged(right()._replace(served=("BAAI/bge-reranker-v2-m3",)))["dimension"]
+    row = judged(right()._replace(reranker="BAAI/bge-reranker-v2-m3"))["answers"]
     assert row.status is Status.FAIL
     assert "reranker" in say(row.cause, "en")
 

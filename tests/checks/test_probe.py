@@ -109,7 +109,10 @@ def test_another_model_than_asked_for_fails() -> None:
     ("answer", "cause"),
     [
         ((503, {"message": "The request queue is full."}), "503"),
-        ((502, b"<html>bad gateway</html>", {"Content-Type": "text/html"}), "gateway answers HTTP 502"),
+        (
+            (502, b"<html>bad gateway</html>", {"Content-Type": "text/html"}),
+            "answers HTTP 502 to an embedding, while the model list comes through",
+        ),
         ((400, {"message": "Input cannot be empty"}), "Input cannot be empty"),
         ((200, None), "NoneType"),
         ((200, {"object": "list", "data": []}), "NoneType"),

@@ -40,6 +40,8 @@ def owned(by: str, **headers: str) -> Answer:
         ({"/v1/models": owned("custom", X_Oneapi_Request_Id="20261126")}, "one-api / new-api", None),
         ({"/v1/models": owned("custom", X_New_Api_Version="v0.9.1")}, "new-api", "v0.9.1"),
         ({"/v1/models": owned("openai")}, None, None),
+        ({"/v1/models": (503, b"No available workers (all circuits open or unhealthy)")}, "sglang router", None),
+        ({"/v1/models": (503, b"no healthy upstream")}, None, None),
         ({"/v1/models": owned("sglang"), "/server_info": (200, {"version": "0.5.10"})}, "sglang", "0.5.10"),
     ],
 )

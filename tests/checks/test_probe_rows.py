@@ -73,6 +73,16 @@ def test_what_is_wrong_with_a_certificate_is_named(
     assert words in said(rows["probe.tls"])
 
 
+def test_authorities_that_are_not_there_are_named(
+    certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL takes a variable that names nothing for one that trusts nobody."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    rows = encrypted(certificates, "good", monkeypatch, trusted=False)
+    assert rows["probe.tls"].status is Status.FAIL
+    assert "gone.pem, which is not there" in said(rows["probe.tls"])
+
+
 def test_the_key_is_not_given_to_a_server_whose_certificate_is_not_accepted(certificates: Path) -> None:
     """The pages are asked without it, the embeddings not at all."""
     keys: list[str | None] = []

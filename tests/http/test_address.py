@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.http.address import parse_url
+from bgecheck.http.address import is_base_url, parse_url
 from bgecheck.model import BadInput, Target
 
 
@@ -43,6 +43,20 @@ from bgecheck.model import BadInput, Target
         ("  'http://h:1/v1' ", "http://h:1", 1),
         ("HTTP://Host:1", "http://host:1", 1),
         ("http://向量.example:1/v1", "http://向量.example:1", 1),
+        ("http:gpu01:8000/v1", "http://gpu01:8000", 8000),
+        ("http:/gpu01:8000", "http://gpu01:8000", 8000),
+        ("http//10.0.0.5:8000/v1", "http://10.0.0.5:8000", 8000),
+        ("https:///gpu.example.com/v1", "https://gpu.example.com", 443),
+        ("http://http://10.0.0.5:8000/v1", "http://10.0.0.5:8000", 8000),
+        ("http:8000/v1", "http://127.0.0.1:8000", 8000),
+        ("http：//10.0.0.5：8000/v1", "http://10.0.0.5:8000", 8000),
+        ("http:\\\\10.0.0.5:8000\\v1", "http://10.0.0.5:8000", 8000),
+        ("“http://10.0.0.5:8000/v1”", "http://10.0.0.5:8000", 8000),
+        ("http://10.0.0.5:8000/v1。", "http://10.0.0.5:8000", 8000),
+        ('OPENAI_BASE_URL="http://10.0.0.5:8000/v1"', "http://10.0.0.5:8000", 8000),
+        ("http://h:3000/api/v1", "http://h:3000/api", 3000),
+        ("httpd:8000/v1", "http://httpd:8000", 8000),
+        ("https.internal:8000", "http://https.internal:8000", 8000),
     ],
 )
 def test_a_pasted_url_is_normalised(given_url: str, url: str, port: int) -> None:
@@ -126,3 +140,26 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
     assert address.url.startswith(("http://", "https://"))
     assert 0 < address.port < 65536
     assert parse_url(address.url) == address
+
+
+@pytest.mark.parametrize(
+    ("given_url", "base_url", "same"),
+    [
+        ("http://h:1/v1", "http://h:1/v1", True),
+        ("http://h:1/v1/", "http://h:1/v1", True),
+        ("HTTP://H:1/v1", "http://h:1/v1", True),
+        ("http://h:80/v1", "http://h/v1", True),
+        ("http://h:7997", "http://h:7997", True),
+        ("30000", "http://127.0.0.1:30000/v1", True),
+        ("10.0.0.5:30000", "http://10.0.0.5:30000/v1", True),
+        ("http://h:1", "http://h:1/v1", False),
+        ("http://h:1/v1/v1", "http://h:1/v1", False),
+        ("http://h:1/v1/models", "http://h:1/v1", False),
+        ("h:1/v1", "http://h:1/v1", False),
+        ("http:h:1/v1", "http://h:1/v1", False),
+        ("http://0.0.0.0:1/v1", "http://127.0.0.1:1/v1", False),
+        ("http://h:99999999/v1", "http://h:1/v1", False),
+    ],
+)
+def test_whether_a_client_would_get_there_with_what_was_given(given_url: str, base_url: str, same: bool) -> None:
+    assert is_base_url(given_url, base_url) is same

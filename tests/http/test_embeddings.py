@@ -76,7 +76,11 @@ def test_bare_nan_and_overflow_are_numbers_that_are_not_finite() -> None:
     ("payload", "count", "kind"),
     [
         (b"null", 1, "null"),
-        (b"<html>Welcome</html>", 1, "not-json"),
+        (b"<html>Welcome</html>", 1, "page"),
+        (b'{"data": [{"embedding": [0.1, 0.2', 1, "cut"),
+        ({"error": {"message": "no channel"}}, 1, "error"),
+        ({"code": 500, "msg": "failed", "data": None}, 1, "error"),
+        ({"object": "list", "data": [], "error": None}, 1, "no-data"),
         (b"", 1, "not-json"),
         ("a string", 1, "no-data"),
         ({"data": []}, 1, "no-data"),

@@ -62,7 +62,7 @@ JSON = {"Content-Type": "application/json"}
         ((501, b"Not Implemented"), "InternalServerError", "server"),
         ((502, b"<html>502</html>"), "InternalServerError", "gateway"),
         ((503, {"message": "The request queue is full."}), "InternalServerError", "busy"),
-        ((504, b"<html>504</html>"), "InternalServerError", "gateway"),
+        ((504, b"<html>504</html>"), "InternalServerError", "gateway-timeout"),
         ((302, b"", {"Location": "http://127.0.0.1:9/v1/embeddings"}), "APIStatusError", "redirect"),
         ((307, b"", {"Location": "/v1/embeddings/"}), "APIStatusError", "redirect"),
         ((418, b"teapot"), "APIStatusError", None),

@@ -1,4 +1,4 @@
-"""One examination: what a report shows of its target holds no key, wherever the key stands."""
+"""One examination: what a report shows of its target holds no key, and is the address that answered."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from typing import Any
 
 import pytest
 
-from bgecheck.model import Area, Report, Secret, Severity, Status, Target, Text, broken, holds
+from bgecheck.engines.sglang.discovery import resolve
+from bgecheck.model import Area, Report, Secret, Severity, Status, Target, Text, broken, holds, say
 from bgecheck.run import catalog
 from bgecheck.run.examination import examine
 from bgecheck.run.plan import Plan
 from bgecheck.run.settings import Settings
+from fakes.answering import CARD, pages, same, serving
 
 KEY = "sk-of-the-target-0123"
 
 
-def examined(target: Target, areas: Sequence[Area] = (), **ignored: str) -> Report:
-    """A run of an area that asks no server, with rows `area.row` ignored as `area_row`."""
+def examined(target: Target, areas: Sequence[Area] | str = "gpu", **ignored: str) -> Report:
+    """A run of one area, by default of one that asks no server, with rows `area.row` ignored as `area_row`."""
+    named = catalog.select(catalog.areas([areas]), quick=True) if isinstance(areas, str) else areas
     plan = Plan(
         command="gpu",
-        areas=tuple(areas or catalog.areas(["gpu"])),
+        areas=tuple(named),
         ignored={name.replace("_", "."): why for name, why in ignored.items()},
         fail_on=Severity.ERROR,
         nagios=False,
-        settings=Settings(deadline=5.0),
+        settings=Settings(deadline=20.0, timeout=3.0, quick=True),
+        calls_openai=False,
     )
     return examine(plan, target)
 
@@ -86,3 +90,38 @@ def test_what_an_ignored_problem_caused_is_no_root_cause(
     assert {id_.partition(".")[2]: row.caused_by for id_, row in found.items()} == following
     assert report.exit_code == bool(roots)
     assert all(row.status is Status.FAIL for row in found.values())
+
+
+@pytest.mark.parametrize(
+    ("shape", "prefix", "url", "mended"),
+    [
+        ("/v1", "/v1", "/v1", False),
+        ("/v1/", "/v1", "/v1", False),
+        ("", "/v1", "/v1", True),
+        ("/v1/v1", "/v1", "/v1", True),
+        ("/v1/models", "/v1", "/v1", True),
+        ("/v1/embeddings", "/v1", "/v1", True),
+        ("", "", "", False),
+        ("/api/v1", "/api/v1", "/api/v1", False),
+        ("/v1", "/elsewhere/v1", "", False),
+    ],
+)
+def test_the_address_that_answers_is_shown_and_a_pasted_one_that_does_not_is_said(
+    shape: str, prefix: str, url: str, mended: bool
+) -> None:
+    answers = {path.replace("/v1", prefix): page for path, page in pages().items()} | {f"{prefix}/models": (200, CARD)}
+    with serving(answers, same, prefix=prefix) as root:
+        report = examined(resolve(url=root + shape), "probe")
+    assert report.target["url"] == root + url
+    notes = [say(note, "en") for note in report.notes if "was taken as" in say(note, "en")]
+    assert notes == (
+        [f"--url {root}{shape} was taken as {root}/v1: clients need exactly that as base_url"] if mended else []
+    )
+
+
+def test_commands_go_where_the_routes_were_found() -> None:
+    """Infinity has them at its root."""
+    with serving({"/models": (200, CARD)}, same, prefix="") as root:
+        report = examined(resolve(url=root, model="bge-m3"), "probe")
+    row = next(finding for finding in report.findings if finding.id == "probe.model-name")
+    assert row.commands == (f"curl -sS --noproxy '*' {root}/models",)

@@ -17,6 +17,7 @@ from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.handshake import handshake
 from bgecheck.http.reply import BODY_LIMIT, PAGE_LIMIT, Reply
 from bgecheck.http.tls import Authorities, Certificate
+from bgecheck.knowledge.models import is_reranker, lookup
 from bgecheck.machine.sidebyside import side_by_side
 from bgecheck.model import Secret, Target, Text, Unavailable, clean
 from bgecheck.model.deadline import DEADLINE_EXCEEDED, Deadline, deadline_exceeded
@@ -32,6 +33,9 @@ SLOW_SECONDS = 0.5
 FAIR_SECONDS = 5.0
 """After which a small request without a response shows the server, and not the time that was left of the run."""
 
+
+SHAPES = ("/v1", "", "/v1/v1", "/api/v1")
+"""What OpenAI-compatible servers and gateways have before their routes."""
 
 PLENTY = 128
 """Texts that a server computes at once, from which on all requests of a run together are fewer."""
@@ -87,6 +91,17 @@ class Server:
         """The base URL below which the OpenAI routes were found; with `/v1` where they were not."""
         return self.target.url + self.prefix
 
+    def asked_url(self) -> str:
+        """The base URL that requests of this run went to; the usual one where none was sent, and it sends none."""
+        return self.target.url + str(self._cache.get("prefix", "/v1"))
+
+    def answering_url(self) -> str:
+        """The same, or the root above it where nothing was there."""
+        asked = self.asked_url()
+        pages = (f"GET {asked.removeprefix(self.target.url)}/{name}" for name in ("models", "embeddings"))
+        replies = [self._cache[page] for page in pages if page in self._cache]
+        return self.target.url if replies and all(map(_is_missing, replies)) else asked
+
     def models(self) -> Reply | Failure:
         """The model list."""
         return self.page(f"{self.prefix}/models")
@@ -108,6 +123,19 @@ class Server:
     def _probe_route(self, prefix: str) -> Reply | Failure:
         """The response of a prefix's embeddings route to GET: 405 where it exists, 404 where it does not."""
         return self.page(f"{prefix}/embeddings")
+
+    def elsewhere(self) -> dict[str, int]:
+        """Base URLs near the given one whose model list answers, with its status; a web page is no such list."""
+        origin = "/".join(self.target.url.split("/", 3)[:3])
+        statuses = {}
+        for root in dict.fromkeys((self.target.url, origin)):
+            for shape in SHAPES:
+                if (root, shape) == (self.target.url, "/v1"):
+                    continue
+                reply = self.get(f"{shape}/models", root=root)
+                if isinstance(reply, Reply) and reply.status in (200, 401, 403) and isinstance(reply.json(), Mapping):
+                    statuses[root + shape] = reply.status
+        return statuses
 
     def unverified(self, path: str) -> Reply | Failure:
         """Fetch a path without the key from a server whose certificate is not accepted."""
@@ -170,6 +198,20 @@ class Server:
         """The name to send: the one that was asked for, else the one that is served."""
         return self.target.model or next(iter(self.served()), None)
 
+    def reranker(self) -> str | None:
+        """The name or class by which the model is a reranker, as far as the server's pages and its process tell.
+
+        The folder decides where it is known, for a server answers to any name; else the name that is requested.
+        """
+        info = self.model_info() if self.owned_by() == "sglang" else None
+        path, classes = (info or {}).get("model_path"), (info or {}).get("architectures")
+        folder = path if isinstance(path, str) else self.target.model_path
+        name = folder or self.model_name()
+        if is_reranker(name):
+            return clean(str(name), 200)
+        scores = next((c for c in classes if str(c).endswith(_SCORES)), None) if isinstance(classes, list) else None
+        return clean(f"{name} ({scores})", 200) if scores and lookup(name) is None else None
+
     def few_at_once(self, count: int = 1) -> int | None:
         """Texts that the server computes at once, where they are so few that requests have to keep to it; else None.
 
@@ -208,6 +250,14 @@ class Server:
         """The vectors of `texts`, in as few requests as the server takes; the first answer without vectors, if any."""
         few = self.few_at_once(len(texts)) or max(1, len(texts))
         return joined([self.embed(texts[start : start + few]) for start in range(0, len(texts), few)])
+
+    def embed_in_form(
+        self, text: str, *, alone: bool = False, encoding: str | None = "float", dimensions: int | None = None
+    ) -> Answer:
+        """The vector of a text in a request as some clients write it: the text no list, other fields or none."""
+        body = request_body(text if alone else [text], self.model_name(), encoding, dimensions)
+        with self.turn():
+            return self._embedded(body, 1, probing=True)
 
     def embed_at_once(self, texts: Sequence[str]) -> tuple[Answer, ...]:
         """Each text in a request of its own, all at the same time; each ends by itself at its time-out."""
@@ -277,7 +327,12 @@ class Server:
         return reply
 
     def first_embedding(self, text: str) -> Answer:
-        """The first real embedding of this run, shared by every row that only asks whether there is one."""
+        """The first real embedding of this run, shared by every row that only asks whether there is one.
+
+        A reranker is not asked.
+        """
+        if name := self.reranker():
+            return NotSent(_NO_EMBEDDINGS.filled({"name": name}))
         return self._once("first embedding", lambda: self.embed([text]))
 
     def close(self) -> None:
@@ -303,6 +358,14 @@ def _too_many(count: int, few: int) -> Text:
         "texts can stop it for good",
         f"未发送：服务同时最多计算 {few} 条（max_running_requests），一次发送 {count} 条可能让它彻底卡死",
     )
+
+
+_SCORES = "ForSequenceClassification"
+"""How the class of a model ends whose head gives a score."""
+
+_NO_EMBEDDINGS = Text(
+    "not sent: {name} is a reranker, which makes no embeddings", "没有发送：{name} 是 reranker，不产生 embedding"
+)
 
 
 def _is_missing(reply: Reply | Failure) -> bool:

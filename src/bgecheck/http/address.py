@@ -31,7 +31,7 @@ def parse_url(given: str) -> Address:
     A bare port or host (an IPv6 address also without brackets) means sglang's default for the rest. Raises `BadInput`
     for another scheme, a host or port that cannot be, credentials, a query, or a path that goes on below a route.
     """
-    text = given.strip().strip("\"'")
+    text = _mended(given)
     if "@" in text:
         raise _bad(
             given,
@@ -54,6 +54,27 @@ def parse_url(given: str) -> Address:
     shown = f"[{host.replace('%', '%25')}]" if ":" in host else host
     suffix = "" if port == _PORTS[parts.scheme] else f":{port}"
     return Address(f"{parts.scheme}://{shown}{suffix}{_path(given, parts.path)}", host, port)
+
+
+_FULL_WIDTH = str.maketrans("：／．。\\", ":/../")
+_QUOTES = "\"'`<>“”‘’「」"
+_SCHEME = re.compile(r"(?i)(?:https?:/*(?=https?:))?(https?)(?::/*|/{2,})(.*)")
+_NO_HOSTS = ("", "v1", "api", "openai", *(route.split("/")[1] for route in ROUTES))
+"""What stands first behind a scheme where the host is missing."""
+
+
+def _mended(given: str) -> str:
+    """What was meant by a URL that lost something on its way: quotes and full-width marks around it, a slash, a name.
+
+    `http:host`, `http//host` and `http:///host` get the slashes that they lack, `BASE_URL=http://host` loses its name.
+    """
+    text = re.sub(r"^\w+=(?=['\"]?https?:)", "", given.strip().strip(_QUOTES))
+    text = text.strip(_QUOTES).rstrip("。，,；;").translate(_FULL_WIDTH)
+    scheme = _SCHEME.fullmatch(text)
+    if scheme is None or scheme[2].split("/")[0].lower() in _NO_HOSTS:
+        return text
+    rest = f"{DEFAULT_HOST}:{scheme[2]}" if re.match(r"\d{1,5}(?:/|$)", scheme[2]) else scheme[2]
+    return f"{scheme[1]}://{rest}"
 
 
 def _bracketed(text: str) -> str:
@@ -143,3 +164,24 @@ def _path(given: str, path: str) -> str:
             Text("end it at /v1", "写到 /v1 为止"),
         )
     return rest
+
+
+_SHORTHAND = re.compile(r"(?!https?[:/])[^/]*/?", re.IGNORECASE)
+"""A port, a host, or both, which nobody would paste into a client."""
+
+
+def is_base_url(given: str, base_url: str) -> bool:
+    """Whether a client gets to `base_url` with what was given; true also of a mere host or port."""
+    text = given.strip()
+    if _SHORTHAND.fullmatch(text) or text.rstrip("/") == base_url:
+        return True
+    try:
+        return _parts(text) == _parts(base_url)
+    except ValueError:
+        return False
+
+
+def _parts(url: str) -> tuple[str, str | None, int | None, str]:
+    """What makes two URLs the same."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme), parts.path.rstrip("/")

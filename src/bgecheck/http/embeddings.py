@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.gateways import gateway_of
+from bgecheck.http.plaintext import unescaped
 from bgecheck.http.reply import Reply
 from bgecheck.model import Text, Words, clean
 
@@ -43,16 +45,25 @@ class Refused:
     html: bool
     """Whether the answer is an HTML page."""
     server: str
+    """What its header `Server` says."""
     seconds: float
+    gateway: str = ""
+    """The gateway that named itself in another header."""
+    location: str = ""
+    """Where a redirect leads."""
+    challenge: str = ""
+    """How it wants to be authenticated, as `Basic`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
     """A 200 that holds no usable vectors."""
 
-    kind: Literal["not-json", "null", "no-data", "wrong-count", "no-vector"]
+    kind: Literal["not-json", "page", "cut", "null", "error", "no-data", "wrong-count", "no-vector"]
     detail: Words
     seconds: float
+    message: str = ""
+    """The server's own words, of an error that it sends as a success."""
 
 
 Answer = Embedded | Refused | Unusable | Failure | NotSent
@@ -139,14 +150,20 @@ SMALL_IDS = ((101, 102),)
 """Token ids that every vocabulary has; BERT's [CLS] and [SEP]. Larger ones may lie beyond it, which ends a server."""
 
 
+ABSENT = "absent"
+"""In place of an encoding: the request does not name any."""
+
+
 def request_body(
-    texts: Sequence[str] | tuple[tuple[int, ...], ...],
+    texts: Sequence[str] | tuple[tuple[int, ...], ...] | str,
     model: str | None,
-    encoding: str = "float",
+    encoding: str | None = "float",
     dimensions: int | None = None,
 ) -> bytes:
-    """The JSON of an embeddings request of texts, or of `SMALL_IDS`."""
-    body: dict[str, Any] = {"input": list(texts), "encoding_format": encoding}
+    """The JSON of an embeddings request of texts, of one that is no list, or of `SMALL_IDS`."""
+    body: dict[str, Any] = {"input": texts if isinstance(texts, str) else list(texts)}
+    if encoding != ABSENT:
+        body["encoding_format"] = encoding
     if model is not None:
         body["model"] = model
     if dimensions is not None:
@@ -166,13 +183,12 @@ def read(reply: Reply | Failure, count: int) -> Answer:
     if isinstance(reply, Failure):
         return reply
     if reply.status != 200:
-        server = clean(reply.headers.get("server", ""), 60)
-        return Refused(reply.status, error_message(reply), reply.is_html, server, reply.seconds)
+        return refusal(reply)
     payload = reply.json()
     if payload is None:
         if reply.body.strip() == b"null":
             return Unusable("null", Text("null in place of vectors", "响应体是 null，没有向量"), reply.seconds)
-        return Unusable("not-json", _no_json(reply), reply.seconds)
+        return _no_json(reply)
     return _vectors(payload, reply, count)
 
 
@@ -196,9 +212,27 @@ def joined(answers: Sequence[Answer]) -> Answer:
     )
 
 
+def refusal(reply: Reply) -> Refused:
+    """An answer with another status than 200, as far as it says who refuses and why."""
+    headers, gateway = reply.headers, gateway_of(reply.headers)
+    return Refused(
+        reply.status,
+        error_message(reply),
+        reply.is_html,
+        clean(headers.get("server", ""), 60),
+        reply.seconds,
+        gateway=gateway.name if gateway else "",
+        location=clean(headers.get("location", ""), 200),
+        challenge=clean(headers.get("www-authenticate", "").partition(" ")[0], 20),
+    )
+
+
 def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
     data = payload.get("data") if isinstance(payload, Mapping) else None
     if not isinstance(data, list) or not data:
+        if isinstance(payload, Mapping) and (message := own_words(payload)):
+            error = Text("an error in place of vectors: {message}", "是错误信息，没有向量：{message}")
+            return Unusable("error", error.filled({"message": message}), reply.seconds, message)
         words = Text("JSON without vectors: {body}", "JSON 里没有向量：{body}")
         return Unusable("no-data", words.filled({"body": reply.excerpt(80)}), reply.seconds)
     if len(data) != count:
@@ -232,13 +266,17 @@ def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
     )
 
 
-def _no_json(reply: Reply) -> Text:
+def _no_json(reply: Reply) -> Unusable:
     body = reply.excerpt(80)
     if not body:
-        return Text("an empty body", "响应体为空")
+        return Unusable("not-json", Text("an empty body", "响应体为空"), reply.seconds)
     if reply.is_html:
-        return _page(reply.title())
-    return Text("not JSON: {body}", "不是 JSON：{body}").filled({"body": body})
+        return Unusable("page", _page(reply.title()), reply.seconds)
+    if reply.body.lstrip()[:1] in (b"{", b"[") and reply.body.rstrip()[-1:] not in (b"}", b"]"):
+        size = len(reply.body)
+        cut = Text(f"JSON that is cut off after {size} bytes", f"JSON 在第 {size} 字节处中断")
+        return Unusable("cut", cut, reply.seconds)
+    return Unusable("not-json", Text("not JSON: {body}", "不是 JSON：{body}").filled({"body": body}), reply.seconds)
 
 
 def _several(count: int, noun: str) -> str:
@@ -306,18 +344,34 @@ def _whole(value: Any) -> int | None:
 
 
 def error_message(reply: Reply) -> str:
-    """The server's own words in an error answer, whichever of the known shapes it has.
-
-    sglang: `{"object":"error","message":..}`, `{"error":"Unauthorized"}`, `{"detail":"Not Found"}`;
-    OpenAI and vLLM: `{"error":{"message":..}}`. Of an HTML page it is the title.
-    """
+    """The server's own words in an error answer, of an HTML page its title."""
     if reply.is_html:
         return reply.title()
-    payload = reply.json()
-    if isinstance(payload, Mapping):
-        error = payload.get("error")
-        inner = error.get("message") if isinstance(error, Mapping) else error
-        for candidate in (payload.get("message"), inner, payload.get("detail")):
-            if isinstance(candidate, str) and candidate:
-                return clean(candidate, 200)
-    return reply.excerpt(120)
+    return own_words(reply.json()) or reply.excerpt(120)
+
+
+_PLACES = ("message", "msg", "error", "detail", "details", "errors", "error_msg", "errmsg", "error_message", "title")
+"""Where servers put their words, the most telling first.
+
+sglang: `{"object":"error","message":..}`, `{"error":"Unauthorized"}`, `{"detail":"Not Found"}`; OpenAI and vLLM:
+`{"error":{"message":..}}`; FastAPI: `{"detail":[{"loc":..,"msg":..}]}`; Java's and Go's: `msg`, `errors`, `error_msg`.
+"""
+
+_DEPTH = 3
+"""How deep in an answer its words are looked for."""
+
+
+def own_words(payload: Any, depth: int = _DEPTH) -> str:
+    """The words of an error, whichever of the known shapes it has; empty where it has none of them."""
+    if isinstance(payload, str):
+        return clean(unescaped(payload).strip(), 200)
+    if isinstance(payload, list) and payload and depth:
+        return own_words(payload[0], depth - 1)
+    if not isinstance(payload, Mapping) or not depth:
+        return ""
+    places = {key.lower(): value for key, value in payload.items() if isinstance(key, str)}
+    words = next((found for place in _PLACES if (found := own_words(places.get(place), depth - 1))), "")
+    where = places.get("loc")
+    if words and isinstance(where, list) and where:
+        return clean(f"{'.'.join(map(str, where[:5]))}: {words}", 200)
+    return words

@@ -261,23 +261,37 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "busy": Advice(
         Text(
-            "InternalServerError (HTTP 503): the server is loading, or its queue is full; openai retries twice by "
-            "itself before a program sees this",
-            "InternalServerError（HTTP 503）：服务还在加载，或请求队列已满；程序看到它之前 openai 已自动重试 2 次",
+            "InternalServerError (HTTP 503): what answers cannot serve the request now, a server that starts or is "
+            "busy, or a gateway without a server behind it; openai retries twice by itself before a program sees this",
+            "InternalServerError（HTTP 503）：响应方暂时不能处理请求：服务在启动或繁忙，或网关后面没有可用的服务；"
+            "程序看到它之前 openai 已自动重试 2 次",
         ),
-        Text(
-            "wait until it is ready; if it stays like that, raise the length of the server's queue",
-            "等待就绪；若一直如此，调大服务的排队上限",
-        ),
-        ("bgecheck doctor --wait 5m --url {base_url}",),
+        Text("see who answers, and what it says", "看响应的是谁、返回了什么内容"),
+        (_PROBE,),
     ),
     "gateway": Advice(
         Text(
-            "InternalServerError (HTTP {status}): a gateway or a proxy answers, and cannot reach the server behind it",
-            "InternalServerError（HTTP {status}）：响应的是网关或代理，它连不上后面的服务",
+            "InternalServerError (HTTP {status}): a gateway or a proxy answers, and gets nothing from the server "
+            "behind it",
+            "InternalServerError（HTTP {status}）：响应的是网关或代理，它从后面的服务得不到响应",
         ),
-        Text("check the upstream address of the gateway, and the server behind it", "检查网关的上游地址和后端服务"),
-        ("bgecheck ports",),
+        Text(
+            "query the server behind it at its own port, and check the address that the gateway has for it",
+            "直连后面的服务自己的端口，并核对网关里配置的地址",
+        ),
+        (WHO_LISTENS,),
+    ),
+    "gateway-timeout": Advice(
+        Text(
+            "InternalServerError (HTTP {status}): a gateway answers, which gave up waiting for the server behind it",
+            "InternalServerError（HTTP {status}）：响应的是网关，它等后面的服务等到超时",
+        ),
+        Text(
+            "query the server behind it at its own port; if it is only slow, raise the gateway's read time-out (nginx: "
+            "proxy_read_timeout)",
+            "直连后面的服务自己的端口；若只是慢，调大网关的读超时（nginx：proxy_read_timeout）",
+        ),
+        (WHO_LISTENS,),
     ),
     "server": Advice(
         Text(
@@ -374,7 +388,7 @@ _BY_STATUS = {
     429: "rate",
     502: "gateway",
     503: "busy",
-    504: "gateway",
+    504: "gateway-timeout",
 }
 
 

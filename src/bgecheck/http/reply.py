@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bgecheck.http.markup import begins_as_html, html_title
+from bgecheck.http.plaintext import decoded, unescaped
 from bgecheck.http.tls import Certificate
 from bgecheck.model import clean
 
@@ -44,7 +45,10 @@ class Reply:
 
     def excerpt(self, limit: int = 160) -> str:
         """The beginning of the body as harmless text."""
-        return clean(self.body[: limit * 4].decode("utf-8", "replace"), limit)
+        return clean(unescaped(self._text(limit * _WIDEST)), limit)
+
+    def _text(self, size: int) -> str:
+        return decoded(self.body[:size], self.headers.get("content-type", ""))
 
     @property
     def is_html(self) -> bool:
@@ -55,8 +59,11 @@ class Reply:
 
     def title(self) -> str:
         """The title of an HTML page as harmless text, else its heading; empty where it has neither."""
-        return html_title(self.body[:_HTML_HEAD].decode("utf-8", "replace"))
+        return html_title(self._text(_HTML_HEAD))
 
+
+_WIDEST = 12
+"""Bytes that one letter may take: half of a surrogate pair is written in six."""
 
 _HTML_START, _HTML_HEAD = 512, 64 * 1024
 """Bytes in which an HTML page shows what it is, and in which it has its title."""

@@ -74,6 +74,7 @@ _WORDS = {
     "margin": Text("difference", "差值"),
     "message": Text("message", "报错内容"),
     "missing": Text("what is missing", "缺少的内容"),
+    "page": Text("page", "网页标题"),
     "model": Text("model", "模型名"),
     "model_path": Text("model folder", "模型目录"),
     "moved": Text("numbers", "序号"),

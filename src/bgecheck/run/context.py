@@ -54,6 +54,11 @@ class Context:
         with self._lock:
             return self._server
 
+    def asked_server(self) -> Server | None:
+        """The HTTP door to the target where it was opened."""
+        with self._lock:
+            return self._server if "_server" in self.__dict__ else None
+
     def processes(self) -> ProcessTable:
         """The process table that the target was found in, else one taken at first use."""
         with self._lock:

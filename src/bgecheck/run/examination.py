@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from bgecheck.checks.log_age import LogAge
 from bgecheck.checks.probe.engines import Engine
-from bgecheck.model import Finding, Redactor, Report, Target, Text, Words
+from bgecheck.http.address import is_base_url
+from bgecheck.model import Finding, Redactor, Report, Target, Text, Words, clean
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
@@ -46,18 +47,20 @@ def examine(
             plan.areas,
             context,
             seconds=settings.deadline + _AFTER_SECONDS,
-            values=_placeholders(target),
+            values=_Placeholders(context),
             redactor=Redactor(target.secrets()),
             on_finding=on_finding,
         )
-    redactor = Redactor(target.secrets())
+        server = context.asked_server()
+    redactor, base_url = Redactor(target.secrets()), server.answering_url() if server else target.base_url
+    url = {"url": base_url} if target.url else {}
     return Report(
         command=plan.command,
         findings=_with_ignored(findings, plan.ignored),
-        target=redactor.value({**target.described(), **_engine(findings)}),
+        target=redactor.value({**target.described(), **url, **_engine(findings)}),
         started_at=started,
         seconds=time.monotonic() - clock,
-        notes=_notes(target, findings),
+        notes=(*_notes(target, findings), *(redactor.value(list(_mended(target, base_url))) if server else ())),
         fail_on=plan.fail_on,
         nagios=plan.nagios,
     )
@@ -94,6 +97,38 @@ def _placeholders(target: Target) -> dict[str, object]:
         "model_path": target.model_path,
     }
     return Redactor(target.secrets()).value({k: v for k, v in values.items() if v is not None})  # type: ignore[no-any-return]  # a mapping stays one
+
+
+class _Placeholders(Mapping[str, object]):
+    """What texts are filled with beside the values of a row; the base URL is the one that the run has found by then."""
+
+    def __init__(self, context: Context) -> None:
+        self._values = _placeholders(context.target)
+        self._context = context
+
+    def __getitem__(self, name: str) -> object:
+        server = self._context.asked_server() if name == "base_url" else None
+        if server is None or name not in self._values:
+            return self._values[name]
+        return Redactor(self._context.target.secrets()).value(server.asked_url())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def _mended(target: Target, base_url: str) -> tuple[Words, ...]:
+    """That a client would not get anywhere with the URL as it was given."""
+    given = target.given_url
+    if given is None or base_url == target.url or is_base_url(given, base_url):
+        return ()
+    words = Text(
+        "--url {given} was taken as {base_url}: clients need exactly that as base_url",
+        "--url {given} 已按 {base_url} 处理：客户端的 base_url 要写成后者",
+    )
+    return (words.filled({"given": clean(given.strip(), 200), "base_url": base_url}),)
 
 
 def _notes(target: Target, findings: Sequence[Finding]) -> tuple[Words, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from bgecheck.checks import refusals
 from bgecheck.checks.embed.proof import Proof, embedded, prove
 from bgecheck.checks.embed.texts import (
     COMMON,
@@ -31,7 +33,7 @@ from bgecheck.checks.embed.texts import (
 )
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.running import Running, running
-from bgecheck.http.embeddings import Answer, Embedded, is_busy, is_late, shows_nothing
+from bgecheck.http.embeddings import Answer, Embedded, Refused, is_busy, is_late, shows_nothing
 from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
 from bgecheck.http.proxies import DIRECT, Way, client_way
@@ -92,6 +94,9 @@ def _cost(answers: Sequence[Answer]) -> tuple[int, int]:
     return len(answers), sum(a.tokens or 0 for a in answers if isinstance(a, Embedded))
 
 
+_NOWHERE: Mapping[str, int] = MappingProxyType({})
+
+
 class EmbedFacts(NamedTuple):
     """What the server answered: fresh texts alone, one of them three times, and all of them in a batch."""
 
@@ -113,6 +118,10 @@ class EmbedFacts(NamedTuple):
     """The comparison with a reference, or why there is none; None when it was left out."""
     openai: OpenAIResult | Unavailable | None = None
     """What the openai package made of `texts`; None where it was not asked."""
+    elsewhere: Mapping[str, int] = _NOWHERE
+    """Base URLs that answer where the one given leads to no API, with the status of their model list."""
+    reranker: str | None = None
+    """The name or class by which the model is a reranker, of which no embedding is asked for."""
     way: Way = DIRECT
     """How a program that follows the environment gets to the server."""
     running: Running = Running()
@@ -237,11 +246,15 @@ def collect(context: Context) -> EmbedFacts:
     server, rng, client = context.server(), random.Random(), context.openai if context.settings.smoke else None
     ask, fresh = _Asking(server, context), fresh_three(rng)
     texts = context.settings.texts or ((fresh_texts(rng, 1)[0],) if client else (fresh[1],))
+    if name := server.reranker():
+        spared = NotSent(_A_RERANKER)
+        return EmbedFacts(context.target, server.served(), tuple(texts), spared, (), None, reranker=name)
     few = server.few_at_once(len(texts))
     beside = client is not None and few is None and _call(client, context, server, texts)
     asked = None if beside else server.embed_in_parts(texts)
     if asked is not None and not isinstance(asked, Embedded):
-        return _described(EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None), server)
+        refused = EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
+        return _described(refused._replace(elsewhere=_beside(server, asked)), server)
     # Fresh means never sent before, by openai neither: after two sends a broken prefix cache answers the same wrong
     # vector.
     first = asked if asked is not None and texts[0] == fresh[1] else ask([fresh[1]])
@@ -260,6 +273,17 @@ def collect(context: Context) -> EmbedFacts:
         more = _more(context, ask, facts.model, fresh, rng)
         facts = facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, rng))
     return _with_meaning(facts, ask, context.settings.quick)
+
+
+def _beside(server: Server, answer: Answer) -> Mapping[str, int]:
+    """Where the API is instead, if an answer shows that it is not where it was asked for."""
+    try:
+        return server.elsewhere() if refusals.leads_nowhere(answer, server.served()) else _NOWHERE
+    except Unavailable:
+        return _NOWHERE
+
+
+_A_RERANKER = Text("not sent: the model is a reranker", "没有发送：模型是 reranker")
 
 
 def _described(facts: EmbedFacts, server: Server) -> EmbedFacts:
@@ -311,7 +335,7 @@ def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context, *, c
         openai = unavailable
     if called:
         asked = server.embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
-        facts = facts._replace(asked=asked)
+        facts = facts._replace(asked=asked, elsewhere=_beside(server, asked))
     return facts._replace(openai=openai, way=client_way(target.url, target.host, target.port))
 
 
@@ -433,7 +457,7 @@ def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[s
         after_relative=after_relative,
         reversed=ask(list(reversed(fresh[:few]))) if few != 1 else None,
         crowd=ask.at_once(at_once),
-        crowd_batch=ask(together) if few != 1 else None,
+        crowd_batch=_or_fewer(ask, together, at_once) if few != 1 else None,
         chunk=chunk,
         counted=_where(counts, ask, [text for text, _ in COUNTED]),
         declared=declared if isinstance(declared, str) else None,
@@ -445,6 +469,16 @@ INFINITY = "infinity"
 """The engine whose `prompt_tokens` are characters (0.0.78)."""
 
 
+def _or_fewer(ask: _Asking, texts: Sequence[str], fewer: Sequence[str]) -> Answer:
+    """The answer to texts in one request, or to fewer where so many are refused, as hosted services do beyond ten."""
+    answer = ask(texts)
+    return ask(fewer) if isinstance(answer, Refused) and answer.status in _TOO_MANY else answer
+
+
+_TOO_MANY = (400, 413, 422)
+"""What servers and gateways answer to a request of too many texts."""
+
+
 def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
     """The answer to texts that only some models are asked for."""
     return ask.in_parts(texts) if applies and texts else None
@@ -453,8 +487,19 @@ def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
 def _meaning(ask: _Asking, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
     """The answers to whole triples, as many in a request as every engine takes."""
     step = LARGEST_BATCH // 3
-    parts = [triples[n : n + step] for n in range(0, len(triples), step)]
-    return tuple(ask.in_parts([text for triple in part for text in triple]) for part in parts) or None
+    answers = tuple(ask.in_parts(part) for part in _parts(triples, step))
+    if answers and isinstance(answers[0], Refused) and answers[0].status in _TOO_MANY:
+        answers = tuple(ask.in_parts(part) for part in _parts(triples, FEW_TRIPLES))
+    return answers or None
+
+
+FEW_TRIPLES = 3
+"""Of one request where more texts are refused: nine of them."""
+
+
+def _parts(triples: Sequence[Sequence[str]], step: int) -> list[list[str]]:
+    """The texts of so many triples each."""
+    return [[text for triple in triples[n : n + step] for text in triple] for n in range(0, len(triples), step)]
 
 
 def _reads_far(server: Server, model: Model | None) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
+from bgecheck.checks import refusals
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.first_vector import FirstVector
 from bgecheck.engines.sglang.options import FP16, NO_WARM_UP, PRECISION
@@ -21,7 +22,7 @@ from bgecheck.http.openai_client import OpenAIResult, Vectors
 from bgecheck.http.openai_errors import described
 from bgecheck.http.openai_vectors import first_numbers
 from bgecheck.http.toolong import too_long
-from bgecheck.knowledge.models import Model, is_reranker, lookup
+from bgecheck.knowledge.models import Model, lookup
 from bgecheck.knowledge.vectors import cosine, is_finite, norm
 from bgecheck.model import (
     Advice,
@@ -197,12 +198,16 @@ def _are_bfloat(values: Sequence[float]) -> bool:
             ),
             ("bgecheck logs {log}", WHO_LISTENS),
         ),
+        **refusals.ADVICE,
+        "reranker": refusals.RERANKER,
     },
     explains=("embed.repeatable", *COMPARED, "probe.openai-client", "embed.openai-client"),
 )
 def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
     """The entry row: 200, and one vector of numbers for each text."""
     answer = facts.asked
+    if facts.reranker:
+        return broken(Evidence(Text("model", "模型"), facts.reranker), advice="reranker", name=facts.reranker)
     match answer:
         case Embedded():
             evidence = Evidence("POST /v1/embeddings", _counted(answer))
@@ -211,29 +216,48 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
             first = _first(facts, answer)
             return holds(*_shown(facts, evidence), *_conditions(facts), **_values(facts, first))._replace(data=first)
         case Refused():
-            evidence = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
-            outcome = not_yet if answer.status == 503 else broken
-            values: dict[str, Any] = {"status": answer.status, "detail": reason_of(answer)}
-            if 300 <= answer.status < 400:
-                return broken(evidence, *_of_openai(facts), advice="redirect", **values)
-            if advice := _of_size(answer):
-                limit = too_long(answer.message)
-                return broken(evidence, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)
-            if facts.target.model is None and len(facts.served) > 1 and 400 <= answer.status < 500:
-                return broken(evidence, *_of_openai(facts), advice="unnamed", **values, **_choice(facts.served))
-            return outcome(evidence, *_of_openai(facts), advice="refused", **values)
+            return _refused(facts, answer, Evidence("POST /v1/embeddings", describe(answer), "HTTP 200"))
         case Unusable():
             evidence = Evidence("POST /v1/embeddings", describe(answer), wanted(answer, len(facts.texts)))
+            if kind := refusals.kind_of(answer):
+                return _explained(facts, answer, evidence, kind)
             return broken(evidence, *_of_openai(facts), advice="unusable", detail=answer.detail)
         case NotSent() | Failure(kind="cut-off"):
             return unclear(describe(answer))
         case Failure():
             evidence = Evidence("POST /v1/embeddings", describe(answer), "HTTP 200")
+            if kind := refusals.kind_of(answer):
+                return _explained(facts, answer, evidence, kind)
             if is_late(answer) and facts.running.may_hang_when_full:
                 return broken(evidence, *_at_once(facts), advice="full", **_full(facts))
             return not_yet(
                 evidence, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail
             )
+
+
+def _refused(facts: EmbedFacts, answer: Refused, evidence: Evidence) -> Outcome:
+    """Another status than 200: of its size, of a model that nobody named, or as who answers says."""
+    values: dict[str, Any] = {"status": answer.status, "detail": reason_of(answer)}
+    kind = refusals.kind_of(answer, listed=bool(facts.served))
+    if kind is None and 300 <= answer.status < 400:
+        return broken(evidence, *_of_openai(facts), advice="redirect", **values)
+    if advice := _of_size(answer):
+        limit = too_long(answer.message)
+        return broken(evidence, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)
+    unnamed = facts.target.model is None and len(facts.served) > 1 and kind not in refusals.LOCKS
+    if unnamed and 400 <= answer.status < 500:
+        return broken(evidence, *_of_openai(facts), advice="unnamed", **values, **_choice(facts.served))
+    if kind is None:
+        return broken(evidence, *_of_openai(facts), advice="refused", **values)
+    return _explained(facts, answer, evidence, kind)
+
+
+def _explained(facts: EmbedFacts, answer: Refused | Unusable | Failure, evidence: Evidence, kind: str) -> Outcome:
+    """A request without vectors, by who answered it and why."""
+    asked, found = facts.target.model or next(iter(facts.served), None), next(iter(facts.elsewhere), None)
+    values = {**refusals.values_of(answer, asked), "found": found}
+    outcome = not_yet if kind in refusals.PENDING else broken
+    return outcome(evidence, *_of_openai(facts), advice="route-found" if found else kind, **values)
 
 
 def _of_size(answer: Refused) -> str | None:
@@ -436,17 +460,6 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
             ),
             (SHOW_MODEL_PAGE,),
         ),
-        "reranker": Advice(
-            Text(
-                "{name} is a reranker: it scores a pair of texts and makes no embeddings",
-                "{name} 是 reranker：它给一对文本打分，不产生 embedding",
-            ),
-            Text(
-                "serve an embedding model here, and call the reranker on its own route",
-                "换成 embedding 模型；reranker 请走它自己的接口",
-            ),
-            ("curl -sS --noproxy '*' {base_url}/models",),
-        ),
         "mixed": Advice(
             Text("the vectors are not all of one length", "返回的向量长度不一致"),
             DIRECT,
@@ -458,8 +471,6 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
 def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     """Expected is what `--expect-dim` says, else what the registry says of the model served."""
     lengths = sorted({len(v) for v in facts.vectors()})
-    if reranker := next(filter(is_reranker, facts.served), None):
-        return broken(Evidence(_DIMS, str(lengths[0])), advice="reranker", name=reranker)
     wanted = wanted_dims(facts)
     if len(lengths) > 1:
         return broken(Evidence(_DIMS, ", ".join(map(str, lengths)), str(wanted or "")), advice="mixed")

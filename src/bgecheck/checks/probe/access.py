@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from bgecheck.checks import refusals
 from bgecheck.checks.probe.engines import SGLANG
-from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, reply_of
+from bgecheck.checks.probe.facts import AREA, ProbeFacts, is_as_given, is_lost, reply_of
 from bgecheck.engines.sglang.options import ALL_ADDRESSES, PORT, SERVED_NAME
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.http.bypass import DIRECT, REDIRECT_SHOWN, WHO_LISTENS
-from bgecheck.http.embeddings import Embedded, Refused, describe
+from bgecheck.http.embeddings import Embedded, Refused, describe, error_message, refusal
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.proxies import is_near
 from bgecheck.http.reply import Reply
 from bgecheck.knowledge.models import lookup
 from bgecheck.machine.containers import PORTS_SHOWN
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet, say, unclear
+from bgecheck.model import (
+    Advice,
+    Evidence,
+    Outcome,
+    Severity,
+    Text,
+    absent,
+    broken,
+    clean,
+    holds,
+    not_yet,
+    say,
+    unclear,
+)
 
 _LOG = "bgecheck logs {log}"
 _CURL = "curl -sS --noproxy '*' {base_url}/models"
@@ -354,6 +368,16 @@ _FAILURES = {
             Text("use https:// in the URL", "把 URL 改成 https://"),
             ("bgecheck probe --url https://{address}",),
         ),
+        "bundle": Advice(
+            Text(
+                "{variable} names {bundle}, which is not there, so that no CA is trusted here: the certificate is "
+                "refused whatever it is, and httpx, with it openai up to 2.x, fails before it sends anything",
+                "{variable} 指向的 {bundle} 不存在，本机因此不信任任何 CA：什么证书都会被拒绝，httpx（openai 2.x "
+                "及更早用的就是它）在发送之前就会报错",
+            ),
+            Text("correct the variable, or unset it", "改正这个变量，或去掉它"),
+            ("ls -l {bundle}", "env -u {variable} bgecheck probe --url {base_url}"),
+        ),
         "wrong-host": Advice(
             Text("the certificate was not issued for {host}", "证书的域名与 {host} 不符"),
             Text(
@@ -373,6 +397,9 @@ def certificate_is_accepted(facts: ProbeFacts) -> Outcome:
         return broken(Evidence("GET /v1/models", f"HTTP {status}"), advice="https", status=status)
     if shown is None or not facts.target.url.startswith("https:"):
         return absent(Text("plain http: there is no certificate", "使用 http，没有证书"))
+    if isinstance(shown, Failure) and facts.no_bundle and _CERTIFICATES.get(shown.tls or "other") == "authority":
+        variable, bundle = facts.no_bundle
+        return broken(Evidence("TLS", shown.detail), advice="bundle", variable=variable, bundle=clean(bundle, 200))
     if isinstance(shown, Failure):
         return broken(
             Evidence("TLS", shown.detail), *_by_certifi(facts), advice=_CERTIFICATES.get(shown.tls or "other")
@@ -518,6 +545,34 @@ def _alike(direct: Reply, through: Reply) -> bool:
             Text("give clients the address at the end of the redirect", "让客户端直接使用跳转后的地址"),
             (REDIRECT_SHOWN,),
         ),
+        "slash": Advice(
+            Text(
+                "{front} passes {path} on as it is, and the server behind it does not have that path: the 404 is that "
+                "server's own ({message})",
+                "{front} 把 {path} 原样转发给了后面的服务，而那个服务没有这个路径："
+                "这个 404 是后面的服务返回的（{message}）",
+            ),
+            Text(
+                "let the gateway take {path} off before it passes requests on (nginx: location {path}/ {{ proxy_pass "
+                "http://127.0.0.1:30000/; }}, with the slash at the end of proxy_pass)",
+                "让网关转发前去掉 {path}（nginx：location {path}/ {{ proxy_pass http://127.0.0.1:30000/; }}，"
+                "proxy_pass 末尾的斜杠不能少）",
+            ),
+            (WHO_LISTENS, _CURL),
+        ),
+        "login": refusals.ADVICE["login"],
+        "page": Advice(
+            Text(
+                "what answers at {base_url} is a web page ({page}): the base URL leads to a web interface, which "
+                "answers every path with that page",
+                "{base_url} 返回的是网页（{page}）：base URL 指向的是网页界面，任何路径都会得到这个页面",
+            ),
+            Text(
+                "use the address of the API, often another port or a path such as /api/v1 of the same host",
+                "改用接口的地址，通常是同一主机的另一个端口，或 /api/v1 这样的路径",
+            ),
+            (WHO_LISTENS, _CURL),
+        ),
         "circle": Advice(
             Text(
                 "the server answers HTTP {status} and sends clients to {location}, the address that they came from: "
@@ -541,10 +596,11 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
     if reply.status in (301, 302, 303, 307, 308):
         location = reply.headers.get("location", "")
         advice = "circle" if _leads_to(location, f"{url}/models") else "redirect"
-        return broken(
-            listed, Evidence("location", location or "-"), advice=advice, status=reply.status, location=location[:200]
-        )
-    if reply.status == 404 and not isinstance(facts.first, Embedded):
+        if advice == "redirect" and refusals.kind_of(refusal(reply)) == "login":
+            advice = "login"
+        values = {**refusals.values_of(refusal(reply), None), "location": location[:200]}
+        return broken(listed, Evidence("location", location or "-"), advice=advice, **values)
+    if is_lost(reply, facts.first):
         return _not_there(facts, listed)
     by_client = per_client(facts.target.url, facts.prefix)
     table = [Evidence(", ".join(names), where) for where, names in _by_address(by_client).items()]
@@ -581,16 +637,21 @@ def _without_port(url: str) -> str:
 def _not_there(facts: ProbeFacts, evidence: Evidence) -> Outcome:
     elsewhere = [Evidence(f"GET {url}/models", f"HTTP {status}") for url, status in facts.elsewhere.items()]
     first = next(iter(facts.elsewhere), None)
-    front = None if first else facts.engine.name
-    front_evidence = [Evidence("server", front)] if front else []
-    return broken(
-        evidence,
-        *elsewhere,
-        *front_evidence,
-        advice="found" if first else "front" if front else None,
-        found=first,
-        front=front,
-    )
+    front, reply = None if first else facts.engine.name, reply_of(facts)
+    shown = [Evidence("server", front)] if front else []
+    title = reply.title() or "HTML"
+    if reply.status == 200:
+        shown.append(Evidence(Text("instead of a model list", "返回的不是模型列表"), title))
+    path = facts.target.url.split("/", 3)[3:]
+    if not first and path and reply.json() == _OWN_404:
+        values = {"front": front or refusals.A_GATEWAY, "path": f"/{path[0]}", "message": error_message(reply)}
+        return broken(evidence, *shown, advice="slash", **values)
+    advice = "found" if first else "page" if reply.status == 200 else "front" if front else None
+    return broken(evidence, *elsewhere, *shown, advice=advice, found=first, front=front, page=title)
+
+
+_OWN_404 = {"detail": "Not Found"}
+"""What sglang, vLLM and every other server on FastAPI say of a path that they do not have; no gateway does."""
 
 
 def per_client(root: str, prefix: str = "/v1") -> dict[str, str | None]:
@@ -645,6 +706,10 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     return outcome._replace(data=engine)
 
 
+_GATEWAYS = ("token", "basic", "quota", "model-not-allowed")
+"""Kinds of refusal whose key is a gateway's own."""
+
+
 @AREA.check(
     "api-key",
     title=Text("the API key is accepted", "API key 有效"),
@@ -677,6 +742,7 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
             Text("use the key that the server was started with", "改用服务启动时设置的 key"),
             ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}',),
         ),
+        **{kind: refusals.ADVICE[kind] for kind in _GATEWAYS},
     },
     needs=("probe.base-url",),
     # A client that asks again and again with a wrong key, this one too while it waits, fills the log with 401.
@@ -687,7 +753,7 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
 
     (auth.py, 0.4.6-0.5.23.) No key and the usual placeholder are tried beside what was given.
     """
-    if isinstance(facts.first, NotSent):
+    if isinstance(facts.first, NotSent) and facts.reranker is None:
         return absent(facts.first.reason)
     key, reply = facts.target.api_key, reply_of(facts)
     own = "no key" if key is None else "EMPTY" if key.reveal() == "EMPTY" else "the key given"
@@ -695,16 +761,28 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     table = [Evidence(_KEYS[name], describe(tried[name])) for name in _KEYS if name in tried]
     checked = any(isinstance(answer, Reply) and answer.status in (401, 403) for answer in tried.values())
     values = {"key_checked": checked, "tried": {name: say(describe(answer), "en") for name, answer in tried.items()}}
+    if any(isinstance(a, Refused) and refusals.kind_of(a) == "forbidden-page" for a in (refusal(reply), facts.first)):
+        return absent(_BEFORE_THE_KEY, **values)
     # LiteLLM without a database answers a wrong key with 400 and none with 401; a model list refuses nothing else.
     refused = reply if reply.status in (401, 403) or (checked and reply.status == 400) else facts.first
     if isinstance(refused, Reply | Refused) and (refused is reply or refused.status in (401, 403)):
-        advice = {"no key": None, "EMPTY": "placeholder"}.get(own, "wrong")
+        answer = refused if isinstance(refused, Refused) else refusal(refused)
+        kind = refusals.kind_of(answer)
+        advice = kind if kind in _GATEWAYS else {"no key": None, "EMPTY": "placeholder"}.get(own, "wrong")
+        if advice == kind:
+            values |= refusals.values_of(answer, facts.target.model)
         if isinstance(refused, Refused):
             table.append(Evidence("POST /v1/embeddings", f"HTTP {refused.status}", "HTTP 200"))
         return broken(*table, advice=advice, **{**values, "key_checked": True})
     checks = Text("the server checks the key", "服务会校验 key")
     checks_none = Text("the server checks no key: any passes", "服务不校验 key：什么 key 都能过")
     return holds(Evidence(checks if checked else checks_none, f"HTTP {reply.status}"), *table, **values)
+
+
+_BEFORE_THE_KEY = Text(
+    "a gateway or firewall refuses with a page of its own, before any key is looked at",
+    "网关或防火墙用自己的页面拒绝了请求，还没到校验 key 这一步",
+)
 
 
 _KEYS = {
@@ -737,6 +815,7 @@ _KEYS = {
             ),
             (_CURL,),
         ),
+        "reranker": refusals.RERANKER,
         "folder": Advice(
             Text(
                 f"the server calls itself {{asked}} but runs {{real}}: the name only comes from {SERVED_NAME}, "
@@ -748,7 +827,14 @@ _KEYS = {
         ),
     },
     needs=("probe.base-url", "probe.api-key"),
-    explains=("embed.dimension", "embed.semantic", "embed.golden", "embed.reference", "embed.token-count"),
+    explains=(
+        "embed.answers",
+        "embed.dimension",
+        "embed.semantic",
+        "embed.golden",
+        "embed.reference",
+        "embed.token-count",
+    ),
 )
 def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
     """Names are compared by their last path component, since the served name defaults to the model path.
@@ -756,6 +842,9 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
     Where the info page tells the folder, and both it and the name are known models, they must be the same.
     """
     asked = facts.target.model
+    if facts.reranker:
+        listed = Evidence(Text("served", "服务上的模型"), ", ".join(facts.served[:5]) or "-")
+        return broken(listed, advice="reranker", name=facts.reranker)
     if isinstance(facts.first, NotSent):
         return absent(facts.first.reason)
     if not facts.served:

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bgecheck.checks.refusals import kind_of
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.pages import PAGES
+from bgecheck.http.embeddings import refusal
 from bgecheck.http.failures import Failure
+from bgecheck.http.gateways import LITELLM, gateway_of
 from bgecheck.http.reply import Reply
 from bgecheck.model import clean
 
@@ -17,7 +20,7 @@ class Engine(NamedTuple):
     version: str | None
 
 
-SGLANG, LITELLM = "sglang", "LiteLLM"
+SGLANG = "sglang"
 READINESS = "/health/readiness"
 """Of LiteLLM: tells its version, and calls no model."""
 
@@ -32,20 +35,28 @@ def health_pages(engine: Engine) -> tuple[str, ...]:
 
 def engine_of(server: Server, models: Reply) -> Engine:
     """The engine, or the gateway before it, by the model list, the info pages and the headers."""
-    gateway = _gateway(models)
+    gateway = gateway_of(models.headers)
     if gateway:
-        return gateway
+        return Engine(gateway.name, gateway.version)
     owner = _owner(models.json())
     if _may_be_litellm(models, owner) and (version := _text(_object(server.page(READINESS)), "litellm_version")):
         return Engine(LITELLM, version)
     if models.status in (401, 403):
         return _behind_a_key(server, models)
     if models.status >= 500:
-        return Engine(None, None)
+        return Engine(ROUTER if _is_router(models) else None, None)
     info, settings = server.model_info(), server.server_info()
     if owner == SGLANG or (info and "is_generation" in info):
         return Engine(SGLANG, _text(settings, "version") or _sglang_release(server, info))
     return _other_engine(server, owner, models)
+
+
+ROUTER = "sglang router"
+
+
+def _is_router(models: Reply) -> bool:
+    """The router of sglang passes the model list on too, and says when it has no worker to pass it to."""
+    return kind_of(refusal(models)) == "no-workers"
 
 
 _UNAUTHORIZED = {"error": "Unauthorized"}
@@ -63,20 +74,6 @@ def _behind_a_key(server: Server, models: Reply) -> Engine:
 def _may_be_litellm(models: Reply, owner: str | None) -> bool:
     """Its model list says `openai` of every model, and its refusals are other than those of sglang and vLLM."""
     return owner == "openai" or (models.status in (400, 401) and models.json() != _UNAUTHORIZED)
-
-
-def _gateway(models: Reply) -> Engine | None:
-    """A gateway that names itself in a header, whatever stands behind it.
-
-    LiteLLM puts its version into the answers that a model gave (seen with 1.80.0); one-api and its
-    descendant new-api share the name of one header (common/constants.go), new-api adds its version.
-    """
-    headers = models.headers
-    if "x-litellm-version" in headers:
-        return Engine(LITELLM, clean(headers["x-litellm-version"], 40))
-    if "x-new-api-version" in headers:
-        return Engine("new-api", clean(headers["x-new-api-version"], 40))
-    return Engine("one-api / new-api", None) if "x-oneapi-request-id" in headers else None
 
 
 def _sglang_release(server: Server, info: Mapping[str, Any] | None) -> str | None:

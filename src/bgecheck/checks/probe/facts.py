@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.running import UNTOLD, Running, running
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, is_busy, shows_nothing
+from bgecheck.http.authorities import missing_bundle
+from bgecheck.http.embeddings import ABSENT, Answer, Embedded, Refused, Unusable, is_busy, shows_nothing
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult
 from bgecheck.http.proxies import DIRECT, Way, client_way, fetch_through, is_near, variables
@@ -36,14 +37,14 @@ PROBE_TEXT = "你好，世界"
 
 LEFT_OUT = Text("left out by --quick, or no time was left", "--quick 未包含此项，或时间不够")
 
-SHAPES = ("/v1/models", "/models", "/v1/v1/models")
-"""Where OpenAI-compatible servers and gateways keep their model list."""
-
-
 NO_TIME = NotSent(DEADLINE_EXCEEDED)
 UNSTEADY = NotSent(
     Text("not sent: a request like one before it was not answered", "没有发送：同样的请求第二次没有得到响应")
 )
+
+
+Form = Literal["alone", "unnamed", "null", "dimensions"]
+"""A text that is no list; no `encoding_format`; `encoding_format: null`; `dimensions` as the model has them."""
 
 
 class Limits(NamedTuple):
@@ -67,11 +68,13 @@ class Limits(NamedTuple):
     """`PROBE_TEXT` with `dimensions` set to half of what the model has."""
     ids: Answer = UNSTEADY
     """Two small token ids in place of a text."""
+    forms: Mapping[Form, Answer] = MappingProxyType({})
+    """`PROBE_TEXT` in the forms of request that other clients send."""
 
     def answers(self) -> list[Answer]:
         """The answer to every request for embeddings that was sent."""
         single = (self.again, self.packed, self.blank, self.fewer, self.ids)
-        several = (*self.lengths.values(), *(self.tails or ()), *self.batches.values())
+        several = (*self.lengths.values(), *(self.tails or ()), *self.batches.values(), *self.forms.values())
         return [answer for answer in (*single, *several) if not isinstance(answer, NotSent)]
 
 
@@ -98,6 +101,8 @@ class ProbeFacts:
     """How a client would get here: direct, or by the proxy that a variable names."""
     by_certifi: Certificate | Failure | None = None
     """The same certificate by certifi's authorities; None where only this system's were asked."""
+    no_bundle: tuple[str, str] | None = None
+    """The variable that names CA certificates which are not there, and what it names."""
     through: Reply | Failure | None = None
     """The model list asked for without a key through that proxy; None where it was not asked."""
     vitals: Vitals | None = None
@@ -110,6 +115,8 @@ class ProbeFacts:
     """Whether this runs in a container, whose loopback is not that of the machine."""
     remote: bool = False
     """Whether the address that refused is of another machine."""
+    reranker: str | None = None
+    """The name or class by which the model is a reranker, of which no embedding is asked for."""
     limits: Limits | None = None
     """None when they were not asked for, or there is no server that embeds."""
     burst: tuple[Answer, ...] | None = None
@@ -185,6 +192,7 @@ def _asked(
         proxies=variables(),
         way=way,
         by_certifi=_in_time(lambda: _by_certifi(server, shown)),
+        no_bundle=missing_bundle() if target.url.startswith("https:") else None,
         contained=target.is_local and in_container(),
         quick=context.settings.quick,
     )
@@ -196,11 +204,11 @@ def _asked(
     pages = _at_first(server, context.settings.quick) if server.owned_by() == SGLANG else None
     first = server.first_embedding(PROBE_TEXT)
     works = isinstance(first, Embedded)
-    lost = models.status == 404 and not works
+    lost = is_lost(models, first)
     info = server.model_info() if models.status == 200 else None
     model_path, engine = (info or {}).get("model_path"), engine_of(server, models)
     keys = (_in_time(lambda: _keys(server)) if models.status in _KEY_STATUSES else None) or {}
-    elsewhere = (_in_time(lambda: _elsewhere(server)) if lost else None) or {}
+    elsewhere = (_in_time(server.elsewhere) if lost else None) or {}
     through = _through(server, way) if way.variable and is_near(target.host) else None
     if pages is None and not (context.settings.quick or lost):
         pages = _in_time(lambda: status_pages(server, health_pages(engine)))
@@ -212,6 +220,7 @@ def _asked(
         engine=engine,
         served=server.served(),
         first=first,
+        reranker=server.reranker(),
         through=through,
         vitals=signs.get("vitals"),
         limits=signs.get("limits"),
@@ -345,12 +354,16 @@ def _limits(server: Server, again: Answer) -> Limits:
     packed = server.embed([PROBE_TEXT], encoding="base64")
     short = "base64" if isinstance(packed, Embedded) and packed.packed else "float"
     first = server.first_embedding(PROBE_TEXT)
-    half = len(first.vectors[0]) // 2 if isinstance(first, Embedded) else 0
+    dims = len(first.vectors[0]) if isinstance(first, Embedded) else 0
+    half = dims // 2
     tasks: dict[Any, Callable[[], Any]] = {
         "blank": _asking(server, [PROBE_TEXT, " "], short),
         "batches": lambda: _batches(server, short),
         "fewer": lambda: server.embed([PROBE_TEXT], dimensions=half, probing=True) if half else _ONE_NUMBER,
         "ids": server.embed_token_ids,
+        "alone": partial(server.embed_in_form, PROBE_TEXT, alone=True),
+        "unnamed": partial(server.embed_in_form, PROBE_TEXT, encoding=ABSENT),
+        "null": partial(server.embed_in_form, PROBE_TEXT, encoding=None),
     }
     sizes = EDGE if _counts_characters(server) else ()
     tasks |= {size: _asking(server, [CHARACTER * size], short) for size in sizes}
@@ -365,10 +378,21 @@ def _limits(server: Server, again: Answer) -> Limits:
         batches=done.get("batches", {BATCHES[0]: NO_TIME}),
         fewer=done.get("fewer", NO_TIME),
         ids=done.get("ids", NO_TIME),
+        forms=_forms(server, done, dims),
     )
 
 
 _ONE_NUMBER = NotSent(Text("a vector of one dimension cannot be cut", "向量只有一维，无法截断"))
+
+
+def _forms(server: Server, done: Mapping[Any, Answer], dims: int) -> dict[Form, Answer]:
+    """The answers to each form; the model's own dimension is only asked for where fewer are refused."""
+    forms: tuple[Form, ...] = ("alone", "unnamed", "null")
+    answers: dict[Form, Answer] = {form: done.get(form, NO_TIME) for form in forms}
+    if isinstance(done.get("fewer"), Refused):
+        own = partial(server.embed_in_form, PROBE_TEXT, dimensions=dims)
+        answers["dimensions"] = _in_time(own) or NO_TIME
+    return answers
 
 
 def _asking(server: Server, texts: Sequence[str], encoding: str = "float") -> Callable[[], Answer]:
@@ -433,6 +457,8 @@ def is_as_given(target: Target, prefix: str) -> bool:
 def _call(client: OpenAIClient, context: Context, server: Server) -> bool:
     """Give the process of openai its call: the template's, with what a user's program would know."""
     try:
+        if server.reranker():
+            return False
         name = server.model_name() or "default"
         seconds = context.deadline.timeout(context.settings.timeout)
     except Unavailable:
@@ -448,19 +474,9 @@ def _result(client: OpenAIClient, context: Context) -> OpenAIResult | Unavailabl
         return unavailable
 
 
-def _elsewhere(server: Server) -> dict[str, int]:
-    """Base URLs near the given one whose model list answers something else than 404."""
-    target = server.target
-    origin = "/".join(target.url.split("/", 3)[:3])
-    statuses = {}
-    for root in dict.fromkeys((target.url, origin)):
-        for shape in SHAPES:
-            if (root, shape) == (target.url, "/v1/models"):
-                continue
-            reply = server.get(shape, root=root)
-            if isinstance(reply, Reply) and reply.status in (200, 401, 403):
-                statuses[root + shape.removesuffix("/models")] = reply.status
-    return statuses
+def is_lost(models: Reply, first: Answer) -> bool:
+    """Whether there is no API below a base URL: no model list, or a web page in its place, and no embedding."""
+    return (models.status == 404 or (models.status == 200 and models.is_html)) and not isinstance(first, Embedded)
 
 
 def reply_of(facts: ProbeFacts) -> Reply:

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from bgecheck.checks.probe.facts import AREA, BATCHES, BEYOND, BURST, EDGE, LEFT_OUT, Limits, ProbeFacts, turned_away
+from bgecheck.checks.probe.engines import SGLANG
+from bgecheck.checks.probe.facts import (
+    AREA,
+    BATCHES,
+    BEYOND,
+    BURST,
+    EDGE,
+    LEFT_OUT,
+    Form,
+    Limits,
+    ProbeFacts,
+    turned_away,
+)
 from bgecheck.engines.sglang.options import LONGEST, QUEUE, TRUNCATE
 from bgecheck.engines.sglang.remedies import FULL_BATCH, LARGER_BATCH, WITHOUT_OVERLAP
 from bgecheck.http.bypass import WHO_LISTENS
-from bgecheck.http.embeddings import Answer, Embedded, Refused, Unusable, describe, is_late, shows_nothing, wanted
+from bgecheck.http.embeddings import (
+    Answer,
+    Embedded,
+    Refused,
+    Unusable,
+    describe,
+    is_late,
+    reason_of,
+    shows_nothing,
+    wanted,
+)
 from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.gateways import LITELLM
 from bgecheck.knowledge.vectors import cosine
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, Unavailable, Words, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
@@ -342,6 +365,110 @@ def dimensions_are_honest(facts: ProbeFacts) -> Outcome:
 
 
 UNIT = AtLeast(0.99, "", "length 1, as the whole vector has it; what is cut gets shorter")
+
+
+_SENDERS: Mapping[Form, Text] = {
+    "alone": Text("input as a string (Dify, openai with one text)", "input 是字符串（Dify、openai 单条调用）"),
+    "unnamed": Text("no encoding_format (curl, most clients)", "不带 encoding_format（curl 和多数客户端）"),
+    "null": Text("encoding_format: null (LiteLLM from 1.80.11)", "encoding_format 为 null（LiteLLM 1.80.11 起）"),
+    "dimensions": Text("dimensions={dims}, its own (Coze, Dify)", "dimensions={dims}，即模型自己的维度（Coze、Dify）"),
+}
+"""The forms of request beside the usual one, and who sends them."""
+
+
+@AREA.check(
+    "request-forms",
+    title=Text("requests in the forms that clients send are answered", "各种客户端的请求写法都能得到向量"),
+    cause=Text(
+        "`input` as a string is refused ({message}), as a list it is not: clients that send one text as a string get "
+        "no vectors here, Dify and openai with a single text among them",
+        "`input` 写成字符串会被拒绝（{message}），写成列表则正常：把单条文本写成字符串的客户端拿不到向量，如 "
+        "Dify、openai 单条调用",
+    ),
+    fix=Text(
+        "send a list of one text, or use a server or gateway that takes a string as OpenAI's API does",
+        "把单条文本写成只有一项的列表，或换成像 OpenAI 接口那样接受字符串的服务或网关",
+    ),
+    variants={
+        "unnamed": Advice(
+            Text(
+                "a request without `encoding_format`, as curl and most clients send it, is refused ({message}); one "
+                "that names it is answered",
+                "不带 `encoding_format` 的请求会被拒绝（{message}），curl 和多数客户端都这样写；写明它的请求则正常",
+            ),
+            Text(
+                'let every client send encoding_format="float", or let the gateway add it',
+                '让每个客户端都写 encoding_format="float"，或由网关补上',
+            ),
+        ),
+        "litellm": Advice(
+            Text(
+                "a request without `encoding_format`, as most clients send it, is refused ({message}); one that names "
+                "it is answered. LiteLLM from 1.80.11 on passes `encoding_format: null` on where a client names none, "
+                "and the engine behind it refuses null",
+                "不带 `encoding_format` 的请求会被拒绝（{message}），多数客户端都这样写；写明它的请求则正常。LiteLLM "
+                "1.80.11 起会在客户端没写时传 `encoding_format: null`，而后面的引擎不接受 null",
+            ),
+            Text(
+                "set encoding_format: float for this model in LiteLLM (litellm_params), upgrade LiteLLM, or let every "
+                'client send encoding_format="float"',
+                "在 LiteLLM 里给这个模型设置 encoding_format: float（litellm_params），或升级 LiteLLM，或让客户端都写 "
+                'encoding_format="float"',
+            ),
+            ("pip install -U litellm",),
+        ),
+        "dimensions": Advice(
+            Text(
+                "any `dimensions` is refused, {dims} too, the model's own ({message}): clients that always send the "
+                "dimension of the index (Coze, Dify) get no vectors, others do",
+                "只要带 `dimensions` 就会被拒绝，写模型自己的 {dims} 也一样（{message}）：总是带上索引维度的客户端"
+                "（Coze、Dify）拿不到向量，不带的客户端则正常",
+            ),
+            Text(
+                "leave `dimensions` out in the client; the server gives {dims} by itself. Only for a model that was "
+                "trained to be cut: vLLM with --hf-overrides '{{\"is_matryoshka\": true}}'",
+                "在客户端里去掉 dimensions，服务本来就返回 {dims} 维。只有训练时支持截断的模型，才给 vLLM 加 "
+                "--hf-overrides '{{\"is_matryoshka\": true}}'",
+            ),
+        ),
+    },
+    severity=Severity.WARNING,
+    needs=("probe.ready",),
+    costly=True,
+)
+def request_forms_are_answered(facts: ProbeFacts) -> Outcome:
+    """A string and no encoding are what OpenAI's API takes; engines refuse null and any `dimensions` by their nature.
+
+    These two are shown; that of the index, which clients send as `dimensions`, is one fault where it was given.
+    """
+    limits = _limits(facts)
+    dims = len(facts.first.vectors[0]) if isinstance(facts.first, Embedded) else 0
+    judged = {form: answer for form, answer in limits.forms.items() if not _says_nothing(answer, limits)}
+    table = [Evidence(_SENDERS[form].filled({"dims": dims}), describe(answer)) for form, answer in judged.items()]
+    refused = {form: answer for form, answer in judged.items() if not isinstance(answer, Embedded)}
+    values = {"refused": [str(form) for form in refused], "dims": dims}
+    faults = [form for form in _GRAVEST if form in refused and _is_fault(form, facts)]
+    if faults:
+        answer = refused[faults[0]]
+        message = reason_of(answer) if isinstance(answer, Refused) else describe(answer)
+        return broken(*table, advice=_form_advice(faults[0], facts), message=message, **values)
+    if not judged:
+        return _no_verdict(next(iter(limits.forms.values()), limits.again))
+    return holds(*table, **values)
+
+
+_GRAVEST: tuple[Form, ...] = ("unnamed", "alone", "dimensions")
+"""The forms whose refusal is a fault, by how many clients send them."""
+
+
+def _is_fault(form: Form, facts: ProbeFacts) -> bool:
+    return form != "dimensions" or (facts.target.expect_dim is not None and facts.engine.name != SGLANG)
+
+
+def _form_advice(form: Form, facts: ProbeFacts) -> str | None:
+    if form == "unnamed" and facts.engine.name == LITELLM:
+        return "litellm"
+    return None if form == "alone" else form
 
 
 @AREA.check(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bgecheck.checks.probe.engines import health_pages
+from bgecheck.checks import refusals
+from bgecheck.checks.probe.engines import ROUTER, health_pages
 from bgecheck.checks.probe.facts import AREA, LEFT_OUT, ProbeFacts, is_unsteady, reply_of
-from bgecheck.engines.sglang.options import QUEUE
 from bgecheck.engines.sglang.remedies import FULL_BATCH, LARGER_BATCH, WITHOUT_OVERLAP
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe, is_late, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import Failure, NotSent
+from bgecheck.http.gateways import GATEWAYS
 from bgecheck.http.reply import Reply
 from bgecheck.model import (
     Advice,
@@ -44,6 +45,7 @@ _LOG = "bgecheck logs {log}"
         "调高网关限额，或降低并发；在 {address} 所在的机器上看是哪个程序在监听",
     ),
     commands=(WHO_LISTENS,),
+    variants={kind: refusals.ADVICE[kind] for kind in sorted(refusals.NO_LIMIT)},
     needs=("probe.base-url",),
     explains=("probe.ready", "probe.openai-client", "embed.answers"),
 )
@@ -56,6 +58,8 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     count = Evidence(
         Text(f"HTTP 429 among {len(answers)} requests", f"{len(answers)} 个请求中的 HTTP 429"), str(limited), "0"
     )
+    if limited and isinstance(facts.first, Refused) and (kind := refusals.kind_of(facts.first)) in refusals.NO_LIMIT:
+        return broken(count, advice=kind, **refusals.values_of(facts.first, facts.target.model))
     return broken(count) if limited else holds(count)
 
 
@@ -75,17 +79,6 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
             Text("the server refuses the request: {message}", "服务拒绝了请求：{message}"),
             Text("see what the log says about this request", "查看日志里这条请求的记录"),
             (_LOG,),
-        ),
-        "busy": Advice(
-            Text(
-                "the server is loading or its queue is full: HTTP 503",
-                "服务还在加载，或请求队列已满：HTTP 503",
-            ),
-            Text(
-                f"wait until it is ready; if it stays like that, raise {QUEUE}",
-                f"等待就绪；若一直如此，调大 {QUEUE}",
-            ),
-            ("bgecheck doctor --wait 5m --url {base_url}",),
         ),
         "unusable": Advice(
             Text(
@@ -109,16 +102,7 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
             ),
             (_LOG, WHO_LISTENS),
         ),
-        "gateway": Advice(
-            Text(
-                "a gateway answers HTTP {status}: it cannot reach the server behind it",
-                "网关返回 HTTP {status}：它连不上后面的服务",
-            ),
-            Text(
-                "check the upstream address of the gateway and the server behind it", "检查网关的上游地址以及后端服务"
-            ),
-            ("bgecheck ports",),
-        ),
+        **refusals.ADVICE,
     },
     needs=("probe.base-url",),
     explains=("embed.answers", "probe.health-agrees", "probe.openai-client"),
@@ -141,11 +125,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             if again and is_unsteady(again):
                 return broken(Evidence("POST /v1/embeddings", describe(first)), *warm, advice="unsteady", **measured)
             return holds(Evidence("POST /v1/embeddings", describe(first)), *warm, **measured)
-        case Refused(status=503):
-            return not_yet(response, advice="busy")
-        case Refused(status=502 | 504):
-            front = [Evidence("server", first.server)] if first.server else []
-            return broken(response, *front, advice="gateway", status=first.status)._replace(data=first)
+        case Refused() | Unusable() | Failure() if kind := refusals.kind_of(first, listed=_is_listed(facts)):
+            return _explained(facts, first, kind, response)
         case Refused():
             refused = broken(response, advice="refused", message=reason_of(first), status=first.status)
             return refused._replace(data=first)
@@ -162,6 +143,22 @@ def _full(facts: ProbeFacts, *evidence: Evidence) -> Outcome:
     running = facts.running
     values = {"limit": running.most_at_once, "version": running.version or "", **running.restarted(WITHOUT_OVERLAP)}
     return broken(*evidence, Evidence("max_running_requests", str(running.most_at_once)), advice="full", **values)
+
+
+def _is_listed(facts: ProbeFacts) -> bool:
+    return isinstance(facts.models, Reply) and facts.models.status == 200
+
+
+def _explained(facts: ProbeFacts, answer: Refused | Unusable | Failure, kind: str, response: Evidence) -> Outcome:
+    """A request without vectors, by who answered it and why."""
+    front = [Evidence("server", answer.server)] if isinstance(answer, Refused) and answer.server else []
+    asked = facts.target.model or next(iter(facts.served), None)
+    values = refusals.values_of(answer, asked)
+    if facts.engine.name in (*GATEWAYS, ROUTER):
+        values["front"] = facts.engine.name
+    if kind in refusals.PENDING:
+        return not_yet(response, *front, advice=kind, **values)
+    return broken(response, *front, advice=kind, **values)._replace(data=answer)
 
 
 @AREA.check(

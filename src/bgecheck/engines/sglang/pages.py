@@ -18,3 +18,6 @@ PAGES = Pages(
 
 SHOW_MODEL_PAGE = f"curl -sS --noproxy '*' {{url}}{MODEL_PAGE}"
 """The command that prints the page about the model."""
+
+SHOW_WORKERS = "curl -sS --noproxy '*' {url}/workers"
+"""The command that prints the servers that a router of sglang knows, with the state of each."""
