@@ -89,7 +89,7 @@ _WORDS = {
     "recipe_en": Text("a way of computing", "计算方式"),
     "recipe_zh": Text("a way of computing", "计算方式"),
     "refused": Text("N", "N"),
-    "release": Text("sglang", "sglang"),
+    "release": Text("this release", "该版本"),
     "right": Text("M", "M"),
     "seconds": Text("N", "N"),
     "seen": Text("measured value", "实测值"),
