@@ -314,13 +314,14 @@ def _with_meaning(facts: EmbedFacts, ask: _Asking, quick: bool) -> EmbedFacts:
 
 
 def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str], few: int | None) -> EmbedFacts:
-    """The fresh text twice more; where it is answered, the others alone, and all of them together."""
+    """The fresh text twice more; where it is answered, all of them together, and the others alone."""
     facts = facts._replace(repeats=(*facts.repeats, ask([fresh[1]]), ask([fresh[1]])))
     if facts.unanswered():
         return facts
-    others = ask.at_once([text for text in fresh if text is not fresh[1]])
     together = fresh[:few]
-    return facts._replace(others=others, batch=ask(together) if len(together) > 1 else None)
+    # The others are new in the batch: what a server keeps of them shows when it comes again in the opposite order.
+    batch = ask(together) if len(together) > 1 else None
+    return facts._replace(batch=batch, others=ask.at_once([text for text in fresh if text is not fresh[1]]))
 
 
 def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context, *, called: bool) -> EmbedFacts:
