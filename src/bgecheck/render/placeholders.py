@@ -107,11 +107,7 @@ _WORDS = {
     "recipe_en": Text("a way of computing", "计算方式"),
     "recipe_zh": Text("a way of computing", "计算方式"),
     "refused": Text("N", "N"),
-<<<<<<< HEAD
     "release": Text("version", "版本"),
-=======
-    "release": Text("this release", "该版本"),
->>>>>>> h-embed/embed
     "right": Text("M", "M"),
     "role": Text("what it is for", "用途"),
     "running": Text("N", "N"),
