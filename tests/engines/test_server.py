@@ -1,4 +1,4 @@
-"""Requests that are made to be refused carry a mark, which the engine's access log shows; all others go as clients' do."""
+"""Requests that may be refused carry a mark, which the engine's access log shows; all others go as clients' do."""
 
 from __future__ import annotations
 
