@@ -74,17 +74,22 @@ def serving(
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
+        @property
+        def route(self) -> str:
+            """The path without its query, which servers pass over."""
+            return self.path.partition("?")[0]
+
         def do_GET(self) -> None:
-            there = self.path == f"{prefix}/embeddings" and embed is not None
-            answer = answers.get(self.path, (405, {"detail": "Method Not Allowed"}) if there else otherwise)
+            there = self.route == f"{prefix}/embeddings" and embed is not None
+            answer = answers.get(self.route, (405, {"detail": "Method Not Allowed"}) if there else otherwise)
             self._send(answer(dict(self.headers)) if callable(answer) else answer)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if isinstance(body.get("input"), str):  # as openai sends one text
                 body |= {"input": [body["input"]], "sent_alone": True}
-            seen.append((self.path, body))
-            if self.path != f"{prefix}/embeddings" or embed is None:
+            seen.append((self.route, body))
+            if self.route != f"{prefix}/embeddings" or embed is None:
                 self._send(otherwise)
             else:
                 self._send(embed(body, dict(self.headers)))

@@ -509,7 +509,7 @@ def next_request(connection: socket.socket) -> Request:
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     while more := connection.recv(min(65536, int(headers.get("content-length", "0")) - len(body))):
         body += more
-    path = first.split(" ")[1]
+    path = first.split(" ")[1].partition("?")[0]
     asked = json.loads(body) if body and path.endswith("/embeddings") else {"input": []}
     texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
     plain = [text if isinstance(text, str) else "".join(map(chr, text)) for text in texts]

@@ -45,8 +45,8 @@ from bgecheck.model import BadInput, Report, Target, Text
     epilog=examples(
         ("bgecheck logs sglang.log", "the newest start in a log", "日志里最近一次启动"),
         ("bgecheck logs", "that of the running server", "本机服务的日志"),
-        ("kubectl logs bge-0 | bgecheck logs", "from a pipe", "从管道读取"),
-        ("bgecheck logs logs/*.log", "each log, rotated files as one", "逐个判断，轮转文件合为一份"),
+        ("tail -n 5000 sglang.log | bgecheck logs", "from a pipe", "从管道读取"),
+        ("bgecheck logs *.log", "each log, rotated files as one", "逐个判断，轮转文件合为一份"),
         ("bgecheck logs sglang.log --since 2h", "only what came since", "只看最近两小时"),
         ("bgecheck logs sglang.log --follow --wait 5m", "until ready or failed", "跟踪到就绪或失败"),
     ),
