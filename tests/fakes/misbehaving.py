@@ -356,8 +356,8 @@ CASES: dict[str, Case] = {
     "status-999": Case(answers(b"{}", "999 Odd"), _UNREADY),
     "no-content": Case(says(head("204 No Content")), _UNREADY),
     "not-modified": Case(says(head("304 Not Modified")), _UNREADY),
-    "html": Case(answers(b"<html><body>It works</body></html>", kind="text/html"), _UNREADY),
-    "html-as-json": Case(answers(b"<html><script>alert(1)</script></html>"), _UNREADY),
+    "html": Case(answers(b"<html><body>It works</body></html>", kind="text/html"), "probe.base-url"),
+    "html-as-json": Case(answers(b"<html><script>alert(1)</script></html>"), "probe.base-url"),
     "null": Case(answers(b"null"), _UNREADY),
     "string": Case(answers(b'"SGLang is running"'), _UNREADY),
     "number": Case(answers(b"42"), _UNREADY),
@@ -420,7 +420,7 @@ CASES: dict[str, Case] = {
     ),
     "list-in-html": Case(
         per_path({"/v1/models": message(b"<html>hello</html>", kind="text/html"), "/v1/embeddings": message(b"[]")}),
-        _UNREADY,
+        "probe.base-url",
     ),
     # Vectors, and wrong ones.
     "integers-beyond-64-bit": Case(components(lambda v: [2**70] * len(v)), "embed.normalized", whole=False),
