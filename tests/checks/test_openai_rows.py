@@ -359,7 +359,7 @@ def test_the_smoke_test_warns_of_a_proxy_that_its_own_call_did_not_use(monkeypat
     assert row.commands[0] == "export no_proxy=.corp.example,localhost,127.0.0.1,::1"
 
 
-@pytest.mark.parametrize(("model", "command"), [(None, "--model bge-base-zh-v1.5"), ("chat", "bgecheck probe")])
+@pytest.mark.parametrize(("model", "command"), [(None, "--model bge-base-zh-v1.5"), ("chat", "/v1/models")])
 def test_of_several_models_the_embedding_model_is_to_be_named(model: str | None, command: str) -> None:
     """The first of the list is requested where none is named, and a gateway lists chat models too."""
     cards = {"data": [{"id": name} for name in ("chat", "tts", "bge-base-zh-v1.5")]}

@@ -10,7 +10,7 @@ import pytest
 
 from bgecheck.checks import launch
 from bgecheck.checks.launch.facts import LaunchFacts
-from bgecheck.engines.base import Setting
+from bgecheck.engines.base import Launch, Setting
 from bgecheck.http.address import parse_url
 from bgecheck.model import Finding, Secret, Status
 from bgecheck.run import engine
@@ -180,8 +180,8 @@ def test_a_text_that_changes_its_vector_is_caught_by_a_fresh_text() -> None:
 
 def settings(**told: Any) -> LaunchFacts:
     names = told.pop("architectures", ("BertModel",))
-    flags = told.pop("flags", {"model-path": "/m/bge-large-zh-v1.5", "port": "30000"})
-    return LaunchFacts({k: Setting(v, "/server_info") for k, v in told.items()}, flags, names, "bge-large-zh-v1.5")
+    launch_ = Launch(options=told.pop("flags", {"model-path": "/m/bge-large-zh-v1.5", "port": "30000"}))
+    return LaunchFacts({k: Setting(v, "/server_info") for k, v in told.items()}, launch_, names, "bge-large-zh-v1.5")
 
 
 def judged(facts: LaunchFacts) -> dict[str, Finding]:

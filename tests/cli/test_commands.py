@@ -60,7 +60,8 @@ def test_the_setting_is_the_root_cause_and_the_vectors_its_proof(broken: Staged)
     assert told["root_causes"] == ["launch.prefix-cache"]
     by_id = {f["id"]: f for f in told["findings"]}
     assert by_id["embed.repeatable"]["caused_by"] == "launch.prefix-cache"
-    (line,) = by_id["launch.prefix-cache"]["fix"]["commands"]
+    stop, line = by_id["launch.prefix-cache"]["fix"]["commands"]
+    assert stop == f"kill {broken.pid}"
     assert "--disable-radix-cache" in line
     assert "--chunked-prefill-size -1" in line
 

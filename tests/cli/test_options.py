@@ -31,7 +31,7 @@ OPTIONS = {
     "logs": ROWS | SERVER | {"--log", "--follow", "--wait", "--since"},
     "ports": ROWS | SERVER,
     "gpu": ROWS | SERVER | {"--model-path"},
-    "probe": ROWS | SERVER | {"--log", "--model", "--api-key", "--quick", "--full", "--timeout"},
+    "probe": ROWS | SERVER | {"--log", "--model", "--api-key", "--expect-dim", "--quick", "--full", "--timeout"},
     "embed": ROWS
     | SERVER
     | {"--log", "--model", "--model-path", "--api-key", "--expect-dim", "--full", "--timeout"}

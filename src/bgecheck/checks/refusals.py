@@ -229,7 +229,7 @@ ADVICE: Mapping[str, Advice] = {
         ),
         Text(
             "see who holds the GPU's memory, and read the log for how much was wanted",
-            "看显存被谁占用，再看日志里要申请多少",
+            "查出哪些进程占着显存；再看日志里要申请多少",
         ),
         ("bgecheck gpu", _LOG),
     ),

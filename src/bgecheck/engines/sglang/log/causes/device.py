@@ -489,9 +489,10 @@ cause(
                 "进程看不到昇腾 NPU，或数量不够：容器没有挂 NPU 设备和驱动、ASCEND_RT_VISIBLE_DEVICES 设置有误，或没装 torch_npu",
             ),
             Text(
-                "give the container /dev/davinci0, /dev/davinci_manager, /dev/devmm_svm, /dev/hisi_hdc and the driver's folder "
-                "/usr/local/Ascend/driver",
-                "给容器挂上 /dev/davinci0、/dev/davinci_manager、/dev/devmm_svm、/dev/hisi_hdc 和驱动目录 /usr/local/Ascend/driver",
+                "give the container the NPU and its driver; that is /dev/davinci0, /dev/davinci_manager, /dev/devmm_svm, "
+                "/dev/hisi_hdc and the folder /usr/local/Ascend/driver",
+                "给容器挂上 NPU 设备和驱动；即 /dev/davinci0、/dev/davinci_manager、/dev/devmm_svm、/dev/hisi_hdc "
+                "和目录 /usr/local/Ascend/driver",
             ),
             (
                 "npu-smi info",

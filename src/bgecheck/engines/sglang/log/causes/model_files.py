@@ -246,7 +246,7 @@ cause(
             Text("--host {value} is no address of this machine", "--host {value} 不是本机的地址"),
             Text(
                 "listen on every address (0.0.0.0), or on one of this machine's; clients still ask {value}, where it leads here",
-                "监听全部地址（0.0.0.0），或填本机已有的地址",
+                "监听全部地址（0.0.0.0），或填本机已有的地址；{value} 若能转到本机，客户端仍用它访问",
             ),
             (*_CORRECTED, "ip -brief address"),
         ),
