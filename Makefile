@@ -14,7 +14,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-install real-parsers remedies real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
+.PHONY: real real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -110,6 +110,10 @@ real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: s
 	real/setup_litellm.sh
 	real/setup_clients.sh
 	$(BIN)/python real/http_seen.py
+
+real-vllm: $(VENV)/.ready  ## Prove that a right vLLM with a mean-pooling model is told as right (CPU, minutes)
+	real/setup_vllm.sh
+	$(BIN)/python real/vllm.py
 
 real-network: $(VENV)/.ready  ## Prove `doctor` across network namespaces, as between containers (as root, with iproute2)
 	real/setup.sh

@@ -184,9 +184,9 @@ ADVICE: Mapping[str, Advice] = {
             "vLLM 把这个模型当成生成模型运行，因此没有 embedding 接口：HTTP {status}，{message}",
         ),
         Text(
-            "start vLLM anew for embeddings: --task embed up to 0.10, --runner pooling in newer releases, with "
+            "start vLLM anew for embeddings; up to 0.10 that is --task embed, in newer releases --runner pooling, with "
             "--convert embed where the model's class is that of a generator",
-            "以 embedding 方式重启 vLLM：0.10 及以前加 --task embed，更新的版本加 --runner pooling，"
+            "以 embedding 方式重启 vLLM；0.10 及以前加 --task embed，更新的版本加 --runner pooling，"
             "模型类是生成模型时再加 --convert embed",
         ),
         ("pgrep -af vllm",),
