@@ -437,6 +437,7 @@ ADVICE: Mapping[str, Advice] = {
         (
             "curl -sS -D - -o /dev/null --noproxy '*' {base_url}/models",
             _LOG,
+            _DOCTOR,
         ),
     ),
 }
