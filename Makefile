@@ -113,7 +113,7 @@ real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: s
 
 real-vllm: $(VENV)/.ready  ## Prove that a right vLLM with a mean-pooling model is told as right (CPU, minutes)
 	real/setup_vllm.sh
-	$(BIN)/python real/vllm.py
+	$(BIN)/python real/right_vllm.py
 
 real-network: $(VENV)/.ready  ## Prove `doctor` across network namespaces, as between containers (as root, with iproute2)
 	real/setup.sh

@@ -1,6 +1,6 @@
 """Runs bgecheck against the true vLLM on CPU with a trained model that pools the mean: right is told as right.
 
-usage: vllm.py        (after setup_vllm.sh; minutes; exit status 0 when every scene is told rightly)
+usage: right_vllm.py        (after setup_vllm.sh; minutes; exit status 0 when every scene is told rightly)
 """
 
 from __future__ import annotations
