@@ -114,6 +114,7 @@ def _show(fault: str | None, run_options: RunOptions) -> None:
     the_job = job("doctor", catalog.AREAS, run_options)
     with stage(fault) as staged:
         looked_at = target(TargetOptions(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid))
+        looked_at = replace(looked_at, given_url=None, origins={})  # nobody named it
         report = examine(the_job.plan, looked_at)
     note = Text(
         "this is bgecheck's embedded demo server: its vectors come from characters, not from a language model",
