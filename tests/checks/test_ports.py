@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -424,3 +425,42 @@ def test_a_true_server_without_its_scheduler_is_told_by_its_processes(tmp_path: 
 def titled(parent: int, titles: tuple[str, ...]) -> bool:
     processes = snapshot().processes.values()
     return {p.argv[0] for p in processes if p.parent == parent and p.argv} == {*titles}
+
+
+STOPPABLE = """
+import signal, socket, sys, time
+with socket.socket() as server:
+    server.bind(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
+    server.listen()
+    print("up", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_server_that_a_signal_has_stopped_is_let_go_on(tmp_path: Path) -> None:
+    """A true process in state T, by SIGSTOP: its port is open, and nothing behind it moves."""
+    script = tmp_path / "launch_server.py"
+    script.write_text(STOPPABLE, "utf-8")
+    port = str(free_port(20000))
+    command = [sys.executable, str(script), "--model-path", "/m", "--port", port]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGSTOP)
+            for _ in range(100):
+                if snapshot().processes[process.pid].stopped:
+                    break
+                time.sleep(0.02)
+            row = found(resolve(pid=process.pid))["ports.workers"]
+            assert row.status is Status.FAIL
+            assert row.commands == (f"kill -CONT {process.pid}",)
+            assert "probe.reachable" in row.check.explains
+            subprocess.run(row.commands[0], shell=True, check=True)
+            for _ in range(100):
+                if not snapshot().processes[process.pid].stopped:
+                    break
+                time.sleep(0.02)
+            assert found(resolve(pid=process.pid))["ports.workers"].status is not Status.FAIL
+        finally:
+            process.kill()

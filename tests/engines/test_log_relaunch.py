@@ -278,3 +278,35 @@ def test_fp8_is_left_out_where_the_card_has_none() -> None:
     assert changed("dtype-unsupported", session(ENCODER), "\"addmm_impl_cpu_\" not implemented for 'Half'") == {
         "dtype": "float32"
     }
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text", "variant"),
+    [
+        ("float16", 'INFO:     127.0.0.1:1 - "POST /encode HTTP/1.1" 500 Internal Server Error', "overflow"),
+        ("half", "ValueError: Out of range float values are not JSON compliant: nan", "overflow"),
+        ("auto", 'INFO:     127.0.0.1:1 - "POST /encode HTTP/1.1" 500 Internal Server Error', None),
+        ("bfloat16", "ValueError: Out of range float values are not JSON compliant: nan", None),
+        ("float16", "safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge", None),
+    ],
+)
+def test_not_a_number_under_fp16_that_was_asked_for_is_overflow_first(dtype: str, text: str, variant: str) -> None:
+    row, of = by_name("weights-corrupt"), _with_dtype(CAUSAL, dtype)
+    assert row.variant(of, hit(text)) == variant
+    assert row.changes(of, hit(text)) == ({"dtype": "bfloat16"} if variant else None)
+
+
+def test_docker_without_a_runtime_for_gpus_is_not_asked_for_gpus_once_more() -> None:
+    row, of = by_name("no-gpu-visible"), session(ENCODER)
+    docker = 'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].'
+    assert row.variant(of, hit(docker)) == "no-runtime"
+    assert row.variants["no-runtime"].commands[0].startswith("sudo nvidia-ctk runtime configure")
+    assert row.variant(of, hit("RuntimeError: No CUDA GPUs are available")) is None
+
+
+def test_the_process_that_holds_most_of_a_card_is_named() -> None:
+    row, of = by_name("gpu-memory-held-by-others"), session(ENCODER)
+    text = "Process 11 has 900.00 MiB memory in use. Process 2617384 has 43.38 GiB memory in use."
+    assert row.variant(of, hit(text)) == "named"
+    assert row.values(of, hit(text)) == {"pids": "2617384", "used": "43.38 GiB"}
+    assert row.variant(of, hit("CUDA-capable device(s) is/are busy or unavailable")) is None

@@ -82,6 +82,7 @@ def corrected(release: Release, command: str) -> str:
         ("--dtype BF16", "--dtype bfloat16"),
         ("--load-format safetensor", "--load-format safetensors"),
         ("--mem-fraction-static 80%", "--mem-fraction-static 0.8"),
+        ("--mem-fraction-static 0,85", "--mem-fraction-static 0.85"),
         ("--tp-size 2.0", "--tp-size 2"),
         ("--max-total-tokens 30,000", "--max-total-tokens 30000"),
         ("--disable-radix-cache=true", "--disable-radix-cache"),

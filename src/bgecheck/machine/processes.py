@@ -32,7 +32,12 @@ def _process(pid: int) -> Process | None:
     if shown["status"] in _GONE:
         return None
     return Process(
-        pid, shown["ppid"] or 0, _readable(shown["name"] or ""), _words(shown["cmdline"]), shown["create_time"] or 0.0
+        pid,
+        shown["ppid"] or 0,
+        _readable(shown["name"] or ""),
+        _words(shown["cmdline"]),
+        shown["create_time"] or 0.0,
+        stopped=shown["status"] == psutil.STATUS_STOPPED,
     )
 
 

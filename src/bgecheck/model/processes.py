@@ -15,6 +15,8 @@ class Process(NamedTuple):
     name: str
     argv: tuple[str, ...]
     created: float
+    stopped: bool = False
+    """Stopped by a signal (state T), as by Ctrl-Z or a paused container: it holds its ports and does nothing."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

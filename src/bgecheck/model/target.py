@@ -62,6 +62,8 @@ class ServerProcess:
     started_at: float
     """Seconds since the epoch."""
     children: tuple[int, ...] = ()
+    stopped: tuple[int, ...] = ()
+    """Those of it and its children that a signal has stopped."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that decide what it runs, as the visible GPUs; never a key."""
 

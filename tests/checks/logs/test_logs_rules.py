@@ -49,6 +49,7 @@ PLACEHOLDERS = {
     "host",
     "port",
     "launch_line",
+    "pids",
     "stop",
     "upgrade",
     "cards",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bgecheck.checks.ports.facts import AREA, KILLED, PortFacts, killed, restarted
 from bgecheck.engines.sglang.discovery import TITLE
-from bgecheck.model import Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
 
 
 @AREA.check(
@@ -42,9 +42,22 @@ def no_worker_is_left_over(facts: PortFacts) -> Outcome:
         "停掉后重新启动，它不会自己恢复。scheduler 退出的原因看日志末尾；若因内存被杀，看 dmesg -T",
     ),
     commands=("kill {server_pid}", "{launch_line}"),
+    variants={
+        "paused": Advice(
+            Text(
+                "a signal has stopped the server (pid {pids}, state T), as Ctrl-Z, kill -STOP or docker pause do: it "
+                "holds its port and answers nothing",
+                "服务被信号暂停了（进程 {pids}，状态 T），比如 Ctrl-Z、kill -STOP 或 docker pause："
+                "端口还占着，但不会响应任何请求",
+            ),
+            Text("let it go on; of a paused container: docker unpause", "让它继续运行；容器被暂停时用 docker unpause"),
+            ("kill -CONT {pids_apart}",),
+        )
+    },
     needs=("ports.listening",),
     explains=(
-        *("probe.ready", "probe.health-agrees", "probe.openai-client", "probe.batch-limit", "probe.token-limit"),
+        *("probe.reachable", "probe.ready", "probe.health-agrees", "probe.openai-client"),
+        *("probe.batch-limit", "probe.token-limit"),
         *("probe.base64", "probe.blank-input", "probe.dimensions", "probe.token-ids", "embed.answers"),
         "logs.scheduler-hang",
     ),
@@ -53,6 +66,15 @@ def schedulers_run(facts: PortFacts) -> Outcome:
     """A status page proves nothing: the process that answers it is another than the one that computes."""
     if facts.server is None or not facts.serving:
         return absent(Text("no server of this machine holds the port", "端口上没有本机能看到的服务进程"))
+    if paused := facts.server.stopped:
+        pids = [str(pid) for pid in paused]
+        state = Text("stopped (state T)", "已暂停（状态 T）")
+        return broken(
+            *(Evidence(f"pid {pid}", state) for pid in pids[:4]),
+            advice="paused",
+            pids=",".join(pids),
+            pids_apart=Shell(" ".join(pids)),
+        )
     if facts.schedulers is None:
         return absent(Text("its workers do not show what they are", "看不出各子进程的角色"))
     running, wanted = len(facts.schedulers.running), max(1, facts.schedulers.wanted)

@@ -828,6 +828,7 @@ _KEYS = {
     },
     needs=("probe.base-url", "probe.api-key"),
     explains=(
+        "probe.ready",
         "embed.answers",
         "embed.dimension",
         "embed.semantic",

@@ -49,6 +49,7 @@ def _server(process: Process, flags: dict[str, str], table: ProcessTable) -> Ser
         log=output_file(process.pid, table) or _log_of_container(process.pid),
         started_at=process.created,
         children=table.descendants(process.pid),
+        stopped=tuple(pid for pid in (process.pid, *table.descendants(process.pid)) if table.processes[pid].stopped),
         environment=deciding(variables(process.pid)),
     )
 

@@ -219,7 +219,8 @@ def _type(match: re.Match[str], session: Session) -> Refusal:
 
 def _as_number(value: str, kind: str) -> str | None:
     """A number as people write it, as the parser takes it."""
-    text = value.strip().replace(",", "").replace(" ", "")
+    decimal = kind == "float" and re.fullmatch(r"\d*,\d+", value.strip())
+    text = value.strip().replace(",", "." if decimal else "").replace(" ", "")
     if percent := re.fullmatch(r"(\d+(?:\.\d+)?)%", text):
         return f"{float(percent[1]) / 100:g}" if kind == "float" else None
     if size := re.fullmatch(r"(\d+)(k|K|Ki|m|M)(?:i?B)?", text):

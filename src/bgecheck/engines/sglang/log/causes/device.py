@@ -16,16 +16,25 @@ from bgecheck.model import Advice, Text
 _NO_WARNING = r"^(?!.*(?:Warning: |Failed to import)).*"
 """Opens the pattern of what is also only warned of where a library is optional: the program then goes on."""
 
-_OTHERS = re.compile(r"\bProcess \d+ has ([\d.]+) ([MG])iB memory in use")
-_OWN = re.compile(r"this process has ([\d.]+) ([MG])iB memory in use")
+_OTHERS = re.compile(r"\bProcess (?P<pid>\d+) has (?P<size>[\d.]+) (?P<unit>[MG])iB memory in use")
+_OWN = re.compile(r"this process has (?P<size>[\d.]+) (?P<unit>[MG])iB memory in use")
 
-_ALLOCATED = re.compile(r"Of the allocated memory ([\d.]+) ([MG])iB is allocated by PyTorch")
+_ALLOCATED = re.compile(r"Of the allocated memory (?P<size>[\d.]+) (?P<unit>[MG])iB is allocated by PyTorch")
 CUDA_CONTEXT = 1.0
 """GiB that a process holds beside what torch allocates: its CUDA context and libraries (0.3 to 0.6 seen)."""
 
 
 def _gib(match: re.Match[str]) -> float:
-    return float(match[1]) / (1 if match[2] == "G" else 1024)
+    return float(match["size"]) / (1 if match["unit"] == "G" else 1024)
+
+
+def _largest_other(hit: Hit) -> dict[str, str]:
+    """The process that holds most, and how much, of those that torch lists beside its own."""
+    others = {match["pid"]: _gib(match) for match in _OTHERS.finditer(hit.text)}
+    if not others:
+        return {}
+    pid = max(others, key=others.__getitem__)
+    return {"pids": pid, "used": f"{others[pid]:.2f} GiB"}
 
 
 def out_of_memory(session: Session, text: str) -> str:
@@ -263,6 +272,25 @@ cause(
         "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES", "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块"
     ),
     commands=("{nvidia_smi} --query-compute-apps=pid,name,used_memory --format=csv", "bgecheck gpu"),
+    variants={
+        "named": Advice(
+            Text(
+                "process {pids} holds {used} of the GPU's memory, so sglang cannot get what it needs",
+                "进程 {pids} 占着这块卡的 {used} 显存，sglang 拿不到所需的显存",
+            ),
+            Text(
+                "see what process {pids} is and end it if it is not needed, or pick another GPU with CUDA_VISIBLE_DEVICES; in a "
+                "container the number is the host's",
+                "看进程 {pids} 是什么，不需要就结束它，或用 CUDA_VISIBLE_DEVICES 换一块卡；在容器里看到的是宿主机的进程号",
+            ),
+            (
+                "ps -o pid,user,etime,args -p {pids}",
+                "{nvidia_smi} --query-compute-apps=pid,name,used_memory --format=csv",
+            ),
+        )
+    },
+    variant=lambda session, hit: "named" if _largest_other(hit) else None,
+    values=lambda session, hit: _largest_other(hit),
 )
 
 cause(
@@ -328,6 +356,14 @@ cause(
         "python -c 'import torch; print(torch.version.cuda)'",
     ),
 )
+
+_NO_RUNTIME = re.compile(r"could not select device driver|unknown or invalid runtime name: nvidia")
+
+
+def _unseen(session: Session, hit: Hit) -> str | None:
+    """Whose accelerators are not seen; `no-runtime` where Docker itself cannot give them."""
+    return "no-runtime" if _NO_RUNTIME.search(hit.text) else maker(session, hit)
+
 
 cause(
     "no-gpu-visible",
@@ -500,8 +536,25 @@ cause(
                 "python -c 'import torch_npu; print(torch_npu.npu.device_count())'",
             ),
         ),
+        "no-runtime": Advice(
+            Text(
+                "Docker was asked for GPUs and has nothing that gives them: the NVIDIA container toolkit is not installed, or not "
+                "set up for this Docker",
+                "向 Docker 要了 GPU，但它给不了：没有安装 NVIDIA Container Toolkit，或没有为这个 Docker 配置",
+            ),
+            Text(
+                "install nvidia-container-toolkit on the host, set it up for Docker and restart Docker; then start the container "
+                "as before",
+                "在宿主机上安装 nvidia-container-toolkit，为 Docker 配置后重启 Docker；再照原样启动容器",
+            ),
+            (
+                "sudo nvidia-ctk runtime configure --runtime=docker",
+                "sudo systemctl restart docker",
+                "docker run --rm --gpus all ubuntu nvidia-smi -L",
+            ),
+        ),
     },
-    variant=maker,
+    variant=_unseen,
 )
 
 cause(
@@ -566,6 +619,31 @@ cause(
         "低于 sm75 的旧卡改用 text-embeddings-inference",
     ),
     commands=("{nvidia_smi} --query-gpu=name,compute_cap --format=csv",),
+    variants={
+        "amd": Advice(
+            Text(
+                "this build for ROCm has no code for this generation of AMD GPU (its gfx number)",
+                "当前 ROCm 版本的安装包里没有这一代 AMD 显卡（gfx 编号）的代码",
+            ),
+            Text(
+                "use a build or an image of sglang for this gfx number, or a card that it supports",
+                "换用支持该 gfx 编号的 sglang 镜像或安装包，或换一块它支持的显卡",
+            ),
+            ("rocminfo | grep -m1 gfx", "python -c 'import torch; print(torch.cuda.get_arch_list())'"),
+        ),
+        "ascend": Advice(
+            Text(
+                "this build has no operators for this NPU, or they are of another CANN",
+                "当前安装包里没有这款 NPU 的算子，或算子对应的 CANN 版本不同",
+            ),
+            Text(
+                "use the image of this release for this NPU, with the CANN that it asks for",
+                "换用该版本面向这款 NPU 的镜像，CANN 版本按其要求",
+            ),
+            ("npu-smi info", "python -c 'import torch_npu; print(torch_npu.__version__)'"),
+        ),
+    },
+    variant=maker,
 )
 
 cause(
@@ -1438,7 +1516,7 @@ def _by_signal(session: Session, hit: Hit) -> str | None:
 
 def remains(session: Session, hit: Hit) -> dict[str, str]:
     """The server's own process, which may outlive its children: as its log names it."""
-    if not session.pid:
+    if not session.pid or session.gone:
         return {"own": "", "own_zh": ""}
     told = {"own": f" (process {session.pid})", "own_zh": f"（进程 {session.pid}）"}
     return {**told, "server_pid": session.pid}

@@ -839,6 +839,16 @@ def _bus_error(session: Session, text: str) -> str:
     return "weights-corrupt" if session.phase in ("load", "serving") or not session.args else "shm-too-small"
 
 
+def _damage(session: Session, hit: Hit) -> str | None:
+    """`hash` where one is named; `overflow` where NaN may come from fp16 that was asked for."""
+    if _HASHES.search(hit.text):
+        return "hash"
+    return "overflow" if _NAN.search(hit.text) and session.argument("dtype") in ("float16", "half") else None
+
+
+_NAN = re.compile(r"POST /encode HTTP/\S+ 500|warm-?up|not JSON compliant")
+"""How a vector shows that is not a number: the warm-up, or any request, is answered with 500."""
+
 _HASHES = re.compile(
     r"File (\S+) integrity check failed, expected sha256 signature is (\w{8,128}), actual is (\w{8,128})"
 )
@@ -975,9 +985,22 @@ cause(
             ),
             ("hf download {args_repo}", "sha256sum {path}"),
         ),
+        "overflow": Advice(
+            Text(
+                "the model computes NaN, and the server was started with fp16, whose numbers end at 65504: some models overflow it",
+                "模型算出了 NaN，而服务指定了 fp16（最大只到 65504）：有些模型在 fp16 下会溢出",
+            ),
+            Text(
+                "start it {changes} (float32 on a GPU below sm80); only if it still computes NaN, compare the weight files with "
+                "the hub's",
+                "{changes} 启动（sm80 以下的显卡用 float32）；仍是 NaN 时再核对权重文件",
+            ),
+            ("{launch_line}", "ls -l {args_model}"),
+        ),
     },
-    variant=lambda session, hit: "hash" if _HASHES.search(hit.text) else None,
+    variant=_damage,
     values=_hashes,
+    changes=lambda session, hit: {"dtype": "bfloat16"} if _damage(session, hit) == "overflow" else None,
 )
 
 
