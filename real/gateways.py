@@ -87,7 +87,6 @@ def running(line: list[str], log: Path, folder: Path) -> Iterator[subprocess.Pop
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGCONT)
-        answered(f"http://127.0.0.1:{ports['slow']}/health")  # behind what has waited for it
         end(process)
 
 
@@ -272,6 +271,7 @@ def main() -> int:
         process.send_signal(signal.SIGSTOP)
         table.add(Scene("the server behind the gateway hangs: 504", f"{plain}/slow", 1, "probe.ready"))
         process.send_signal(signal.SIGCONT)
+        answered(f"http://127.0.0.1:{ports['slow']}/health")  # behind what has waited for it
         table.add(Scene("the same server, going on", f"{plain}/slow", 0, None))
     seconds = time.monotonic() - began
     print(f"{'all told rightly' if not table.wrong else f'{table.wrong} told wrongly'}, {seconds:.0f} s")
