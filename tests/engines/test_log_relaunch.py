@@ -235,6 +235,8 @@ def test_an_encoder_of_a_release_that_pools_last_is_upgraded_with_a_line_that_re
 def test_graphs_are_left_out_of_what_embeds_and_memory_is_made_for_what_generates() -> None:
     assert changed("gpu-oom-graph-capture", session(CAUSAL, "mem_fraction_static=0.8")) == {"disable-cuda-graph": ""}
     assert changed("gpu-oom-graph-capture", session(CHAT, "mem_fraction_static=0.8")) == {"mem-fraction-static": "0.75"}
+    off = session(CAUSAL, "mem_fraction_static=0.8, disable_cuda_graph=True")
+    assert changed("gpu-oom-graph-capture", off) == {"mem-fraction-static": "0.75"}
 
 
 @pytest.mark.parametrize(

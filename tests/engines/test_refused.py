@@ -183,3 +183,26 @@ def test_what_is_refused_after_the_parser_has_its_remedy_too(
 def test_a_line_that_names_no_option_has_the_rows_own_words() -> None:
     of = _of("ValueError: The output size is not aligned with the quantized weight shape.")
     assert ROW.variant(of, of.hits[ROW.name]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "backend"), [("flash_attn", "fa3"), ("sdpa", "torch_native"), ("xformers", "triton"), ("mla", "triton")]
+)
+def test_kernels_of_other_names_are_not_taken_by_their_spelling(value: str, backend: str) -> None:
+    assert corrected(release_of("0.5.9"), f"{BASE} --attention-backend {value}") == f"--attention-backend {backend}"
+
+
+def test_what_nothing_stands_for_is_named_as_left_out() -> None:
+    of = session(release_of("0.5.9"), f"{BASE} --tokenizer-pool-size 4 --enforce-eager", repeated=False)
+    instead = ROW.values(of, of.hits[ROW.name])["instead"]
+    assert instead.en == "write --disable-cuda-graph instead, and leave out --tokenizer-pool-size"  # type: ignore[union-attr]
+
+
+def test_a_switch_of_an_old_release_is_replaced_by_what_it_meant() -> None:
+    assert corrected(releases()[-1], f"{BASE} --disable-flashinfer") == "--attention-backend triton"
+
+
+def test_an_ambiguous_switch_is_written_in_full_without_the_command() -> None:
+    of = session(release_of("0.5.9"), f"{BASE} --disable-cuda", repeated=False)
+    instead = ROW.values(of, of.hits[ROW.name])["instead"]
+    assert instead.en == "write --disable-cuda-graph instead"  # type: ignore[union-attr]

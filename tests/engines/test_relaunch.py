@@ -196,7 +196,6 @@ def test_an_ambiguous_beginning_is_no_option() -> None:
     [
         ("python -m sglang.launch_server --model-path /m --port 1", {"model-path": "/m", "port": "1"}),
         ("sglang serve /m --tp 2", {"model-path": "/m", "tp": "2"}),
-        ("HF_ENDPOINT=https://h.c python3 -m sglang.launch_server --model m", {"model-path": "m"}),
         ("python -m sglang.launch_server --model-path '/m/a b'", {"model-path": "/m/a b"}),
         ("python -m sglang.launch_server --help", None),
         ("sglang serve --model-path ", None),
@@ -211,6 +210,30 @@ def test_a_command_that_a_log_repeats(line: str, options: dict[str, str] | None)
     assert (dict(typed(words).options) if words else None) == options
 
 
-def test_variables_before_a_command_are_kept_and_keys_among_them_are_not() -> None:
-    words = launch_words("CUDA_VISIBLE_DEVICES=2 HF_TOKEN=hf_secret python -m sglang.launch_server --model-path m")
-    assert launch_line(typed(words), {}) == "CUDA_VISIBLE_DEVICES=2 python -m sglang.launch_server --model-path m"
+RUN = "python3 -m sglang.launch_server --model-path m"
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (f"+ {RUN}", ""),
+        (f"++ CUDA_VISIBLE_DEVICES=1 nohup {RUN}", "CUDA_VISIBLE_DEVICES=1 nohup "),
+        (f"root@gpu01:~# CUDA_VISIBLE_DEVICES=1 OMP_NUM_THREADS=4 {RUN}", "CUDA_VISIBLE_DEVICES=1 OMP_NUM_THREADS=4 "),
+        (f"(base) me@h:/srv/x$ nohup {RUN}", "nohup "),
+        (f"[root@h srv]# {RUN}", ""),
+        (f"exec numactl -N 0 env CUDA_VISIBLE_DEVICES=1 {RUN}", "exec numactl -N 0 env CUDA_VISIBLE_DEVICES=1 "),
+        (f"+ conda run -n sgl {RUN}", "conda run -n sgl "),
+        (
+            f"""+ docker run --gpus '"device=1"' -p 80:30000 -v /d:/m img:v0.5.17 {RUN}""",
+            """docker run --gpus '"device=1"' -p 80:30000 -v /d:/m img:v0.5.17 """,
+        ),
+        (f"docker run -e HF_TOKEN=hf_topsecret img {RUN}", 'docker run -e HF_TOKEN="$HF_TOKEN" img '),
+        (f"HF_TOKEN=hf_topsecret HF_ENDPOINT=https://h.c {RUN}", 'HF_TOKEN="$HF_TOKEN" HF_ENDPOINT=https://h.c '),
+        (f"2026-01-01 10:00:00 Starting the server: {RUN}", ""),
+        (f"start.sh: line 3:  4711 Killed                  {RUN}", ""),
+        (f"CMD: CUDA_VISIBLE_DEVICES=2 {RUN}", "CUDA_VISIBLE_DEVICES=2 "),
+    ],
+)
+def test_what_stands_before_a_program_is_kept_where_it_is_part_of_the_command(line: str, kept: str) -> None:
+    words = launch_words(line, line.index("python3"))
+    assert launch_line(typed(words), {}) == kept + RUN

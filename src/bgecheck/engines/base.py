@@ -84,6 +84,9 @@ class Engine(Protocol):
     def stop(self, server: ServerProcess) -> Shell:
         """The command that stops a running server."""
 
+    def place(self, server: ServerProcess) -> Text:
+        """Where its launch line stands, as a remark behind what is changed."""
+
     def changes_in_words(self, changed: Changes) -> Text:
         """What is changed in a launch line, as what a restart is done with."""
 

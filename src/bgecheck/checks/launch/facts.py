@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bgecheck.run.context import Context
 
 
+NOWHERE = Text("", "")
+
+
 class LaunchFacts(NamedTuple):
     """The settings of the running server, from what it says of itself, else from its command line."""
 
@@ -29,6 +32,8 @@ class LaunchFacts(NamedTuple):
     """How it was started; None when no command line is known."""
     architectures: tuple[str, ...]
     model_name: str | None
+    place: Text = NOWHERE
+    """Where its launch line stands, as a remark."""
     stop: Shell | None = None
     """The command that stops the server; None where its process is not known."""
 
@@ -94,6 +99,7 @@ def collect(context: Context) -> LaunchFacts:
         launch=launch,
         architectures=_architectures(info, context.target),
         model_name=_registered(path, context.target.model, _string(info.get("served_model_name"))),
+        place=sglang.place(context.target.server) if context.target.server else NOWHERE,
         stop=sglang.stop(context.target.server) if context.target.server else None,
     )
 
@@ -153,6 +159,7 @@ def restart(facts: LaunchFacts, changed: Changes | None = None) -> dict[str, Any
     needed = {} if facts.bidirectional is False else sglang.encoder_changes(options)
     whole = {**needed, **(changed or {})}
     words, upgrade = sglang.changes_in_words(whole), facts.pools_last_for_good
+    words = Text(words.en + facts.place.en, words.zh + facts.place.zh)
     values: dict[str, Any] = {"changes": with_upgrade(words) if upgrade else words}
     values |= {"upgrade": UPGRADE} if upgrade else {}
     values |= {"stop": facts.stop} if facts.stop else {}

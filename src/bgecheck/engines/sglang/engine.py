@@ -3,7 +3,7 @@
 from bgecheck.engines.sglang.launchline import parse_launch
 from bgecheck.engines.sglang.options import changes_in_words
 from bgecheck.engines.sglang.pages import PAGES
-from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line, launch_of, stop
+from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line, launch_of, place, stop
 from bgecheck.engines.sglang.settings import settings
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "launch_line",
     "launch_of",
     "parse_launch",
+    "place",
     "settings",
     "stop",
 ]

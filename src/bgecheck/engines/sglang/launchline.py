@@ -67,41 +67,74 @@ def parse_launch(argv: Sequence[str]) -> dict[str, str] | None:
     return None if given is None else _options(given)
 
 
-def launch_words(line: str) -> tuple[str, ...]:
-    """The words of a launch command as a shell takes them, variables before it too; () where it starts no model.
+def launch_words(line: str, at: int = 0) -> tuple[str, ...]:
+    """The words of a launch command that begins at `at` of a line, as a shell takes them; () where it starts no model.
 
-    A usage line, which shows `<model>` or `[options]`, starts none.
+    What stands before it belongs to it where the line is a command as a whole: behind a prompt or `+`, or with a
+    wrapper first (`nohup`, `docker run ... IMAGE`); else only variables do. A usage line, which shows `<model>` or
+    `[options]`, starts none.
     """
-    if "<" in line or "[" in line:
+    command = line[at:]
+    if "<" in command or "[" in command:
         return ()
     try:
-        words = shlex.split(line)
+        words = [*_before(line[:at]), *shlex.split(command)]
     except ValueError:
         return ()
-    options = parse_launch(words[len(_assigned(words)) :])
-    return tuple(words) if options and (options.get("model-path") or options.get("config")) else ()
+    options = typed(words).options
+    return tuple(words) if options.get("model-path") or options.get("config") else ()
+
+
+_PROMPT = re.compile(r"\++ |(?:\([\w.-]+\) ?)?(?:\[?[\w.-]+@[\w.-]+[^#$%>]*|[\w.~/-]*)[#$%>] ")
+"""What a shell writes before a command: `+ ` of `set -x`, or its prompt."""
+
+_WRAPPERS = frozenset(
+    (
+        *(
+            "apptainer",
+            "conda",
+            "docker",
+            "env",
+            "exec",
+            "ionice",
+            "kubectl",
+            "mamba",
+            "micromamba",
+            "mpirun",
+            "nerdctl",
+        ),
+        *("nice", "nohup", "numactl", "podman", "setsid", "singularity", "srun", "stdbuf", "sudo", "systemd-run"),
+        *("taskset", "time", "torchrun", "unbuffer", "uv"),
+    )
+)
+"""Programs that run what is named behind their own options."""
+
+_ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def _before(text: str) -> list[str]:
+    """The words before a program that belong to its command. Raises `ValueError` for quotes without an end."""
+    prompt = _PROMPT.match(text)
+    words = shlex.split(text[prompt.end() :] if prompt else text)
+    first = next((word for word in words if not _ASSIGNED.match(word)), None)
+    if prompt or first is None or first in _WRAPPERS:
+        return words
+    return list(takewhile(_ASSIGNED.match, reversed(words)))[::-1]
 
 
 def typed(words: Sequence[str]) -> Launch:
-    """How a server is started by a command as typed, variables before it too."""
-    variables = _assigned(words)
-    command = words[len(variables) :]
-    return Launch(
-        options=parse_launch(command) or {},
-        program=launch_program(command),
-        environment=deciding(dict(word.split("=", 1) for word in variables)),
-    )
-
-
-def _assigned(words: Sequence[str]) -> Sequence[str]:
-    """The variables that are set before a command, `NAME=value` each."""
-    return tuple(takewhile(re.compile(r"[A-Z][A-Z0-9_]*=").match, words))
+    """How a server is started by a command as typed, with all that stands before its options."""
+    for at in range(len(words)):
+        options = parse_launch(words[at:])
+        if options is not None:
+            return Launch(options=options, program=(*words[:at], *launch_program(words[at:])))
+    return Launch(options={})
 
 
 _DECIDING = re.compile(
     r"(?:CUDA|HIP|ROCR|ASCEND_RT)_VISIBLE_DEVICES|(?:HF|TRANSFORMERS|MODELSCOPE|SGLANG|SGL)_\w+|CUDA_HOME"
 )
-_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
 
 
 def deciding(given: Mapping[str, str]) -> dict[str, str]:
@@ -109,7 +142,7 @@ def deciding(given: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in sorted(given.items())
-        if _DECIDING.fullmatch(name) and not _SECRET.search(name) and len(value) <= _LONGEST and value.isprintable()
+        if _DECIDING.fullmatch(name) and not SECRET.search(name) and len(value) <= _LONGEST and value.isprintable()
     }
 
 

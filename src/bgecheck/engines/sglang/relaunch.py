@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Mapping
 
 from bgecheck.engines.base import Changes, Launch
-from bgecheck.engines.sglang.launchline import MANY, launch_program
+from bgecheck.engines.sglang.launchline import MANY, SECRET, launch_program
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, PROGRAM
 from bgecheck.engines.sglang.releases import Release, fitted
 from bgecheck.machine.containers import container_of
-from bgecheck.model import ServerProcess, Shell
+from bgecheck.model import ServerProcess, Shell, Text
 
 _KEYS = ("api-key", "admin-api-key")
 
@@ -25,6 +25,16 @@ def stop(server: ServerProcess) -> Shell:
     """The command that stops a running server: its container, where it runs in one."""
     container = container_of(server.pid)
     return Shell(f"docker stop {container[:12]}" if container else f"kill {server.pid}")
+
+
+def place(server: ServerProcess) -> Text:
+    """Where its launch line stands, as a remark behind what is changed: nothing where it is typed on this machine."""
+    if container_of(server.pid) is None:
+        return Text("", "")
+    return Text(
+        " in the command of its container (docker run, compose file)",
+        "（改容器的启动命令：docker run 或 compose 文件）",
+    )
 
 
 def encoder_changes(options: Mapping[str, str], share: str = ENCODER_OPTIONS["mem-fraction-static"]) -> Changes:
@@ -41,9 +51,17 @@ def launch_line(launch: Launch, changed: Changes, release: Release | None = None
     """
     options = {name: value for name, value in {**launch.options, **changed}.items() if value is not None}
     words = [f"{name}={shlex.quote(value)}" for name, value in launch.environment.items()]
-    words.append(Shell.join(launch.program) if launch.program else PROGRAM)
+    words += [_word(word) for word in launch.program] or [PROGRAM]
     words += [_option(name, value) for name, value in (fitted(options, release) if release else options).items()]
     return Shell(" ".join(filter(None, words)))
+
+
+def _word(word: str) -> str:
+    """A word before the options, quoted; of a variable that holds a key only the name."""
+    name, assigned, _ = word.partition("=")
+    if assigned and re.fullmatch(r"\w+", name) and SECRET.search(name):
+        return f'{name}="${name}"'
+    return shlex.quote(word)
 
 
 def _option(name: str, value: str) -> str:

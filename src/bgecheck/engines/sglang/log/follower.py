@@ -492,7 +492,7 @@ class Follower:
                 # What came before it was survived.
                 session.hits = {name: hit for name, hit in session.hits.items() if not hit.fatal}
                 session.last_exception = None
-        if (match := marks.COMMAND.search(text)) and (command := launch_words(match[0])):
+        if (match := marks.COMMAND.search(text)) and (command := launch_words(text[: match.end()], match.start())):
             session.command = command
         if match := marks.WEIGHTS.search(text):
             session.free.setdefault(match[1], float(match[2]))

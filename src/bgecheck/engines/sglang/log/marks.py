@@ -232,7 +232,7 @@ def answers(method: str, path: str) -> str:
 
 
 COMMAND = re.compile(
-    r"(?:[A-Z][A-Z0-9_]*=\S* )*(?:(?:\S*/)?python[\d.]* (?:-\S+ )*(?:-m ?sglang\.launch_server|\S*launch_server\.py)"
+    r"(?:(?:\S*/)?python[\d.]* (?:-\S+ )*(?:-m ?sglang\.launch_server|\S*launch_server\.py)"
     r"|(?:\S*/)?sglang serve) [^>|;&]*"
 )
 """A launch command as a shell, a container or a service manager repeats it."""

@@ -44,11 +44,25 @@ FOREIGN: Mapping[str, tuple[str, str | None]] = {
     "gpu-id": ("base-gpu-id", None),
     "device-id": ("base-gpu-id", None),
     "block-size": ("page-size", None),
+    "disable-flashinfer": ("attention-backend", "triton"),
+    "enable-flashinfer": ("attention-backend", "flashinfer"),
 }
 """Options of vLLM, text-embeddings-inference, FastChat and of guides, and sglang's; a value of its own, or the one given."""
 
 _VALUES = {"fp16": "half", "bf16": "bfloat16", "fp32": "float32", "f16": "half", "f32": "float32", "float": "float32"}
 """Names of dtypes that other programs have."""
+
+_BACKENDS = {
+    "flash_attn": "fa3",
+    "flash_attention": "fa3",
+    "flash_attention_2": "flashinfer",
+    "fa2": "flashinfer",
+    "sdpa": "torch_native",
+    "torch": "torch_native",
+    "xformers": "triton",
+    "eager": "torch_native",
+}
+"""Names of attention kernels that other programs have: the nearest in spelling is of another kind of model."""
 
 _SIZES = {"k": 1000, "K": 1024, "Ki": 1024, "m": 1000**2, "M": 1024**2}
 
@@ -70,6 +84,8 @@ class Refusal:
     """What mends it; None where it cannot be known."""
     elsewhere: Text = _NOTHING
     """Which releases have the option, as a remark."""
+    dropped: tuple[str, ...] = ()
+    """Of several options those that nothing stands for."""
 
 
 def refusal(session: Session, hit: Hit) -> Refusal | None:
@@ -109,12 +125,18 @@ def changes(session: Session, hit: Hit) -> Changes | None:
 
 def _instead(refused: Refusal) -> Text:
     """What stands in the corrected line in place of what was refused."""
+    if refused.changes is None and refused.variant == "ambiguous":
+        return Text(f"write one of {refused.allowed} in full", f"写全参数名：{refused.allowed} 之一")
     if refused.changes is None:
         return Text("take it out, or look it up in --help", "去掉它，或在 --help 里查正确写法")
     new = written(refused.changes)
     if not new:
         return Text(f"leave out {refused.option}", f"去掉 {refused.option}")
-    return Text(f"write {new} instead", f"改成 {new}")
+    gone = " ".join(f"--{name}" for name in refused.dropped)
+    return Text(
+        f"write {new} instead" + (f", and leave out {gone}" if gone else ""),
+        f"改成 {new}" + (f"，并去掉 {gone}" if gone else ""),
+    )
 
 
 def _unknown(match: re.Match[str], session: Session) -> Refusal:
@@ -130,14 +152,18 @@ def _unknown(match: re.Match[str], session: Session) -> Refusal:
         else:
             list(given.values())[-1].append(word)
     changed: dict[str, str | None] = {}
+    dropped = []
     for name, value in given.items():
-        changed |= {name: None, **_nearest(name, " ".join(value))}
+        nearest = _nearest(name, " ".join(value))
+        changed |= {name: None, **nearest}
+        dropped += [] if nearest else [name]
     first = next(iter(given))
     return Refusal(
         variant="unknown",
         option=match[1][:200],
         changes=changed,
         elsewhere=_elsewhere(first) if len(given) == 1 else _NOTHING,
+        dropped=tuple(dropped),
     )
 
 
@@ -148,7 +174,7 @@ def _nearest(name: str, value: str) -> dict[str, str]:
     if plain in FOREIGN:
         meant, own = FOREIGN[plain]
         return _accepted(release, meant, value if own is None else own)
-    candidates = [*RENAMED.get(plain, ()), *get_close_matches(plain, release.options, n=3, cutoff=0.75)]
+    candidates = [*RENAMED.get(plain, ()), *get_close_matches(plain, release.options, n=3, cutoff=0.85)]
     for candidate in candidates:
         if accepted := _accepted(release, candidate, value):
             return accepted
@@ -188,7 +214,9 @@ def _without_value(session: Session, words: Sequence[str]) -> Changes | None:
 
 def _choice(match: re.Match[str], session: Session) -> Refusal:
     name, value, allowed = _long(match[1]), match[2], re.findall(r"[\w.+-]+", match[3])
-    meant = next((each for each in (_VALUES.get(value.lower()), *_near(value, allowed)) if each in allowed), None)
+    plain = value.lower().replace("-", "_")
+    near = [_BACKENDS.get(plain, "triton")] if name.endswith("attention-backend") else _near(value, allowed)
+    meant = next((each for each in (_VALUES.get(plain), *near) if each in allowed), None)
     return Refusal(
         variant="choice",
         option=f"--{name}",
@@ -245,6 +273,15 @@ def _ambiguous(match: re.Match[str], session: Session) -> Refusal:
     names = re.findall(r"--([\w-]+)", match[2])
     meant = next((name for name in (*RENAMED.get(typed, ()), *names) if name in names), None)
     given = value or _value_in(session.command, typed)
+    if typed in FOREIGN:
+        return Refusal(
+            variant="ambiguous",
+            option=f"--{typed}",
+            allowed=", ".join(f"--{name}" for name in names[:20]),
+            changes={typed: None, **_nearest(typed, given or "")},
+        )
+    if given is None and all((option := newest().option(name)) and option.switch for name in names):
+        meant, given = names[0], ""
     changed: dict[str, str | None] | None = None
     if meant is not None and given is not None:
         changed = {typed: None, meant: given}

@@ -106,7 +106,7 @@ def fewer_tokens(session: Session) -> Changes:
 
 def without_graphs(session: Session, hit: Hit) -> Changes | None:
     """No CUDA graphs where a model only embeds; a generating one gets more memory for them."""
-    if not generating(session):
+    if not generating(session) and session.argument("disable_cuda_graph") != "True":
         return {"disable-cuda-graph": ""}
     lower = memory(session).lower()
     return None if lower is None else {SHARE: f"{lower:g}"}

@@ -361,7 +361,9 @@ _NO_RUNTIME = re.compile(r"could not select device driver|unknown or invalid run
 
 
 def _unseen(session: Session, hit: Hit) -> str | None:
-    """Whose accelerators are not seen; `no-runtime` where Docker itself cannot give them."""
+    """Whose accelerators are not seen; `no-runtime` where Docker itself cannot give them, `mismatch` where no start helps."""
+    if "driver/library version mismatch" in hit.text.lower():
+        return "mismatch"
     return "no-runtime" if _NO_RUNTIME.search(hit.text) else maker(session, hit)
 
 
@@ -535,6 +537,15 @@ cause(
                 "ls -l /dev/davinci*",
                 "python -c 'import torch_npu; print(torch_npu.npu.device_count())'",
             ),
+        ),
+        "mismatch": Advice(
+            Text(
+                "the NVIDIA kernel module that is loaded and the driver's library differ in version, as after an update of the "
+                "driver: no program can use the GPUs until the new module is loaded",
+                "已加载的 NVIDIA 内核模块与驱动库版本不一致，通常是升级驱动后没有重启：新模块加载之前，任何程序都用不了 GPU",
+            ),
+            Text("reboot the host, or reload the NVIDIA kernel modules", "重启宿主机，或重新加载 NVIDIA 内核模块"),
+            ("cat /proc/driver/nvidia/version", "nvidia-smi"),
         ),
         "no-runtime": Advice(
             Text(

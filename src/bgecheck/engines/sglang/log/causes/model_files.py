@@ -205,7 +205,7 @@ cause(
                 "{option} can mean several options of this release: {allowed}",
                 "{option} 在这个版本里对应多个参数：{allowed}",
             ),
-            Text("write the one that is meant in full: {instead}", "写出完整的参数名：{instead}"),
+            _INSTEAD,
             _CORRECTED,
         ),
         "required": Advice(

@@ -1032,6 +1032,15 @@ cause(
     commands=("pgrep -af sglang", "hf download {args_repo}"),
 )
 
+
+def _wrong_vectors(session: Session, hit: Hit) -> str | None:
+    """`mean` where no option can compute the vectors; `last` where the pooling alone is wrong."""
+    if pools_otherwise(session):
+        return "mean"
+    off = session.argument("disable_radix_cache") == "True" and session.argument("chunked_prefill_size") == "-1"
+    return "last" if off else None
+
+
 cause(
     "encoder-vectors-wrong",
     [],
@@ -1054,6 +1063,19 @@ cause(
     commands=("{upgrade}", "{stop}", "{launch_line}"),
     changes=relaunch.vectors_right,
     variants={
+        "last": Advice(
+            Text(
+                "this session runs a bidirectional encoder that pools [CLS], and takes the last token's state instead, with HTTP "
+                "200: BertModel does so before 0.5.9, and before 0.5.17 without --is-embedding",
+                "本次启动的编码器应取 [CLS]，实际取的却是最后一个 token（仍返回 200）：BertModel 在 0.5.9 之前都是这样，"
+                "0.5.17 之前未加 --is-embedding 时也是",
+            ),
+            Text(
+                "restart {changes}, then re-embed everything embedded so far",
+                "{changes} 重启，并把之前写进向量库的内容全部重新编码",
+            ),
+            ("{upgrade}", "{stop}", "{launch_line}"),
+        ),
         "mean": Advice(
             Text(
                 "the vectors of this model are the mean of all tokens, and sglang, which does not read its 1_Pooling, takes one "
@@ -1067,6 +1089,6 @@ cause(
             ),
         ),
     },
-    variant=lambda session, hit: "mean" if pools_otherwise(session) else None,
+    variant=_wrong_vectors,
     explains=("embed.repeatable", "embed.batch-equals-single"),
 )
