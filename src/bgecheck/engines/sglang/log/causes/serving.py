@@ -1074,6 +1074,21 @@ cause(
         "看进程是否还在、是否还在读盘；若是下载卡住，先把模型下载到本地再用目录启动",
     ),
     commands=("pgrep -af sglang", "hf download {args_repo}"),
+    variants={
+        "folder": Advice(
+            Text(
+                "the log stops in phase `{phase}` of the start without any error: the disk or the network file system of the "
+                "model's folder hangs, processes wait for each other, or the server was killed silently",
+                "日志停在“{phase}”阶段，没有任何报错：模型目录所在的磁盘或网络文件系统卡住、进程互相等待，或服务被直接杀掉",
+            ),
+            Text(
+                "see whether the process is still alive and reading, and whether the folder can be listed at once",
+                "看进程是否还在、是否还在读盘，以及模型目录能否立即列出",
+            ),
+            ("pgrep -af sglang", "ls -l {args_model}"),
+        ),
+    },
+    variant=lambda session, hit: "folder" if session.of_folder else None,
 )
 
 cause(
