@@ -343,6 +343,14 @@ def test_a_request_answered_in_another_order_is_told_from_one_that_is_contaminat
     assert (found["order"].values["place"], found["order"].values["found"]) == (0, len(CROWD) - 1)
 
 
+def test_what_is_measured_in_batches_follows_from_batches_that_differ() -> None:
+    checks = {check.id: check for check in embed.AREA.checks}
+    for id_ in ("batch-equals-single", "order", "concurrent"):
+        assert {"embed.semantic", "embed.golden"} <= set(checks[f"embed.{id_}"].explains)
+    assert "embed.semantic" not in checks["embed.long-batch"].explains
+    assert "re-embed" in checks["embed.batch-equals-single"].variants["shuffled"].fix.en
+
+
 def test_random_weights_are_no_meaning_though_most_triples_come_out_right() -> None:
     """Vectors of random weights lie within 0.01 of each other, and shared characters decide."""
 

@@ -116,3 +116,12 @@ def test_files_of_one_set_are_one_log() -> None:
     ]
     assert reading.logs_of(["s.log.2", "s.log.1"]) == [("s.log.1", "s.log.2")]
     assert reading.logs_of([]) == []
+
+
+@pytest.mark.parametrize("pack", KINDS)
+def test_an_archive_that_breaks_off_is_told_from_a_whole_one(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "sglang.log"
+    whole = pack(TEXT)
+    for data, broken in ((whole, False), (whole + whole, False), (whole[: len(whole) // 2], True), (whole[:-5], True)):
+        path.write_bytes(data)
+        assert _read(path)[0].broken is broken, (data, broken)

@@ -78,8 +78,12 @@ def cannot(kind: str) -> Text:
     return Text(f"is packed with {kind}, which nothing here can unpack", f"是 {kind} 压缩的，本机没有可用的解压工具")
 
 
-def unpacked(kind: str, stream: Readable, limit: int, on_cut: Callable[[], None] = lambda: None) -> Unpacking:
+def unpacked(
+    kind: str, stream: Readable, limit: int, on_cut: Callable[[bool], None] = lambda broken: None
+) -> Unpacking:
     """What a packed stream holds, at most `limit` bytes; `on_cut` is called where that is not all of it.
+
+    It is given whether the stream itself broke off, not the limit.
 
     A damaged or truncated stream ends where it cannot be read on. Raises `Unavailable`.
     """
@@ -123,7 +127,7 @@ class _Gzip:
 class _Unpacked:
     """A stream of one or several members, unpacked by a library of Python."""
 
-    def __init__(self, kind: str, stream: Readable, limit: int, on_cut: Callable[[], None]) -> None:
+    def __init__(self, kind: str, stream: Readable, limit: int, on_cut: Callable[[bool], None]) -> None:
         self._kind = kind
         self._library = _library(kind)
         self._stream = stream
@@ -131,28 +135,37 @@ class _Unpacked:
         self._on_cut = on_cut
         self._packed = b""
         self._inflater: Any = None
+        self._within = False
+        """Whether a member has begun that has not ended."""
+        self._members = 0
 
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes."""
         size = size if size >= 0 else CHUNK
+        broken = False
         while self._left > 0:
             inflater = self._inflater = self._inflater or self._new()
             packed = (self._packed or self._stream.read(CHUNK)) if inflater.needs_input else b""
             if inflater.needs_input and not packed:
-                return b""
+                broken = self._within
+                break
+            self._within = True
             self._packed = b""
             try:
                 data: bytes = inflater.decompress(packed, min(size, self._left))
             except self._errors():
                 # What follows a member and is none, or a damaged file: what was read so far counts.
+                broken = not self._members
                 break
             if inflater.eof:
+                self._within, self._members = False, self._members + 1
                 self._inflater, self._packed = None, inflater.unused_data.lstrip(b"\0")
             self._left -= len(data)
             if data:
                 return data
-        self._left = 0
-        self._on_cut()
+        if self._left <= 0 or self._within:
+            self._on_cut(broken)
+        self._left, self._within = 0, False
         return b""
 
     def close(self) -> None:
@@ -173,7 +186,7 @@ class _Unpacked:
 class _Piped:
     """A stream that is unpacked by the program of its kind, to which a thread hands it over."""
 
-    def __init__(self, kind: str, stream: Readable, limit: int, on_cut: Callable[[], None]) -> None:
+    def __init__(self, kind: str, stream: Readable, limit: int, on_cut: Callable[[bool], None]) -> None:
         self._stream = stream
         self._left = limit
         self._on_cut = on_cut
@@ -195,10 +208,11 @@ class _Piped:
         data = pipe.read(min(size if size >= 0 else CHUNK, self._left)) if self._left > 0 else b""
         self._left -= len(data)
         if not data:
-            whole = self._left > 0 and self._process.wait() == 0
+            ended = self._left > 0
+            whole = ended and self._process.wait() == 0
             self.close()
             if not whole:
-                self._on_cut()
+                self._on_cut(ended)
         return data
 
     def close(self) -> None:

@@ -66,12 +66,14 @@ class Origin:
     """Whether line numbers count from the file's beginning, not from behind what was skipped."""
     cut: bool = False
     """Whether reading ended before the log did."""
+    broken: bool = False
+    """Whether that is because its newest file is an archive that breaks off."""
     marks: list[tuple[int, str, int]] = field(default_factory=list)
     """For each part: the number that its first line has in the whole log, its file, and its number in that file."""
 
-    def is_cut(self) -> None:
+    def is_cut(self, broken: bool) -> None:
         """Take note that reading ended before the log did."""
-        self.cut = True
+        self.cut, self.broken = True, broken
 
     def place(self, number: int) -> tuple[str, int]:
         """The file and line that a line of the whole log has."""
@@ -287,6 +289,7 @@ def _chained(origin: Origin, parts: Sequence[Part]) -> Iterator[Block]:
 
 
 def _stream(file: BinaryIO, part: Part, origin: Origin) -> Readable:
+    origin.broken = False
     if part.start == 0 and (kind := packed.packing(file.read(LONGEST_MARK))):
         file.seek(0)
         return packed.unpacked(kind, file, STREAM_LIMIT, origin.is_cut)

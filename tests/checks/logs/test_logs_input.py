@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import subprocess
@@ -233,3 +234,16 @@ def test_what_bgecheck_itself_asked_is_no_error_of_clients(
     assert [id_ for id_, row in rows.items() if row.problem] == problems
     ours = sum("bgecheck=probe" in line for line in lines)
     assert rows["logs.ready"].values["requests"]["probed"] == ours
+
+
+def test_the_end_of_an_archive_that_is_cut_off_is_not_judged(tmp_path: Path) -> None:
+    path = tmp_path / "sglang.log.gz"
+    whole = gzip.compress(_log(*SERVES).encode())
+    path.write_bytes(whole[:-12])
+    os.utime(path, (0, 0))
+    rows = _judge(Target(url="", host="", port=0, log=str(path)))
+    assert rows["logs.ready"].status is Status.ERROR
+    assert "cut off after line" in str(rows["logs.ready"].reason)
+    assert not rows["logs.stalled-no-error"].problem
+    path.write_bytes(whole)
+    assert "cut off" not in str(_judge(Target(url="", host="", port=0, log=str(path)))["logs.ready"].reason)

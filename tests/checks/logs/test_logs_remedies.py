@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck.model import Finding
+from bgecheck.model import Finding, Severity
 from logsamples import RELEASES, Snippet, judged, roots, written
 
 SRT = "/opt/venv/lib/python3.12/site-packages/sglang/srt/"
@@ -134,6 +134,34 @@ def test_an_upgrade_that_costs_nothing_is_none(tmp_path: Path) -> None:
     assert _requests(tmp_path, UPGRADE, REFUSED.format(1), *(SERVED.format(n) for n in range(9))) == []
     (other,) = _requests(tmp_path, *(REFUSED.format(n) for n in range(9)), *answered[:2])
     assert "HTTP_1_1" not in _words(other)
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "severity"),
+    [
+        ("500 Internal Server Error", "failed in the server itself (HTTP 500)", Severity.ERROR),
+        ("401 Unauthorized", "--api-key", Severity.WARNING),
+        ("404 Not Found", "exactly one /v1", Severity.WARNING),
+        ("400 Bad Request", "see what the reply says", Severity.WARNING),
+        ("422 Unprocessable Entity", "see what the reply says", Severity.WARNING),
+    ],
+)
+def test_what_was_refused_is_told_by_its_status(status: str, wanted: str, severity: Severity, tmp_path: Path) -> None:
+    (found,) = _requests(tmp_path, *(REFUSED.format(n).replace("400 Bad Request", status) for n in range(5)))
+    assert (found.id, found.severity) == ("logs.client-request-rejected", severity)
+    assert wanted in _words(found)
+    others = {"--api-key", "exactly one /v1", "see what the reply says", "HTTP 500"} - {wanted}
+    assert [other for other in others if other in _words(found) and other not in wanted] == []
+
+
+def test_what_the_server_failed_at_is_told_beside_more_refusals_of_clients(tmp_path: Path) -> None:
+    failed = [REFUSED.format(n).replace("400 Bad Request", "500 Internal Server Error") for n in range(6)]
+    keys = [REFUSED.format(n).replace("400 Bad Request", "401 Unauthorized") for n in range(50)]
+    (found,) = _requests(tmp_path, *keys, *failed)
+    assert "6 requests failed in the server itself" in _words(found)
+    (found,) = _requests(tmp_path, *keys, failed[0])
+    assert "--api-key" in _words(found)
+    assert _requests(tmp_path, failed[0], *(SERVED.format(n) for n in range(9))) == []
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -174,7 +174,12 @@ def test_a_start_is_starting_while_its_file_is_fresh_and_stuck_when_not(log: Pat
     assert stalled[0].subject == "sglang.log:2"
     assert say(stalled[1].subject, "en").startswith("silent since ")
     assert re.search("没有新内容，已 90[0-9] 秒$", say(stalled[1].subject, "zh"))
+    assert "disk or network file system" in say(stalled[1].observed, "en")
+    assert any("ls -l /" in command for command in rows["logs.stalled-no-error"].commands)
+    rows = _judge(log, lines[0].replace("/srv/models/Qwen3-Embedding-0.6B", "BAAI/bge-m3"), lines[1], age=900)
+    stalled = rows["logs.stalled-no-error"].evidence
     assert "the weights are being downloaded" in say(stalled[1].observed, "en")
+    assert any("hf download BAAI/bge-m3" in command for command in rows["logs.stalled-no-error"].commands)
 
 
 def test_of_a_pipe_the_time_stamps_tell_whether_it_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bgecheck.engines.sglang.log.weights import WHOLE_LAYER
-from bgecheck.model import Finding
+from bgecheck.model import Finding, Status
 from logsamples import RELEASES, Snippet, judged, roots, written
 
 ROW = "logs.weights-not-loaded"
@@ -148,3 +148,18 @@ def test_they_outlive_the_server(tmp_path: Path) -> None:
         ),
     )
     assert root is not None
+
+
+def _row(path: Path, text: str) -> Finding:
+    return next(f for f in judged(written(path / "sglang.log", text)) if f.id == ROW)
+
+
+def test_few_tensors_of_layers_are_no_pass(tmp_path: Path) -> None:
+    listed = "Some weights are not initialized from checkpoints: {'encoder.layer.0.output.dense.weight'}"
+    head = "Some weights are not initialized from checkpoints: {'pooler.dense.weight'}"
+    for lines in (_left_out("model.", 1)[:1], _left_out("model.", 1)[: WHOLE_LAYER - 1], [listed]):
+        row = _row(tmp_path, _log("0.5.23", *lines))
+        assert row.status is Status.SKIP, lines
+        assert "too few" in str(row.reason)
+    for lines in ([], [head]):
+        assert _row(tmp_path, _log("0.5.23", *lines)).status is Status.PASS

@@ -13,6 +13,14 @@ from bgecheck.http.failures import NotSent
 from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
+_MEASURED_IN_BATCHES = ("embed.semantic", "embed.golden")
+"""Rows whose texts are sent in batches, so that wrongly paired vectors look like wrong weights."""
+
+
+_DIRECT_AND_ANEW = Text(
+    f"{DIRECT.en}; then re-embed everything embedded so far", f"{DIRECT.zh}；之后把已写进向量库的内容全部重新编码"
+)
+
 
 def _compared(subject: Text, worst: float, expected: AtLeast = SAME_IN_BATCH) -> Outcome:
     evidence = Evidence(subject, f"{worst:.4f}", str(expected))
@@ -115,7 +123,7 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
                 "每条文本自己的向量都在返回里，但位置不对：第 {belong} 条的向量出现在第 {moved} 位（从 0 数），"
                 "文本与向量会配错",
             ),
-            DIRECT,
+            _DIRECT_AND_ANEW,
             (WHO_LISTENS,),
         ),
         "none": Advice(
@@ -132,6 +140,7 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
             (WHO_LISTENS, "bgecheck logs {log}"),
         ),
     },
+    explains=_MEASURED_IN_BATCHES,
 )
 def batch_equals_single(facts: EmbedFacts) -> Outcome:
     """Texts alone, the fresh one by its first answer, against the same texts in one request."""
@@ -304,6 +313,7 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
     ),
     fix=NO_CACHE_NO_CHUNKS,
     commands=("bgecheck doctor --url {base_url} --only 'launch.*'",),
+    explains=_MEASURED_IN_BATCHES,
     needs=("embed.finite",),
     costly=True,
 )

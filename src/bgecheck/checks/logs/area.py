@@ -121,6 +121,8 @@ def collect(context: Context) -> LogFacts:
     diagnosis = diagnose(log.session, log.origin.age, now)
     if since is not None and since.line is None:
         diagnosis = Diagnosis("empty", {})
+    if log.origin.broken and diagnosis.state == "stuck":
+        diagnosis = Diagnosis("starting", {})
     age = None if context.target.server else _age_of(log, now)
     if age and age.seconds > OLD and diagnosis.state in _NOT_UP and _is_of_nothing(context.target, log.origin.age):
         raise Unavailable(_too_old(log.origin.name, age), looked=False)
@@ -253,11 +255,18 @@ def log_is_readable(facts: LogFacts) -> Outcome:
         evidence.append(_left_out(skipped, facts.origin.numbered))
     if facts.past:
         evidence.append(_before(facts))
-    if facts.origin.cut:
+    if facts.origin.broken:
+        evidence.append(Evidence(Text("not read", "未读取"), _broken_off(facts)))
+    elif facts.origin.cut:
         evidence.append(Evidence(Text("not read", "未读取"), Text("what came after that", "其后的内容")))
     sessions = [session._asdict() for session in facts.past]
     outcome = holds(*evidence, older_sessions=facts.older, sessions=sessions, skipped_bytes=skipped)
     return outcome._replace(data=facts.age)
+
+
+def _broken_off(facts: LogFacts) -> Text:
+    _, line = facts.origin.place(facts.session.last[0])
+    return Text(f"the archive is cut off after line {line}", f"压缩包不完整，读到第 {line} 行就断了")
 
 
 def _before(facts: LogFacts) -> Evidence:
@@ -434,6 +443,11 @@ def _readiness(facts: LogFacts) -> Outcome:
     if state == "stopped":
         where = _where(facts, session.stopped_line or 0)
         return absent(Text(f"shut down cleanly by its operator ({where})", f"被正常停止（{where}）"), **common)
+    if facts.origin.broken and facts.diagnosis.why is None:
+        cut = _broken_off(facts)
+        return unclear(
+            Text(f"{cut.en}: what became of the server is not in it", f"{cut.zh}，看不到服务后来的状态"), **common
+        )
     if state == "ready":
         assert session.ready_line is not None
         seconds = session.seconds(session.ready_stamp)
@@ -463,7 +477,7 @@ def _readiness(facts: LogFacts) -> Outcome:
             values["launch_line"] = launch_line(given, changed)
         return broken(last_line, *came, advice=advice, **values, **common)
     last = Evidence(_where(facts, session.last[0]), session.last[1])
-    values = {"file": _file(facts, facts.origin.name), "age": _age(facts), "hangs": HANGS[session.phase]}
+    values = {"file": _file(facts, facts.origin.name), "age": _age(facts), "hangs": _hangs(session)}
     outcome = not_yet if state == "starting" else broken
     return outcome(last, *came, advice=state, **values, **common)
 
@@ -502,9 +516,19 @@ HANGS = {
 """What usually hangs in each phase of a start."""
 
 
+def _hangs(session: Session) -> Text:
+    return _FOLDER_HANGS if session.phase == "load" and session.of_folder else HANGS[session.phase]
+
+
+_FOLDER_HANGS = Text(
+    "the weights are being read from a slow or hanging disk or network file system",
+    "正在从很慢或卡住的磁盘、网络文件系统读取权重",
+)
+
+
 def _silence(facts: LogFacts) -> Evidence:
     """For how long a start has said nothing, and what usually hangs where it stopped."""
-    session, hangs = facts.session, HANGS[facts.session.phase]
+    session, hangs = facts.session, _hangs(facts.session)
     age = facts.origin.age if facts.origin.age is not None and facts.origin.age > QUIET else None
     en, zh = ("", "") if age is None else (f", for {age:.0f} s", f"，已 {age:.0f} 秒")
     last = session.last_stamp
@@ -562,7 +586,7 @@ def _absence(facts: LogFacts, cause: Cause) -> Outcome:
     for rival in facts.diagnosis.beside:
         if rival.cause == cause.name:
             return absent(_rivalled(facts, rival))
-    if hit := facts.session.hits.get(cause.name):
+    if (hit := facts.session.hits.get(cause.name)) and cause.unknown(facts.session) is None:
         return holds(Evidence(_where(facts, hit.line), Text("without consequences", "没有造成影响")))
     if (reason := coverage(facts.session).gap(cause.shows) or cause.unknown(facts.session)) is not None:
         return absent(reason)

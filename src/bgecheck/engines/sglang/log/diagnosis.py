@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from bgecheck.engines.sglang.log.explanation import Rival, rivals
 from bgecheck.engines.sglang.log.marks import WRITTEN
 from bgecheck.engines.sglang.log.pooling import pools_otherwise
+from bgecheck.engines.sglang.log.rejected import SERVER, fault_of, first_of
 from bgecheck.engines.sglang.log.reranker import served
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
 from bgecheck.engines.sglang.log.session import Hit, Session
@@ -331,11 +332,18 @@ def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
 def _rejected(session: Session) -> Hit | None:
     """A share of requests that is no accident: with none answered two, or one with a wrong key or path; else a quarter."""
     refused = {k: n for k, n in session.requests.items() if k in session.refused and _meant(*k.split(" ")[1:3])}
+    # What the server failed at is told even where more requests were the clients' fault.
+    failed = {k: n for k, n in refused.items() if fault_of(k) == SERVER}
+    if _is_no_accident(session, failed):
+        return first_of(session, failed)
+    return first_of(session, refused) if _is_no_accident(session, refused) else None
+
+
+def _is_no_accident(session: Session, refused: Mapping[str, int]) -> bool:
     bad = sum(refused.values())
     good = session.requests["ok"] + session.requests["other"] + session.requests["generated"]
     plain = any(kind.endswith((" 401", " 403", " 404")) for kind in refused)
-    enough = bad >= (1 if plain else 2) if good == 0 else bad >= 4 and bad * 3 >= good
-    return _first(session, _meant) if enough else None
+    return bad >= (1 if plain else 2) if good == 0 else bad >= 4 and bad * 3 >= good
 
 
 def _meant(path: str, status: str) -> bool:

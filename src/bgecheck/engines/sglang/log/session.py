@@ -67,6 +67,8 @@ class Session:
         self.covered_from: str | None = None
         """The first phase of which the log holds the beginning; None while no line of a start has come."""
         self.lines = 0
+        self.few_layers = 0
+        """The most tensors of layers that a line lists as left out, where they are too few for a layer."""
         self.ready_line: int | None = None
         self.bind_failed = False
         self.stopped_line: int | None = None
@@ -130,6 +132,11 @@ class Session:
         """What stands in a batch line that proves wrong vectors of an encoder."""
         chunk = (self.argument("chunked_prefill_size") if self.cut is None else None) or ""
         return _telltale(chunk if chunk.isdigit() else "")
+
+    @property
+    def of_folder(self) -> bool:
+        """Whether the model is served from a folder, not by its id of the hub."""
+        return (self.argument("model_path") or "").startswith(("/", ".", "~"))
 
     def argument(self, name: str) -> str | None:
         """One of the resolved options of `server_args=`, as Python writes it; None when it is not among them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.model import Text
 
 NAME = "weights-not-loaded"
 
@@ -28,7 +29,23 @@ def one_of_many(session: Session, text: str) -> str | None:
 
 def listed(session: Session, text: str) -> str | None:
     """The cause of a line that lists tensors: a head that was left out is no loss, a layer is."""
-    return NAME if len(re.findall(LAYERED, text)) >= WHOLE_LAYER else None
+    names = len(re.findall(LAYERED, text))
+    if names >= WHOLE_LAYER:
+        return NAME
+    session.few_layers = max(session.few_layers, names)
+    return None
+
+
+def too_few(session: Session) -> Text | None:
+    """Why it cannot be said that all layers were loaded: some tensors of them were left out, too few to prove it."""
+    hit = session.hits.get(NAME)
+    names = max(session.few_layers, hit.count if hit else 0)
+    if not names or not_loaded(session):
+        return None
+    return Text(
+        f"tensors of layers were left out ({names} in the log), too few to tell whether it matters: bgecheck embed",
+        f"有个别层的权重没有加载（日志中 {names} 处），数量太少，看不出是否影响向量：bgecheck embed",
+    )
 
 
 def not_loaded(session: Session) -> Hit | None:

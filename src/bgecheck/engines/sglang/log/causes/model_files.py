@@ -1039,6 +1039,7 @@ cause(
         ),
     ],
     shows=("load",),
+    unknown=weights.too_few,
     title=Text("the weights of all layers were loaded", "各层权重都已加载"),
     because=Text(
         "whole layers of the checkpoint were left out ({count} names, as `{tensor}`): the model's class in this release does not "

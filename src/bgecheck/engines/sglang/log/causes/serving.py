@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bgecheck.engines.sglang.log import optional, ports, relaunch, reranker
+from bgecheck.engines.sglang.log import optional, ports, rejected, relaunch, reranker
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.causes.device import remains
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
@@ -1007,9 +1007,53 @@ cause(
             ),
             ("curl -sS --http1.1 --noproxy '*' http://127.0.0.1:{args_port}/v1/models",),
         ),
+        rejected.SERVER: Advice(
+            Text(
+                "{count} requests failed in the server itself (HTTP {status}); a wrong key or path is answered with 4xx",
+                "有 {count} 个请求在服务内部出错（HTTP {status}）；key 或路径不对时返回的是 4xx",
+            ),
+            Text(
+                "read what the log says before such a request, then see whether the server answers now",
+                "先看日志里这类请求之前的报错，再看服务现在能否正常返回向量",
+            ),
+            ("grep -n -m 1 -B 30 -F {written} {file}", "bgecheck embed --url http://127.0.0.1:{args_port}"),
+            Severity.ERROR,
+        ),
+        "key": Advice(
+            Text(
+                "clients are refused for their key ({count} requests, HTTP {status}), while the server itself is fine",
+                "客户端的 key 不对，请求被拒（{count} 次，HTTP {status}），服务本身正常",
+            ),
+            Text(
+                "send the value of --api-key as Authorization: Bearer",
+                "用 Authorization: Bearer 发送与 --api-key 相同的值",
+            ),
+            ("bgecheck probe",),
+        ),
+        "path": Advice(
+            Text(
+                "clients ask for a path or with a method that the server does not have ({count} requests, HTTP {status}), while "
+                "the server itself is fine",
+                "客户端请求的路径或方法服务没有（{count} 次，HTTP {status}），服务本身正常",
+            ),
+            Text(
+                "the base URL must end in exactly one /v1, and embeddings are asked for with POST",
+                "base URL 以一个 /v1 结尾，取向量用 POST",
+            ),
+            ("bgecheck probe",),
+        ),
+        "payload": Advice(
+            Text(
+                "clients send payloads that the server does not accept ({count} requests, HTTP {status}), while the server itself "
+                "is fine",
+                "客户端的请求体不合法，被拒（{count} 次，HTTP {status}），服务本身正常",
+            ),
+            Text("see what the reply says", "看响应里的说明"),
+            ("bgecheck probe",),
+        ),
     },
-    variant=lambda session, hit: "upgrade" if "upgrade request" in hit.text else None,
-    values=lambda session, hit: {"count": str(hit.count)},
+    variant=rejected.fault,
+    values=rejected.values,
     severity=Severity.WARNING,
     explains=(),
 )
@@ -1030,6 +1074,21 @@ cause(
         "看进程是否还在、是否还在读盘；若是下载卡住，先把模型下载到本地再用目录启动",
     ),
     commands=("pgrep -af sglang", "hf download {args_repo}"),
+    variants={
+        "folder": Advice(
+            Text(
+                "the log stops in phase `{phase}` of the start without any error: the disk or the network file system of the "
+                "model's folder hangs, processes wait for each other, or the server was killed silently",
+                "日志停在“{phase}”阶段，没有任何报错：模型目录所在的磁盘或网络文件系统卡住、进程互相等待，或服务被直接杀掉",
+            ),
+            Text(
+                "see whether the process is still alive and reading, and whether the folder can be listed at once",
+                "看进程是否还在、是否还在读盘，以及模型目录能否立即列出",
+            ),
+            ("pgrep -af sglang", "ls -l {args_model}"),
+        ),
+    },
+    variant=lambda session, hit: "folder" if session.of_folder else None,
 )
 
 
