@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import socket
 import struct
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from bgecheck.model import Finding, Secret, Status, say
+from fakes import misbehaving
 from fakes.answering import Answer, bad, embedded, found, pages, same, serving, vector
 
 
@@ -293,6 +295,77 @@ def test_the_largest_batch_is_learned(most: int, taken: int) -> None:
         row = found(url, "probe")["probe.batch-limit"]
     assert row.status is (Status.PASS if most >= 64 else Status.WARN)
     assert row.values["taken"] == taken
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "words"),
+    [
+        (400, "batch size is invalid, it should not be larger than 10.: input.contents", "request: 10 ("),
+        (422, "batch size {n} > maximum allowed batch size 10", "request: 10 ("),
+        (400, "单次请求的文本条数不能超过 25", "request: 25 ("),
+        (400, "too many texts", "request: between 8 and 31 ("),
+        (400, "at most 5 or 100 texts", "request: between 8 and 31 ("),
+        (400, "between 10 and 20 texts", "request: between 8 and 31 ("),
+        (400, "gateway-12 v1.15: the body may have 16 MB and 12 seconds, input[9] has 20 tokens", "between 8 and 31 ("),
+        (500, "worker 12 failed", "between 8 and 31 ("),
+    ],
+)
+def test_a_refusal_that_names_the_largest_batch_is_read(status: int, message: str, words: str) -> None:
+    """Only where the number lies between what was taken and what was refused; else the two are named."""
+
+    def limited(body: dict[str, Any]) -> Answer | None:
+        count = len(body["input"])
+        return refuses(status, message.replace("{n}", str(count))) if count > 8 else None
+
+    with serving(pages(), answering(limited)) as url:
+        row = found(url, "probe")["probe.batch-limit"]
+    assert row.status is Status.WARN
+    assert words in said(row)
+
+
+@pytest.mark.parametrize("odd", [None, math.nan])
+@pytest.mark.parametrize(("count", "status"), [(768, Status.FAIL), (767, Status.PASS), (1, Status.PASS)])
+def test_a_vector_without_any_number_is_no_real_embedding(odd: float | None, count: int, status: Status) -> None:
+    """One number among them is for `embed.finite` to judge."""
+    with serving(
+        pages(), lambda b, h: (200, embedded(*([odd] * count + [0.5] * (768 - count) for _ in b["input"])))
+    ) as url:
+        row = found(url, "probe")["probe.ready"]
+    assert row.status is status
+    assert ("no number" in said(row)) == (count == 768)
+
+
+@pytest.mark.parametrize(
+    ("embeds", "card", "status", "words"),
+    [
+        (True, (404, {"detail": "Not Found"}), Status.SKIP, "no model list (HTTP 404)"),
+        (True, (200, {"object": "list", "data": []}), Status.ERROR, "names no model"),
+    ],
+)
+def test_a_server_without_a_model_list_is_not_said_to_have_one(
+    embeds: bool, card: Answer, status: Status, words: str
+) -> None:
+    with serving(pages() | {"/v1/models": card}, same) as url:
+        row = found(url, "probe")["probe.model-name"]
+    assert row.status is status
+    assert words in say(row.reason or "", "en")
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{"data":[', "not whole"),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"d\r\n', "not whole"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\njunk", "compresses"),
+    ],
+)
+def test_an_answer_that_ends_early_is_cut_and_not_compressed_wrongly(raw: bytes, words: str) -> None:
+    case = misbehaving.Case(lambda connection, request: connection.sendall(raw), "probe.ready", whole=False)
+    with misbehaving.serving(case) as port:
+        row = found(f"http://127.0.0.1:{port}", "probe")["probe.ready"]
+    assert words in said(row)
+    assert ("compress" in said(row)) == (words == "compresses")
+    assert any("curl" in command and "/embeddings" in command and "-d '" in command for command in row.commands)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -124,9 +125,30 @@ def test_a_snippet_that_fails_or_hangs_is_told() -> None:
     assert tried(Client("x", "python", "no_such_package", lambda at, language: ""), at, Secret("k"), 5).worked is None
 
 
-def test_an_answer_without_the_first_vector_is_no_endpoint() -> None:
-    with serving(pages(), lambda body, headers: (200, embedded())) as url:
-        assert run(url, "curl").returncode == 4
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((200, embedded()), "without vectors"),
+        ((200, b"<html><title>Console</title></html>", {"Content-Type": "text/html"}), "Console"),
+        ((503, {"message": "no healthy upstream"}), "HTTP 503: no healthy upstream"),
+    ],
+)
+def test_an_answer_without_a_vector_is_a_problem_and_no_endpoint(answer: Answer, words: str) -> None:
+    with serving(pages(), lambda body, headers: answer) as url:
+        done = run(url, "curl")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize("name", ["curl", "dify"])
+@pytest.mark.parametrize("odd", [None, math.nan])
+@pytest.mark.parametrize("count", [768, 767])
+def test_a_vector_without_any_number_is_no_success(name: str, odd: float | None, count: int) -> None:
+    """It ran, and what came is for `bgecheck embed`; a single number among them is not judged here."""
+    with serving(pages(), lambda body, headers: (200, embedded([odd] * count + [0.5] * (768 - count)))) as url:
+        done = run(url, name)
+    assert done.returncode == (1 if count == 768 else 0)
+    assert ("no usable number (null, NaN or infinite): see bgecheck embed --url" in done.stderr) == (count == 768)
 
 
 KEYED = Endpoint("http://127.0.0.1:30000/v1", "http://127.0.0.1:30000", "m", 4, None, key=True)

@@ -20,6 +20,12 @@ _PAST = Text(
     "绕过网关，直连后面的服务自己的端口：在那台机器上运行 bgecheck doctor，不用写 --url",
 )
 _DOCTOR = "bgecheck doctor"
+_HEADERS = (
+    "curl -sS -D - -o /dev/null --noproxy '*' {base_url}/embeddings -H \"Authorization: Bearer $KEY\" "
+    "-H 'Content-Type: application/json' "
+    '-d \'{{"input":"你好","encoding_format":"float"}}\''
+)
+"""The request that fails, for curl to say what is wrong with the answer's frame or size."""
 
 
 def _past(en: str, zh: str) -> Text:
@@ -414,7 +420,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "cut": Advice(
         Text(
-            "the answer is {message}: the server died under it, or something on the way cuts answers off",
+            "the answer is not whole: {message}. The server died under it, or something on the way cuts answers off",
             "响应不完整：{message}。服务响应到一半退出，或中间环节截断了响应",
         ),
         _past(
@@ -422,7 +428,7 @@ ADVICE: Mapping[str, Advice] = {
             "proxy_temp_path)",
             "看服务日志末尾，再看网关的缓冲和限制（nginx：错误日志、proxy_temp_path 所在磁盘）",
         ),
-        (_LOG, WHO_LISTENS),
+        (_LOG, _HEADERS, WHO_LISTENS),
     ),
     "malformed": Advice(
         Text(
@@ -435,7 +441,7 @@ ADVICE: Mapping[str, Advice] = {
             "在网关里对这个路径关掉压缩（nginx：gzip off;），再看服务日志",
         ),
         (
-            "curl -sS -D - -o /dev/null --noproxy '*' {base_url}/models",
+            _HEADERS,
             _LOG,
             _DOCTOR,
         ),
@@ -520,7 +526,7 @@ def kind_of(answer: Refused | Unusable | Failure, listed: bool = False) -> str |
     """
     match answer:
         case Failure():
-            return "malformed" if answer.kind == "malformed" else None
+            return "cut" if answer.cut else "malformed" if answer.kind == "malformed" else None
         case Unusable(kind="error"):
             return _of_words(answer.message) or "error-in-200"
         case Unusable():

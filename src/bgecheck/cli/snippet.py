@@ -64,16 +64,22 @@ def snippet(
     chosen, limit = language(lang), seconds("--timeout", timeout)
     looked_at = target(given(TargetOptions, ctx))
     at = endpoint(looked_at, limit)
+    if isinstance(at, Text):
+        to_stderr(at, chosen, looked_at.secrets())
+        raise typer.Exit(1)
     trial = tried(client, at, looked_at.api_key, limit, chosen)
     _show(client, at, trial, looked_at, chosen)
     raise typer.Exit({True: 0, False: 1, None: 4}[trial.worked])
 
 
-def endpoint(looked_at: Target, limit: float) -> Endpoint:
-    """The endpoint after one real embedding. Raises `Unavailable` where there is none to write code for."""
+def endpoint(looked_at: Target, limit: float) -> Endpoint | Text:
+    """The endpoint after one real embedding, or what was answered in place of a vector.
+
+    Raises `Unavailable` where nothing answers, or nothing without the right key.
+    """
     from bgecheck.engines.server import Server
     from bgecheck.engines.sglang.pages import PAGES
-    from bgecheck.http.embeddings import Embedded, Refused, describe
+    from bgecheck.http.embeddings import Embedded, Refused, Unusable, describe
     from bgecheck.http.failures import Failure
     from bgecheck.knowledge.models import lookup
     from bgecheck.model.deadline import Deadline
@@ -96,11 +102,16 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint:
             key=looked_at.api_key is not None,
             loopback=looked_at.is_local,
             unreachable=_opened(looked_at) if looked_at.is_local and _bound_locally(looked_at.port) else None,
+            numbers=answer.has_numbers,
         )
-    reason = _WANTS_KEY if isinstance(answer, Refused) and answer.status in (401, 403) else _NO_EMBEDDING
+    wants_key = isinstance(answer, Refused) and answer.status in (401, 403)
+    reason = _WANTS_KEY if wants_key else _NO_EMBEDDING
     if looked_at.searched and isinstance(answer, Failure):
         reason = _NO_SERVER
-    raise Unavailable(reason.filled({"url": looked_at.base_url, "response": redactor.value(describe(answer))}))
+    words = reason.filled({"url": looked_at.base_url, "response": redactor.value(describe(answer))})
+    if isinstance(answer, Refused | Unusable) and not wants_key:
+        return words
+    raise Unavailable(words)
 
 
 _NO_EMBEDDING = Text(

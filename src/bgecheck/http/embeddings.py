@@ -34,6 +34,11 @@ class Embedded:
     packed: bool = False
     """Whether the vectors came as base64."""
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the first vector holds any number: not where all of it is null, NaN or infinite."""
+        return any(map(math.isfinite, self.vectors[0]))
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -82,6 +87,11 @@ def describe(answer: Reply | Answer) -> Words:
             return Text("HTTP 200, {detail}", "HTTP 200，{detail}").filled({"detail": answer.detail})
         case Embedded():
             floats, ms = len(answer.vectors[0]), answer.seconds * 1000
+            if not answer.has_numbers and answer.nulls[0] < floats:
+                return Text(
+                    f"HTTP 200, {floats} components and no number among them (null, NaN or infinite)",
+                    f"HTTP 200，{floats} 个分量全是 null、NaN 或无穷大，没有一个数",
+                )
             if answer.packed:
                 return Text(
                     f"HTTP 200, {floats} numbers in base64 in {ms:.0f} ms",

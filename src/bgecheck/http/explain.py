@@ -21,7 +21,8 @@ def failure_of(error: Exception, exchange: Exchange) -> Failure:
     if exchange.phase == "tls" or _is_tls(cause):
         return Failure("tls", _tls_words(cause or error, exchange), exchange.elapsed(), reason_of(cause))
     kind, words = _explained(error, cause, exchange)
-    return Failure(kind, words, exchange.elapsed())
+    cut = kind == "malformed" and isinstance(error, httpcore.RemoteProtocolError) and exchange.ended
+    return Failure(kind, words, exchange.elapsed(), cut=cut)
 
 
 def _cause(error: BaseException) -> BaseException | None:

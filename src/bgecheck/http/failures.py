@@ -46,6 +46,8 @@ class Failure:
     seconds: float = 0.0
     tls: TlsReason | None = None
     """Why there is no encryption, when that is what failed."""
+    cut: bool = False
+    """Whether the connection ended within the response."""
 
     @property
     def late(self) -> bool:

@@ -34,6 +34,8 @@ class Endpoint(NamedTuple):
     """Whether the address leads to this machine itself, from a container to the container."""
     unreachable: Words | None = None
     """Why no container reaches the server, and what mends it; None where nothing is known to be in the way."""
+    numbers: bool = True
+    """Whether the vector that was answered holds any number."""
 
 
 EXPORT = Text(

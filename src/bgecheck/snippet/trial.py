@@ -33,6 +33,8 @@ class Trial(NamedTuple):
 def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float, language: Language = "en") -> Trial:
     """Run a snippet. A form is not run: the request that it leads to was made before, and gave `at`."""
     if client.runs == "form":
+        if not at.numbers:
+            return Trial(False, _no_number(at, Text("the request that this leads to was made", "已发送过同样的请求")))
         return Trial(True, Text("the request that this leads to was made from here", "已从本机发送过同样的请求"))
     command = _command(client)
     if isinstance(command, Text):
@@ -78,11 +80,23 @@ def _judged(client: Client, at: Endpoint, done: subprocess.CompletedProcess[byte
             Text("node finds no openai package here: npm install openai", "node 找不到 openai 包：npm install openai"),
         )
     works = _has_vector(output, at.dims) if client.runs == "shell" else output.startswith(f"{at.dims} ")
+    if done.returncode == 0 and works and not at.numbers:
+        return Trial(False, _no_number(at, Text("it was run just now", "刚刚运行过")))
     if done.returncode == 0 and works:
         return Trial(True, Text(f"it was run just now: {at.dims} numbers", f"刚刚运行过：{at.dims} 维"))
     last = next((line for line in reversed(errors.splitlines()) if line.strip()), "") or output
     message = clean(last, _SHOWN)
     return Trial(False, Text(f"it was run just now and failed: {message}", f"刚刚运行失败：{message}"))
+
+
+def _no_number(at: Endpoint, done: Text) -> Text:
+    """That the code is right and the server's numbers are not."""
+    words = Text(
+        f"{{done}}, and the vector of {at.dims} components has no usable number (null, NaN or infinite): "
+        "see bgecheck embed --url {url}",
+        f"{{done}}，但 {at.dims} 维向量里没有可用的数（全是 null、NaN 或无穷大）：请运行 bgecheck embed --url {{url}}",
+    )
+    return words.filled({"done": done, "url": at.base_url})
 
 
 def _has_vector(output: str, dims: int) -> bool:

@@ -848,6 +848,8 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
         return broken(listed, advice="reranker", name=facts.reranker)
     if isinstance(facts.first, NotSent):
         return absent(facts.first.reason)
+    if isinstance(facts.models, Reply) and facts.models.status == 404 and isinstance(facts.first, Embedded):
+        return absent(Text("there is no model list (HTTP 404)", "没有模型列表（HTTP 404）"))
     if not facts.served:
         return unclear(Text("the model list names no model", "模型列表里没有模型名"))
     served = ", ".join(facts.served[:5])

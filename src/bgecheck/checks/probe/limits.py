@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -229,8 +230,8 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     "batch-limit",
     title=Text("a request of 64 texts is accepted", "一次可以发送 64 条文本"),
     cause=Text(
-        "the server takes at most {taken} texts in one request (64, 32 and 8 were tried)",
-        "服务一次最多接受 {taken} 条（试过 64、32、8 条）",
+        "the most texts that the server takes in one request: {most} (64, 32 and 8 were tried)",
+        "服务单次请求的条数上限：{most}（试过 64、32、8 条）",
     ),
     fix=Text(
         "set the client's batch size (LangChain: chunk_size) to {taken}, or raise the server's limit "
@@ -287,7 +288,31 @@ def batches_are_taken(facts: ProbeFacts) -> Outcome:
         return holds(*table, taken=taken) if taken == max(BATCHES) else absent(_spared(taken), taken=taken)
     silent = any(isinstance(answer, Unusable) for answer in batches.values())
     advice = "body" if _too_large(batches.values()) else "count" if silent else None
-    return broken(*table, advice=advice, taken=taken or 1, refused=max(batches))
+    surely, limit = _most(batches, taken or 1)
+    return broken(*table, advice=advice, taken=surely, most=limit, refused=max(batches))
+
+
+_NUMBER = re.compile(
+    r"(?i)(?<![\w.\-\[])\d{1,4}(?![\w\-\]]|\.\d|\s*(?:[kmg]i?b\b|bytes?\b|m?s\b|sec|minute|token|char"
+    r"|(?:validation )?error|秒|毫秒|分钟|字|个字))"
+)
+"""A whole number by itself: no part of a name, place or version, no size, no time and no count of tokens."""
+
+
+def _most(batches: Mapping[int, Answer], taken: int) -> tuple[int, Words]:
+    """The most texts that are surely taken, and the limit in words.
+
+    It lies between the most that were taken and the fewest that were refused; a refusal may name it.
+    """
+    fewest = min(size for size in batches if size > taken)
+    messages = [a.message for a in batches.values() if isinstance(a, Refused) and 400 <= a.status < 500]
+    numbers = {int(number) for message in messages for number in _NUMBER.findall(message)}
+    between = [number for number in numbers if taken <= number < fewest]
+    if len(between) == 1:
+        return between[0], str(between[0])
+    if fewest - taken == 1:
+        return taken, str(taken)
+    return taken, Text(f"between {taken} and {fewest - 1}", f"{taken} 到 {fewest - 1} 之间")
 
 
 def _spared(taken: int) -> Text:

@@ -90,6 +90,15 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
             DIRECT,
             (WHO_LISTENS,),
         ),
+        "no-number": Advice(
+            Text(
+                "the answer has the right shape and no number in its vector, so that nothing can be searched with it: "
+                "the model computes only NaN, or a gateway loses the numbers",
+                "返回格式正确，但向量里没有一个数，无法用于检索：模型算出的全是 NaN，或网关把数值弄丢了",
+            ),
+            Text("see which texts and which numbers it concerns", "查看涉及哪些文本、哪些数值"),
+            ("bgecheck embed --url {base_url}", _LOG),
+        ),
         "unsteady": Advice(
             Text(
                 "one embedding is answered, and the same request once more is not: the server dies or hangs under it, "
@@ -115,6 +124,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             return absent(first.reason)
         case Failure(kind="cut-off"):
             return unclear(first.detail)
+        case Embedded() if not first.has_numbers:
+            return broken(response._replace(expected=_A_VECTOR), advice="no-number")
         case Embedded():
             times = {"ms": first, "warm_ms": facts.limits.again if facts.limits else None}
             measured = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}
@@ -136,6 +147,9 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             return _full(facts, response)
         case _:
             return not_yet(response)
+
+
+_A_VECTOR = Text("a vector of numbers", "由数字组成的向量")
 
 
 def _full(facts: ProbeFacts, *evidence: Evidence) -> Outcome:
