@@ -576,7 +576,7 @@ def _swapped(facts: EmbedFacts) -> bool:
             (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
         ),
     },
-    explains=("embed.normalized", "embed.repeatable", *COMPARED),
+    explains=("embed.normalized", "embed.repeatable", "probe.ready", *COMPARED),
 )
 def every_number_is_finite(facts: EmbedFacts) -> Outcome:
     """null, NaN, infinity and the zero vector, per vector, over all that was answered."""
