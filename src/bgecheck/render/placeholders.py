@@ -77,6 +77,7 @@ _WORDS = {
     "page": Text("page", "网页标题"),
     "model": Text("model", "模型名"),
     "model_path": Text("model folder", "模型目录"),
+    "most": Text("N", "N"),
     "moved": Text("numbers", "序号"),
     "ms": Text("N", "N"),
     "name": Text("name", "名称"),
@@ -139,6 +140,7 @@ _WORDS = {
     "version": Text("version", "版本"),
     "visible": Text("value", "取值"),
     "weights": Text("", ""),
+    "written": Text("the line", "该行"),
     "wanted": Text("expected value", "期望值"),
     "wrong": Text("M", "M"),
 }

@@ -49,6 +49,7 @@ PLACEHOLDERS = {
     "host",
     "port",
     "launch_line",
+    "written",
     "pids",
     "stop",
     "upgrade",
