@@ -153,7 +153,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "nan-as-null": Fault(
         Text("the model computes NaN, and the answer holds null", "模型算出 NaN，返回里是 null"),
-        ("embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"),
+        ("probe.ready", "embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"),
         # With a warm-up the server would end itself: sglang's /encode answers 500 over NaN.
         flags=(*HEALTHY, "--skip-server-warmup", "--fault", "nan"),
     ),

@@ -848,9 +848,10 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
         return broken(listed, advice="reranker", name=facts.reranker)
     if isinstance(facts.first, NotSent):
         return absent(facts.first.reason)
-    if isinstance(facts.models, Reply) and facts.models.status == 404 and isinstance(facts.first, Embedded):
-        return absent(Text("there is no model list (HTTP 404)", "没有模型列表（HTTP 404）"))
     if not facts.served:
+        listed_nowhere = isinstance(facts.models, Reply) and facts.models.status == 404
+        if listed_nowhere and isinstance(facts.first, Embedded):
+            return absent(Text("there is no model list (HTTP 404)", "没有模型列表（HTTP 404）"))
         return unclear(Text("the model list names no model", "模型列表里没有模型名"))
     served = ", ".join(facts.served[:5])
     loaded = [Evidence(Text("loaded from", "加载自"), facts.real_model)] if facts.real_model else []
