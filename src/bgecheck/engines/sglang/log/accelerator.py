@@ -31,10 +31,10 @@ def maker(session: Session, hit: Hit) -> Maker | None:
         return "ascend"
     if of_options := _BACKENDS.get(session.argument("attention_backend") or ""):
         return of_options
-    told = "\n".join((hit.text, *hit.frames, *hit.before, *(text for _, text in hit.also.values())))
-    if _ASCEND.search(told):
+    shown = "\n".join((hit.text, *hit.frames, *hit.before, *(text for _, text in hit.also.values())))
+    if _ASCEND.search(shown):
         return "ascend"
-    return "amd" if _AMD.search(told) else None
+    return "amd" if _AMD.search(shown) else None
 
 
 def tools(session: Session, hit: Hit) -> Mapping[str, Shell]:

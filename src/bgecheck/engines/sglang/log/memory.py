@@ -42,10 +42,12 @@ class Memory:
 
     def higher(self, encoder: bool) -> float | None:
         """The next larger share to try; None where the weights do not fit beside any pool, or nothing is known."""
-        known = [value for value in (self.share and self.share + STEP, self.weights and self.weights + STEP) if value]
-        if not known and not encoder:
+        candidates = [
+            value for value in (self.share and self.share + STEP, self.weights and self.weights + STEP) if value
+        ]
+        if not candidates and not encoder:
             return None
-        share = math.ceil(max(*known, FOR_AN_ENCODER if encoder else 0.0, 0.0) * 100 - 1e-6) / 100
+        share = math.ceil(max(*candidates, FOR_AN_ENCODER if encoder else 0.0, 0.0) * 100 - 1e-6) / 100
         return share if share <= MOST else None
 
 

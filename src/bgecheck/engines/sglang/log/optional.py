@@ -90,8 +90,8 @@ def _mark(name: str) -> str:
 
 def in_custom_all_reduce(session: Session, hit: Hit) -> bool:
     """Whether sglang's own all-reduce failed, which is on unless it is switched off."""
-    told = "\n".join((hit.text, *hit.frames[-_INNERMOST:]))
-    return _CUSTOM.search(told) is not None and session.argument(CUSTOM_ALL_REDUCE.replace("-", "_")) != "True"
+    shown = "\n".join((hit.text, *hit.frames[-_INNERMOST:]))
+    return _CUSTOM.search(shown) is not None and session.argument(CUSTOM_ALL_REDUCE.replace("-", "_")) != "True"
 
 
 def without(session: Session, hit: Hit) -> dict[str, str | None] | None:

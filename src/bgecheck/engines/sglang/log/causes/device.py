@@ -1529,8 +1529,8 @@ def remains(session: Session, hit: Hit) -> dict[str, str]:
     """The server's own process, which may outlive its children: as its log names it."""
     if not session.pid or session.gone:
         return {"own": "", "own_zh": ""}
-    told = {"own": f" (process {session.pid})", "own_zh": f"（进程 {session.pid}）"}
-    return {**told, "server_pid": session.pid}
+    words = {"own": f" (process {session.pid})", "own_zh": f"（进程 {session.pid}）"}
+    return {**words, "server_pid": session.pid}
 
 
 cause(
