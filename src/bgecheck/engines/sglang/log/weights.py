@@ -74,8 +74,8 @@ def why(session: Session, hit: Hit) -> str | None:
 def values(session: Session, hit: Hit) -> dict[str, str]:
     """The names that a text gives, and how many they are in all."""
     names = re.findall(LAYERED, hit.text)
-    values = {"tensor": names[0] if names else "", "count": str(max(len(names), hit.count))}
-    return {**values, "link": LINK} if relaunch(session, hit) else values
+    shown = {"tensor": names[0] if names else "", "count": str(max(len(names), hit.count))}
+    return {**shown, "link": LINK} if relaunch(session, hit) else shown
 
 
 def relaunch(session: Session, hit: Hit) -> dict[str, str | None] | None:
