@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +11,7 @@ from bgecheck.engines.server import Server
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
+from bgecheck.engines.sglang.running import reported_options
 from bgecheck.engines.sglang.serverargs import server_args
 from bgecheck.knowledge.models import Model, looks_both_ways, lookup
 from bgecheck.machine.files import model_config
@@ -112,13 +112,7 @@ def _registered(*names: str | None) -> str | None:
 def _launch(target: Target, settings: Mapping[str, Any]) -> Launch | None:
     if target.server:
         return sglang.launch_of(target.server)
-    line = settings.get("launch_command")
-    if not isinstance(line, str):
-        return None
-    try:
-        options = sglang.parse_launch(shlex.split(line))
-    except ValueError:
-        return None
+    options = reported_options(settings)
     return None if options is None else Launch(options=options)
 
 

@@ -76,7 +76,7 @@ def backend_for(device: str | None) -> str:
 
 def running(page: Mapping[str, Any], options: Mapping[str, str] | None = None) -> Running:
     """From the page about the settings, else from the command line."""
-    typed = options if options is not None else _options(page)
+    typed = options if options is not None else reported_options(page)
     backend = _word(page, "prefill_attention_backend") or _word(page, "attention_backend")
     given = typed or {}
     return Running(
@@ -117,7 +117,8 @@ def _ranks(page: Mapping[str, Any], options: Mapping[str, str] | None, names: tu
     return ranks
 
 
-def _options(page: Mapping[str, Any]) -> Mapping[str, str] | None:
+def reported_options(page: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """The launch options by long name that the page about the settings repeats; None where it does not."""
     line = page.get("launch_command")
     if not isinstance(line, str):
         return None
