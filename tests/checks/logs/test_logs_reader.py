@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.checks.logs.area import LogFacts, collect
+from bgecheck.engines.sglang.log import follower as following
 from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.engines.sglang.log.kinds import ENGINES, undigited
 from bgecheck.engines.sglang.log.marks import OTHER_ENGINES
@@ -168,15 +169,18 @@ def test_odd_lines_leave_the_same_behind_one_by_one(lines: list[str], start: str
     assert (one.session.last_stamp, one.session.stages) == (whole.session.last_stamp, whole.session.stages)
 
 
-def test_lines_that_never_repeat_are_forgotten() -> None:
-    """Kinds of line without end take no memory without end."""
+def test_lines_that_never_repeat_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kinds of line without end take no memory without end, and of those that fit none is forgotten."""
+    monkeypatch.setattr(following, "_OUTCOMES_LIMIT", limit := 2**18)
     follower, rnd = Follower(), random.Random(1)
     follower.take(Block(1, START.encode()))
-    for _ in range(3):
-        lines = (f"ValueError: no such request {rnd.getrandbits(1024):0256x}" for _ in range(8000))
+    held = []
+    for _ in range(6):
+        lines = (f"ValueError: no such request {rnd.getrandbits(1024):0256x}" for _ in range(500))
         follower.take(Block(None, "\n".join(lines).encode() + b"\n"))
-    assert follower.session.lines == 5 + 24_000
-    assert sum(map(len, follower._outcomes)) < 4 * 2**20
+        held.append(sum(map(len, follower._outcomes)))
+    assert follower.session.lines == 5 + 3000
+    assert limit / 4 < max(held) < limit
 
 
 def test_repeated_errors_are_counted_each(tmp_path: Path) -> None:
