@@ -15,12 +15,14 @@ from bgecheck.checks.logs import AREA
 from bgecheck.engines.sglang.log.causes.fallback import GUESSES, by_words
 from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.engines.sglang.log.kinds import undigited
-from bgecheck.engines.sglang.log.rules import PATTERNS, Pattern
+from bgecheck.engines.sglang.log.marks import NOISE, without_request
+from bgecheck.engines.sglang.log.rules import GUESSED, PATTERNS, Pattern
 from bgecheck.engines.sglang.log.session import Session
 from bgecheck.logfile.lines import Block
 from bgecheck.model import Check, Severity
 from bgecheck.run import catalog
 from bgecheck.run.engine import explained_by
+from logsamples import Snippet
 
 LABELS = re.findall(
     r"\w+",
@@ -67,10 +69,43 @@ def _name(pattern: Pattern) -> str:
     return re.sub(r"[^a-zA-Z0-9]+", "-", pattern.sample)[:50]
 
 
+def _followed(*lines: str, phase: str = "memory") -> Session:
+    """A session that came to a phase and then writes some lines."""
+    log = Snippet("", phase, "", lines).log("0.5.9")
+    return Follower().follow([Block(1, log.encode())]).session
+
+
+@pytest.mark.parametrize("phase", ["memory", "serving"])
 @pytest.mark.parametrize("pattern", PATTERNS, ids=_name)
-def test_a_rule_finds_its_sample_and_leaves_its_near_miss(pattern: Pattern) -> None:
+def test_a_rule_finds_its_sample_and_leaves_its_near_miss(pattern: Pattern, phase: str) -> None:
+    """A line that looks alike does not tell of the rule's cause by any rule that knows its words."""
     assert pattern.matches(pattern.sample)
-    assert pattern.near is None or not pattern.matches(pattern.near)
+    hit = _followed(pattern.near, phase=phase).hits.get(pattern.name if isinstance(pattern.name, str) else "")
+    assert hit is None or hit.source == GUESSED
+    own = without_request(pattern.near)
+    assert any(mark in own for mark in NOISE) or not pattern.matches(own)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=_name)
+def test_a_near_miss_looks_alike(pattern: Pattern) -> None:
+    """It shares a word with the rule or its sample, or most of one."""
+    rule, near = (re.sub(r"\W|_", "", text).lower() for text in (pattern.needle + "|" + pattern.sample, pattern.near))
+    size = 4 if rule.isascii() else 2
+    assert any(near[at : at + size] in rule for at in range(len(near) - size + 1))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=_name)
+def test_what_clients_and_optional_modules_say_is_no_cause(pattern: Pattern) -> None:
+    """The words of a rule in a text to embed, in a path that was asked for, in a module that nobody needs."""
+    path = re.sub(r"\s+", "+", pattern.sample)
+    session = _followed(
+        f"[@] Receive: obj=EmbeddingReqInput(rid='1', text='{pattern.sample}')",
+        f"[@] Ignore import error when loading sglang.srt.models.phi4mm: {pattern.sample}",
+        f'[@] INFO:     10.0.0.9:41002 - "GET /docs/{pattern.needle.split()[0]}?q={path} HTTP/1.1" 404 Not Found',
+        phase="serving",
+    )
+    assert session.hits == {}
+    assert session.died_line is session.stopped_line is None
 
 
 @pytest.mark.parametrize("pattern", [p for p in PATTERNS if p.regex], ids=_name)

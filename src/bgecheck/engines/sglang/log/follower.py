@@ -503,7 +503,7 @@ class Follower:
             session.architecture = match[1]
             session.before_cls = number if marks.BEFORE_CLS.search(text) else None
         session.bind_failed = session.bind_failed or any(mark in text for mark in marks.BIND_FAILED)
-        self._end(number, text)
+        self._end(number, marks.without_request(text))
         if self._works() and marks.SERVES.match(text):
             self._serves(number)
         if session.ready_line is not None and ("Prefill batch" in text or "Decode batch" in text):
@@ -580,8 +580,9 @@ class Follower:
         for waiting in self._waiting:
             waiting.after.append(text[:400])
         self._waiting = [hit for hit in self._waiting if len(hit.after) < _CONTEXT - 1]
+        own = marks.without_request(text)
         for pattern in patterns:
-            if pattern.matches(text) and (cause := pattern.cause(self.session, text)):
+            if pattern.matches(own) and (cause := pattern.cause(self.session, text)):
                 self._hit(cause, pattern, number, text)
 
     def _hit(self, cause: str, pattern: Pattern, number: int, text: str) -> None:

@@ -21,6 +21,7 @@ from bgecheck.engines.sglang.log.marks import (
     WARNED_START,
     answers,
     is_of_sglang,
+    without_request,
 )
 from bgecheck.engines.sglang.log.rules import GUESSED, PATTERNS, Pattern
 from bgecheck.logfile.lines import Unwrapper
@@ -190,9 +191,10 @@ class Kinds:
         kind.quiet = not matters
 
     def _look(self, kind: Kind, text: str) -> None:
-        there = self._needles.among(undigited(text))
+        own = without_request(text)
+        there = self._needles.among(undigited(own))
         placed = sorted((order, p) for needle in there for order, p in self._patterns.get(needle, ()))
-        matching = tuple(pattern for _, pattern in placed if pattern.source != GUESSED or pattern.matches(text))
+        matching = tuple(pattern for _, pattern in placed if pattern.source != GUESSED or pattern.matches(own))
         kind.patterns = (*(kind.patterns or ()), *matching)
         kind.batch = kind.batch or "Prefill batch" in text or "Decode batch" in text
         kind.exception = EXCEPTION.match(text) is not None

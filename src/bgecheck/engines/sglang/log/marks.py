@@ -167,6 +167,14 @@ EXCEPTION = re.compile(
 WARNING = re.compile(r"^\[W\d|[Ww]arning\b|\bWARN\b")
 ACCESS = re.compile(r'(?<!\] )"(GET|POST) (\S+) HTTP/[\d.]+" (\d{3})')
 """As uvicorn writes it; web servers in front of it write the time in brackets before the request."""
+_ASKED = re.compile(r'(?<="GET )\S+(?= HTTP/)|(?<=\?)\S+(?= HTTP/)')
+
+
+def without_request(text: str) -> str:
+    """A line without what a client asked for, by a path or a query: that tells nothing of the server."""
+    return _ASKED.sub("", text) if " HTTP/" in text else text
+
+
 BATCH = re.compile(r"Prefill batch(?: \[\d+\])?[.,] #new-seq: \d+, #new-token: (\d+), #cached-token: (\d+)")
 SERVES = re.compile(r"^\[[^\]]{0,80}\] (?:Prefill|Decode) batch(?: \[\d+\])?[.,] #")
 """What a log whose beginning is cut off shows of a server that works."""

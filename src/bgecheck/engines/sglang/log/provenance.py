@@ -56,6 +56,7 @@ _CHINESE: Mapping[str, str] = {
 }
 
 _REMARKS: Mapping[str, str] = {
+    "all but 13, 31, 43 and 45, which programs cause": "13、31、43、45 由程序引起，不算",
     "the status as waitpid gives it": "waitpid 给出的原始状态值",
     "aiter older or newer than sglang (sglang #23083)": "aiter 与 sglang 版本不匹配（sglang #23083）",
     "kernels for a quantised checkpoint (sglang #6580, #11291)": "量化模型所需的算子（sglang #6580、#11291）",
@@ -104,4 +105,4 @@ def in_chinese(provenance: str) -> str:
     where, mark, remark = next(
         (parts for at in (": ", "; ") if (parts := provenance.partition(at))[1]), (provenance, "", "")
     )
-    return _RANGE.sub(" 至 ", where) + (f"（{_REMARKS.get(remark, remark)}）" if mark else "")
+    return _RANGE.sub(" 至 ", _CHINESE.get(where, where)) + (f"（{_REMARKS.get(remark, remark)}）" if mark else "")

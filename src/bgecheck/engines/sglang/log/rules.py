@@ -32,7 +32,7 @@ class Pattern(NamedTuple):
     needle: str
     regex: str | None
     sample: str
-    near: str | None
+    near: str
     source: str
     weight: int
     name: str | Namer
@@ -55,8 +55,8 @@ def pattern(
     needle: str,
     sample: str,
     *,
+    near: str,
     regex: str | None = None,
-    near: str | None = None,
     source: str = "",
     weight: int = PLAIN,
     fatal: bool = True,

@@ -62,6 +62,7 @@ cause(
             "executable file not found in $PATH",
             "docker: Error response from daemon: failed to create task for container: OCI runtime create failed: runc create failed: "
             'unable to start container process: exec: "sglang": executable file not found in $PATH: unknown.',
+            near="WARNING: The script sglang is installed in '/root/.local/bin' which is not on PATH.",
             source="docker, containerd",
             weight=SPECIFIC,
         ),
@@ -78,6 +79,7 @@ cause(
             "pull access denied for ",
             "docker: Error response from daemon: pull access denied for sglang/sglang, repository does not exist or may require "
             "'docker login': denied: requested access to the resource is denied",
+            near="Status: Downloaded newer image for lmsysorg/sglang:latest",
             source="docker",
             weight=SPECIFIC,
         ),
@@ -92,6 +94,7 @@ cause(
         pattern(
             "toomanyrequests",
             "docker: Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit.",
+            near='[2026-11-02 22:10:05] INFO:     10.0.0.9:41002 - "POST /v1/embeddings HTTP/1.1" 429 Too Many Requests',
             source="Docker Hub",
             weight=SPECIFIC,
         ),
@@ -115,11 +118,14 @@ cause(
         pattern(
             "Failed to pull image",
             'Warning  Failed  9s  kubelet  Failed to pull image "lmsysorg/sglang:v9": rpc error: code = NotFound',
+            near='Normal  Pulled  9s  kubelet  Successfully pulled image "lmsysorg/sglang:v0.5.9" in 41.2s',
             source="kubernetes",
         ),
         pattern(
             "Cannot connect to the Docker daemon",
             "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            near="aiohttp.client_exceptions.ClientConnectorError: Cannot connect to host 127.0.0.1:30000 ssl:default "
+            "[Connect call failed ('127.0.0.1', 30000)]",
             source="docker",
             weight=SPECIFIC,
         ),
@@ -127,6 +133,7 @@ cause(
             "The container name ",
             'docker: Error response from daemon: Conflict. The container name "/sglang" is already in use by container "4f1c".',
             regex=r"Conflict\. The container name \S+ is already in use",
+            near="docker: Error response from daemon: No such container: sglang",
             source="docker",
             weight=SPECIFIC,
         ),

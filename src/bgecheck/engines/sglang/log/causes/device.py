@@ -74,12 +74,16 @@ cause(
         pattern(
             "CUBLAS_STATUS_ALLOC_FAILED",
             "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            near="RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm( handle, opa, "
+            "opb, m, n, k)`",
             source="torch",
             choose=out_of_memory,
         ),
         pattern(
             "CUBLAS_STATUS_NOT_INITIALIZED",
             "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+            near="RuntimeError: CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling "
+            "`cublasGemmStridedBatchedEx(handle, opa, opb)`",
             source="torch: cuBLAS found no memory for its handle",
             weight=GENERAL,
             choose=out_of_memory,
@@ -87,6 +91,7 @@ cause(
         pattern(
             "cudaErrorMemoryAllocation",
             "RuntimeError: cudaErrorMemoryAllocation: out of memory",
+            near="RuntimeError: cudaErrorLaunchFailure: unspecified launch failure",
             source="CUDA",
             choose=out_of_memory,
         ),
@@ -130,7 +135,7 @@ cause(
             "Not enough memory. Please try to increase --mem-fraction-static",
             "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static. "
             "Current value: mem_fraction_static=0.55",
-            near="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+            near="DefaultCPUAllocator: not enough memory: you tried to allocate 2147483648 bytes.",
             source="0.4.3 to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -138,6 +143,7 @@ cause(
             "leave no GPU memory for the KV cache",
             "ValueError: Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=-0.049. "
             "Raise --mem-fraction-static above 0.005",
+            near="[2026-11-02 22:10:05] KV Cache is allocated. #tokens: 20480, K size: 1.41 GB, V size: 1.41 GB",
             source="0.5.23",
             weight=SPECIFIC,
         ),
@@ -250,6 +256,7 @@ cause(
         pattern(
             "is/are busy or unavailable",
             "torch.AcceleratorError: CUDA error: CUDA-capable device(s) is/are busy or unavailable",
+            near="torch.AcceleratorError: CUDA error: no CUDA-capable device is detected",
             source="CUDA: another process has the card for itself (exclusive mode)",
             weight=SPECIFIC,
         ),
@@ -299,6 +306,7 @@ cause(
         pattern(
             "driver on your system is too old",
             "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
+            near="RuntimeError: Found no NVIDIA driver on your system.",
             source="torch 2.x",
             weight=SPECIFIC,
         ),
@@ -312,6 +320,7 @@ cause(
         pattern(
             "forward compatibility was attempted",
             "CUDA error: forward compatibility was attempted on non supported HW",
+            near="NOTE: CUDA Forward Compatibility mode ENABLED.",
             source="CUDA",
             weight=SPECIFIC,
         ),
@@ -319,11 +328,13 @@ cause(
             "unsatisfied condition: cuda>=",
             "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
             weight=SPECIFIC,
+            near="NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla,driver>=470,driver<471",
             source="nvidia-container-toolkit",
         ),
         pattern(
             "unsupported display driver / cuda driver combination",
             "Error 803: system has unsupported display driver / cuda driver combination",
+            near="| NVIDIA-SMI 550.54.15              Driver Version: 550.54.15      CUDA Version: 12.4     |",
             source="CUDA",
             weight=SPECIFIC,
         ),
@@ -337,6 +348,7 @@ cause(
         pattern(
             "PTX was compiled with an unsupported toolchain",
             "RuntimeError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
+            near="RuntimeError: Detected that PyTorch and torchvision were compiled with different CUDA major versions.",
             source="CUDA 222: the driver is older than the toolkit",
             weight=SPECIFIC,
         ),
@@ -373,36 +385,51 @@ cause(
         pattern(
             "No accelerator (",
             "RuntimeError: No accelerator (CUDA, XPU, HPU) is available.",
+            near="UserWarning: 'pin_memory' argument is set as true but no accelerator is found, then device pinned "
+            "memory won't be used.",
             source="0.4.6 to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "no CUDA-capable device is detected",
             "torch.AcceleratorError: CUDA error: no CUDA-capable device is detected",
+            near="torch.AcceleratorError: CUDA error: CUDA-capable device(s) is/are busy or unavailable",
             source="CUDA",
             weight=SPECIFIC,
         ),
         pattern(
-            "No CUDA GPUs are available", "RuntimeError: No CUDA GPUs are available", source="torch", weight=SPECIFIC
+            "No CUDA GPUs are available",
+            "RuntimeError: No CUDA GPUs are available",
+            near="No CUDA runtime is found, using CUDA_HOME='/usr/local/cuda'",
+            source="torch",
+            weight=SPECIFIC,
         ),
         pattern(
             "No HIP GPUs are available",
             "RuntimeError: No HIP GPUs are available",
+            near="No ROCm runtime is found, using ROCM_HOME='/opt/rocm'",
             source="torch, ROCm",
             weight=SPECIFIC,
         ),
         pattern(
             "Found no NVIDIA driver",
             "RuntimeError: Found no NVIDIA driver on your system.",
+            near="RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
             source="torch",
             weight=SPECIFIC,
         ),
         pattern(
-            "invalid device ordinal", "RuntimeError: CUDA error: invalid device ordinal", source="CUDA", weight=SPECIFIC
+            "invalid device ordinal",
+            "RuntimeError: CUDA error: invalid device ordinal",
+            near="RuntimeError: CUDA error: invalid device function",
+            source="CUDA",
+            weight=SPECIFIC,
         ),
         pattern(
             "could not select device driver",
             'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+            near="docker: Error response from daemon: could not find plugin macvlan in v1 plugin registry: plugin not "
+            "found.",
             source="docker",
             weight=SPECIFIC,
         ),
@@ -416,30 +443,35 @@ cause(
         pattern(
             "CUDA unknown error - this may be due to",
             "RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env variable",
+            near="RuntimeError: CUDA error: unknown error",
             source="torch: the driver's modules do not work (nvidia_uvm), or CUDA_VISIBLE_DEVICES is wrong",
             weight=GENERAL,
         ),
         pattern(
             "Setting the available devices to be zero",
             "CUDA unknown error - this may be due to an incorrectly set up environment. Setting the available devices to be zero.",
+            near="DeprecationWarning: Setting the shape on a NumPy array has been deprecated in NumPy 2.5.",
             source="torch",
             weight=GENERAL,
         ),
         pattern(
             "nvml error: driver not loaded",
             "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
+            near="nvidia-container-cli: ldcache error: process /sbin/ldconfig.real failed with error code: 1",
             source="nvidia-container-toolkit",
             weight=SPECIFIC,
         ),
         pattern(
             "NVIDIA-SMI has failed because it couldn't communicate with",
             "RuntimeError: nvidia-smi error: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
+            near="| NVIDIA-SMI 550.54.15              Driver Version: 550.54.15      CUDA Version: 12.4     |",
             source="nvidia-smi",
             weight=SPECIFIC,
         ),
         pattern(
             "no known GPU vendor found",
             "docker: Error response from daemon: failed to discover GPU vendor from CDI: no known GPU vendor found",
+            near="docker: Error response from daemon: No such container: sglang",
             source="docker 28",
             weight=SPECIFIC,
         ),
@@ -454,6 +486,7 @@ cause(
         pattern(
             "unknown or invalid runtime name: nvidia",
             "docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
+            near="docker: Error response from daemon: unknown or invalid runtime name: kata.",
             source="docker",
             weight=SPECIFIC,
         ),
@@ -476,6 +509,7 @@ cause(
         pattern(
             "CUDA driver initialization failed",
             "RuntimeError: CUDA driver initialization failed, you might not have a CUDA gpu.",
+            near="RuntimeError: CUDA error: CUDA driver version is insufficient for CUDA runtime version",
             source="torch",
             weight=SPECIFIC,
         ),
@@ -489,6 +523,7 @@ cause(
         pattern(
             "Torch not compiled with CUDA enabled",
             "AssertionError: Torch not compiled with CUDA enabled",
+            near="UserWarning: 1Torch was not compiled with flash attention.",
             source="torch",
             weight=SPECIFIC,
         ),
@@ -574,6 +609,7 @@ cause(
         pattern(
             "no kernel image is available",
             "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            near="RuntimeError: No available kernel. Aborting execution.",
             source="CUDA",
         ),
         pattern(
@@ -585,20 +621,34 @@ cause(
         pattern(
             "is not compatible with the current PyTorch installation",
             "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation.",
+            near="WARNING[XFORMERS]: xFormers can't load C++/CUDA extensions. xFormers was built for: PyTorch 2.4.0+cu121",
             source="torch",
             weight=GENERAL,
         ),
         pattern(
-            "Unsupported gpu architecture", "nvcc fatal   : Unsupported gpu architecture 'compute_120'", source="nvcc"
+            "Unsupported gpu architecture",
+            "nvcc fatal   : Unsupported gpu architecture 'compute_120'",
+            near="nvcc warning : Support for offline compilation for architectures prior to '<compute/sm/lto>_75' "
+            "will be removed in a future release (Use -Wno-deprecated-gpu-targets to suppress warning).",
+            source="nvcc",
         ),
         pattern(
             "is not defined for option 'gpu-name'",
             "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
+            near="nvcc fatal   : Value 'c++20' is not defined for option 'std'",
             source="ptxas",
         ),
-        pattern("invalid device function", "RuntimeError: CUDA error: invalid device function", source="CUDA, HIP"),
         pattern(
-            "device kernel image is invalid", "RuntimeError: CUDA error: device kernel image is invalid", source="CUDA"
+            "invalid device function",
+            "RuntimeError: CUDA error: invalid device function",
+            near="RuntimeError: CUDA error: invalid device ordinal",
+            source="CUDA, HIP",
+        ),
+        pattern(
+            "device kernel image is invalid",
+            "RuntimeError: CUDA error: device kernel image is invalid",
+            near="RuntimeError: CUDA error: invalid resource handle",
+            source="CUDA",
         ),
         pattern(
             "mma -> mma layout conversion",
@@ -606,12 +656,15 @@ cause(
             "llvm::SmallVector<unsigned int> > mlir::triton::getCvtOrder(mlir::Attribute, mlir::Attribute): Assertion "
             "`!(srcMmaLayout && dstMmaLayout && !srcMmaLayout.isAmpere()) && "
             '"mma -> mma layout conversion is only supported on Ampere"\' failed.',
+            near="python3: /project/lib/Conversion/TritonGPUToLLVM/Utility.cpp:212: mlir::Value foo(): Assertion "
+            "`rank == 2' failed.",
             source="triton 2.1 to 3.0",
             weight=SPECIFIC,
         ),
         pattern(
             "requires GPUs with sm",
             "RuntimeError: FlashInfer requires GPUs with sm75 or higher",
+            near="NotImplementedError: flash_attn at sgl-kernel is only supported on sm90 and above",
             source="flashinfer",
             weight=SPECIFIC,
         ),
@@ -664,18 +717,21 @@ cause(
             "not supported in this architecture",
             "ValueError: type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')",
             regex=r"type \w+ not supported in this architecture",
+            near="ValueError: Model architectures ['XLMRobertaLoRA'] are not supported for now.",
             source="triton",
             weight=SPECIFIC,
         ),
         pattern(
             "Bfloat16 is only supported on GPUs",
             "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.",
+            near="[2026-11-02 22:10:05] Compute capability below sm80. Use float16 due to lack of bfloat16 support.",
             source="sglang 0.4.x, vLLM",
             weight=SPECIFIC,
         ),
         pattern(
             "is only supported on CUDA devices with compute capability",
             "RuntimeError: torch._scaled_mm is only supported on CUDA devices with compute capability >= 9.0 or 8.9, or ROCm MI300+",
+            near="Tesla K80 with CUDA capability sm_37 is not compatible with the current PyTorch installation.",
             source="torch: fp8",
             weight=SPECIFIC,
         ),
@@ -683,6 +739,7 @@ cause(
             "not implemented for 'Half'",
             "RuntimeError: \"addmm_impl_cpu_\" not implemented for 'Half'",
             regex=r"not implemented for '(?:Half|BFloat16)'",
+            near="NotImplementedError: \"nll_loss_forward_reduce_cuda_kernel_2d_index\" not implemented for 'Int'",
             source="torch",
             weight=SPECIFIC,
         ),
@@ -697,11 +754,14 @@ cause(
         pattern(
             "No compiled cutlass_scaled_mm for",
             "RuntimeError: No compiled cutlass_scaled_mm for a compute capability less than CUDA device capability: 75",
+            near="[2026-11-02 22:10:05] Entering DeepGEMM JIT Pre-Compile session.",
             source="fp8 kernels",
         ),
         pattern(
             "is not supported for the current GPU",
             "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 80.",
+            near="[2026-11-02 22:10:05] Your GPU does not have native support for FP8 computation but FP8 "
+            "quantization is being used. Weight-only FP8 compression will be used leveraging the Marlin kernel.",
             source="sglang 0.4.x to 0.5.9, vLLM",
         ),
     ],
@@ -749,18 +809,22 @@ cause(
         pattern(
             "Could not load any common_ops library",
             "[sgl_kernel] CRITICAL: Could not load any common_ops library!",
+            near="[2026-11-02 22:10:05] Ignore import error when loading sglang.srt.models.phi4mm: Could not load any "
+            "common_ops library!",
             source="0.5.x, sglang #29646",
             weight=GENERAL,
         ),
         pattern(
             "with minimum required version",
             "Exception: sgl-kernel with minimum required version 0.3.21 is not installed.",
+            near="Requirement already satisfied: sgl-kernel==0.3.21 in /usr/lib/python3.12/site-packages",
             source="0.4.9 to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "which is less than the minimum required version",
             "Exception: flashinfer_python is installed with version 0.2.5, which is less than the minimum required version 0.2.9.",
+            near="Requirement already satisfied: flashinfer_python>=0.2.9 in /usr/lib/python3.12/site-packages",
             source="0.4.9 to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -803,6 +867,7 @@ cause(
         pattern(
             "does not match flashinfer version",
             "RuntimeError: flashinfer-cubin version (0.4.0) does not match flashinfer version (0.5.2).",
+            near="Requirement already satisfied: flashinfer-cubin==0.5.2 in /usr/lib/python3.12/site-packages",
             source="flashinfer 0.4 to 0.6",
             weight=SPECIFIC,
         ),
@@ -824,12 +889,15 @@ cause(
         pattern(
             "aiter is required when SGLANG_USE_AITER is set",
             "ImportError: aiter is required when SGLANG_USE_AITER is set to True",
+            near="[aiter] import [module_aiter_enum] under /opt/aiter/aiter/jit/module_aiter_enum.so",
             source="0.4.x to 0.5.23, ROCm (sglang #23083)",
         ),
         pattern(
             "Failed to load the backend extension: torch_npu",
             "RuntimeError: Failed to load the backend extension: torch_npu. You can disable extension auto-loading with "
             "TORCH_DEVICE_BACKEND_AUTOLOAD=0.",
+            near="RuntimeError: Failed to load the backend extension: intel_extension_for_pytorch. You can disable "
+            "extension auto-loading with TORCH_DEVICE_BACKEND_AUTOLOAD=0.",
             source="torch",
             weight=GENERAL,
         ),
@@ -837,6 +905,8 @@ cause(
             "from 'sgl_kernel",
             "ImportError: cannot import name 'top_k_renorm_prob' from 'sgl_kernel' (/usr/lib/sgl_kernel/__init__.py)",
             regex=r"cannot import name '\w+' from '(?:sgl_kernel|flashinfer)",
+            near="[2026-11-02 22:10:05] Ignore import error when loading sglang.srt.models.deepseek_v2: cannot import "
+            "name 'dsv3_fused_a_gemm' from 'sgl_kernel' (/usr/lib/sgl_kernel/__init__.py)",
             source="sglang newer than its sgl-kernel",
         ),
     ],
@@ -899,6 +969,7 @@ cause(
             "' not found (required by",
             "ImportError: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.32' not found (required by /usr/lib/x.so)",
             regex=r"version `\w+_[\d.]+' not found",
+            near="/usr/bin/ld: warning: libcudart.so.12, needed by libx.so, not found (try using -rpath or -rpath-link)",
             source="glibc, libstdc++",
             weight=SPECIFIC,
         ),
@@ -990,28 +1061,34 @@ cause(
         pattern(
             "libcuda.so cannot found",
             "AssertionError: libcuda.so cannot found! Possible files are located at ['/usr/lib/x86_64-linux-gnu/libcuda.so.1'].",
+            near="libcuda.so.1 (libc6,x86-64) => /usr/lib/x86_64-linux-gnu/libcuda.so.1",
             source="triton",
             weight=SPECIFIC,
         ),
         pattern(
             "Could not find nvcc",
             "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist",
+            near="nvcc: NVIDIA (R) Cuda compiler driver",
             source="flashinfer, torch",
         ),
         pattern(
             "CUDA_HOME environment variable is not set",
             "OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.",
+            near="No CUDA runtime is found, using CUDA_HOME='/usr/local/cuda'",
             source="torch",
         ),
         pattern(
             "Python.h: No such file",
             "main.c:1:10: fatal error: Python.h: No such file or directory",
             weight=SPECIFIC,
+            near="In file included from /usr/include/python3.12/Python.h:12,",
             source="gcc, through triton",
         ),
         pattern(
             "Ninja is required to load C++ extensions",
             "RuntimeError: Ninja is required to load C++ extensions",
+            near="Allowing ninja to set a default number of workers... (overridable by setting the environment "
+            "variable MAX_JOBS=N)",
             source="torch",
         ),
         pattern(
@@ -1022,9 +1099,19 @@ cause(
             source="torch, triton",
             weight=GENERAL,
         ),
-        pattern("ninja: build stopped", "ninja: build stopped: subcommand failed.", weight=GENERAL, source="ninja"),
         pattern(
-            "Ninja build failed", "RuntimeError: Ninja build failed. Ninja output:", weight=GENERAL, source="flashinfer"
+            "ninja: build stopped",
+            "ninja: build stopped: subcommand failed.",
+            weight=GENERAL,
+            near="ninja: no work to do.",
+            source="ninja",
+        ),
+        pattern(
+            "Ninja build failed",
+            "RuntimeError: Ninja build failed. Ninja output:",
+            weight=GENERAL,
+            near="ninja: Entering directory `/root/.cache/flashinfer/0.5.2/90a/cached_ops'",
+            source="flashinfer",
         ),
         pattern(
             "not found",
@@ -1038,6 +1125,7 @@ cause(
             "No working C++ compiler found",
             "torch._inductor.exc.InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx",
             weight=SPECIFIC,
+            near="-- The CXX compiler identification is GNU 13.2.0",
             source="torch",
         ),
         pattern(
@@ -1051,6 +1139,7 @@ cause(
         pattern(
             "is not defined for option 'std'",
             "nvcc fatal   : Value 'c++20' is not defined for option 'std'",
+            near="ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
             source="nvcc before 12.0: sglang compiles its kernels as C++20",
             weight=SPECIFIC,
         ),
@@ -1058,6 +1147,7 @@ cause(
             "find CUDA_HOME",
             "AssertionError: Cannot find CUDA_HOME. CUDA must be available to build the package.",
             regex=r"(?:Can't|Cannot|Could not) find CUDA_HOME",
+            near="No CUDA runtime is found, using CUDA_HOME='/usr/local/cuda'",
             source="deep_gemm, torch",
         ),
         pattern(
@@ -1077,6 +1167,7 @@ cause(
         pattern(
             "Failed to find C compiler",
             "RuntimeError: Failed to find C compiler. Please specify via CC environment variable or set triton.knobs.build.impl.",
+            near="-- The C compiler identification is GNU 13.2.0",
             source="triton",
             weight=SPECIFIC,
         ),
@@ -1144,12 +1235,15 @@ cause(
             "out of shared memory. Please try to raise your shared memory limit",
             "RuntimeError: DataLoader worker (pid 881) is killed by signal: Bus error. It is possible that dataloader's workers "
             "are out of shared memory. Please try to raise your shared memory limit.",
+            near="triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 131072, Hardware "
+            "limit: 101376.",
             source="torch",
             weight=SPECIFIC,
         ),
         pattern(
             "Call to posix_fallocate failed",
             "NCCL WARN Call to posix_fallocate failed : No space left on device",
+            near="gpu07:8891:8891 [0] NCCL INFO Call to connect returned Connection refused, retrying",
             source="NCCL",
             weight=SPECIFIC,
         ),
@@ -1173,28 +1267,41 @@ cause(
         pattern(
             "NCCL error",
             "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
+            near="gpu07:8891:8891 [0] NCCL INFO NET/Plugin: Could not find: libnccl-net.so. Using internal network plugin.",
             source="pynccl of sglang 0.4.x to 0.5.23",
         ),
         pattern(
             "DistBackendError",
             "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:268",
+            near='[2026-11-02 22:10:05] INFO:     10.0.0.9:41002 - "GET /search?q=torch.distributed.DistBackendError '
+            'HTTP/1.1" 404 Not Found',
             source="torch 2.x",
         ),
         pattern(
             "ncclUnhandledCudaError",
             "ncclUnhandledCudaError: Call to CUDA function failed.",
             weight=GENERAL,
+            near="gpu07:8891:8891 [0] NCCL INFO ncclCommInitRank comm 0x5581 rank 0 nranks 2 cudaDev 0 busId 3b000 - "
+            "Init COMPLETE",
             source="NCCL",
         ),
         pattern(
             "ncclSystemError",
             "ncclSystemError: System call (e.g. socket, malloc) or external library call failed",
+            near='[2026-11-02 22:10:05] INFO:     10.0.0.9:41002 - "GET /search?q=ncclSystemError HTTP/1.1" 404 Not Found',
             source="NCCL",
         ),
-        pattern("ncclInternalError", "ncclInternalError: Internal check failed.", source="NCCL"),
+        pattern(
+            "ncclInternalError",
+            "ncclInternalError: Internal check failed.",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='ncclInternalError: Internal "
+            "check failed.')",
+            source="NCCL",
+        ),
         pattern(
             "connectFullMesh failed",
             "RuntimeError: Gloo connectFullMesh failed with [pair.cc:144] no error",
+            near="[Gloo] Rank 0 is connected to 1 peer ranks. Expected number of connected peer ranks is : 1",
             source="gloo",
         ),
         pattern(
@@ -1208,17 +1315,23 @@ cause(
         pattern(
             "Duplicate GPU detected",
             "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 3b000",
+            near="[rank0]:[W1102 22:10:05.1 ProcessGroupNCCL.cpp:5023] [PG ID 0 PG GUID 0 Rank 0] using GPU 0 as "
+            "device used by this process is currently unknown.",
             source="NCCL",
             weight=SPECIFIC,
         ),
         pattern(
             "is setting up NCCL communicator",
             "RuntimeError: [1] is setting up NCCL communicator and retrieving ncclUniqueId from [0] via c10d key-value store",
+            near="[rank0]:[W1102 22:10:05.1 ProcessGroupNCCL.cpp:1496] Warning: WARNING: destroy_process_group() was "
+            "not called before program exit, which can leak NCCL communicators",
             source="torch, NCCL #708",
         ),
         pattern(
             "DistStoreError",
             "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 1/2 clients joined.",
+            near='[2026-11-02 22:10:05] INFO:     10.0.0.9:41002 - "GET /search?q=torch.distributed.DistStoreError '
+            'HTTP/1.1" 404 Not Found',
             source="torch",
         ),
         pattern(
@@ -1232,6 +1345,8 @@ cause(
             "unhandled system error",
             "unhandled system error (run with NCCL_DEBUG=INFO for details)",
             weight=GENERAL,
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='NCCL: unhandled system error "
+            "(run with NCCL_DEBUG=INFO)')",
             source="NCCL",
         ),
         pattern(
@@ -1246,12 +1361,15 @@ cause(
             "RuntimeError: CustomAllreduce: peer access failed",
             regex=r"Error: .*[Cc]ustom.?[Aa]ll.?reduce",
             weight=GENERAL,
+            near="[2026-11-02 22:10:05] Custom allreduce is disabled because your platform lacks GPU P2P capability "
+            "or P2P test failed.",
             source="sglang",
         ),
         pattern(
             "Watchdog caught collective operation timeout",
             "[rank1]:[E] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE)",
             weight=SPECIFIC,
+            near="[2026-11-02 22:10:05] Watchdog timeout (self.watchdog_timeout=300)",
             source="torch 2.x, sglang #3784",
         ),
     ],
@@ -1282,11 +1400,15 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
-            "illegal instruction was", "RuntimeError: CUDA error: an illegal instruction was encountered", source="CUDA"
+            "illegal instruction was",
+            "RuntimeError: CUDA error: an illegal instruction was encountered",
+            near="Illegal instruction (core dumped)",
+            source="CUDA",
         ),
         pattern(
             "Memory access fault by GPU",
             "Memory access fault by GPU node-1 (Agent handle: 0x55) on address 0x7f.",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='Memory access fault by GPU node-1')",
             source="ROCm",
         ),
         pattern(
@@ -1297,8 +1419,21 @@ cause(
             near="Queue 0x7f2a aborting with error : HSA_STATUS_ERROR_OUT_OF_RESOURCES: The runtime failed to allocate",
             source="ROCm",
         ),
-        pattern("misaligned address", "RuntimeError: CUDA error: misaligned address", source="CUDA", weight=SPECIFIC),
-        pattern("unspecified launch failure", "RuntimeError: CUDA error: unspecified launch failure", source="CUDA"),
+        pattern(
+            "misaligned address",
+            "RuntimeError: CUDA error: misaligned address",
+            regex=r"\b(?:CUDA|HIP)\b.*misaligned address",
+            near="kernel.cpp:12:5: runtime error: load of misaligned address 0x7ffd for type 'int', which requires 4 "
+            "byte alignment",
+            source="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "unspecified launch failure",
+            "RuntimeError: CUDA error: unspecified launch failure",
+            near="srun: error: Task launch for StepId=771.0 failed on node gpu01: Unspecified error",
+            source="CUDA",
+        ),
     ],
     shows=span("memory", "serving"),
     title=Text("no kernel accesses memory out of bounds", "没有算子越界访问显存"),
@@ -1334,6 +1469,7 @@ cause(
         pattern(
             "device-side assert triggered",
             "torch.AcceleratorError: CUDA error: device-side assert triggered",
+            near="Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.",
             source="CUDA",
         ),
         pattern(
@@ -1348,6 +1484,8 @@ cause(
             "/pytorch/aten/src/ATen/native/cuda/Indexing.cu:1553: indexSelectLargeIndex: block: [0,0,0] Assertion "
             "`srcIndex < srcSelectDimSize` failed.",
             regex=r"Assertion `.*(?:srcIndex|ind_dim_size|index).*` failed",
+            near="python3: /project/lib/Conversion/TritonGPUToLLVM/Utility.cpp:212: mlir::Value foo(): Assertion "
+            "`rank == 2' failed.",
             source="torch",
         ),
     ],
@@ -1373,12 +1511,14 @@ cause(
         pattern(
             "FlashAttention v3 Backend requires",
             "AssertionError: FlashAttention v3 Backend requires SM>=80 and SM<=90.",
+            near="[2026-11-02 22:10:05] Attention backend not explicitly specified. Use fa3 backend by default.",
             source="0.4.6 to 0.5.9",
             weight=SPECIFIC,
         ),
         pattern(
             "FlashAttention only supports",
             "RuntimeError: FlashAttention only supports Ampere GPUs or newer.",
+            near="[2026-11-02 22:10:05] Attention backend not explicitly specified. Use flashinfer backend by default.",
             source="flash-attn",
             weight=SPECIFIC,
         ),
@@ -1401,6 +1541,7 @@ cause(
         pattern(
             "nsupported max_mma_kv",
             "ValueError: Unsupported max_mma_kv: 0",
+            near="[2026-11-02 22:10:05] WARNING:  Unsupported upgrade request.",
             source="flashinfer on cards with little shared memory",
             weight=SPECIFIC,
         ),
@@ -1415,6 +1556,8 @@ cause(
         pattern(
             "nvalid attention backend",
             "ValueError: Invalid attention backend: fa5",
+            near="launch_server.py: error: argument --attention-backend: invalid choice: 'fa5' (choose from 'triton', "
+            "'fa3')",
             source="0.4.6 to 0.5.9",
             weight=SPECIFIC,
         ),
@@ -1422,6 +1565,7 @@ cause(
             "only supported on ",
             "NotImplementedError: flash_attn at sgl-kernel is only supported on sm90 and above",
             regex=r"(?:flash_?attn|[Ff]lash_?[Aa]ttention|[Ff]lash ?MLA|trtllm|TRTLLM|cutlass|[Bb]ackend).{0,200} only supported on ",
+            near="ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.",
             source="sgl-kernel",
             weight=SPECIFIC,
         ),
@@ -1435,18 +1579,23 @@ cause(
         pattern(
             "out of resource: shared memory",
             "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 131072, Hardware limit: 101376.",
+            near="RuntimeError: DataLoader worker (pid 881) is killed by signal: Bus error. It is possible that "
+            "dataloader's workers are out of shared memory.",
             source="triton: the kernel's tiles are too large for this GPU",
             weight=SPECIFIC,
         ),
         pattern(
             "assert Lq in {",
             "AssertionError: assert Lq in {16, 32, 64, 128, 256, 576}, where Lq = 80.",
+            near="    assert Lq == Lk and Lv == Lo",
             source="sglang #1109",
         ),
         pattern(
             "head_dim",
             "ValueError: flashinfer does not support head_dim 32",
             regex=r"(?:Error|Exception): .*(?:[Uu]nsupported|not support|Invalid).*head_dim",
+            near="2026-11-02 22:10:05,101 - INFO - flashinfer.jit: Loading JIT ops: "
+            "batch_prefill_with_kv_cache_dtype_q_bf16_head_dim_qk_128_head_dim_vo_128",
             source="flashinfer",
         ),
     ],
@@ -1468,38 +1617,50 @@ cause(
             "uncorrectable ECC error",
             "RuntimeError: CUDA error: uncorrectable ECC error encountered",
             weight=SPECIFIC,
+            near="| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |",
             source="CUDA",
         ),
         pattern(
             "NVRM: Xid",
             "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus.",
+            regex=r"NVRM: Xid \([^)]*\): (?!(?:13|31|43|45)\b)",
+            near="NVRM: Xid (PCI:0000:3b:00): 45, pid=1234, name=python3, Ch 00000010",
+            source="NVIDIA's kernel module: all but 13, 31, 43 and 45, which programs cause",
             weight=SPECIFIC,
-            near="RuntimeError: CUDA error: an illegal memory access was encountered",
-            source="NVIDIA's kernel module",
         ),
         pattern(
             "fallen off the bus",
             "RuntimeError: GPU has fallen off the bus",
             weight=SPECIFIC,
+            near="pcieport 0000:3a:00.0: PCIe Bus Error: severity=Corrected, type=Physical Layer, (Receiver ID)",
             source="CUDA, NVIDIA's kernel module",
         ),
         pattern(
             "GPU is lost",
             "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.",
             weight=SPECIFIC,
+            near="GPU 0: NVIDIA A100-SXM4-80GB (UUID: GPU-5c0a)",
             source="nvidia-smi",
         ),
-        pattern("hardware stack error", "RuntimeError: CUDA error: hardware stack error", source="CUDA"),
+        pattern(
+            "hardware stack error",
+            "RuntimeError: CUDA error: hardware stack error",
+            near="triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 131072, Hardware "
+            "limit: 101376.",
+            source="CUDA",
+        ),
         pattern(
             "uncorrectable NVLink error",
             "RuntimeError: CUDA error: uncorrectable NVLink error detected during the execution",
             weight=SPECIFIC,
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='uncorrectable NVLink error')",
             source="CUDA",
         ),
         pattern(
             "GPU requires reset",
             "Unable to determine the device handle: GPU requires reset",
             weight=SPECIFIC,
+            near="        Reset Required                    : No",
             source="nvidia-smi",
         ),
     ],
@@ -1576,6 +1737,7 @@ cause(
         pattern(
             "ut of memory: Killed process",
             "Memory cgroup out of memory: Killed process 4121 (sglang::schedul) total-vm:90000000kB",
+            near="sglang.service: Killing process 4121 (sglang::schedul) with signal SIGKILL.",
             source="Linux",
             weight=SPECIFIC,
         ),
@@ -1623,6 +1785,8 @@ cause(
         pattern(
             "OOMKilled",
             "Last State: Terminated  Reason: OOMKilled  Exit Code: 137",
+            regex=r"OOMKilled(?!\W*false)",
+            near='            "OOMKilled": false,',
             source="kubernetes",
             weight=SPECIFIC,
         ),
@@ -1643,6 +1807,7 @@ cause(
         pattern(
             "code=killed, status=9/KILL",
             "sglang.service: Main process exited, code=killed, status=9/KILL",
+            near="sglang.service: Main process exited, code=killed, status=15/TERM",
             source="systemd",
             weight=GENERAL,
             choose=_host_memory,
@@ -1658,6 +1823,8 @@ cause(
         pattern(
             "DefaultCPUAllocator: can't allocate memory",
             "RuntimeError: [enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory",
+            near="[W1102 22:10:05.1 CUDAAllocatorConfig.h:28] Warning: expandable_segments not supported on this "
+            "platform (function operator())",
             source="torch",
             weight=SPECIFIC,
         ),
@@ -1740,7 +1907,13 @@ cause(
             regex=r"Segmentation fault(?: \(core dumped\))?\s*$|Fatal Python error: Segmentation fault",
             source="bash, faulthandler",
         ),
-        pattern("段错误", "段错误 (核心已转储)", weight=GENERAL, source="bash"),
+        pattern(
+            "段错误",
+            "段错误 (核心已转储)",
+            weight=GENERAL,
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='程序报 段错误 (核心已转储) 怎么排查')",
+            source="bash",
+        ),
         pattern(
             "Main process exited",
             "embedding.service: Main process exited, code=dumped, status=11/SEGV",
@@ -1782,10 +1955,16 @@ cause(
         pattern(
             "trap invalid opcode",
             "traps: python3[771] trap invalid opcode ip:7f11 sp:7ffd error:0 in libtorch_cpu.so[7f10+1]",
+            near="traps: gdbserver[771] trap int3 ip:55d1 sp:7ffe error:0 in sample[55d1+1]",
             source="Linux",
             weight=GENERAL,
         ),
-        pattern("非法指令", "非法指令 (核心已转储)", source="bash"),
+        pattern(
+            "非法指令",
+            "非法指令 (核心已转储)",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='非法指令 (核心已转储) 怎么排查')",
+            source="bash",
+        ),
         pattern(
             "' failed",
             "python3: /project/lib/Conversion/TritonGPUToLLVM/Utility.cpp:212: mlir::Value foo(): Assertion `rank == 2' "
@@ -1795,12 +1974,18 @@ cause(
             source="glibc",
             weight=GENERAL,
         ),
-        pattern("double free or corruption", "double free or corruption (!prev)", source="glibc", weight=GENERAL),
+        pattern(
+            "double free or corruption",
+            "double free or corruption (!prev)",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='double free or corruption (!prev)')",
+            source="glibc",
+            weight=GENERAL,
+        ),
         pattern(
             "(): ",
             "free(): invalid pointer",
             regex=r"^(?:free|malloc|realloc|munmap_chunk|malloc_consolidate)\(\): (?:invalid|unaligned|corrupt|memory)",
-            near="close(): the socket is closed",
+            near="<jemalloc>: Invalid conf pair: background_thread:true",
             source="glibc",
             weight=GENERAL,
         ),
@@ -1819,12 +2004,19 @@ cause(
             source="abort() of native code",
             weight=LAST,
         ),
-        pattern("Segfault encountered", "!!!!!!! Segfault encountered !!!!!!!", source="torch"),
+        pattern(
+            "Segfault encountered",
+            "!!!!!!! Segfault encountered !!!!!!!",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='!!!!!!! Segfault encountered "
+            "!!!!!!!')",
+            source="torch",
+        ),
         pattern(
             "SIGSEGV",
             "!!!!!!! Segfault encountered !!!!!!! SIGSEGV",
             regex=r"\bSIGSEGV\b",
             weight=GENERAL,
+            near='[2026-11-02 22:10:05] INFO:     10.0.0.9:41002 - "GET /search?q=SIGSEGV HTTP/1.1" 404 Not Found',
             source="torch",
         ),
     ],

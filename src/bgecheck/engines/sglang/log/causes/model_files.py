@@ -20,6 +20,9 @@ def _opening(session: Session, text: str) -> str | None:
     return "bad-cli-arguments" if session.phase == "warm-up" else None
 
 
+_OWN_PARSER = r"^(?!(?:\S*/)?(?:huggingface-cli|hf|modelscope|pip3?) ).*"
+"""Opens the pattern of what argparse says of any program: not what a start script says that fetches the model first."""
+
 _CORRECTED = ("{launch_line}",)
 _INSTEAD = Text("in the launch line, {instead}", "修改启动命令：{instead}")
 
@@ -29,7 +32,8 @@ cause(
         pattern(
             "error: unrecognized arguments",
             "sglang serve: error: unrecognized arguments: --max-batch-size 16",
-            near="INFO: the client sent unrecognized arguments",
+            regex=_OWN_PARSER + r"error: unrecognized arguments",
+            near="huggingface-cli <command> [<args>]: error: unrecognized arguments: --local-dir-use-symlinks False",
             source="0.4.6 to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -37,14 +41,16 @@ cause(
             "error: ambiguous option",
             "sglang serve: error: ambiguous option: --cuda-graph-max-bs could match --cuda-graph-max-bs-decode, "
             "--cuda-graph-max-bs-prefill",
+            regex=_OWN_PARSER + r"error: ambiguous option",
+            near="main.cpp:12:7: error: ambiguous overload for 'operator<<' (operand types are 'Tensor' and 'int')",
             source="0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "error: argument ",
             "launch_server.py: error: argument --dtype: invalid choice: 'fp16' (choose from 'auto', 'half')",
-            regex=r"error: argument \S+.*: (?:invalid|expected|ignored|not allowed)",
-            near="error: argument parsing took 3 s",
+            regex=_OWN_PARSER + r"error: argument \S+.*: (?:invalid|expected|ignored|not allowed)",
+            near="modelscope <command> [<args>] download: error: argument --max-workers: invalid int value: 'many'",
             source="0.4.6 to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -67,6 +73,8 @@ cause(
         pattern(
             "error: the following arguments are required",
             "launch_server.py: error: the following arguments are required: --model-path/--model",
+            regex=_OWN_PARSER + r"error: the following arguments are required",
+            near="huggingface-cli <command> [<args>] download: error: the following arguments are required: repo_id",
             source="0.4.6 to 0.5.9",
             weight=SPECIFIC,
         ),
@@ -110,6 +118,8 @@ cause(
             "Quantization method specified in the model config",
             "ValueError: Quantization method specified in the model config (awq) does not match the quantization method "
             "specified in the `quantization` argument (fp8).",
+            near="[2026-11-02 22:10:05] awq quantization is not fully optimized yet. The speed can be slower than "
+            "non-quantized models.",
             source="0.4.x to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -117,6 +127,7 @@ cause(
             "No such option",
             "Error: No such option: --max-batch-size",
             regex=r"^Error: No such option:",
+            near="no such option: --break-system-packages",
             source="click",
         ),
         pattern(
@@ -130,6 +141,7 @@ cause(
         pattern(
             "served_model_name cannot contain a colon",
             "ValueError: served_model_name cannot contain a colon (':') character.",
+            near="[2026-11-02 22:10:05] server_args=ServerArgs(model_path='/srv/m', served_model_name='bge-large-zh')",
             source="0.5.23",
             weight=SPECIFIC,
         ),
@@ -304,11 +316,15 @@ cause(
         pattern(
             "is the correct path to a directory containing a config.json file",
             "Otherwise, make sure '/data/m' is the correct path to a directory containing a config.json file",
+            near="Otherwise, make sure '/data/m' is the correct path to a directory containing all relevant files for "
+            "a BertTokenizerFast tokenizer.",
             source="transformers 4.4x to 5.19",
         ),
         pattern(
             "Should have a `model_type` key in its config.json",
             "ValueError: Unrecognized model in /data/m. Should have a `model_type` key in its config.json.",
+            near="You are using a model of type bert to instantiate a model of type xlm-roberta. This is not "
+            "supported for all configurations of models and can yield errors.",
             source="0.5.23",
             weight=SPECIFIC,
         ),
@@ -323,6 +339,8 @@ cause(
         pattern(
             "does not appear to have a file named config.json",
             "OSError: /data/m does not appear to have a file named config.json. Checkout 'https://huggingface.co//data/m'",
+            near="OSError: /data/m does not appear to have a file named pytorch_model.bin, model.safetensors, "
+            "tf_model.h5, model.ckpt or flax_model.msgpack.",
             source="transformers 4.4x",
             weight=SPECIFIC,
         ),
@@ -336,6 +354,8 @@ cause(
         pattern(
             "bind source path does not exist",
             'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /data/m.',
+            near='docker: Error response from daemon: invalid mount config for type "bind": field Source must not be '
+            "empty.",
             source="docker",
             weight=SPECIFIC,
         ),
@@ -351,6 +371,7 @@ cause(
             "NotADirectoryError",
             "NotADirectoryError: [Errno 20] Not a directory: '/data/m/model.safetensors/config.json'",
             regex=r"NotADirectoryError: .*config\.json",
+            near="NotADirectoryError: [Errno 20] Not a directory: '/root/.triton/cache'",
             source="Python",
         ),
     ],
@@ -401,6 +422,7 @@ cause(
         pattern(
             "is not a valid git identifier",
             "OSError: v2.0 is not a valid git identifier (branch name, tag name or commit id) that exists for this model name.",
+            near="fatal: 'v2.0' is not a commit and a branch 'main' cannot be created from it",
             source="transformers 4.4x to 5.19: --revision",
             weight=SPECIFIC,
         ),
@@ -415,11 +437,13 @@ cause(
         pattern(
             "Repository Not Found for url",
             "Repository Not Found for url: https://hf-mirror.com/BAAI/bge-m4/resolve/main/config.json.",
+            near="404 Client Error: Not Found for url: http://127.0.0.1:30000/get_model_info",
             source="huggingface_hub",
         ),
         pattern(
             "is not a valid model identifier",
             "OSError: BAAI/bge-large-zh-v1.6 is not a local folder and is not a valid model identifier listed on",
+            near="OSError: It looks like the config file at '/data/m/config.json' is not a valid JSON file.",
             source="transformers 4.4x to 5.19",
             choose=_identifier,
         ),
@@ -435,12 +459,14 @@ cause(
         pattern(
             "Incorrect path_or_model_id",
             "OSError: Incorrect path_or_model_id: '/data/models/bge'. Please provide either the path to a local folder",
+            near="binascii.Error: Incorrect padding",
             source="transformers 4.5x",
             choose=_path_or_model_id,
         ),
         pattern(
             "Can't load the configuration of",
             "OSError: Can't load the configuration of '/data/models/bge'. If you were trying to load it from",
+            near="OSError: Can't load tokenizer for '/data/models/bge'. If you were trying to load it from",
             source="0.5.3.post3",
             choose=_configuration,
         ),
@@ -466,11 +492,14 @@ cause(
             "GatedRepoError",
             "huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: Root=1-6)",
             regex=r"GatedRepoError: ",
+            near="    except GatedRepoError as e:",
             source="huggingface_hub 0.2x to 1.33",
         ),
         pattern(
             "trying to access a gated repo",
             "OSError: You are trying to access a gated repo.",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='You are trying to access a "
+            "gated repo.')",
             source="transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
@@ -485,6 +514,7 @@ cause(
             "403 Client Error",
             "403 Client Error: Forbidden for url: https://huggingface.co/google/embeddinggemma-300m/resolve/main/config.json",
             regex=r"403 Client Error.*(?:huggingface|hf-mirror|/resolve/)",
+            near="403 Client Error: Forbidden for url: http://127.0.0.1:30000/get_model_info",
             source="huggingface_hub",
         ),
         pattern(
@@ -513,22 +543,28 @@ cause(
         pattern(
             "LocalTokenNotFoundError",
             "huggingface_hub.errors.LocalTokenNotFoundError: Token is required (`token=True`), but no token found.",
+            near='[2026-11-02 22:10:05] INFO:     10.0.0.9:41002 - "GET /search?q=LocalTokenNotFoundError HTTP/1.1" '
+            "404 Not Found",
             source="huggingface_hub",
             weight=SPECIFIC,
         ),
         pattern(
             "is awaiting a review from the repo authors",
             "Your request to access model google/embeddinggemma-300m is awaiting a review from the repo authors.",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='the contract is awaiting a "
+            "review from the repo authors')",
             source="huggingface_hub",
         ),
         pattern(
             "Invalid credentials in Authorization header",
             "Invalid credentials in Authorization header",
+            near="WARNING:  Invalid HTTP request received.",
             source="huggingface_hub",
         ),
         pattern(
             "Invalid user token",
             "huggingface_hub.errors.HfHubHTTPError: Invalid user token.",
+            near="WARNING:  Invalid HTTP request received.",
             source="huggingface_hub",
         ),
     ],
@@ -568,11 +604,15 @@ cause(
         pattern(
             "SSL certificate problem",
             "curl: (60) SSL certificate problem: self-signed certificate in certificate chain",
+            near="InsecureRequestWarning: Unverified HTTPS request is being made to host 'hf-mirror.com'. Adding "
+            "certificate verification is strongly advised.",
             source="curl, git",
         ),
         pattern(
             "SSLCertVerificationError",
             "requests.exceptions.SSLError: (Caused by SSLError(SSLCertVerificationError(1, 'certificate has expired')))",
+            near="InsecureRequestWarning: Unverified HTTPS request is being made to host 'hf-mirror.com'. Adding "
+            "certificate verification is strongly advised.",
             source="requests",
             weight=SPECIFIC,
         ),
@@ -580,12 +620,16 @@ cause(
             "TLS CA certificate bundle",
             "OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /etc/ssl/certs/corp.pem",
             regex=r"Could not find a suitable TLS CA certificate bundle",
+            near="InsecureRequestWarning: Unverified HTTPS request is being made to host 'hf-mirror.com'. Adding "
+            "certificate verification is strongly advised.",
             source="requests",
             weight=SPECIFIC,
         ),
         pattern(
             "SSL: WRONG_VERSION_NUMBER",
             "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)",
+            near="ssl.SSLError: [SSL: APPLICATION_DATA_AFTER_CLOSE_NOTIFY] application data after close notify "
+            "(_ssl.c:2706)",
             source="OpenSSL",
         ),
     ],
@@ -619,27 +663,32 @@ cause(
             "We couldn't connect to '",
             "OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the "
             "cached files.",
+            near="curl: (7) Failed to connect to 127.0.0.1 port 30000 after 0 ms: Couldn't connect to server",
             source="0.5.23, transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
         pattern(
             "OfflineModeIsEnabled",
             "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach https://huggingface.co/api/models/BAAI/bge-m3",
+            near="+ export HF_HUB_OFFLINE=1",
             source="huggingface_hub",
         ),
         pattern(
             "offline mode is enabled",
             "Cannot reach https://huggingface.co/BAAI/bge-m3: offline mode is enabled.",
+            near="Offline mode: forcing local_files_only=True",
             source="huggingface_hub",
         ),
         pattern(
             "LocalEntryNotFoundError",
             "huggingface_hub.errors.LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder",
+            near="huggingface_hub.errors.EntryNotFoundError: 404 Client Error. (Request ID: Root=1-6)",
             source="huggingface_hub",
         ),
         pattern(
             "outgoing traffic has been disabled",
             "Cannot find the requested files in the disk cache and outgoing traffic has been disabled.",
+            near="Offline mode: forcing local_files_only=True",
             source="huggingface_hub",
         ),
         pattern(
@@ -656,6 +705,7 @@ cause(
             "'[Errno -2] Name or service not known' thrown while requesting HEAD https://huggingface.co/BAAI/bge-m3/"
             "resolve/main/config.json",
             weight=LAST,
+            near='HTTP Request: HEAD https://huggingface.co/BAAI/bge-m3/resolve/main/config.json "HTTP/1.1 200 OK"',
             source="0.5.23: a request that will be tried again",
         ),
         pattern(
@@ -722,6 +772,7 @@ cause(
         pattern(
             "An error happened while trying to locate the file",
             "An error happened while trying to locate the file on the Hub and we cannot find the requested files in the local cache.",
+            near="Could not locate the tokenizer configuration file, will try to use the model config instead.",
             source="huggingface_hub",
         ),
         pattern(
@@ -760,6 +811,8 @@ cause(
         pattern(
             "Cannot find any model weights with",
             "RuntimeError: Cannot find any model weights with `/data/models/bge-m3`",
+            near="No sentence-transformers model found with name /data/models/bge-m3. Creating a new one with mean "
+            "pooling.",
             source="0.3.6 to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -814,6 +867,7 @@ cause(
             "not found in the checkpoint",
             "ValueError: Following weights were not found in the checkpoint: {'model.layers.0.mlp.weight'}",
             regex=r"[Ww]eights?.*not found in the checkpoint",
+            near="[2026-11-02 22:10:05] Parameter model.layers.0.mlp.weight not found in params_dict",
             source="vLLM-like loaders",
         ),
     ],
@@ -865,12 +919,15 @@ cause(
         pattern(
             "Error while deserializing header",
             "safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge",
+            near="Loading safetensors checkpoint shards: 100% Completed | 1/1 [00:00<00:00,  2.11it/s]",
             source="0.4.x to 0.5.23",
             weight=SPECIFIC,
         ),
         pattern(
             "MetadataIncompleteBuffer",
             "SafetensorError: MetadataIncompleteBuffer",
+            near='[2026-11-02 22:10:05] INFO:     10.0.0.9:41002 - "GET /search?q=MetadataIncompleteBuffer HTTP/1.1" '
+            "404 Not Found",
             source="safetensors",
             weight=SPECIFIC,
         ),
@@ -885,15 +942,23 @@ cause(
         pattern(
             "PytorchStreamReader failed",
             "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='PytorchStreamReader failed "
+            "reading zip archive')",
             source="torch.load",
             weight=SPECIFIC,
         ),
         pattern(
-            "Ran out of input", "EOFError: Ran out of input", regex=r"^EOFError: Ran out of input", source="torch.load"
+            "Ran out of input",
+            "EOFError: Ran out of input",
+            regex=r"^EOFError: Ran out of input",
+            near="EOFError: EOF when reading a line",
+            source="torch.load",
         ),
         pattern(
             "Consistency check failed",
             "OSError: Consistency check failed: file should be of size 1302220525 but has size 734003200 (pytorch_model.bin).",
+            near="[2026-11-02 22:10:05] Health check failed. Server couldn't get a response from detokenizer for last "
+            "20 seconds.",
             source="huggingface_hub",
             weight=SPECIFIC,
         ),
@@ -902,6 +967,8 @@ cause(
             "modelscope.hub.errors.FileIntegrityError: File /root/.cache/modelscope/hub/._____temp/BAAI/bge-m3/model.safetensors integrity "
             "check failed, expected sha256 signature is 58858233513d76b8, actual is 2f3a36569365da73, the download may be incomplete, "
             "please try again.",
+            near="[2026-11-02 22:10:05] Health check failed. Server couldn't get a response from detokenizer for last "
+            "20 seconds.",
             source="modelscope",
             weight=SPECIFIC,
         ),
@@ -916,12 +983,14 @@ cause(
         pattern(
             "Unable to load weights from pytorch checkpoint",
             "OSError: Unable to load weights from pytorch checkpoint file for '/data/m/pytorch_model.bin'",
+            near="Loading pt checkpoint shards:   0% Completed | 0/1 [00:00<?, ?it/s]",
             source="transformers",
             weight=SPECIFIC,
         ),
         pattern(
             "cloned a repository without having git-lfs",
             "OSError: You seem to have cloned a repository without having git-lfs installed.",
+            near="git-lfs/3.4.1 (GitHub; linux amd64; go 1.22.2)",
             source="transformers",
             weight=SPECIFIC,
         ),
@@ -929,6 +998,7 @@ cause(
             "Errno 5]",
             "OSError: [Errno 5] Input/output error: '/data/m/model.safetensors'",
             regex=r"Errno 5\] Input/output error",
+            near="socket.gaierror: [Errno -5] No address associated with hostname",
             source="Linux",
         ),
         pattern(
@@ -941,6 +1011,7 @@ cause(
         pattern(
             "Out of range float values are not JSON compliant",
             "ValueError: Out of range float values are not JSON compliant: nan",
+            near="OverflowError: out of range integral type conversion attempted",
             source="0.5.x: NaN vectors",
         ),
         pattern(
@@ -1032,6 +1103,7 @@ cause(
             "were not used when initializing",
             "Some weights of the model checkpoint at /srv/models/bge were not used when initializing BertModel: "
             "['bert.encoder.layer.0.output.dense.weight']",
+            near="All the weights of BertModel were initialized from the model checkpoint at /srv/models/bge.",
             source="transformers 4.4x",
             weight=SPECIFIC,
             fatal=False,
@@ -1117,18 +1189,22 @@ cause(
         pattern(
             "Can't load tokenizer for",
             "OSError: Can't load tokenizer for '/data/models/bge-m3'. If you were trying to load it from",
+            near="OSError: Can't load the configuration of '/data/models/bge-m3'. If you were trying to load it from",
             source="transformers 4.4x",
             weight=SPECIFIC,
         ),
         pattern(
             "Unable to load vocabulary",
             "OSError: Unable to load vocabulary from file. Please check that the provided vocabulary is accessible",
+            near="E external/local_xla/xla/stream_executor/cuda/cuda_dnn.cc:8310] Unable to register cuDNN factory: "
+            "Attempting to register",
             source="transformers 4.4x",
             weight=SPECIFIC,
         ),
         pattern(
             "Can't find a vocabulary file at path",
             "ValueError: Can't find a vocabulary file at path 'None'. To load the vocabulary from a Google pretrained model use",
+            near="loading file vocab.txt from cache at None",
             source="transformers 4.4x: slow BERT tokenizer",
             weight=SPECIFIC,
         ),
@@ -1142,12 +1218,15 @@ cause(
         pattern(
             "Couldn't instantiate the backend tokenizer",
             "ValueError: Couldn't instantiate the backend tokenizer from one of: ",
+            near="[2026-11-02 22:10:05] Using a slow tokenizer. This might cause a significant slowdown. Consider "
+            "using a fast tokenizer instead.",
             source="0.4.x",
             weight=SPECIFIC,
         ),
         pattern(
             "unexpected error loading tokenizer.json",
             "_fix_v5_tokenizer_components: unexpected error loading tokenizer.json for /data/models/bge",
+            near="loading file tokenizer.json from cache at None",
             source="0.5.23",
             weight=SPECIFIC,
             fatal=False,
@@ -1155,12 +1234,16 @@ cause(
         pattern(
             "failed to read tokenizer_config.json",
             "_fix_v5_add_bos_eos_token: failed to read tokenizer_config.json for /data/models/bge",
+            near="loading file tokenizer_config.json from cache at None",
             source="0.5.23",
             fatal=False,
         ),
         pattern(
             "did not match any variant of untagged enum",
             "Exception: data did not match any variant of untagged enum ModelWrapper at line 757272 column 3",
+            regex=r"untagged enum \w+Wrapper\b",
+            near="Failed to deserialize the JSON body into the target type: data did not match any variant of "
+            "untagged enum Input at line 1 column 9",
             source="tokenizers",
             weight=SPECIFIC,
         ),
@@ -1168,6 +1251,7 @@ cause(
             "Tokenizer class ",
             "ValueError: Tokenizer class XLMTokenizerX does not exist or is not currently imported.",
             regex=r"Tokenizer class \S+ does not exist or is not currently imported",
+            near="The tokenizer class you load from this checkpoint is 'XLMRobertaTokenizer'.",
             source="transformers",
             weight=SPECIFIC,
         ),
@@ -1183,17 +1267,20 @@ cause(
             "TypeError: not a string",
             "TypeError: not a string",
             regex=r"^TypeError: not a string$",
+            near="TypeError: expected string or bytes-like object",
             source="sentencepiece",
         ),
         pattern(
             "not NoneType",
             "TypeError: expected str, bytes or os.PathLike object, not NoneType",
+            near="TypeError: unsupported operand type(s) for +: 'int' and 'NoneType'",
             source="transformers 4.4x: a vocabulary that is None",
             choose=_in_tokenizer,
         ),
         pattern(
             "You need to have sentencepiece",
             "ImportError: You need to have sentencepiece installed to convert a slow tokenizer to a fast one.",
+            near="Requirement already satisfied: sentencepiece in /usr/lib/python3.12/site-packages",
             source="transformers 4.4x",
         ),
         pattern(
@@ -1237,6 +1324,8 @@ cause(
             "If the tokenizer is a custom tokenizer not yet available",
             "RuntimeError: Failed to load the tokenizer. If the tokenizer is a custom tokenizer not yet available in the "
             "HuggingFace transformers library, consider setting `trust_remote_code=True`",
+            near="[2026-11-02 22:10:05] Using a slow tokenizer. This might cause a significant slowdown. Consider "
+            "using a fast tokenizer instead.",
             source="0.4.x to 0.5.23",
             weight=SPECIFIC,
         ),
@@ -1244,6 +1333,9 @@ cause(
             "contains custom code which must be executed",
             "ValueError: The repository for jinaai/jina-embeddings-v3 contains custom code which must be executed to "
             "correctly load the model.",
+            near="A new version of the following files was downloaded from "
+            "https://huggingface.co/jinaai/xlm-roberta-flash-implementation: Make sure to double-check they do "
+            "not contain any added malicious code.",
             source="transformers",
             weight=SPECIFIC,
         ),
@@ -1280,6 +1372,8 @@ cause(
             "has no SGlang implementation and the Transformers implementation is not compatible",
             "ValueError: BertModel has no SGlang implementation and the Transformers implementation is not compatible "
             "with SGLang.",
+            near="[2026-11-02 22:10:05] BertForMaskedLM has no SGlang implementation, falling back to Transformers "
+            "implementation. Some features may not be supported and performance may not be optimal.",
             source="0.4.7 to 0.5.23",
         ),
         pattern(
@@ -1308,11 +1402,13 @@ cause(
         pattern(
             "Cannot find model module",
             "ValueError: Cannot find model module. 'FooModel' is not a registered model in the Transformers library",
+            near="RuntimeError: Cannot find any model weights with `/data/models/bge-m3`",
             source="0.5.x",
         ),
         pattern(
             "Only 'absolute' position_embedding_type is supported",
             "ValueError: Only 'absolute' position_embedding_type is supported",
+            near='  "position_embedding_type": "absolute",',
             source="0.5.23",
             weight=SPECIFIC,
         ),
@@ -1347,6 +1443,7 @@ cause(
             "does not recognize this architecture",
             "ValueError: The checkpoint you are trying to load has model type `qwen3` but Transformers does not recognize "
             "this architecture.",
+            near="ValueError: Model architectures ['XLMRobertaLoRA'] are not supported for now.",
             source="transformers 4.4x to 5.19",
             weight=SPECIFIC,
         ),
@@ -1354,6 +1451,8 @@ cause(
             "from 'transformers",
             "ImportError: cannot import name 'Gemma3Config' from 'transformers' (/usr/lib/transformers/__init__.py)",
             regex=r"cannot import name '\w+' from 'transformers",
+            near="[2026-11-02 22:10:05] Ignore import error when loading sglang.srt.models.mllama: cannot import name "
+            "'MllamaConfig' from 'transformers' (/usr/lib/transformers/__init__.py)",
             source="sglang newer or older than transformers",
             weight=SPECIFIC,
         ),
@@ -1369,18 +1468,22 @@ cause(
         pattern(
             "No module named 'transformers.",
             "ModuleNotFoundError: No module named 'transformers.models.qwen3'",
+            near="[2026-11-02 22:10:05] Ignore import error when loading sglang.srt.models.qwen3_vl: No module named "
+            "'transformers.models.qwen3_vl'",
             source="transformers older than sglang",
             weight=SPECIFIC,
         ),
         pattern(
             "Backend should be defined in the BACKENDS_MAPPING",
             "ValueError: Backend should be defined in the BACKENDS_MAPPING. Offending backend: torchvision",
+            near="[2026-11-02 22:10:05] Attention backend not explicitly specified. Use flashinfer backend by default.",
             source="sglang #23233",
             weight=SPECIFIC,
         ),
         pattern(
             "is already used by a Transformers config",
             "ValueError: 'aimv2' is already used by a Transformers config, pick another name.",
+            near="ValueError: '<class 'BertConfig'>' is already used by a Transformers model.",
             source="transformers newer than sglang",
             weight=SPECIFIC,
         ),
@@ -1394,6 +1497,8 @@ cause(
         pattern(
             "AttributeError: module 'transformers",
             "AttributeError: module 'transformers.models' has no attribute 'qwen3'",
+            near="[2026-11-02 22:10:05] Ignore import error when loading sglang.srt.models.qwen3: module "
+            "'transformers.models' has no attribute 'qwen3'",
             source="sglang newer or older than transformers",
         ),
     ],
