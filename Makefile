@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := -m pytest --numprocesses $(WORKERS) --dist worksteal
 FUZZ_SECONDS ?= 300
+SAMPLE ?= 40
 RELEASES ?= 0.4.10.post2 0.5.8.post1 0.5.9 0.5.16
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 UV := .venv-uv/bin/uv
@@ -143,12 +144,11 @@ fuzz/.venv/.ready: pyproject.toml fuzz/requirements.txt
 	fuzz/.venv/bin/pip install --quiet --requirement fuzz/requirements.txt --editable '.[fast]'
 	touch $@
 
-mutants: $(UV)  ## Change what decides verdicts, one small thing at a time: do the tests see it (hours; MUTANTS=glob of names)
+mutants: $(UV)  ## Change what decides verdicts, one small thing at a time: do the tests notice (an hour; SAMPLE=0 for all, MUTANTS=group or part of a name)
 	$(PYTHON) -m venv .venv-mutants
-	$(UV) pip install --quiet --python .venv-mutants/bin/python mutmut --editable . --group dev
-	.venv-mutants/bin/mutmut run --max-children $(WORKERS) $(MUTANTS)
-	.venv-mutants/bin/mutmut results
+	$(UV) pip install --quiet --python .venv-mutants/bin/python --requirement mutation/requirements.txt --editable . --group dev
+	.venv-mutants/bin/python mutation/run.py --sample $(SAMPLE) $(MUTANTS)
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) .venv-* mutants fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* .mutants .mutants.json fuzz/.venv fuzz/.corpus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf real/.venv* real/clients real/models real/logs

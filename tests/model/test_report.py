@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.model import Advice, Check, Finding, Report, Severity, Status, Text, holds
-from bgecheck.model.report import exit_code
+from bgecheck.model.report import INTERRUPTED, NAGIOS, USAGE, exit_code
 
 T = Text("words", "文字")
 
@@ -162,6 +162,34 @@ def test_root_causes_are_failures_first_and_consequences_are_under_them() -> Non
     assert [f.id for f in whole.root_causes] == ["x.b", "x.a"]
     assert [f.id for f in whole.consequences("x.b")] == ["x.c", "x.d"]
     assert whole.consequences("x.a") == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "subject"),
+    [
+        ({"url": "http://h:1/v1"}, "http://h:1/v1"),
+        ({"url": "http://h:1/v1", "log": "a.log"}, "http://h:1/v1"),
+        ({"log": "a.log"}, "a.log"),
+        ({}, ""),
+    ],
+)
+def test_a_report_is_of_an_address_or_of_a_log_alone(target: dict[str, str], subject: str) -> None:
+    assert replace(reported([]), target=target).subject == subject
+
+
+def test_where_nothing_is_said_of_a_start_a_failure_counts_and_a_warning_does_not() -> None:
+    check = finding("fail").check
+    for status, code in ((Status.FAIL, 1), (Status.WARN, 0)):
+        row = Finding(check=check, status=status, title=T, cause=T, fix=T)
+        made = Report(command="gpu", findings=(row,), target={}, started_at="", seconds=0)
+        assert made.exit_code == code
+        assert (row.pending, row.seconds, made.nagios) == (False, 0, False)
+        assert replace(made, starting=True, findings=(row, PENDING)).exit_code == (code or 3)
+
+
+def test_wrong_usage_is_unknown_to_a_monitoring_plugin() -> None:
+    """README: 2 is wrong usage, 130 an interrupt; a plugin knows no code above 3."""
+    assert (USAGE, NAGIOS[USAGE], INTERRUPTED) == (2, 3, 130)
 
 
 rows = st.lists(

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bgecheck.knowledge.models import MODELS, Model, lookup
-from bgecheck.knowledge.vectors import cosine, norm
+from bgecheck.knowledge.models import MODELS, Model, is_reranker, looks_both_ways, lookup
+from bgecheck.knowledge.vectors import closest_pair, cosine, norm
 from bgecheck.model import Redactor, Secret, Shell, Text, clean, fill, fill_command, say
 from bgecheck.model.expected import AtLeast, AtMost
 from bgecheck.model.hygiene import LIMIT
@@ -330,3 +330,56 @@ def test_a_bound_includes_itself_and_never_nan(bound: AtLeast | AtMost, seen: fl
 
 def test_a_bound_prints_with_its_unit() -> None:
     assert (str(AtLeast(2, "GiB", "x")), str(AtMost(0.5, "", "x"))) == (">= 2 GiB", "<= 0.5")
+    assert (str(AtLeast(0.5, "", "x")), str(AtMost(3, "s", "x"))) == (">= 0.5", "<= 3 s")
+
+
+@pytest.mark.parametrize(
+    ("vectors", "closest"),
+    [
+        ([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]], 1.0),
+        ([[1.0, 0.0], [-1.0, 0.0]], -1.0),
+        ([[0.0, 1.0], [1.0, 0.0], [-1.0, 0.0]], 0.0),
+        ([[3.0, 4.0], [4.0, 3.0], [-3.0, 4.0]], 0.96),
+        ([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], math.nan),
+        ([[1.0, 0.0], [1.0, 0.0], [1.0]], math.nan),
+        ([[1.0, 0.0]], math.nan),
+        ([], math.nan),
+    ],
+)
+def test_the_closest_pair_of_several_is_any_two_of_them(vectors: list[list[float]], closest: float) -> None:
+    assert closest_pair(vectors) == pytest.approx(closest, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("architectures", "both_ways"),
+    [
+        (["BertModel"], True),
+        (["OddModel", "XLMRobertaModel"], True),
+        (["Qwen2ForCausalLM", "NewModel"], True),
+        (["Qwen3ForCausalLM"], False),
+        (["OddModel", "MistralModel"], False),
+        (["OddModel"], None),
+        (["MyQwen2Model"], None),
+        ([], None),
+    ],
+)
+def test_an_architecture_says_whether_attention_looks_both_ways(
+    architectures: list[str], both_ways: bool | None
+) -> None:
+    assert looks_both_ways(architectures) is both_ways
+
+
+@pytest.mark.parametrize(
+    ("name", "reranker"),
+    [
+        ("bge-reranker-v2-m3", True),
+        ("BAAI/bge-Reranker-large/", True),
+        ("C:\\models\\bge-reranker-base", True),
+        ("/models/rerank/bge-m3", False),
+        ("bge-m3", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_reranker_is_recognised_by_the_last_part_of_its_name(name: str | None, reranker: bool) -> None:
+    assert is_reranker(name) is reranker

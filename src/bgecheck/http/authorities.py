@@ -24,8 +24,8 @@ VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 def missing_bundle() -> tuple[str, str] | None:
     """The variable that names CA certificates which are not there, and what it names: OpenSSL says nothing of it."""
-    named = ((name, os.environ.get(name)) for name in VARIABLES)
-    return next(((name, path) for name, path in named if path and not os.path.exists(path)), None)
+    variables = ((name, os.environ.get(name)) for name in VARIABLES)
+    return next(((name, path) for name, path in variables if path and not os.path.exists(path)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

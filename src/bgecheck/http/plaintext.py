@@ -22,5 +22,5 @@ def _letters(escapes: re.Match[str]) -> str:
 
 def decoded(body: bytes, content_type: str) -> str:
     """Bytes as text: GB 18030 where the header or the page itself names one of its family, else UTF-8."""
-    named = _CHINESE.search(content_type.encode("latin-1", "replace")) or _CHINESE.search(body[:_HEAD])
-    return body.decode("gb18030" if named else "utf-8", "replace")
+    chinese = _CHINESE.search(content_type.encode("latin-1", "replace")) or _CHINESE.search(body[:_HEAD])
+    return body.decode("gb18030" if chinese else "utf-8", "replace")

@@ -47,8 +47,8 @@ def _how(report: Report, screen: Screen) -> str:
         "default": Text(" (the default address)", "（默认地址）"),
         "option": Text(" (--url)", "（--url 指定）"),
     }
-    found = by.get(report.target.get("found_by", ""))
-    return screen.say(found) if found else ""
+    words = by.get(report.target.get("found_by", ""))
+    return screen.say(words) if words else ""
 
 
 def _notes(report: Report, screen: Screen) -> list[str]:

@@ -153,8 +153,8 @@ def _age_of(log: SessionLog, now: datetime) -> LogAge | None:
 
 def _is_of_nothing(target: Target, written: float | None) -> bool:
     """Whether a log is named for a server of this machine of which no process is seen, and its file is not new."""
-    named = bool(target.url) and target.origins.get("log") == "option"
-    return named and target.is_local and written is not None and written > OLD
+    by_option = bool(target.url) and target.origins.get("log") == "option"
+    return by_option and target.is_local and written is not None and written > OLD
 
 
 def _too_old(path: str, age: LogAge) -> Text:

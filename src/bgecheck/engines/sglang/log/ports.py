@@ -54,11 +54,11 @@ def _several(session: Session) -> bool:
 
 def values(session: Session, hit: Hit) -> dict[str, str]:
     """The port, that of the service, and how many ranks there are."""
-    told = {"server_port": session.argument("port") or "30000", "ranks": session.argument("dp_size") or "1"}
+    launched = {"server_port": session.argument("port") or "30000", "ranks": session.argument("dp_size") or "1"}
     port = port_of(hit.text)
     if port is None and role(session, hit) == "ranks":
         port = _fixed(session, "dist_init_addr") or _fixed(session, "nccl_port")
-    return {**told, "args_port": port} if port else told
+    return {**launched, "args_port": port} if port else launched
 
 
 def relaunch(session: Session, hit: Hit) -> dict[str, str | None] | None:

@@ -15,12 +15,12 @@ _SCORES = re.compile(r"\w+For(?:SequenceClassification|RewardModel|Ranking)|\w+R
 
 def signs(session: Session) -> list[str]:
     """What shows that the model is a reranker: its class, or its name."""
-    found = [f"type={session.architecture}"] if _SCORES.fullmatch(session.architecture) else []
+    by_class = [f"type={session.architecture}"] if _SCORES.fullmatch(session.architecture) else []
     for name in ("model_path", "served_model_name"):
         value = session.argument(name)
         if is_reranker(value):
-            return [*found, f"{name}={value}"]
-    return found
+            return [*by_class, f"{name}={value}"]
+    return by_class
 
 
 def served(session: Session) -> Hit | None:
