@@ -16,7 +16,7 @@ ROWS = (
 )
 """The rows that compare vectors, in the order in which one of them shows what they point to together."""
 
-_OTHER_CAUSES = frozenset({"none", "index", "case"})
+_OTHER_CAUSES = frozenset({"none", "few", "index", "case"})
 """Variants of their outcomes that come from no comparison of vectors, or from one of another kind."""
 
 _SIGNS: Mapping[str, Callable[[EmbedFacts], bool]] = {
