@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import EmbedFacts, More, collect
 from bgecheck.checks.embed.numbers import MOST_REQUESTS, MOST_TOKENS, dtype
-from bgecheck.checks.embed.pattern import FAULTS, failing, ranked
+from bgecheck.checks.embed.pattern import FAULTS, failing, ranked, suspects
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES, TRIPLES_EN, fresh_texts
 from bgecheck.demo.stage import stage
 from bgecheck.engines.sglang.discovery import resolve
+from bgecheck.engines.sglang.running import running
 from bgecheck.http.embeddings import Answer, Embedded, Refused
 from bgecheck.model import Finding, Status, Target, fill_command, say
 from bgecheck.model.deadline import Deadline, deadline_exceeded
@@ -248,19 +249,13 @@ def test_many_runs_against_a_right_server_raise_no_alarm() -> None:
 
 
 def suspected(facts: EmbedFacts) -> list[str]:
-    return [suspect.fault.name for suspect in ranked(failing(facts))]
+    return [suspect.fault.name for suspect in suspects(facts, failing(facts))]
 
 
 def test_the_pattern_of_a_prefix_cache_is_suspected_first_and_told_once() -> None:
     """As seen on sglang 0.5.23 with its default cache: all but the long batch fail together."""
-    one, wrong = embedded([vector(FRESH[1])]), WRONG
-    crowd = tuple(embedded([vector("错")]) for _ in CROWD)
-    shaken = right(after_relative=wrong, reversed=embedded([vector("错")] * 3), crowd=crowd)._replace(
-        repeats=(one, wrong, wrong),
-        batch=embedded([vector(FRESH[0]), vector("错"), vector(FRESH[2])]),
-    )
-    assert suspected(shaken)[0] == "prefix-cache"
-    rows = judged(shaken)
+    assert suspected(shaken())[0] == "prefix-cache"
+    rows = judged(shaken())
     told = [n for n, f in rows.items() if any("look like" in getattr(e.subject, "en", "") for e in f.evidence)]
     assert told == ["repeatable"]
 
@@ -276,6 +271,55 @@ def test_the_pattern_of_a_prefix_cache_is_suspected_first_and_told_once() -> Non
 )
 def test_each_fault_is_the_first_suspect_of_its_own_pattern(changed: dict[str, Any], fault: str) -> None:
     assert suspected(right(**changed))[0] == fault
+
+
+def shaken(**changed: Any) -> EmbedFacts:
+    """A fresh text that has another vector from its second time on, whatever it is sent with."""
+    one, wrong = embedded([vector(FRESH[1])]), WRONG
+    crowd = tuple(embedded([vector("错")]) for _ in CROWD)
+    facts = right(after_relative=wrong, reversed=embedded([vector("错")] * 3), crowd=crowd)
+    return facts._replace(
+        repeats=(one, wrong, wrong),
+        batch=embedded([vector(FRESH[0]), vector("错"), vector(FRESH[2])]),
+        **changed,
+    )
+
+
+OFF, ON = running({"disable_radix_cache": True}), running({"disable_radix_cache": False})
+
+
+@pytest.mark.parametrize(
+    ("changed", "suspected_it"),
+    [
+        ({}, True),
+        ({"running": ON}, True),
+        ({"running": OFF}, False),
+        ({"running": running({}, {"disable-radix-cache": ""})}, False),
+        ({"running": running({}, {"model-path": "m"})}, True),
+        ({"loaded": "/m/Qwen3-Embedding-0.6B"}, False),
+        ({"loaded": "/m/bge-m3"}, True),
+    ],
+)
+def test_a_prefix_cache_that_is_off_or_harmless_is_not_suspected(changed: dict[str, Any], suspected_it: bool) -> None:
+    """The row of the settings holds in the same run, which excludes what this one would guess."""
+    names = suspected(shaken(**changed))
+    assert ("prefix-cache" in names) is suspected_it
+    assert names or not suspected_it
+
+
+def test_one_vector_for_texts_of_any_length_excludes_the_tokenizer() -> None:
+    """The row says that it is not the tokenizer; the hint beside it must not name it."""
+    one = embedded([vector("某")])
+    crowd: dict[str, Any] = {"crowd_batch": embedded([vector("某")] * 4), "crowd": (one,) * 4}
+    whole = {"whole": embedded([vector("某")] * 2), "relative": one, "after_relative": one}
+    changed: dict[str, Any] = {"asked": one, "repeats": (one,) * 3, "batch": embedded([vector("某")] * 3)}
+    all_alike = right(**crowd, **whole, others=(one, one), reversed=embedded([vector("某")] * 3))._replace(**changed)
+    names = suspected(all_alike)
+    assert names[0] == "one-vector"
+    assert "tokenizer" not in names
+    by_length = suspected(right(**crowd))
+    assert by_length[0] == "tokenizer"
+    assert "one-vector" not in by_length
 
 
 def test_nothing_is_suspected_of_a_right_server() -> None:

@@ -140,6 +140,24 @@ def of_dims(dims: int) -> dict[str, Any]:
         (1024, "bge-large-zh-v1.5", None, "bge-large-zh-v1.5", 768, "made with another model"),
         (1024, "embedding", "/models/bge-m3", "embedding", 1536, "made with another model"),
         (1024, "Qwen3-Embedding-0.6B", None, None, 4096, "made with another model"),
+        (1024, "Qwen3-Embedding-0.6B", None, None, 512, "dimensions=512"),
+        (4096, "/models/Qwen3-Embedding-8B", None, None, 1024, "dimensions=1024"),
+        (1024, "Qwen3-Embedding-0.6B", None, None, 32, "dimensions=32"),
+        (1024, "Qwen3-Embedding-0.6B", None, None, 31, "made with another model"),
+        (768, "gte-multilingual-base", None, None, 256, "or those of another model"),
+        (1024, "m", "/models/jina-embeddings-v3", "m", 256, "or those of another model"),
+        (1024, "bge-m3", None, None, 512, "made with another model"),
+        (512, "Qwen3-Embedding-0.6B", None, None, None, "something shortens the vectors"),
+        (512, "Qwen3-Embedding-0.6B", None, None, 1024, "something shortens the vectors"),
+        (512, "Qwen3-Embedding-0.6B", None, None, 512, None),
+        (
+            1024,
+            "m",
+            "/models/Qwen3-Embedding-0.6B",
+            "Qwen3-Embedding-8B",
+            None,
+            "another model is served under this name",
+        ),
         (768, "bge-base-en-v1.5", None, None, 1536, "made with another model"),
         (1024, "text-embedding", None, None, 768, "which one this server has is not known"),
         (1024, "bge-large-zh-v1.5", None, "bge-base-zh-v1.5", 768, "another model is served under this name"),
@@ -158,6 +176,19 @@ def test_an_index_of_another_model_is_told_from_a_server_of_another(
     if wanted:
         assert wanted in words(row)
         assert ("re-embed" in words(row)) is ("served under" not in words(row))
+
+
+def test_bytes_that_were_read_as_numbers_are_no_shortened_vectors() -> None:
+    """A quarter of the model's length is both; read wrongly, the numbers are not of length 1."""
+    facts = right()._replace(served=("Qwen3-Embedding-0.6B",), target=target())
+    raw = embedded([tuple(3.0 * x for x in vector(FRESH[0])[:256])])
+    row = judged(facts._replace(asked=raw, repeats=(raw,) * 3, others=(raw, raw), batch=None, meaning=None, more=None))
+    assert "four bytes of base64" in words(row["dimension"])
+    short = embedded([(1.0, *(0.0,) * 255)])
+    row = judged(
+        facts._replace(asked=short, repeats=(short,) * 3, others=(short, short), batch=None, meaning=None, more=None)
+    )
+    assert "something shortens the vectors" in words(row["dimension"])
 
 
 NAN = (math.nan,) * 512

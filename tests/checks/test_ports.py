@@ -26,6 +26,7 @@ from bgecheck.machine.processes import snapshot
 from bgecheck.machine.sockets import Listener, accepts, free_port, is_own, listeners
 from bgecheck.model import Finding, Language, Report, ServerProcess, Status, Target
 from bgecheck.model.deadline import Deadline
+from bgecheck.model.hygiene import KEY_IN_SHELL
 from bgecheck.render.formats import table
 from bgecheck.render.screen import Screen
 from bgecheck.run import engine
@@ -195,7 +196,7 @@ def held(*owners: Owner, host: str = "127.0.0.1", reached: bool = True, **more: 
 
 def launched(pid: int = 7, port: int = 30000, children: tuple[int, ...] = (8, 9), **flags: str) -> ServerProcess:
     """A server by its options; `dist_init_addr` is --dist-init-addr."""
-    options = {"model-path": "/m/bge", "port": str(port), "api-key": KEY}
+    options = {"model-path": "/m/bge", "port": str(port), "api-key": KEY_IN_SHELL}
     options |= {name.replace("_", "-"): value for name, value in flags.items()}
     return replace(server(pid, *children), flags=options, port=port)
 
@@ -260,7 +261,7 @@ def test_a_server_that_lost_its_port_is_started_again_on_a_free_one_as_it_was() 
         row = judged(held(owner, server=new))["ports.owner"]
         line = row.commands[-1]
         assert row.status is Status.FAIL
-        assert parse_launch(shlex.split(line)) == {**new.flags, "port": "30001", "api-key": "$API_KEY"}
+        assert parse_launch(shlex.split(line)) == {**new.flags, "port": "30001", "api-key": KEY_IN_SHELL}
         assert KEY not in line
 
 
@@ -316,7 +317,7 @@ def test_a_server_is_bound_where_it_is_asked(bound: str, host: str, reached: boo
     if status is Status.FAIL:
         stop, line = (command for command in row.commands if command.startswith(("kill", "python")))
         assert stop == "kill 7"
-        assert parse_launch(shlex.split(line)) == {**launched().flags, "host": "0.0.0.0", "api-key": "$API_KEY"}
+        assert parse_launch(shlex.split(line)) == {**launched().flags, "host": "0.0.0.0", "api-key": KEY_IN_SHELL}
 
 
 def test_a_server_on_another_port_is_named_where_nobody_listens() -> None:
@@ -352,7 +353,7 @@ def test_a_living_page_without_a_scheduler_is_to_be_stopped_and_started_again(
     assert row.status is status
     if status is Status.FAIL:
         assert row.commands[0] == "kill 7"
-        assert parse_launch(shlex.split(row.commands[1])) == {**launched(dtype="half").flags, "api-key": "$API_KEY"}
+        assert parse_launch(shlex.split(row.commands[1])) == {**launched(dtype="half").flags, "api-key": KEY_IN_SHELL}
         assert len(row.commands) == 2  # nothing that a living page would answer with ok
 
 

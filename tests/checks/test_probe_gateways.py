@@ -93,14 +93,66 @@ def test_an_error_within_a_success_is_told_in_its_own_letters() -> None:
     assert "HTTP 200 holds an error in place of vectors: 系统异常" in words(rows["probe.ready"])
 
 
-@pytest.mark.parametrize("most", [10, 16])
-def test_a_gateway_that_takes_few_texts_fails_nothing_else(most: int) -> None:
-    """DashScope takes ten: every row that sends more asks again with fewer."""
-    answer: Answer = (400, {"error": {"message": f"batch size is invalid, it should not be larger than {most}."}})
-    with serving(pages(), refusing(lambda body: len(body["input"]) > most, answer)) as url:
+MANY: dict[str, Answer] = {
+    "named": (400, {"error": {"message": "batch size is invalid, it should not be larger than 10.: input.contents"}}),
+    "size": (413, {"error": "Payload Too Large"}),
+    "field": (422, {"detail": "too many inputs"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("most", "words_of"),
+    [(1, "field"), (2, "size"), (3, "field"), (5, "size"), (7, "field"), (10, "named"), (17, "size")],
+)
+def test_a_gateway_that_takes_few_texts_fails_nothing_else(most: int, words_of: str) -> None:
+    """DashScope takes ten, others one: every row that sends more asks again with fewer; a chunk takes 16 texts."""
+    card: Answer = (200, {"version": "0.5.23", "disable_radix_cache": True, "chunked_prefill_size": 2048})
+    with serving(
+        pages() | {"/server_info": card}, refusing(lambda body: len(body["input"]) > most, MANY[words_of])
+    ) as url:
         rows = found(url, "probe", "embed")
-    assert bad(rows) - {"probe.dimensions"} == {"probe.batch-limit"}
+    of_three = {"embed.batch-equals-single"} if most < 3 else set()
+    assert bad(rows) - {"probe.dimensions"} == {"probe.batch-limit"} | of_three
+    assert all(rows[id_].status is Status.WARN for id_ in bad(rows))
+    assert {rows[id_].caused_by for id_ in of_three} <= {"probe.batch-limit"}
     assert [id_ for id_, row in rows.items() if row.status is Status.ERROR] == []
+    for name in ("semantic", "token-count", "distinct", "concurrent", "whole-text"):
+        assert rows[f"embed.{name}"].status is Status.PASS
+    assert rows["embed.order"].status is (Status.SKIP if most == 1 else Status.PASS)
+    assert rows["embed.long-batch"].status is (Status.PASS if most >= 16 else Status.SKIP)
+
+
+def test_several_texts_are_embedded_in_as_many_requests_as_it_takes() -> None:
+    with serving(pages(), refusing(lambda body: len(body["input"]) > 2, MANY["field"])) as url:
+        rows = found(url, "embed", texts=["今天", "明天", "后天", "昨天", "前天"])
+    assert rows["embed.answers"].values["vectors"] == 5
+    assert rows["embed.batch-equals-single"].status is Status.WARN
+    assert "one of 2 is answered" in words(rows["embed.batch-equals-single"])
+
+
+def test_a_text_that_is_too_long_is_no_batch_that_is_too_large() -> None:
+    asked: list[int] = []
+
+    def refuse(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        asked.append(len(body["input"]))
+        return 400, {"message": "The input (600 tokens) is longer than the model's context length (512 tokens)."}
+
+    with serving(pages(), refuse) as url:
+        rows = found(url, "embed", texts=["今天" * 300, "明天"])
+    assert rows["embed.answers"].status is Status.FAIL
+    assert 1 not in asked
+
+
+def test_wrong_vectors_are_told_behind_a_limit_too() -> None:
+    """Two texts of one request share what one of them holds: the limit must not hide it."""
+
+    def mixed(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        if len(body["input"]) > 2:
+            return MANY["field"]
+        return same(body | {"input": [body["input"][0]] * len(body["input"])}, headers)
+
+    with serving(pages(), mixed) as url:
+        assert found(url, "embed")["embed.batch-equals-single"].status is Status.FAIL
 
 
 FORMS: list[tuple[str, Callable[[dict[str, Any]], bool], Answer, str | None]] = [

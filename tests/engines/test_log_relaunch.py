@@ -18,6 +18,7 @@ from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.engines.sglang.releases import Release, newest, releases
 from bgecheck.logfile.lines import Block
+from bgecheck.model.hygiene import KEY_IN_SHELL
 
 ENCODER = "model_path='/m/bge-large-zh-v1.5', tokenizer_path='/m/bge-large-zh-v1.5'"
 CAUSAL = "model_path='/m/Qwen3-Embedding-8B', tokenizer_path='/m/Qwen3-Embedding-8B', is_embedding=True"
@@ -90,7 +91,7 @@ def test_every_line_is_accepted_by_the_releases(release: Release) -> None:
         assert options["host"] == "0.0.0.0"
         assert options["model-path"].startswith("/m/")
         assert "trust-remote-code" in options
-        assert options["api-key"] == "$API_KEY"
+        assert options["api-key"] == KEY_IN_SHELL
 
 
 def test_what_sglang_settles_by_itself_was_not_given() -> None:

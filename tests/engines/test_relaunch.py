@@ -14,6 +14,7 @@ from bgecheck.engines.sglang.launchline import launch_program, launch_words, par
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, changes_in_words
 from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line
 from bgecheck.engines.sglang.releases import newest, release_of, releases
+from bgecheck.model.hygiene import KEY_IN_SHELL
 
 NAMES = (
     "model-path",
@@ -43,7 +44,7 @@ def test_it_is_read_back_as_what_was_given_with_what_an_encoder_needs(options: d
 def test_a_key_is_a_variable(name: str) -> None:
     line = launch_line(Launch(options={"model-path": "/m", name: "topsecret"}), {})
     assert "topsecret" not in line
-    assert f'--{name} "$API_KEY"' in line
+    assert f'--{name} "{KEY_IN_SHELL}"' in line
 
 
 def test_what_is_changed_wins_and_what_is_to_go_is_left_out() -> None:
@@ -113,7 +114,7 @@ def test_the_corrected_line_keeps_what_was_given_and_hides_the_key() -> None:
     line = launch_line(Launch(options=options), encoder_changes(options))
     assert "'/m/a b'" in line
     assert "--port 31000" in line
-    assert '--api-key "$API_KEY"' in line
+    assert f'--api-key "{KEY_IN_SHELL}"' in line
     assert "topsecret" not in line
     assert "--cuda-graph-bs 1 2 " in line
     assert line.endswith("--is-embedding --disable-radix-cache --mem-fraction-static 0.3")

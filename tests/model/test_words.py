@@ -21,7 +21,7 @@ from bgecheck.knowledge.models import MODELS, Model, is_reranker, looks_both_way
 from bgecheck.knowledge.vectors import closest_pair, cosine, norm
 from bgecheck.model import Redactor, Secret, Shell, Text, clean, fill, fill_command, say
 from bgecheck.model.expected import AtLeast, AtMost
-from bgecheck.model.hygiene import LIMIT
+from bgecheck.model.hygiene import KEY_IN_SHELL, LIMIT
 
 
 @given(st.text(max_size=200))
@@ -150,6 +150,8 @@ def test_terminal_escapes_and_bidi_are_taken_out(foreign: str, harmless: str) ->
         "http://user:topsecret@proxy:3128",
         "key sk-abcdefgh",
         "launch_server --api-key 'topsecret with blanks' --port 1",
+        'launch_server --api-key "${BGECHECK_API_KEY:?topsecret}"',
+        "api_key:?topsecret",
         'launch_server --api-key "topsecret topsecret" --port 1',
         "http://:topsecret@proxy:3128",
         "http://user:p@topsecret@proxy:3128",
@@ -173,6 +175,8 @@ def test_what_looks_like_a_key_is_hidden(line: str) -> None:
         "Prefill batch, #new-seq: 1, #new-token: 55, token usage: 0.00",
         "Invalid API Key",
         'python -m sglang.launch_server --model-path m --api-key "$API_KEY" --port 30000',
+        f'python -m sglang.launch_server --model-path m --api-key "{KEY_IN_SHELL}" --port 30000',
+        f': "{KEY_IN_SHELL}" && bgecheck doctor',
         "see http://127.0.0.1:30000/v1",
     ],
 )

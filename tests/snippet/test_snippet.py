@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from bgecheck.model import Language, Secret
-from bgecheck.snippet.clients import CLIENTS, EXPORT, KEY, SAMPLE, Client, Endpoint
+from bgecheck.model.hygiene import KEY_VARIABLE as KEY
+from bgecheck.snippet.clients import CLIENTS, EXPORT, SAMPLE, Client, Endpoint
 from bgecheck.snippet.trial import tried
 from commandline import run as bgecheck
 from fakes.answering import Answer, embedded, pages, same, serving

@@ -12,16 +12,18 @@ from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Refused, Unusable, reason_of
 from bgecheck.http.failures import Failure
 from bgecheck.model import Advice, Text, Words
+from bgecheck.model.hygiene import KEY_IN_TEMPLATES, KEY_VARIABLE
 
 _LOG = "bgecheck logs {log}"
-_LISTED = "curl -sS --noproxy '*' -H \"Authorization: Bearer $KEY\" {base_url}/models"
+_BEARER = f'-H "Authorization: Bearer ${{{{{KEY_VARIABLE}:-EMPTY}}}}"'
+_LISTED = f"curl -sS --noproxy '*' {_BEARER} {{base_url}}/models"
 _PAST = Text(
     "query the server behind it at its own port: on its machine bgecheck finds it without --url",
     "绕过网关，直连后面的服务自己的端口：在那台机器上运行 bgecheck doctor，不用写 --url",
 )
 _DOCTOR = "bgecheck doctor"
 _HEADERS = (
-    "curl -sS -D - -o /dev/null --noproxy '*' {base_url}/embeddings -H \"Authorization: Bearer $KEY\" "
+    f"curl -sS -D - -o /dev/null --noproxy '*' {{base_url}}/embeddings {_BEARER} "
     "-H 'Content-Type: application/json' "
     '-d \'{{"input":"你好","encoding_format":"float"}}\''
 )
@@ -32,7 +34,12 @@ def _past(en: str, zh: str) -> Text:
     return Text(f"{en}; then {_PAST.en}", f"{zh}；再{_PAST.zh}")
 
 
-_WITH_A_KEY = 'BGECHECK_API_KEY="$KEY" bgecheck probe --url {base_url}'
+_WITH_A_KEY = f': "{KEY_IN_TEMPLATES}" && bgecheck probe --url {{base_url}}'
+
+GIVE_THE_KEY = Text(
+    f"export {KEY_VARIABLE}=... with the key that the server was started with, then check again",
+    f"先 export {KEY_VARIABLE}=...，值是服务启动时设置的 key，再检查一次",
+)
 
 ADVICE: Mapping[str, Advice] = {
     "no-channel": Advice(
@@ -295,9 +302,10 @@ ADVICE: Mapping[str, Advice] = {
             "{front} 用自己的 key（令牌），而给出的不是其中之一：HTTP {status}，{message}",
         ),
         Text(
-            "use a key made in the gateway's console; the key of sglang belongs into the gateway's settings, not into "
-            "the clients",
-            "使用网关后台创建的令牌；sglang 自己的 key 填在网关的渠道设置里，不给客户端用",
+            f"export {KEY_VARIABLE}=... with a key made in the gateway's console; the key of sglang belongs into the "
+            "gateway's settings, not into the clients",
+            f"先 export {KEY_VARIABLE}=...，值是网关后台创建的令牌；sglang 自己的 key 填在网关的渠道设置里，"
+            "不给客户端用",
         ),
         (_WITH_A_KEY,),
     ),
@@ -317,7 +325,7 @@ ADVICE: Mapping[str, Advice] = {
             "the server checks keys, and the one sent is not accepted or none was sent: HTTP {status}, {message}",
             "服务会校验 key，而这里没有带 key 或 key 不对：HTTP {status}，{message}",
         ),
-        Text("give the key that the server was started with", "提供服务启动时设置的 key"),
+        GIVE_THE_KEY,
         (_WITH_A_KEY,),
     ),
     "forbidden-page": Advice(

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from bgecheck.engines.base import PROBE_MARK, Pages
 from bgecheck.http.client import Http, Transport
-from bgecheck.http.embeddings import SMALL_IDS, Answer, joined, read, request_body
+from bgecheck.http.embeddings import SMALL_IDS, Answer, Embedded, joined, may_be_too_many, read, request_body
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.handshake import handshake
 from bgecheck.http.reply import BODY_LIMIT, PAGE_LIMIT, Reply
@@ -56,6 +56,7 @@ class Server:
         self._slow = False
         self._learning: tuple[threading.Thread, float] | None = None
         self._learned: int | None = None
+        self._most_taken: int | None = None
         self._one_at_a_time = threading.Lock()
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
@@ -247,9 +248,23 @@ class Server:
             return self._embedded(body, len(texts), probing=probing)
 
     def embed_in_parts(self, texts: Sequence[str]) -> Answer:
-        """The vectors of `texts`, in as few requests as the server takes; the first answer without vectors, if any."""
-        few = self.few_at_once(len(texts)) or max(1, len(texts))
-        return joined([self.embed(texts[start : start + few]) for start in range(0, len(texts), few)])
+        """The vectors of `texts`, in as few requests as the server takes; the first answer without vectors, if any.
+
+        Where so many are refused half of them are tried, down to one; what was taken then is kept for the whole run.
+        """
+        few = min(filter(None, (self.few_at_once(len(texts)), self._most_taken, max(1, len(texts)))))
+        answer = self.embed(texts[:few])
+        while few > 1 and may_be_too_many(answer):
+            few //= 2
+            answer = self.embed(texts[:few])
+            if isinstance(answer, Embedded):
+                self._most_taken = few
+        return joined([answer, *(self.embed(texts[at : at + few]) for at in range(few, len(texts), few))])
+
+    @property
+    def most_taken(self) -> int | None:
+        """Texts of one request that were answered after more had been refused; None where none were."""
+        return self._most_taken
 
     def embed_in_form(
         self, text: str, *, alone: bool = False, encoding: str | None = "float", dimensions: int | None = None

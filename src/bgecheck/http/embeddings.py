@@ -14,6 +14,7 @@ from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.gateways import gateway_of
 from bgecheck.http.plaintext import unescaped
 from bgecheck.http.reply import Reply
+from bgecheck.http.toolong import too_long
 from bgecheck.model import Text, Words, clean
 
 
@@ -149,6 +150,13 @@ def is_late(answer: Answer) -> bool:
 def is_busy(answer: Answer) -> bool:
     """True for 429 and 503: overload, says nothing about capability."""
     return isinstance(answer, Refused) and answer.status in (429, 503)
+
+
+def may_be_too_many(answer: Answer) -> bool:
+    """Whether a request may have been refused for its number of texts, as servers and gateways do."""
+    if not isinstance(answer, Refused) or answer.status not in (400, 413, 422):
+        return False
+    return too_long(answer.message) is None
 
 
 def shows_nothing(answer: Answer) -> bool:

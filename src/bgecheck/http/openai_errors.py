@@ -11,6 +11,7 @@ from bgecheck.http.authorities import UNTRUSTED
 from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
 from bgecheck.http.openai_client import OpenAIResult, Raised, Stopped, Vectors
 from bgecheck.model import Advice, Text, Words
+from bgecheck.model.hygiene import KEY_IN_TEMPLATES, KEY_VARIABLE
 
 _LOG = "bgecheck logs {log}"
 _PROBE = "bgecheck probe --url {base_url}"
@@ -201,8 +202,11 @@ ADVICE: Mapping[str, Advice] = {
             "AuthenticationError：服务校验 key（sglang 的 --api-key），而给的 key 不对；"
             "只有不校验 key 的服务才能用 EMPTY",
         ),
-        Text("give the key that the server was started with", "使用服务启动时设置的 key"),
-        ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}',),
+        Text(
+            f"export {KEY_VARIABLE}=... with the key that the server was started with, then check again",
+            f"先 export {KEY_VARIABLE}=...，值是服务启动时设置的 key，再检查一次",
+        ),
+        (f': "{KEY_IN_TEMPLATES}" && bgecheck doctor --url {{base_url}}',),
     ),
     "forbidden": Advice(
         Text(

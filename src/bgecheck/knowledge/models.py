@@ -65,6 +65,12 @@ class Model(NamedTuple):
     query_prefix: str | None = None
     cut_short: bool = False
     """Whether sentence-transformers, as published, cuts its texts at 128 or 256 tokens."""
+    shortest: int | None = None
+    """The fewest components that its vectors may be cut to (MRL); None where they may not be cut, or nobody says so."""
+
+    def may_be_cut_to(self, dims: int) -> bool:
+        """Whether its vectors still mean something when cut to so many components."""
+        return self.shortest is not None and self.shortest <= dims < self.dims
 
     @property
     def bidirectional(self) -> bool:
@@ -78,7 +84,8 @@ _EN = "Represent this sentence for searching relevant passages: "
 _E5 = "query: "
 
 # Dims, lengths, pooling and prefixes as the models' cards and their 1_Pooling/config.json give them; the length is
-# what the model has positions for, not where sentence-transformers cuts. `normalized` False: the card does not say
+# what the model has positions for, not where sentence-transformers cuts; `shortest` as the card of a model trained
+# with MRL has it. `normalized` False: the card does not say
 # that vectors have length 1, so that their length is not judged.
 MODELS = (
     *(
@@ -94,9 +101,9 @@ MODELS = (
     ),
     Model("bge-m3", 1024, 8192, "cls", True, architecture="XLMRobertaModel"),
     Model("bge-multilingual-gemma2", 3584, 8192, "last", True, architecture=""),
-    Model("qwen3-embedding-0.6b", 1024, 32768, "last", True, architecture=""),
-    Model("qwen3-embedding-4b", 2560, 32768, "last", True, architecture=""),
-    Model("qwen3-embedding-8b", 4096, 32768, "last", True, architecture=""),
+    Model("qwen3-embedding-0.6b", 1024, 32768, "last", True, architecture="", shortest=32),
+    Model("qwen3-embedding-4b", 2560, 32768, "last", True, architecture="", shortest=32),
+    Model("qwen3-embedding-8b", 4096, 32768, "last", True, architecture="", shortest=32),
     Model("gte-small", 384, 512, "mean", True),
     Model("gte-base", 768, 512, "mean", True),
     Model("gte-large", 1024, 512, "mean", True),
@@ -105,7 +112,7 @@ MODELS = (
     Model("gte-large-zh", 1024, 512, "cls", True),
     Model("gte-base-en-v1.5", 768, 8192, "cls", True, architecture="NewModel"),
     Model("gte-large-en-v1.5", 1024, 8192, "cls", True, architecture="NewModel"),
-    Model("gte-multilingual-base", 768, 8192, "cls", True, architecture="NewModel"),
+    Model("gte-multilingual-base", 768, 8192, "cls", True, architecture="NewModel", shortest=128),
     Model("gte-qwen2-1.5b-instruct", 1536, 32768, "last", True, architecture=""),
     Model("gte-qwen2-7b-instruct", 3584, 32768, "last", True, architecture=""),
     *(
@@ -122,7 +129,7 @@ MODELS = (
     Model("jina-embeddings-v2-base-en", 768, 8192, "mean", False, architecture="JinaBertModel"),
     Model("jina-embeddings-v2-base-zh", 768, 8192, "mean", False, architecture="JinaBertModel"),
     Model("jina-embeddings-v2-base-code", 768, 8192, "mean", False, architecture="JinaBertModel"),
-    Model("jina-embeddings-v3", 1024, 8192, "mean", True, architecture="XLMRobertaModel"),
+    Model("jina-embeddings-v3", 1024, 8192, "mean", True, architecture="XLMRobertaModel", shortest=32),
     Model("m3e-small", 512, 512, "mean", False),
     Model("m3e-base", 768, 512, "mean", False),
     Model("m3e-large", 1024, 512, "mean", False),
@@ -141,12 +148,21 @@ MODELS = (
         architecture="XLMRobertaModel",
         cut_short=True,
     ),
-    Model("mxbai-embed-large-v1", 1024, 512, "cls", False, query_prefix=_EN),
+    Model("mxbai-embed-large-v1", 1024, 512, "cls", False, query_prefix=_EN, shortest=128),
     Model("snowflake-arctic-embed-s", 384, 512, "cls", True, query_prefix=_EN),
     Model("snowflake-arctic-embed-m", 768, 512, "cls", True, query_prefix=_EN),
     Model("snowflake-arctic-embed-l", 1024, 512, "cls", True, query_prefix=_EN),
-    Model("snowflake-arctic-embed-l-v2.0", 1024, 8192, "cls", True, architecture="XLMRobertaModel", query_prefix=_E5),
-    Model("embeddinggemma-300m", 768, 2048, "mean", True, architecture="Gemma3TextModel"),
+    Model(
+        "snowflake-arctic-embed-l-v2.0",
+        1024,
+        8192,
+        "cls",
+        True,
+        architecture="XLMRobertaModel",
+        query_prefix=_E5,
+        shortest=256,
+    ),
+    Model("embeddinggemma-300m", 768, 2048, "mean", True, architecture="Gemma3TextModel", shortest=128),
 )
 _BY_NAME = {model.name: model for model in MODELS}
 

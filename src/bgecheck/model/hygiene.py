@@ -16,6 +16,15 @@ from bgecheck.model.words import Shell, Text
 LIMIT = 2000
 """Characters that one foreign string may contribute to a report."""
 
+KEY_VARIABLE = "BGECHECK_API_KEY"
+"""The one variable that stands for the server's key, in printed commands and launch lines too."""
+
+KEY_IN_SHELL = f"${{{KEY_VARIABLE}:?export it first}}"
+"""The key in a printed command, within double quotes: where it is not exported the shell runs nothing, and says so."""
+
+KEY_IN_TEMPLATES = KEY_IN_SHELL.replace("{", "{{").replace("}", "}}")
+"""The same in the commands of a row, which are templates."""
+
 _PLAIN = re.compile("[ -~±×\u2014\u201c\u201d\u2026\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]*")
 """What our own sentences are made of: ASCII, Chinese characters and their punctuation, and a few marks."""
 _ESCAPES = re.compile(
@@ -38,8 +47,14 @@ _PILES = re.compile(
 _KEY_SHAPES = (
     re.compile(r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*['\"]?basic\s+)[^\s'\",;]+"),
     # A variable of the shell that stands for a key is no key: our own commands name one.
-    re.compile(r"(?i)((?:api[-_]?key|password)['\"]?\s*[:=]\s*['\"]?)(?!None\b|null\b|(?-i:\$[A-Z_]+\b))[^\s'\",)}&]+"),
-    re.compile(r"(?i)(--(?:admin-)?api-key[= ]+)(?!(?-i:\"?\$[A-Z_]+\"?)(?:\s|$))(?:'[^']*'|\"[^\"]*\"|\S+)"),
+    re.compile(
+        r"(?i)((?:api[-_]?key|password)['\"]?\s*[:=]\s*['\"]?)"
+        r"(?!None\b|null\b|(?-i:\$[A-Z_]+\b)|\?export it first\})[^\s'\",)}&]+"
+    ),
+    re.compile(
+        rf"(?i)(--(?:admin-)?api-key[= ]+)(?!(?-i:\"?\$[A-Z_]+\"?|\"{re.escape(KEY_IN_SHELL)}\")(?:\s|$))"
+        r"(?:'[^']*'|\"[^\"]*\"|\S+)"
+    ),
     re.compile(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
     re.compile(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
     re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),

@@ -9,12 +9,10 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from bgecheck.model import Language, Text, Words, say
+from bgecheck.model.hygiene import KEY_VARIABLE
 
 Runs = Literal["python", "javascript", "shell", "form"]
 """How it is tried: by an interpreter; a form has nothing to run, so that the same request is made here."""
-
-KEY = "BGECHECK_API_KEY"
-"""The variable that holds the key, which no snippet ever does."""
 
 SAMPLE = "今天天气怎么样？"
 
@@ -39,8 +37,8 @@ class Endpoint(NamedTuple):
 
 
 EXPORT = Text(
-    f"export {KEY} first: the key that the server was started with",
-    f"请先 export {KEY}，值是服务启动时设的 key",
+    f"export {KEY_VARIABLE} first: the key that the server was started with",
+    f"请先 export {KEY_VARIABLE}，值是服务启动时设的 key",
 )
 """What a snippet says, and ends with, where its key is missing."""
 
@@ -58,7 +56,7 @@ class Client(NamedTuple):
 
 def _key_in_python(at: Endpoint, language: Language) -> tuple[str, str]:
     """The imports that it takes to read the key, and the expression: without the key it ends in words."""
-    read = f'os.environ.get("{KEY}"'
+    read = f'os.environ.get("{KEY_VARIABLE}"'
     if not at.key:
         return "import os", f'{read}, "EMPTY")'
     return "import os\nimport sys", f"{read}) or sys.exit({EXPORT.to(language)!r})"
@@ -84,7 +82,7 @@ def _javascript(at: Endpoint, language: Language) -> str:
     default = "" if at.key else ' ?? "EMPTY"'
     return f"""import OpenAI from "openai";
 
-const apiKey = process.env.{KEY}{default};
+const apiKey = process.env.{KEY_VARIABLE}{default};
 {check}const client = new OpenAI({{ baseURL: {json.dumps(at.base_url)}, apiKey }});
 const answer = await client.embeddings.create({{
   model: {json.dumps(at.model)},
@@ -97,7 +95,7 @@ console.log(vector.length, vector.slice(0, 5));
 
 def _curl(at: Endpoint, language: Language) -> str:
     body = json.dumps({"model": at.model, "input": [SAMPLE]}, ensure_ascii=False)
-    key = f"{KEY}:?{EXPORT.to(language)}" if at.key else f"{KEY}:-EMPTY"
+    key = f"{KEY_VARIABLE}:?{EXPORT.to(language)}" if at.key else f"{KEY_VARIABLE}:-EMPTY"
     return f"""curl -sS --noproxy '*' {shlex.quote(at.base_url + "/embeddings")} \\
   -H "Authorization: Bearer ${{{key}}}" \\
   -H 'Content-Type: application/json' \\
@@ -201,8 +199,8 @@ def _tokens(at: Endpoint) -> Words:
 def _key(at: Endpoint) -> Words:
     if at.key:
         return Text(
-            f"the key that the server was started with (it is in ${KEY} here)",
-            f"服务启动时设的 key（本机在 ${KEY} 里）",
+            f"the key that the server was started with (it is in ${KEY_VARIABLE} here)",
+            f"服务启动时设的 key（本机在 ${KEY_VARIABLE} 里）",
         )
     return Text("any text, EMPTY for instance: the server asks for none", "随便填，如 EMPTY：服务不校验 key")
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from bgecheck.machine.bounded import bounded
 from bgecheck.model import Language, Secret, Text, Words, clean
-from bgecheck.snippet.clients import KEY, Client, Endpoint
+from bgecheck.model.hygiene import KEY_VARIABLE
+from bgecheck.snippet.clients import Client, Endpoint
 
 OUTPUT = 2**22
 """Bytes that a snippet may print: the answer with one vector has a fraction of that."""
@@ -39,7 +40,7 @@ def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float, lang
     command = _command(client)
     if isinstance(command, Text):
         return Trial(None, command)
-    given = {**os.environ, KEY: key.reveal() if key else "EMPTY", "NO_PROXY": "*", "no_proxy": "*"}
+    given = {**os.environ, KEY_VARIABLE: key.reveal() if key else "EMPTY", "NO_PROXY": "*", "no_proxy": "*"}
     try:
         done = bounded([*command, client.written(at, language)], given, seconds, OUTPUT, MEMORY)
     except subprocess.TimeoutExpired:

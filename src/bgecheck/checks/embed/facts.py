@@ -33,7 +33,7 @@ from bgecheck.checks.embed.texts import (
 )
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.running import Running, running
-from bgecheck.http.embeddings import Answer, Embedded, Refused, is_busy, is_late, shows_nothing
+from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, is_late, may_be_too_many, shows_nothing
 from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
 from bgecheck.http.proxies import DIRECT, Way, client_way
@@ -71,8 +71,10 @@ class More:
     """A batch of one and a half chunks, then its two halves, none of which fills a chunk."""
     long_left_out: Text | None = None
     """Why the long batch was not sent, where there is a chunk to overflow."""
-    too_few: int | None = None
-    """How many texts the server computes at once, where they are too few to overflow a chunk."""
+    long_spared: Text | None = None
+    """Why it was left out on purpose: the server computes, or takes, too few texts at once to overflow a chunk."""
+    crowd_apart: bool = False
+    """Whether the texts of the crowd were sent in several requests after all, each of which may hold one only."""
 
     def answers(self) -> list[Answer]:
         """Every answer."""
@@ -109,7 +111,7 @@ class EmbedFacts(NamedTuple):
     repeats: tuple[Answer, ...]
     """The fresh text, alone, three times."""
     batch: Answer | None
-    """A batch of three whose second text is the fresh one; of two where the server computes no more at once."""
+    """A batch of three whose second text is the fresh one; of two where the server computes or takes no more."""
     others: tuple[Answer, ...] = ()
     """The other texts of the batch, each alone."""
     more: More | None = None
@@ -134,6 +136,8 @@ class EmbedFacts(NamedTuple):
     """The published pair, when the model is the one it was published for."""
     demo: bool = False
     """Whether the server says that it is bgecheck's own demo, which has no meaning."""
+    too_many: Answer | None = None
+    """The refusal of a batch of three, where fewer texts are taken."""
 
     @property
     def own_model(self) -> Model | None:
@@ -270,7 +274,7 @@ def collect(context: Context) -> EmbedFacts:
     if context.settings.compares and not ask.gave_up:
         facts = facts._replace(proof=_proof(context, facts.model))
     if not context.settings.quick:
-        more = _more(context, ask, facts.model, fresh, rng)
+        more = _more(context, ask, facts, fresh, rng)
         facts = facts._replace(more=more if ask.gave_up else _with_long(context, ask, more, rng))
     return _with_meaning(facts, ask, context.settings.quick)
 
@@ -321,7 +325,12 @@ def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str], few: int | 
     together = fresh[:few]
     # The others are new in the batch: what a server keeps of them shows when it comes again in the opposite order.
     batch = ask(together) if len(together) > 1 else None
-    return facts._replace(batch=batch, others=ask.at_once([text for text in fresh if text is not fresh[1]]))
+    others = ask.at_once([text for text in fresh if text is not fresh[1]])
+    facts = facts._replace(batch=batch, others=others)
+    if batch is None or not may_be_too_many(batch):
+        return facts
+    pair = ask(together[:2])
+    return facts._replace(batch=None if may_be_too_many(pair) else pair, too_many=batch)
 
 
 def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context, *, called: bool) -> EmbedFacts:
@@ -335,7 +344,7 @@ def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context, *, c
     except Unavailable as unavailable:
         openai = unavailable
     if called:
-        asked = server.embed(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
+        asked = server.embed_in_parts(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
         facts = facts._replace(asked=asked, elsewhere=_beside(server, asked))
     return facts._replace(openai=openai, way=client_way(target.url, target.host, target.port))
 
@@ -380,9 +389,12 @@ def _with_long(context: Context, ask: _Asking, more: More, rng: random.Random) -
     """The long batch comes last, and only where there is time for it: the other rows do not wait for it in vain."""
     if not more.chunk or not 0 < more.chunk <= LARGEST_CHUNK:
         return more
-    few = context.server().few_at_once(CROWD)
-    if few is not None and math.ceil(1.5 * more.chunk / (LONG_TEXT + 2)) > few:
-        return replace(more, too_few=few)
+    few, taken = context.server().few_at_once(CROWD), context.server().most_taken
+    needed_texts = math.ceil(1.5 * more.chunk / (LONG_TEXT + 2))
+    if few is not None and needed_texts > few:
+        return replace(more, long_spared=_computes_few(few))
+    if taken is not None and needed_texts > taken:
+        return replace(more, long_spared=_takes_few(needed_texts, taken))
     answers: list[Answer] = []
     for texts in _long(more.chunk, rng):
         left = context.deadline.remaining()
@@ -391,8 +403,32 @@ def _with_long(context: Context, ask: _Asking, more: More, rng: random.Random) -
         if left < _LAST_SECONDS or needed > limit:
             return replace(more, long_left_out=_late(tokens, needed, max(0.0, limit)))
         answers.append(ask(texts))
+        if may_be_too_many(answers[-1]):
+            return replace(more, long_spared=_refused(len(texts), answers[-1]))
     whole, first, second = answers
     return replace(more, long=(whole, first, second))
+
+
+def _computes_few(few: int) -> Text:
+    return Text(
+        f"not sent: the server computes at most {few} texts at a time (max_running_requests)",
+        f"未发送：服务同时最多计算 {few} 条（max_running_requests）",
+    )
+
+
+def _takes_few(needed: int, taken: int) -> Text:
+    return Text(
+        f"not sent: {needed} texts in one request would overflow a chunk, and {taken} are taken",
+        f"未发送：一次要发 {needed} 条才超过一个分块，而服务一次只接受 {taken} 条",
+    )
+
+
+def _refused(count: int, answer: Answer) -> Text:
+    words = Text(
+        f"a request of {count} texts is refused: {{response}}",
+        f"一次发 {count} 条会被拒绝：{{response}}",
+    )
+    return words.filled({"response": describe(answer)})
 
 
 _LAST_SECONDS = 3.0
@@ -439,8 +475,8 @@ def _proof(context: Context, model: Model | None) -> Proof | Unavailable:
         return unavailable
 
 
-def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[str], rng: random.Random) -> More:
-    server = context.server()
+def _more(context: Context, ask: _Asking, facts: EmbedFacts, fresh: Sequence[str], rng: random.Random) -> More:
+    server, model = context.server(), facts.model
     settings, few = server.server_info() or {}, server.few_at_once(CROWD)
     crowd = min(CROWD, few or CROWD)
     fillers = min(FILLERS, few - crowd) if few else FILLERS
@@ -449,16 +485,20 @@ def _more(context: Context, ask: _Asking, model: Model | None, fresh: Sequence[s
     at_once, together = fresh_texts(rng, crowd), fresh_texts(rng, crowd + fillers, 4)
     for text, place in zip(at_once, places(crowd, crowd + fillers), strict=True):
         together[place] = text
+    crowd_answers = ask.at_once(at_once)
     chunk = settings.get("chunked_prefill_size")
     chunk = chunk if isinstance(chunk, int) and not isinstance(chunk, bool) else None
     declared = settings.get("dtype")
+    together_again = fresh[: len(facts.batch.vectors)] if isinstance(facts.batch, Embedded) else fresh[:few]
+    crowd_batch = _or_in_parts(ask, together, at_once) if few != 1 else None
     counts = counts_characters(model) and server.owned_by() != INFINITY
     return More(
         relative=relative_answer,
         after_relative=after_relative,
-        reversed=ask(list(reversed(fresh[:few]))) if few != 1 else None,
-        crowd=ask.at_once(at_once),
-        crowd_batch=_or_fewer(ask, together, at_once) if few != 1 else None,
+        reversed=ask(list(reversed(together_again))) if facts.batch is not None else None,
+        crowd=crowd_answers,
+        crowd_batch=crowd_batch,
+        crowd_apart=(server.most_taken or crowd) < crowd,
         chunk=chunk,
         counted=_where(counts, ask, [text for text, _ in COUNTED]),
         declared=declared if isinstance(declared, str) else None,
@@ -470,14 +510,10 @@ INFINITY = "infinity"
 """The engine whose `prompt_tokens` are characters (0.0.78)."""
 
 
-def _or_fewer(ask: _Asking, texts: Sequence[str], fewer: Sequence[str]) -> Answer:
+def _or_in_parts(ask: _Asking, texts: Sequence[str], fewer: Sequence[str]) -> Answer:
     """The answer to texts in one request, or to fewer where so many are refused, as hosted services do beyond ten."""
     answer = ask(texts)
-    return ask(fewer) if isinstance(answer, Refused) and answer.status in _TOO_MANY else answer
-
-
-_TOO_MANY = (400, 413, 422)
-"""What servers and gateways answer to a request of too many texts."""
+    return ask.in_parts(fewer) if may_be_too_many(answer) else answer
 
 
 def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
@@ -487,15 +523,7 @@ def _where(applies: bool, ask: _Asking, texts: Sequence[str]) -> Answer | None:
 
 def _meaning(ask: _Asking, triples: Sequence[Sequence[str]]) -> tuple[Answer, ...] | None:
     """The answers to whole triples, as many in a request as every engine takes."""
-    step = LARGEST_BATCH // 3
-    answers = tuple(ask.in_parts(part) for part in _parts(triples, step))
-    if answers and isinstance(answers[0], Refused) and answers[0].status in _TOO_MANY:
-        answers = tuple(ask.in_parts(part) for part in _parts(triples, FEW_TRIPLES))
-    return answers or None
-
-
-FEW_TRIPLES = 3
-"""Of one request where more texts are refused: nine of them."""
+    return tuple(ask.in_parts(part) for part in _parts(triples, LARGEST_BATCH // 3)) or None
 
 
 def _parts(triples: Sequence[Sequence[str]], step: int) -> list[list[str]]:

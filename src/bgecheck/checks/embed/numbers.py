@@ -12,7 +12,7 @@ from typing import Any
 from bgecheck.checks import refusals
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.first_vector import FirstVector
-from bgecheck.engines.sglang.options import FP16, NO_WARM_UP, PRECISION
+from bgecheck.engines.sglang.options import FP16, MAY_BE_CUT, NO_WARM_UP, PRECISION
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.engines.sglang.remedies import AGAIN, FULL_BATCH, LARGER_BATCH, WITHOUT_OVERLAP
 from bgecheck.http.bypass import DIRECT, END_OF_REDIRECT, REDIRECT_SHOWN, WHO_LISTENS
@@ -400,6 +400,9 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
 """What the rows of vectors may cost a server, beside the long batch."""
 
 
+_MAY_BE_CUT = MAY_BE_CUT.replace("{", "{{").replace("}", "}}")
+
+
 @AREA.check(
     "dimension",
     title=Text("the vectors have the model's dimension", "向量维度与模型一致"),
@@ -460,6 +463,37 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
             ),
             (SHOW_MODEL_PAGE,),
         ),
+        "cut-index": Advice(
+            Text(
+                "{dims} dimensions are right for {name}, whose vectors may be cut: the index of {wanted} holds vectors "
+                "of it that were cut to {wanted} (MRL), or those of another model",
+                "{dims} 维正是 {name} 的维度，而它的向量允许截短（MRL）：{wanted} 维的索引存的可能是截短后的向量，"
+                "也可能是别的模型的向量",
+            ),
+            Text(
+                "if the index was made with {name}, let every client send dimensions={wanted} (where sglang refuses "
+                f"it: restart with {_MAY_BE_CUT}; up to 0.5.3 it is ignored); if not, make a new collection of "
+                "{dims} dimensions and re-embed everything into it",
+                "索引若是用 {name} 建的，让所有客户端都传 dimensions={wanted}（sglang 拒绝时，加上 "
+                f"{_MAY_BE_CUT} 重启；0.5.3 及以前会忽略它）；"
+                "若不是，新建 {dims} 维的 collection，把全部内容重新编码写入",
+            ),
+            ("bgecheck probe --only probe.dimensions --url {base_url}", SHOW_MODEL_PAGE),
+        ),
+        "cut": Advice(
+            Text(
+                "the server gives {dims} dimensions and {name} has {wanted}: something shortens the vectors (MRL: a "
+                "gateway or an engine that sets `dimensions`), or another model is served under this name",
+                "返回 {dims} 维，而 {name} 是 {wanted} 维：有一层把向量截短了（MRL，网关或引擎设了 dimensions），"
+                "或这个模型名背后是另一个模型",
+            ),
+            Text(
+                "see whether an index of {dims} dimensions is wanted; if not, remove `dimensions` from the gateway or "
+                "the engine's settings. Vectors of both lengths do not go together",
+                "确认需要的是不是 {dims} 维的索引；若不是，去掉网关或引擎里设的 dimensions。两种长度的向量不能混用",
+            ),
+            (WHO_LISTENS, SHOW_MODEL_PAGE),
+        ),
         "mixed": Advice(
             Text("the vectors are not all of one length", "返回的向量长度不一致"),
             DIRECT,
@@ -486,11 +520,22 @@ def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
         return holds(evidence)
     values = {"dims": lengths[0], "wanted": wanted}
     if facts.target.expect_dim and (right := _right_for(facts, lengths[0])):
-        return broken(evidence, advice="index", **values, name=right.name)
+        advice = "cut-index" if right.may_be_cut_to(wanted) else "index"
+        return broken(evidence, advice=advice, **values, name=right.name)
+    if (model := facts.model) and _is_cut(facts, model, lengths[0]):
+        return broken(evidence, advice="cut", **{**values, "wanted": model.dims}, name=model.name)
     doubles = lengths[0] == 2 * wanted and _packed(facts)
-    if lengths[0] * 4 == wanted or doubles:
+    own = facts.own_model is not None and facts.own_model.dims == lengths[0]
+    if (lengths[0] * 4 == wanted and not own) or doubles:
         return broken(evidence, advice="doubles" if doubles else "base64", **values)
     return broken(evidence, advice="index-or-model" if facts.target.expect_dim and not facts.model else None, **values)
+
+
+def _is_cut(facts: EmbedFacts, model: Model, dims: int) -> bool:
+    """Whether the vectors may be the model's, shortened: not longer than 1, as bytes that were read wrongly are."""
+    if not model.may_be_cut_to(dims) or facts.own_model not in (None, model):
+        return False
+    return UNIT_NORM.admits(max(map(norm, facts.vectors())) - 1)
 
 
 def _right_for(facts: EmbedFacts, dims: int) -> Model | None:

@@ -16,12 +16,13 @@ ROWS = (
 )
 """The rows that compare vectors, in the order in which one of them shows what they point to together."""
 
-_OTHER_CAUSES = frozenset({"none", "index", "case"})
+_OTHER_CAUSES = frozenset({"none", "few", "index", "case"})
 """Variants of their outcomes that come from no comparison of vectors, or from one of another kind."""
 
 _SIGNS: Mapping[str, Callable[[EmbedFacts], bool]] = {
     "comes-back": measures.comes_back,
     "never-twice": lambda facts: bool(measures.never_twice(facts)),
+    "any-length": measures.one_for_all,
 }
 """What is no row: in the answers to one text, without which the fault that it stands for is not suspected."""
 
@@ -29,13 +30,24 @@ _SOFT = frozenset({"semantic", "golden"})
 """What any wrong vector may fail, and another model fails by itself: it tells a fault only where nothing else does."""
 
 
+def _never(facts: EmbedFacts) -> bool:
+    return False
+
+
+def _without_prefix_cache(facts: EmbedFacts) -> bool:
+    """Whether no prefix is kept, or keeping it harms no model of this kind."""
+    model = facts.own_model
+    return facts.running.keeps_prefixes is False or (model is not None and not model.bidirectional)
+
+
 class Fault(NamedTuple):
-    """A fault, what was seen to fail under it each time, and what may fail besides."""
+    """A fault, what was seen to fail under it each time, what may fail besides, and what excludes it."""
 
     name: str
     words: Text
     rows: frozenset[str]
     may: frozenset[str] = frozenset()
+    excluded: Callable[[EmbedFacts], bool] = _never
 
 
 _SHAKEN = frozenset({"repeatable", "prefix-independent", "batch-equals-single", "order", "concurrent"})
@@ -43,12 +55,19 @@ _AFTER = _SOFT | {"token-count"}
 
 # Seen by `make real-vectors`, whose table is docs/vectors-seen.md.
 FAULTS = (
-    Fault("prefix-cache", Text("prefix cache on a bidirectional encoder", "双向编码器开着前缀缓存"), _SHAKEN, _AFTER),
+    Fault(
+        "prefix-cache",
+        Text("prefix cache on a bidirectional encoder", "双向编码器开着前缀缓存"),
+        _SHAKEN,
+        _AFTER,
+        _without_prefix_cache,
+    ),
     Fault(
         "prefix-cache-and-chunks",
         Text("prefix cache and chunked prefill", "前缀缓存与分块预填充都开着"),
         _SHAKEN | {"long-batch"},
         _AFTER,
+        _without_prefix_cache,
     ),
     Fault("chunked-prefill", Text("chunked prefill", "分块预填充"), frozenset({"long-batch"}), _SOFT),
     Fault(
@@ -85,6 +104,16 @@ FAULTS = (
         "tokenizer",
         Text("tokenizer files missing", "缺少分词器文件"),
         frozenset({"distinct"}),
+        _AFTER | {"whole-text"},
+        excluded=lambda facts: bool(_is_there(measures.one_for_all, facts)),
+    ),
+    Fault(
+        "one-vector",
+        Text(
+            "attention that sees no other token, weights that were not loaded, or one stored vector",
+            "注意力看不到其他 token、权重没有加载，或总是返回同一条缓存的向量",
+        ),
+        frozenset({"distinct", "any-length"}),
         _AFTER | {"whole-text"},
     ),
     Fault(
@@ -163,6 +192,11 @@ def ranked(fails: dict[str, bool]) -> list[Suspect]:
     return sorted(suspects, key=place)
 
 
+def suspects(facts: EmbedFacts, fails: dict[str, bool]) -> list[Suspect]:
+    """The faults that fit and that nothing else of the same run excludes, the likeliest first."""
+    return [suspect for suspect in ranked(fails) if not suspect.fault.excluded(facts)]
+
+
 @AREA.review
 def suspicion(facts: EmbedFacts) -> dict[str, Evidence]:
     """The likeliest three, as evidence for the first row that fails.
@@ -176,7 +210,7 @@ def suspicion(facts: EmbedFacts) -> dict[str, Evidence]:
     if not all(map(is_finite, facts.vectors())):
         return {}
     fails = failing(facts)
-    likely = [s for s in ranked(fails) if 3 * s.agree >= s.of][:3]
+    likely = [s for s in suspects(facts, fails) if 3 * s.agree >= s.of][:3]
     first = next((name for name in ROWS if fails.get(name)), None)
     if not likely or first is None:
         return {}

@@ -8,9 +8,9 @@ from bgecheck.checks.embed.measures import SAME_IN_BATCH, SAME_TEXT
 from bgecheck.checks.embed.numbers import COMPARED
 from bgecheck.engines.sglang.remedies import NO_CACHE_NO_CHUNKS, NO_CHUNKS_IN_BATCH
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
-from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, shows_nothing, wanted
+from bgecheck.http.embeddings import Answer, Embedded, Refused, describe, is_busy, reason_of, shows_nothing, wanted
 from bgecheck.http.failures import NotSent
-from bgecheck.model import Advice, Evidence, Outcome, Text, absent, broken, holds, unclear
+from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
 
 _MEASURED_IN_BATCHES = ("embed.semantic", "embed.golden")
@@ -139,18 +139,36 @@ def same_text_same_vector(facts: EmbedFacts) -> Outcome:
             ),
             (WHO_LISTENS, "bgecheck logs {log}"),
         ),
+        "few": Advice(
+            Text(
+                "a request of {refused} texts is refused ({message}) and one of {taken} is answered: the server or a "
+                "gateway limits the texts of one request",
+                "一次发 {refused} 条被拒绝（{message}），发 {taken} 条正常：服务或网关限制了单次请求的条数",
+            ),
+            Text(
+                "set the client's batch size (LangChain: chunk_size) to {taken}, or raise the limit",
+                "把客户端的批大小（LangChain 是 chunk_size）设为 {taken}，或调大这个上限",
+            ),
+            ("bgecheck probe --only probe.batch-limit --url {base_url}", WHO_LISTENS),
+            Severity.WARNING,
+        ),
     },
     explains=_MEASURED_IN_BATCHES,
 )
 def batch_equals_single(facts: EmbedFacts) -> Outcome:
     """Texts alone, the fresh one by its first answer, against the same texts in one request."""
     single, batch = facts.repeats[0] if facts.repeats else None, facts.batch
+    if isinstance(facts.too_many, Refused) and (batch is None or isinstance(batch, Embedded)):
+        return _few(facts, facts.too_many)
     if not isinstance(single, Embedded) or batch is None:
         reason = Text("the text alone got no vector", "单条请求没有得到向量")
         return absent(reason if not isinstance(single, Embedded) else _ONE_AT_A_TIME)
     if not isinstance(batch, Embedded):
         return _no_batch(batch)
-    count = len(batch.vectors)
+    return _alone_and_together(facts, len(batch.vectors))
+
+
+def _alone_and_together(facts: EmbedFacts, count: int) -> Outcome:
     subject = Text(f"alone and in a batch of {count}: lowest cosine", f"单条与 {count} 条一批：最低余弦相似度")
     outcome = _compared(subject, measures.in_batch(facts))
     if outcome.holds:
@@ -159,6 +177,17 @@ def batch_equals_single(facts: EmbedFacts) -> Outcome:
         values = {"belong": ", ".join(map(str, range(count))), "moved": ", ".join(map(str, moved))}
         return outcome._replace(advice="shuffled", values={**outcome.values, **values})
     return outcome._replace(advice="padding") if measures.keeps_nothing(facts) else outcome
+
+
+def _few(facts: EmbedFacts, refused: Refused) -> Outcome:
+    """Three texts are refused and fewer are taken: these are compared, and the limit is told."""
+    taken = len(vectors_of(facts.batch)) if facts.batch else 1
+    compared = _alone_and_together(facts, taken) if facts.batch else None
+    if compared and not compared.holds:
+        return compared
+    response = Evidence(Text("a batch of 3 texts", "3 条一批"), describe(refused), wanted(refused, 3))
+    evidence = (response, *(compared.evidence if compared else ()))
+    return broken(*evidence, advice="few", refused=3, taken=taken, message=reason_of(refused))
 
 
 _ONE_AT_A_TIME = Text("no batch was sent: the server computes one text at a time", "没有发送批次：服务一次只计算 1 条")
@@ -283,13 +312,8 @@ def long_batch_is_right(facts: EmbedFacts) -> Outcome:
     more = more_of(facts)
     if more.chunk is not None and more.chunk <= 0:
         return absent(Text("chunked prefill is off: there is no chunk to overflow", "分块预填充已关闭，不存在分块边界"))
-    if more.too_few is not None:
-        return absent(
-            Text(
-                f"not sent: the server computes at most {more.too_few} texts at a time (max_running_requests)",
-                f"未发送：服务同时最多计算 {more.too_few} 条（max_running_requests）",
-            )
-        )
+    if more.long_spared is not None:
+        return absent(more.long_spared)
     if more.long_left_out is not None:
         return unclear(more.long_left_out)
     if more.long is None:
@@ -321,8 +345,13 @@ def requests_do_not_mix(facts: EmbedFacts) -> Outcome:
     """Different texts, each in its own request at the same time, against all of them in one."""
     more = more_of(facts)
     count = len(more.crowd)
-    subject = Text(
+    one = Text(
         f"{count} at the same time and in one request: lowest cosine",
         f"{count} 条并发发送与一次发送：最低余弦相似度",
     )
+    apart = Text(
+        f"{count} at the same time and one request after the other: lowest cosine",
+        f"{count} 条并发发送与依次发送：最低余弦相似度",
+    )
+    subject = apart if more.crowd_apart else one
     return _compared(subject, measures.at_once(facts))

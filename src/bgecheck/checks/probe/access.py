@@ -28,8 +28,10 @@ from bgecheck.model import (
     say,
     unclear,
 )
+from bgecheck.model.hygiene import KEY_IN_TEMPLATES, KEY_VARIABLE
 
 _LOG = "bgecheck logs {log}"
+_WITH_A_KEY = f': "{KEY_IN_TEMPLATES}" && bgecheck doctor --url {{base_url}}'
 _CURL = "curl -sS --noproxy '*' {base_url}/models"
 
 
@@ -717,8 +719,8 @@ _GATEWAYS = ("token", "basic", "quota", "model-not-allowed")
         "the server was started with --api-key, and no key was given",
         "服务启动时带了 --api-key，而这里没有提供 key",
     ),
-    fix=Text("give the key that the server was started with", "提供服务启动时设置的 key"),
-    commands=('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}',),
+    fix=refusals.GIVE_THE_KEY,
+    commands=(_WITH_A_KEY,),
     variants={
         "wrong": Advice(
             Text(
@@ -727,11 +729,12 @@ _GATEWAYS = ("token", "basic", "quota", "model-not-allowed")
                 "给出的 key 不被接受：与服务启动时的 --api-key 不一致，或中间的网关去掉了 Authorization 头",
             ),
             Text(
-                "use the key that the server was started with; if it is that one, see which program listens at "
-                "{address}: a gateway may strip it",
-                "改用服务启动时设置的 key；如果 key 没错，看 {address} 上监听的是哪个程序，可能是网关去掉了 key",
+                f"export {KEY_VARIABLE}=... with the key that the server was started with; if it is that one, see "
+                "which program listens at {address}: a gateway may strip it",
+                f"先 export {KEY_VARIABLE}=...，值是服务启动时设置的 key；如果 key 没错，看 {{address}} "
+                "上监听的是哪个程序，可能是网关去掉了 key",
             ),
-            ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}', WHO_LISTENS),
+            (_WITH_A_KEY, WHO_LISTENS),
         ),
         "placeholder": Advice(
             Text(
@@ -739,8 +742,8 @@ _GATEWAYS = ("token", "basic", "quota", "model-not-allowed")
                 "where no key is checked",
                 "给的是占位符 EMPTY，而服务启动时带了 --api-key：只有不校验 key 的服务才能用 EMPTY",
             ),
-            Text("use the key that the server was started with", "改用服务启动时设置的 key"),
-            ('BGECHECK_API_KEY="$KEY" bgecheck doctor --url {base_url}',),
+            refusals.GIVE_THE_KEY,
+            (_WITH_A_KEY,),
         ),
         **{kind: refusals.ADVICE[kind] for kind in _GATEWAYS},
     },

@@ -266,7 +266,7 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     },
     severity=Severity.WARNING,
     needs=("probe.ready",),
-    explains=("probe.token-limit", "probe.blank-input"),
+    explains=("probe.token-limit", "probe.blank-input", "embed.batch-equals-single"),
     costly=True,
 )
 def batches_are_taken(facts: ProbeFacts) -> Outcome:

@@ -49,6 +49,7 @@ MOST_RUNNING = "--max-running-requests"
 NO_OVERLAP = "--disable-overlap-schedule"
 QUEUE = "--max-queued-requests"
 NO_WARM_UP = "--skip-server-warmup"
+MAY_BE_CUT = "--json-model-override-args '{\"is_matryoshka\": true}'"
 TRUNCATE = "--allow-auto-truncate"
 TRITON = "--attention-backend triton"
 EXACT = written({name: value for name, value in ENCODER_OPTIONS.items() if name != "is-embedding"})

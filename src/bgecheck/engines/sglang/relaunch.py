@@ -12,6 +12,7 @@ from bgecheck.engines.sglang.options import ENCODER_OPTIONS, PROGRAM
 from bgecheck.engines.sglang.releases import Release, fitted
 from bgecheck.machine.containers import container_of
 from bgecheck.model import ServerProcess, Shell, Text
+from bgecheck.model.hygiene import KEY_IN_SHELL
 
 _KEYS = ("api-key", "admin-api-key")
 
@@ -68,5 +69,5 @@ def _option(name: str, value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         return ""
     if name in _KEYS:
-        return f'--{name} "$API_KEY"'
+        return f'--{name} "{KEY_IN_SHELL}"'
     return Shell.join([f"--{name}", *(value.split() if name in MANY else [value] if value else [])])

@@ -38,6 +38,8 @@ class Running(NamedTuple):
     """Whether a batch is prepared while the one before it is computed, as it is unless switched off."""
     options: Mapping[str, str] | None = None
     """Launch options by long name; None where no command line can be seen."""
+    keeps_prefixes: bool | None = None
+    """Whether what was computed of a text's beginning is kept for another text, as it is unless switched off."""
 
     @property
     def release(self) -> tuple[int, int, int] | None:
@@ -85,16 +87,18 @@ def running(page: Mapping[str, Any], options: Mapping[str, str] | None = None) -
         backend=backend or given.get("prefill-attention-backend") or given.get("attention-backend"),
         dtype=_word(page, "dtype") or given.get("dtype"),
         most_at_once=most_at_once(page, typed),
-        overlaps=_overlaps(page, typed),
+        overlaps=_is_on(page, typed, "disable-overlap-schedule"),
         options=typed,
+        keeps_prefixes=_is_on(page, typed, "disable-radix-cache"),
     )
 
 
-def _overlaps(page: Mapping[str, Any], options: Mapping[str, str] | None) -> bool | None:
-    switched_off = page.get("disable_overlap_schedule")
+def _is_on(page: Mapping[str, Any], options: Mapping[str, str] | None, switch: str) -> bool | None:
+    """Whether what a switch turns off is on."""
+    switched_off = page.get(switch.replace("-", "_"))
     if isinstance(switched_off, bool):
         return not switched_off
-    return None if options is None else "disable-overlap-schedule" not in options
+    return None if options is None else switch not in options
 
 
 def most_at_once(page: Mapping[str, Any], options: Mapping[str, str] | None = None) -> int | None:
