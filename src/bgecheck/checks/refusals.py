@@ -467,7 +467,7 @@ LOST = frozenset({"route", "method", "page"})
 
 PENDING = frozenset(
     {
-        *("no-workers", "no-backend", "no-connection", "bad-gateway", "gateway-timeout"),
+        *("no-workers", "no-backend", "no-connection", "bad-gateway", "bad-gateway-midway", "gateway-timeout"),
         *("queue-full", "busy", "loading", "unavailable", "unavailable-page"),
     }
 )

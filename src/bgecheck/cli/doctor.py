@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context
 
@@ -42,6 +43,9 @@ from bgecheck.cli.options import (
 from bgecheck.model import BadInput, Report, Target, Text
 from bgecheck.run import catalog
 from bgecheck.run.plan import Plan
+
+if TYPE_CHECKING:
+    from bgecheck.cli.launching import Launched
 
 PATIENCE = "10m"
 """How long a server that is launched is waited for where --wait does not say it."""
@@ -126,7 +130,9 @@ def doctor(
     _go_together(every, url, pid, launch, words, stop_on_failure)
     patience = seconds("--wait", wait) if wait is not None else seconds("--wait", PATIENCE) if launch else 0.0
     if patience:
-        deliver(*_waited(target_options, run_options, patience, every, words if launch else None, stop_on_failure))
+        deliver(
+            *_waited(target_options, run_options, patience, every, (words or []) if launch else None, stop_on_failure)
+        )
     with openai_standby(run_options) as standby:
         the_job = job("doctor", catalog.AREAS, run_options)
         looked_at = target(target_options)
@@ -174,41 +180,40 @@ def _waited(
     stops: bool,
 ) -> tuple[Job, list[Report]]:
     """The reports on what is waited for; what `words` start is waited for as well."""
-    from bgecheck.cli.waiting import waiting
-    from bgecheck.run.readiness import settled
-
     the_job = job("doctor", catalog.AREAS, run_options)
     if words is not None:
         return the_job, [_launched(the_job, options, patience, words, stops)]
-    looked_at = target(options, awaited=True)
-    awaited = [options]
-    if every:
-        awaited += [replace(options, pid=server.pid) for server in looked_at.others]
-    reports = []
-    for one in awaited:
-        with waiting(the_job.language) as tell:
-            find = partial(target, one, awaited=True)
-            reports.append(settled(the_job.plan, find, patience, examine, on_progress=tell))
-    return the_job, reports
+    others = target(options, awaited=True).others if every else ()
+    awaited = [options, *(replace(options, pid=server.pid) for server in others)]
+    return the_job, [_settled(the_job, one, patience) for one in awaited]
 
 
 def _launched(the_job: Job, options: TargetOptions, patience: float, words: list[str], stops: bool) -> Report:
     from bgecheck.cli.launching import checked, concluded, launched
-    from bgecheck.cli.waiting import waiting
-    from bgecheck.run.readiness import settled
 
     command = checked(words)
     target(replace(options, log=None))  # what is wrong with the options is told before anything is started
-    with launched(command, options, the_job.language) as server, waiting(the_job.language, live=False) as tell:
-        child = server.child
+    with launched(command, options, the_job.language) as server:
+        of_child = replace(options, pid=server.child.pid, log=server.child.log)
+        return concluded(_settled(the_job, of_child, patience, server), server.child, stops)
+
+
+def _settled(the_job: Job, options: TargetOptions, patience: float, server: Launched | None = None) -> Report:
+    """The report on one server, once it is ready or lost; its requests are not shown as the server's output."""
+    from bgecheck.cli.waiting import Waiting
+    from bgecheck.run.readiness import settled
+
+    with closing(Waiting(the_job.language, live=server is None)) as shown:
 
         def look(plan: Plan, looked_at: Target) -> Report:
-            server.hush()  # what comes now are the requests of the examination
+            shown.close()
+            if server is not None:
+                server.hush()
             return examine(plan, looked_at)
 
-        find = partial(target, replace(options, pid=child.pid, log=child.log), awaited=True)
-        report = settled(the_job.plan, find, patience, look, child=child, on_progress=tell)
-        return concluded(report, child, stops)
+        find = partial(target, options, awaited=True)
+        child = server.child if server is not None else None
+        return settled(the_job.plan, find, patience, look, child=child, on_progress=shown.tell)
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:

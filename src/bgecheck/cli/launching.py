@@ -70,7 +70,7 @@ def launched(words: Sequence[str], options: TargetOptions, language: Language) -
 
     A signal that ends this program is handed on to it.
     """
-    child = _started(words, options.log or _temporary())
+    child = _started(words, options.log)
     to_stderr(Text(f"started pid {child.pid}, log {child.log}", f"已启动进程 {child.pid}，日志 {child.log}"), language)
     keys = (options.api_key, typed(words).options.get("api-key"))
     server = Launched(child, Redactor(key for key in keys if key))
@@ -126,25 +126,26 @@ class Launched:
                 sys.stderr.flush()
 
 
+def _started(words: Sequence[str], log: str | None) -> Child:
+    """The command in a process of its own, with a temporary log where none is named. Raises `BadInput`."""
+    path = log or _temporary()
+    try:
+        return Child(words, path)
+    except OSError as error:
+        if log is None:
+            os.unlink(path)
+        why = error.strerror or str(error)
+        if error.filename == log:
+            reason, given = Text(f"cannot be written ({why})", f"无法写入（{why}）"), f"--log {log}"
+        else:
+            reason, given = Text(f"it cannot be started ({why})", f"无法启动（{why}）"), f"--launch {words[0]}"
+        raise BadInput(given, reason, Text("see its first line and its permissions", "检查文件的首行和权限")) from error
+
+
 def _temporary() -> str:
     number, path = tempfile.mkstemp(prefix="bgecheck-launch-", suffix=".log")
     os.close(number)
     return path
-
-
-def _started(words: Sequence[str], log: str) -> Child:
-    try:
-        return Child(words, log)
-    except OSError as error:
-        why = error.strerror or str(error)
-        given = f"--log {log}" if error.filename == log else f"--launch {words[0]}"
-        raise BadInput(
-            given,
-            Text(f"it cannot be started ({why})", f"无法启动（{why}）")
-            if error.filename != log
-            else Text(f"cannot be written ({why})", f"无法写入（{why}）"),
-            Text("see its first line and its permissions", "检查文件的首行和权限"),
-        ) from error
 
 
 def concluded(report: Report, child: Child, stops: bool) -> Report:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bgecheck.cli.language import shown_on
@@ -19,15 +18,25 @@ EVERY = 10.0
 """Seconds between two plain lines of one phase."""
 
 
-@contextmanager
-def waiting(language: Language, *, live: bool = True) -> Iterator[Callable[[Progress], None]]:
-    """What is to be told of each step of the waiting; nothing is left of it on a terminal."""
-    if not (live and is_live()):
-        yield _Lines(language).tell
-        return
-    spoken = shown_on(sys.stderr, language)
-    with status("") as show:
-        yield lambda progress: show(say(_hidden(progress, in_words(progress)), spoken))
+class Waiting:
+    """Tells of each step of the waiting until it is closed; then nothing is left of it on a terminal."""
+
+    def __init__(self, language: Language, *, live: bool = True) -> None:
+        self._shown = ExitStack()
+        self._spoken = shown_on(sys.stderr, language)
+        self._line = self._shown.enter_context(status("")) if live and is_live() else None
+        self._lines = _Lines(language)
+
+    def tell(self, progress: Progress) -> None:
+        """Show how far it is."""
+        if self._line is None:
+            self._lines.tell(progress)
+        else:
+            self._line(Redactor(progress.target.secrets()).text(say(in_words(progress), self._spoken)))
+
+    def close(self) -> None:
+        """Make room for what comes after the waiting."""
+        self._shown.close()
 
 
 class _Lines:
@@ -78,8 +87,3 @@ def _dot() -> str:
     except UnicodeEncodeError:
         return " | "
     return " · "
-
-
-def _hidden(progress: Progress, words: Text) -> Text:
-    redactor = Redactor(progress.target.secrets())
-    return Text(redactor.text(words.en), redactor.text(words.zh))

@@ -232,6 +232,8 @@ class _Waiting:
         if report is None:
             return None
         chance = outlook(report)
+        if chance.state == "ready" and log is None and self._read_log() is not None:
+            return None  # it was written meanwhile, and may tell that the warm-up still runs
         self._evident = self._evident or log is not None or (chance.listens and self._asks())
         return chance
 
@@ -318,6 +320,7 @@ class _Waiting:
 
     def _examined(self, *, ready: bool = False, **changes: float) -> Report:
         """The whole examination, of as much time as the plan gives unless that is changed."""
+        self._log = self._read_log()
         target = replace(self._target, processes=None)  # it comes later than the look in which they were listed
         notes: tuple[Words, ...] = ()
         process = self._server is not None or self._child is not None
@@ -330,7 +333,6 @@ class _Waiting:
     def _lost(self, ended: Ended | None) -> Report:
         if ended is not None:
             self._target = replace(self._target, server=None, pid=ended.pid, ended=ended)
-            self._log = self._read_log()
         return self._examined(deadline=min(self._plan.settings.deadline, self._pace.lost))
 
     def _ran_out(self) -> Report:
