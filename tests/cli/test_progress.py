@@ -109,6 +109,16 @@ def test_following_a_log_shows_how_far_the_start_is(tmp_path: Path) -> None:
     assert has_no_mark(terminal)
 
 
+def test_waiting_shows_one_line_that_is_kept_up_to_date_and_leaves_no_mark(tmp_path: Path) -> None:
+    words = ("doctor", "--wait", "3s", "--url", "127.0.0.1:1", "--only", "ports", "--quick")
+    terminal = Terminal(*words, output=tmp_path / "report")
+    assert terminal.until(lambda text: "waiting for http://127.0.0.1:1/v1 · 1 s of 3 s" in text)
+    assert terminal.until(lambda text: "2 s of 3 s" in text)
+    assert len(terminal.text().splitlines()) == 1
+    assert terminal.ended() == 3
+    assert has_no_mark(terminal)
+
+
 @pytest.mark.parametrize("term", ["dumb", "unknown"])
 def test_a_terminal_that_cannot_move_its_cursor_is_left_alone(term: str, tmp_path: Path) -> None:
     terminal = Terminal("ports", "--url", "127.0.0.1:1", output=tmp_path / "report", TERM=term)

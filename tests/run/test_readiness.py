@@ -1,204 +1,497 @@
-"""Waiting for a server: what ends it, how often it looks meanwhile, and what the report says of the time."""
+"""Waiting for true processes, sockets and logs: what is planted is what is found, at once where waiting is in vain."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from types import SimpleNamespace
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bgecheck.engines.sglang.log.diagnosis import Diagnosis
-from bgecheck.http.embeddings import Refused
-from bgecheck.model import Advice, Check, Finding, Report, Severity, Status, Target, Text
-from bgecheck.model.processes import ProcessTable
-from bgecheck.run import catalog, readiness
+from bgecheck.demo import dialect
+from bgecheck.demo.stage import _free_port, stage
+from bgecheck.engines.sglang.discovery import resolve
+from bgecheck.machine.child import Child
+from bgecheck.model import Report, Severity, Target, say
+from bgecheck.run import catalog, examination
 from bgecheck.run.plan import Plan
+from bgecheck.run.readiness import FRESH, Pace, Progress, settled
 from bgecheck.run.settings import Settings
+from commandline import environment
+from fakes.answering import CARD, Answer, pages, same, serving
 
-T = Text("words", "文字")
-TARGET = Target(url="http://h:1", host="h", port=1)
-PLAN = Plan(
-    command="doctor",
-    areas=tuple(catalog.areas(["logs", "ports", "probe"])),
-    ignored={"probe.ready": "known"},
-    fail_on=Severity.ERROR,
-    nagios=False,
-    settings=Settings(full=True),
-)
+PACE = Pace(look=0.2, step=0.05, grace=0.5, last=1.0, lost=3.0, hangs=1.0)
+RIGHT = ("--is-embedding", "--disable-radix-cache", "--chunked-prefill-size", "-1", "--mem-fraction-static", "0.3")
+AREAS = ("logs", "ports", "probe")
 
 
-def finding(row: str, status: Status = Status.FAIL, data: Any = None, ignored: str | None = None) -> Finding:
-    advice = Advice(T, T)
-    area = row.partition(".")[0]
-    check = Check(row, area, T, advice, {}, Severity.ERROR, (), (), False, lambda facts: None)  # type: ignore[arg-type, return-value]
-    return Finding(check=check, status=status, title=T, cause=T, fix=T, data=data, ignored=ignored)
+def plan(timeout: float = 5.0) -> Plan:
+    return Plan(
+        command="doctor",
+        areas=tuple(catalog.areas(AREAS)),
+        ignored={},
+        fail_on=Severity.ERROR,
+        nagios=False,
+        settings=Settings(timeout=timeout, deadline=20.0, quick=True),
+    )
 
 
-def log(state: str) -> Finding:
-    return finding("logs.ready", Status.SKIP, Diagnosis(state, {}))  # type: ignore[arg-type]
+@dataclass
+class Waited:
+    """A report, and what was told on the way to it."""
+
+    report: Report
+    told: list[Progress]
+
+    @property
+    def roots(self) -> list[str]:
+        return [finding.id for finding in self.report.root_causes]
+
+    @property
+    def phases(self) -> list[str]:
+        spoken = [say(progress.phase, "en") for progress in self.told if progress.phase is not None]
+        return list(dict.fromkeys(spoken))
+
+    @property
+    def notes(self) -> str:
+        return " ".join(say(note, "en") for note in self.report.notes)
+
+    def values(self, row: str) -> Mapping[str, Any]:
+        return next(finding.values for finding in self.report.findings if finding.id == row)
 
 
-def report(*rows: Finding) -> Report:
-    return Report(command="doctor", findings=rows, target={}, started_at="", seconds=0.0)
+def wait(patience: float, timeout: float = 5.0, child: Child | None = None, **options: Any) -> Waited:
+    told: list[Progress] = []
+    find = partial(resolve, awaited=True, **options)
+    look: Callable[[Plan, Target], Report] = examination.examine
+    report = settled(plan(timeout), find, patience, look, child=child, on_progress=told.append, pace=PACE)
+    return Waited(report, told)
 
 
-REFUSED = finding("probe.reachable")
-READY = finding("probe.ready", Status.PASS)
+def line(port: int, *more: str) -> list[str]:
+    served = ("--served-model-name", "bge-large-zh-v1.5")
+    return [sys.executable, "-m", "bgecheck.demo.server", "--port", str(port), *served, *RIGHT, *more]
 
 
-class Clock:
-    """Time that passes only where somebody waits, or looks."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.pauses: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.now += seconds
+@contextmanager
+def server(
+    port: int, log: Path, *more: str, takes: float = 0.0, ends: str = "", mode: str = "wb", before: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The demo server with its own course; `before` is what a shell does first."""
+    variables = {"BGECHECK_DEMO_TAKES": str(takes), "BGECHECK_DEMO_ENDS": ends}
+    words = line(port, *more)
+    if before:
+        words = ["sh", "-c", f'{before}; exec "$@"', "sh", *words]
+    with log.open(mode) as output:
+        process = subprocess.Popen(words, stdout=output, stderr=output, env=environment(variables))
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(readiness, "time", SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep))
-    return clock
+def port() -> int:
+    return _free_port()
 
 
-class Looks:
-    """Answers one report after the other, the last one again and again; each look takes its time."""
-
-    def __init__(self, clock: Clock, *reports: Report, seconds: float = 0.0) -> None:
-        self.clock, self.reports, self.seconds = clock, list(reports), seconds
-        self.plans: list[Plan] = []
-        self.targets: list[Target] = []
-
-    def __call__(self, plan: Plan, target: Target) -> Report:
-        self.plans.append(plan)
-        self.targets.append(target)
-        self.clock.now += self.seconds
-        return self.reports.pop(0) if len(self.reports) > 1 else self.reports[0]
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "sglang.log"
 
 
-def wait(looks: Looks, patience: float, target: Target = TARGET, later: Iterator[Target] | None = None) -> Report:
-    return readiness.settled(PLAN, target, patience, lambda: next(later) if later else target, looks)
+def at(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
-def test_a_server_that_is_ready_is_not_waited_for(clock: Clock) -> None:
-    looks = Looks(clock, report(READY))
-    answer = wait(looks, 5.0)
-    assert (len(looks.plans), clock.pauses, answer.starting) == (2, [], False)
+# Ready.
 
 
-def test_a_server_that_starts_is_looked_at_once_a_second_until_it_is_ready(clock: Clock) -> None:
-    looks = Looks(clock, report(REFUSED), report(REFUSED), report(READY), seconds=0.5)
-    answer = wait(looks, 20.0)
-    assert clock.pauses == [1.0, 1.0]
-    assert [plan.command for plan in looks.plans] == ["glance", "glance", "glance", "doctor"]
-    assert (answer.starting, answer.seconds) == (False, 4.0)
+def test_a_server_that_runs_is_ready_at_once(port: int, log: Path) -> None:
+    with server(port, log) as process:
+        waited = wait(20, pid=process.pid)
+    assert (waited.report.verdict, waited.roots) == ("pass", [])
+    assert waited.report.target["log"] == str(log)
 
 
-def test_the_last_pause_is_no_longer_than_what_is_left(clock: Clock) -> None:
-    answer = wait(Looks(clock, report(REFUSED)), 1.25)
-    assert clock.pauses == [1.0, 0.25]
-    assert (answer.starting, answer.seconds) == (True, 1.25)
+def test_a_start_is_followed_through_its_phases_until_it_is_ready(port: int, log: Path) -> None:
+    with server(port, log, takes=3) as process:
+        waited = wait(20, url=at(port))
+    assert (waited.report.verdict, waited.report.target["pid"]) == ("pass", str(process.pid))
+    assert {"the loading of the weights", "the warm-up"} <= {*waited.phases}
+    assert waited.report.seconds > 2
 
 
-def test_a_look_that_takes_longer_than_what_is_left_is_followed_by_no_pause(clock: Clock) -> None:
-    assert wait(Looks(clock, report(REFUSED), seconds=3.0), 2.0).starting
-    assert clock.pauses == [0.0]
+def test_a_process_that_has_yet_to_start_the_server_is_waited_for(port: int, log: Path) -> None:
+    with server(port, log, before="sleep 0.8") as process:
+        waited = wait(20, pid=process.pid)
+    assert waited.report.verdict == "pass"
 
 
-def test_a_server_that_is_ready_at_the_last_look_is_not_starting(clock: Clock) -> None:
-    assert not wait(Looks(clock, report(REFUSED), report(READY)), 1.0).starting
+def test_a_log_that_is_not_there_yet_is_waited_for(port: int, log: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    with server(port, late, before=f"sleep 0.5; exec >{log} 2>&1"):
+        waited = wait(20, url=at(port), log=str(log))
+    assert waited.report.verdict == "pass"
 
 
-def test_a_start_that_fails_before_the_time_is_out_is_not_starting(clock: Clock) -> None:
-    """The last look finds nobody any more, with time left: what it finds counts as a problem."""
-    assert not wait(Looks(clock, report(READY), report(REFUSED)), 9.0).starting
+def test_a_line_that_is_not_of_sglang_at_first_does_not_end_the_waiting(port: int, log: Path) -> None:
+    with server(port, log, before="echo nohup: ignoring input; sleep 0.8"):
+        waited = wait(20, url=at(port), log=str(log))
+    assert waited.report.verdict == "pass"
 
 
-def test_without_patience_a_server_is_looked_at_once_and_is_not_called_starting(clock: Clock) -> None:
-    looks = Looks(clock, report(REFUSED))
-    assert not wait(looks, 0.0).starting
-    assert [plan.command for plan in looks.plans] == ["doctor"]
+def test_a_server_that_follows_one_that_has_died_is_waited_for(port: int, log: Path) -> None:
+    again = f"until {' '.join(line(port))}; do sleep 0.1; export BGECHECK_DEMO_ENDS=; done"
+    variables = {"BGECHECK_DEMO_TAKES": "1", "BGECHECK_DEMO_ENDS": "0.9:1"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["sh", "-c", again], stdout=output, stderr=output, env=environment(variables), start_new_session=True
+        )
+    try:
+        waited = wait(20, url=at(port))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert waited.report.verdict == "pass"
+    assert len({progress.target.pid for progress in waited.told if progress.alive}) == 2
 
 
-def test_less_than_a_second_of_patience_is_patience(clock: Clock) -> None:
-    looks = Looks(clock, report(REFUSED))
-    assert wait(looks, 0.5).starting
-    assert len(looks.plans) == 2
+FAILED = [dialect.OUT_OF_MEMORY, dialect.START_FAILED]
 
 
-def test_a_glance_asks_only_whether_the_server_is_ready(clock: Clock) -> None:
-    looks = Looks(clock, report(READY))
-    wait(looks, 5.0)
-    glance, full = looks.plans
-    rows = {check.id for area in glance.areas for check in area.checks}
-    assert {row for row in rows if not row.startswith("logs.")} == {"probe.reachable", "probe.ready"}
-    assert "logs.ready" in rows
-    assert (glance.settings.quick, glance.settings.full, glance.ignored) == (True, False, {})
-    assert full == PLAN
+def session(*ends: str, begun: float) -> str:
+    """A session as the demo's dialect writes it: up to the weights, then `ends`."""
+    settings = {"version": "0.5.23", "model_path": "/m/bge-large-zh-v1.5", "is_embedding": True}
+    settings |= {"chunked_prefill_size": -1, "disable_radix_cache": True, "port": 30000}
+    return "".join(f"{dialect.stamped(text, begun)}\n" for text in (*dialect.until_weights(settings), *ends))
 
 
-def test_what_appears_meanwhile_is_what_the_report_is_about(clock: Clock) -> None:
-    started = replace(TARGET, pid=7)
-    looks = Looks(clock, report(REFUSED), report(READY))
-    wait(looks, 9.0, later=iter([started]))
-    assert [target.pid for target in looks.targets] == [None, 7, 7]
+def test_an_older_session_of_the_same_file_neither_ends_the_waiting_nor_is_judged(port: int, log: Path) -> None:
+    log.write_text(session(*FAILED, begun=time.time() - 60))
+    with server(port, log, mode="ab", before="sleep 0.1", takes=2):
+        waited = wait(20, url=at(port), log=str(log))
+    assert (waited.report.verdict, waited.roots) == ("pass", [])
 
 
-@pytest.mark.parametrize(("origin", "glanced"), [("folder", None), ("process", "a.log"), ("--log", "a.log")])
-def test_a_log_that_was_lying_about_ends_no_waiting(clock: Clock, origin: str, glanced: str | None) -> None:
-    looks = Looks(clock, report(READY))
-    wait(looks, 9.0, replace(TARGET, log="a.log", origins={"log": origin}))
-    assert [target.log for target in looks.targets] == [glanced, "a.log"]
+def test_an_older_session_that_was_ready_is_not_this_one(port: int, log: Path) -> None:
+    log.write_text(session(dialect.READY, begun=time.time() - 60))
+    with server(port, log, mode="ab", takes=20) as process:
+        waited = wait(1.5, pid=process.pid)
+    assert (waited.report.outcome, waited.report.unseen) == (3, False)
 
 
-def test_processes_are_listed_anew_where_time_has_passed(clock: Clock) -> None:
-    held = replace(TARGET, processes=ProcessTable({}))
-    waited, once = Looks(clock, report(READY)), Looks(clock, report(READY))
-    wait(waited, 9.0, held)
-    wait(once, 0.0, held)
-    assert [target.processes for target in waited.targets] == [None, None]
-    assert once.targets[0].processes is held.processes
+# Lost.
 
 
-BUSY_500 = finding("probe.ready", data=Refused(500, "", False, "", 0.1))
+@pytest.mark.parametrize(("ends", "status"), [("0.8:7", 7), ("0.8:killed", -9), ("0.8:0", 0)])
+def test_a_given_process_that_ends_silently_is_lost_with_its_code(port: int, log: Path, ends: str, status: int) -> None:
+    """Its starter has not asked for the code yet: the kernel still keeps it."""
+    with server(port, log, takes=9, ends=ends) as process:
+        waited = wait(20, pid=process.pid)
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.process"])
+    assert waited.values("ports.process")["ended_with"] == status
+    assert waited.report.seconds < 5
+
+
+def test_a_found_process_that_ends_silently_is_lost(port: int, log: Path) -> None:
+    with server(port, log, takes=9, ends="1:3"):
+        waited = wait(20, url=at(port))
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.process"])
+    rows = {finding.id: finding for finding in waited.report.findings}
+    assert {rows[row].caused_by for row in ("ports.listening", "probe.reachable")} == {"ports.process"}
+
+
+def test_the_last_line_of_the_log_is_told(port: int, log: Path) -> None:
+    with server(port, log, takes=4, ends="2:1") as process:
+        waited = wait(20, pid=process.pid)
+    (row,) = waited.report.root_causes
+    assert "Load weight begin" in say(row.evidence[-1].observed, "en")
+
+
+def test_a_code_that_its_starter_has_taken_is_not_invented(port: int, log: Path) -> None:
+    with server(port, log, takes=9) as process:
+        find = partial(resolve, awaited=True, pid=process.pid)
+        told: list[Progress] = []
+
+        def tell(progress: Progress) -> None:
+            told.append(progress)
+            if progress.elapsed > 0.5 and process.poll() is None:
+                process.kill()
+                process.wait()
+
+        report = settled(plan(), find, 20, examination.examine, on_progress=tell, pace=PACE)
+    assert [finding.id for finding in report.root_causes] == ["ports.process"]
+    assert report.root_causes[0].values["ended_with"] is None
+    assert "its starter alone" in say(report.root_causes[0].cause, "en")
+
+
+def test_a_given_process_that_has_ended_before_is_lost_at_once(log: Path, port: int) -> None:
+    with server(port, log, "--fault", "unknown-flag") as process:
+        process.wait()
+        waited = wait(20, pid=process.pid, log=str(log))
+    assert (waited.report.outcome, waited.roots) == (1, ["logs.bad-cli-arguments"])
+    assert waited.report.seconds < 3
+
+
+def test_a_given_process_that_ends_is_final_whoever_follows_on_its_port(port: int, log: Path, tmp_path: Path) -> None:
+    with server(port, log, takes=9, ends="1:1") as first, server(port, tmp_path / "other", before="sleep 1.1"):
+        waited = wait(20, pid=first.pid)
+    assert waited.report.outcome == 1
+    assert "ports.process" in waited.roots
+
+
+def test_a_fatal_cause_in_the_log_is_lost_with_it(port: int, log: Path) -> None:
+    with server(port, log, takes=9, ends="0.8:oom"):
+        waited = wait(20, url=at(port))
+    assert (waited.report.outcome, waited.roots) == (1, ["logs.gpu-oom-weights"])
+
+
+def test_a_fresh_log_of_a_start_that_has_failed_is_lost_though_nobody_runs(port: int, log: Path) -> None:
+    log.write_text(session(*FAILED, begun=time.time() - 30))
+    waited = wait(20, url=at(port), log=str(log))
+    assert (waited.report.outcome, waited.roots) == (1, ["logs.gpu-oom-weights"])
+    assert waited.report.seconds < 3
+
+
+@pytest.mark.parametrize(("age", "code"), [(FRESH - 30, 1), (FRESH + 30, 3)])
+def test_a_log_counts_as_long_as_it_is_fresh(port: int, log: Path, age: float, code: int) -> None:
+    written = time.time() - age
+    log.write_text(session(*FAILED, begun=written))
+    os.utime(log, (written, written))
+    waited = wait(1.5, url=at(port), log=str(log))
+    assert (waited.report.outcome, waited.report.unseen) == (code, code == 3)
+
+
+def test_another_program_on_the_port_is_lost(port: int, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as holder:
+        try:
+            waited = wait(20, url=at(port))
+        finally:
+            holder.kill()
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.owner"])
+
+
+def test_another_program_on_the_port_of_a_server_that_loads_is_lost(port: int, log: Path) -> None:
+    with socket.socket() as held, server(port, log, takes=30) as process:
+        held.bind(("127.0.0.1", port))
+        held.listen()
+        waited = wait(20, timeout=0.5, pid=process.pid)
+    assert (waited.report.outcome, waited.roots[0]) == (1, "ports.owner")
+    assert waited.report.seconds < 8
+
+
+def test_an_older_server_on_the_port_neither_ends_the_waiting_nor_is_taken_for_the_new_one(
+    port: int, log: Path, tmp_path: Path
+) -> None:
+    with server(port, tmp_path / "old"):
+        wait(20, url=at(port))
+        with server(port, log, takes=30) as new:
+            waited = wait(1.5, pid=new.pid)
+    assert waited.report.verdict != "pass"
+    assert waited.report.seconds >= 1.5
+
+
+def answering(status: int, payload: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    return status, payload, headers or {}
+
+
+def test_a_key_that_is_refused_is_lost() -> None:
+    with stage("api-key") as staged:
+        waited = wait(20, url=staged.url, api_key="wrong")
+    assert (waited.report.outcome, waited.roots) == (1, ["probe.api-key"])
+
+
+def test_a_path_that_is_not_there_is_lost() -> None:
+    with serving({}) as url:
+        waited = wait(20, url=url)
+    assert (waited.report.outcome, waited.roots) == (1, ["probe.base-url"])
+    assert waited.report.seconds < 5
+
+
+@pytest.mark.parametrize("url", ["http://no-such-host.invalid:30000", "https://127.0.0.1:{port}"])
+def test_what_no_start_mends_is_lost(url: str) -> None:
+    """A name that does not resolve, and a server that speaks no TLS."""
+    with serving(pages(), same) as plain:
+        waited = wait(20, url=url.format(port=plain.rpartition(":")[2]))
+    assert (waited.report.outcome, waited.roots) == (1, ["probe.reachable"])
+    assert waited.report.seconds < 6
+
+
+def test_a_model_that_is_not_served_is_lost() -> None:
+    def refused(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        return answering(404, {"error": {"message": "The model `other` does not exist."}})
+
+    with serving(pages(), refused) as url:
+        waited = wait(20, url=url, model="other")
+    assert waited.report.outcome == 1
+    assert waited.roots == ["probe.model-name"]
+
+
+def test_a_dead_scheduler_behind_pages_that_answer_is_lost() -> None:
+    with stage("dead-scheduler") as staged:
+        waited = wait(30, timeout=0.6, url=staged.url)
+    assert (waited.report.outcome, waited.report.verdict) == (1, "fail")
+    assert "probe.ready" in waited.roots
+    assert waited.report.seconds < 15
+
+
+def never(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+    time.sleep(1.5)
+    return answering(503, {"message": "late"})
+
+
+def test_embeddings_that_hang_behind_pages_are_not_starting_though_no_log_tells() -> None:
+    with serving(pages(), never) as url:
+        waited = wait(20, timeout=0.4, url=url)
+    assert (waited.report.outcome, waited.report.starting) == (1, False)
+
+
+# Still coming.
 
 
 @pytest.mark.parametrize(
-    ("rows", "goes_on"),
+    ("status", "page"),
     [
-        ((), True),
-        ((REFUSED,), True),
-        ((REFUSED, finding("probe.ready", Status.SKIP)), True),
-        ((finding("probe.ready", Status.WARN),), True),
-        # The log decides where there is one, whatever the server answers.
-        ((log("starting"), READY), True),
-        ((log("starting"), BUSY_500), True),
-        ((log("ready"), REFUSED), False),
-        ((log("failed"), REFUSED), False),
-        ((finding("logs.readable"), log("starting")), True),
-        # Without one the server does, and a log that cannot be read is a problem that waiting does not mend.
-        ((READY,), False),
-        ((finding("ports.listening"), READY), False),
-        ((REFUSED, finding("logs.readable")), False),
-        ((finding("logs.readable", ignored="known"), REFUSED), True),
-        ((finding("logs.readable", Status.PASS), REFUSED), True),
-        ((finding("ports.listening"), REFUSED), True),
-        # An answer that is none of a server which only starts.
-        ((REFUSED, BUSY_500), False),
-        ((BUSY_500, finding("logs.readable", Status.PASS)), False),
-        ((finding("probe.ready", Status.SKIP, Refused(500, "", False, "", 0.1)), REFUSED), True),
+        (502, b"<html><title>502 Bad Gateway</title></html>"),
+        (503, {"object": "error", "message": "The server is starting", "code": 503}),
+        (504, b"<html><title>504 Gateway Time-out</title></html>"),
+        (429, {"message": "too many requests"}),
     ],
 )
-def test_waiting_goes_on_only_where_it_can_help(clock: Clock, rows: tuple[Finding, ...], goes_on: bool) -> None:
-    looks = Looks(clock, report(*rows))
-    assert wait(looks, 2.0).starting is goes_on
-    assert bool(clock.pauses) is goes_on
+def test_a_gateway_or_a_server_that_loads_is_waited_for(status: int, page: Any) -> None:
+    """Whether it answers all paths so, or its pages already."""
+    headers = {"Server": "nginx"} if isinstance(page, bytes) else {}
+    if isinstance(page, bytes):
+        headers["Content-Type"] = "text/html"
+
+    def turned_away(body: dict[str, Any], given: Mapping[str, str]) -> Answer:
+        return answering(status, page, headers)
+
+    for answers in (pages(), {}):
+        with serving(answers, turned_away, otherwise=answering(status, page, headers)) as url:
+            waited = wait(1.2, url=url)
+        assert waited.report.seconds >= 1.2, waited.roots
+        if status != 429:
+            assert (waited.report.outcome, waited.report.verdict) == (3, "starting"), waited.roots
+
+
+def test_a_health_page_is_no_embedding() -> None:
+    """200 while the warm-up runs, then real vectors."""
+    begun = time.monotonic()
+
+    def later(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        if time.monotonic() - begun < 1.5:
+            return answering(503, {"message": "loading"})
+        return same(body, headers)
+
+    with serving(pages(_health=(200, b"")), later) as url:
+        waited = wait(20, url=url)
+    assert waited.report.verdict in ("pass", "warn")
+    assert waited.report.seconds > 1.4
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_nothing_at_all_is_said_to_be_nothing(port: int, log: Path, content: str | None) -> None:
+    if content is not None:
+        log.write_text(content)
+    waited = wait(1, url=at(port), log=str(log))
+    assert (waited.report.outcome, waited.report.unseen) == (3, True)
+    assert f"saw nothing: no server process, nothing that listens at 127.0.0.1:{port}, no log" in waited.notes
+
+
+def test_a_process_that_starts_no_server_is_named(log: Path) -> None:
+    with subprocess.Popen(["sleep", "30"]) as process:
+        try:
+            waited = wait(1, pid=process.pid)
+        finally:
+            process.kill()
+    assert waited.report.outcome == 3
+    assert f"pid {process.pid} (sleep) runs and has started no sglang server" in waited.notes
+
+
+def test_when_time_runs_out_the_phase_is_told(port: int, log: Path) -> None:
+    with server(port, log, takes=4) as process:
+        waited = wait(2.5, url=at(port))
+    assert (waited.report.outcome, waited.report.verdict, waited.report.unseen) == (3, "starting", False)
+    assert re.search(
+        f"waited 2.5 s, pid {process.pid} alive: the (parsing|loading) of .* has gone on for", waited.notes
+    )
+
+
+def test_a_host_that_hangs_does_not_make_the_waiting_longer() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        waited = wait(1.5, timeout=10, url=at(silent.getsockname()[1]))
+    assert waited.report.seconds < 3.5
+    assert waited.report.outcome in (1, 3)
+
+
+def test_all_seconds_are_counted(port: int) -> None:
+    began = time.monotonic()
+    waited = wait(1, url=at(port))
+    assert waited.report.seconds == pytest.approx(time.monotonic() - began, abs=0.2)
+
+
+# Launched by this program.
+
+
+@contextmanager
+def launched(words: list[str], log: Path, **variables: str) -> Iterator[Child]:
+    os.environ.update(environment(variables))
+    child = Child(words, str(log))
+    try:
+        yield child
+    finally:
+        child.end(1)
+        for name in variables:
+            del os.environ[name]
+
+
+def test_a_launched_server_is_waited_for_and_runs_on(port: int, log: Path) -> None:
+    with launched(line(port), log, BGECHECK_DEMO_TAKES="1") as child:
+        waited = wait(20, child=child, pid=child.pid, log=str(log))
+        assert (waited.report.verdict, child.status) == ("pass", None)
+        assert waited.report.target["url"] == f"{at(port)}/v1"
+
+
+@pytest.mark.parametrize("status", [3, 0])
+def test_the_code_of_a_launched_server_is_exact(port: int, log: Path, status: int) -> None:
+    with launched(line(port), log, BGECHECK_DEMO_TAKES="9", BGECHECK_DEMO_ENDS=f"0.8:{status}") as child:
+        waited = wait(20, child=child, pid=child.pid, log=str(log))
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.process"])
+    assert waited.values("ports.process")["ended_with"] == status
+
+
+def test_a_script_may_put_the_server_into_the_background_and_end(port: int, log: Path) -> None:
+    script = f"{' '.join(line(port))} & sleep 0.3"
+    with launched(["sh", "-c", script], log, BGECHECK_DEMO_TAKES="2") as child:
+        waited = wait(20, child=child, pid=child.pid, log=str(log))
+        assert child.status == 0
+    assert waited.report.verdict == "pass"
+
+
+def test_what_a_file_held_before_the_launch_is_of_an_earlier_start(port: int, log: Path) -> None:
+    log.write_text(session(*FAILED, begun=time.time() - 5))
+    with launched(line(port), log, BGECHECK_DEMO_TAKES="1.5") as child:
+        waited = wait(20, child=child, pid=child.pid, log=str(log))
+    assert (waited.report.verdict, waited.roots) == ("pass", [])
+
+
+def test_another_server_that_answers_at_the_usual_address_is_not_the_launched_one(port: int, log: Path) -> None:
+    with launched(["sleep", "20"], log) as child, serving(pages(_v1_models=(200, CARD)), same):
+        waited = wait(1, child=child, pid=child.pid, log=str(log))
+    assert waited.report.outcome == 3

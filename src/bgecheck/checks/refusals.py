@@ -473,7 +473,12 @@ RERANKER = Advice(
 LOST = frozenset({"route", "method", "page"})
 """Kinds of a base URL that leads to no API."""
 
-PENDING = frozenset({"no-workers", "no-backend", "queue-full", "busy", "loading", "unavailable", "unavailable-page"})
+PENDING = frozenset(
+    {
+        *("no-workers", "no-backend", "no-connection", "bad-gateway", "bad-gateway-midway", "gateway-timeout"),
+        *("queue-full", "busy", "loading", "unavailable", "unavailable-page"),
+    }
+)
 """Kinds that may pass while a server starts."""
 
 NO_LIMIT = frozenset({"no-channel", "no-deployment", "quota"})

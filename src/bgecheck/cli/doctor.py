@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from typer import Context
+from typer import Argument, Context
 
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import seconds
-from bgecheck.cli.examine import deliver, examine, job, openai_standby, target
+from bgecheck.cli.examine import Job, deliver, examine, job, openai_standby, target
 from bgecheck.cli.help import examples
+from bgecheck.cli.language import both
 from bgecheck.cli.options import (
     SERVER,
     ApiKey,
@@ -39,9 +40,15 @@ from bgecheck.cli.options import (
     given,
     option,
 )
-from bgecheck.model import BadInput, Target, Text
+from bgecheck.model import BadInput, Report, Target, Text
 from bgecheck.run import catalog
-from bgecheck.run.readiness import settled
+from bgecheck.run.plan import Plan
+
+if TYPE_CHECKING:
+    from bgecheck.cli.launching import Launched
+
+PATIENCE = "10m"
+"""How long a server that is launched is waited for where --wait does not say it."""
 
 
 @command(
@@ -53,11 +60,19 @@ from bgecheck.run.readiness import settled
         ("bgecheck doctor", "the server running here", "检查本机正在运行的服务"),
         ("bgecheck doctor --url 127.0.0.1:30000", "one that is named", "指定服务"),
         ("bgecheck doctor --wait 5m -o json=report.json", "the gate of a deploy script", "部署脚本的门禁"),
+        ("bgecheck doctor --launch -- python -m sglang.launch_server ...", "start it, and wait", "启动并等它就绪"),
         ("bgecheck doctor --only launch,embed -v", "two areas, every check", "只看两个领域，逐项列出"),
     ),
 )
 def doctor(
     ctx: Context,
+    words: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="-- COMMAND",
+            help=both("With --launch: what starts the server.", "与 --launch 一起用：启动服务的命令"),
+        ),
+    ] = None,
     url: Url = None,
     pid: Pid = None,
     every: Annotated[
@@ -80,6 +95,22 @@ def doctor(
             zh="等到服务就绪，或确定失败为止：30s、5m",
         ),
     ] = None,
+    launch: Annotated[
+        bool,
+        option(
+            "--launch",
+            en="Start the server by the COMMAND behind --, and wait for it (10m).",
+            zh="用 -- 后面的命令启动服务，并等它就绪（默认 10m）",
+        ),
+    ] = False,
+    stop_on_failure: Annotated[
+        bool,
+        option(
+            "--stop-on-failure",
+            en="With --launch: stop it again where it is not right.",
+            zh="与 --launch 一起用：结果不对时停掉启动的服务",
+        ),
+    ] = False,
     only: Only = None,
     skip: Skip = None,
     quick: Quick = False,
@@ -96,20 +127,93 @@ def doctor(
     """Find the running server, look at everything after launch, and say what is wrong and how to fix it."""
     target_options = given(TargetOptions, ctx)
     run_options = given(RunOptions, ctx)
-    patience = seconds("--wait", wait) if wait is not None else 0.0
+    _go_together(every, url, pid, launch, words, stop_on_failure)
+    patience = seconds("--wait", wait) if wait is not None else seconds("--wait", PATIENCE) if launch else 0.0
+    if patience:
+        deliver(
+            *_waited(target_options, run_options, patience, every, (words or []) if launch else None, stop_on_failure)
+        )
+    with openai_standby(run_options) as standby:
+        the_job = job("doctor", catalog.AREAS, run_options)
+        looked_at = target(target_options)
+        targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
+        reports = [examine(the_job.plan, looked_at, standby) for looked_at in targets]
+    deliver(the_job, reports)
+
+
+def _go_together(
+    every: bool, url: str | None, pid: int | None, launch: bool, words: list[str] | None, stop_on_failure: bool
+) -> None:
+    """Raise `BadInput` for options that exclude each other, or of which one is for the other."""
     if every and (url or pid):
         raise BadInput(
             "--all", Text("it excludes --url and --pid", "不能与 --url、--pid 同时使用"), Text("give one", "只给一个")
         )
-    # A server that is waited for may take minutes: its process of openai is started when it is there.
-    with openai_standby(run_options) if not patience else nullcontext() as standby:
-        the_job = job("doctor", catalog.AREAS, run_options)
-        looked_at = target(target_options)
-        targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
-        again = partial(target, target_options)
-        look = partial(examine, standby=standby)
-        reports = [settled(the_job.plan, looked_at, patience, again, look) for looked_at in targets]
-    deliver(the_job, reports)
+    if launch and (every or pid is not None):
+        raise BadInput(
+            "--launch",
+            Text("it excludes --all and --pid", "不能与 --all、--pid 同时使用"),
+            Text("give one", "只给一个"),
+        )
+    if words and not launch:
+        raise BadInput(
+            " ".join(words),
+            Text("an argument too many", "多余的参数"),
+            Text(
+                "to start a server: bgecheck doctor --launch -- COMMAND", "要启动服务：bgecheck doctor --launch -- 命令"
+            ),
+        )
+    if stop_on_failure and not launch:
+        raise BadInput(
+            "--stop-on-failure",
+            Text("nothing is launched that could be stopped", "没有启动任何服务，无从停止"),
+            Text("give it with --launch", "与 --launch 一起使用"),
+        )
+
+
+def _waited(
+    options: TargetOptions,
+    run_options: RunOptions,
+    patience: float,
+    every: bool,
+    words: list[str] | None,
+    stops: bool,
+) -> tuple[Job, list[Report]]:
+    """The reports on what is waited for; what `words` start is waited for as well."""
+    the_job = job("doctor", catalog.AREAS, run_options)
+    if words is not None:
+        return the_job, [_launched(the_job, options, patience, words, stops)]
+    others = target(options, awaited=True).others if every else ()
+    awaited = [options, *(replace(options, pid=server.pid) for server in others)]
+    return the_job, [_settled(the_job, one, patience) for one in awaited]
+
+
+def _launched(the_job: Job, options: TargetOptions, patience: float, words: list[str], stops: bool) -> Report:
+    from bgecheck.cli.launching import checked, concluded, launched
+
+    command = checked(words)
+    target(replace(options, log=None))  # what is wrong with the options is told before anything is started
+    with launched(command, options, the_job.language) as server:
+        of_child = replace(options, pid=server.child.pid, log=server.child.log)
+        return concluded(_settled(the_job, of_child, patience, server), server.child, stops)
+
+
+def _settled(the_job: Job, options: TargetOptions, patience: float, server: Launched | None = None) -> Report:
+    """The report on one server, once it is ready or lost; its requests are not shown as the server's output."""
+    from bgecheck.cli.waiting import Waiting
+    from bgecheck.run.readiness import settled
+
+    with closing(Waiting(the_job.language, live=server is None)) as shown:
+
+        def look(plan: Plan, looked_at: Target) -> Report:
+            shown.close()
+            if server is not None:
+                server.hush()
+            return examine(plan, looked_at)
+
+        find = partial(target, options, awaited=True)
+        child = server.child if server is not None else None
+        return settled(the_job.plan, find, patience, look, child=child, on_progress=shown.tell)
 
 
 def _others(looked_at: Target, options: TargetOptions) -> list[Target]:

@@ -109,10 +109,11 @@ def job(
     return Job(plan=plan, language=chosen, sinks=sinks(options, chosen))
 
 
-def target(options: TargetOptions, *, old_log: bool = False) -> Target:
+def target(options: TargetOptions, *, old_log: bool = False, awaited: bool = False) -> Target:
     """The server that is meant, as given or as found running. Raises `BadInput`.
 
-    With `old_log` a log of the working folder is taken even if it is of an earlier day.
+    With `old_log` a log of the working folder is taken even if it is of an earlier day. Of a server that is `awaited`
+    neither process nor log need be there yet.
     """
     from bgecheck.engines.sglang.discovery import resolve
 
@@ -126,7 +127,7 @@ def target(options: TargetOptions, *, old_log: bool = False) -> Target:
     is_text("--model", options.model)
     is_text("--api-key", options.api_key)
     _is_model("--model-path", options.model_path)
-    if options.log is not None:
+    if options.log is not None and not (awaited and not os.path.exists(options.log)):
         from bgecheck.logfile.lines import usable
 
         usable(options.log)
@@ -139,6 +140,7 @@ def target(options: TargetOptions, *, old_log: bool = False) -> Target:
         model_path=options.model_path,
         expect_dim=options.expect_dim,
         old_log=old_log,
+        awaited=awaited,
     )
 
 

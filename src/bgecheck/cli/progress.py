@@ -13,7 +13,7 @@ from bgecheck.model import Finding, clean
 @contextmanager
 def progress(rows: int) -> Iterator[Callable[[Finding], None]]:
     """A bar over `rows` checks; the function that it gives is called with each finding."""
-    if not _live():
+    if not is_live():
         yield lambda finding: None
         return
     from rich.console import Console
@@ -30,7 +30,7 @@ def progress(rows: int) -> Iterator[Callable[[Finding], None]]:
 @contextmanager
 def status(text: str) -> Iterator[Callable[[str], None]]:
     """One line about what is being waited for; the function that it gives replaces the text."""
-    if not _live():
+    if not is_live():
         yield lambda text: None
         return
     from rich.console import Console
@@ -40,7 +40,7 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: line.update(Text(clean(text)))
 
 
-def _live() -> bool:
+def is_live() -> bool:
     """Whether stderr is a terminal that can move its cursor."""
     return (
         sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")

@@ -37,6 +37,38 @@ ENDS_WITH_STARTER = "BGECHECK_DEMO_ENDS_WITH_STARTER"
 VERSION = "BGECHECK_DEMO_VERSION"
 """The release to sound like, for the same reason: a restart line that is copied from the command line must run."""
 
+TAKES = "BGECHECK_DEMO_TAKES"
+"""Seconds that the start takes, spread over its phases; else it is done at once."""
+
+ENDS = "BGECHECK_DEMO_ENDS"
+"""`SECONDS:HOW`: when it ends after its start, silently with an exit code or `killed`, or by an `oom` in its log."""
+
+_SHARES = {"imports": 0.25, "weights": 0.45, "warm-up": 0.3}
+"""Of the time that a start takes."""
+
+
+def _pause(phase: str) -> None:
+    time.sleep(_SHARES[phase] * float(os.environ.get(TAKES) or 0))
+
+
+def _end_later() -> None:
+    """End as `ENDS` says, if it says anything."""
+    seconds, _, how = os.environ.get(ENDS, "").partition(":")
+    if seconds:
+        timer = threading.Timer(float(seconds), _end, [how])
+        timer.daemon = True
+        timer.start()
+
+
+def _end(how: str) -> None:
+    if how == "oom":
+        log(dialect.OUT_OF_MEMORY)
+        log(dialect.START_FAILED)
+        kill()
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(int(how))
+
 
 def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bgecheck.demo.server", description=dialect.NOTICE)
@@ -68,6 +100,7 @@ def _start_or_fail(options: argparse.Namespace) -> None:
         sys.exit(_said(dialect.UNKNOWN_OPTION, 2))
     # A start that hangs has hung for a while by the time somebody looks.
     at = time.time() - 600 if options.fault == "stuck-loading" else None
+    _pause("imports")
     lines = dialect.until_weights(options_set)
     for line in lines[:1] if options.fault == "model-path" else lines:
         log(line, at)
@@ -79,6 +112,7 @@ def _start_or_fail(options: argparse.Namespace) -> None:
         kill()
     if options.fault == "stuck-loading":
         threading.Event().wait()
+    _pause("weights")
     for line in dialect.until_port(options_set, os.getpid()):
         log(line)
 
@@ -145,7 +179,9 @@ def _serve(service: Service) -> None:
         signal.signal(number, lambda *_: ended.set())
     serving = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     serving.start()
+    _pause("warm-up")
     _warm_up(service.options)
+    service.starting = False
     ended.wait()
     for line in dialect.STOPPING:
         log(line)
@@ -163,6 +199,7 @@ def main(words: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if os.environ.get(ENDS_WITH_STARTER):
         threading.Thread(target=_end_with_starter, daemon=True).start()
+    _end_later()
     print(dialect.NOTICE, flush=True)
     _start_or_fail(options)
     try:

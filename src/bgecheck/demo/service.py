@@ -91,6 +91,8 @@ class Service(ThreadingHTTPServer):
             chunk=options.chunked_prefill_size,
         )
         self.turn = threading.Lock()
+        self.starting = not options.skip_server_warmup
+        """Whether the warm-up has yet to end."""
         self.counts = {"num_requests_total": 0, "prompt_tokens_total": 0, "cached_tokens_total": 0}
         super().__init__((options.host, options.port), Handler)
 
@@ -251,7 +253,13 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, None)
 
     def _health(self, path: str) -> None:
-        """A real request of one token; here without the second that the true one always takes."""
+        """A real request of one token; here without the second that the true one always takes.
+
+        While it starts it is 503 at once, from 0.5.3 on (http_server.py; before, it is always 200).
+        """
+        if self.server.starting and self.server.release >= (0, 5, 3):
+            self._answer(503, None)
+            return
         if self.server.options.fault == "dead-scheduler":
             time.sleep(HEALTH_SECONDS)
             self._answer(503, None)

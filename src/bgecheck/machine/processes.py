@@ -20,6 +20,38 @@ def snapshot() -> ProcessTable:
     return ProcessTable({pid: process for pid in psutil.pids() if (process := _process(pid))})
 
 
+def lives(pid: int, created: float = 0.0) -> bool:
+    """Whether a process runs; where `created` is given, that very one and no later one of the same number."""
+    try:
+        shown = psutil.Process(pid).as_dict(["create_time", "status"])
+    except psutil.AccessDenied:
+        return True
+    except (psutil.Error, OSError):
+        return False
+    same = not created or abs((shown["create_time"] or created) - created) < _SAME
+    return same and shown["status"] not in _GONE
+
+
+_SAME = 1.0
+"""Seconds by which two readings of one start may differ, where the clock was set in between."""
+
+_STATUS = 52
+"""The field of /proc/PID/stat that holds what waitpid will tell of a process that has ended (proc(5))."""
+
+
+def exit_status(pid: int) -> int | None:
+    """The exit code of a process that has ended, negative for a signal; None once its starter was told, or not ours."""
+    try:
+        with open(f"{PROC}/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    # The number and the name in brackets stand before the third field, which is the state.
+    if len(fields) <= _STATUS - 3 or fields[0] not in ("Z", "X"):
+        return None
+    return os.waitstatus_to_exitcode(int(fields[_STATUS - 3]))
+
+
 def _process(pid: int) -> Process | None:
     """One process; None where it has ended, is being looked at as it ends, or may not be seen at all.
 
@@ -59,6 +91,14 @@ def working_folder(pid: int) -> str | None:
     try:
         return psutil.Process(pid).cwd() or None
     except (psutil.Error, OSError):
+        return None
+
+
+def group_of(pid: int) -> int | None:
+    """The process group of a process, which is the number of the one that leads it; None where it may not be seen."""
+    try:
+        return os.getpgid(pid)
+    except (OSError, AttributeError):  # Windows has no groups
         return None
 
 

@@ -19,6 +19,14 @@ class Process(NamedTuple):
     """Stopped by a signal (state T), as by Ctrl-Z or a paused container: it holds its ports and does nothing."""
 
 
+class Ended(NamedTuple):
+    """A process that has ended while it was waited for."""
+
+    pid: int
+    status: int | None = None
+    """Its exit code, or the negative number of the signal that ended it; None where only its starter gets it."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ProcessTable:
     """All processes that may be looked at, by pid."""

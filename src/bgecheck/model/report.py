@@ -67,6 +67,8 @@ class Report:
     notes: tuple[Words, ...] = ()
     starting: bool = False
     """The server was still starting when the time given by `--wait` ran out."""
+    unseen: bool = False
+    """Nothing of the server was seen in all that time: no process, no listener, no log."""
     fail_on: Severity = Severity.ERROR
     nagios: bool = False
     """Whether the exit code is given as monitoring plugins use it."""

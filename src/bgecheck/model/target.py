@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bgecheck.model.processes import ProcessTable
+from bgecheck.model.processes import Ended, ProcessTable
 from bgecheck.model.words import Words
 
 DEFAULT_PORT = 30000
@@ -91,6 +91,8 @@ class Target:
     """Where a server was looked for, when none was found."""
     processes: ProcessTable | None = None
     """The process table that it was found in, for the examination that follows at once."""
+    ended: Ended | None = None
+    """The server's process, where it was found or given and has ended since."""
 
     @property
     def base_url(self) -> str:

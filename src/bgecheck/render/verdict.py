@@ -16,6 +16,7 @@ _WORDS = {
     "warn": (Text("WARN", "有警告"), "bold yellow"),
     "fail": (Text("FAIL", "未通过"), "bold red"),
     "starting": (Text("STARTING", "仍在启动"), "bold yellow"),
+    "unseen": (Text("NOTHING THERE", "没有服务"), "bold yellow"),
     "inconclusive": (Text("INCONCLUSIVE", "无法判断"), "bold magenta"),
 }
 
@@ -37,7 +38,7 @@ _MOST_LINES = 3
 
 def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
     """The last line, folded where not even a part of the remedy fits in it: verdict, its style, and the rest."""
-    word, style = _WORDS[report.verdict]
+    word, style = _WORDS["unseen" if report.verdict == "starting" and report.unseen else report.verdict]
     shown = screen.say(word)
     groups = remedies(report) if report.verdict in ("fail", "warn", "starting") else []
     spent, code = _spent(report.seconds, screen), _code(report.exit_code, screen)

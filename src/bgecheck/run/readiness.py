@@ -1,67 +1,385 @@
-"""Waits for a server: until it is ready, has failed for good, or patience has run out."""
+"""Waits for a server: until it is ready, is lost for good, or patience has run out."""
 
 from __future__ import annotations
 
+import os
+import queue
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from bgecheck.engines.sglang.log.diagnosis import Diagnosis
-from bgecheck.http.embeddings import Refused
-from bgecheck.model import Report, Status, Target
-from bgecheck.run import catalog
+from bgecheck.engines.sglang.discovery import followed
+from bgecheck.engines.sglang.log.begun import begun, begun_since
+from bgecheck.engines.sglang.log.diagnosis import diagnose
+from bgecheck.engines.sglang.log.marks import STAGE_NAMES
+from bgecheck.machine.files import size
+from bgecheck.machine.processes import exit_status, lives
+from bgecheck.model import Report, Target, Text, Unavailable, Words, clean
+from bgecheck.model.processes import Ended, Process
+from bgecheck.run import catalog, examination
+from bgecheck.run.context import LOG_BESIDE
+from bgecheck.run.outlook import ROWS, Outlook, outlook
 from bgecheck.run.plan import Plan
 
-POLL = 1.0
-"""Seconds between two looks while waiting; a start takes tens of seconds."""
+if TYPE_CHECKING:
+    from bgecheck.engines.sglang.log.sessionlog import SessionLog
+    from bgecheck.machine.child import Child
+    from bgecheck.model import ServerProcess
+
+FRESH = 300.0
+"""Seconds before the waiting within which a log must have been written to tell of a start whose process is not seen."""
+
+LYING = 10.0
+"""The same of a log that nobody named, and that only lies in the working folder."""
+
+_SLACK = 2.0
+"""Seconds that the first stamp of a log, which has no fractions, may lie before the start of its process."""
+
+_LOG_SECONDS = 5.0
+"""For one reading of the log while waiting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often is looked, and how long is doubted, in seconds."""
+
+    look: float = 1.0
+    """Between the beginnings of two looks; a start takes tens of seconds."""
+    step: float = 0.1
+    """Between two looks at whether process and log are as they were."""
+    grace: float = 1.2
+    """For which a loss must last: a supervisor starts a server anew, an older one lets go of its port."""
+    last: float = 1.5
+    """For the report once the time has run out."""
+    lost: float = 10.0
+    """For the report on a server that is lost."""
+    hangs: float = 20.0
+    """For which embeddings must hang behind pages that answer, where no log tells that the server is ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the waiting has come."""
+
+    elapsed: float
+    patience: float
+    target: Target
+    alive: bool | None
+    """Whether the server's process runs; None where none was seen yet."""
+    phase: Words | None
+    """The phase of the start by its log."""
+    phase_seconds: float = 0.0
+
 
 Look = Callable[[Plan, Target], Report]
+OnProgress = Callable[[Progress], None]
 
 
-def settled(plan: Plan, target: Target, patience: float, again: Callable[[], Target], look: Look) -> Report:
-    """The report once the server is ready or has failed for good, or when `patience` (seconds) has run out.
+def settled(
+    plan: Plan,
+    find: Callable[[], Target],
+    patience: float,
+    look: Look,
+    *,
+    child: Child | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    pace: Pace | None = None,
+) -> Report:
+    """The report once the server is ready or lost, or when `patience` (seconds) has run out.
 
-    `again` finds the target anew, whose process and log may not have been there yet; `look` examines it.
+    `find` finds the target anew, whose process and log may not have been there yet; `look` examines it. A `child` is
+    the server that this program has started.
     """
-    began = time.monotonic()
-    ends = began + patience
-    while patience and time.monotonic() < ends:
-        target = replace(target, processes=None)  # the last look comes later than the one that they were seen in
-        # A log that was only lying in the folder may be an older start's: it must not end the waiting.
-        without = replace(target, log=None) if target.origins.get("log") == "folder" else target
-        if not _starting(look(_glance(plan), without)):
-            break
-        time.sleep(min(POLL, max(0.0, ends - time.monotonic())))
-        target = again()
-    report = look(plan, target)
-    starting = patience > 0 and time.monotonic() >= ends and _starting(report)
-    return replace(report, starting=starting, seconds=time.monotonic() - began)
+    return _Waiting(plan, find, patience, look, child, on_progress, pace or Pace()).report()
 
 
-def _glance(plan: Plan) -> Plan:
-    """Only what tells whether the server is ready: its log and one real embedding."""
-    areas = catalog.select(catalog.areas(["logs", "probe"]), only=("logs.*", "probe.reachable", "probe.ready"))
-    glance = replace(plan, command="glance", areas=tuple(areas), ignored={})
-    return glance.with_settings(quick=True, full=False)
+class _Waiting:
+    def __init__(
+        self,
+        plan: Plan,
+        find: Callable[[], Target],
+        patience: float,
+        look: Look,
+        child: Child | None,
+        on_progress: OnProgress,
+        pace: Pace,
+    ) -> None:
+        self._plan, self._find, self._look = plan, find, look
+        self._patience, self._pace = patience, pace
+        self._child, self._on_progress = child, on_progress
+        self._began, self._clock = time.time(), time.monotonic()
+        self._target = find()
+        self._given = _given(self._target)
+        self._server: ServerProcess | None = None
+        """The server that was found last, whether or not it still runs."""
+        self._gone: float | None = None
+        """Since when it does not."""
+        self._log: SessionLog | None = None
+        """The log as it was read last, where its newest session is of this start."""
+        self._log_size = 0
+        """Bytes that the log had when the server ended."""
+        self._phase, self._phase_since = "", 0.0
+        self._evident = False
+        """Whether a process, a listener or a log of the server has been there at any time."""
+        self._doubted: float | None = None
+        """Since when the server seems to be lost."""
+        self._hanging: float | None = None
+        """Since when embeddings hang behind pages that answer."""
+
+    def report(self) -> Report:
+        while True:
+            looked = time.monotonic()
+            self._follow()
+            if (ended := self._ended()) is not None:
+                return self._lost(ended)
+            chance = self._glance() if self._gone is None else None
+            if chance is not None and chance.state == "ready":
+                return self._examined(ready=True)
+            if chance is not None and self._is_lost(chance):
+                return self._lost(None)
+            self._pause(looked)
+            if self._left() <= 0:
+                return self._ran_out()
+            self._find_again()
+
+    def _left(self) -> float:
+        return self._clock + self._patience - time.monotonic()
+
+    # What is there: the process, and the log of this start.
+
+    def _find_again(self) -> None:
+        """The target as it is now: the server that was found stays the one that is meant."""
+        if self._server is None:
+            self._target = self._find()
+        else:
+            self._target = followed(replace(self._target, server=self._server))
+
+    def _follow(self) -> None:
+        """Take note of the process that was found, or that it is gone."""
+        if self._target.server is not None:
+            self._server, self._gone, self._evident = self._target.server, None, True
+        elif self._server is not None and self._gone is None:
+            self._gone, self._log_size = time.monotonic(), self._size()
+
+    def _ended(self) -> Ended | None:
+        """The process that has ended for good; None while one runs, none was found, or another may follow."""
+        if self._child is not None and self._child.status is not None:
+            return Ended(self._child.pid, self._child.status) if self._child_ended() else None
+        if self._given_ended():
+            assert self._given is not None
+            return Ended(self._given.pid, exit_status(self._given.pid))
+        if self._server is None or self._gone is None or time.monotonic() - self._gone < self._pace.grace:
+            return None
+        if self._target.log and begun_since(self._target.log, self._log_size):
+            self._server = self._gone = None  # one that cannot be seen writes there now
+            return None
+        return Ended(self._server.pid, exit_status(self._server.pid))
+
+    def _child_ended(self) -> bool:
+        """Whether what was started is gone; what ends in order may have left the server in the background."""
+        assert self._child is not None
+        if self._child.status is None:
+            return False
+        return self._child.status != 0 or not (self._target.server or self._child.left)
+
+    def _given_ended(self) -> bool:
+        """Whether the process that was given is gone, and was the server or has never started one."""
+        if self._given is None or self._child is not None or lives(self._given.pid, self._given.created):
+            return False
+        server = self._server
+        return server is None or self._given.pid in (server.pid, *server.children)
+
+    def _size(self) -> int:
+        return (size(self._target.log) or 0) if self._target.log else 0
+
+    def _read_log(self) -> SessionLog | None:
+        """The log, where it tells of this start and not of an earlier one."""
+        from bgecheck.engines.sglang.log.sessionlog import read_log
+
+        path = self._target.log
+        if path is None or not size(path):
+            return None
+        try:
+            log = read_log(path, whole=LOG_BESIDE, seconds=_LOG_SECONDS)
+            return log if self._is_of_this_start(path, log) else None
+        except (Unavailable, OSError):
+            return None
+
+    def _is_of_this_start(self, path: str, log: SessionLog) -> bool:
+        """By the start of its process; where none is seen, by when it was written."""
+        written = os.stat(path).st_mtime
+        if self._child is not None:
+            return self._child.log_begin == 0 or begun_since(path, self._child.log_begin)
+        if self._server is not None:
+            first, started = begun(path, log.session), self._server.started_at - _SLACK
+            return written >= started and (first is None or first >= started)
+        if self._target.ended is None and diagnose(log.session, None, datetime.now()).state in ("ready", "stopped"):
+            return written >= self._began  # one that served, or was stopped, before anybody waited was an earlier one
+        lying = self._target.origins.get("log") == "folder"
+        return written >= self._began - (LYING if lying else FRESH)
+
+    # One look.
+
+    def _glance(self) -> Outlook | None:
+        """What the first rows tell; None where the process has ended meanwhile, or the time."""
+        self._log = self._read_log()
+        log, target = self._log, self._target if self._log is not None else replace(self._target, log=None)
+        report = self._beside(lambda: examination.examine(self._glancing(), target, log=log))
+        if report is None:
+            return None
+        chance = outlook(report)
+        if chance.state == "ready" and log is None and self._read_log() is not None:
+            return None  # it was written meanwhile, and may tell that the warm-up still runs
+        self._evident = self._evident or log is not None or (chance.listens and self._asks())
+        return chance
+
+    def _asks(self) -> bool:
+        """Whether it is certain whom to ask: what was started may listen elsewhere than where sglang usually does."""
+        return self._target.origins.get("url") != "default" or self._given is None
+
+    def _glancing(self) -> Plan:
+        areas = catalog.areas(["logs", "ports", "probe"] if self._asks() else ["logs"])
+        rows = catalog.select(areas, only=ROWS)
+        plan = replace(self._plan, command="glance", areas=tuple(rows), ignored={}, calls_openai=False)
+        left = max(0.1, self._left())
+        return plan.with_settings(quick=True, full=False, deadline=left, timeout=min(self._plan.settings.timeout, left))
+
+    def _beside(self, task: Callable[[], Report]) -> Report | None:
+        """What a task returns, for which is waited as long as the process runs and time is left."""
+        results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                results.put(task())
+            except BaseException as error:  # told where it is waited for
+                results.put(error)
+
+        threading.Thread(target=run, name="glance", daemon=True).start()
+        while self._left() > -self._pace.step and not self._has_ended():
+            self._tell()
+            with suppress(queue.Empty):
+                result = results.get(timeout=self._pace.step)
+                if isinstance(result, BaseException):
+                    raise result
+                report: Report = result
+                return report
+        return None
+
+    def _has_ended(self) -> bool:
+        if self._child is not None:
+            return self._child_ended()
+        server = self._target.server
+        return self._given_ended() or (server is not None and not lives(server.pid, server.started_at))
+
+    def _is_lost(self, chance: Outlook) -> bool:
+        """Whether a loss has lasted, or a server hung, for long enough."""
+        now = time.monotonic()
+        self._doubted = (self._doubted or now) if chance.state == "lost" else None
+        if self._doubted is not None and now - self._doubted >= self._pace.grace:
+            return True
+        if not chance.hangs:
+            self._hanging = None
+            return False
+        if self._hanging is None:
+            self._hanging = now
+            return False
+        return self._log is not None or now - self._hanging >= self._pace.hangs
+
+    def _pause(self, looked: float) -> None:
+        """Until the next look is due, or a process that ran has ended, or the log has grown."""
+        before = self._size()
+        due = looked + (self._pace.look if self._gone is None else self._pace.step)
+        if self._doubted is not None:
+            due = min(due, self._doubted + self._pace.grace)
+        while (now := time.monotonic()) < due and self._left() > 0:
+            self._tell()
+            time.sleep(max(0.0, min(self._pace.step, due - now, self._left())))
+            if self._gone is None and (self._has_ended() or self._size() != before):
+                return
+
+    def _tell(self) -> None:
+        now, phase = time.monotonic(), self._log.session.phase if self._log else ""
+        if phase != self._phase:
+            self._phase, self._phase_since = phase, now
+        self._on_progress(
+            Progress(
+                elapsed=now - self._clock,
+                patience=self._patience,
+                target=self._target,
+                alive=None if self._server is None else self._gone is None,
+                phase=STAGE_NAMES[phase] if phase else None,
+                phase_seconds=now - self._phase_since,
+            )
+        )
+
+    # The end.
+
+    def _examined(self, *, ready: bool = False, **changes: float) -> Report:
+        """The whole examination, of as much time as the plan gives unless that is changed."""
+        self._log = self._read_log()
+        target = replace(self._target, processes=None)  # it comes later than the look in which they were listed
+        notes: tuple[Words, ...] = ()
+        process = self._server is not None or self._child is not None
+        if target.log is not None and self._log is None and self._size() and (process or not ready):
+            notes = (_older(target.log),)
+            target = replace(target, log=None)
+        report = self._look(self._plan.with_settings(**changes), target)
+        return replace(report, seconds=time.monotonic() - self._clock, notes=(*report.notes, *notes))
+
+    def _lost(self, ended: Ended | None) -> Report:
+        if ended is not None:
+            self._target = replace(self._target, server=None, pid=ended.pid, ended=ended)
+        return self._examined(deadline=min(self._plan.settings.deadline, self._pace.lost))
+
+    def _ran_out(self) -> Report:
+        """Short, for nobody waits any longer; a server that hangs behind its pages does not start any more."""
+        settings, last = self._plan.settings, self._pace.last
+        report = self._examined(deadline=min(settings.deadline, last), timeout=min(settings.timeout, last))
+        notes = (*report.notes, self._how_far())
+        return replace(report, starting=self._hanging is None, unseen=not self._evident, notes=notes)
+
+    def _how_far(self) -> Words:
+        """How far the start has come, or that nothing was there."""
+        waited = Text(f"waited {self._patience:g} s", f"等了 {self._patience:g} 秒")
+        if not self._evident and self._given is None:
+            address = self._target.address
+            return Text(
+                f"{waited.en} and saw nothing: no server process, nothing that listens at {address}, no log",
+                f"{waited.zh}，什么都没有：没有服务进程，{address} 上没有程序在监听，也没有日志",
+            )
+        process = self._process()
+        if not self._phase:
+            return Text(waited.en + process.en, waited.zh + process.zh)
+        phase, seconds = STAGE_NAMES[self._phase], f"{time.monotonic() - self._phase_since:.0f}"
+        return Text(
+            f"{waited.en}{process.en}: {phase.en} has gone on for {seconds} s",
+            f"{waited.zh}{process.zh}：“{phase.zh}”阶段已持续 {seconds} 秒",
+        )
+
+    def _process(self) -> Text:
+        if self._server is not None:
+            return Text(f", pid {self._server.pid} alive", f"，进程 {self._server.pid} 在运行")
+        if self._given is None:
+            return Text("", "")
+        pid, name = self._given.pid, self._given.name
+        return Text(
+            f", pid {pid} ({name}) runs and has started no sglang server",
+            f"，进程 {pid}（{name}）在运行，但没有启动 sglang 服务",
+        )
 
 
-def _starting(report: Report) -> bool:
-    """Whether waiting can still help: nothing is wrong for good, and log or server are not there yet.
-
-    sglang answers real requests while its own warm-up still runs, which can end it: where there is a log,
-    its ready line is waited for too.
-    """
-    state = next((f.data.state for f in report.findings if isinstance(f.data, Diagnosis)), None)
-    if state is not None:
-        return state == "starting"
-    rows = {finding.id: finding for finding in report.findings}
-    ready = rows.get("probe.ready")
-    if ready is not None and ready.status is Status.PASS:
-        return False
-    # Without a log only the server tells: refused or busy may become ready, an answer in another shape won't.
-    return not any(f.problem and f.id.startswith("logs.") for f in report.findings) and not _answered(report)
+def _given(target: Target) -> Process | None:
+    """The process that was given; of one that has ended only the number."""
+    if target.pid is None or target.origins.get("pid") != "option":
+        return None
+    processes = target.processes.processes if target.processes else {}
+    return processes.get(target.pid) or Process(target.pid, 0, "", (), 0.0)
 
 
-def _answered(report: Report) -> bool:
-    """Whether the server answered an embedding request with something that waiting does not change."""
-    return any(f.problem and isinstance(f.data, Refused) for f in report.findings)
+def _older(log: str) -> Words:
+    words = Text("{log} tells of an earlier start: it was not judged", "{log} 是更早一次启动的日志，没有用来判断")
+    return words.filled({"log": clean(log)})

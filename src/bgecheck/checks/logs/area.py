@@ -427,7 +427,7 @@ _WAIT = Text("wait, then check again", "稍等后再查")
             ("{launch_line}", "tail -n +{from_line} {file} | head -n 40"),
         ),
     },
-    explains=CONSEQUENCES[1:],
+    explains=tuple(row for row in CONSEQUENCES if row not in ("logs.ready", "ports.process")),
 )
 def newest_session_is_ready(facts: LogFacts) -> Outcome:
     """Ready means: the ready line, no failed bind before it, nothing fatal after it (see the causes)."""
@@ -610,6 +610,11 @@ def _looked_through(facts: LogFacts) -> Text:
     return Text(f"{first} to {last}", f"{first} 至 {last}")
 
 
+_NOT_WRITTEN_YET = Text(
+    "the sglang server that writes it runs, and has written nothing of its own yet",
+    "写这份日志的 sglang 服务在运行，但还没有写出自己的内容",
+)
+
 _NO_MARK = Text(
     "its lines begin as sglang's do, but none shows which program wrote them",
     "行首格式与 sglang 相同，但没有一行能看出是哪个程序写的",
@@ -642,9 +647,13 @@ def log_is_of_sglang(facts: LogFacts) -> Outcome:
         return holds(Evidence(Text("written by sglang", "由 sglang 写出"), _looked_through(facts)))
     number, text = facts.session.first
     evidence, engine = Evidence(_where(facts, number), text), facts.session.engine
+    if engine is None and facts.server is not None:
+        return absent(_NOT_WRITTEN_YET)
     if engine is None and marks.STYLE.match(text):
         return unclear(_NO_MARK)
-    return broken(evidence, engine=engine) if engine else broken(evidence, advice="unknown")
+    if engine:
+        return broken(evidence, engine=engine)
+    return not_yet(evidence, advice="unknown")  # a start-up script may have written first
 
 
 for declared in CAUSES:

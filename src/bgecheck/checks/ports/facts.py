@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -48,6 +49,8 @@ class Owner(NamedTuple):
     """Its command line, without keys."""
     left_over: bool = False
     """Whether it is a worker whose server is gone."""
+    gateway: bool = False
+    """Whether it passes requests on."""
 
     def __str__(self) -> str:
         return self.words().en
@@ -65,6 +68,15 @@ class Owner(NamedTuple):
         """The process as a sentence names it: its number and its command line."""
         pid, line = self.listener.pid, self.command or self.name
         return Text(f"pid {pid} ({line})", f"进程 {pid}（{line}）") if line else Text(f"pid {pid}", f"进程 {pid}")
+
+
+class Holder(NamedTuple):
+    """What holds a port in place of the server that is meant, for who waits for that one."""
+
+    sglang: bool
+    """Another sglang server, which may be about to end."""
+    gateway: bool
+    """A program that passes requests on, perhaps to the server that is meant."""
 
 
 class PortFacts(NamedTuple):
@@ -94,6 +106,8 @@ class PortFacts(NamedTuple):
     """The addresses that the target's host name stands for."""
     schedulers: Schedulers | None = None
     """Those of the server; None where its workers cannot be told apart."""
+    last_line: tuple[str, str] | None = None
+    """Where the log of a process that has ended was written last, and what."""
 
 
 AREA = Area("ports", seconds=10.0)
@@ -133,7 +147,16 @@ def collect(context: Context) -> PortFacts:
         no_engine=_is_no_engine(context, owners, table),
         addresses=resolved(target.host, seconds),
         schedulers=schedulers(server, table) if server else None,
+        last_line=_last_line(context) if target.ended else None,
     )
+
+
+def _last_line(context: Context) -> tuple[str, str] | None:
+    session = context.logged_session()
+    if session is None or not session.last[1].strip():
+        return None
+    file, line = context.session_log().origin.place(session.last[0])
+    return f"{os.path.basename(file)}:{line}", session.last[1]
 
 
 def _tree(server: ServerProcess) -> tuple[int, ...]:
@@ -165,6 +188,7 @@ def _owner(listener: Listener, servers: set[int], left_over: tuple[Orphan, ...],
         leads_to(process.argv),
         command_line(process.argv),
         process.pid in {orphan.pid for orphan in left_over},
+        passes_on(process),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bgecheck.checks.ports.facts import AREA, KILLED, Owner, PortFacts, killed, restarted
+from bgecheck.checks.ports.facts import AREA, KILLED, Holder, Owner, PortFacts, killed, restarted
 from bgecheck.engines.sglang.options import PORT
 from bgecheck.engines.sglang.workers import INTERNAL, role
 from bgecheck.machine.containers import PORTS_SHOWN
@@ -125,9 +125,10 @@ def _foreign(facts: PortFacts, owner: Owner, *evidence: Evidence) -> Outcome:
     server, asked = facts.target.server, facts.target.given_url
     advice = "another" if server and owner.sglang else "no-engine" if facts.no_engine and asked else None
     values = restarted(server, {"port": str(facts.free)} if facts.free else {})
-    return broken(
+    outcome = broken(
         *evidence, advice=advice, owner=owner.process, owner_pid=owner.listener.pid, free=facts.free, **values
     )
+    return outcome._replace(data=Holder(owner.sglang, owner.gateway))
 
 
 def _command(owner: Owner) -> Evidence:

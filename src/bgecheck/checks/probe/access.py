@@ -278,8 +278,13 @@ def server_is_reachable(facts: ProbeFacts) -> Outcome:
     if facts.models.tls in _HANDSHAKES:
         return broken(*evidence, advice=_HANDSHAKES[facts.models.tls])
     if facts.models.kind == "refused":
-        return _refused(facts, evidence)
-    return not_yet(*evidence, advice=_FAILURES.get(facts.models.kind))
+        return _refused(facts, evidence)._replace(data=facts.models)
+    outcome = broken if facts.models.kind in _LASTING else not_yet
+    return outcome(*evidence, advice=_FAILURES.get(facts.models.kind))._replace(data=facts.models)
+
+
+_LASTING = ("dns", "tls", "unsendable", "protocol", "too-large")
+"""Failures that no server mends by starting: of the name, the request, or the program that listens there."""
 
 
 _HANDSHAKES = {"plain": "plain", "late": "tls-late"}
@@ -294,7 +299,7 @@ def _refused(facts: ProbeFacts, evidence: list[Evidence]) -> Outcome:
     if vital and vital.process and vital.alive:
         evidence.append(Evidence(f"pid {vital.process}", Text("runs", "在运行")))
         advice = "inside" if vital.contained else "stopped" if ready else "loading"
-        outcome = not_yet if advice == "loading" else broken
+        outcome = broken if advice == "stopped" else not_yet
         return outcome(*evidence, advice=advice, server_pid=vital.process)
     if ready:
         return broken(*evidence, advice="dead")

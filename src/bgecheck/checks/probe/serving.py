@@ -146,7 +146,7 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
         case _ if is_late(first) and facts.running.may_hang_when_full:
             return _full(facts, response)
         case _:
-            return not_yet(response)
+            return not_yet(response)._replace(data=first)
 
 
 _A_VECTOR = Text("a vector of numbers", "由数字组成的向量")
@@ -171,7 +171,7 @@ def _explained(facts: ProbeFacts, answer: Refused | Unusable | Failure, kind: st
     if facts.engine.name in (*GATEWAYS, ROUTER):
         values["front"] = facts.engine.name
     if kind in refusals.PENDING:
-        return not_yet(response, *front, advice=kind, **values)
+        return not_yet(response, *front, advice=kind, **values)._replace(data=answer)
     return broken(response, *front, advice=kind, **values)._replace(data=answer)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from shlex import quote
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from bgecheck.engines.sglang.launchline import deciding, parse_launch
 from bgecheck.engines.sglang.log.marks import is_of_sglang
 from bgecheck.http.address import Address, parse_url
 from bgecheck.machine.containers import container_of, log_of, published
-from bgecheck.machine.processes import output_file, snapshot, variables, visible, working_folder
+from bgecheck.machine.processes import group_of, output_file, snapshot, variables, visible, working_folder
 from bgecheck.machine.sockets import inside
 from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
 from bgecheck.model.processes import Process, ProcessTable
@@ -125,23 +126,25 @@ def resolve(
     model_path: str | None = None,
     expect_dim: int | None = None,
     old_log: bool = False,
+    awaited: bool = False,
 ) -> Target:
     """The server to look at. What is given wins; its process, where it can be seen, says the rest.
 
     Without `url` and `pid` the newest running server is taken, the others are named; without any, sglang's
     default address and a log in the working folder, of an earlier day only with `old_log`. Raises `BadInput` for a
-    URL or pid that cannot be meant.
+    URL or pid that cannot be meant. Of a server that is `awaited` the pid may be of what has yet to start it, or has
+    ended: then there is no server.
     """
     given = parse_url(url) if url is not None else None
     table = snapshot()
     servers = running_servers(table)
-    server = _chosen(servers, table, given, pid)
+    server = _started_by(servers, pid, table) if awaited and pid is not None else _chosen(servers, table, given, pid)
     address = given or (_address_of(server, table) if server else parse_url(f"{DEFAULT_HOST}:{DEFAULT_PORT}"))
     nothing = server is None and given is None and log is None
     newest = newest_log(".") if nothing else None
     passed_over = None if newest is None or old_log else _passed_over(newest)
     nearby = newest if passed_over is None else None
-    origins = _origins(given, server, log, nearby)
+    origins = {**_origins(given, server, log, nearby), "pid": "none" if pid is None else "option"}
     key = Secret(api_key) if api_key else server.api_key if server else None
     return Target(
         url=address.url,
@@ -184,6 +187,36 @@ def _chosen(
     ports = {server.pid: reached_at(server, table) for server in servers}
     match = next((s for s in servers if ports[s.pid] == given.port), None)
     return match or next((s for s in servers if ports[s.pid] is None and s.port == given.port), None)
+
+
+def _started_by(servers: list[ServerProcess], pid: int, table: ProcessTable) -> ServerProcess | None:
+    """The server that a process is, belongs to, or has started, as a shell or `nohup` does."""
+    own = next((s for s in servers if pid == s.pid or pid in s.children), None)
+    below = (s for s in servers if any(a.pid == pid for a in table.ancestors(s.pid)) or group_of(s.pid) == pid)
+    return own or next(below, None)
+
+
+def followed(target: Target) -> Target:
+    """A target whose server was found, as it is now: its process, else a later one that has taken over its port.
+
+    Without a server where neither runs.
+    """
+    before = target.server
+    assert before is not None, "followed is what was found"
+    table = snapshot()
+    servers = running_servers(table)
+    same = next((s for s in servers if s.pid == before.pid and abs(s.started_at - before.started_at) < 1), None)
+    later = (s for s in servers if s.port == before.port and s.started_at > before.started_at)
+    server = same or next(later, None)
+    others = tuple(s for s in servers if s is not server) if target.others else ()
+    return replace(
+        target,
+        server=server,
+        pid=server.pid if server else before.pid,
+        log=target.log if server is None or target.origins.get("log") == "option" else server.log,
+        processes=table,
+        others=others,
+    )
 
 
 def reached_at(server: ServerProcess, table: ProcessTable) -> int | None:

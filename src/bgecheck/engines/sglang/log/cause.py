@@ -11,7 +11,10 @@ from bgecheck.engines.sglang.log.rules import PATTERNS, Pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Severity, Text, Words
 
-CONSEQUENCES = ("logs.ready", "ports.listening", "ports.owner", "probe.reachable", "probe.ready", "embed.answers")
+CONSEQUENCES = (
+    *("logs.ready", "ports.process", "ports.listening", "ports.owner"),
+    *("probe.reachable", "probe.ready", "embed.answers"),
+)
 """The rows that fail because a start has failed or a server has died."""
 
 WRONG_VECTORS = (
