@@ -72,6 +72,10 @@ class Report:
     fail_on: Severity = Severity.ERROR
     nagios: bool = False
     """Whether the exit code is given as monitoring plugins use it."""
+    ended: int | None = None
+    """The exit code of a run that did not come to its end: bad input, or a signal."""
+    error: Words | None = None
+    """Why it did not; clean and free of secrets."""
 
     @property
     def subject(self) -> str:
@@ -84,6 +88,16 @@ class Report:
         for finding in self.findings:
             counts["ignored" if finding.ignored is not None else str(finding.status)] += 1
         return counts
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a row is a problem that fails the run."""
+        return finding.problem and (finding.status is Status.FAIL or self.fail_on is Severity.WARNING)
+
+    @property
+    def is_shown_by_rows(self) -> bool:
+        """Whether a row by itself shows that the run is not all right, if it is not."""
+        unjudged = any(f.status is Status.ERROR and f.ignored is None for f in self.findings)
+        return self.outcome == OK or unjudged or any(map(self.fails, self.findings))
 
     @property
     def root_causes(self) -> tuple[Finding, ...]:
@@ -98,6 +112,8 @@ class Report:
     @property
     def exit_code(self) -> int:
         """The code that the process ends with, and that every format shows."""
+        if self.ended is not None:
+            return self.ended
         return NAGIOS[self.outcome] if self.nagios else self.outcome
 
     @property
@@ -105,8 +121,10 @@ class Report:
         """0, 1, 3 or 4: the worst in the order 1, 3, 4, 0, whether or not the server is still starting.
 
         Where waiting for the server ran out, rows that fail only because it is still starting are no problem of
-        their own. 4 is given too where every row was skipped: nothing was looked at.
+        their own. 4 is given too where every row was skipped: nothing was looked at; and where the run did not end.
         """
+        if self.ended is not None:
+            return INCONCLUSIVE
         problems = {f.status for f in self.findings if f.problem and not (self.starting and self._is_pending(f))}
         if Status.FAIL in problems or (problems and self.fail_on is Severity.WARNING):
             return PROBLEM
@@ -139,6 +157,6 @@ def worst(reports: Sequence[Report]) -> Report | None:
 
 
 def exit_code(reports: Sequence[Report]) -> int:
-    """The exit code of several targets: the worst of theirs."""
-    decisive = worst(reports)
+    """The exit code of several targets: that of a run which did not come to its end, else the worst of theirs."""
+    decisive = next((report for report in reports if report.ended is not None), worst(reports))
     return OK if decisive is None else decisive.exit_code

@@ -15,7 +15,7 @@ from bgecheck.render.verdict import verdict_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-_HEADING = {Severity.ERROR: Text("ROOT CAUSE", "根因"), Severity.WARNING: Text("WARNING", "警告")}
+HEADING = {Severity.ERROR: Text("ROOT CAUSE", "根因"), Severity.WARNING: Text("WARNING", "警告")}
 SYMPTOM, CAUSE, FIX = Text("symptom", "问题现象"), Text("likely cause", "可能原因"), Text("fix", "解决方法")
 """The headings of the guide's matrix."""
 CHECK = Text("check", "检查项")
@@ -42,7 +42,7 @@ def draw_end(report: Report, screen: Screen, console: Console) -> None:
             for group in part:
                 _draw_card(group, report, screen, console)
     if groups:
-        console.print(Prose(_consequence_line(groups, report, screen)))
+        console.print(Prose(consequence_line(groups, report, screen)))
     word, style, rest = verdict_line(report, screen)
     console.print(RichText.assemble((word, style), rest), no_wrap=True, overflow="crop")
 
@@ -51,7 +51,7 @@ def _draw_heading(group: Remedy, screen: Screen, console: Console) -> None:
     from rich.text import Text as RichText
 
     mark, style = screen.mark(group.status), style_of(group.status)
-    label = f"{mark} {screen.say(_HEADING[group.severity])}  "
+    label = f"{mark} {screen.say(HEADING[group.severity])}  "
     console.print(RichText.assemble((label, style), (", ".join(group.ids), "bold")), overflow="fold")
 
 
@@ -61,7 +61,7 @@ def _draw_card(group: Remedy, report: Report, screen: Screen, console: Console) 
     table = screen.table()
     table.add_column(no_wrap=True, style="dim")
     table.add_column(ratio=1)
-    table.add_row(screen.say(SYMPTOM), Prose(_symptoms(group, report, screen)))
+    table.add_row(screen.say(SYMPTOM), Prose(symptoms(group, report, screen)))
     table.add_row(screen.say(CAUSE), Prose([screen.say(cause) for cause in group.causes]))
     for label, lines in _details(group, report, screen):
         table.add_row(label, Prose(lines))
@@ -78,7 +78,7 @@ def _draw_guide_table(groups: Sequence[Remedy], report: Report, screen: Screen, 
     for group in groups:
         ids = Prose([f"{screen.mark(group.status)} {id_}" for id_ in group.ids], style_of(group.status), atoms=ID_ATOMS)
         causes, fixes = ([screen.say(words) for words in part] for part in (group.causes, group.fixes))
-        table.add_row(ids, Prose(_symptoms(group, report, screen)), Prose(causes), Prose(fixes))
+        table.add_row(ids, Prose(symptoms(group, report, screen)), Prose(causes), Prose(fixes))
     console.print(table)
     for group in groups:
         if group.commands:
@@ -96,7 +96,8 @@ def draw_commands(commands: Sequence[str], screen: Screen, console: Console) -> 
             console.print(RichText(f"  {line}", "bold cyan"), soft_wrap=True)
 
 
-def _symptoms(group: Remedy, report: Report, screen: Screen) -> list[str]:
+def symptoms(group: Remedy, report: Report, screen: Screen) -> list[str]:
+    """What was observed of the root causes of a remedy, a sentence each."""
     lines = []
     for root in group.roots:
         evidence = symptom(root, report, background=screen.verbose)
@@ -113,7 +114,8 @@ def _details(group: Remedy, report: Report, screen: Screen) -> list[tuple[str, l
     return [(screen.say(_AROUND), [str(line) for line in lines]) for lines in contexts if isinstance(lines, list)]
 
 
-def _consequence_line(groups: Sequence[Remedy], report: Report, screen: Screen) -> str:
+def consequence_line(groups: Sequence[Remedy], report: Report, screen: Screen) -> str:
+    """How many rows follow from the root causes, and the page about the first, in brackets."""
     roots = [root for group in groups for root in group.roots]
     failing, skipped = consequences(roots, report)
     parts = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from bgecheck.model import Evidence, Finding, Text
+from bgecheck.model import Evidence, Finding, Report, Status, Text
 from bgecheck.render.screen import Screen
 
 _EXPECTED = Text(", expected {expected}", "（应为 {expected}）")
@@ -48,3 +49,66 @@ def observed_part(row: Finding, screen: Screen) -> str:
     sentences = [observed(item, screen) for item in shown]
     parts = [*map(_open, sentences[:-1]), *sentences[-1:]]
     return screen.say(Text("; ", "；")).join(parts) or screen.say(row.title)
+
+
+_STATUS = {
+    "fail": Text("fail", "未通过"),
+    "warn": Text("warning", "警告"),
+    "error": Text("could not be judged", "无法判断"),
+    "ignored": Text("ignored", "已忽略"),
+    "pass": Text("pass", "通过"),
+    "skip": Text("not looked at", "未检查"),
+}
+
+
+def status(row: Finding) -> str:
+    """What became of a row, as it is counted: its status, or that its problem is ignored."""
+    return "ignored" if row.ignored is not None else str(row.status)
+
+
+def status_word(row: Finding, screen: Screen) -> str:
+    """The same in the language of the screen."""
+    return screen.say(_STATUS[status(row)])
+
+
+def counted(rows: Sequence[Finding], screen: Screen) -> str:
+    """How many rows have each status, in a line: those that somebody should look at first."""
+    statuses = [status(row) for row in rows]
+    parts = [f"{screen.say(words)} {statuses.count(name)}" for name, words in _STATUS.items() if name in statuses]
+    return screen.say(Text(", ", "，")).join(parts)
+
+
+def relation(row: Finding, report: Report, screen: Screen) -> str:
+    """Whether a row is a root cause, or the root cause from which it follows; blank for others."""
+    if row.caused_by is not None:
+        return screen.say(Text(f"follows from {row.caused_by}", f"由 {row.caused_by} 引起"))
+    return screen.say(Text("root cause", "根因")) if row.problem else ""
+
+
+def remedy(row: Finding, screen: Screen) -> list[str]:
+    """Cause, fix and commands of a row that does not hold, a line each; of others nothing."""
+    if not row.status.bad:
+        return []
+    return [
+        screen.say(Text(f"likely cause: {screen.say(row.cause)}", f"可能原因：{screen.say(row.cause)}")),
+        screen.say(Text(f"fix: {screen.say(row.fix)}", f"解决方法：{screen.say(row.fix)}")),
+        *row.commands,
+    ]
+
+
+def account(row: Finding, report: Report, screen: Screen) -> list[str]:
+    """All that a report has of a row, a line each: what was observed, what it is to others, and what mends it."""
+    evidence = [observed(item, screen) for item in row.evidence]
+    reason = [] if row.reason is None else [screen.say(row.reason)]
+    overlooked = [] if row.ignored is None else [ignored(row, screen)]
+    holds = [screen.say(row.title)] if row.status is Status.PASS else []
+    own = [*overlooked, *reason, *holds, *evidence] or [screen.say(row.title)]
+    mends = remedy(row, screen) if row.caused_by is None else []
+    return [*own, *filter(None, [relation(row, report, screen)]), *mends]
+
+
+def subjects(reports: Sequence[Report]) -> list[str]:
+    """What each report is about; where several are about the same, with their number."""
+    plain = [report.subject or report.command for report in reports]
+    numbered = enumerate(plain, 1)
+    return [f"{subject} #{number}" if plain.count(subject) > 1 else subject for number, subject in numbered]

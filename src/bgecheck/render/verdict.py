@@ -83,6 +83,11 @@ def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, s
     return screen.say(word), style, f" {screen.say(servers(reports))}{end}"
 
 
+def verdict_word(report: Report, screen: Screen) -> str:
+    """The verdict in the language of the screen."""
+    return screen.say(_WORDS[report.verdict][0])
+
+
 def servers(reports: Sequence[Report]) -> Text:
     """How many servers, or logs, the verdict over several is about."""
     decisive = worst(reports)
@@ -110,7 +115,9 @@ def _root_cause(groups: Sequence[Remedy], others: bool, screen: Screen) -> tuple
 
 
 def no_problem(report: Report, screen: Screen, room: int | None) -> tuple[str, str]:
-    """The first row that could not be judged, or the counts; why rows were skipped only where there is room."""
+    """Why the run ended early, the first row that could not be judged, or the counts; why rows were skipped only where there is room."""
+    if report.error is not None:
+        return "", screen.say(report.error)
     unjudged = [f for f in report.findings if f.status is Status.ERROR and f.caused_by is None and f.ignored is None]
     if report.verdict == "inconclusive" and unjudged:
         return f"{unjudged[0].id}{screen.colon}", screen.say(unjudged[0].reason or "")

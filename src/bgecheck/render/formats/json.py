@@ -27,12 +27,18 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
             "exit_code": exit_code(reports),
             "reports": [_report(r, language) for r in reports],
         }
-    return json.dumps(_valid(whole), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return json.dumps(valid(whole), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def _report(report: Report, language: Language) -> dict[str, Any]:
+    rows = [row(finding, language) for finding in report.findings]
+    return {"schema": REPORT, **head(report, language), "findings": rows}
+
+
+def head(report: Report, language: Language) -> dict[str, Any]:
+    """What a report says of the run as a whole."""
+    error = {} if report.error is None else {"error": say(report.error, language)}
     return {
-        "schema": REPORT,
         "tool": {"name": "bgecheck", "version": __version__},
         "command": report.command,
         "started_at": report.started_at,
@@ -43,11 +49,12 @@ def _report(report: Report, language: Language) -> dict[str, Any]:
         "counts": report.counts(),
         "root_causes": [finding.id for finding in report.root_causes],
         "notes": [say(note, language) for note in report.notes],
-        "findings": [_finding(finding, language) for finding in report.findings],
+        **error,
     }
 
 
-def _finding(finding: Finding, language: Language) -> dict[str, Any]:
+def row(finding: Finding, language: Language) -> dict[str, Any]:
+    """What a report says of one row."""
     bad = finding.status.bad
     return {
         "id": finding.id,
@@ -83,12 +90,12 @@ def _plain(words: Words) -> str:
     return say(words, "en")
 
 
-def _valid(value: Any) -> Any:
+def valid(value: Any) -> Any:
     """`value` without what JSON has no word for: NaN and infinities become null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(key): _valid(item) for key, item in value.items()}
+        return {str(key): valid(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_valid(item) for item in value]
+        return [valid(item) for item in value]
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
