@@ -34,7 +34,8 @@ AS_IT_STANDS = frozenset(
     gpu held holders host image index length limit location log margin message missing most moved ms name needed norm
     openai option other owner owner_pid owners page path pids place pooling port positions process program
     range ranks real refused release right running seconds seen sent served server_pid server_port shared
-    signs source status taken template tensor tokens told total used value variable version visible wanted wrong
+    signs source status taken tensor tokens told total used value variable version visible wanted workers
+    wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

@@ -61,6 +61,8 @@ _WORDS = {
     "hangs": Text("where it hangs", "卡住的位置"),
     "card": Text("GiB", "GiB"),
     "held": Text("GiB", "GiB"),
+    "worker": Text("http://HOST:PORT", "http://HOST:PORT"),
+    "workers": Text("addresses", "地址"),
     "template": Text("qwen3_reranker.jinja", "qwen3_reranker.jinja"),
     "holders": Text("processes", "进程"),
     "host": Text("host", "主机"),

@@ -26,6 +26,8 @@ _CHINESE: Mapping[str, str] = {
     "sglang imports a package of kernels only where it is installed, and uses it all the same (Ascend/sglang #86)": (
         "sglang 只在装了算子包时才导入它，没装也照样调用（Ascend/sglang #86）"
     ),
+    "sglang-router 0.1 and 0.2": "sglang-router 0.1、0.2",
+    "sglang-router 0.1 and 0.2 (sglang #2778)": "sglang-router 0.1、0.2（sglang #2778）",
     "fp8 kernels": "fp8 算子",
     "gcc, through triton": "gcc（由 triton 调用）",
     "ld, through triton and tvm-ffi (sglang #26545)": "ld（由 triton、tvm-ffi 调用，sglang #26545）",
