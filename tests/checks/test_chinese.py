@@ -29,12 +29,13 @@ CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})
 AS_IT_STANDS = frozenset(
     """
     actual address age aim allowed answered architecture args_fraction args_model args_port asked backend bad
-    base_url belong bound bundle bundle_variable capability characters chunk container cosine count cuda days
+    base_url belong bound bundle bundle_variable capability card characters chunk container cosine count cuda days
     declared detail device dims dropped each engine error exception expected failed folder found free front
-    gpu holders host image index length limit location log margin message missing most moved ms name needed norm
+    gpu held holders host image index length limit location log margin message missing most moved ms name needed norm
     openai option other owner owner_pid owners page path pids place pooling port positions process program
     range ranks real refused release right running seconds seen sent served server_pid server_port shared
-    signs source status taken tensor tokens told total used value variable version visible wanted wrong
+    signs source status taken tensor tokens told total used value variable version visible wanted workers
+    wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

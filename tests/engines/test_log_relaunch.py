@@ -10,6 +10,7 @@ import pytest
 from bgecheck.engines.sglang.launchline import parse_launch
 from bgecheck.engines.sglang.log import causes, relaunch  # noqa: F401  # declares the causes
 from bgecheck.engines.sglang.log.cause import CAUSES, Cause
+from bgecheck.engines.sglang.log.causes.device import out_of_memory
 from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.engines.sglang.log.launched import launched
 from bgecheck.engines.sglang.log.memory import memory
@@ -313,3 +314,54 @@ def test_the_process_that_holds_most_of_a_card_is_named() -> None:
     assert row.variant(of, hit(text)) == "named"
     assert row.values(of, hit(text)) == {"pids": "2617384", "used": "43.38 GiB"}
     assert row.variant(of, hit("CUDA-capable device(s) is/are busy or unavailable")) is None
+
+
+CARD = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate {tried} GiB. GPU 0 has a total capacity of 23.64 "
+    "GiB of which {free} GiB is free. Including non-PyTorch memory, this process has {own} GiB memory in use."
+)
+
+
+@pytest.mark.parametrize(
+    ("tried", "free", "own", "variant", "asked"),
+    [
+        ("1.00", "0.20", "1.40", "room", "0.43"),  # 0.80 GiB are lacking of the 3 that were free
+        ("0.10", "0.06", "1.40", "room", "0.65"),
+        ("2.00", "0.00", "1.40", "full", None),
+        ("1.00", "0.20", "11.70", "room", "0.43"),  # others hold 11.74
+        ("1.00", "0.20", "11.73", None, None),  # and here 11.71, less than the server itself
+        ("1.00", "0.20", "23.30", None, None),
+    ],
+)
+def test_what_others_hold_is_counted_where_torch_lists_no_process(
+    tried: str, free: str, own: str, variant: str | None, asked: str | None
+) -> None:
+    """No line asks for more than is free: the share shrinks by what was lacking."""
+    of = session(ENCODER, "mem_fraction_static=0.7", before=3.0, after=2.3)
+    text = CARD.format(tried=tried, free=free, own=own)
+    assert (out_of_memory(of, text) == "gpu-memory-held-by-others") is (variant is not None)
+    if variant is not None:
+        row = by_name("gpu-memory-held-by-others")
+        assert row.variant(of, hit(text)) == variant
+        changes = row.changes(of, hit(text))
+        assert (changes and changes["mem-fraction-static"]) == asked
+
+
+def test_before_the_weights_are_loaded_no_share_makes_room() -> None:
+    of = Follower().follow([Block(1, b"server_args=ServerArgs(model_path='m', mem_fraction_static=0.8)\n")]).session
+    text = CARD.format(tried="0.50", free="0.10", own="1.10")
+    assert out_of_memory(of, text) == "gpu-memory-held-by-others"
+    assert by_name("gpu-memory-held-by-others").variant(of, hit(text)) == "full"
+    assert out_of_memory(of, CARD.format(tried="0.50", free="0.10", own="23.40")) == "gpu-oom-weights"
+
+
+def test_a_share_shrinks_by_what_was_lacking() -> None:
+    of = session(CAUSAL, "mem_fraction_static=0.88", before=20.0, after=4.8)
+    assert changed("gpu-oom-kv-pool", of, CARD.format(tried="0.90", free="0.10", own="23.40")) == {
+        "mem-fraction-static": "0.83"
+    }
+    assert changed("gpu-oom-kv-pool", of, CARD.format(tried="2.50", free="0.40", own="23.10")) is None
+    of = session(CAUSAL, "mem_fraction_static=0.88", before=20.0, after=18.8)
+    assert changed("gpu-oom-kv-pool", of, CARD.format(tried="3.00", free="0.50", own="23.00")) == {
+        "mem-fraction-static": "0.75"
+    }

@@ -49,6 +49,12 @@ def _started(line: str, options: str = "") -> str:
         ),
         ("ModuleNotFoundError: No module named 'torch_npu'", "kernel-package-mismatch", "torch_npu"),
         ("ModuleNotFoundError: No module named 'sgl_kernel_npu'", "kernel-package-mismatch", "CANN"),
+        ("NameError: name 'torch_npu' is not defined", "kernel-package-mismatch", "CANN"),
+        (
+            "NameError: name 'aiter' is not defined. Did you mean: 'iter'?",
+            "kernel-package-mismatch",
+            "SGLANG_USE_AITER",
+        ),
         (
             "ImportError: libhccl.so: cannot open shared object file: No such file or directory",
             "system-library-missing",
@@ -108,3 +114,25 @@ def test_an_upgrade_is_not_that_of_cuda(tmp_path: Path) -> None:
     assert root.id == "logs.unsupported-architecture"
     assert not CUDA_ONLY.search(_words(root))
     assert "pip install --upgrade sglang" in _root(tmp_path, *_started(line).splitlines()).commands
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "cards"),
+    [
+        ("layers/layernorm.py", ", device='npu'", "npu-smi info"),
+        ("hardware_backend/npu/utils.py", ", device='npu'", "npu-smi info"),
+        ("layers/layernorm.py", ", attention_backend='aiter'", "aiter"),
+        ("layers/quantization/fp8_kernel.py", "", "venv"),
+        ("managers/scheduler.py", "", None),
+        ("models/qwen3.py", ", device='npu'", None),
+    ],
+)
+def test_a_name_that_a_kernel_package_should_bring(frame: str, options: str, cards: str | None, tmp_path: Path) -> None:
+    """The layers import what they take from kernel packages only where those are installed."""
+    above = TRACE.replace("layers/quantization/fp8_kernel.py", frame)
+    text = Snippet(
+        "", "load", "", ("@scheduler", above, "NameError: name 'fused_add_rms_norm' is not defined", "@died")
+    ).log("0.5.9")
+    root = _root(tmp_path, *text.replace("tp_size=1", f"tp_size=1{options}").splitlines())
+    assert (root.id == "logs.kernel-package-mismatch") is (cards is not None)
+    assert cards is None or cards in _words(root)

@@ -283,3 +283,29 @@ def test_triton_is_not_offered_where_it_runs(tmp_path: Path) -> None:
         ),
     )
     assert "triton" not in _words(root)
+
+
+NO_ROWS = "RuntimeError: RMSNorm failed with error code invalid configuration argument"
+BATCH = (
+    "[@ TP0] Prefill batch. #new-seq: {}, #new-token: {}, #cached-token: {}, token usage: 0.00, #running-req: 0, "
+    "#queue-req: 0"
+)
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "row"),
+    [
+        (BATCH.format(1, 0, 0), NO_ROWS, "empty-text"),
+        (BATCH.format(3, 0, 0), NO_ROWS.replace("RMSNorm", "FusedAddRMSNorm"), "empty-text"),
+        (BATCH.format(1, 0, 0), "RuntimeError: CUDA error: invalid configuration argument", "empty-text"),
+        (BATCH.format(1, 0, 40), NO_ROWS, "engine-internal-error"),
+        (BATCH.format(1, 40, 0), NO_ROWS, "engine-internal-error"),
+        (BATCH.format(1, 0, 0), "torch.OutOfMemoryError: CUDA out of memory.", "gpu-oom-serving"),
+        ("", NO_ROWS, "engine-internal-error"),
+    ],
+)
+def test_a_text_without_a_token(batch: str, error: str, row: str, tmp_path: Path) -> None:
+    """Only a batch without any token shows that the text was empty."""
+    root = _root(tmp_path, _log("0.4.6", "serving", *filter(None, (batch,)), "@scheduler", error, DIED))
+    assert root.id == f"logs.{row}"
+    assert ("empty and blank texts" in _words(root)) is (row == "empty-text")

@@ -64,8 +64,32 @@ def test_a_reranker_is_asked_on_its_own_route(tmp_path: Path) -> None:
 
     assert "/v1/rerank" in told("m", "XLMRobertaForSequenceClassification")
     assert '{"query": "q", "documents": ["a", "b"]}' in told("m", "XLMRobertaForSequenceClassification")
-    assert "/v1/score" in told("/data/Qwen3-Reranker-4B", "Qwen3ForCausalLM")
+    assert "/v1/score" in told("/data/bge-reranker-v2-gemma", "GemmaForCausalLM")
     assert "model_path=/data/Qwen3-Reranker-4B" in told("/data/Qwen3-Reranker-4B", "Qwen3ForCausalLM")
+
+
+@pytest.mark.parametrize(
+    ("model", "of", "options", "template"),
+    [
+        ("/data/Qwen3-Reranker-4B", "Qwen3ForCausalLM", "", "qwen3_reranker.jinja"),
+        ("Qwen/Qwen3-Reranker-0.6B", "", "", "qwen3_reranker.jinja"),
+        ("/data/qwen3-vl-reranker-2b", "Qwen3VLForConditionalGeneration", "", "qwen3_vl_reranker.jinja"),
+        ("/data/Qwen3-Reranker-4B", "Qwen3ForCausalLM", ", chat_template=None", "qwen3_reranker.jinja"),
+        ("/data/Qwen3-Reranker-4B", "Qwen3ForCausalLM", ", chat_template='/data/own.jinja'", None),
+        ("/data/Qwen3-Reranker-4B-seq-cls", "Qwen3ForSequenceClassification", "", None),
+        ("/data/bge-reranker-v2-gemma", "GemmaForCausalLM", "", None),
+    ],
+)
+def test_a_reranker_that_says_yes_or_no_needs_its_prompt(
+    model: str, of: str, options: str, template: str | None, tmp_path: Path
+) -> None:
+    text = _log("0.5.9", EMBED, model=model, of=of).replace("tp_size=1", f"tp_size=1{options}")
+    (root,) = roots(judged(written(tmp_path / "sglang.log", text)))
+    assert root.id == ROW
+    lines = [command for command in root.commands if f"--chat-template {template}" in command]
+    assert len(lines) == (template is not None)
+    assert not [line for line in lines if "--is-embedding" in line]
+    assert ("0.5.8" in str(root.fix)) is (template is not None)
 
 
 def test_a_reranker_may_be_asked_for_scores_and_crash_of_its_cache(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ system_library_missing build_tools_missing nccl_failure shm_too_small permission
 scheduler_hang illegal_memory_access segfault device_side_assert input_too_long attention_backend_unsupported
 python_env_broken proxy_breaks_warmup gpu_hardware_error engine_internal_error client_request_rejected
 encoder_vectors_wrong wrong_engine too_many_open_files weights_not_loaded reranker_served container_failed
+empty_text router_without_workers
 """,
 )
 PLACEHOLDERS = {
@@ -62,6 +63,8 @@ PLACEHOLDERS = {
     "path",
     "pip",
     "server_pid",
+    "template",
+    "worker",
 }
 
 

@@ -540,11 +540,11 @@ def _row(cause: Cause) -> None:
     """Add the row of a cause: its judge shows whether the cause was decisive for the newest session."""
 
     def judge(facts: LogFacts) -> Outcome:
-        if facts.diagnosis.state in ("foreign", "empty"):
+        hit = facts.diagnosis.causes.get(cause.name)
+        if hit is None and facts.diagnosis.state in ("foreign", "empty"):
             return absent(_NOTHING[facts.diagnosis.state])
         if cause.name in facts.diagnosis.doubts:
             return absent(facts.diagnosis.doubts[cause.name])
-        hit = facts.diagnosis.causes.get(cause.name)
         if hit is None:
             return _absence(facts, cause)
         silent = [_silence(facts)] if facts.diagnosis.state == "stuck" else []

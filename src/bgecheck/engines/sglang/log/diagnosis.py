@@ -13,7 +13,7 @@ from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rejected import SERVER, fault_of, first_of
 from bgecheck.engines.sglang.log.reranker import served
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
-from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.engines.sglang.log.session import NO_WORKER, SOME_WORKER, Hit, Session
 from bgecheck.engines.sglang.log.weights import NAME as WEIGHTS
 from bgecheck.engines.sglang.log.weights import not_loaded
 from bgecheck.model import Text
@@ -74,7 +74,7 @@ def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
         hanging, first = first, None
     fatal = _import_error(session, first)
     if not session.ours and (session.engine or fatal is None):
-        return Diagnosis("foreign" if session.lines else "empty", {})
+        return Diagnosis("foreign" if session.lines else "empty", _of_router(session))
     if fatal is not None and not _goes_on(session, fatal):
         proven = _proven(session) if session.ready_line else {}
         return Diagnosis("failed", {fatal.cause: fatal, **proven}, fatal.cause, _rivals(session, fatal, first))
@@ -90,6 +90,12 @@ def diagnose(session: Session, age: float | None, now: datetime) -> Diagnosis:
         number, text = session.last
         return Diagnosis("stuck", {"stalled-no-error": Hit("stalled-no-error", number, text, 3, True, session.phase)})
     return Diagnosis("starting", {})
+
+
+def _of_router(session: Session) -> Mapping[str, Hit]:
+    """That sglang's router had no server to pass requests on to, and none since."""
+    none, some = session.hits.get(NO_WORKER), session.hits.get(SOME_WORKER)
+    return {NO_WORKER: none} if none and (some is None or some.newest < none.newest) else {}
 
 
 def _decisive(session: Session) -> Hit | None:

@@ -188,6 +188,7 @@ GENERATES = (
     "/api/generate",
 )
 """Routes that only a generation server answers."""
+ROUTER = "sglang-router"
 OTHER_ENGINES = (
     # sglang before 0.4.6 and vLLM's kernels in it write `INFO 11-02 22:10:05 [__init__.py:239]` too.
     (
@@ -219,7 +220,7 @@ OTHER_ENGINES = (
     ("LM Studio", re.compile(r"\bLM ?STUDIO\b|model has crashed without additional information", re.IGNORECASE)),
     ("LiteLLM", re.compile(r"\blitellm\b", re.IGNORECASE)),
     ("New API", re.compile(r"\b(?:One|New) API v\S+ (?:started|ready)")),
-    ("sglang-router", re.compile(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
+    (ROUTER, re.compile(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
     (
         "nginx",
         re.compile(r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"),

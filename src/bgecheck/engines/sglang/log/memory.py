@@ -23,6 +23,16 @@ FOR_AN_ENCODER = 0.3
 _NEEDED = re.compile(r"Raise --mem-fraction-static above (\d+\.\d+)")
 """What 0.5.23 computes itself."""
 
+_SHORT = re.compile(
+    r"Tried to allocate (?P<tried>[\d.]+) (?P<unit>[MG])iB.*?of which (?P<free>[\d.]+) (?P<free_unit>[MG])iB is free"
+)
+"""What torch says was wanted and was there."""
+
+
+def gib(number: str, unit: str) -> float:
+    """A size as torch writes it, in GiB."""
+    return float(number) / (1 if unit == "G" else 1024)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
@@ -32,12 +42,16 @@ class Memory:
     """The share in force."""
     weights: float | None
     """The share that the weights alone take; a smaller one cannot start (model_runner.py, 0.4.6 to 0.5.23)."""
+    lacking: float = 0.0
+    """The share that was wanted and not there, where torch ran out of memory."""
 
     def lower(self) -> float | None:
         """The next smaller share to try; None where the weights leave no room for one, or none is known."""
         if self.share is None:
             return None
         share = round(self.share - STEP, 3)
+        if self.lacking > STEP:
+            share = math.floor((self.share - self.lacking) * 100) / 100
         return share if share >= (self.weights or 0.0) + ROOM and share > 0 else None
 
     def higher(self, encoder: bool) -> float | None:
@@ -57,7 +71,14 @@ def memory(session: Session, text: str = "") -> Memory:
     weights = 1 - after / before if before and after is not None and after <= before else None
     if needed := _NEEDED.search(text):
         weights = float(needed[1])
-    return Memory(share=_share(session.argument("mem_fraction_static")), weights=weights)
+    share = _share(session.argument("mem_fraction_static"))
+    return Memory(share=share, weights=weights, lacking=_lacking(text) / before if before else 0.0)
+
+
+def _lacking(text: str) -> float:
+    """GiB that torch wanted and did not find."""
+    match = _SHORT.search(text)
+    return max(0.0, gib(match["tried"], match["unit"]) - gib(match["free"], match["free_unit"])) if match else 0.0
 
 
 def _share(argument: str | None) -> float | None:

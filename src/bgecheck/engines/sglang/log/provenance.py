@@ -23,6 +23,11 @@ _CHINESE: Mapping[str, str] = {
     "another torch than sglang asks for": "torch 不是 sglang 要求的版本",
     "asyncio on Linux (98), macOS (48) and Windows (10048)": "asyncio：Linux（98）、macOS（48）、Windows（10048）",
     "flashinfer on cards with little shared memory": "共享内存较小的显卡上的 flashinfer",
+    "sglang imports a package of kernels only where it is installed, and uses it all the same (Ascend/sglang #86)": (
+        "sglang 只在装了算子包时才导入它，没装也照样调用（Ascend/sglang #86）"
+    ),
+    "sglang-router 0.1 and 0.2": "sglang-router 0.1、0.2",
+    "sglang-router 0.1 and 0.2 (sglang #2778)": "sglang-router 0.1、0.2（sglang #2778）",
     "fp8 kernels": "fp8 算子",
     "gcc, through triton": "gcc（由 triton 调用）",
     "ld, through triton and tvm-ffi (sglang #26545)": "ld（由 triton、tvm-ffi 调用，sglang #26545）",
@@ -56,6 +61,7 @@ _CHINESE: Mapping[str, str] = {
 }
 
 _REMARKS: Mapping[str, str] = {
+    "a kernel over no rows (sglang #3304, #5230)": "算子收到零行输入（sglang #3304、#5230）",
     "all but 13, 31, 43 and 45, which programs cause": "13、31、43、45 由程序引起，不算",
     "the status as waitpid gives it": "waitpid 给出的原始状态值",
     "aiter older or newer than sglang (sglang #23083)": "aiter 与 sglang 版本不匹配（sglang #23083）",

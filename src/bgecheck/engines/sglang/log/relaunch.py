@@ -89,7 +89,7 @@ def ran_out(session: Session, hit: Hit) -> str | None:
 
 def smaller_prefill(session: Session, hit: Hit) -> Changes | None:
     """Less memory for the pool, and fewer tokens at once: by chunks for a causal model, by batches for an encoder."""
-    lower = memory(session).lower()
+    lower = memory(session, hit.text).lower()
     share: dict[str, str | None] = {} if lower is None else {SHARE: f"{lower:g}"}
     return share | dict(fewer_tokens(session))
 
@@ -108,7 +108,12 @@ def without_graphs(session: Session, hit: Hit) -> Changes | None:
     """No CUDA graphs where a model only embeds; a generating one gets more memory for them."""
     if not generating(session) and session.argument("disable_cuda_graph") != "True":
         return {"disable-cuda-graph": ""}
-    lower = memory(session).lower()
+    return smaller_share(session, hit)
+
+
+def smaller_share(session: Session, hit: Hit) -> Changes | None:
+    """A share that what was free has room for; None where the weights leave none."""
+    lower = memory(session, hit.text).lower()
     return None if lower is None else {SHARE: f"{lower:g}"}
 
 

@@ -20,6 +20,9 @@ def _telltale(chunk: str) -> re.Pattern[bytes]:
     return re.compile(f"#cached-token: [1-9]{full}".encode())
 
 
+NO_WORKER, SOME_WORKER = "router-without-workers", "router-with-workers"
+"""What lines of sglang's router tell of: the first is a cause, the second says that it is over."""
+
 Readiness = Literal["ready", "starting", "ended"]
 RECENT = 60
 """Lines above the current one that are kept: a traceback's frames."""

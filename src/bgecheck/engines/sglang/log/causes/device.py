@@ -8,14 +8,16 @@ from bgecheck.engines.sglang.log import optional, relaunch, toolchain
 from bgecheck.engines.sglang.log.accelerator import maker
 from bgecheck.engines.sglang.log.cause import cause
 from bgecheck.engines.sglang.log.coverage import span
+from bgecheck.engines.sglang.log.memory import gib, memory
 from bgecheck.engines.sglang.log.optional import OWN_ALL_REDUCE, PART
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
-from bgecheck.model import Advice, Text
+from bgecheck.model import Advice, Text, Words
 
 _NO_WARNING = r"^(?!.*(?:Warning: |Failed to import)).*"
 """Opens the pattern of what is also only warned of where a library is optional: the program then goes on."""
 
+_CARD = re.compile(r"total capacity of (?P<total>[\d.]+) GiB of which (?P<free>[\d.]+) (?P<unit>[MG])iB is free")
 _OTHERS = re.compile(r"\bProcess (?P<pid>\d+) has (?P<size>[\d.]+) (?P<unit>[MG])iB memory in use")
 _OWN = re.compile(r"this process has (?P<size>[\d.]+) (?P<unit>[MG])iB memory in use")
 
@@ -25,7 +27,7 @@ CUDA_CONTEXT = 1.0
 
 
 def _gib(match: re.Match[str]) -> float:
-    return float(match["size"]) / (1 if match["unit"] == "G" else 1024)
+    return gib(match["size"], match["unit"])
 
 
 def _largest_other(hit: Hit) -> dict[str, str]:
@@ -37,9 +39,32 @@ def _largest_other(hit: Hit) -> dict[str, str]:
     return {"pids": pid, "used": f"{others[pid]:.2f} GiB"}
 
 
+def _unlisted(text: str) -> float:
+    """GiB of the card that are neither free nor this process's own: of others, which torch need not list."""
+    card, own = _CARD.search(text), _OWN.search(text)
+    return float(card["total"]) - gib(card["free"], card["unit"]) - _gib(own) if card and own else 0.0
+
+
+def _held(session: Session, hit: Hit) -> dict[str, Words]:
+    """The process that holds most, and what all others hold of the card."""
+    card = _CARD.search(hit.text)
+    counted = {"held": f"{_unlisted(hit.text):.2f} GiB", "card": f"{card['total']} GiB"} if card else {}
+    return {**counted, **_largest_other(hit)}
+
+
+def _holders(session: Session, hit: Hit) -> str | None:
+    """`named` where torch lists a process, `room` and `full` where only the numbers of the card tell of them."""
+    if _largest_other(hit):
+        return "named"
+    if _unlisted(hit.text) <= 0:
+        return None
+    loaded = memory(session).weights is not None
+    return "room" if loaded and relaunch.smaller_share(session, hit) else "full"
+
+
 def out_of_memory(session: Session, text: str) -> str:
     """Which memory ran out: torch says the same in every phase, so phase and frames above it decide."""
-    others = sum(map(_gib, _OTHERS.finditer(text)))
+    others = max(sum(map(_gib, _OTHERS.finditer(text))), _unlisted(text))
     own, allocated = _OWN.search(text), _ALLOCATED.search(text)
     if own is None and allocated is not None:
         # In a container torch does not find its own process id, and lists itself among the others.
@@ -177,12 +202,15 @@ cause(
         ),
         "too-large": Advice(
             Text(
-                "the weights{weights} fill the card: no --mem-fraction-static leaves room for a pool beside them",
-                "权重{weights}几乎占满整张卡：无论 --mem-fraction-static 取多少，都放不下显存池",
+                "the weights{weights} fill what was free on the card: no --mem-fraction-static, which is a share of that, leaves room "
+                "for a pool beside them",
+                "权重{weights}几乎占满这块卡的空闲显存：--mem-fraction-static 是空闲显存的比例，取多少都放不下显存池",
             ),
             Text(
-                "use a larger or an empty card, two cards (--tp-size 2), or a smaller or quantised model",
-                "换更大或空闲的显卡，用两张卡（--tp-size 2），或换更小、量化过的模型",
+                "see what else holds memory of that card and free it, or pick an empty one; if nothing does, use a larger card, two "
+                "cards (--tp-size 2), or a smaller or quantised model",
+                "先看这块卡上还有谁占着显存，腾出来或换空闲的卡；没有别人占用时，换更大的卡，用两张卡（--tp-size 2），"
+                "或换更小、量化过的模型",
             ),
             ("{cards}", "bgecheck gpu"),
         ),
@@ -294,10 +322,35 @@ cause(
                 "ps -o pid,user,etime,args -p {pids}",
                 "{nvidia_smi} --query-compute-apps=pid,name,used_memory --format=csv",
             ),
-        )
+        ),
+        "full": Advice(
+            Text(
+                "other processes hold {held} of the card's {card}, so sglang cannot get what it needs; no --mem-fraction-static "
+                "mends that",
+                "其他进程占着这块卡 {card} 中的 {held}，sglang 拿不到所需的显存；改 --mem-fraction-static 没有用",
+            ),
+            Text(
+                "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES",
+                "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块",
+            ),
+            ("{nvidia_smi} --query-compute-apps=pid,name,used_memory --format=csv", "bgecheck gpu"),
+        ),
+        "room": Advice(
+            Text(
+                "other processes hold {held} of the card's {card}, so sglang cannot get what it needs",
+                "其他进程占着这块卡 {card} 中的 {held}，sglang 拿不到所需的显存",
+            ),
+            Text(
+                "free that GPU, or pick another one with CUDA_VISIBLE_DEVICES; or start it {changes}, which fits beside them as long "
+                "as they take no more",
+                "腾出这块卡，或用 CUDA_VISIBLE_DEVICES 换一块；只要它们不再多占，也可以{changes} 启动，与它们共用",
+            ),
+            ("{nvidia_smi} --query-compute-apps=pid,name,used_memory --format=csv", "{launch_line}"),
+        ),
     },
-    variant=lambda session, hit: "named" if _largest_other(hit) else None,
-    values=lambda session, hit: _largest_other(hit),
+    variant=_holders,
+    values=_held,
+    changes=lambda session, hit: relaunch.smaller_share(session, hit) if _holders(session, hit) == "room" else None,
 )
 
 cause(
@@ -794,6 +847,17 @@ def _undefined_symbol(session: Session, text: str) -> str:
     return "python-env-broken" if _TORCH_OWN.search(text) else "kernel-package-mismatch"
 
 
+_KERNELS = re.compile(r"name '(?:torch_npu|sgl_kernel_npu|aiter|sgl_kernel|flashinfer|deep_gemm)'")
+_USES_KERNELS = re.compile(r"/sglang/srt/(?:layers|hardware_backend)/")
+
+
+def _undefined_name(session: Session, text: str) -> str | None:
+    """A package of kernels, or what the layers take from one: they import it only where it is installed."""
+    frames = [line for line in list(session.recent)[-10:] if line.startswith('  File "')]
+    missing = _KERNELS.search(text) or (frames and _USES_KERNELS.search(frames[-1]))
+    return "kernel-package-mismatch" if missing else None
+
+
 cause(
     "kernel-package-mismatch",
     [
@@ -870,6 +934,14 @@ cause(
             near="Requirement already satisfied: flashinfer-cubin==0.5.2 in /usr/lib/python3.12/site-packages",
             source="flashinfer 0.4 to 0.6",
             weight=SPECIFIC,
+        ),
+        pattern(
+            "' is not defined",
+            "NameError: name 'torch_npu' is not defined",
+            regex=r"^NameError: name '\w+' is not defined",
+            near="ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
+            source="sglang imports a package of kernels only where it is installed, and uses it all the same (Ascend/sglang #86)",
+            choose=_undefined_name,
         ),
         pattern(
             "Could not run 'sgl_kernel::",

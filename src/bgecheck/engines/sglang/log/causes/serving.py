@@ -9,6 +9,7 @@ from bgecheck.engines.sglang.log import optional, ports, rejected, relaunch, rer
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.causes.device import remains
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
+from bgecheck.engines.sglang.log.marks import BATCH
 from bgecheck.engines.sglang.log.optional import NO_PACKAGE, OWN_ALL_REDUCE, PART
 from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
@@ -369,6 +370,42 @@ def _own_bug(session: Session, text: str) -> str | None:
     frames = [line for line in list(session.recent)[-10:] if line.startswith('  File "')]
     return "engine-internal-error" if frames and "/sglang/srt/managers/" in frames[-1] else None
 
+
+def _of_nothing(session: Session, text: str) -> str:
+    """A batch without a token, which is a text without one, or else a fault of sglang's own."""
+    batches = (BATCH.search(line) for line in reversed(session.recent))
+    last = next((batch for batch in batches if batch), None)
+    return EMPTY if last and last[1] == last[2] == "0" else "engine-internal-error"
+
+
+EMPTY = "empty-text"
+
+cause(
+    EMPTY,
+    [
+        pattern(
+            "invalid configuration argument",
+            "RuntimeError: RMSNorm failed with error code invalid configuration argument",
+            regex=r"^(?:RuntimeError|torch\.AcceleratorError): .*\binvalid configuration argument",
+            near="nvcc fatal   : invalid configuration argument of --compiler-options",
+            source="0.4.x before 0.4.6; a kernel over no rows (sglang #3304, #5230)",
+            choose=_of_nothing,
+        ),
+    ],
+    shows=("serving",),
+    title=Text("no empty text reached the model", "没有空文本进入模型"),
+    because=Text(
+        "a client sent an empty text: the batch had no token at all, the kernels cannot compute that, and the whole server exited",
+        "客户端发来空文本：这一批一个 token 都没有，算子无法计算，整个服务退出",
+    ),
+    fix=Text(
+        "start it again, leave empty and blank texts out in the client, and use sglang 0.4.9 or newer, which refuses them with HTTP 400 "
+        "(0.4.6 does so unless they stand in a longer list)",
+        "重新启动，在客户端过滤空白文本，并升级到 sglang 0.4.9 或更新版本：它对空文本返回 HTTP 400（0.4.6 只拦单独的空文本，不拦列表里的）",
+    ),
+    commands=("{pip} install --upgrade sglang", "{launch_line}"),
+    changes=lambda session, hit: {},
+)
 
 cause(
     "engine-internal-error",
@@ -889,9 +926,28 @@ cause(
                 "用 /v1/score 请求打分（它靠下一个 token 作答，不要加 --is-embedding）；向量请另起一个 embedding 模型的服务",
             ),
         ),
+        "template": Advice(
+            Text(
+                "this server runs a reranker ({signs}): it makes no embeddings. It scores a query with each document by its next token "
+                "(yes or no), and only where its own prompt stands around them, which this server was not given",
+                "这个服务跑的是 reranker（{signs}），不产生 embedding。它靠下一个 token（yes 或 no）给问题和每篇文档打分，"
+                "前提是套上模型自己的提示词，而启动时没有给它",
+            ),
+            Text(
+                "start it {changes} (sglang 0.5.8 or newer; the file is in its examples/chat_template) and ask it on /v1/rerank; serve an "
+                "embedding model of its own for vectors",
+                "{changes} 启动（需要 sglang 0.5.8 或更新版本，文件在它的 examples/chat_template 下），再用 /v1/rerank 请求打分；"
+                "向量请另起一个 embedding 模型的服务",
+            ),
+            (
+                "curl -fsSLO https://raw.githubusercontent.com/sgl-project/sglang/main/examples/chat_template/{template}",
+                "{launch_line}",
+            ),
+        ),
     },
     variant=reranker.route,
-    values=lambda session, hit: {"signs": hit.text},
+    values=reranker.values,
+    changes=reranker.relaunch,
     explains=("embed.dimension", "embed.answers", "probe.dimensions", "logs.encoder-vectors-wrong", *WRONG_VECTORS),
 )
 

@@ -1,0 +1,62 @@
+"""What sglang's router says of the servers behind it: that there are none, and none since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from logsamples import Snippet, judged, roots, written
+
+ROW = "logs.router-without-workers"
+NEW = "2026-11-04 10:05:37  INFO sglang_router_rs::"
+OLD = "[Router (Rust)] 2026-03-08 02:33:09 - "
+NONE = NEW + "server: src/server.rs:830: Starting router on 0.0.0.0:8000 | mode: Regular { worker_urls: [] }"
+TWO = NONE.replace("[]", '["http://10.0.0.7:8000", "http://10.0.0.8:8000"]')
+WAITS = NEW + "routers::http::router: Waiting for 2 workers to become healthy (timeout: 600s)"
+HEALTHY = NEW + "routers::http::router: 2 out of 2 workers are healthy"
+ADDED = OLD + "INFO - Added worker: http://10.0.0.7:8000"
+DISCOVERY = NEW + "server: src/server.rs:255: Service discovery enabled"
+GAVE_UP = (
+    'Timeout 600s waiting for hosts ["http://10.0.0.7:8000", "http://10.0.0.8:8000"] to become healthy. '
+    "Set --worker-startup-timeout-secs to a larger value"
+)
+OLDER = OLD + "ERROR - Timeout 300s waiting for workers to become healthy"
+EMPTY = OLD + "ERROR - Timeout waiting for workers to become healthy: no workers provided"
+
+
+def _roots(path: Path, *lines: str) -> list[str]:
+    return [f.id for f in roots(judged(written(path / "router.log", "\n".join(lines) + "\n")))]
+
+
+@pytest.mark.parametrize(
+    ("lines", "row"),
+    [
+        ((NONE,), ROW),
+        ((NONE, NONE.replace("Starting router on 0.0.0.0:8000 | mode", "Initializing workers for routing mode")), ROW),
+        ((TWO, WAITS, NEW.replace(" INFO", "ERROR") + "routers::http::router: " + GAVE_UP), ROW),
+        ((OLD + "INFO - starting", OLDER), ROW),
+        ((OLD + "INFO - starting", EMPTY), ROW),
+        ((NONE, ADDED, OLDER), ROW),
+        ((NONE, ADDED), "logs.wrong-engine"),
+        ((NONE, DISCOVERY), "logs.wrong-engine"),
+        ((NONE, HEALTHY), "logs.wrong-engine"),
+        ((TWO, WAITS), "logs.wrong-engine"),
+        ((TWO, WAITS, HEALTHY), "logs.wrong-engine"),
+    ],
+)
+def test_a_router_without_a_server_is_told(lines: tuple[str, ...], row: str, tmp_path: Path) -> None:
+    assert _roots(tmp_path, *lines) == [row]
+
+
+def test_those_it_waited_for_are_asked(tmp_path: Path) -> None:
+    text = "\n".join((TWO, WAITS, NEW + "routers::http::router: " + GAVE_UP))
+    (root,) = roots(judged(written(tmp_path / "router.log", text)))
+    assert "http://10.0.0.7:8000, http://10.0.0.8:8000" in str(root.cause)
+    assert [command for command in root.commands if command.endswith("http://10.0.0.7:8000/health")]
+
+
+def test_a_server_that_is_called_so_is_none(tmp_path: Path) -> None:
+    """The words alone, in a log of sglang itself, are no router's."""
+    text = Snippet("", "serving", "", ("worker_urls: []", "[@] 1 out of 2 workers are healthy")).log("0.5.9")
+    assert roots(judged(written(tmp_path / "sglang.log", text))) == []
