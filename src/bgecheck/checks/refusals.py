@@ -346,7 +346,10 @@ ADVICE: Mapping[str, Advice] = {
             "{front} does not allow this request: HTTP {status}, {message}; sglang never answers 403 to an embedding",
             "{front} 不允许这个请求：HTTP {status}，{message}；sglang 的向量接口从不返回 403",
         ),
-        _past("ask whoever runs the gateway what this key may do", "请网关管理员确认这个 key 的权限"),
+        _past(
+            "ask whoever runs the gateway whether it lets this address and path through, and what this key may do",
+            "请网关管理员确认是否放行这个来源和路径，以及这个 key 的权限",
+        ),
         (WHO_LISTENS,),
     ),
     "route": Advice(
@@ -518,6 +521,9 @@ _LOADING = re.compile(
 )
 _BUSY = re.compile(r"(?i)overload|over capacity|负载.{0,6}(?:饱和|过高)|too many requests|rate limit")
 _MEMORY = re.compile(r"(?i)out of memory")
+_GPU_ERROR = re.compile(r"(?i)\b(?:CUDA|HIP|NCCL|cublas|cudnn) ?error|device-side assert|illegal memory access")
+_GPU_MEMORY = re.compile(r"(?i)\b(?:CUDA|HIP|GPU)\b.{0,20}out of memory")
+"""What no client is told for its own request, whatever the status."""
 _GPU = re.compile(r"(?i)\bCUDA|device-side assert|cublas|cudnn|\bHIP error|NCCL|illegal memory access")
 _UPSTREAM = re.compile(
     r"(?i)connection error|connection refused|cannot connect to host|dial tcp|upstream connect error|no route to host"
@@ -536,13 +542,21 @@ def kind_of(answer: Refused | Unusable | Failure, listed: bool = False) -> str |
         case Failure():
             return "cut" if answer.cut else "malformed" if answer.kind == "malformed" else None
         case Unusable(kind="error"):
-            return _of_words(answer.message) or "error-in-200"
+            return _of_words(answer.message) or _of_the_gpu(answer.message) or "error-in-200"
         case Unusable():
             return answer.kind if answer.kind in ("page", "cut") else None
         case Refused(html=False) if kind := _of_words(answer.message):
             return kind
         case Refused():
             return _of_status(answer, listed)
+
+
+_OF_A_KEY = re.compile(r"(?i)\bkey|token|auth|credential|sign(?:ed|ature)|令牌|密钥|密匙|认证|鉴权|凭证|未登录")
+
+
+def is_about_a_key(answer: Refused) -> bool:
+    """Whether a refusal speaks of keys, or is the one that engines send for a wrong one: a firewall's 403 does not."""
+    return answer.status != 403 or bool(_OF_A_KEY.search(answer.message))
 
 
 def leads_nowhere(answer: Answer, served: Sequence[str]) -> bool:
@@ -565,8 +579,15 @@ def _of_status(answer: Refused, listed: bool) -> str | None:
     if status == 429:
         return "rate"
     if status in (400, 422):
-        return _of_the_request(message)
+        return _of_the_gpu(message) or _of_the_request(message)
     return _of_the_server(answer, listed) if status >= 500 else None
+
+
+def _of_the_gpu(message: str) -> str | None:
+    """An error of the device, which engines and gateways pass on with the status of a bad request, or as a success."""
+    if _GPU_MEMORY.search(message):
+        return "gpu-memory"
+    return "gpu-error" if _GPU_ERROR.search(message) else None
 
 
 def _of_the_request(message: str) -> str | None:

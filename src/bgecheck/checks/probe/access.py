@@ -708,8 +708,8 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     return outcome._replace(data=engine)
 
 
-_GATEWAYS = ("token", "basic", "quota", "model-not-allowed")
-"""Kinds of refusal whose key is a gateway's own."""
+_GATEWAYS = ("token", "basic", "quota", "model-not-allowed", "forbidden")
+"""Kinds of refusal whose key is a gateway's own, or that no key mends."""
 
 
 @AREA.check(
@@ -771,6 +771,8 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     if isinstance(refused, Reply | Refused) and (refused is reply or refused.status in (401, 403)):
         answer = refused if isinstance(refused, Refused) else refusal(refused)
         kind = refusals.kind_of(answer)
+        if kind == "forbidden" and refusals.is_about_a_key(answer):
+            kind = None
         advice = kind if kind in _GATEWAYS else {"no key": None, "EMPTY": "placeholder"}.get(own, "wrong")
         if advice == kind:
             values |= refusals.values_of(answer, facts.target.model)
