@@ -643,7 +643,8 @@ def _not_there(facts: ProbeFacts, evidence: Evidence) -> Outcome:
     shown = [Evidence("server", front)] if front else []
     title = reply.title() or "HTML"
     if reply.status == 200:
-        shown.append(Evidence(Text("instead of a model list", "返回的不是模型列表"), title))
+        page = Text("HTTP 200, a web page: {title}", "HTTP 200，网页：{title}").filled({"title": title})
+        evidence = evidence._replace(observed=page, expected=Text("a model list", "模型列表"))
     path = facts.target.url.split("/", 3)[3:]
     if not first and path and reply.json() == _OWN_404:
         values = {"front": front or refusals.A_GATEWAY, "path": f"/{path[0]}", "message": error_message(reply)}

@@ -133,7 +133,7 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     if SAME.admits(closest):
         return holds(length, near)
     if len(floats) > 1 and SAME.admits(cosine(floats[0], floats[1])):
-        return broken(length, near)
+        return broken(near)
     return absent(Text("the floats differ from request to request", "float 结果本身就不稳定，无法比较"))
 
 
