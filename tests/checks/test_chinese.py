@@ -31,7 +31,7 @@ AS_IT_STANDS = frozenset(
     actual address age aim allowed answered architecture args_fraction args_model args_port asked backend bad
     base_url belong bound bundle bundle_variable capability characters chunk container cosine count cuda days
     declared detail device dims dropped each engine error exception expected failed folder found free front
-    gpu holders host image index length limit location log margin message missing most moved ms name needed norm
+    gpu holders host image index length limit location log longer margin message missing most moved ms name needed norm
     openai option other owner owner_pid owners page path pids place pooling port positions process program
     range ranks real refused release right running seconds seen sent served server_pid server_port shared
     signs source status taken tensor tokens told total used value variable version visible wanted wrong

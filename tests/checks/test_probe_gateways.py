@@ -203,7 +203,11 @@ def test_forms_that_were_turned_away_show_nothing() -> None:
 def test_a_redirect_to_the_right_address_is_still_one() -> None:
     answer: Answer = (308, b"", {"Location": "https://127.0.0.1/catalogin/v1/models"})
     with serving({"/v1/models": answer}, always(answer)) as url:
-        assert "end of the redirect" in words(found(url, "probe")["probe.base-url"])
+        row = found(url, "probe")["probe.base-url"]
+        smoke = found(url, "embed", texts=["今天"])["embed.answers"]
+    assert "end of the redirect" in words(row)
+    assert row.commands[0] == "bgecheck doctor --url https://127.0.0.1/catalogin/v1"
+    assert smoke.commands[0] == "bgecheck embed --url https://127.0.0.1/catalogin/v1"
 
 
 def test_a_reranker_is_known_before_a_vector_is_asked_for() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urljoin
 
 from bgecheck.engines.sglang.options import EMBEDDING, QUEUE
 from bgecheck.engines.sglang.pages import SHOW_WORKERS
+from bgecheck.http.address import parse_url
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Refused, Unusable, reason_of
 from bgecheck.http.failures import Failure
-from bgecheck.model import Advice, Text, Words
+from bgecheck.model import Advice, BadInput, Text, Words
 from bgecheck.model.hygiene import KEY_IN_TEMPLATES, KEY_VARIABLE
 
 _LOG = "bgecheck logs {log}"
@@ -128,11 +131,13 @@ ADVICE: Mapping[str, Advice] = {
             "{front} 等后面的服务等到超时：{seconds} 秒后返回 HTTP {status}。那个服务太慢、卡住，或还没热起来",
         ),
         _past(
-            "where the server is only slow, raise the gateway's read time-out (nginx: proxy_read_timeout, 60 s by "
-            "default); read the server's log for what it is at",
-            "若只是慢，调大网关的读超时（nginx：proxy_read_timeout，默认 60 秒）；看服务日志里它停在哪一步",
+            "where the server is only slow, raise the gateway's time-out from {seconds} s to {longer} s (nginx: "
+            "proxy_read_timeout {longer}s; LiteLLM: timeout: {longer} in the model's litellm_params) and that of the "
+            "clients with it; read the server's log for what it is at",
+            "若只是慢，把网关的超时从 {seconds} 秒调到 {longer} 秒（nginx：proxy_read_timeout {longer}s；LiteLLM："
+            "该模型 litellm_params 里的 timeout: {longer}），客户端的超时也要一起调大；看服务日志里它停在哪一步",
         ),
-        (_DOCTOR, _LOG),
+        ("bgecheck embed --timeout {longer}s --url {base_url}", _DOCTOR, _LOG),
     ),
     "queue-full": Advice(
         Text(
@@ -576,6 +581,8 @@ def _of_status(answer: Refused, listed: bool) -> str | None:
         return _of_a_lock(answer)
     if status in (404, 405):
         return "method" if status == 405 else "no-embeddings" if listed else "route"
+    if status == 408 and (answer.gateway or "litellm" in message.lower()):
+        return "gateway-timeout"
     if status == 429:
         return "rate"
     if status in (400, 422):
@@ -655,7 +662,22 @@ def values_of(answer: Refused | Unusable | Failure, asked: str | None) -> dict[s
         "asked": asked or "default",
         "location": refused.location if refused else "",
         "seconds": f"{answer.seconds:.1f}",
+        "longer": longer(answer.seconds),
     }
+
+
+def longer(seconds: float) -> int:
+    """Whole seconds to wait for what was given up after some: twice as long, and a minute at least."""
+    return max(60, math.ceil(seconds / 5) * 10)
+
+
+def end_of_redirect(location: str, asked: str) -> str | None:
+    """The base URL that a redirect leads to, as clients want it; None where it is none, or the one that was asked."""
+    try:
+        root = parse_url(urljoin(asked, location)).url
+    except (BadInput, ValueError):
+        return None
+    return None if not location or root == parse_url(asked).url else f"{root}/v1"
 
 
 def _named(server: str) -> str:

@@ -68,6 +68,7 @@ _WORDS = {
     "instead": Text("what to write instead", "正确写法"),
     "length": Text("N", "N"),
     "limit": Text("N", "N"),
+    "longer": Text("N", "N"),
     "link": Text("another folder name", "另一个目录名"),
     "location": Text("another address", "另一个地址"),
     "log": Text("log file", "日志文件"),

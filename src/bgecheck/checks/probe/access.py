@@ -545,7 +545,7 @@ def _alike(direct: Reply, through: Reply) -> bool:
                 "带到别的主机",
             ),
             Text("give clients the address at the end of the redirect", "让客户端直接使用跳转后的地址"),
-            (REDIRECT_SHOWN,),
+            ("bgecheck doctor --url {found}", REDIRECT_SHOWN),
         ),
         "slash": Advice(
             Text(
@@ -600,7 +600,8 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
         advice = "circle" if _leads_to(location, f"{url}/models") else "redirect"
         if advice == "redirect" and refusals.kind_of(refusal(reply)) == "login":
             advice = "login"
-        values = {**refusals.values_of(refusal(reply), None), "location": location[:200]}
+        found = refusals.end_of_redirect(location, f"{url}/models")
+        values = {**refusals.values_of(refusal(reply), None), "location": location[:200], "found": found}
         return broken(listed, Evidence("location", location or "-"), advice=advice, **values)
     if is_lost(reply, facts.first):
         return _not_there(facts, listed)
