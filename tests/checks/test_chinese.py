@@ -20,7 +20,22 @@ from bgecheck.run.context import Context
 from chinese import OURS, english_in, english_of
 from logsamples import Snippet, judged, snippets, written
 
-WORDS = frozenset({"changes", "elsewhere", "floor", "hangs", "instead", "phase", "role", "state", "unless", "weights"})
+WORDS = frozenset(
+    {
+        "also",
+        "changes",
+        "elsewhere",
+        "floor",
+        "hangs",
+        "instead",
+        "phase",
+        "role",
+        "state",
+        "unless",
+        "weights",
+        "where",
+    }
+)
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
 CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})

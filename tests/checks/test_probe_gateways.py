@@ -177,6 +177,29 @@ def test_a_form_that_is_refused_is_told_with_whom_it_breaks(
 
 
 @pytest.mark.parametrize(
+    ("refused", "also"),
+    [
+        (("alone", "unnamed"), "input as a string (Dify"),
+        (("alone", "null"), "encoding_format: null (LiteLLM"),
+        (("unnamed", "null"), "encoding_format: null (LiteLLM"),
+        (("alone", "unnamed", "null"), "input as a string (Dify"),
+        (("alone",), None),
+        (("unnamed",), "encoding_format: null"),  # an engine that wants a value takes null as little
+    ],
+)
+def test_every_form_that_is_refused_is_told(refused: tuple[str, ...], also: str | None) -> None:
+    rules = [refuses for name, refuses, _, _ in FORMS if name in refused]
+    answer: Answer = (400, {"error": "bad request"})
+    with serving({"/v1/models": VLLM}, refusing(lambda body: any(rule(body) for rule in rules), answer)) as url:
+        row = found(url, "probe")["probe.request-forms"]
+    assert row.status is Status.WARN
+    assert (f"Refused too: {also}" in words(row)) is (also is not None)
+    observed = [say(item.observed, "en") for item in row.evidence]
+    assert observed == sorted(observed, key=lambda text: "HTTP 200" in text)
+    assert set(refused) <= set(row.values["refused"])
+
+
+@pytest.mark.parametrize(
     ("form", "status"), [("dimensions", Status.PASS), ("null", Status.PASS), ("alone", Status.WARN)]
 )
 def test_what_sglang_refuses_by_its_nature_is_no_fault_of_a_server(form: str, status: Status) -> None:

@@ -13,6 +13,7 @@ _WORDS = {
     "address": Text("address", "地址"),
     "age": Text("N", "N"),
     "aim": Text("another address", "另一个地址"),
+    "also": Text("", ""),
     "answered": Text("M", "M"),
     "args_fraction": Text("fraction", "比例"),
     "args_model": Text("model folder", "模型目录"),
@@ -143,6 +144,7 @@ _WORDS = {
     "weights": Text("", ""),
     "written": Text("the line", "该行"),
     "wanted": Text("expected value", "期望值"),
+    "where": Text("", ""),
     "wrong": Text("M", "M"),
 }
 
