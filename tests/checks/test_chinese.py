@@ -20,7 +20,22 @@ from bgecheck.run.context import Context
 from chinese import OURS, english_in, english_of
 from logsamples import Snippet, judged, snippets, written
 
-WORDS = frozenset({"changes", "elsewhere", "floor", "hangs", "instead", "phase", "role", "state", "unless", "weights"})
+WORDS = frozenset(
+    {
+        "also",
+        "changes",
+        "elsewhere",
+        "floor",
+        "hangs",
+        "instead",
+        "phase",
+        "role",
+        "state",
+        "unless",
+        "weights",
+        "where",
+    }
+)
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
 CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})
@@ -31,7 +46,8 @@ AS_IT_STANDS = frozenset(
     actual address age aim allowed answered architecture args_fraction args_model args_port asked backend bad
     base_url belong bound bundle bundle_variable capability card characters chunk container cosine count cuda days
     declared detail device dims dropped each engine error exception expected failed folder found free front
-    gpu held holders host image index length limit location log margin message missing most moved ms name needed norm
+    gpu held holders host image index length limit location log longer margin message missing most moved ms name
+    needed norm
     openai option other owner owner_pid owners page path pids place pooling port positions process program
     range ranks real refused release right running seconds seen sent served server_pid server_port shared
     signs source status taken tensor tokens told total used value variable version visible wanted workers

@@ -31,6 +31,7 @@ from bgecheck.run import engine
 from bgecheck.run.context import Context
 from bgecheck.run.settings import Settings
 from everycase import at_most
+from fakes.answering import contradictions
 
 DIMS = 512
 
@@ -87,7 +88,9 @@ def right(**changed: Any) -> EmbedFacts:
 
 def judged(facts: EmbedFacts) -> dict[str, Finding]:
     area = replace(embed.AREA, collector=lambda context: facts, needs=())
-    return {f.id.removeprefix("embed."): f for f in engine.run([area], None)}
+    rows = {f.id.removeprefix("embed."): f for f in engine.run([area], None)}
+    assert contradictions(rows.values()) == []
+    return rows
 
 
 def bad(facts: EmbedFacts) -> set[str]:

@@ -142,7 +142,10 @@ def test_a_429_is_a_gateways() -> None:
             lambda v: [*v[1:], None],
             {"embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"},
         ),
-        (lambda v: [0.0] * 768, {"embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"}),
+        (
+            lambda v: [0.0] * 768,
+            {"probe.ready", "embed.finite", "embed.normalized", "embed.repeatable", "embed.batch-equals-single"},
+        ),
     ],
 )
 def test_what_is_wrong_with_the_numbers_is_told(change: Callable[[list[float]], Any], rows: set[str]) -> None:

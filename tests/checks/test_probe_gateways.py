@@ -177,6 +177,29 @@ def test_a_form_that_is_refused_is_told_with_whom_it_breaks(
 
 
 @pytest.mark.parametrize(
+    ("refused", "also"),
+    [
+        (("alone", "unnamed"), "input as a string (Dify"),
+        (("alone", "null"), "encoding_format: null (LiteLLM"),
+        (("unnamed", "null"), "encoding_format: null (LiteLLM"),
+        (("alone", "unnamed", "null"), "input as a string (Dify"),
+        (("alone",), None),
+        (("unnamed",), "encoding_format: null"),  # an engine that wants a value takes null as little
+    ],
+)
+def test_every_form_that_is_refused_is_told(refused: tuple[str, ...], also: str | None) -> None:
+    rules = [refuses for name, refuses, _, _ in FORMS if name in refused]
+    answer: Answer = (400, {"error": "bad request"})
+    with serving({"/v1/models": VLLM}, refusing(lambda body: any(rule(body) for rule in rules), answer)) as url:
+        row = found(url, "probe")["probe.request-forms"]
+    assert row.status is Status.WARN
+    assert (f"Refused too: {also}" in words(row)) is (also is not None)
+    observed = [say(item.observed, "en") for item in row.evidence]
+    assert observed == sorted(observed, key=lambda text: "HTTP 200" in text)
+    assert set(refused) <= set(row.values["refused"])
+
+
+@pytest.mark.parametrize(
     ("form", "status"), [("dimensions", Status.PASS), ("null", Status.PASS), ("alone", Status.WARN)]
 )
 def test_what_sglang_refuses_by_its_nature_is_no_fault_of_a_server(form: str, status: Status) -> None:
@@ -203,7 +226,11 @@ def test_forms_that_were_turned_away_show_nothing() -> None:
 def test_a_redirect_to_the_right_address_is_still_one() -> None:
     answer: Answer = (308, b"", {"Location": "https://127.0.0.1/catalogin/v1/models"})
     with serving({"/v1/models": answer}, always(answer)) as url:
-        assert "end of the redirect" in words(found(url, "probe")["probe.base-url"])
+        row = found(url, "probe")["probe.base-url"]
+        smoke = found(url, "embed", texts=["今天"])["embed.answers"]
+    assert "end of the redirect" in words(row)
+    assert row.commands[0] == "bgecheck doctor --url https://127.0.0.1/catalogin/v1"
+    assert smoke.commands[0] == "bgecheck embed --url https://127.0.0.1/catalogin/v1"
 
 
 def test_a_reranker_is_known_before_a_vector_is_asked_for() -> None:

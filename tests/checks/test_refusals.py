@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bgecheck.checks.refusals import ADVICE, LOCKS, PENDING, kind_of, values_of
+from bgecheck.checks.refusals import ADVICE, LOCKS, PENDING, end_of_redirect, kind_of, longer, values_of
 from bgecheck.http.embeddings import Embedded, Refused, Unusable, read
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
@@ -124,6 +124,14 @@ KINDS: list[tuple[int, Any, Mapping[str, str], str | None]] = [
     (500, {"message": "Internal server error: CUDA error: device-side assert triggered"}, {}, "gpu-error"),
     (500, {"detail": "CUDA out of memory. Tried to allocate 2.00 GiB"}, {}, "gpu-memory"),
     (500, {"message": "Internal server error"}, {}, "server-error"),
+    (400, {"message": "CUDA error: an illegal memory access was encountered"}, {}, "gpu-error"),
+    (400, {"error": {"message": "CUDA out of memory. Tried to allocate 2.00 GiB"}}, {}, "gpu-memory"),
+    (422, {"detail": "HIP error: invalid device function"}, {}, "gpu-error"),
+    (200, {"error": "CUDA out of memory"}, {}, "gpu-memory"),
+    (200, {"error": {"message": "cuBLAS error 13"}}, {}, "gpu-error"),
+    (200, {"error": {"message": "too long", "code": 400}}, {}, "error-in-200"),
+    (400, {"message": "device must be one of cuda, cpu"}, {}, None),
+    (400, {"message": "input: memory of 5 texts only"}, {}, None),
     (
         400,
         {"detail": [{"loc": ["body", "encoding_format"], "msg": "Input should be 'float' or 'base64'"}]},
@@ -131,6 +139,8 @@ KINDS: list[tuple[int, Any, Mapping[str, str], str | None]] = [
         "encoding",
     ),
     (400, {"message": "Input cannot be empty"}, {}, None),
+    (408, {"error": {"message": "litellm.Timeout: Connection timed out. Timeout passed=6.0"}}, {}, "gateway-timeout"),
+    (408, b"Request Timeout", {}, None),
     (429, {"message": "slow down"}, {}, "rate"),
     (418, {"message": "teapot"}, {}, None),
     # success that is none
@@ -172,6 +182,32 @@ def test_every_kind_is_declared_and_filled() -> None:
         for language in ("en", "zh"):
             text = say(advice.cause, language) + say(advice.fix, language)
             text.format(**{name: str(value) for name, value in values.items()}, address="a", base_url="b", found="c")
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(0.2, 60), (30.0, 60), (31.0, 70), (60.0, 120), (600.1, 1210)])
+def test_a_time_out_is_raised_to_what_the_measured_time_needs(seconds: float, wanted: int) -> None:
+    assert longer(seconds) == wanted
+
+
+@pytest.mark.parametrize(
+    ("location", "leads_to"),
+    [
+        ("https://host.example/v1/embeddings", "https://host.example/v1"),
+        ("https://host.example/catalog/v1/embeddings/", "https://host.example/catalog/v1"),
+        ("/api/v1/embeddings", "http://127.0.0.1:9/api/v1"),
+        ("//other.example/v1/embeddings", "http://other.example/v1"),
+        ("https://127.0.0.1:9/v1/embeddings", "https://127.0.0.1:9/v1"),
+        ("/v1/embeddings/", None),
+        ("", None),
+        ("https://user:secret@host.example/v1", None),
+        ("https://sso.example.com/login?back=%2Fv1", None),
+        ("mailto:somebody", None),
+        ("https://[::1", None),
+        ("https://host.example/v1/embeddings\u202e", None),
+    ],
+)
+def test_where_a_redirect_ends_is_a_base_url_or_nothing(location: str, leads_to: str | None) -> None:
+    assert end_of_redirect(location, "http://127.0.0.1:9/v1/embeddings") == leads_to
 
 
 @pytest.mark.parametrize(

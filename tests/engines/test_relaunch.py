@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from bgecheck.engines.base import Launch
 from bgecheck.engines.sglang.launchline import launch_program, launch_words, parse_launch, typed
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, changes_in_words
-from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line
+from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line, place, stop
 from bgecheck.engines.sglang.releases import newest, release_of, releases
+from bgecheck.machine import containers
+from bgecheck.model import ServerProcess
 from bgecheck.model.hygiene import KEY_IN_SHELL
 
 NAMES = (
@@ -238,3 +241,27 @@ RUN = "python3 -m sglang.launch_server --model-path m"
 def test_what_stands_before_a_program_is_kept_where_it_is_part_of_the_command(line: str, kept: str) -> None:
     words = launch_words(line, line.index("python3"))
     assert launch_line(typed(words), {}) == kept + RUN
+
+
+@pytest.mark.parametrize(
+    ("group", "stops", "stands"),
+    [
+        ("0::/system.slice/docker-{id}.scope", "docker stop 4a464b4ecc66", "docker run"),
+        ("0::/machine.slice/libpod-{id}.scope/container", "podman stop 4a464b4ecc66", "podman run"),
+        ("0::/kubepods.slice/cri-containerd-{id}.scope", "crictl stop 4a464b4ecc66", "the pod's spec"),
+        ("0::/user.slice/session-3.scope", "kill 7", ""),
+    ],
+)
+def test_a_server_in_a_container_is_stopped_and_mended_where_it_was_started(
+    group: str, stops: str, stands: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launch line is that of the process; the host has to be told that it is not typed there."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text(group.format(id="4a464b4ecc665b37" * 4))
+    monkeypatch.setattr(containers, "PROC", str(tmp_path))
+    unknown = dict.fromkeys(("model_path", "served_name", "api_key", "cwd", "log"))
+    server = ServerProcess(pid=7, argv=(), flags={}, host="h", port=1, started_at=0.0, **unknown)
+    assert stop(server) == stops
+    where = place(server)
+    assert stands in where.en
+    assert ("runs inside" in where.en) is ("容器内" in where.zh) is bool(stands)

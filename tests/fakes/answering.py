@@ -6,7 +6,7 @@ import json
 import math
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES
 from bgecheck.http.openai_client import OpenAIClient
-from bgecheck.model import Finding, Target
+from bgecheck.model import Finding, Target, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
@@ -155,9 +155,23 @@ def found(
             "port": port,
             "address": target.address,
         }
-        return {f.id: f for f in engine.run(chosen, context, values=placeholders)}
+        rows = {f.id: f for f in engine.run(chosen, context, values=placeholders)}
+        assert contradictions(rows.values()) == []
+        return rows
     finally:
         context.close()
+
+
+def contradictions(findings: Iterable[Finding]) -> list[str]:
+    """What failing rows hold against a server though it is just as expected: HTTP 200 where HTTP 200 was to come."""
+    return [
+        f"{finding.id}: {say(item.subject, language)}: {say(item.observed, language)}"
+        for finding in findings
+        for item in finding.evidence
+        for language in ("en", "zh")
+        if finding.status.bad and item.expected is not None
+        if say(item.observed, language) == say(item.expected, language)
+    ]
 
 
 def bad(rows: Mapping[str, Finding]) -> set[str]:

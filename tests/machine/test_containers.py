@@ -7,30 +7,32 @@ from pathlib import Path
 import pytest
 
 from bgecheck.machine import containers
-from bgecheck.machine.containers import container_of, leads_to, log_of
+from bgecheck.machine.containers import container_of, leads_to, log_of, program_of
 
 ID = "4a464b4ecc665b37e87fcef1de14a0484a464b4ecc665b37e87fcef1de14a048"
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "found", "program"),
     [
-        (f"0::/system.slice/docker-{ID}.scope\n", ID),
-        (f"12:pids:/docker/{ID}\n0::/docker/{ID}\n", ID),
-        (f"0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope\n", ID),
-        (f"0::/machine.slice/libpod-{ID}.scope/container\n", ID),
-        ("0::/user.slice/user-1000.slice/session-3.scope\n", None),
-        (f"0::/odd/{ID}0\n", None),
-        ("", None),
+        (f"0::/system.slice/docker-{ID}.scope\n", ID, "docker"),
+        (f"12:pids:/docker/{ID}\n0::/docker/{ID}\n", ID, "docker"),
+        (f"0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope\n", ID, "crictl"),
+        (f"0::/kubepods/burstable/pod1/{ID}\n", ID, "crictl"),
+        (f"0::/machine.slice/libpod-{ID}.scope/container\n", ID, "podman"),
+        ("0::/user.slice/user-1000.slice/session-3.scope\n", None, "docker"),
+        (f"0::/odd/{ID}0\n", None, "docker"),
+        ("", None, "docker"),
     ],
 )
 def test_the_container_of_a_process_is_read_from_its_control_group(
-    text: str, found: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, found: str | None, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7/cgroup").write_text(text)
     monkeypatch.setattr(containers, "PROC", str(tmp_path))
     assert container_of(7) == found
+    assert program_of(7) == program
     assert container_of(8) is None
     (tmp_path / "self").mkdir()
     (tmp_path / "self/cgroup").write_text(text)

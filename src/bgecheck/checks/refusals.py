@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urljoin
 
 from bgecheck.engines.sglang.options import EMBEDDING, QUEUE
 from bgecheck.engines.sglang.pages import SHOW_WORKERS
+from bgecheck.http.address import parse_url
 from bgecheck.http.bypass import DIRECT, WHO_LISTENS
 from bgecheck.http.embeddings import Answer, Refused, Unusable, reason_of
 from bgecheck.http.failures import Failure
-from bgecheck.model import Advice, Text, Words
+from bgecheck.model import Advice, BadInput, Text, Words
 from bgecheck.model.hygiene import KEY_IN_TEMPLATES, KEY_VARIABLE
 
 _LOG = "bgecheck logs {log}"
@@ -128,11 +131,13 @@ ADVICE: Mapping[str, Advice] = {
             "{front} 等后面的服务等到超时：{seconds} 秒后返回 HTTP {status}。那个服务太慢、卡住，或还没热起来",
         ),
         _past(
-            "where the server is only slow, raise the gateway's read time-out (nginx: proxy_read_timeout, 60 s by "
-            "default); read the server's log for what it is at",
-            "若只是慢，调大网关的读超时（nginx：proxy_read_timeout，默认 60 秒）；看服务日志里它停在哪一步",
+            "where the server is only slow, raise the gateway's time-out from {seconds} s to {longer} s (nginx: "
+            "proxy_read_timeout {longer}s; LiteLLM: timeout: {longer} in the model's litellm_params) and that of the "
+            "clients with it; read the server's log for what it is at",
+            "若只是慢，把网关的超时从 {seconds} 秒调到 {longer} 秒（nginx：proxy_read_timeout {longer}s；LiteLLM："
+            "该模型 litellm_params 里的 timeout: {longer}），客户端的超时也要一起调大；看服务日志里它停在哪一步",
         ),
-        (_DOCTOR, _LOG),
+        ("bgecheck embed --timeout {longer}s --url {base_url}", _DOCTOR, _LOG),
     ),
     "queue-full": Advice(
         Text(
@@ -346,7 +351,10 @@ ADVICE: Mapping[str, Advice] = {
             "{front} does not allow this request: HTTP {status}, {message}; sglang never answers 403 to an embedding",
             "{front} 不允许这个请求：HTTP {status}，{message}；sglang 的向量接口从不返回 403",
         ),
-        _past("ask whoever runs the gateway what this key may do", "请网关管理员确认这个 key 的权限"),
+        _past(
+            "ask whoever runs the gateway whether it lets this address and path through, and what this key may do",
+            "请网关管理员确认是否放行这个来源和路径，以及这个 key 的权限",
+        ),
         (WHO_LISTENS,),
     ),
     "route": Advice(
@@ -523,6 +531,9 @@ _LOADING = re.compile(
 )
 _BUSY = re.compile(r"(?i)overload|over capacity|负载.{0,6}(?:饱和|过高)|too many requests|rate limit")
 _MEMORY = re.compile(r"(?i)out of memory")
+_GPU_ERROR = re.compile(r"(?i)\b(?:CUDA|HIP|NCCL|cublas|cudnn) ?error|device-side assert|illegal memory access")
+_GPU_MEMORY = re.compile(r"(?i)\b(?:CUDA|HIP|GPU)\b.{0,20}out of memory")
+"""What no client is told for its own request, whatever the status."""
 _GPU = re.compile(r"(?i)\bCUDA|device-side assert|cublas|cudnn|\bHIP error|NCCL|illegal memory access")
 _UPSTREAM = re.compile(
     r"(?i)connection error|connection refused|cannot connect to host|dial tcp|upstream connect error|no route to host"
@@ -541,13 +552,21 @@ def kind_of(answer: Refused | Unusable | Failure, listed: bool = False) -> str |
         case Failure():
             return "cut" if answer.cut else "malformed" if answer.kind == "malformed" else None
         case Unusable(kind="error"):
-            return _of_words(answer.message) or "error-in-200"
+            return _of_words(answer.message) or _of_the_gpu(answer.message) or "error-in-200"
         case Unusable():
             return answer.kind if answer.kind in ("page", "cut") else None
         case Refused(html=False) if kind := _of_words(answer.message):
             return kind
         case Refused():
             return _of_status(answer, listed)
+
+
+_OF_A_KEY = re.compile(r"(?i)\bkey|token|auth|credential|sign(?:ed|ature)|令牌|密钥|密匙|认证|鉴权|凭证|未登录")
+
+
+def is_about_a_key(answer: Refused) -> bool:
+    """Whether a refusal speaks of keys, or is the one that engines send for a wrong one: a firewall's 403 does not."""
+    return answer.status != 403 or bool(_OF_A_KEY.search(answer.message))
 
 
 def leads_nowhere(answer: Answer, served: Sequence[str]) -> bool:
@@ -567,11 +586,20 @@ def _of_status(answer: Refused, listed: bool) -> str | None:
         return _of_a_lock(answer)
     if status in (404, 405):
         return "method" if status == 405 else "no-embeddings" if listed else "route"
+    if status == 408 and (answer.gateway or "litellm" in message.lower()):
+        return "gateway-timeout"
     if status == 429:
         return "rate"
     if status in (400, 422):
-        return _of_the_request(message)
+        return _of_the_gpu(message) or _of_the_request(message)
     return _of_the_server(answer, listed) if status >= 500 else None
+
+
+def _of_the_gpu(message: str) -> str | None:
+    """An error of the device, which engines and gateways pass on with the status of a bad request, or as a success."""
+    if _GPU_MEMORY.search(message):
+        return "gpu-memory"
+    return "gpu-error" if _GPU_ERROR.search(message) else None
 
 
 def _of_the_request(message: str) -> str | None:
@@ -639,7 +667,22 @@ def values_of(answer: Refused | Unusable | Failure, asked: str | None) -> dict[s
         "asked": asked or "default",
         "location": refused.location if refused else "",
         "seconds": f"{answer.seconds:.1f}",
+        "longer": longer(answer.seconds),
     }
+
+
+def longer(seconds: float) -> int:
+    """Whole seconds to wait for what was given up after some: twice as long, and a minute at least."""
+    return max(60, math.ceil(seconds / 5) * 10)
+
+
+def end_of_redirect(location: str, asked: str) -> str | None:
+    """The base URL that a redirect leads to, as clients want it; None where it is none, or the one that was asked."""
+    try:
+        root = parse_url(urljoin(asked, location)).url
+    except (BadInput, ValueError):
+        return None
+    return None if not location or root == parse_url(asked).url else f"{root}/v1"
 
 
 def _named(server: str) -> str:

@@ -102,7 +102,7 @@ def endpoint(looked_at: Target, limit: float) -> Endpoint | Text:
             key=looked_at.api_key is not None,
             loopback=looked_at.is_local,
             unreachable=_opened(looked_at) if looked_at.is_local and _bound_locally(looked_at.port) else None,
-            numbers=answer.has_numbers,
+            numbers=answer.has_numbers and not answer.is_zero,
         )
     wants_key = isinstance(answer, Refused) and answer.status in (401, 403)
     reason = _WANTS_KEY if wants_key else _NO_EMBEDDING

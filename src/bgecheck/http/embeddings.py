@@ -40,6 +40,11 @@ class Embedded:
         """Whether the first vector holds any number: not where all of it is null, NaN or infinite."""
         return any(map(math.isfinite, self.vectors[0]))
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether every component of the first vector is 0, so that it has no direction."""
+        return not any(self.vectors[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -93,6 +98,8 @@ def describe(answer: Reply | Answer) -> Words:
                     f"HTTP 200, {floats} components and no number among them (null, NaN or infinite)",
                     f"HTTP 200，{floats} 个分量全是 null、NaN 或无穷大，没有一个数",
                 )
+            if answer.is_zero:
+                return Text(f"HTTP 200, all {floats} numbers are 0", f"HTTP 200，{floats} 个数全是 0")
             if answer.packed:
                 return Text(
                     f"HTTP 200, {floats} numbers in base64 in {ms:.0f} ms",

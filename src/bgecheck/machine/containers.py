@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 from bgecheck.machine.processes import PROC
 from bgecheck.machine.sockets import Inside
@@ -28,17 +29,28 @@ PORTS_SHOWN = "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"
 
 def container_of(pid: int) -> str | None:
     """The id of the container that a process runs in and this one does not; None too where its host does not tell."""
-    container = _container(str(pid))
-    return container if container != _container("self") else None
+    container = _container(_group(str(pid)))
+    return container if container != _container(_group("self")) else None
 
 
-def _container(process: str) -> str | None:
+def program_of(pid: int) -> Literal["docker", "podman", "crictl"]:
+    """The program by which the container of a process is managed: Podman and Kubernetes name its group so."""
+    group = _group(str(pid))
+    return "podman" if "libpod" in group else "crictl" if "kubepods" in group else "docker"
+
+
+def _container(group: str) -> str | None:
+    ids = _ID.findall(group)
+    return ids[-1] if ids else None
+
+
+def _group(process: str) -> str:
+    """The control groups of a process; empty where they cannot be read."""
     try:
         with open(f"{PROC}/{process}/cgroup", encoding="ascii", errors="replace") as file:
-            ids = _ID.findall(file.read(64 * 1024))
+            return file.read(64 * 1024)
     except OSError:
-        return None
-    return ids[-1] if ids else None
+        return ""
 
 
 def log_of(container: str, places: Sequence[str] = LOGS) -> str | None:

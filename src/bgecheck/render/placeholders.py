@@ -13,6 +13,7 @@ _WORDS = {
     "address": Text("address", "地址"),
     "age": Text("N", "N"),
     "aim": Text("another address", "另一个地址"),
+    "also": Text("", ""),
     "answered": Text("M", "M"),
     "args_fraction": Text("fraction", "比例"),
     "args_model": Text("model folder", "模型目录"),
@@ -73,6 +74,7 @@ _WORDS = {
     "instead": Text("what to write instead", "正确写法"),
     "length": Text("N", "N"),
     "limit": Text("N", "N"),
+    "longer": Text("N", "N"),
     "link": Text("another folder name", "另一个目录名"),
     "location": Text("another address", "另一个地址"),
     "log": Text("log file", "日志文件"),
@@ -147,6 +149,7 @@ _WORDS = {
     "weights": Text("", ""),
     "written": Text("the line", "该行"),
     "wanted": Text("expected value", "期望值"),
+    "where": Text("", ""),
     "wrong": Text("M", "M"),
 }
 

@@ -230,7 +230,7 @@ def tokens_are_counted_alike(facts: EmbedFacts) -> Outcome:
         return _counted_otherwise(facts, tokens, wanted, case)
     counts = [] if tokens is None else [Evidence("usage.prompt_tokens", str(tokens), str(wanted))]
     if case and facts.model and not SAME_IN_BATCH.admits(measures.case_apart(facts)):
-        return broken(*counts, *case, advice="case", name=facts.model.name)
+        return broken(*case, advice="case", name=facts.model.name)
     if tokens is None:
         return absent(Text("the server counts no tokens", "服务没有返回 token 数"))
     return holds(*counts, *case)

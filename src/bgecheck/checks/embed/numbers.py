@@ -105,10 +105,11 @@ def _are_bfloat(values: Sequence[float]) -> bool:
                 "服务收到了请求，但超时未返回：计算太慢、负载太高，或已经卡住",
             ),
             Text(
-                "give a request more time; where that changes nothing, see whether the server hangs",
-                "调大请求的时限再试；仍无结果，再查服务是否卡住",
+                "give a request {longer} s; if it is answered then, clients need that time-out too. Where that changes "
+                "nothing, see whether the server hangs",
+                "把请求的时限调到 {longer} 秒再试；能返回的话，客户端的超时也要这么长。仍无结果，再查服务是否卡住",
             ),
-            ("bgecheck embed --timeout 60s --url {base_url}", "bgecheck doctor --url {base_url}"),
+            ("bgecheck embed --timeout {longer}s --url {base_url}", "bgecheck doctor --url {base_url}"),
         ),
         "stuck": Advice(
             Text(
@@ -154,7 +155,7 @@ def _are_bfloat(values: Sequence[float]) -> bool:
                 "服务返回 HTTP {status} 跳转：POST 跟随跳转时会变成 GET 或丢掉请求体",
             ),
             END_OF_REDIRECT,
-            (REDIRECT_SHOWN,),
+            ("bgecheck embed --url {found}", REDIRECT_SHOWN),
         ),
         "too-large": Advice(
             Text(
@@ -230,9 +231,9 @@ def server_answers_with_vectors(facts: EmbedFacts) -> Outcome:
                 return _explained(facts, answer, evidence, kind)
             if is_late(answer) and facts.running.may_hang_when_full:
                 return broken(evidence, *_at_once(facts), advice="full", **_full(facts))
-            return not_yet(
-                evidence, *_of_openai(facts), advice="late" if is_late(answer) else None, detail=answer.detail
-            )
+            late = {"longer": refusals.longer(answer.seconds)} if is_late(answer) else {}
+            advice = "late" if late else None
+            return not_yet(evidence, *_of_openai(facts), advice=advice, detail=answer.detail, **late)
 
 
 def _refused(facts: EmbedFacts, answer: Refused, evidence: Evidence) -> Outcome:
@@ -240,7 +241,9 @@ def _refused(facts: EmbedFacts, answer: Refused, evidence: Evidence) -> Outcome:
     values: dict[str, Any] = {"status": answer.status, "detail": reason_of(answer)}
     kind = refusals.kind_of(answer, listed=bool(facts.served))
     if kind is None and 300 <= answer.status < 400:
-        return broken(evidence, *_of_openai(facts), advice="redirect", **values)
+        found = refusals.end_of_redirect(answer.location, f"{facts.target.base_url}/embeddings")
+        leads = Evidence("location", answer.location or "-")
+        return broken(evidence, leads, *_of_openai(facts), advice="redirect", found=found, **values)
     if advice := _of_size(answer):
         limit = too_long(answer.message)
         return broken(evidence, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)
@@ -358,7 +361,7 @@ def _unsteady(facts: EmbedFacts, first: Evidence, failed: Sequence[Answer]) -> O
     times = [answer.seconds for answer in facts.alone() if isinstance(answer, Embedded)]
     waited = min(answer.seconds for answer in failed if isinstance(answer, Failure))
     if not times or waited < _HANGS * min(times):
-        return broken(*evidence, advice="late", **values)
+        return broken(*evidence, advice="late", longer=refusals.longer(waited), **values)
     values |= {"answered": len(times), "ms": round(min(times) * 1000), "seconds": f"{waited:.1f}"}
     return broken(*evidence, advice="stuck", **values)
 

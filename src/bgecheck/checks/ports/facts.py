@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bgecheck.checks.ports.programs import is_no_engine, passes_on
 from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
-from bgecheck.engines.sglang.relaunch import launch_line, launch_of
+from bgecheck.engines.sglang.relaunch import launch_line, launch_of, place, stop
 from bgecheck.engines.sglang.workers import Schedulers, schedulers
 from bgecheck.machine.containers import leads_to
 from bgecheck.machine.sockets import (
@@ -226,8 +226,15 @@ def killed(left_over: Sequence[Orphan]) -> dict[str, Any]:
 
 
 def restarted(server: ServerProcess | None, changed: Mapping[str, str | None]) -> dict[str, Any]:
-    """The values of `{server_pid}` and `{launch_line}`, which starts that server again with other options."""
-    return {"server_pid": server.pid, "launch_line": launch_line(launch_of(server), changed)} if server else {}
+    """The values of what stops that server, and of `{launch_line}`, which starts it again with other options."""
+    if server is None:
+        return {}
+    return {
+        "server_pid": server.pid,
+        "stop": stop(server),
+        "where": place(server),
+        "launch_line": launch_line(launch_of(server), changed),
+    }
 
 
 def shown(facts: PortFacts) -> tuple[Evidence, ...]:

@@ -37,11 +37,11 @@ def no_worker_is_left_over(facts: PortFacts) -> Outcome:
         "文本不再计算，请求会一直挂起",
     ),
     fix=Text(
-        "stop it and start it again: it does not recover. Why the scheduler ended: the last lines of its log, or "
-        "dmesg -T where it was killed for memory",
-        "停掉后重新启动，它不会自己恢复。scheduler 退出的原因看日志末尾；若因内存被杀，看 dmesg -T",
+        "stop it and start it again{where}: it does not recover. Why the scheduler ended: the last lines of its log, "
+        "or dmesg -T where it was killed for memory",
+        "停掉后重新启动{where}，它不会自己恢复。scheduler 退出的原因看日志末尾；若因内存被杀，看 dmesg -T",
     ),
-    commands=("kill {server_pid}", "{launch_line}"),
+    commands=("{stop}", "{launch_line}"),
     variants={
         "paused": Advice(
             Text(

@@ -550,7 +550,7 @@ def _alike(direct: Reply, through: Reply) -> bool:
                 "带到别的主机",
             ),
             Text("give clients the address at the end of the redirect", "让客户端直接使用跳转后的地址"),
-            (REDIRECT_SHOWN,),
+            ("bgecheck doctor --url {found}", REDIRECT_SHOWN),
         ),
         "slash": Advice(
             Text(
@@ -605,7 +605,8 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
         advice = "circle" if _leads_to(location, f"{url}/models") else "redirect"
         if advice == "redirect" and refusals.kind_of(refusal(reply)) == "login":
             advice = "login"
-        values = {**refusals.values_of(refusal(reply), None), "location": location[:200]}
+        found = refusals.end_of_redirect(location, f"{url}/models")
+        values = {**refusals.values_of(refusal(reply), None), "location": location[:200], "found": found}
         return broken(listed, Evidence("location", location or "-"), advice=advice, **values)
     if is_lost(reply, facts.first):
         return _not_there(facts, listed)
@@ -648,7 +649,8 @@ def _not_there(facts: ProbeFacts, evidence: Evidence) -> Outcome:
     shown = [Evidence("server", front)] if front else []
     title = reply.title() or "HTML"
     if reply.status == 200:
-        shown.append(Evidence(Text("instead of a model list", "返回的不是模型列表"), title))
+        page = Text("HTTP 200, a web page: {title}", "HTTP 200，网页：{title}").filled({"title": title})
+        evidence = evidence._replace(observed=page, expected=Text("a model list", "模型列表"))
     path = facts.target.url.split("/", 3)[3:]
     if not first and path and reply.json() == _OWN_404:
         values = {"front": front or refusals.A_GATEWAY, "path": f"/{path[0]}", "message": error_message(reply)}
@@ -713,8 +715,8 @@ def engine_is_sglang(facts: ProbeFacts) -> Outcome:
     return outcome._replace(data=engine)
 
 
-_GATEWAYS = ("token", "basic", "quota", "model-not-allowed")
-"""Kinds of refusal whose key is a gateway's own."""
+_GATEWAYS = ("token", "basic", "quota", "model-not-allowed", "forbidden")
+"""Kinds of refusal whose key is a gateway's own, or that no key mends."""
 
 
 @AREA.check(
@@ -776,6 +778,8 @@ def api_key_is_accepted(facts: ProbeFacts) -> Outcome:
     if isinstance(refused, Reply | Refused) and (refused is reply or refused.status in (401, 403)):
         answer = refused if isinstance(refused, Refused) else refusal(refused)
         kind = refusals.kind_of(answer)
+        if kind == "forbidden" and refusals.is_about_a_key(answer):
+            kind = None
         advice = kind if kind in _GATEWAYS else {"no key": None, "EMPTY": "placeholder"}.get(own, "wrong")
         if advice == kind:
             values |= refusals.values_of(answer, facts.target.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from bgecheck.checks.probe.engines import SGLANG
 from bgecheck.checks.probe.facts import (
@@ -133,7 +133,7 @@ def base64_is_float(facts: ProbeFacts) -> Outcome:
     if SAME.admits(closest):
         return holds(length, near)
     if len(floats) > 1 and SAME.admits(cosine(floats[0], floats[1])):
-        return broken(length, near)
+        return broken(near)
     return absent(Text("the floats differ from request to request", "float 结果本身就不稳定，无法比较"))
 
 
@@ -406,9 +406,9 @@ _SENDERS: Mapping[Form, Text] = {
     title=Text("requests in the forms that clients send are answered", "各种客户端的请求写法都能得到向量"),
     cause=Text(
         "`input` as a string is refused ({message}), as a list it is not: clients that send one text as a string get "
-        "no vectors here, Dify and openai with a single text among them",
+        "no vectors here, Dify and openai with a single text among them{also}",
         "`input` 写成字符串会被拒绝（{message}），写成列表则正常：把单条文本写成字符串的客户端拿不到向量，如 "
-        "Dify、openai 单条调用",
+        "Dify、openai 单条调用{also}",
     ),
     fix=Text(
         "send a list of one text, or use a server or gateway that takes a string as OpenAI's API does",
@@ -418,8 +418,9 @@ _SENDERS: Mapping[Form, Text] = {
         "unnamed": Advice(
             Text(
                 "a request without `encoding_format`, as curl and most clients send it, is refused ({message}); one "
-                "that names it is answered",
-                "不带 `encoding_format` 的请求会被拒绝（{message}），curl 和多数客户端都这样写；写明它的请求则正常",
+                "that names it is answered{also}",
+                "不带 `encoding_format` 的请求会被拒绝（{message}），curl 和多数客户端都这样写；"
+                "写明它的请求则正常{also}",
             ),
             Text(
                 'let every client send encoding_format="float", or let the gateway add it',
@@ -430,9 +431,9 @@ _SENDERS: Mapping[Form, Text] = {
             Text(
                 "a request without `encoding_format`, as most clients send it, is refused ({message}); one that names "
                 "it is answered. LiteLLM from 1.80.11 on passes `encoding_format: null` on where a client names none, "
-                "and the engine behind it refuses null",
+                "and the engine behind it refuses null{also}",
                 "不带 `encoding_format` 的请求会被拒绝（{message}），多数客户端都这样写；写明它的请求则正常。LiteLLM "
-                "1.80.11 起会在客户端没写时传 `encoding_format: null`，而后面的引擎不接受 null",
+                "1.80.11 起会在客户端没写时传 `encoding_format: null`，而后面的引擎不接受 null{also}",
             ),
             Text(
                 "set encoding_format: float for this model in LiteLLM (litellm_params), upgrade LiteLLM, or let every "
@@ -445,9 +446,9 @@ _SENDERS: Mapping[Form, Text] = {
         "dimensions": Advice(
             Text(
                 "any `dimensions` is refused, {dims} too, the model's own ({message}): clients that always send the "
-                "dimension of the index (Coze, Dify) get no vectors, others do",
+                "dimension of the index (Coze, Dify) get no vectors, others do{also}",
                 "只要带 `dimensions` 就会被拒绝，写模型自己的 {dims} 也一样（{message}）：总是带上索引维度的客户端"
-                "（Coze、Dify）拿不到向量，不带的客户端则正常",
+                "（Coze、Dify）拿不到向量，不带的客户端则正常{also}",
             ),
             Text(
                 "leave `dimensions` out in the client; the server gives {dims} by itself. Only for a model that was "
@@ -469,14 +470,19 @@ def request_forms_are_answered(facts: ProbeFacts) -> Outcome:
     limits = _limits(facts)
     dims = len(facts.first.vectors[0]) if isinstance(facts.first, Embedded) else 0
     judged = {form: answer for form, answer in limits.forms.items() if not _says_nothing(answer, limits)}
-    table = [Evidence(_SENDERS[form].filled({"dims": dims}), describe(answer)) for form, answer in judged.items()]
     refused = {form: answer for form, answer in judged.items() if not isinstance(answer, Embedded)}
+    # Those that are refused first: of many pieces of evidence a screen shows the first.
+    table = [
+        Evidence(_SENDERS[form].filled({"dims": dims}), describe(answer))
+        for form, answer in {**refused, **judged}.items()
+    ]
     values = {"refused": [str(form) for form in refused], "dims": dims}
     faults = [form for form in _GRAVEST if form in refused and _is_fault(form, facts)]
     if faults:
         answer = refused[faults[0]]
         message = reason_of(answer) if isinstance(answer, Refused) else describe(answer)
-        return broken(*table, advice=_form_advice(faults[0], facts), message=message, **values)
+        values |= {"message": message, "also": _also([form for form in refused if form != faults[0]], dims)}
+        return broken(*table, advice=_form_advice(faults[0], facts), **values)
     if not judged:
         return _no_verdict(next(iter(limits.forms.values()), limits.again))
     return holds(*table, **values)
@@ -488,6 +494,15 @@ _GRAVEST: tuple[Form, ...] = ("unnamed", "alone", "dimensions")
 
 def _is_fault(form: Form, facts: ProbeFacts) -> bool:
     return form != "dimensions" or (facts.target.expect_dim is not None and facts.engine.name != SGLANG)
+
+
+def _also(forms: Sequence[Form], dims: int) -> Text:
+    """What is refused besides, with the clients that it breaks, as a remark behind the gravest; empty where nothing."""
+    if not forms:
+        return Text("", "")
+    senders = [_SENDERS[form].filled({"dims": dims}) for form in forms]
+    en, zh = "; ".join(words.en for words in senders), "；".join(words.zh for words in senders)
+    return Text(f". Refused too: {en}", f"。同样被拒绝的还有：{zh}")
 
 
 def _form_advice(form: Form, facts: ProbeFacts) -> str | None:

@@ -99,6 +99,15 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
             Text("see which texts and which numbers it concerns", "查看涉及哪些文本、哪些数值"),
             ("bgecheck embed --url {base_url}", _LOG),
         ),
+        "zero": Advice(
+            Text(
+                "the answer has the right shape and its vector is all zeros, so that nothing can be searched with it: "
+                "the weights are empty or were not loaded, or something on the way fills in what it could not compute",
+                "返回格式正确，但向量全是 0，无法用于检索：权重是空的或没有加载，或中间有一层对算不出的文本填 0",
+            ),
+            Text("see which texts and which numbers it concerns", "查看涉及哪些文本、哪些数值"),
+            ("bgecheck embed --url {base_url}", WHO_LISTENS, _LOG),
+        ),
         "unsteady": Advice(
             Text(
                 "one embedding is answered, and the same request once more is not: the server dies or hangs under it, "
@@ -126,6 +135,8 @@ def a_real_embedding_is_answered(facts: ProbeFacts) -> Outcome:
             return unclear(first.detail)
         case Embedded() if not first.has_numbers:
             return broken(response._replace(expected=_A_VECTOR), advice="no-number")
+        case Embedded() if first.is_zero:
+            return broken(response._replace(expected=_A_VECTOR), advice="zero")
         case Embedded():
             times = {"ms": first, "warm_ms": facts.limits.again if facts.limits else None}
             measured = {name: round(a.seconds * 1000, 1) for name, a in times.items() if isinstance(a, Embedded)}

@@ -10,7 +10,7 @@ from bgecheck.engines.base import Changes, Launch
 from bgecheck.engines.sglang.launchline import MANY, SECRET, launch_program
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, PROGRAM
 from bgecheck.engines.sglang.releases import Release, fitted
-from bgecheck.machine.containers import container_of
+from bgecheck.machine.containers import container_of, program_of
 from bgecheck.model import ServerProcess, Shell, Text
 from bgecheck.model.hygiene import KEY_IN_SHELL
 
@@ -25,16 +25,23 @@ def launch_of(server: ServerProcess) -> Launch:
 def stop(server: ServerProcess) -> Shell:
     """The command that stops a running server: its container, where it runs in one."""
     container = container_of(server.pid)
-    return Shell(f"docker stop {container[:12]}" if container else f"kill {server.pid}")
+    return Shell(f"{program_of(server.pid)} stop {container[:12]}" if container else f"kill {server.pid}")
 
 
 def place(server: ServerProcess) -> Text:
     """Where its launch line stands, as a remark behind what is changed: nothing where it is typed on this machine."""
-    if container_of(server.pid) is None:
+    container = container_of(server.pid)
+    if container is None:
         return Text("", "")
+    program = program_of(server.pid)
+    if program == "crictl":
+        return Text(
+            f" in the pod's spec (command, args of container {container[:12]}; the line below runs inside it)",
+            f"（改 pod 定义里容器 {container[:12]} 的 command、args；下面的启动命令是在容器内执行的）",
+        )
     return Text(
-        " in the command of its container (docker run, compose file)",
-        "（改容器的启动命令：docker run 或 compose 文件）",
+        f" in the command of container {container[:12]} ({program} run, compose file; the line below runs inside it)",
+        f"（改容器 {container[:12]} 的启动命令，{program} run 或 compose 文件；下面的启动命令是在容器内执行的）",
     )
 
 
