@@ -159,10 +159,9 @@ def mutants_of(module: str) -> list[Mutant]:
 
 
 def sample(mutants: list[Mutant], size: int) -> list[Mutant]:
-    """All, or as many as asked for, drawn by chance but the same ones each time."""
-    if not size or len(mutants) <= size:
-        return mutants
-    return sorted(random.Random(SEED).sample(mutants, size), key=lambda m: m.line)
+    """All, or as many as asked for: drawn by chance, the same ones each time, and more of them add to fewer."""
+    drawn = random.Random(SEED).sample(mutants, len(mutants))[: size or None]
+    return sorted(drawn, key=lambda m: m.line)
 
 
 class Plugin:
@@ -294,11 +293,11 @@ def in_function(mutant: Mutant) -> bool:
 
 
 def tests_for(mutant: Mutant, lines: dict[str, list[str]], seconds: dict[str, float], budget: float) -> list[str]:
-    """The tests that run the changed statement, the fastest first, as many as the budget of seconds allows."""
+    """The tests that run the changed statement, or all where it is in no function: the fastest first, within budget."""
     span, inside = statement(mutant)
     running = {test for n in span for test in lines.get(str(n), ()) if test}
     if not running and not inside:
-        running = {test for tests in lines.values() for test in tests if test}
+        running = set(seconds)
     chosen, spent = [], 0.0
     for test in sorted(running, key=lambda t: (seconds.get(t, 0.0), t)):
         spent += seconds.get(test, 0.0)
@@ -334,7 +333,7 @@ def anew(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> int:
     """The exit code of the tests, with everything imported anew: for what runs when a module is imported."""
     files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
     with changed_file(mutant):
-        return forked(lambda: run_pytest(files, Plugin(tests)), patience(tests, seconds))
+        return forked(lambda: run_pytest(files, Plugin(tests)), 20 + patience(tests, seconds))
 
 
 def codes(code: CodeType) -> Iterator[CodeType]:
@@ -442,7 +441,9 @@ def main() -> None:
     parser.add_argument("pattern", nargs="?", default="", help="a group, or a part of a module's name")
     parser.add_argument("--sample", type=int, default=40, help="mutants of each module, drawn by chance; 0 for all")
     parser.add_argument("--budget", type=float, default=4.0, help="seconds of tests for each mutant")
-    parser.add_argument("--again", action="store_true", help="only those that survived the last time")
+    parser.add_argument(
+        "--again", action="store_true", help="only those that survived the last time, or were not drawn"
+    )
     parser.add_argument("--count", action="store_true", help="only count the mutants")
     arguments = parser.parse_args()
     if arguments.count:
@@ -457,7 +458,7 @@ def main() -> None:
         importlib.import_module(name)
     for group, modules, tests in groups(arguments.pattern):
         if arguments.again:
-            modules = [m for m in modules if any(_survivor(one) for one in results.get(m, {}).get("mutants", []))]
+            modules = [m for m in modules if _pending(results.get(m), arguments.sample)]
             if not modules:
                 continue
         began = time.monotonic()
@@ -484,6 +485,13 @@ def main() -> None:
         sys.dont_write_bytecode = False
         del os.environ["PYTHONDONTWRITEBYTECODE"]
     _figures(results)
+
+
+def _pending(page: dict[str, Any] | None, size: int) -> bool:
+    """Whether a module has mutants that survived, or that were not tried."""
+    if page is None or len(page["mutants"]) < min(size or page["of"], page["of"]):
+        return True
+    return any(map(_survivor, page["mutants"]))
 
 
 def _survivor(entry: dict[str, Any]) -> bool:
