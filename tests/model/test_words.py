@@ -276,6 +276,25 @@ def test_a_model_is_known_by_any_of_its_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("family", "dims"),
+    [
+        ("bge-{}-zh-v1.5", (512, 768, 1024)),
+        ("bge-{}-zh", (512, 768, 1024)),
+        ("bge-{}-en-v1.5", (384, 768, 1024)),
+        ("gte-{}", (384, 768, 1024)),
+        ("gte-{}-zh", (512, 768, 1024)),
+        ("e5-{}-v2", (384, 768, 1024)),
+        ("multilingual-e5-{}", (384, 768, 1024)),
+    ],
+)
+def test_the_sizes_of_a_family_have_the_dimensions_of_their_cards(family: str, dims: tuple[int, int, int]) -> None:
+    """A small Chinese bge is wider than a small English one."""
+    models = [lookup(family.format(size)) for size in ("small", "base", "large")]
+    assert tuple(model.dims for model in models if model) == dims
+    assert all(model and model.max_tokens == 512 and not model.cut_short for model in models)
+
+
+@pytest.mark.parametrize(
     "name", [None, "", "default", "my-own-model", "/", "///", "models--", "bge-large-zh-v1.5-finetuned", "bge-m3/ckpt"]
 )
 def test_an_unknown_name_is_no_model(name: str | None) -> None:
