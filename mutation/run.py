@@ -268,10 +268,10 @@ def tree_of(module: str) -> ast.Module:
 def statement(mutant: Mutant) -> tuple[range, bool]:
     """The lines of the innermost statement that is changed, of a compound one its head; whether it is in a function."""
     line, body, span, inside = mutant.line, tree_of(mutant.module).body, range(mutant.line, mutant.line + 1), False
-    while node := next((n for n in body if _begins(n) <= line <= (n.end_lineno or n.lineno)), None):
+    while node := next((n for n in body if _begins(n) <= line <= _ends(n)), None):
         blocks = [one for part in PARTS for one in getattr(node, part, ())]
-        ends = _begins(blocks[0]) if blocks else (node.end_lineno or node.lineno) + 1
-        span = range(_begins(node), max(ends, node.lineno + 1))
+        ends = _begins(blocks[0]) if blocks else _ends(node) + 1
+        span = range(_begins(node), max(ends, _begins(node) + 1))
         if line in span:
             break
         inside = inside or isinstance(node, ast.FunctionDef)
@@ -283,8 +283,14 @@ PARTS = ("body", "handlers", "orelse", "finalbody", "cases")
 
 
 def _begins(node: Any) -> int:
-    decorators = getattr(node, "decorator_list", ())
-    return int(decorators[0].lineno if decorators else node.pattern.lineno if hasattr(node, "pattern") else node.lineno)
+    """The first line of a statement with its decorators, or of a case, which has no lines of its own."""
+    first = next(iter(getattr(node, "decorator_list", ())), getattr(node, "pattern", node))
+    return int(first.lineno)
+
+
+def _ends(node: Any) -> int:
+    """The last line of a statement or of a case."""
+    return int((node.body[-1] if isinstance(node, ast.match_case) else node).end_lineno)
 
 
 def in_function(mutant: Mutant) -> bool:
@@ -440,7 +446,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pattern", nargs="?", default="", help="a group, or a part of a module's name")
     parser.add_argument("--sample", type=int, default=40, help="mutants of each module, drawn by chance; 0 for all")
-    parser.add_argument("--budget", type=float, default=4.0, help="seconds of tests for each mutant")
+    parser.add_argument("--budget", type=float, default=10.0, help="seconds of tests for each mutant")
     parser.add_argument(
         "--again", action="store_true", help="only those that survived the last time, or were not drawn"
     )
