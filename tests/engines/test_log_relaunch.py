@@ -323,6 +323,7 @@ WEIGHTS_OF_40_PERCENT = {"before": 20.0, "after": 12.0}
     [
         ("", {}, "0.3"),  # 3 % of weights leave room in what an encoder is given
         ("", {"before": 20.0, "after": 15.2}, "0.31"),
+        ("", {"before": 0.0, "after": 0.0}, "0.3"),  # what the weights take is not known
         ("", WEIGHTS_OF_40_PERCENT, "0.47"),
         ("mem_fraction_static=0.5", WEIGHTS_OF_40_PERCENT, None),
         ("mem_fraction_static=None", WEIGHTS_OF_40_PERCENT, "0.47"),
