@@ -159,10 +159,9 @@ def mutants_of(module: str) -> list[Mutant]:
 
 
 def sample(mutants: list[Mutant], size: int) -> list[Mutant]:
-    """All, or as many as asked for, drawn by chance but the same ones each time."""
-    if not size or len(mutants) <= size:
-        return mutants
-    return sorted(random.Random(SEED).sample(mutants, size), key=lambda m: m.line)
+    """All, or as many as asked for: drawn by chance, the same ones each time, and more of them add to fewer."""
+    drawn = random.Random(SEED).sample(mutants, len(mutants))[: size or None]
+    return sorted(drawn, key=lambda m: m.line)
 
 
 class Plugin:
@@ -269,10 +268,10 @@ def tree_of(module: str) -> ast.Module:
 def statement(mutant: Mutant) -> tuple[range, bool]:
     """The lines of the innermost statement that is changed, of a compound one its head; whether it is in a function."""
     line, body, span, inside = mutant.line, tree_of(mutant.module).body, range(mutant.line, mutant.line + 1), False
-    while node := next((n for n in body if _begins(n) <= line <= (n.end_lineno or n.lineno)), None):
+    while node := next((n for n in body if _begins(n) <= line <= _ends(n)), None):
         blocks = [one for part in PARTS for one in getattr(node, part, ())]
-        ends = _begins(blocks[0]) if blocks else (node.end_lineno or node.lineno) + 1
-        span = range(_begins(node), max(ends, node.lineno + 1))
+        ends = _begins(blocks[0]) if blocks else _ends(node) + 1
+        span = range(_begins(node), max(ends, _begins(node) + 1))
         if line in span:
             break
         inside = inside or isinstance(node, ast.FunctionDef)
@@ -284,8 +283,14 @@ PARTS = ("body", "handlers", "orelse", "finalbody", "cases")
 
 
 def _begins(node: Any) -> int:
-    decorators = getattr(node, "decorator_list", ())
-    return int(decorators[0].lineno if decorators else node.pattern.lineno if hasattr(node, "pattern") else node.lineno)
+    """The first line of a statement with its decorators, or of a case, which has no lines of its own."""
+    first = next(iter(getattr(node, "decorator_list", ())), getattr(node, "pattern", node))
+    return int(first.lineno)
+
+
+def _ends(node: Any) -> int:
+    """The last line of a statement or of a case."""
+    return int((node.body[-1] if isinstance(node, ast.match_case) else node).end_lineno)
 
 
 def in_function(mutant: Mutant) -> bool:
@@ -294,11 +299,11 @@ def in_function(mutant: Mutant) -> bool:
 
 
 def tests_for(mutant: Mutant, lines: dict[str, list[str]], seconds: dict[str, float], budget: float) -> list[str]:
-    """The tests that run the changed statement, the fastest first, as many as the budget of seconds allows."""
+    """The tests that run the changed statement, or all where it is in no function: the fastest first, within budget."""
     span, inside = statement(mutant)
     running = {test for n in span for test in lines.get(str(n), ()) if test}
     if not running and not inside:
-        running = {test for tests in lines.values() for test in tests if test}
+        running = set(seconds)
     chosen, spent = [], 0.0
     for test in sorted(running, key=lambda t: (seconds.get(t, 0.0), t)):
         spent += seconds.get(test, 0.0)
@@ -334,7 +339,7 @@ def anew(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> int:
     """The exit code of the tests, with everything imported anew: for what runs when a module is imported."""
     files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
     with changed_file(mutant):
-        return forked(lambda: run_pytest(files, Plugin(tests)), patience(tests, seconds))
+        return forked(lambda: run_pytest(files, Plugin(tests)), 20 + patience(tests, seconds))
 
 
 def codes(code: CodeType) -> Iterator[CodeType]:
@@ -441,8 +446,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pattern", nargs="?", default="", help="a group, or a part of a module's name")
     parser.add_argument("--sample", type=int, default=40, help="mutants of each module, drawn by chance; 0 for all")
-    parser.add_argument("--budget", type=float, default=4.0, help="seconds of tests for each mutant")
-    parser.add_argument("--again", action="store_true", help="only those that survived the last time")
+    parser.add_argument("--budget", type=float, default=10.0, help="seconds of tests for each mutant")
+    parser.add_argument(
+        "--again", action="store_true", help="only those that survived the last time, or were not drawn"
+    )
     parser.add_argument("--count", action="store_true", help="only count the mutants")
     arguments = parser.parse_args()
     if arguments.count:
@@ -457,7 +464,7 @@ def main() -> None:
         importlib.import_module(name)
     for group, modules, tests in groups(arguments.pattern):
         if arguments.again:
-            modules = [m for m in modules if any(_survivor(one) for one in results.get(m, {}).get("mutants", []))]
+            modules = [m for m in modules if _pending(results.get(m), arguments.sample)]
             if not modules:
                 continue
         began = time.monotonic()
@@ -484,6 +491,13 @@ def main() -> None:
         sys.dont_write_bytecode = False
         del os.environ["PYTHONDONTWRITEBYTECODE"]
     _figures(results)
+
+
+def _pending(page: dict[str, Any] | None, size: int) -> bool:
+    """Whether a module has mutants that survived, or that were not tried."""
+    if page is None or len(page["mutants"]) < min(size or page["of"], page["of"]):
+        return True
+    return any(map(_survivor, page["mutants"]))
 
 
 def _survivor(entry: dict[str, Any]) -> bool:

@@ -62,6 +62,94 @@ def test_a_backend_that_masks_what_comes_later_is_wrong_for_an_encoder(
     assert judged(settings(version=version, attention_backend=backend))["attention-backend"].status is status
 
 
+@pytest.mark.parametrize(
+    ("backend", "masks", "attends"),
+    [
+        ("triton", None, (0, 4, 6)),
+        ("torch_native", None, (0, 4, 6)),
+        ("flashinfer", (0, 4, 8), (0, 4, 9)),
+        ("fa3", (0, 4, 9), (0, 5, 3)),
+        ("flex_attention", (0, 4, 9), (0, 5, 3)),
+        ("ascend", (0, 5, 3), (0, 5, 8)),
+        ("trtllm_mha", (0, 5, 16), (0, 5, 17)),
+        ("intel_amx", (0, 5, 9), (0, 5, 23)),
+        ("intel_xpu", (0, 5, 9), (0, 5, 23)),
+        ("another", None, None),
+    ],
+)
+def test_the_last_release_that_masks_and_the_first_that_attends_both_ways(
+    backend: str, masks: tuple[int, int, int] | None, attends: tuple[int, int, int] | None
+) -> None:
+    """As the sources of the releases have it; between the two, and before the first that was read, nobody knows."""
+    for release in ((0, 4, 5), (0, 4, 6), (0, 4, 8), (0, 4, 9), (0, 5, 2), (0, 5, 3), (0, 5, 4), (0, 5, 7), (0, 5, 8),
+                    (0, 5, 9), (0, 5, 10), (0, 5, 16), (0, 5, 17), (0, 5, 22), (0, 5, 23), (0, 5, 24), (0, 6, 0),
+                    (1, 0, 0)):  # fmt: skip
+        masked = masks is not None and release <= masks
+        expected = False if masked else True if attends is not None and release >= attends else None
+        assert looks_both_ways(backend, release) is expected, release
+
+
+@pytest.mark.parametrize(
+    ("version", "is_embedding", "status"),
+    [
+        ("0.4.6", None, Status.FAIL),
+        ("0.5.8.post1", True, Status.FAIL),
+        ("0.5.9", None, Status.SKIP),
+        ("0.5.9", True, Status.PASS),
+        ("0.5.9", False, Status.FAIL),
+        ("0.5.16", False, Status.FAIL),
+        ("0.5.16", True, Status.PASS),
+        ("0.5.16", None, Status.SKIP),
+        ("0.5.17", False, Status.PASS),
+        ("0.5.17", None, Status.PASS),
+    ],
+)
+def test_bert_pools_the_first_token_from_0_5_9_on_as_an_embedding_server_and_from_0_5_17_on_always(
+    version: str, is_embedding: bool | None, status: Status
+) -> None:
+    told: dict[str, Any] = {} if is_embedding is None else {"is_embedding": is_embedding}
+    row = judged(settings(version=version, **told))["pooling"]
+    assert row.status is status
+    if status is Status.FAIL:
+        assert ("unless" in say(row.cause, "en")) is (is_embedding is False)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "status"), [("CLS", Status.PASS), ("cls", Status.PASS), ("LAST", Status.FAIL), ("MEAN", Status.FAIL)]
+)
+def test_what_the_server_says_of_its_pooling_counts_before_its_release(pooling: str, status: Status) -> None:
+    assert judged(settings(version="0.5.3", pooling=pooling))["pooling"].status is status
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("0.4.5", Status.SKIP), ("0.4.6", Status.PASS), ("0.5.17", Status.PASS)]
+)
+def test_what_a_release_that_was_not_read_pools_of_roberta_is_not_known(version: str, status: Status) -> None:
+    assert judged(settings("bge-m3", ("XLMRobertaModel",), version=version))["pooling"].status is status
+
+
+@pytest.mark.parametrize(
+    ("architectures", "length", "status"),
+    [
+        (("BertModel",), 511, Status.WARN),
+        (("BertModel",), 512, Status.PASS),
+        (("BertModel",), 514, Status.PASS),
+        (("BertModel",), 515, Status.WARN),
+        (("OddModel", "BertModel"), 515, Status.WARN),
+        (("OddModel",), 515, Status.PASS),
+        ((), 515, Status.PASS),
+    ],
+)
+def test_a_length_is_wrong_below_the_models_and_beyond_its_positions(
+    architectures: tuple[str, ...], length: int, status: Status
+) -> None:
+    assert judged(settings(architectures=architectures, max_model_len=length))["context-length"].status is status
+
+
+def test_a_length_that_nobody_tells_is_not_judged() -> None:
+    assert judged(settings(version="0.5.23"))["context-length"].status is Status.SKIP
+
+
 def test_the_backend_of_the_prefill_is_the_one_that_counts() -> None:
     told: dict[str, Any] = {
         "version": "0.5.16",

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from bgecheck.checks import embed
+from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import EmbedFacts, More
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES
 from bgecheck.http.embeddings import Embedded
-from bgecheck.model import Status, Target
+from bgecheck.http.failures import Failure
+from bgecheck.model import Status, Target, say
 from bgecheck.run import engine
 
 DIMS = 512
@@ -148,3 +150,105 @@ def test_the_published_cosine_is_met_within_its_band(off: float, sign: int, want
 def test_a_length_may_be_off_by_so_much(off: float, sign: int, bad: bool) -> None:
     """Of the last vector of the batch, where all others have length 1."""
     assert status("normalized", with_norm(1 + sign * off)).bad is bad
+
+
+def cause(row: str, given: EmbedFacts) -> str:
+    area = replace(embed.AREA, collector=lambda context: given, needs=())
+    return say({f.id: f for f in engine.run([area], None)}[f"embed.{row}"].cause, "en")
+
+
+@pytest.mark.parametrize(("margin", "random"), [(0.0299, True), (0.0301, False), (-0.0299, True), (-0.0301, False)])
+def test_a_margin_of_random_numbers_is_called_so(margin: float, random: bool) -> None:
+    given = facts(meaning=(triples(len(TRIPLES) if margin > 0 else 0, abs(margin)),))
+    assert ("random numbers have" in cause("semantic", given)) is random
+
+
+def test_the_margin_of_triples_is_the_average_of_all() -> None:
+    measured = measures.meaning(facts(meaning=(triples(len(TRIPLES) - 1, 0.3),)))
+    assert (measured.right, measured.triples) == (len(TRIPLES) - 1, len(TRIPLES))
+    assert measured.margin == pytest.approx(0.3 * (len(TRIPLES) - 2) / len(TRIPLES))
+
+
+A, B, C, D = (answer(axis(n)) for n in (1, 60, 61, 62))
+HURT = answer(tuple(math.nan for _ in range(DIMS)))
+NONE = Failure("refused", "nobody there", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "after", "back", "different", "keeps"),
+    [
+        ((A, A, A), A, False, 0, True),
+        ((A, A, A), B, False, 0, False),
+        ((A, B, B), B, False, 0, False),
+        ((A, B, A), B, True, 0, False),
+        ((A, A, B), A, True, 0, False),
+        ((A, B, C), D, False, 4, False),
+        ((A, B, C), B, True, 0, False),
+        ((A, B, C), HURT, False, 0, False),
+        ((A, B, C), NONE, False, 0, False),
+        ((A, HURT, B), A, True, 0, False),
+        ((A, answer(turned(1, 0.9991)), A), A, False, 0, True),
+        ((A, answer(turned(1, 0.9989)), A), A, True, 0, False),
+    ],
+)
+def test_the_answers_to_one_text_show_turns_chance_or_nothing(
+    repeats: tuple[Embedded, ...], after: Any, back: bool, different: int, keeps: bool
+) -> None:
+    """By turns a vector comes back after another; by chance none ever does; an answer without numbers says nothing."""
+    given = facts(repeats, after_relative=after)
+    assert (measures.comes_back(given), measures.never_twice(given), measures.keeps_nothing(given)) == (
+        back,
+        different,
+        keeps,
+    )
+
+
+def test_without_what_comes_after_a_relative_nothing_is_kept_for_sure_and_three_are_too_few_for_chance() -> None:
+    assert not measures.keeps_nothing(facts((A, A, A))._replace(more=None))
+    apart = facts((A, B, C))._replace(more=None)
+    assert (measures.never_twice(apart), measures.comes_back(apart)) == (0, False)
+
+
+def crowd_of(*places: int) -> EmbedFacts:
+    return facts(crowd_batch=answer(*(axis(CROWD[n]) for n in places)))
+
+
+@pytest.mark.parametrize(
+    ("places", "moved"),
+    [((0, 1, 2, 3), None), ((1, 0, 2, 3), (1, 0, 2, 3)), ((1, 2, 3, 0), (3, 0, 1, 2)), ((0, 0, 2, 3), None)],
+)
+def test_vectors_that_came_in_another_order_are_found_at_their_places(
+    places: tuple[int, ...], moved: tuple[int, ...] | None
+) -> None:
+    """Not so where one is missing: then they are wrong, not in another order."""
+    expected = None if moved is None else (moved, (0, 1, 2, 3))
+    assert measures.shuffled(crowd_of(*places)) == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "moved"), [((0, 1, 2), None), ((2, 1, 0), (2, 1, 0)), ((1, 2, 0), (2, 0, 1)), ((0, 1, 1), None)]
+)
+def test_a_batch_that_came_in_another_order_is_told_from_a_wrong_one(
+    order: tuple[int, ...], moved: tuple[int, ...] | None
+) -> None:
+    given = facts(batch=answer(*(axis(FRESH[n]) for n in order)))
+    assert measures.moved_in_batch(given) == moved
+
+
+def same_for(crowd: bool, longer: bool) -> EmbedFacts:
+    """One vector for all texts of the crowd, and for a longer text the same or another."""
+    one = answer(axis(1))
+    changed: dict[str, Any] = {"crowd": (one,) * 4, "crowd_batch": answer(*(axis(1),) * 4)} if crowd else {}
+    return facts(**changed)._replace(others=(answer(axis(0)), one if longer else answer(axis(2))))
+
+
+@pytest.mark.parametrize(
+    ("crowd", "longer", "all_one"),
+    [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],
+)
+def test_one_vector_for_texts_of_any_length_is_no_fault_of_a_tokenizer(
+    crowd: bool, longer: bool, all_one: bool
+) -> None:
+    given = same_for(crowd, longer)
+    assert measures.one_for_all(given) is all_one
+    assert status("distinct", given).bad is crowd

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.engines.sglang.launchline import parse_launch
+from bgecheck.engines.sglang.launchline import deciding, parse_launch
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,12 @@ from bgecheck.engines.sglang.launchline import parse_launch
         ("python /srv/sglang/launch_server.py --po 8000", {"port": "8000"}),
         ("/usr/bin/python3 /usr/local/bin/sglang serve /m --is-embedding", {"model-path": "/m", "is-embedding": ""}),
         ("sglang serve --model-path /m", {"model-path": "/m"}),
+        ("sglang serve", {}),
+        ("/srv/launch_server.py --port 5 --host h", {"port": "5", "host": "h"}),
+        ("python -m sglang.launch_server --p 5 --model-pa /m --chat x", {"p": "5", "model-path": "/m", "chat": "x"}),
+        ("python -m sglang.launch_server --ports 5 --is-embeddings", {"ports": "5", "is-embeddings": ""}),
+        ("python -m sglang.launch_server --port 1 2 --dtype half", {"port": "1", "dtype": "half"}),
+        ("python -m sglang.launch_server -- --port 1", {"port": "1"}),
         ("python -m sglang.launch_server", {}),
         ("python -m sglang.launch_server --port 1 --port 2", {"port": "2"}),
         ("python -m sglang.launch_server --chunked-prefill-size -1", {"chunked-prefill-size": "-1"}),
@@ -82,6 +88,27 @@ def test_a_server_is_understood(line: str, expected: dict[str, str]) -> None:
 )
 def test_what_only_mentions_a_server_is_none(line: str) -> None:
     assert parse_launch(shlex.split(line)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("CUDA_VISIBLE_DEVICES", "1", True),
+        ("HF_ENDPOINT", "https://hf-mirror.com", True),
+        ("SGLANG_USE_MODELSCOPE", "true", True),
+        ("CUDA_HOME", "/usr/local/cuda", True),
+        ("HF_TOKEN", "hf_topsecret", False),
+        ("SGLANG_API_KEY", "x", False),
+        ("PATH", "/bin", False),
+        ("MY_HF_HOME", "/hf", False),
+        ("HF_HOME", "/" + "h" * 199, True),
+        ("HF_HOME", "/" + "h" * 200, False),
+        ("HF_HOME", "/hf\n", False),
+        ("HF_HOME", "\x1b[31m", False),
+    ],
+)
+def test_a_variable_is_kept_that_decides_what_runs_and_is_no_key(name: str, value: str, kept: bool) -> None:
+    assert deciding({name: value, "LANG": "C"}) == ({name: value} if kept else {})
 
 
 @given(st.lists(st.text(max_size=30), max_size=20))

@@ -19,6 +19,7 @@ from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.engines.sglang.releases import Release, newest, releases
 from bgecheck.logfile.lines import Block
+from bgecheck.model import Text
 from bgecheck.model.hygiene import KEY_IN_SHELL
 
 ENCODER = "model_path='/m/bge-large-zh-v1.5', tokenizer_path='/m/bge-large-zh-v1.5'"
@@ -365,3 +366,107 @@ def test_a_share_shrinks_by_what_was_lacking() -> None:
     assert changed("gpu-oom-kv-pool", of, CARD.format(tried="3.00", free="0.50", own="23.00")) == {
         "mem-fraction-static": "0.75"
     }
+
+
+WEIGHTS_OF_40_PERCENT = {"before": 20.0, "after": 12.0}
+
+
+@pytest.mark.parametrize(
+    ("more", "memory_of_weights", "share"),
+    [
+        ("", {}, "0.3"),  # 3 % of weights leave room in what an encoder is given
+        ("", {"before": 20.0, "after": 15.2}, "0.31"),
+        ("", {"before": 0.0, "after": 0.0}, "0.3"),  # what the weights take is not known
+        ("", WEIGHTS_OF_40_PERCENT, "0.47"),
+        ("mem_fraction_static=0.5", WEIGHTS_OF_40_PERCENT, None),
+        ("mem_fraction_static=None", WEIGHTS_OF_40_PERCENT, "0.47"),
+    ],
+)
+def test_an_encoder_is_given_the_share_that_its_weights_leave_room_in(
+    more: str, memory_of_weights: dict[str, float], share: str | None
+) -> None:
+    changes = dict(relaunch.for_an_encoder(session(ENCODER, more, **memory_of_weights)))  # type: ignore[arg-type]
+    assert changes.pop("mem-fraction-static", None) == share
+    assert changes == {"is-embedding": "", "disable-radix-cache": "", "chunked-prefill-size": "-1"}
+
+
+def test_what_an_encoder_has_already_is_not_changed() -> None:
+    of = session(
+        ENCODER, "is_embedding=True, disable_radix_cache=True, chunked_prefill_size=-1, mem_fraction_static=.3"
+    )
+    assert dict(relaunch.for_an_encoder(of)) == {}
+    of = session(ENCODER, "is_embedding=False, disable_radix_cache=True, chunked_prefill_size=4096")
+    assert set(relaunch.for_an_encoder(of)) == {"is-embedding", "chunked-prefill-size", "mem-fraction-static"}
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "changes"),
+    [
+        (CHAT, "chunked_prefill_size=8192", {"chunked-prefill-size": "4096"}),
+        (CHAT, "chunked_prefill_size=1026", {"chunked-prefill-size": "513"}),
+        (CHAT, "chunked_prefill_size=600", {"chunked-prefill-size": "512"}),
+        (CHAT, "chunked_prefill_size=1", {"chunked-prefill-size": "512"}),
+        (CHAT, "chunked_prefill_size=0", {"chunked-prefill-size": "8192"}),
+        (CHAT, "chunked_prefill_size=-1", {"chunked-prefill-size": "8192"}),
+        (CHAT, "", {"chunked-prefill-size": "8192"}),
+        (ENCODER, "chunked_prefill_size=8192", {"max-prefill-tokens": "8192"}),
+        (ENCODER, "max_prefill_tokens=32770", {"max-prefill-tokens": "16385"}),
+        (ENCODER, "max_prefill_tokens=1000", {"max-prefill-tokens": "512"}),
+    ],
+)
+def test_half_the_tokens_are_computed_at_once_and_an_encoders_texts_stay_whole(
+    model: str, more: str, changes: dict[str, str]
+) -> None:
+    assert dict(relaunch.fewer_tokens(session(model, more))) == changes
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "changes"),
+    [
+        ("", "no req_slots left", {"max-running-requests": "256"}),
+        ("max_running_requests=3", "raise max-running-requests", {"max-running-requests": "1"}),
+        ("max_running_requests=1", "no req_slots left", {"max-running-requests": "1"}),
+        ("max_running_requests=9", "no req_slots left", {"max-running-requests": "4"}),
+        ("mem_fraction_static=0.5", "the pool is full", {"mem-fraction-static": "0.55"}),
+        ("mem_fraction_static=0.94", "the pool is full", None),
+    ],
+)
+def test_a_pool_that_is_full_gets_fewer_requests_or_more_memory(
+    more: str, text: str, changes: dict[str, str] | None
+) -> None:
+    assert relaunch.larger_pool(session(CHAT, more), hit(text)) == changes
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"), [(ENCODER, {"mem-fraction-static": "0.3"}), (CHAT, {"mem-fraction-static": "0.08"})]
+)
+def test_without_a_share_an_encoder_gets_what_is_enough_for_one(model: str, changes: dict[str, str]) -> None:
+    """23.5 GB were free before the weights, and 22.8 after: 3 %; a step above them for who generates."""
+    assert relaunch.larger_pool(session(model), hit("the pool is full")) == changes
+
+
+def test_what_a_log_shows_of_its_memory_is_said_beside_the_change() -> None:
+    of, blank = session(ENCODER, **WEIGHTS_OF_40_PERCENT), Session(1)  # type: ignore[arg-type]
+    shown = relaunch.values(of, hit())
+    assert isinstance(shown["weights"], Text)
+    assert isinstance(shown["floor"], Text)
+    assert shown["weights"].en == " (8.00 of 20.00 GiB)"
+    assert shown["floor"].en == ", never below 0.40, which the weights take"
+    none = relaunch.values(blank, hit())
+    assert (none["weights"], none["floor"], none["tokens"]) == (Text("", ""), Text("", ""), "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "newer"),
+    [
+        ("bge-large-zh-v1.5", 3, True),
+        ("my-own-encoder", 3, True),
+        ("bge-large-zh-v1.5", None, False),
+        ("gte-large", 3, False),  # pools the mean, which no release takes of a BertModel
+    ],
+)
+def test_only_a_newer_release_pools_the_first_token(name: str, line: int | None, newer: bool) -> None:
+    of = session(ENCODER)
+    of.args = of.args.replace("bge-large-zh-v1.5", name)
+    of.before_cls = line
+    assert relaunch.on_release(of) == (newest() if newer else None)

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.engines.base import Launch
+from bgecheck.engines.sglang import relaunch
 from bgecheck.engines.sglang.launchline import launch_program, launch_words, parse_launch, typed
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, changes_in_words
 from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line, place, stop
 from bgecheck.engines.sglang.releases import newest, release_of, releases
 from bgecheck.machine import containers
-from bgecheck.model import ServerProcess
+from bgecheck.model import ServerProcess, Text
 from bgecheck.model.hygiene import KEY_IN_SHELL
 
 NAMES = (
@@ -236,6 +237,10 @@ RUN = "python3 -m sglang.launch_server --model-path m"
         (f"2026-01-01 10:00:00 Starting the server: {RUN}", ""),
         (f"start.sh: line 3:  4711 Killed                  {RUN}", ""),
         (f"CMD: CUDA_VISIBLE_DEVICES=2 {RUN}", "CUDA_VISIBLE_DEVICES=2 "),
+        (f"CMD: A=1 B=2 C=3 {RUN}", "A=1 B=2 C=3 "),
+        (f"A=1 started: B=2 C=3 {RUN}", "B=2 C=3 "),
+        (f"+ ./run-in-jail -n 2 {RUN}", "./run-in-jail -n 2 "),
+        (f"./run-in-jail -n 2 {RUN}", ""),
     ],
 )
 def test_what_stands_before_a_program_is_kept_where_it_is_part_of_the_command(line: str, kept: str) -> None:
@@ -265,3 +270,30 @@ def test_a_server_in_a_container_is_stopped_and_mended_where_it_was_started(
     where = place(server)
     assert stands in where.en
     assert ("runs inside" in where.en) is ("容器内" in where.zh) is bool(stands)
+
+
+def test_a_server_in_a_container_is_stopped_by_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker shows twelve digits of an id, and takes them."""
+    server = ServerProcess(
+        pid=4711,
+        argv=("python", "-m", "sglang.launch_server", "--model-path", "m"),
+        flags={"model-path": "m"},
+        host="h",
+        port=1,
+        model_path="m",
+        served_name=None,
+        api_key=None,
+        cwd=None,
+        log=None,
+        started_at=0.0,
+        environment={"HF_HOME": "/hf"},
+    )
+    container = "0123456789abcdef" * 4
+    monkeypatch.setattr(relaunch, "container_of", {4711: container}.get)
+    assert relaunch.stop(server) == "docker stop 0123456789ab"
+    assert "docker run" in relaunch.place(server).en
+    outside = replace(server, pid=4712)
+    assert relaunch.stop(outside) == "kill 4712"
+    assert relaunch.place(outside) == Text("", "")
+    line = launch_line(relaunch.launch_of(server), {})
+    assert line == "HF_HOME=/hf python -m sglang.launch_server --model-path m"

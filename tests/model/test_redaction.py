@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -25,6 +30,62 @@ def test_a_key_is_hidden_in_every_form_in_which_it_is_echoed(name: str) -> None:
     assert "***" in shown
     assert CODED[name] not in shown
     assert len(shown) < len(before + after) + 45  # what stands around a key in JSON or in quotes is no key
+
+
+SPECIAL = 'pä/ss "w\\ö<rd+1'
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        SPECIAL,
+        repr(SPECIAL)[1:-1],
+        ascii(SPECIAL)[1:-1],
+        json.dumps(SPECIAL)[1:-1],
+        json.dumps(SPECIAL, ensure_ascii=False)[1:-1],
+        json.dumps(SPECIAL, ensure_ascii=False)[1:-1].replace("/", "\\/"),
+        json.dumps(json.dumps(SPECIAL))[3:-3],
+        quote(SPECIAL),
+        quote(SPECIAL, safe=""),
+        quote(quote(SPECIAL, safe="")),
+        quote_plus(SPECIAL),
+        html.escape(SPECIAL),
+        SPECIAL.upper(),
+    ],
+)
+def test_a_key_of_odd_characters_is_hidden_whole_and_nothing_beside_it(echoed: str) -> None:
+    assert hidden(f"key <{echoed}>, known", SPECIAL) == "key <***>, known"
+
+
+@pytest.mark.parametrize("before", ["", "u", "me", "me:"])
+@pytest.mark.parametrize("after", ["", "x", "yz", "\xff\xff"])
+@pytest.mark.parametrize("coded", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_key_is_hidden_in_base64_wherever_it_stands_in_it(
+    before: str, after: str, coded: Callable[[bytes], bytes]
+) -> None:
+    secret = "s?>~ecret-1"
+    text = coded(f"{before}{secret}{after}".encode("latin-1")).decode()
+    assert hidden(f"basic, {text}: refused", secret) == "basic, ***: refused"
+
+
+def test_a_key_of_four_characters_is_hidden_and_a_shorter_one_stands_in_words() -> None:
+    assert hidden("abcd, abc", "abcd") == "***, abc"
+    assert hidden("abcd, abc", "abc") == "abcd, abc"
+
+
+@pytest.mark.parametrize(
+    ("tail", "shown"),
+    [
+        (KEY[:-1], "key ***…"),
+        (KEY[: len(KEY) // 2], "key ***…"),
+        (KEY[:3], "key ***…"),
+        (KEY[:2], f"key {KEY[:2]}…"),
+        ("tail", "key tail…"),
+        ("", "key …"),
+    ],
+)
+def test_what_is_left_of_a_key_at_a_cut_is_hidden_from_its_third_character_on(tail: str, shown: str) -> None:
+    assert Redactor([KEY]).text(f"key {tail}…") == shown
 
 
 @pytest.mark.parametrize("limit", range(46, 62))

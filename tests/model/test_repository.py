@@ -17,6 +17,8 @@ from bgecheck.knowledge.models import repository
         ("acme/own-model", "acme/own-model"),
         ("/srv/own-model", "<owner>/own-model"),
         ("./own-model", "<owner>/own-model"),
+        ("own-model", "<owner>/own-model"),
+        ("bge-m3", "BAAI/bge-m3"),
     ],
 )
 def test_what_to_download_is_named_by_its_hub_id(model: str, repo: str) -> None:

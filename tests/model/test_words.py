@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bgecheck.knowledge.models import MODELS, Model, is_reranker, looks_both_ways, lookup
 from bgecheck.knowledge.vectors import closest_pair, cosine, norm
-from bgecheck.model import Redactor, Secret, Shell, Text, clean, fill, fill_command, say
+from bgecheck.model import Redactor, Secret, Severity, Shell, Status, Text, clean, fill, fill_command, say
 from bgecheck.model.expected import AtLeast, AtMost
 from bgecheck.model.hygiene import KEY_IN_SHELL, LIMIT
 
@@ -104,6 +104,37 @@ def test_clean_text_is_one_printable_line_of_bounded_length(text: str, limit: in
 def test_a_cut_is_marked_and_what_fits_is_left_alone(length: int, limit: int) -> None:
     cleaned = clean("x" * length, limit)
     assert cleaned == ("x" * length if length <= limit else "x" * (limit - 1) + "…")
+
+
+def test_marks_that_pile_up_over_a_letter_are_cut_to_two() -> None:
+    assert clean("e" + "\u0301" * 9 + "f\u0301 密") == "e\u0301\u0301f\u0301 密"
+
+
+@pytest.mark.parametrize(
+    ("invisible", "text", "shown"),
+    [(37, "abc", "abc"), (38, "abc", "ab…"), (0, "a" * 10, "a" * 10), (0, "a" * 11, "a" * 9 + "…")],
+)
+def test_of_a_flood_as_much_is_looked_at_as_four_times_the_limit(invisible: int, text: str, shown: str) -> None:
+    """What lies behind is cut, and the cut is marked."""
+    assert clean("\x00" * invisible + text, 10) == shown
+
+
+def test_texts_are_alike_where_both_languages_are() -> None:
+    assert Text("a", "甲") == Text("a", "甲")
+    assert Text("a", "甲") != Text("a", "乙")
+    assert Text("a", "甲") != Text("b", "甲")
+    assert Text("a", "甲") != "a"
+
+
+def test_a_text_is_filled_in_the_language_that_has_the_placeholder() -> None:
+    assert fill(Text("as is", "第 {n} 个"), {"n": 2}) == Text("as is", "第 2 个")
+    assert fill(Text("{n}th", "原样"), {"n": 2}) == Text("2th", "原样")
+
+
+def test_a_row_that_does_not_hold_has_the_status_of_its_severity() -> None:
+    assert (Severity.ERROR.status, Severity.WARNING.status) == (Status.FAIL, Status.WARN)
+    assert [status for status in Status if status.opens] == [Status.PASS, Status.WARN]
+    assert [status for status in Status if status.bad] == [Status.WARN, Status.FAIL]
 
 
 def test_a_flood_of_foreign_text_is_cleaned_in_no_time() -> None:
@@ -249,6 +280,25 @@ def test_a_model_is_known_by_any_of_its_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("family", "dims"),
+    [
+        ("bge-{}-zh-v1.5", (512, 768, 1024)),
+        ("bge-{}-zh", (512, 768, 1024)),
+        ("bge-{}-en-v1.5", (384, 768, 1024)),
+        ("gte-{}", (384, 768, 1024)),
+        ("gte-{}-zh", (512, 768, 1024)),
+        ("e5-{}-v2", (384, 768, 1024)),
+        ("multilingual-e5-{}", (384, 768, 1024)),
+    ],
+)
+def test_the_sizes_of_a_family_have_the_dimensions_of_their_cards(family: str, dims: tuple[int, int, int]) -> None:
+    """A small Chinese bge is wider than a small English one."""
+    models = [lookup(family.format(size)) for size in ("small", "base", "large")]
+    assert tuple(model.dims for model in models if model) == dims
+    assert all(model and model.max_tokens == 512 and not model.cut_short for model in models)
+
+
+@pytest.mark.parametrize(
     "name", [None, "", "default", "my-own-model", "/", "///", "models--", "bge-large-zh-v1.5-finetuned", "bge-m3/ckpt"]
 )
 def test_an_unknown_name_is_no_model(name: str | None) -> None:
@@ -293,6 +343,16 @@ def test_cosine_does_not_depend_on_length_however_small_or_large(
     a, b = pair
     if any(a) and any(b):
         assert cosine([factor * x for x in a], b) == pytest.approx(cosine(a, b), abs=1e-9)
+
+
+@pytest.mark.parametrize("length", [1e-200, 1e200, 1e308])
+def test_a_square_that_would_over_or_underflow_changes_no_cosine(length: float) -> None:
+    assert cosine([0.6 * length, 0.8 * length], [0.8, 0.6]) == pytest.approx(0.96)
+
+
+def test_rounding_makes_no_cosine_beyond_one() -> None:
+    assert cosine([2.0, 8.0, 8.0], [2.0, 8.0, 8.0]) == 1
+    assert cosine([2.0, 8.0, 8.0], [-2.0, -8.0, -8.0]) == -1
 
 
 @given(pairs)

@@ -193,3 +193,10 @@ def test_any_pattern_names_rows_or_is_refused(pattern: str) -> None:
 def test_areas_come_in_the_order_of_a_report_whatever_the_order_asked() -> None:
     assert [a.name for a in catalog.areas(["embed", "logs", "ports"])] == ["logs", "ports", "embed"]
     assert [catalog.area(name).name for name in catalog.AREAS] == list(catalog.AREAS)
+
+
+def test_what_is_costly_is_left_out_only_where_quick_was_asked_for() -> None:
+    every = {check.id for area in catalog.select(catalog.areas()) for check in area.checks}
+    quick = {check.id for area in catalog.select(catalog.areas(), quick=True) for check in area.checks}
+    assert every == {check.id for check in catalog.rows()}
+    assert every - quick == {check.id for check in catalog.rows() if check.costly} != set()

@@ -174,6 +174,47 @@ def test_a_clock_that_leaps_ends_a_collector_without_a_wait() -> None:
     never.set()
 
 
+def test_a_collector_that_starts_behind_the_deadline_is_given_no_time() -> None:
+    """Never less than none: a reason with a negative number would be nonsense."""
+    never = threading.Event()
+    times = itertools.count(step=100)
+    hung = area_of("x", "holds", collector=lambda context: never.wait(30))
+    (found,) = engine.run([hung], None, seconds=1, clock=lambda: float(next(times)))
+    assert found.reason == Text("no answer within 0 s", "0 秒内没有结果")
+    never.set()
+
+
+def test_a_row_has_the_seconds_that_judging_it_took() -> None:
+    now = [50.0]
+
+    def judge(facts: Any) -> Outcome:
+        now[0] += 0.25
+        return holds()
+
+    area = Area("x", collector=lambda context: None)
+    area.check("a", title=T, cause=T, fix=T)(judge)
+    area.check("b", title=T, cause=T, fix=T)(OUTCOMES["holds"])
+    assert [f.seconds for f in engine.run([area], None, clock=lambda: now[0])] == [0.25, 0.0]
+
+
+@pytest.mark.parametrize(("looked", "status"), [(True, Status.ERROR), (False, Status.SKIP)])
+def test_a_judge_that_finds_nothing_to_judge_says_so(looked: bool, status: Status) -> None:
+    area = area_of("x", "holds")
+    area.check("row", title=T, cause=T, fix=T)(raising(Unavailable("nothing there", looked=looked)))
+    found = by_id(engine.run([area], None))["x.row"]
+    assert (found.status, found.reason) == (status, "nothing there")
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [("broken", "needs x.a, which does not hold"), ("unclear", "needs x.a, which was not judged")],
+)
+def test_a_row_that_is_not_judged_says_what_it_needs(entry: str, reason: str) -> None:
+    second = by_id(engine.run([area_of("x", entry, "holds")], None))["x.b"]
+    assert isinstance(second.reason, Text)
+    assert (second.status, second.reason.en) == (Status.SKIP, reason)
+
+
 def test_an_answer_that_comes_too_late_changes_nothing() -> None:
     given_up, answered = threading.Event(), threading.Event()
 
@@ -412,6 +453,13 @@ def test_a_review_adds_to_the_rows_that_do_not_hold_and_to_no_others() -> None:
     found = by_id(engine.run([area, area_of("y", "broken")], None, redactor=Redactor(["sk-review-key"])))
     reviewed = {id_: [(e.subject, e.observed) for e in finding.evidence] for id_, finding in found.items()}
     assert reviewed == {"x.a": [], "x.b": [], "x.c": [("together", "***")], "x.d": [], "y.a": []}
+
+
+def test_an_area_without_a_review_leaves_the_reviews_of_the_others_alone() -> None:
+    reviewed = area_of("y", "broken")
+    reviewed.review(lambda facts: {"y.a": Evidence("both", "seen together")})
+    found = by_id(engine.run([area_of("x", "broken"), reviewed], None))
+    assert ([e.subject for e in found["y.a"].evidence], found["x.a"].evidence) == (["both"], ())
 
 
 @pytest.mark.parametrize(("row", "asked"), [("holds", 0), ("absent", 0), ("broken", 1)])
