@@ -7,6 +7,8 @@ WORKERS ?= 3
 PYTEST := -m pytest --numprocesses $(WORKERS) --dist worksteal
 FUZZ_SECONDS ?= 300
 SAMPLE ?= 40
+RUNS ?= 1000
+SEED ?= 1
 RELEASES ?= 0.4.10.post2 0.5.8.post1 0.5.9 0.5.16
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 UV := .venv-uv/bin/uv
@@ -15,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +89,9 @@ real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, 
 
 real-install: $(VENV)/.ready $(UV)  ## Prove that installing bgecheck beside sglang changes no package that is there (needs an index)
 	$(BIN)/python real/install.py
+
+real-gate: $(VENV)/.ready  ## 1,000 gate runs against demo servers, half of which fail: each verdict is the planted one, nothing is left (RUNS, SEED)
+	$(BIN)/python real/gate_runs.py $(RUNS) --seed $(SEED)
 
 real-vectors: $(VENV)/.ready  ## The part of `make real` that shows wrong vectors, fault by row, and repeats the right ones
 	real/setup.sh

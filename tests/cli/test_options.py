@@ -27,7 +27,7 @@ OPTIONS = {
     "doctor": ROWS
     | SERVER
     | {"--all", "--log", "--model", "--model-path", "--api-key", "--expect-dim"}
-    | {"--wait", "--quick", "--full", "--timeout"},
+    | {"--wait", "--launch", "--stop-on-failure", "--quick", "--full", "--timeout"},
     "logs": ROWS | SERVER | {"--log", "--follow", "--wait", "--since"},
     "ports": ROWS | SERVER,
     "gpu": ROWS | SERVER | {"--model-path"},

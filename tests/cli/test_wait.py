@@ -63,7 +63,7 @@ def test_a_launched_server_is_left_running_and_writes_on(port: int, tmp_path: Pa
     assert errors.count("POST /v1/embeddings") <= 2, "those of the examination are not shown"
     assert f"runs on; it writes to {log}; to stop it: kill -- -{pid}" in " ".join(report["notes"])
     size = log.stat().st_size
-    assert commandline.run("embed", "--quick", "--url", f"127.0.0.1:{port}", "文本").returncode == 0
+    assert commandline.run("probe", "--quick", "--url", f"127.0.0.1:{port}").returncode == 0
     assert log.stat().st_size > size
 
 
