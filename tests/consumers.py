@@ -72,7 +72,8 @@ def junit(text: str) -> Parsed:
                 rows.append((case.name, "pass" if result is None else result.type))
             texts += [case.system_out or "", *((result.text or "", result.message) if result is not None else ())]
             assert (type(result).__name__ == "Error") >= (case.name == "verdict")
-    codes = [int(prop.value) for suite in xml for prop in suite.properties() if prop.name == "exit_code"]
+    given: list[Any] = [prop for suite in xml for prop in suite.properties()]  # type: ignore[no-untyped-call]
+    codes = [int(prop.value) for prop in given if prop.name == "exit_code"]
     return Parsed(rows, codes[0] if len(codes) == 1 else None, bool(xml.failures or xml.errors), texts)
 
 

@@ -137,7 +137,7 @@ def test_bad_input_is_refused_in_one_line(
             "-o json=''：没有写文件名",
         ),
         (["doctor", "-o", "table", "-o", "json"], "-o table -o json: both go to stdout", "两份报告都输出到 stdout"),
-        (["doctor", "-o", "json", "-o", "json"], "-o json -o json: both go to stdout", "两份报告都输出到 stdout"),
+        (["doctor", "-o", "table", "-o", "table"], "-o table -o table: both go to stdout", "两份报告都输出到 stdout"),
         (
             ["doctor", "-o", "table=a.x", "-o", "json=./a.x"],
             "-o table=a.x -o json=./a.x: both are written into the same file",

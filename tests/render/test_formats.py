@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgecheck import __version__
@@ -203,6 +204,7 @@ def hostile(text: str) -> Report:
 
 
 @pytest.mark.parametrize("format_", OTHERS)
+@settings(max_examples=40)
 @given(text=nasty)
 def test_foreign_text_is_data(format_: str, text: str) -> None:
     """It is read back as it was, where a format keeps it, and adds no row, no mark and no command."""
@@ -222,6 +224,7 @@ def test_foreign_text_is_data(format_: str, text: str) -> None:
         assert any(clean in part for part in parsed.texts), (clean, parsed.texts)
 
 
+@settings(max_examples=20)
 @given(text=nasty)
 def test_foreign_text_is_data_in_chinese_too(text: str) -> None:
     on = replace(ON, language="zh")
@@ -259,9 +262,9 @@ def test_commands_with_fences_do_not_end_their_block() -> None:
 
 def many(number: int) -> Report:
     """So many failing root causes."""
-    rows = (
+    rows: list[tuple[str, Any, dict[str, Any]]] = [
         (f"row-{n}", broken(Evidence("log:1", "x" * 1900), Evidence("log:2", "y" * 1900)), {}) for n in range(number)
-    )
+    ]
     return report(area("logs", ("first", holds(), {}), *rows))
 
 

@@ -30,6 +30,11 @@ class Sink:
     screen: Screen
     path: str | None
 
+    @property
+    def is_for_a_reader(self) -> bool:
+        """Whether a file or a program waits for it, though a run does not come to its end."""
+        return self.path is not None or self.name != USUAL
+
     def write(self, reports: Sequence[Report]) -> None:
         """Render and deliver; a file is written whole or not at all. Raises `BadInput`."""
         text = renderer(self.name)(reports, self.screen)
@@ -59,20 +64,29 @@ def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
 
 
 def understood(words: Sequence[str], language: Language) -> tuple[Sink, ...]:
-    """The sinks of a command line that is wrong elsewhere: those of its `-o` that can be used, each place once."""
+    """The sinks of a command line that is wrong elsewhere: those of its `-o` that can be used, each place once.
+
+    The usual screen is none of stdout's: why the command line is wrong stands on stderr.
+    """
     chosen: dict[str | None, Sink] = {}
     for item in _given(words):
         with suppress(BadInput):
             sink = _sink(item, RunOptions(), language)
-            chosen.setdefault(os.path.realpath(sink.path) if sink.path else None, sink)
+            if sink.is_for_a_reader:
+                chosen.setdefault(os.path.realpath(sink.path) if sink.path else None, sink)
     return tuple(chosen.values())
 
 
 def _given(words: Sequence[str]) -> list[str]:
     """What follows `-o` and `--output`, in whatever way it is written; else what the variable says."""
-    items = [following for word, following in pairwise([*words, ""]) if word in ("-o", "--output")]
-    items += [word.removeprefix("--output=") for word in words if word.startswith("--output=")]
-    items += [word[2:] for word in words if word.startswith("-o") and len(word) > 2]
+    items = []
+    for word, following in pairwise([*words, ""]):
+        if word in ("-o", "--output"):
+            items.append(following)
+        elif word.startswith("--output="):
+            items.append(word.removeprefix("--output="))
+        elif word.startswith("-o"):
+            items.append(word[2:])
     return items or os.environ.get("BGECHECK_OUTPUT", "").split()
 
 

@@ -73,10 +73,9 @@ def write_unfinished(code: int, why: Text, words: Sequence[str], language: Langu
     The usual screen is left out on stdout: why a run ended stands on stderr.
     """
     from bgecheck.cli.output import understood
-    from bgecheck.render.formats import USUAL
 
     sinks = running.sinks or understood(words, language)
-    chosen = [sink for sink in sinks if sink.path is not None or sink.name != USUAL]
+    chosen = [sink for sink in sinks if sink.is_for_a_reader]
     reports = _reports(code, why, words) if chosen else []
     running.end()
     for sink in chosen:
