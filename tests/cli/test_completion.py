@@ -56,7 +56,7 @@ def answers(line: str, **changes: str) -> list[str]:
         ("bgecheck doctor --lang ", ["zh", "en"]),
         ("bgecheck --lang z", ["zh"]),
         ("bgecheck doctor -o ", list(FORMATS)),
-        ("bgecheck doctor --output j", ["json"]),
+        ("bgecheck doctor --output j", ["json", "jsonl", "junit"]),
         ("bgecheck doctor --fail-on w", ["warning"]),
         ("bgecheck doctor --exit-style ", ["plain", "nagios"]),
         ("bgecheck doctor --nonsense --wa", ["--wait"]),

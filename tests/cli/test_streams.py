@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -74,10 +75,12 @@ def test_a_stderr_that_cannot_be_written_changes_nothing(place: str) -> None:
 
 
 def test_a_closed_stdout_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
-    """As a file that cannot be written is."""
+    """As a file that cannot be written is; the report that was asked for says so."""
     done = shell(f"bgecheck embed --url 127.0.0.1:1 -o json={tmp_path}/report.json >&-")
     assert done.returncode == 2
-    assert not (tmp_path / "report.json").exists()
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert (report["exit_code"], report["findings"]) == (2, [])
+    assert report["error"].startswith("stdout: it is closed")
 
 
 def test_a_closed_stdin_does_not_matter() -> None:

@@ -20,14 +20,18 @@ from bgecheck.cli.options import RunOptions, TargetOptions
 from bgecheck.cli.output import Sink, sinks
 from bgecheck.cli.progress import progress
 from bgecheck.cli.stdout import require_stdout
+from bgecheck.cli.unfinished import running
 from bgecheck.knowledge.models import lookup
 from bgecheck.model import (
     BadInput,
+    Finding,
     Language,
+    Redactor,
     Report,
     Severity,
     Target,
     Text,
+    clean,
 )
 from bgecheck.model.report import exit_code
 from bgecheck.run import catalog
@@ -106,7 +110,8 @@ def job(
         ),
         calls_openai=not options.quick,
     )
-    return Job(plan=plan, language=chosen, sinks=sinks(options, chosen))
+    running.plan, running.sinks = plan, sinks(options, chosen)
+    return Job(plan=plan, language=chosen, sinks=running.sinks)
 
 
 def target(options: TargetOptions, *, old_log: bool = False, awaited: bool = False) -> Target:
@@ -178,19 +183,29 @@ def examine(
     from bgecheck.run import examination
 
     with progress(sum(len(area.checks) for area in plan.areas)) as step:
-        return examination.examine(plan, looked_at, standby=standby, log=log, on_finding=step)
+
+        def judged(finding: Finding) -> None:
+            running.judge(finding)
+            step(finding)
+
+        running.begin(looked_at)
+        report = examination.examine(plan, looked_at, standby=standby, log=log, on_finding=judged)
+        running.complete(report)
+        return report
 
 
 def deliver(the_job: Job, reports: Sequence[Report]) -> NoReturn:
-    """Hand the reports to every output and exit with the worst code."""
-    for sink in the_job.sinks:
+    """Hand the reports to every output, stdout last, and exit with the worst code."""
+    running.deliver(reports)
+    for sink in sorted(the_job.sinks, key=lambda sink: sink.path is None):
         sink.write(reports)
+    running.end()
     raise typer.Exit(exit_code(reports))
 
 
 def _ignored(given: Sequence[str] | None) -> dict[str, str]:
     """The reason for each pattern of `--ignore`."""
-    pairs = [(pattern(name), reason) for name, _, reason in (item.partition(":") for item in given or ())]
+    pairs = [(pattern(name), Redactor().text(clean(why))) for name, _, why in (i.partition(":") for i in given or ())]
     for name, _ in pairs:
         catalog.require(name)
     return dict(pairs)

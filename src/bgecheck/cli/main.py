@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,29 +16,42 @@ from bgecheck.cli.help import ORDER, localise
 from bgecheck.cli.language import preferred, shown_on
 from bgecheck.cli.stderr import refusal, refuse, to_stderr
 from bgecheck.cli.stdout import discard, to_stdout, unwritable
+from bgecheck.cli.unfinished import FIRST_OF_SIGNALS, start_anew, write_unfinished
 from bgecheck.cli.usage import bad_input
 from bgecheck.model import BadInput, Language, Text, Unavailable, clean, say
-from bgecheck.model.report import INCONCLUSIVE, NAGIOS, USAGE
+from bgecheck.model.report import INCONCLUSIVE, INTERRUPTED, NAGIOS, USAGE
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What Typer raises for any wrong command line; only this child of it has a public name."""
 
 
+LANGUAGES: tuple[Language, Language] = ("en", "zh")
+"""In the order of a `Text`."""
+
+
 def run(words: Sequence[str]) -> int:
     """Run a command line; the exit code."""
+    start_anew()
     language = preferred(words)
     parser = program(_needed(words))
     localise(parser, shown_on(sys.stdout, language))
     try:
         code = parser.main(args=list(words), prog_name="bgecheck", standalone_mode=False)
+        if code == INTERRUPTED:
+            _interrupted(code, words, language)
         return code if isinstance(code, int) else 0
+    except SystemExit as ending:  # by a signal
+        if isinstance(ending.code, int) and ending.code >= FIRST_OF_SIGNALS:
+            _interrupted(ending.code, words, language)
+        raise
     except BadInput as bad:
         return _refused(bad, language, words)
     except _UsageError as error:
         return _refused(bad_input(error, words, program()), language, words)
     except Unavailable as unavailable:
         to_stderr(unavailable.reason, language)
-        return _ended(INCONCLUSIVE, clean(say(unavailable.reason, shown_on(sys.stdout, language))), words)
+        why = Text(*(clean(say(unavailable.reason, spoken)) for spoken in LANGUAGES))
+        return _ended(INCONCLUSIVE, why, language, words)
     except OSError as error:
         option = next((word for word in words if word in ("--show-completion", "--install-completion")), None)
         if option is None:
@@ -54,18 +68,28 @@ def _needed(words: Sequence[str]) -> Sequence[str]:
 def _refused(bad: BadInput, language: Language, words: Sequence[str]) -> int:
     """The exit code for bad input, once it is said why."""
     refuse(bad, language, words)
-    return _ended(USAGE, refusal(bad, shown_on(sys.stdout, language), words), words)
+    return _ended(USAGE, Text(*(refusal(bad, spoken, words) for spoken in LANGUAGES)), language, words)
 
 
-def _ended(code: int, why: str, words: Sequence[str]) -> int:
-    """The exit code of a run without a report; a monitoring system, which takes 2 for CRITICAL, reads on stdout why."""
-    if not _as_plugin(words):
-        return code
-    from bgecheck.render.plugin import STATES, without_bars
+def _ended(outcome: int, why: Text, language: Language, words: Sequence[str]) -> int:
+    """The exit code of a run that looked at nothing, once the report that was asked for says why.
 
-    with suppress(BadInput):
-        to_stdout(without_bars(f"{STATES[NAGIOS[code]]} - {why}"))
-    return NAGIOS[code]
+    A monitoring system, which takes 2 for CRITICAL, reads it on stdout.
+    """
+    plugin = _as_plugin(words)
+    code = NAGIOS[outcome] if plugin else outcome
+    if not write_unfinished(code, why, words, language) and plugin:
+        from bgecheck.render.plugin import STATES, without_bars
+
+        with suppress(BadInput):
+            to_stdout(without_bars(f"{STATES[code]} - {why.to(shown_on(sys.stdout, language))}"))
+    return code
+
+
+def _interrupted(code: int, words: Sequence[str], language: Language) -> None:
+    """Write what there is of a run that a signal has ended, where a report was asked for."""
+    name = signal.Signals(code - 128).name
+    write_unfinished(code, Text(f"interrupted by {name}", f"被 {name} 中断"), words, language)
 
 
 def _as_plugin(words: Sequence[str]) -> bool:

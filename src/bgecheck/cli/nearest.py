@@ -24,10 +24,16 @@ def one_of(option: str, given: str, names: Collection[str], listing: str | None 
     """`given`, where it is one of `names`. Raises `BadInput` with the nearest, and all of them or how to list them."""
     if given in names:
         return given
-    near, choice = nearest(given, names), ", ".join(names)
-    remedy = Text(f"choose: {choice}", f"可选：{choice}")
+    remedy = choice(given, names, listing)
+    raise BadInput(f"{option} {given}".strip(), Text("no such choice", "没有这个取值"), remedy)
+
+
+def choice(given: str, names: Collection[str], listing: str | None = None) -> Text:
+    """What to write in place of a name that does not exist: the nearest, and all of them or how to list them."""
+    near, listed = nearest(given, names), ", ".join(names)
+    remedy = Text(f"choose: {listed}", f"可选：{listed}")
     if listing:
         remedy = Text(f"see {listing}", f"用 {listing} 查看全部")
     if near:
         remedy = Text(f"did you mean {near}? {remedy.en[0].upper()}{remedy.en[1:]}", f"是不是 {near}？{remedy.zh}")
-    raise BadInput(f"{option} {given}".strip(), Text("no such choice", "没有这个取值"), remedy)
+    return remedy

@@ -8,12 +8,18 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
+from bgecheck.cli.nearest import choice
 from bgecheck.cli.options import RunOptions
 from bgecheck.cli.stdout import require_stdout, to_stdout
+from bgecheck.cli.step_summary import add_to_step_summary
 from bgecheck.model import BadInput, Language, Report, Text
 from bgecheck.render.formats import FORMATS, USUAL, renderer
 from bgecheck.render.screen import Screen, screen
+
+FOR_PROGRAMS = "utf-8"
+"""The encoding of files, and on stdout of every format but the usual one, whatever the locale is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +30,27 @@ class Sink:
     screen: Screen
     path: str | None
 
+    @property
+    def is_for_a_reader(self) -> bool:
+        """Whether a file or a program waits for it, though a run does not come to its end."""
+        return self.path is not None or self.name != USUAL
+
     def write(self, reports: Sequence[Report]) -> None:
         """Render and deliver; a file is written whole or not at all. Raises `BadInput`."""
         text = renderer(self.name)(reports, self.screen)
         if self.path is None:
-            to_stdout(text)
-            return
+            to_stdout(text, None if self.name == USUAL else FOR_PROGRAMS)
+        else:
+            self._replace(self.path, text)
+        if self.name == "github":
+            add_to_step_summary(reports, self.screen)
+
+    def _replace(self, path: str, text: str) -> None:
         try:
-            _replace(self.path, text)
+            _replace(path, text)
         except OSError as error:
             why = error.strerror or str(error)
-            raise _unwritable(self.name, self.path, Text(why, why)) from error
+            raise _unwritable(self.name, path, Text(why, why)) from error
 
 
 def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
@@ -45,6 +61,33 @@ def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
     if all(sink.path for sink in chosen):
         chosen = (*chosen, _sink(USUAL, options, language))
     return chosen
+
+
+def understood(words: Sequence[str], language: Language) -> tuple[Sink, ...]:
+    """The sinks of a command line that is wrong elsewhere: those of its `-o` that can be used, each place once.
+
+    The usual screen is none of stdout's: why the command line is wrong stands on stderr.
+    """
+    chosen: dict[str | None, Sink] = {}
+    for item in _given(words):
+        with suppress(BadInput):
+            sink = _sink(item, RunOptions(), language)
+            if sink.is_for_a_reader:
+                chosen.setdefault(os.path.realpath(sink.path) if sink.path else None, sink)
+    return tuple(chosen.values())
+
+
+def _given(words: Sequence[str]) -> list[str]:
+    """What follows `-o` and `--output`, in whatever way it is written; else what the variable says."""
+    items = []
+    for word, following in pairwise([*words, ""]):
+        if word in ("-o", "--output"):
+            items.append(following)
+        elif word.startswith("--output="):
+            items.append(word.removeprefix("--output="))
+        elif word.startswith("-o"):
+            items.append(word[2:])
+    return items or os.environ.get("BGECHECK_OUTPUT", "").split()
 
 
 def _apart(given: Sequence[str], chosen: Sequence[Sink]) -> None:
@@ -68,10 +111,7 @@ def _apart(given: Sequence[str], chosen: Sequence[Sink]) -> None:
 def _sink(item: str, options: RunOptions, language: Language) -> Sink:
     name, has_path, path = item.partition("=")
     if name not in FORMATS:
-        listed = ", ".join(FORMATS)
-        raise BadInput(
-            f"-o {name}", Text("no such format", "没有这种格式"), Text(f"choose: {listed}", f"可选：{listed}")
-        )
+        raise BadInput(f"-o {name}", Text("no such format", "没有这种格式"), choice(name, FORMATS))
     if has_path:
         if not path.strip():
             raise BadInput(
@@ -83,7 +123,10 @@ def _sink(item: str, options: RunOptions, language: Language) -> Sink:
                 ),
             )
         _writable(name, path)
-        return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding="utf-8"), path)
+        return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), path)
+    if name != USUAL:
+        require_stdout()
+        return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), None)
     plugin = options.exit_style == "nagios"
     return Sink(name, stdout_screen(language, verbose=options.verbose, plugin=plugin), None)
 

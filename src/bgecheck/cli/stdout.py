@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from bgecheck.model import BadInput
 
 
-def to_stdout(text: str) -> None:
-    """Write text; a reader who has gone (`| head`) is no error. Raises `BadInput` where stdout is closed or full."""
+def to_stdout(text: str, encoding: str | None = None) -> None:
+    """Write text, in the encoding of stdout unless another is given; a reader who has gone (`| head`) is no error.
+
+    Raises `BadInput` where stdout is closed or full.
+    """
     require_stdout()
     if not text.endswith("\n"):
         text += "\n"
-    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode(encoding or sys.stdout.encoding or "utf-8", "replace"))
         sys.stdout.flush()
     except BrokenPipeError:
         discard(sys.stdout)

@@ -78,6 +78,11 @@ def counted(rows: Sequence[Finding], screen: Screen) -> str:
     return screen.say(Text(", ", "，")).join(parts)
 
 
+def worst_first(rows: Sequence[Finding]) -> list[Finding]:
+    """The rows that somebody should look at before the others, each kind in its order."""
+    return sorted(rows, key=lambda row: list(_STATUS).index(status(row)))
+
+
 def relation(row: Finding, report: Report, screen: Screen) -> str:
     """Whether a row is a root cause, or the root cause from which it follows; blank for others."""
     if row.caused_by is not None:

@@ -115,7 +115,10 @@ def _root_cause(groups: Sequence[Remedy], others: bool, screen: Screen) -> tuple
 
 
 def no_problem(report: Report, screen: Screen, room: int | None) -> tuple[str, str]:
-    """Why the run ended early, the first row that could not be judged, or the counts; why rows were skipped only where there is room."""
+    """Why the run ended early, the first row that could not be judged, or the counts.
+
+    Why rows were skipped is told only where there is room.
+    """
     if report.error is not None:
         return "", screen.say(report.error)
     unjudged = [f for f in report.findings if f.status is Status.ERROR and f.caused_by is None and f.ignored is None]

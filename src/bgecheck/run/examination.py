@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bgecheck.checks.log_age import LogAge
 from bgecheck.checks.probe.engines import Engine
 from bgecheck.http.address import is_base_url
-from bgecheck.model import Finding, Redactor, Report, Target, Text, Words, clean
+from bgecheck.model import Finding, Redactor, Report, Status, Target, Text, Words, clean
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
@@ -61,6 +61,29 @@ def examine(
         started_at=started,
         seconds=time.monotonic() - clock,
         notes=(*_notes(target, findings), *(redactor.value(list(_mended(target, base_url))) if server else ())),
+        fail_on=plan.fail_on,
+        nagios=plan.nagios,
+    )
+
+
+INTERRUPTED = Text("interrupted before it was looked at", "运行被中断，未检查")
+
+
+def unfinished(plan: Plan, target: Target | None, findings: Mapping[str, Finding], bare: Report) -> Report:
+    """The `bare` report of an interrupted run with the rows that were judged, and why the others were not."""
+    rows = tuple(
+        findings.get(check.id)
+        or Finding(check=check, status=Status.SKIP, title=check.title, cause="", fix="", reason=INTERRUPTED)
+        for area in plan.areas
+        for check in area.checks
+    )
+    attributed = engine.attribute(rows, engine.explained_by(row.check for row in rows))
+    about = {} if target is None else Redactor(target.secrets()).value(target.described())
+    return replace(
+        bare,
+        command=plan.command,
+        findings=_with_ignored(attributed, plan.ignored),
+        target=about,
         fail_on=plan.fail_on,
         nagios=plan.nagios,
     )

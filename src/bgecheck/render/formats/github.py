@@ -1,4 +1,4 @@
-"""The report as commands of GitHub Actions: annotations for problems within its limits, and all rows in a folded group."""
+"""The report as commands of GitHub Actions: annotations within its limits, and all rows in a folded group."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
         for subject, report in zip(subjects(reports), reports, strict=True)
         for annotation in _annotations(f"{subject} " if len(reports) > 1 else "", report, screen)
     ]
-    lines = [
-        command for level in ("error", "warning", "notice") for command in _commands(level, annotations, screen)
-    ]
+    lines = [command for level in ("error", "warning", "notice") for command in _commands(level, annotations, screen)]
     for subject, report in zip(subjects(reports), reports, strict=True):
         lines += _group(subject, report, screen)
     return "".join(f"{line}\n" for line in lines)
@@ -39,7 +37,8 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
 def _annotations(target: str, report: Report, screen: Screen) -> Iterator[Annotation]:
     following = [row for row in report.findings if row.problem and row.caused_by is not None]
     overlooked = [row for row in report.findings if row.ignored is not None]
-    unjudged = [row for row in report.findings if row.status is Status.ERROR and row.ignored is None and not row.caused_by]
+    errors = [row for row in report.findings if row.status is Status.ERROR and row.ignored is None]
+    unjudged = [row for row in errors if row.caused_by is None]
     for row in (*report.root_causes, *unjudged, *following, *overlooked):
         yield _level(row, report), f"{target}{row.id}", "\n".join(account(row, report, screen))
     verdict = f"{target}{verdict_word(report, screen)}{screen.colon}{headline_of(report, screen)}"
@@ -66,7 +65,7 @@ def _commands(level: str, annotations: Sequence[Annotation], screen: Screen) -> 
 
 def _group(subject: str, report: Report, screen: Screen) -> Iterator[str]:
     """Every row as a line of the log; the runner reads commands at the start of lines, and behind the older mark."""
-    yield f"::group::{_data(f'bgecheck {report.command} {subject}')}"
+    yield f"::group::{_data(f'bgecheck {subject}')}"
     for row in report.findings:
         yield f"[{status(row)}] {row.id}{screen.colon}{observed_part(row, screen)}".replace("##[", "## [")
     yield "::endgroup::"

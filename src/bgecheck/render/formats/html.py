@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
@@ -9,10 +10,9 @@ from bgecheck import __version__
 from bgecheck.model import Finding, Report, Text
 from bgecheck.model.report import exit_code
 from bgecheck.render.headline import headline, headline_of
-from bgecheck.render.page_style import STYLE
 from bgecheck.render.remedies import Remedy, remedies
-from bgecheck.render.root_causes import CAUSE, CHECK, FIX, HEADING, SYMPTOM, consequence_line, symptoms
-from bgecheck.render.rows import counted, ignored, observed, remedy, status, status_word, subjects
+from bgecheck.render.root_causes import CAUSE, FIX, HEADING, SYMPTOM, consequence_line, symptoms
+from bgecheck.render.rows import counted, ignored, observed, remedy, status, status_word, subjects, worst_first
 from bgecheck.render.screen import Screen
 from bgecheck.render.verdict import verdict_word
 
@@ -43,10 +43,16 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
         f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{_text(f'bgecheck {verdict} · {about}')}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{_text(f'bgecheck {verdict} · {about}')}</title>\n<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
         + f"\n<footer>{_text(screen.say(_LEGEND))}<br>bgecheck {__version__}</footer>\n</main>\n</body>\n</html>\n"
     )
+
+
+def _style() -> str:
+    """How the page looks, shipped as a file beside the rooms of the renderers."""
+    with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "page.css"), encoding="utf-8") as file:
+        return file.read()
 
 
 def _summary(reports: Sequence[Report], screen: Screen) -> str:
@@ -75,7 +81,7 @@ def _target(anchor: str, subject: str, report: Report, screen: Screen) -> Iterat
     if by_area:
         yield f"<h2>{_text(screen.say(_AREAS))}</h2>\n{_areas(anchor, by_area, screen)}"
     for area, rows in by_area.items():
-        lines = [_row(anchor, row, screen) for row in rows]
+        lines = [_row(anchor, row, screen) for row in worst_first(rows)]
         table = _table((_STATUS, _SHOULD, _OBSERVED), lines, screen)
         yield f'<section>\n<h3 id="{anchor}-{area}">{area}</h3>\n{table}\n</section>'
     yield "</article>"

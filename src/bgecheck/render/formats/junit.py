@@ -29,7 +29,7 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
 
 
 def _add_suite(root: Element, subject: str, report: Report, screen: Screen) -> None:
-    suite = SubElement(root, "testsuite", name=f"bgecheck {report.command} {subject}", timestamp=report.started_at[:19])
+    suite = SubElement(root, "testsuite", name=subject, timestamp=report.started_at[:19])
     suite.set("time", f"{report.seconds:.3f}")
     properties = SubElement(suite, "properties")
     about = {**report.target, "verdict": report.verdict, "exit_code": str(report.exit_code)}

@@ -55,12 +55,19 @@ def _ids(rows: Iterable[Finding]) -> str:
 
 
 def _head(subject: str, report: Report, screen: Screen) -> list[str]:
-    target = (f"{name} {code(value, cell=False)}" for name, value in report.target.items() if name not in ("url", "found_by"))
-    code_ = report.exit_code
-    spent = screen.say(Text(f"{report.seconds:.1f} s, exit {code_}", f"{report.seconds:.1f} 秒，退出码 {code_}"))
+    target = (
+        f"{name} {code(value, cell=False)}" for name, value in report.target.items() if name not in ("url", "found_by")
+    )
+    number = report.exit_code
+    spent = screen.say(Text(f"{report.seconds:.1f} s, exit {number}", f"{report.seconds:.1f} 秒，退出码 {number}"))
     title = f"## bgecheck {report.command}{screen.colon}{verdict_word(report, screen)}"
     about = " · ".join([code(subject, cell=False), *target, plain(report.started_at), spent])
-    return [title, about, *(f"> {plain(screen.say(note))}" for note in report.notes), plain(headline_of(report, screen))]
+    return [
+        title,
+        about,
+        *(f"> {plain(screen.say(note))}" for note in report.notes),
+        plain(headline_of(report, screen)),
+    ]
 
 
 def _root_causes(report: Report, screen: Screen) -> Iterator[str]:
@@ -104,11 +111,14 @@ def _lines(parts: Iterable[str]) -> str:
     return "<br>".join(parts)
 
 
+_ESCAPED = {"&": "&amp;", "|": "&#124;", "://": "\\://", "www.": "www\\.", "@": "@<!-- -->", "#": "#<!-- -->"}
+"""What stands for a mark where a backslash before it is not enough; GitHub looks for names and numbers in any text."""
+
+
 def plain(text: str) -> str:
     """Text that is nothing but text: no markup, no link, no mention of a person or an issue."""
-    text = re.sub(r"([\\`*_\[\]<>~$])", r"\\\1", text).replace("&", "&amp;").replace("|", "&#124;")
-    text = text.replace("://", "\\://").replace("www.", "www\\.")
-    return re.sub(r"([@#])(?=\w)", r"\1<!-- -->", text)
+    marks = r"[\\`*_\[\]<>~$&|]|://|www\.|[@#](?=\w)"
+    return re.sub(marks, lambda mark: _ESCAPED.get(mark[0], f"\\{mark[0]}"), text)
 
 
 def code(text: str, *, cell: bool = True) -> str:

@@ -19,11 +19,9 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
     targets = list(zip(subjects(reports), reports, strict=True))
     of_targets = [({"target": subject}, report) for subject, report in targets]
     checks = [({**labels, **row}, 1) for labels, report in of_targets for row in _rows(report)]
-    counts = [
-        ({**labels, "status": name}, n) for labels, report in of_targets for name, n in report.counts().items()
-    ]
+    counts = [({**labels, "status": name}, n) for labels, report in of_targets for name, n in report.counts().items()]
     verdicts = [({**labels, **_about(report)}, 1) for labels, report in of_targets]
-    families = (
+    families: tuple[tuple[str, str, Sequence[Sample]], ...] = (
         ("exit_code", "Exit code of the newest run.", [({}, exit_code(reports))]),
         ("target_exit_code", "Exit code by target.", [(labels, r.exit_code) for labels, r in of_targets]),
         ("verdict_info", "Verdict by target: pass, warn, fail, starting or inconclusive.", verdicts),
