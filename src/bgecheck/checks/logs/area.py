@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import datetime
 from itertools import pairwise
 from shlex import quote
@@ -22,6 +21,7 @@ from bgecheck.engines.sglang.log.coverage import coverage
 from bgecheck.engines.sglang.log.diagnosis import QUIET, Diagnosis, diagnose
 from bgecheck.engines.sglang.log.explanation import Rival, confidence, explanation, relation
 from bgecheck.engines.sglang.log.launched import launched
+from bgecheck.engines.sglang.log.modelname import model_of
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.log.since import Since
 from bgecheck.engines.sglang.options import changes_in_words
@@ -195,7 +195,7 @@ def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
 def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
     session = facts.session
     arguments = _arguments(session)
-    model = session.argument("model_path") or _quoted_path(hit.text) or "<model>"
+    model = session.argument("model_path") or model_of(hit.text) or "<model>"
     return {
         **arguments,
         "file": _file(facts, facts.origin.name),
@@ -220,12 +220,6 @@ def _arguments(session: Session) -> dict[str, str]:
         "args_port": session.argument("port") or "<port>",
         "args_fraction": session.argument("mem_fraction_static") or "auto",
     }
-
-
-def _quoted_path(text: str) -> str | None:
-    """The last quoted path of a line; a start that failed early has told no arguments."""
-    paths = [p for p in re.findall(r"['\"`]([^'\"`\s]+)['\"`]", text) if "/" in p and "namespace/" not in p]
-    return paths[-1].removesuffix("/config.json") if paths else None
 
 
 @AREA.check(

@@ -1327,8 +1327,8 @@ cause(
         "NCCL 发现 /dev/shm 太小：容器默认只有 64 MB",
     ),
     fix=Text(
-        "start the container with --shm-size 8g or --ipc=host; a model of this size needs one GPU only (--tp-size 1)",
-        "容器加 --shm-size 8g 或 --ipc=host；这种大小的模型单卡就够（--tp-size 1）",
+        "start the container with --shm-size 8g or --ipc=host; where one GPU fits the model, --tp-size 1 needs none of it",
+        "容器加 --shm-size 8g 或 --ipc=host；单卡放得下模型时用 --tp-size 1，就不需要它",
     ),
     commands=("df -h /dev/shm",),
 )
@@ -1449,9 +1449,9 @@ cause(
     title=Text("the GPUs can talk to each other", "多卡通信正常"),
     because=Text("NCCL failed between the GPUs of this server", "多卡之间的 NCCL 通信失败"),
     fix=Text(
-        "use one GPU, which this model fits (--tp-size 1); else look with NCCL_DEBUG=INFO, and try NCCL_P2P_DISABLE=1, or "
+        "use one GPU where it fits the model (--tp-size 1); else look with NCCL_DEBUG=INFO, and try NCCL_P2P_DISABLE=1, or "
         "--disable-custom-all-reduce where the line names it",
-        "改用单卡（--tp-size 1），这类模型放得下；否则加 NCCL_DEBUG=INFO 定位，并试试 NCCL_P2P_DISABLE=1，"
+        "单卡放得下模型时改用单卡（--tp-size 1）；否则加 NCCL_DEBUG=INFO 定位，并试试 NCCL_P2P_DISABLE=1，"
         "报错里有 custom_all_reduce 时加 --disable-custom-all-reduce",
     ),
     commands=("{nvidia_smi} topo -m",),
@@ -1564,9 +1564,10 @@ cause(
     shows=span("memory", "serving"),
     title=Text("every token id and position is inside the model's tables", "token id 与位置都没有越界"),
     because=Text(
-        "a token id beyond the vocabulary or a position beyond 512 reached the model, which kills the whole server. "
+        "a token id beyond the vocabulary or a position beyond the model's last one (bge: 512) reached the model, which kills the "
+        "whole server. "
         "LangChain's OpenAIEmbeddings sends tiktoken ids (up to 100,000) by default",
-        "有超出词表的 token id 或超过 512 的位置进了模型，整个服务会因此退出。"
+        "有超出词表的 token id，或超出模型最大位置（bge 为 512）的文本进了模型，整个服务会因此退出。"
         "LangChain 的 OpenAIEmbeddings 默认发送 tiktoken id（可达 10 万）",
     ),
     fix=Text(
@@ -1922,9 +1923,9 @@ cause(
     shows=span("device", "serving"),
     title=Text("the machine has enough memory", "主机内存足够"),
     because=Text(
-        "the operating system killed a process (exit code -9, nothing fatal before it): host memory or the container's "
-        "limit ran out",
-        "进程被操作系统杀掉（退出码 -9，之前没有任何报错）：主机内存或容器内存上限不够",
+        "the operating system had no memory left for a process of the server, or killed it for want of memory: the host's memory "
+        "or the container's limit ran out",
+        "系统无法再给服务进程分配内存，或因内存不足杀掉了它：主机内存或容器内存上限不够",
     ),
     fix=Text(
         "give the container more memory, or free some: sglang needs about 2.5 GB beside the weights, more while it loads",

@@ -1350,6 +1350,8 @@ cause(
         "add --trust-remote-code if you trust the repository (bge models do not need it: then the path is wrong)",
         "确认来源可信后加 --trust-remote-code（bge 系列不需要，若出现说明路径不对）",
     ),
+    commands=("{launch_line}",),
+    changes=lambda session, hit: {"trust-remote-code": ""},
 )
 
 

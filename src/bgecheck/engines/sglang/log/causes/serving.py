@@ -264,8 +264,8 @@ cause(
         "调度器在 token 池里找不到空位放这一批，并不是显存本身不足",
     ),
     fix=Text(
-        "start it {changes} (--mem-fraction-static is {args_fraction} now), or send smaller batches",
-        "{changes} 启动（当前 --mem-fraction-static 为 {args_fraction}），或减小客户端的批大小",
+        "start it {changes}, or send smaller batches",
+        "{changes} 启动，或减小客户端的批大小",
     ),
     commands=("{launch_line}",),
     changes=relaunch.larger_pool,
