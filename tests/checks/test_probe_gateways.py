@@ -119,6 +119,7 @@ def test_a_gateway_that_takes_few_texts_fails_nothing_else(most: int, words_of: 
     for name in ("semantic", "token-count", "distinct", "concurrent", "whole-text"):
         assert rows[f"embed.{name}"].status is Status.PASS
     assert rows["embed.order"].status is (Status.SKIP if most == 1 else Status.PASS)
+    assert rows["probe.batch-limit"].values["taken"] <= most < 2 * rows["probe.batch-limit"].values["taken"] + 8
     assert rows["embed.long-batch"].status is (Status.PASS if most >= 16 else Status.SKIP)
 
 
@@ -180,11 +181,11 @@ def test_a_form_that_is_refused_is_told_with_whom_it_breaks(
     ("refused", "also"),
     [
         (("alone", "unnamed"), "input as a string (Dify"),
-        (("alone", "null"), "encoding_format: null (LiteLLM"),
-        (("unnamed", "null"), "encoding_format: null (LiteLLM"),
+        (("alone", "null"), "encoding_format=null (LiteLLM"),
+        (("unnamed", "null"), "encoding_format=null (LiteLLM"),
         (("alone", "unnamed", "null"), "input as a string (Dify"),
         (("alone",), None),
-        (("unnamed",), "encoding_format: null"),  # an engine that wants a value takes null as little
+        (("unnamed",), "encoding_format=null"),  # an engine that wants a value takes null as little
     ],
 )
 def test_every_form_that_is_refused_is_told(refused: tuple[str, ...], also: str | None) -> None:

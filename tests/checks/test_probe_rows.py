@@ -288,7 +288,7 @@ def test_a_blank_text_is_refused_or_embedded_and_never_dropped(
         assert found(url, "probe")["probe.blank-input"].status is status
 
 
-@pytest.mark.parametrize(("most", "taken"), [(1000, 64), (32, 32), (10, 8), (4, 1)])
+@pytest.mark.parametrize(("most", "taken"), [(1000, 64), (32, 32), (10, 8), (4, 4), (3, 2), (1, 1)])
 def test_the_largest_batch_is_learned(most: int, taken: int) -> None:
     """text-embeddings-inference takes 32, hosted services 10."""
     with serving(pages(), answering(lambda body: refuses(422) if len(body["input"]) > most else None)) as url:

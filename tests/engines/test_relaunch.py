@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -264,7 +265,7 @@ def test_a_server_in_a_container_is_stopped_and_mended_where_it_was_started(
     (tmp_path / "7").mkdir()
     (tmp_path / "7/cgroup").write_text(group.format(id="4a464b4ecc665b37" * 4))
     monkeypatch.setattr(containers, "PROC", str(tmp_path))
-    unknown = dict.fromkeys(("model_path", "served_name", "api_key", "cwd", "log"))
+    unknown: dict[str, Any] = dict.fromkeys(("model_path", "served_name", "api_key", "cwd", "log"))
     server = ServerProcess(pid=7, argv=(), flags={}, host="h", port=1, started_at=0.0, **unknown)
     assert stop(server) == stops
     where = place(server)

@@ -441,3 +441,11 @@ def test_wrapping_loses_nothing_and_stays_within_the_width(text: str, width: int
 @given(st.text(max_size=80), st.integers(4, 40))
 def test_a_shortened_text_fits(text: str, width: int) -> None:
     assert columns(shortened(text, width)) <= max(width, 4)
+
+
+@pytest.mark.parametrize("width", range(12, 40, 3))
+def test_the_name_of_a_value_is_not_broken(width: int) -> None:
+    """In Chinese there is no blank around it, and its bracket would begin the next line."""
+    text = "只要带 dimensions 就会被拒绝，写模型自己的 <维度> 也一样（<报错内容>）：客户端拿不到向量"
+    lines = list(wrapped(text, width))
+    assert [line for line in lines if line.startswith(">") or line.count("<") != line.count(">")] == []

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.measure import Measurement
     from rich.text import Text
 
-_ATOMS = re.compile(r"[<>]=? \S+|[!-\u2e7f]+|\S|\s")
-"""What a line may be broken between: Chinese characters, words, and a comparison with its number, which stay whole.
+_ATOMS = re.compile(r"<[^<>\s]{1,16}>|[<>]=? \S+|[!-\u2e7f]+|\S|\s")
+"""What a line may be broken between: Chinese characters, words, a comparison with its number, a `<name>`: all whole.
 
 U+2E80 is where the East Asian scripts begin.
 """

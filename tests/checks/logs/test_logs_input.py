@@ -91,6 +91,11 @@ def test_an_age_is_that_of_the_file_or_of_a_copys_last_line() -> None:
     assert age_of(None, now - timedelta(days=3), now) == 3 * DAY
     assert age_of(90.0, now + timedelta(days=3), now) == 90.0
     assert age_of(None, None, now) is None
+    assert age_of(40 * DAY, now - timedelta(days=5), now) == 5 * DAY  # unpacked from an archive
+    assert age_of(5 * DAY, now - timedelta(hours=2), now) == 2 * HOUR
+    assert age_of(16 * HOUR, now - timedelta(hours=2), now) == 16 * HOUR  # perhaps another time zone
+    assert age_of(5 * DAY, now + timedelta(hours=8), now) == 0.0
+    assert age_of(5 * DAY, None, now) == 5 * DAY
     assert (ago(HOUR).en, ago(47.9 * HOUR).en, ago(2 * DAY).zh) == ("1 hour ago", "47 hours ago", "2 天前")
 
 

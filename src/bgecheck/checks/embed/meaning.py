@@ -301,7 +301,7 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
     if facts.demo:
         return absent(_DEMO)
     if facts.model is None:
-        return absent(Text("the model is not in the registry", "模型不在内置模型表里"))
+        return absent(_OF_ANY_LANGUAGE)
     if facts.meaning is None:
         return absent(_NOT_ASKED)
     measured = measures.meaning(facts)
@@ -324,6 +324,12 @@ def meaning_is_kept(facts: EmbedFacts) -> Outcome:
 
 
 _DEMO = Text("the demo server's vectors carry no meaning", "演示服务的向量没有语义，无法检查")
+_OF_ANY_LANGUAGE = Text(
+    "the model is not in the registry: which languages it knows is not known, and a right model of another language "
+    "would fail; with its folder its own weights are compared (--model-path)",
+    "模型不在内置模型表里，不知道它支持哪些语言，别的语言的正确模型也会不通过；给出模型目录（--model-path）"
+    "可与它自己的权重比对",
+)
 _NOT_ASKED = Text("the texts for it were not sent", "没有发送所需的文本")
 
 

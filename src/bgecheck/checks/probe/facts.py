@@ -140,8 +140,11 @@ EDGE = (509, 510, 511, 512)
 
 BEYOND = 520
 
-BATCHES = (64, 32, 8)
-"""text-embeddings-inference takes 32 texts unless told otherwise (TEI #378), hosted services 10 to 64."""
+BATCHES = (64, 32, 8, 4, 2)
+"""text-embeddings-inference takes 32 texts unless told otherwise (TEI #378), hosted services 10 to 64, some fewer."""
+
+FEW = 8
+"""Texts that a server computes at once, below which as many are sent as it computes."""
 
 CHARACTER, OTHER = "天", "海"
 
@@ -413,7 +416,7 @@ def _tails(server: Server) -> tuple[Answer, Answer]:
 def _batches(server: Server, encoding: str) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     few = server.few_at_once(max(BATCHES)) or max(BATCHES)
-    for size in [size for size in BATCHES if size <= few] or [few]:
+    for size in [size for size in BATCHES if size <= few] if few >= FEW else [few]:
         texts = [f"{PROBE_TEXT}{number}" for number in range(size)]
         answers[size] = _in_time(partial(server.embed, texts, encoding=encoding, probing=True)) or NO_TIME
         if not isinstance(answers[size], Refused | Unusable) or turned_away(answers[size]):

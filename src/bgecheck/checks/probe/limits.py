@@ -230,8 +230,8 @@ def blanks_are_not_dropped(facts: ProbeFacts) -> Outcome:
     "batch-limit",
     title=Text("a request of 64 texts is accepted", "一次可以发送 64 条文本"),
     cause=Text(
-        "the most texts that the server takes in one request: {most} (64, 32 and 8 were tried)",
-        "服务单次请求的条数上限：{most}（试过 64、32、8 条）",
+        "the most texts that the server takes in one request: {most} (tried: 64 and fewer, down to 2)",
+        "服务单次请求的条数上限：{most}（从 64 条往下试，直到 2 条）",
     ),
     fix=Text(
         "set the client's batch size (LangChain: chunk_size) to {taken}, or raise the server's limit "
@@ -395,7 +395,7 @@ UNIT = AtLeast(0.99, "", "length 1, as the whole vector has it; what is cut gets
 _SENDERS: Mapping[Form, Text] = {
     "alone": Text("input as a string (Dify, openai with one text)", "input 是字符串（Dify、openai 单条调用）"),
     "unnamed": Text("no encoding_format (curl, most clients)", "不带 encoding_format（curl 和多数客户端）"),
-    "null": Text("encoding_format: null (LiteLLM from 1.80.11)", "encoding_format 为 null（LiteLLM 1.80.11 起）"),
+    "null": Text("encoding_format=null (LiteLLM from 1.80.11)", "encoding_format 为 null（LiteLLM 1.80.11 起）"),
     "dimensions": Text("dimensions={dims}, its own (Coze, Dify)", "dimensions={dims}，即模型自己的维度（Coze、Dify）"),
 }
 """The forms of request beside the usual one, and who sends them."""

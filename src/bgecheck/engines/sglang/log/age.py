@@ -1,4 +1,4 @@
-"""How long ago a log was last written: by its file, or where that is a copy by its time stamps."""
+"""How long ago a log was last written: by the time of its last line, or where that may be another zone's by its file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ OLD = DAY
 def age_of(written: float | None, last: datetime | None, now: datetime) -> float | None:
     """Seconds since a log was written, of whose file it is known for `written` seconds; None where neither is known.
 
-    A file that was copied is younger than its last stamp, by more than clocks of two time zones differ.
+    A file that was copied is younger than its last line, and one that was unpacked or set back may be older: by more
+    than clocks of two time zones differ. A line of the future tells nothing.
     """
-    gap = (now - last).total_seconds() if last is not None else 0.0
-    by_stamp = gap if gap > ANY_ZONE else None
-    return max((age for age in (written, by_stamp) if age is not None), default=None)
+    gap = (now - last).total_seconds() if last is not None else None
+    if gap is None or gap < -ANY_ZONE:
+        return written
+    if gap > ANY_ZONE:
+        return gap
+    return max(gap, 0.0) if written is not None and written > gap + ANY_ZONE else written
 
 
 def age_of_file(path: str) -> float | None:
