@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench pictures fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -140,6 +140,9 @@ remedies: $(VENV)/.ready  ## Print the remedy of every log rule in both language
 
 pictures: $(VENV)/.ready  ## Make the pictures of docs/pictures anew, from the demo on a terminal
 	$(BIN)/python docs/pictures.py
+
+formats: $(VENV)/.ready  ## Make the examples of docs/formats.md and docs/formats.zh.md anew, from the demo
+	$(BIN)/python docs/formats.py
 
 fuzz: fuzz/.venv/.ready  ## Fuzz the log reader and its rules with atheris, for FUZZ_SECONDS=300 (Linux, Python 3.11 to 3.13)
 	fuzz/.venv/bin/python fuzz/logs.py $(FUZZ_SECONDS)

@@ -24,7 +24,13 @@ EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values
 IMPORTED_AS = {"nvidia-ml-py": "pynvml"}
 FOLDERS = ("src", "docs", "examples", "benchmarks", "real", "fuzz")
 PAGES = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))]
-PUBLISHED = {"github.com/sgl-project/sglang", "hf-mirror.com", "huggingface.co", "json-schema.org"}
+PUBLISHED = {
+    "docs.oasis-open.org",
+    "github.com/sgl-project/sglang",
+    "hf-mirror.com",
+    "huggingface.co",
+    "json-schema.org",
+}
 """Where the project's own pages and metadata may lead; a repository of a code host counts as a place of its own."""
 OURS_TO_INVENT = re.compile(
     r"^(localhost|host|host\.docker\.internal|[\d.]+|.*\.(example|invalid|test)|(.*\.)?example\.(com|net|org))$"

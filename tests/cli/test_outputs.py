@@ -119,7 +119,7 @@ def test_an_interrupted_run_writes_what_it_has(number: signal.Signals, code: int
     """The rows that were judged, and of the others that they were not."""
     words, files = options(tmp_path)
     with silent_server() as (address, connected):
-        process = started("doctor", "--url", address, "--skip", "gpu", *words, "--lang", "en", GITHUB_STEP_SUMMARY="")
+        process = started("probe", "--url", address, *words, "--lang", "en", GITHUB_STEP_SUMMARY="")
         connected()
         process.send_signal(number)
         shown, errors = process.communicate(timeout=30)

@@ -1,0 +1,40 @@
+"""Puts what a run against the demo server prints into the pages about the formats, under the heading of each.
+
+usage: python docs/formats.py        `make formats` runs it
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+ROWS = "launch.readable,launch.prefix-cache,embed.answers,embed.repeatable"
+RUN = ("demo", "--fault", "repeat-differs", "--only", ROWS)
+MOST_LINES, MOST_COLUMNS = 26, 150
+EXAMPLE = re.compile(r"^## (\w+)\n(?:(?!## ).*\n)*?`````text\n((?:.*\n)*?)`````", re.MULTILINE)
+"""The name of a format, and what stands in the block below it."""
+
+
+def printed(format_: str, language: str) -> str:
+    """What a run prints in a format, as much as shows its shape."""
+    words = [sys.executable, "-m", "bgecheck", *RUN, "--lang", language, "-o", format_]
+    shown = subprocess.run(words, capture_output=True, check=False).stdout.decode()
+    lines = [line if len(line) <= MOST_COLUMNS else f"{line[:MOST_COLUMNS]}…" for line in shown.splitlines()]
+    return "".join(f"{line}\n" for line in lines[:MOST_LINES] + ["…"] * (len(lines) > MOST_LINES))
+
+
+def main() -> None:
+    """Make every example anew."""
+    for language, name in (("en", "formats.md"), ("zh", "formats.zh.md")):
+        page = (FOLDER / name).read_text(encoding="utf-8")
+        for match in reversed(list(EXAMPLE.finditer(page))):
+            page = page[: match.start(2)] + printed(match[1], language) + page[match.end(2) :]
+        (FOLDER / name).write_text(page, encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
