@@ -409,7 +409,7 @@ def test_nothing_at_all_is_said_to_be_nothing(port: int, log: Path, content: str
         log.write_text(content)
     waited = wait(1, url=at(port), log=str(log))
     assert (waited.report.outcome, waited.report.unseen) == (3, True)
-    assert f"saw nothing: no server process, nothing that listens at 127.0.0.1:{port}, no log" in waited.notes
+    assert f"saw nothing: no process of that server, nothing that listens at 127.0.0.1:{port}, no log" in waited.notes
 
 
 def test_a_process_that_starts_no_server_is_named(log: Path) -> None:

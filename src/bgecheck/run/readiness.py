@@ -348,8 +348,8 @@ class _Waiting:
         if not self._evident and self._given is None:
             address = self._target.address
             return Text(
-                f"{waited.en} and saw nothing: no server process, nothing that listens at {address}, no log",
-                f"{waited.zh}，什么都没有：没有服务进程，{address} 上没有程序在监听，也没有日志",
+                f"{waited.en} and saw nothing: no process of that server, nothing that listens at {address}, no log",
+                f"{waited.zh}，什么都没有：没有对应的服务进程，{address} 上没有程序在监听，也没有日志",
             )
         process = self._process()
         if not self._phase:
