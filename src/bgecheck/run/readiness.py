@@ -114,6 +114,8 @@ class _Waiting:
         self._began, self._clock = time.time(), time.monotonic()
         self._target = find()
         self._given = _given(self._target)
+        self._given_serves = False
+        """Whether the process that was given has been the server itself, or one of its workers."""
         self._server: ServerProcess | None = None
         """The server that was found last, whether or not it still runs."""
         self._gone: float | None = None
@@ -162,6 +164,8 @@ class _Waiting:
         """Take note of the process that was found, or that it is gone."""
         if self._target.server is not None:
             self._server, self._gone, self._evident = self._target.server, None, True
+            own = (self._server.pid, *self._server.children)
+            self._given_serves = self._given_serves or (self._given is not None and self._given.pid in own)
         elif self._server is not None and self._gone is None:
             self._gone, self._log_size = time.monotonic(), self._size()
 
@@ -190,8 +194,7 @@ class _Waiting:
         """Whether the process that was given is gone, and was the server or has never started one."""
         if self._given is None or self._child is not None or lives(self._given.pid, self._given.created):
             return False
-        server = self._server
-        return server is None or self._given.pid in (server.pid, *server.children)
+        return self._server is None or self._given_serves
 
     def _size(self) -> int:
         return (size(self._target.log) or 0) if self._target.log else 0
