@@ -54,9 +54,9 @@ class Pace:
     grace: float = 1.2
     """For which a loss must last: a supervisor starts a server anew, an older one lets go of its port."""
     last: float = 1.5
-    """For the report once the time has run out."""
+    """For the report once the time has run out, and for one request to a server that is lost."""
     lost: float = 10.0
-    """For the report on a server that is lost."""
+    """For the report on a server that is lost, whose log may be long."""
     hangs: float = 20.0
     """For which embeddings must hang behind pages that answer, where no log tells that the server is ready."""
 
@@ -230,23 +230,27 @@ class _Waiting:
     def _glance(self) -> Outlook | None:
         """What the first rows tell; None where the process has ended meanwhile, or the time."""
         self._log = self._read_log()
+        self._evident = self._evident or self._log is not None
         log, target = self._log, self._target if self._log is not None else replace(self._target, log=None)
-        report = self._beside(lambda: examination.examine(self._glancing(), target, log=log))
-        if report is None:
+        # The machine is looked at first: a program that holds the port may let a request wait for all its time.
+        local = self._beside(lambda: examination.examine(self._glancing("logs", "ports"), target, log=log))
+        if local is None or (chance := outlook(local)).state == "lost" or not self._asks():
+            return None if local is None else chance
+        asked = self._beside(lambda: examination.examine(self._glancing("probe"), target, log=log))
+        if asked is None:
             return None
-        chance = outlook(report)
+        chance = outlook(replace(asked, findings=(*local.findings, *asked.findings)))
         if chance.state == "ready" and log is None and self._read_log() is not None:
             return None  # it was written meanwhile, and may tell that the warm-up still runs
-        self._evident = self._evident or log is not None or (chance.listens and self._asks())
+        self._evident = self._evident or chance.listens
         return chance
 
     def _asks(self) -> bool:
         """Whether it is certain whom to ask: what was started may listen elsewhere than where sglang usually does."""
         return self._target.origins.get("url") != "default" or self._given is None
 
-    def _glancing(self) -> Plan:
-        areas = catalog.areas(["logs", "ports", "probe"] if self._asks() else ["logs"])
-        rows = catalog.select(areas, only=ROWS)
+    def _glancing(self, *names: str) -> Plan:
+        rows = catalog.select(catalog.areas([name for name in names if name == "logs" or self._asks()]), only=ROWS)
         plan = replace(self._plan, command="glance", areas=tuple(rows), ignored={}, calls_openai=False)
         left = max(0.1, self._left())
         return plan.with_settings(quick=True, full=False, deadline=left, timeout=min(self._plan.settings.timeout, left))
@@ -336,7 +340,9 @@ class _Waiting:
     def _lost(self, ended: Ended | None) -> Report:
         if ended is not None:
             self._target = replace(self._target, server=None, pid=ended.pid, ended=ended)
-        return self._examined(deadline=min(self._plan.settings.deadline, self._pace.lost))
+        # What answers no more is not given its whole time once again.
+        settings, pace = self._plan.settings, self._pace
+        return self._examined(deadline=min(settings.deadline, pace.lost), timeout=min(settings.timeout, pace.last))
 
     def _ran_out(self) -> Report:
         """Short, for nobody waits any longer; a server that hangs behind its pages does not start any more."""
