@@ -284,6 +284,13 @@ def _parent(path: Path) -> int | None:
         return None
 
 
+def _told(result: str | None) -> bool:
+    """Whether a run went wrong, which is printed at once."""
+    if result is not None:
+        print(result, flush=True)
+    return result is not None
+
+
 def main() -> int:
     """Plant, run, compare; the exit code is 1 where a verdict was another one or anything is left."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -300,10 +307,8 @@ def main() -> int:
         Path(folder, "planted.json").write_text(json.dumps([repr(one) for one in planted]))
         with ThreadPoolExecutor(options.at_once) as pool:
             results = pool.map(lambda item: once(*item, ports, Path(folder)), enumerate(planted))
-            wrong = [result for result in results if result is not None]
+            wrong = [result for result in results if _told(result)]
     left = {name: count for name, count in _left().items() if count > before[name]}
-    for line in wrong:
-        print(line)
     for name, count in sorted(Counter(one.name for one in planted).items()):
         print(f"{count:5} {name}")
     print(f"{len(planted)} gate runs in {time.monotonic() - began:.0f} s, seed {options.seed}: {len(wrong)} wrong")

@@ -26,6 +26,7 @@ FOLDERS = ("src", "docs", "examples", "benchmarks", "real", "fuzz")
 PAGES = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))]
 PUBLISHED = {
     "docs.oasis-open.org",
+    "raw.githubusercontent.com",
     "github.com/sgl-project/sglang",
     "hf-mirror.com",
     "huggingface.co",

@@ -218,7 +218,7 @@ def test_in_a_pipe_there_is_a_line_for_each_phase(port: int, tmp_path: Path) -> 
 def test_the_line_is_chinese_where_chinese_is_asked_for() -> None:
     done = commandline.run("doctor", "--wait", "1s", "--url", "127.0.0.1:1", *FEW, "--lang", "zh")
     assert done.stderr.startswith("bgecheck: 等待 http://127.0.0.1:1/v1 · 0 秒 / 1 秒")
-    assert "等了 1 秒，什么都没有：没有服务进程，127.0.0.1:1 上没有程序在监听，也没有日志" in done.stdout.replace(
+    assert "等了 1 秒，什么都没有：没有对应的服务进程，127.0.0.1:1 上没有程序在监听，也没有日志" in done.stdout.replace(
         "\n", ""
     )
     assert done.stdout.splitlines()[-1].startswith("没有服务 ports.listening")

@@ -33,6 +33,8 @@ from fakes.answering import CARD, Answer, pages, same, serving
 PACE = Pace(look=0.2, step=0.05, grace=0.5, last=1.0, lost=3.0, hangs=1.0)
 RIGHT = ("--is-embedding", "--disable-radix-cache", "--chunked-prefill-size", "-1", "--mem-fraction-static", "0.3")
 AREAS = ("logs", "ports", "probe")
+EARLY = 15.0
+"""Seconds below which a waiting of 20 s has ended by itself, on a machine whose cores are all busy too."""
 
 
 def plan(timeout: float = 5.0) -> Plan:
@@ -154,7 +156,7 @@ def test_a_line_that_is_not_of_sglang_at_first_does_not_end_the_waiting(port: in
 
 def test_a_server_that_follows_one_that_has_died_is_waited_for(port: int, log: Path) -> None:
     again = f"until {' '.join(line(port))}; do sleep 0.1; export BGECHECK_DEMO_ENDS=; done"
-    variables = {"BGECHECK_DEMO_TAKES": "1", "BGECHECK_DEMO_ENDS": "0.9:1"}
+    variables = {"BGECHECK_DEMO_TAKES": "4", "BGECHECK_DEMO_ENDS": "2.5:1"}
     with log.open("wb") as output:
         process = subprocess.Popen(
             ["sh", "-c", again], stdout=output, stderr=output, env=environment(variables), start_new_session=True
@@ -202,7 +204,7 @@ def test_a_given_process_that_ends_silently_is_lost_with_its_code(port: int, log
         waited = wait(20, pid=process.pid)
     assert (waited.report.outcome, waited.roots) == (1, ["ports.process"])
     assert waited.values("ports.process")["ended_with"] == status
-    assert waited.report.seconds < 5
+    assert waited.report.seconds < EARLY
 
 
 def test_a_found_process_that_ends_silently_is_lost(port: int, log: Path) -> None:
@@ -242,7 +244,7 @@ def test_a_given_process_that_has_ended_before_is_lost_at_once(log: Path, port: 
         process.wait()
         waited = wait(20, pid=process.pid, log=str(log))
     assert (waited.report.outcome, waited.roots) == (1, ["logs.bad-cli-arguments"])
-    assert waited.report.seconds < 3
+    assert waited.report.seconds < EARLY
 
 
 def test_a_given_process_that_ends_is_final_whoever_follows_on_its_port(port: int, log: Path, tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_a_fresh_log_of_a_start_that_has_failed_is_lost_though_nobody_runs(port:
     log.write_text(session(*FAILED, begun=time.time() - 30))
     waited = wait(20, url=at(port), log=str(log))
     assert (waited.report.outcome, waited.roots) == (1, ["logs.gpu-oom-weights"])
-    assert waited.report.seconds < 3
+    assert waited.report.seconds < EARLY
 
 
 @pytest.mark.parametrize(("age", "code"), [(FRESH - 30, 1), (FRESH + 30, 3)])
@@ -288,9 +290,9 @@ def test_another_program_on_the_port_of_a_server_that_loads_is_lost(port: int, l
     with socket.socket() as held, server(port, log, takes=30) as process:
         held.bind(("127.0.0.1", port))
         held.listen()
-        waited = wait(20, timeout=0.5, pid=process.pid)
-    assert (waited.report.outcome, waited.roots[0]) == (1, "ports.owner")
-    assert waited.report.seconds < 8
+        waited = wait(20, timeout=10, pid=process.pid)
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.owner"])
+    assert waited.report.seconds < EARLY
 
 
 def test_an_older_server_on_the_port_neither_ends_the_waiting_nor_is_taken_for_the_new_one(
@@ -318,7 +320,7 @@ def test_a_path_that_is_not_there_is_lost() -> None:
     with serving({}) as url:
         waited = wait(20, url=url)
     assert (waited.report.outcome, waited.roots) == (1, ["probe.base-url"])
-    assert waited.report.seconds < 5
+    assert waited.report.seconds < EARLY
 
 
 @pytest.mark.parametrize("url", ["http://no-such-host.invalid:30000", "https://127.0.0.1:{port}"])
@@ -327,7 +329,7 @@ def test_what_no_start_mends_is_lost(url: str) -> None:
     with serving(pages(), same) as plain:
         waited = wait(20, url=url.format(port=plain.rpartition(":")[2]))
     assert (waited.report.outcome, waited.roots) == (1, ["probe.reachable"])
-    assert waited.report.seconds < 6
+    assert waited.report.seconds < EARLY
 
 
 def test_a_model_that_is_not_served_is_lost() -> None:
@@ -409,7 +411,7 @@ def test_nothing_at_all_is_said_to_be_nothing(port: int, log: Path, content: str
         log.write_text(content)
     waited = wait(1, url=at(port), log=str(log))
     assert (waited.report.outcome, waited.report.unseen) == (3, True)
-    assert f"saw nothing: no server process, nothing that listens at 127.0.0.1:{port}, no log" in waited.notes
+    assert f"saw nothing: no process of that server, nothing that listens at 127.0.0.1:{port}, no log" in waited.notes
 
 
 def test_a_process_that_starts_no_server_is_named(log: Path) -> None:

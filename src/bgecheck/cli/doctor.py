@@ -158,9 +158,10 @@ def _go_together(
     if words and not launch:
         raise BadInput(
             " ".join(words),
-            Text("an argument too many", "多余的参数"),
+            Text("one argument too many", "多余的参数"),
             Text(
-                "to start a server: bgecheck doctor --launch -- COMMAND", "要启动服务：bgecheck doctor --launch -- 命令"
+                "see bgecheck doctor -h; a server is started with --launch -- COMMAND",
+                "用法见 bgecheck doctor -h；要启动服务，用 --launch -- 命令",
             ),
         )
     if stop_on_failure and not launch:

@@ -54,9 +54,9 @@ class Pace:
     grace: float = 1.2
     """For which a loss must last: a supervisor starts a server anew, an older one lets go of its port."""
     last: float = 1.5
-    """For the report once the time has run out."""
+    """For the report once the time has run out, and for one request to a server that is lost."""
     lost: float = 10.0
-    """For the report on a server that is lost."""
+    """For the report on a server that is lost, whose log may be long."""
     hangs: float = 20.0
     """For which embeddings must hang behind pages that answer, where no log tells that the server is ready."""
 
@@ -114,6 +114,8 @@ class _Waiting:
         self._began, self._clock = time.time(), time.monotonic()
         self._target = find()
         self._given = _given(self._target)
+        self._given_serves = False
+        """Whether the process that was given has been the server itself, or one of its workers."""
         self._server: ServerProcess | None = None
         """The server that was found last, whether or not it still runs."""
         self._gone: float | None = None
@@ -162,6 +164,8 @@ class _Waiting:
         """Take note of the process that was found, or that it is gone."""
         if self._target.server is not None:
             self._server, self._gone, self._evident = self._target.server, None, True
+            own = (self._server.pid, *self._server.children)
+            self._given_serves = self._given_serves or (self._given is not None and self._given.pid in own)
         elif self._server is not None and self._gone is None:
             self._gone, self._log_size = time.monotonic(), self._size()
 
@@ -190,8 +194,7 @@ class _Waiting:
         """Whether the process that was given is gone, and was the server or has never started one."""
         if self._given is None or self._child is not None or lives(self._given.pid, self._given.created):
             return False
-        server = self._server
-        return server is None or self._given.pid in (server.pid, *server.children)
+        return self._server is None or self._given_serves
 
     def _size(self) -> int:
         return (size(self._target.log) or 0) if self._target.log else 0
@@ -227,23 +230,27 @@ class _Waiting:
     def _glance(self) -> Outlook | None:
         """What the first rows tell; None where the process has ended meanwhile, or the time."""
         self._log = self._read_log()
+        self._evident = self._evident or self._log is not None
         log, target = self._log, self._target if self._log is not None else replace(self._target, log=None)
-        report = self._beside(lambda: examination.examine(self._glancing(), target, log=log))
-        if report is None:
+        # The machine is looked at first: a program that holds the port may let a request wait for all its time.
+        local = self._beside(lambda: examination.examine(self._glancing("logs", "ports"), target, log=log))
+        if local is None or (chance := outlook(local)).state == "lost" or not self._asks():
+            return None if local is None else chance
+        asked = self._beside(lambda: examination.examine(self._glancing("probe"), target, log=log))
+        if asked is None:
             return None
-        chance = outlook(report)
+        chance = outlook(replace(asked, findings=(*local.findings, *asked.findings)))
         if chance.state == "ready" and log is None and self._read_log() is not None:
             return None  # it was written meanwhile, and may tell that the warm-up still runs
-        self._evident = self._evident or log is not None or (chance.listens and self._asks())
+        self._evident = self._evident or chance.listens
         return chance
 
     def _asks(self) -> bool:
         """Whether it is certain whom to ask: what was started may listen elsewhere than where sglang usually does."""
         return self._target.origins.get("url") != "default" or self._given is None
 
-    def _glancing(self) -> Plan:
-        areas = catalog.areas(["logs", "ports", "probe"] if self._asks() else ["logs"])
-        rows = catalog.select(areas, only=ROWS)
+    def _glancing(self, *names: str) -> Plan:
+        rows = catalog.select(catalog.areas([name for name in names if name == "logs" or self._asks()]), only=ROWS)
         plan = replace(self._plan, command="glance", areas=tuple(rows), ignored={}, calls_openai=False)
         left = max(0.1, self._left())
         return plan.with_settings(quick=True, full=False, deadline=left, timeout=min(self._plan.settings.timeout, left))
@@ -333,7 +340,9 @@ class _Waiting:
     def _lost(self, ended: Ended | None) -> Report:
         if ended is not None:
             self._target = replace(self._target, server=None, pid=ended.pid, ended=ended)
-        return self._examined(deadline=min(self._plan.settings.deadline, self._pace.lost))
+        # What answers no more is not given its whole time once again.
+        settings, pace = self._plan.settings, self._pace
+        return self._examined(deadline=min(settings.deadline, pace.lost), timeout=min(settings.timeout, pace.last))
 
     def _ran_out(self) -> Report:
         """Short, for nobody waits any longer; a server that hangs behind its pages does not start any more."""
@@ -348,8 +357,8 @@ class _Waiting:
         if not self._evident and self._given is None:
             address = self._target.address
             return Text(
-                f"{waited.en} and saw nothing: no server process, nothing that listens at {address}, no log",
-                f"{waited.zh}，什么都没有：没有服务进程，{address} 上没有程序在监听，也没有日志",
+                f"{waited.en} and saw nothing: no process of that server, nothing that listens at {address}, no log",
+                f"{waited.zh}，什么都没有：没有对应的服务进程，{address} 上没有程序在监听，也没有日志",
             )
         process = self._process()
         if not self._phase:

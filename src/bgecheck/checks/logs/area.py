@@ -421,7 +421,7 @@ _WAIT = Text("wait, then check again", "稍等后再查")
             ("{launch_line}", "tail -n +{from_line} {file} | head -n 40"),
         ),
     },
-    explains=tuple(row for row in CONSEQUENCES if row not in ("logs.ready", "ports.process")),
+    explains=tuple(row for row in CONSEQUENCES if row not in ("logs.ready", "ports.process", "ports.owner")),
 )
 def newest_session_is_ready(facts: LogFacts) -> Outcome:
     """Ready means: the ready line, no failed bind before it, nothing fatal after it (see the causes)."""

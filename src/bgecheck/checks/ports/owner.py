@@ -94,6 +94,7 @@ _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
     },
     needs=("ports.listening",),
     explains=(
+        "logs.ready",
         *("probe.engine", "probe.reachable", "probe.base-url", "probe.api-key", "probe.ready", "probe.health-agrees"),
         *("probe.openai-client", "embed.answers"),
     ),
