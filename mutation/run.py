@@ -153,9 +153,21 @@ def mutants_of(module: str) -> list[Mutant]:
             at = (line, len(lines[line - 1][:column].encode()))  # ast counts bytes
             if lines[line - 1][column : column + 2] in ("*,", "/,"):
                 continue  # a mark between parameters
-            if not any(start <= at < end for start, end in kept):
-                mutants.append(Mutant(module, name, occurrence, line))
+            mutant = Mutant(module, name, occurrence, line)
+            if not any(start <= at < end for start, end in kept) and (
+                ":=" not in lines[line - 1] or _is_python(mutant)
+            ):
+                mutants.append(mutant)
     return mutants
+
+
+def _is_python(mutant: Mutant) -> bool:
+    """Whether a change can be compiled: a `not` before an assignment within a condition cannot."""
+    try:
+        compile(mutated(mutant), mutant.module, "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def sample(mutants: list[Mutant], size: int) -> list[Mutant]:

@@ -200,3 +200,22 @@ def test_what_is_costly_is_left_out_only_where_quick_was_asked_for() -> None:
     quick = {check.id for area in catalog.select(catalog.areas(), quick=True) for check in area.checks}
     assert every == {check.id for check in catalog.rows()}
     assert every - quick == {check.id for check in catalog.rows() if check.costly} != set()
+
+
+def test_what_costs_a_server_more_than_a_glance_is_left_out_where_quick_was_asked_for() -> None:
+    costly = {
+        *(f"embed.{row}" for row in ("concurrent", "long-batch", "order", "precision", "prefix-independent")),
+        *(f"embed.{row}" for row in ("token-count", "whole-text")),
+        *(f"probe.{row}" for row in ("base64", "batch-limit", "blank-input", "burst", "dimensions", "health-agrees")),
+        *(f"probe.{row}" for row in ("openai-client", "request-forms", "token-ids", "token-limit")),
+    }
+    assert costly <= {check.id for check in catalog.rows() if check.costly}
+
+
+def test_each_area_has_rows_whose_numbers_stand_for_it() -> None:
+    headlines = {
+        *("embed.repeatable", "embed.batch-equals-single", "embed.reference", "gpu.memory", "launch.pooling"),
+        *("launch.prefix-cache", "launch.chunked-prefill", "logs.ready", "ports.address", "ports.listening"),
+        *("ports.owner", "probe.ready"),
+    }
+    assert headlines <= {check.id for check in catalog.rows() if check.headline}

@@ -30,10 +30,10 @@ def closest_pair(vectors: Sequence[Vector]) -> float:
 
     NaN where there are not two, or one of them cannot be compared: of another length, zero, or not finite.
     """
-    units = [_unit(vector) for vector in vectors]
-    if len(units) < 2 or None in units or len({len(vector) for vector in vectors}) > 1:
+    units = [unit for vector in vectors if (unit := _unit(vector))]
+    if len(units) < max(2, len(vectors)) or len(set(map(len, units))) > 1:
         return math.nan
-    highest: float = max(sum(map(mul, a, b)) for a, b in combinations(units, 2) if a and b)
+    highest: float = max(sum(map(mul, a, b)) for a, b in combinations(units, 2))
     return max(-1.0, min(1.0, highest))
 
 
