@@ -134,8 +134,8 @@ ADVICE: Mapping[str, Advice] = {
             "raise the time-out of the gateway and of its clients to {longer} s; nginx: proxy_read_timeout {longer}s; "
             "LiteLLM: timeout: {longer} in the model's litellm_params. If the server is not merely slow, its log shows "
             "what it is at",
-            "把网关和客户端的超时都调到 {longer} 秒；nginx：proxy_read_timeout {longer}s；LiteLLM：该模型 litellm_params "
-            "里的 timeout: {longer}。若不只是慢，看服务日志里它停在哪一步",
+            "把网关和客户端的超时都调到 {longer} 秒；nginx：proxy_read_timeout {longer}s；LiteLLM：该模型 "
+            "litellm_params 里的 timeout: {longer}。若不只是慢，看服务日志里它停在哪一步",
         ),
         ("bgecheck embed --timeout {longer}s --url {base_url}", _DOCTOR, _LOG),
     ),
