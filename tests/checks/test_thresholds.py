@@ -13,7 +13,8 @@ from bgecheck.checks import embed
 from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import EmbedFacts, More
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES
-from bgecheck.http.embeddings import Embedded
+from bgecheck.engines.sglang.running import Running
+from bgecheck.http.embeddings import Embedded, Refused
 from bgecheck.http.failures import Failure
 from bgecheck.model import Status, Target, say
 from bgecheck.run import engine
@@ -252,3 +253,44 @@ def test_one_vector_for_texts_of_any_length_is_no_fault_of_a_tokenizer(
     given = same_for(crowd, longer)
     assert measures.one_for_all(given) is all_one
     assert status("distinct", given).bad is crowd
+
+
+@pytest.mark.parametrize(
+    ("running", "words"),
+    [
+        (Running(), "an attention backend that does no encoder attention on this device, or weights"),
+        (Running(backend="triton"), "the weights were not loaded"),
+        (Running(backend="fa3", device="cuda", version="0.4.9"), "backend fa3 on cuda, sglang 0.4.9 does no"),
+        (Running(backend="fa3"), "backend fa3 on this device, sglang does no"),
+    ],
+)
+def test_one_vector_for_all_texts_is_explained_by_the_backend_that_computes(running: Running, words: str) -> None:
+    assert words in cause("distinct", same_for(crowd=True, longer=True)._replace(running=running))
+
+
+def test_one_vector_for_texts_of_one_length_is_the_tokenizers() -> None:
+    assert "one and the same vector too" not in cause("distinct", same_for(crowd=True, longer=False))
+    alone = same_for(crowd=True, longer=True)._replace(others=())
+    assert "one and the same vector too" not in cause("distinct", alone)
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [(400, Status.SKIP), (413, Status.SKIP), (422, Status.SKIP), (404, Status.ERROR), (500, Status.ERROR)],
+)
+def test_a_long_text_that_is_refused_was_not_cut(code: int, wanted: Status) -> None:
+    assert status("whole-text", facts(whole=Refused(code, "too long", False, "", 0.01))) is wanted
+
+
+@pytest.mark.parametrize(
+    ("off", "wanted"), [(0, Status.PASS), (1, Status.WARN), (-1, Status.WARN), (len(COUNTED), Status.WARN)]
+)
+def test_tokens_are_as_many_as_the_texts_have(off: int, wanted: Status) -> None:
+    total = sum(count for _, count in COUNTED)
+    given = facts(counted=answer(*(axis(20) for _ in COUNTED), tokens=total + off))
+    area = replace(embed.AREA, collector=lambda context: given, needs=())
+    finding = {f.id: f for f in engine.run([area], None)}["embed.token-count"]
+    assert finding.status is wanted
+    shown = finding.evidence[0]
+    assert (shown.observed, shown.expected) == (str(total + off), str(total))
+    assert ("are added to each" in say(finding.cause, "en")) is (off == len(COUNTED))
