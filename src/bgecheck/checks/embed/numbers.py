@@ -399,6 +399,9 @@ def _conditions(facts: EmbedFacts) -> list[Evidence]:
 MOST_REQUESTS, MOST_TOKENS = 40, 4000
 """What the rows of vectors may cost a server, beside the long batch."""
 
+_NO_COMPARING = ("embed.normalized", "embed.repeatable", *COMPARED)
+"""The rows that vectors of a wrong length, or of misread numbers, can not pass."""
+
 
 @AREA.check(
     "dimension",
@@ -419,6 +422,7 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "let clients ask for encoding_format=float, or fix the gateway in between",
                 "客户端显式传 encoding_format=float，或修正中间的网关",
             ),
+            explains=_NO_COMPARING,
         ),
         "doubles": Advice(
             Text(
@@ -433,6 +437,7 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "修正 {address} 上监听的程序，或直连它后面的服务：base64 应是小端 float32",
             ),
             (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
+            explains=_NO_COMPARING,
         ),
         "index": Advice(
             Text(
@@ -445,6 +450,7 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
                 "新建 {dims} 维的 collection，把全部内容重新编码写入；或改为部署建索引时用的模型",
             ),
             (SHOW_MODEL_PAGE,),
+            explains=(),  # the vectors are right
         ),
         "index-or-model": Advice(
             Text(
@@ -464,9 +470,10 @@ MOST_REQUESTS, MOST_TOKENS = 40, 4000
             Text("the vectors are not all of one length", "返回的向量长度不一致"),
             DIRECT,
             (WHO_LISTENS,),
+            explains=_NO_COMPARING,
         ),
     },
-    explains=(*COMPARED, "embed.repeatable"),
+    explains=("embed.whole-text", "embed.token-count", "embed.semantic", "embed.golden", "embed.reference"),
 )
 def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     """Expected is what `--expect-dim` says, else what the registry says of the model served."""
