@@ -248,7 +248,12 @@ def _status(check: Check, outcome: Outcome) -> Status:
 
 def require_no_circle(checks: Iterable[Check]) -> None:
     """Raise `graphlib.CycleError` when rows explain each other in a circle, whichever of their causes it is."""
-    TopologicalSorter(_explainers({check.id: check.may_explain for check in checks})).prepare()
+    TopologicalSorter(may_be_explained_by(checks)).prepare()
+
+
+def may_be_explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
+    """For each row the rows that explain it by any of their causes."""
+    return _explainers({check.id: check.may_explain for check in checks})
 
 
 def explained_by(rows: Iterable[Check | Finding]) -> dict[str, tuple[str, ...]]:
