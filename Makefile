@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,12 +74,16 @@ layers: $(VENV)/.ready  ## import-linter: imports go down only
 docs: $(VENV)/.ready  ## Compare the generated pages with the rows they come from
 	$(BIN)/bgecheck matrix --markdown --lang en | diff -u docs/matrix.md -
 	$(BIN)/bgecheck matrix --markdown --lang zh | diff -u docs/matrix.zh.md -
+	$(BIN)/bgecheck matrix --graph --lang en | diff -u docs/causes.md -
+	$(BIN)/bgecheck matrix --graph --lang zh | diff -u docs/causes.zh.md -
 
 format: $(VENV)/.ready  ## Format the code and regenerate the pages
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/bgecheck matrix --markdown --lang en > docs/matrix.md
 	$(BIN)/bgecheck matrix --markdown --lang zh > docs/matrix.zh.md
+	$(BIN)/bgecheck matrix --graph --lang en > docs/causes.md
+	$(BIN)/bgecheck matrix --graph --lang zh > docs/causes.zh.md
 
 real: $(VENV)/.ready  ## Prove it against the true sglang on CPU (Linux x86-64, Python 3.11+, 3.2 GB, minutes)
 	real/setup.sh
@@ -134,6 +138,15 @@ bench: $(VENV)/.ready  ## Start-up, doctor, logs and encoder against named peers
 	@over=0; for one in startup doctor logs encoder; do \
 		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
 	done; exit $$over
+
+examples: .venv-examples/.ready  ## Ask the schemas and tools of the systems that examples/ is for (needs an index)
+	tests/examples/validate.sh .venv-examples
+
+.venv-examples/.ready:
+	$(PYTHON) -m venv .venv-examples
+	.venv-examples/bin/python -m pip install --quiet --disable-pip-version-check \
+		check-jsonschema ansible-core kubernetes-validate
+	touch $@
 
 remedies: $(VENV)/.ready  ## Print the remedy of every log rule in both languages, to be read
 	$(BIN)/python docs/remedies.py

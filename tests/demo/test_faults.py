@@ -60,14 +60,21 @@ def test_the_healthy_demo_breaks_no_row() -> None:
 ROOTS = {
     "gpu-oom": "logs.gpu-oom-weights",
     "model-path": "logs.model-path-not-found",
+    "unknown-flag": "logs.bad-cli-arguments",
     "port-in-use": "logs.port-in-use",
     "stuck-loading": "logs.stalled-no-error",
     "refused": "ports.listening",
     "api-key": "probe.api-key",
     "wrong-path": "probe.base-url",
+    "empty-response": "probe.ready",
     "rate-limited": "probe.rate-limit",
+    "queue-full": "probe.ready",
+    "dead-scheduler": "probe.ready",
     "repeat-differs": "launch.prefix-cache",
+    "chunked-prefill": "launch.chunked-prefill",
+    "unnormalised": "embed.normalized",
     "nan-as-null": "embed.finite",
+    "wrong-dimension": "embed.dimension",
 }
 """The one root cause under which whatever else fails is folded."""
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 
-def private_authority(folder: Path) -> Path:
+def private_authority(folder: Path, days: int = 30) -> Path:
     """Write `ca.pem`, and `server.pem` with its key for 127.0.0.1, into a folder."""
 
     def openssl(*words: str) -> None:
@@ -21,6 +21,6 @@ def private_authority(folder: Path) -> Path:
     )
     names = "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
     (folder / "names").write_text(names, encoding="ascii")
-    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
+    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days), "-extfile", "names"]
     openssl("x509", "-req", "-in", "server.csr", *signed, "-out", "server.pem")
     return folder

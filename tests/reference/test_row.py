@@ -240,13 +240,12 @@ def test_the_setting_explains_the_row_and_the_row_explains_meaning(serve: Serve,
         found = looked_at(server.url, folder)
     rows = {check.id: check for check in catalog.rows()}
     chain = ("launch.pooling", "embed.reference", "embed.semantic", "embed.golden")
-    findings = tuple(replace(found, check=rows[id_], caused_by=None) for id_ in chain)
-    explainers = engine.explained_by(catalog.rows())
-    assert {f.id: f.caused_by for f in engine.attribute(findings, explainers)} == {
+    findings = tuple(replace(found, check=rows[id_], explains=rows[id_].explains, caused_by=None) for id_ in chain)
+    assert {f.id: f.caused_by for f in engine.attribute(findings)} == {
         "launch.pooling": None,
         **dict.fromkeys(chain[1:], "launch.pooling"),
     }
-    alone = engine.attribute(findings[1:], explainers)
+    alone = engine.attribute(findings[1:])
     assert [f.caused_by for f in alone] == [None, "embed.reference", "embed.reference"]
 
 

@@ -199,6 +199,7 @@ def _label(gpu: Gpu) -> str:
         "列出 GPU，用存在的编号或 UUID 重新启动服务",
     ),
     commands=("nvidia-smi -L",),
+    explains=("logs.no-gpu-visible",),
 )
 def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
     """The entry row: NVML answered, and what it shows is left to the server."""
@@ -273,7 +274,10 @@ _WHO = ("nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv",)
             _WHO,
         )
     },
-    explains=("gpu.others", "logs.gpu-oom-weights", "logs.gpu-memory-held-by-others"),
+    explains=(
+        *("gpu.others", "logs.gpu-oom-weights", "logs.gpu-oom-kv-pool", "logs.gpu-oom-graph-capture"),
+        "logs.gpu-memory-held-by-others",
+    ),
 )
 def model_fits(facts: GpuFacts) -> Outcome:
     """For a server that runs: what its GPU holds; for one that does not: what is free against what it needs."""

@@ -77,6 +77,8 @@ class Advice(NamedTuple):
     commands: tuple[str, ...] = ()
     severity: Severity | None = None
     """How much this cause matters, where it is not as much as the row."""
+    explains: tuple[str, ...] | None = None
+    """The rows that fail because of this cause, where they are others than the row names."""
 
 
 class Check(NamedTuple):
@@ -102,6 +104,17 @@ class Check(NamedTuple):
     def severity_for(self, outcome: Outcome) -> Severity:
         """How much this outcome matters where it does not hold."""
         return self.advice_for(outcome).severity or self.severity
+
+    def explained_by_it(self, outcome: Outcome) -> tuple[str, ...]:
+        """The rows (globs too) that fail because of this outcome where it does not hold."""
+        explains = self.advice_for(outcome).explains
+        return self.explains if explains is None else explains
+
+    @property
+    def may_explain(self) -> tuple[str, ...]:
+        """The rows (globs too) that fail because of any of its causes."""
+        others = (advice.explains or () for advice in self.variants.values())
+        return tuple(dict.fromkeys((*self.explains, *(id_ for explains in others for id_ in explains))))
 
 
 @dataclass

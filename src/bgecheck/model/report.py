@@ -28,6 +28,8 @@ class Finding:
     commands: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     reason: Words | None = None
+    explains: tuple[str, ...] = ()
+    """The rows (globs too) that fail as a consequence, by the cause that was found."""
     caused_by: str | None = None
     ignored: str | None = None
     """The user's reason to ignore it; blank where it follows from an ignored problem, which `caused_by` names."""

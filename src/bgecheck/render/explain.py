@@ -40,7 +40,7 @@ def _draw_page(check: Check, screen: Screen, console: Console) -> None:
         if number:
             console.print(Prose(screen.say(_OTHERWISE), "bold"))
         _draw_advice(check.id, advice, screen, console)
-    facts = [(_SEVERITY, [screen.say(SEVERITY[check.severity])]), (_NEEDS, check.needs), (_EXPLAINS, check.explains)]
+    facts = [(_SEVERITY, [screen.say(SEVERITY[check.severity])]), (_NEEDS, check.needs), (_EXPLAINS, check.may_explain)]
     for label, values in facts:
         if values:
             console.print(Prose(f"{screen.say(label)}{screen.colon}{', '.join(values)}", "dim"))

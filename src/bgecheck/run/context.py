@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bgecheck.machine.files import size
 from bgecheck.machine.processes import snapshot
-from bgecheck.model import Target, Unavailable
+from bgecheck.model import Target, Text, Unavailable
 from bgecheck.model.deadline import Deadline
 from bgecheck.model.processes import ProcessTable
 from bgecheck.run.settings import Settings
@@ -72,15 +72,23 @@ class Context:
     def logged_session(self) -> Session | None:
         """The newest session of the log, for other areas than `logs`.
 
-        None for a pipe, and for a file so long that the walk back to its newest start would hold them up.
+        None for a pipe, for a file so long that the walk back to its newest start would hold them up, and for the
+        log of another server.
         """
         length = size(self.target.log) if self.target.log else None
         if length is None or length > LOG_SHARED:
             return None
         try:
-            return self.session_log().session
+            return None if self.log_of_another() else self.session_log().session
         except Unavailable:
             return None
+
+    def log_of_another(self) -> Text | None:
+        """Why the log is not that of the server that is looked at; None where it may be. Raises `Unavailable`."""
+        from bgecheck.engines.sglang.log.whose import of_another
+
+        assert self.target.log is not None
+        return of_another(self.session_log(), self.target.log, self.target.server)
 
     def close(self) -> None:
         """Close the doors that were opened, and end the process of openai."""

@@ -84,7 +84,7 @@ class _Run:
         self._inbox: queue.Queue[tuple[str, Any]] = queue.Queue()
 
     def findings(self) -> tuple[Finding, ...]:
-        explainers = explained_by(self._checks.values())
+        require_no_circle(self._checks.values())
         sorter = TopologicalSorter(self._graph())
         sorter.prepare()
         while sorter.is_active():
@@ -99,7 +99,7 @@ class _Run:
             if not ready and self._due and (name := self._receive()):
                 sorter.done(name)
         self._review()
-        return attribute(tuple(self._found[id_] for id_ in self._checks), explainers)
+        return attribute(tuple(self._found[id_] for id_ in self._checks))
 
     def _graph(self) -> dict[str, list[str]]:
         graph = {name: [n for n in area.needs if n in self._checks] for name, area in self._areas.items()}
@@ -194,6 +194,7 @@ class _Run:
             seconds=seconds,
             pending=outcome.pending,
             data=outcome.data,
+            explains=check.explained_by_it(outcome),
         )
 
     def _hidden(self, words: Words) -> Words:
@@ -245,15 +246,28 @@ def _status(check: Check, outcome: Outcome) -> Status:
     return Status.PASS if outcome.holds else check.severity_for(outcome).status
 
 
-def explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
-    """For each row the rows that explain it. Raises `graphlib.CycleError` when they do so in a circle."""
-    rows = list(checks)
-    explainers: dict[str, list[str]] = {row.id: [] for row in rows}
-    for row in rows:
-        for id_ in _matching(row.explains, explainers):
-            if id_ != row.id:
-                explainers[id_].append(row.id)
-    TopologicalSorter(explainers).prepare()
+def require_no_circle(checks: Iterable[Check]) -> None:
+    """Raise `graphlib.CycleError` when rows explain each other in a circle, whichever of their causes it is."""
+    TopologicalSorter(may_be_explained_by(checks)).prepare()
+
+
+def may_be_explained_by(checks: Iterable[Check]) -> dict[str, tuple[str, ...]]:
+    """For each row the rows that explain it by any of their causes."""
+    return _explainers({check.id: check.may_explain for check in checks})
+
+
+def explained_by(rows: Iterable[Check | Finding]) -> dict[str, tuple[str, ...]]:
+    """For each row the rows that explain it; of findings those that do so by the cause that was found."""
+    return _explainers({row.id: row.explains for row in rows})
+
+
+def _explainers(explains: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The same table read from the other end: for each row those that explain it."""
+    explainers: dict[str, list[str]] = {id_: [] for id_ in explains}
+    for row, patterns in explains.items():
+        for id_ in _matching(patterns, explainers):
+            if id_ != row:
+                explainers[id_].append(row)
     return {id_: tuple(above) for id_, above in explainers.items()}
 
 
@@ -269,12 +283,12 @@ def _matching(patterns: Iterable[str], ids: Iterable[str]) -> list[str]:
     return list(chosen)
 
 
-def attribute(findings: tuple[Finding, ...], explainers: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
+def attribute(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings with `caused_by` naming the root cause: the problem at the end of the chain.
 
     A row that was skipped because a needed row does not hold follows that row's chain.
     """
-    by_id = {f.id: f for f in findings}
+    by_id, explainers = {f.id: f for f in findings}, explained_by(findings)
 
     def root(id_: str) -> str:
         finding = by_id[id_]

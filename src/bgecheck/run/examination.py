@@ -77,7 +77,7 @@ def unfinished(plan: Plan, target: Target | None, findings: Mapping[str, Finding
         for area in plan.areas
         for check in area.checks
     )
-    attributed = engine.attribute(rows, engine.explained_by(row.check for row in rows))
+    attributed = engine.attribute(rows)
     about = {} if target is None else Redactor(target.secrets()).value(target.described())
     return replace(
         bare,
@@ -172,7 +172,7 @@ def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tup
     reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
     if not reasons:
         return findings
-    explainers = engine.explained_by(f.check for f in findings)
+    explainers = engine.explained_by(findings)
     following = _following(findings, reasons, explainers)
     marked = tuple(
         replace(
@@ -182,7 +182,7 @@ def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tup
         )
         for f in findings
     )
-    attributed = engine.attribute(marked, explainers)
+    attributed = engine.attribute(marked)
     return tuple(replace(f, caused_by=following[f.id]) if f.id in following else f for f in attributed)
 
 

@@ -82,7 +82,8 @@ _COMPARED_HERE = "bgecheck embed --full --url {base_url} --model-path {model_pat
             ("bgecheck logs {log}", _COMPARED_HERE, WHO_LISTENS),
         ),
     },
-    explains=("embed.whole-text", "embed.semantic", "embed.golden", "embed.reference"),
+    # Two texts of which the end differs have one vector too, as if they had been cut.
+    explains=("embed.whole-text", "probe.token-limit", "embed.semantic", "embed.golden", "embed.reference"),
     needs=("embed.finite",),
 )
 def different_texts_differ(facts: EmbedFacts) -> Outcome:
@@ -194,6 +195,7 @@ _TOO_LONG = (400, 413, 422)
                 "re-embed everything embedded so far",
                 "去掉引擎或网关的默认 prompt；指令由客户端加，只加在查询上。之后把之前写进向量库的内容全部重新编码",
             ),
+            explains=("embed.golden", "embed.reference"),
         ),
         "case": Advice(
             Text(
@@ -206,8 +208,10 @@ _TOO_LONG = (400, 413, 422)
                 '在 tokenizer_config.json 里设 "do_lower_case": true，或换回官方的分词器文件，再重启',
             ),
             ("grep do_lower_case {model_path}/tokenizer_config.json",),
+            explains=("embed.reference",),
         ),
     },
+    explains=("embed.semantic", "embed.golden", "embed.reference"),
     severity=Severity.WARNING,
     needs=("embed.finite",),
     costly=True,

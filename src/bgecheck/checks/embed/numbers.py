@@ -402,6 +402,9 @@ def _conditions(facts: EmbedFacts) -> list[Evidence]:
 MOST_REQUESTS, MOST_TOKENS = 40, 4000
 """What the rows of vectors may cost a server, beside the long batch."""
 
+_NO_COMPARING = ("embed.normalized", "embed.repeatable", *COMPARED)
+"""The rows that vectors of a wrong length, or of misread numbers, can not pass."""
+
 
 _MAY_BE_CUT = MAY_BE_CUT.replace("{", "{{").replace("}", "}}")
 
@@ -425,6 +428,7 @@ _MAY_BE_CUT = MAY_BE_CUT.replace("{", "{{").replace("}", "}}")
                 "let clients ask for encoding_format=float, or fix the gateway in between",
                 "客户端显式传 encoding_format=float，或修正中间的网关",
             ),
+            explains=_NO_COMPARING,
         ),
         "doubles": Advice(
             Text(
@@ -439,6 +443,7 @@ _MAY_BE_CUT = MAY_BE_CUT.replace("{", "{{").replace("}", "}}")
                 "修正 {address} 上监听的程序，或直连它后面的服务：base64 应是小端 float32",
             ),
             (WHO_LISTENS, "bgecheck probe --only probe.base64 --url {base_url}"),
+            explains=_NO_COMPARING,
         ),
         "index": Advice(
             Text(
@@ -451,6 +456,7 @@ _MAY_BE_CUT = MAY_BE_CUT.replace("{", "{{").replace("}", "}}")
                 "新建 {dims} 维的 collection，把全部内容重新编码写入；或改为部署建索引时用的模型",
             ),
             (SHOW_MODEL_PAGE,),
+            explains=(),  # the vectors are right
         ),
         "index-or-model": Advice(
             Text(
@@ -501,9 +507,10 @@ _MAY_BE_CUT = MAY_BE_CUT.replace("{", "{{").replace("}", "}}")
             Text("the vectors are not all of one length", "返回的向量长度不一致"),
             DIRECT,
             (WHO_LISTENS,),
+            explains=_NO_COMPARING,
         ),
     },
-    explains=(*COMPARED, "embed.repeatable"),
+    explains=("embed.whole-text", "embed.token-count", "embed.semantic", "embed.golden", "embed.reference"),
 )
 def dimension_is_the_models(facts: EmbedFacts) -> Outcome:
     """Expected is what `--expect-dim` says, else what the registry says of the model served."""

@@ -109,6 +109,8 @@ def collect(context: Context) -> LogFacts:
     if context.target.log is None:
         raise Unavailable(_no_log(context.target.server), looked=False)
     log = context.session_log()
+    if (other := context.log_of_another()) is not None:
+        raise Unavailable(other, looked=False)
     since = log.since
     if since is not None and since.last is None and log.session.lines:
         raise Unavailable(

@@ -9,6 +9,21 @@ from bgecheck.machine.containers import PORTS_SHOWN
 from bgecheck.machine.sockets import FORWARDERS, Inside
 from bgecheck.model import Advice, Evidence, Outcome, ServerProcess, Text, Words, absent, broken, holds
 
+_ANSWERED_BY_ANOTHER = (
+    *("logs.ready", "probe.reachable", "probe.base-url", "probe.engine", "probe.api-key", "probe.model-name"),
+    *("probe.rate-limit", "probe.ready", "probe.health-agrees", "probe.base64", "probe.token-limit"),
+    *(
+        "probe.blank-input",
+        "probe.batch-limit",
+        "probe.dimensions",
+        "probe.request-forms",
+        "probe.token-ids",
+        "probe.burst",
+    ),
+    *("probe.openai-client", "launch.*", "embed.*"),
+)
+"""The rows of what answers on a port: all but those of the way there."""
+
 _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
 
 
@@ -93,11 +108,7 @@ _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
         ),
     },
     needs=("ports.listening",),
-    explains=(
-        "logs.ready",
-        *("probe.engine", "probe.reachable", "probe.base-url", "probe.api-key", "probe.ready", "probe.health-agrees"),
-        *("probe.openai-client", "embed.answers"),
-    ),
+    explains=_ANSWERED_BY_ANOTHER,
 )
 def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
     """The pid behind the listening socket against the pid of the server that was found or named."""

@@ -17,6 +17,23 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Shell, Text, abs
     ),
     fix=Text("look at them, then kill exactly these", "确认后只结束这几个进程"),
     commands=KILLED,
+    variants={
+        "holding": Advice(
+            Text(
+                "workers whose server is gone still run (pid {pids}) and hold port {port}: a server that is started "
+                "on it cannot bind it, and requests get no answer",
+                "主服务已经退出，子进程却还在（进程 {pids}），并占着端口 {port}：新服务绑定不了这个端口，"
+                "请求也得不到响应",
+            ),
+            Text(
+                "look at them, kill exactly these, then start the server again",
+                "确认后只结束这几个进程，再重新启动服务",
+            ),
+            KILLED,
+            severity=Severity.ERROR,
+            explains=("ports.owner", "logs.port-in-use"),
+        )
+    },
     severity=Severity.WARNING,
 )
 def no_worker_is_left_over(facts: PortFacts) -> Outcome:
@@ -24,7 +41,8 @@ def no_worker_is_left_over(facts: PortFacts) -> Outcome:
     if not facts.left_over:
         return holds(Evidence(Text(f"{TITLE} processes without a server", f"主服务已退出的 {TITLE} 进程"), "0"))
     evidence = [Evidence(f"pid {o.pid}", o.title) for o in facts.left_over[:5]]
-    return broken(*evidence, **killed(facts.left_over))
+    held = any(owner.left_over for owner in facts.owners)
+    return broken(*evidence, advice="holding" if held else None, port=facts.target.port, **killed(facts.left_over))
 
 
 @AREA.check(

@@ -13,9 +13,12 @@ from bgecheck.model import Advice, Severity, Text, Words
 
 CONSEQUENCES = (
     *("logs.ready", "ports.process", "ports.listening", "ports.owner"),
-    *("probe.reachable", "probe.ready", "embed.answers"),
+    *("probe.reachable", "probe.ready", "probe.health-agrees", "embed.answers"),
 )
-"""The rows that fail because a start has failed or a server has died."""
+"""The rows that fail because a start has failed or a server has died; of one whose port an older one answers too."""
+
+OF_A_DEATH = (*CONSEQUENCES, "ports.workers")
+"""The same of what ends a process of the server, whose pages another of its processes may still answer."""
 
 WRONG_VECTORS = (
     "embed.distinct",
@@ -41,7 +44,7 @@ class Cause:
     fix: Text
     commands: tuple[str, ...] = ()
     severity: Severity = Severity.ERROR
-    explains: tuple[str, ...] = CONSEQUENCES
+    explains: tuple[str, ...] = OF_A_DEATH
     unknown: Callable[[Session], Text | None] = lambda session: None
     """A further reason for which a session cannot exclude it; None where it can."""
     variants: Mapping[str, Advice]
@@ -70,7 +73,7 @@ def cause(
     fix: Text,
     commands: tuple[str, ...] = (),
     severity: Severity = Severity.ERROR,
-    explains: tuple[str, ...] = CONSEQUENCES,
+    explains: tuple[str, ...] = OF_A_DEATH,
     unknown: Callable[[Session], Text | None] = lambda session: None,
     variants: Mapping[str, Advice] = _NO_VARIANTS,
     variant: Callable[[Session, Hit], str | None] = lambda session, hit: None,

@@ -6,7 +6,7 @@ import re
 
 from bgecheck.engines.sglang.log import optional, relaunch, toolchain
 from bgecheck.engines.sglang.log.accelerator import maker
-from bgecheck.engines.sglang.log.cause import cause
+from bgecheck.engines.sglang.log.cause import OF_A_DEATH, cause
 from bgecheck.engines.sglang.log.coverage import span
 from bgecheck.engines.sglang.log.memory import gib, memory
 from bgecheck.engines.sglang.log.optional import OWN_ALL_REDUCE, PART
@@ -1742,6 +1742,7 @@ cause(
     because=Text("the GPU itself reports a fault", "GPU 自身报告了硬件故障"),
     fix=Text("use another GPU; reset or replace this one", "换一块卡；对这块卡复位或报修"),
     commands=("{nvidia_smi} -q -d ECC,PAGE_RETIREMENT", "sudo dmesg -T | grep -i xid"),
+    explains=(*OF_A_DEATH, "gpu.health"),
 )
 
 

@@ -154,7 +154,10 @@ cause(
     variant=ports.role,
     values=ports.values,
     changes=ports.relaunch,
-    explains=(*CONSEQUENCES, "probe.base-url", "probe.engine", "probe.api-key", "probe.model-name"),
+    explains=(
+        *CONSEQUENCES,
+        *("probe.base-url", "probe.engine", "probe.api-key", "probe.model-name", "embed.dimension"),
+    ),
 )
 
 
@@ -362,6 +365,7 @@ cause(
     variant=_hang,
     values=lambda session, hit: {**remains(session, hit), "limit": session.argument("max_running_requests") or ""},
     changes=_awake,
+    explains=CONSEQUENCES,  # the schedulers that run tell why it hangs
 )
 
 
