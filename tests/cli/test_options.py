@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bgecheck.cli.app import program
-from bgecheck.cli.examine import pattern
+from bgecheck.cli.counting import pattern
 from bgecheck.cli.main import run
 from bgecheck.demo.stage import stage
 from bgecheck.run import catalog

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -11,11 +10,12 @@ from typer import Context
 
 from bgecheck.cli.app import CHECK, command
 from bgecheck.cli.duration import seconds
-from bgecheck.cli.examine import deliver, examine, job, openai_standby, target
+from bgecheck.cli.examine import deliver, examine, job, openai_standby
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
     SERVER,
     ApiKey,
+    ConfigFile,
     Deadline,
     ExitStyle,
     ExpectDim,
@@ -26,22 +26,26 @@ from bgecheck.cli.options import (
     Log,
     Model,
     ModelPath,
+    Named,
     Only,
     Output,
     Pid,
     Quick,
     RunOptions,
+    Severities,
     Skip,
-    TargetOptions,
     Timeout,
-    Url,
+    Urls,
     Verbose,
     given,
     option,
 )
-from bgecheck.model import BadInput, Target, Text
+from bgecheck.cli.several import Examinee, others, reports_on, resolved
+from bgecheck.cli.subjects import subjects
+from bgecheck.model import Report
 from bgecheck.run import catalog
-from bgecheck.run.readiness import settled
+from bgecheck.run.compared import compared
+from bgecheck.run.readiness import Look, settled
 
 
 @command(
@@ -58,7 +62,8 @@ from bgecheck.run.readiness import settled
 )
 def doctor(
     ctx: Context,
-    url: Url = None,
+    url: Urls = None,
+    named: Named = None,
     pid: Pid = None,
     every: Annotated[
         bool,
@@ -89,29 +94,27 @@ def doctor(
     output: Output = None,
     verbose: Verbose = False,
     ignore: Ignore = None,
+    severity: Severities = None,
     fail_on: FailOn = "error",
     exit_style: ExitStyle = "plain",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Find the running server, look at everything after launch, and say what is wrong and how to fix it."""
-    target_options = given(TargetOptions, ctx)
     run_options = given(RunOptions, ctx)
+    chosen = subjects(ctx)
     patience = seconds("--wait", wait) if wait is not None else 0.0
-    if every and (url or pid):
-        raise BadInput(
-            "--all", Text("it excludes --url and --pid", "不能与 --url、--pid 同时使用"), Text("give one", "只给一个")
-        )
     # A server that is waited for may take minutes: its process of openai is started when it is there.
     with openai_standby(run_options) if not patience else nullcontext() as standby:
         the_job = job("doctor", catalog.AREAS, run_options)
-        looked_at = target(target_options)
-        targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
-        again = partial(target, target_options)
-        look = partial(examine, standby=standby)
-        reports = [settled(the_job.plan, looked_at, patience, again, look) for looked_at in targets]
-    deliver(the_job, reports)
+        examinees = resolved(chosen, "doctor", catalog.AREAS)
+        if every:
+            examinees = others(examinees[0], chosen[0].options)
 
+        def report(one: Examinee, look: Look) -> Report:
+            return settled(one.plan, one.target, patience, one.again, look)
 
-def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
-    """The other servers; when the turn of one comes, the processes have to be looked at anew."""
-    return [replace(target(replace(options, pid=server.pid)), processes=None) for server in looked_at.others]
+        if len(examinees) == 1:
+            deliver(the_job, [report(examinees[0], partial(examine, standby=standby))])
+        reports = reports_on(examinees, report, standby, waits=patience > 0)
+    deliver(the_job, compared(reports))

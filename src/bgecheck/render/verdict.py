@@ -79,7 +79,13 @@ def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, s
     word, style = _WORDS["pass" if decisive is None else decisive.verdict]
     seconds = max((report.seconds for report in reports), default=0.0)
     end = f"{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
-    return screen.say(word), style, f" {screen.say(servers(reports))}{end}"
+    head = f"{screen.say(word)} {screen.say(servers(reports))}"
+    groups = remedies(decisive) if decisive and decisive.verdict in ("fail", "warn", "starting") else []
+    if not groups:
+        return screen.say(word), style, f"{head}{end}".removeprefix(screen.say(word))
+    subject, sentence = _root_cause(groups, False, screen)
+    choices = [(f"{head}{screen.colon}{subject}", part, end) for part in clauses(sentence)]
+    return screen.say(word), style, _fitting(choices, screen.width).removeprefix(screen.say(word))
 
 
 def servers(reports: Sequence[Report]) -> Text:
