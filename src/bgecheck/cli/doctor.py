@@ -37,6 +37,7 @@ from bgecheck.cli.options import (
     Timeout,
     Urls,
     Verbose,
+    Wait,
     given,
     option,
 )
@@ -76,15 +77,7 @@ def doctor(
     model_path: ModelPath = None,
     api_key: ApiKey = None,
     expect_dim: ExpectDim = None,
-    wait: Annotated[
-        str | None,
-        option(
-            "--wait",
-            metavar="DUR",
-            en="Wait until it is ready, or has failed for good: 30s, 5m.",
-            zh="等到服务就绪，或确定失败为止：30s、5m",
-        ),
-    ] = None,
+    wait: Wait = None,
     only: Only = None,
     skip: Skip = None,
     quick: Quick = False,

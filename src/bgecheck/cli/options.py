@@ -67,6 +67,8 @@ Lang = Annotated[
 
 CONFIG = "bgecheck.config"
 """Where the context of a command keeps the file."""
+PROBLEM = "bgecheck.config.problem"
+"""Where that of `bgecheck config` keeps why there is none."""
 
 _LEFT_OUT = {"logs": ("log", "wait")}
 """Settings that mean something else in a command: there they would win over a log that comes through a pipe."""
@@ -83,7 +85,13 @@ def _configured(ctx: typer.Context, given: str | None) -> str | None:
     from bgecheck.cli.configfile.reading import read
 
     not_blank("--config", given)
-    ctx.meta[CONFIG] = the_file = config(read(path))
+    try:
+        ctx.meta[CONFIG] = the_file = config(read(path))
+    except BadInput as problem:
+        if ctx.command.name != "config":
+            raise
+        ctx.meta[PROBLEM] = problem  # which may be there to write the file, or to check it
+        return path
     ctx.default_map = _as_options(ctx, the_file)
     return path
 
@@ -91,7 +99,8 @@ def _configured(ctx: typer.Context, given: str | None) -> str | None:
 def _as_options(ctx: typer.Context, the_file: Config) -> dict[str, Any]:
     """The settings of the file by the names of options; the key is looked for where no option gives one."""
     settings = dict(the_file.defaults)
-    if variable := settings.pop(KEY_VARIABLE, None):
+    variable = settings.pop(KEY_VARIABLE, None)
+    if variable and ctx.command.name != "config":
         settings["api_key"] = partial(the_file.key, ("defaults",), variable)
     for option in ctx.command.params:
         if getattr(option, "multiple", False) and isinstance(settings.get(option.name or ""), str):
@@ -242,6 +251,15 @@ Timeout = Annotated[
 Deadline = Annotated[
     str,
     option("--deadline", metavar="DUR", rich_help_panel=LOOK, en="Time limit of the whole run.", zh="整次运行的时限"),
+]
+Wait = Annotated[
+    str | None,
+    option(
+        "--wait",
+        metavar="DUR",
+        en="Wait until it is ready, or has failed for good: 30s, 5m.",
+        zh="等到服务就绪，或确定失败为止：30s、5m",
+    ),
 ]
 
 Output = Annotated[
