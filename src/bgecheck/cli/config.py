@@ -199,7 +199,7 @@ def _written(value: Any) -> str:
 def _setting(ctx: Context, the_file: Config | None, name: str, chosen: Language) -> tuple[Any, str]:
     """The value that counts of a setting, and where it comes from."""
     value, origin = ctx.params.get(name), source(ctx, name)
-    if name == "url" and value not in _NONE and len(value) == 1:
+    if isinstance(value, list | tuple) and len(value) == 1 and name == "url":
         value = value[0]
     option = "--" + name.replace("_", "-")
     key = KEY_VARIABLE if name == "api_key" else name

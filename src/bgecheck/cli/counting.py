@@ -78,10 +78,10 @@ def split(given: Sequence[str] | None, today: date) -> tuple[dict[str, str], tup
 
 def _over(value: Ignored) -> Text:
     reason = f" ({value.reason})" if value.reason else ""
-    reason_zh = f"（{value.reason}）" if value.reason else ""
+    reason_zh = f"（{value.reason}）" if value.reason else " "
     return Text(
         "--ignore {pattern}{reason} ended on {until}: its problems count again. Mend them, or give a later day",
-        "--ignore {pattern}{reason_zh} 已于 {until} 到期：相关问题重新计入结果。请解决问题，或改写更晚的日期",
+        "--ignore {pattern}{reason_zh}已于 {until} 到期：相关问题重新计入结果。请解决问题，或改写更晚的日期",
     ).filled({"pattern": value.pattern, "reason": reason, "reason_zh": reason_zh, "until": value.until})
 
 

@@ -151,7 +151,7 @@ def embed(
     chosen = subject(ctx)
     with openai_standby(chosen.run) as standby:
         the_job = _plan(chosen.run, options, texts or ())
-        looked_at = replace(target(chosen.options), name=chosen.name)
+        looked_at = under_name(target(chosen.options), chosen.name)
         if against is not None:
             the_job = the_job.with_settings(against=_other(options, looked_at))
         report = _shown(examine(the_job.plan, looked_at, standby=standby))

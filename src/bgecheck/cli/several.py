@@ -51,14 +51,19 @@ def resolved(chosen: Sequence[Subject], command: str, names: Sequence[str]) -> l
     plans = _plans(chosen, command, names)
     return with_keys_of_all(
         [
-            Examinee(plan=one_plan, target=replace(at, name=one.name), again=partial(_again, one))
+            Examinee(plan=one_plan, target=under_name(at, one.name), again=partial(_again, one))
             for one, at, one_plan in zip(chosen, found, plans, strict=True)
         ]
     )
 
 
 def _again(one: Subject) -> Target:
-    return replace(target(one.options), name=one.name)
+    return under_name(target(one.options), one.name)
+
+
+def under_name(at: Target, name: str | None) -> Target:
+    """A server under the name that the file gives it; without one as it is."""
+    return replace(at, name=name, origins={**at.origins, "url": "file"}) if name else at
 
 
 def _plans(chosen: Sequence[Subject], command: str, names: Sequence[str]) -> list[Plan]:

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MOST = 10
-"""Servers, or groups of them with one root cause, whose root causes are drawn: more would hide the summary."""
+"""Groups of servers with one root cause that are drawn, and notes: more would hide the summary."""
 
 
 def draw_notes(reports: Sequence[Report], screen: Screen, console: Console) -> None:
-    """The notes of the reports, each once."""
+    """The notes of the reports, each once, and how many there are beyond those that are shown."""
     brackets = screen.say(Text("({})", "（{}）"))
-    notes = dict.fromkeys(screen.say(note) for report in reports for note in report.notes)
+    notes = list(dict.fromkeys(screen.say(note) for report in reports for note in report.notes))
+    if left := len(notes[_MOST:]):
+        more = Text(f"{left} more notes: see -v or -o json", f"另有 {left} 条说明：见 -v 或 -o json")
+        notes = [*notes[:_MOST], screen.say(more)]
     if notes:
         console.print(Prose([brackets.format(note) for note in notes]))
 
