@@ -56,8 +56,6 @@ def measured(targets: int, deadline: float) -> bool:
         urls = [*process.stdout.readline().split(), *silent]
         table = '[[target]]\nname = "t{}"\nurl = "{}"\nmodel = "bge-base-zh-v1.5"\n'
         lines = [table.format(number, url) for number, url in enumerate(urls)]
-            f'[[target]]\nname = "t{n}"\nurl = "{url}"\nmodel = "bge-base-zh-v1.5"\n' for n, url in enumerate(urls)
-        ]
         (folder / "bgecheck.toml").write_text("\n".join(lines))
         command = [*bgecheck(), "doctor", "--deadline", f"{deadline:g}s", "-o", "json=report.json", "--lang", "en"]
         began = time.monotonic()

@@ -32,7 +32,8 @@ AS_IT_STANDS = frozenset(
     base_url belong bound bundle bundle_variable capability characters chunk container cosine count cuda days
     declared detail device dims dropped each engine error exception expected failed folder found free front
     gpu holders host image index length limit location log margin message missing most moved ms name needed norm
-    one one_expected one_url openai option other other_expected other_url owner owner_pid owners page path pids place pooling port positions process program
+    one one_expected one_url openai option other other_expected other_url
+    owner owner_pid owners page path pids place pooling port positions process program
     range ranks real refused release right running seconds seen sent served server_pid server_port shared
     signs source status taken tensor tokens told total used value variable version visible wanted wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines

@@ -97,8 +97,9 @@ def doctor(
     run_options = given(RunOptions, ctx)
     chosen = subjects(ctx)
     patience = seconds("--wait", wait) if wait is not None else 0.0
-    # A server that is waited for may take minutes: its process of openai is started when it is there.
-    with openai_standby(run_options) if not patience else nullcontext() as standby:
+    # Of several, or where one is waited for, the process of openai is started when its turn comes.
+    alone = len(chosen) == 1 and not patience
+    with openai_standby(run_options) if alone else nullcontext() as standby:
         the_job = job("doctor", catalog.AREAS, run_options)
         examinees = resolved(chosen, "doctor", catalog.AREAS)
         if every:

@@ -41,6 +41,7 @@ from bgecheck.cli.options import (
     given,
     option,
 )
+from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.subjects import subject
 from bgecheck.model import BadInput, Finding, Report, Status, Target, Text

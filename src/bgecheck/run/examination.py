@@ -44,17 +44,19 @@ def examine(
     started, began = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
     settings, deadline = plan.settings, clock or Deadline(plan.settings.deadline)
     context = Context(target, deadline, settings, openai=_openai(plan, standby), log=log)
+    left = deadline.remaining()
     with closing(context):
         findings = engine.run(
             plan.areas,
             context,
-            seconds=deadline.remaining() + _AFTER_SECONDS,
+            seconds=left + _AFTER_SECONDS if left else 0.0,
             values=_Placeholders(context),
             redactor=Redactor(target.secrets()),
             on_finding=on_finding,
         )
         server = context.asked_server()
-    redactor, base_url = Redactor(target.secrets()), server.answering_url() if server else target.base_url
+        base_url = server.answering_url() if server else target.base_url
+    redactor = Redactor(target.secrets())
     url = {"url": base_url} if target.url else {}
     return Report(
         command=plan.command,
