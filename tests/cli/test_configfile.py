@@ -341,7 +341,7 @@ def test_every_setting_that_the_starter_shows_as_a_comment_is_right(tmp_path: Pa
     from bgecheck.cli.configfile.starter import starter
 
     for language in ("en", "zh"):
-        text = starter([], language)  # type: ignore[arg-type]  # a language is one of two strings
+        text = starter([], language)
         lines = [line.removeprefix("# ") for line in text.splitlines() if re.match(r"# (\w+ = |\[\[)", line)]
         assert len(lines) > 12
         assert wrong(tmp_path, "\n".join(["[defaults]", *lines])) == []

@@ -35,6 +35,11 @@ _MOST_LINES = 3
 """Lines of a verdict at most: only the words of others are longer than our remedies."""
 
 
+def verdict_word(report: Report, screen: Screen) -> str:
+    """The verdict alone."""
+    return screen.say(_WORDS[report.verdict][0])
+
+
 def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
     """The last line, folded where not even a part of the remedy fits in it: verdict, its style, and the rest."""
     word, style = _WORDS[report.verdict]

@@ -13,7 +13,7 @@ from bgecheck.render.root_causes import draw_end
 from bgecheck.render.screen import Screen, drawn, style_of
 from bgecheck.render.several import draw_failures, draw_notes
 from bgecheck.render.smoke import draw_vector
-from bgecheck.render.verdict import several_line, verdict_line
+from bgecheck.render.verdict import several_line, verdict_word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +73,7 @@ def _summary(reports: Sequence[Report], screen: Screen) -> Table:
         table.add_column(screen.say(heading), overflow="fold")
     for report in reports:
         worst_row = report.root_causes[0].status if report.root_causes else Status.PASS
-        verdict = RichText(verdict_line(report, screen)[0], style_of(worst_row))
+        verdict = RichText(verdict_word(report, screen), style_of(worst_row))
         roots = ", ".join(root.id for root in report.root_causes)
         table.add_row(RichText(report.name), verdict, RichText(roots), f"{report.seconds:.1f}")
     return table
