@@ -316,6 +316,16 @@ def test_an_option_of_the_line_wins_over_its_opposite_of_the_file(
     capsys.readouterr()
 
 
+def test_a_language_before_the_command_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bgecheck.toml").write_text('[defaults]\nlang = "zh"\n')
+    for words, shown in (([], 'lang = "zh"'), (["--lang", "en"], 'lang = "en"')):
+        assert run([*words, "config", "show"]) == 0
+        assert shown in capsys.readouterr().out
+
+
 # init, validate
 
 
