@@ -48,7 +48,8 @@ AS_IT_STANDS = frozenset(
     declared detail device dims dropped each engine error exception expected failed folder found free front
     gpu held holders host image index length limit location log longer margin message missing most moved ms name
     needed norm
-    openai option other owner owner_pid owners page path pids place pooling port positions process program
+    one one_expected one_url openai option other other_expected other_url
+    owner owner_pid owners page path pids place pooling port positions process program
     range ranks real refused release right running seconds seen sent served server_pid server_port shared
     signs source status taken tensor tokens told total used value variable version visible wanted workers
     wrong

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bgecheck.cli.app import program
-from bgecheck.cli.examine import pattern
+from bgecheck.cli.counting import pattern
 from bgecheck.cli.main import run
 from bgecheck.demo.stage import stage
 from bgecheck.run import catalog
@@ -20,9 +20,9 @@ from commandline import run as run_apart
 
 PROGRAM: Any = program()
 
-REPORT = {"--output", "--verbose", "--ignore", "--fail-on", "--exit-style", "--lang"}
+REPORT = {"--output", "--verbose", "--ignore", "--severity", "--fail-on", "--exit-style", "--lang"}
 ROWS = REPORT | {"--only", "--skip", "--deadline"}
-SERVER = {"--url", "--pid"}
+SERVER = {"--url", "--pid", "--target", "--config"}
 OPTIONS = {
     "doctor": ROWS
     | SERVER
@@ -41,6 +41,8 @@ OPTIONS = {
     "explain": {"--lang"},
     "matrix": {"--markdown", "--lang"},
     "schema": set(),
+    "config": (ROWS | {"--url", "--log", "--model", "--model-path", "--api-key", "--expect-dim", "--config", "--force"})
+    | {"--wait", "--quick", "--full", "--timeout"},
 }
 """The options that mean something in each command."""
 
@@ -64,7 +66,7 @@ def test_every_option_is_a_variable_too() -> None:
 
 
 def test_options_of_one_name_are_the_same_everywhere() -> None:
-    own = {"--wait"}  # what is waited for differs
+    own = {"--wait", "--url"}  # what is waited for differs, and how many servers a command takes
     helps: dict[str, set[str]] = {}
     for command in PROGRAM.commands.values():
         for name, option in options(command).items():

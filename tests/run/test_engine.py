@@ -31,6 +31,7 @@ from bgecheck.model import (
     holds,
     unclear,
 )
+from bgecheck.model.deadline import DEADLINE_EXCEEDED
 from bgecheck.run import engine
 
 T = Text("words", "文字")
@@ -154,6 +155,14 @@ def test_a_collector_that_exits_is_a_crash_and_not_a_late_one() -> None:
 
     (found,) = engine.run([area_of("x", "holds", collector=collector)], None, seconds=20)
     assert (found.status, found.reason) == (Status.ERROR, "SystemExit: 3")
+
+
+def test_when_the_clock_has_run_out_nothing_is_looked_at_any_more() -> None:
+    """As for the last of several targets."""
+    looked: list[Any] = []
+    found = engine.run([area_of("x", "holds", collector=looked.append)], None, seconds=0.0)
+    assert [(finding.status, finding.reason) for finding in found] == [(Status.ERROR, DEADLINE_EXCEEDED)]
+    assert looked == []
 
 
 def test_the_time_that_was_given_is_named() -> None:

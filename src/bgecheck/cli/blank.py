@@ -33,5 +33,14 @@ def no_blank_options(ctx: Any, options: list[Any]) -> None:
 
 def is_typed(ctx: Any, name: str) -> bool:
     """Whether the command line gives an option, rather than a variable of the environment."""
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+    return source(ctx, name) == "COMMANDLINE"
+
+
+SOURCES = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT")
+"""Where the value of an option may come from, the strongest first; DEFAULT_MAP is the file."""
+
+
+def source(ctx: Any, name: str) -> str:
+    """Where the value of an option comes from, one of `SOURCES`."""
+    origin = ctx.get_parameter_source(name)
+    return SOURCES[-1] if origin is None or origin.name not in SOURCES else str(origin.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bgecheck.cli.language import preferred
+from bgecheck.model import BadInput
 
 Candidates = list[tuple[str, str]]
 """Values, each with what it is."""
@@ -23,6 +24,19 @@ def ids(incomplete: str) -> Candidates:
         *((row.id, row.title.to(language)) for row in catalog.rows()),
     ]
     return [(f"{done}{comma}{name}", title) for name, title in selectable]
+
+
+def targets() -> Candidates:
+    """The targets of the file that would be found."""
+    from bgecheck.cli.configfile.finding import find
+    from bgecheck.cli.configfile.meaning import config
+    from bgecheck.cli.configfile.reading import read
+
+    path = find()
+    try:
+        return [(target["name"], target["url"]) for target in config(read(path)).targets] if path else []
+    except BadInput:
+        return []
 
 
 def faults() -> Candidates:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from bgecheck.cli.language import both
 from bgecheck.cli.options import (
     SERVER,
     ApiKey,
+    ConfigFile,
     Deadline,
     ExitStyle,
     ExpectDim,
@@ -27,25 +29,31 @@ from bgecheck.cli.options import (
     Log,
     Model,
     ModelPath,
+    Named,
     Only,
     Output,
     Pid,
     Quick,
     RunOptions,
+    Severities,
     Skip,
-    TargetOptions,
     Timeout,
-    Url,
+    Urls,
     Verbose,
+    Wait,
     given,
     option,
 )
-from bgecheck.model import BadInput, Report, Target, Text
+from bgecheck.cli.several import Examinee, others, reports_on, resolved
+from bgecheck.cli.subjects import Subject, subjects
+from bgecheck.model import BadInput, Language, Report, Target, Text
 from bgecheck.run import catalog
+from bgecheck.run.compared import compared
 from bgecheck.run.plan import Plan
 
 if TYPE_CHECKING:
     from bgecheck.cli.launching import Launched
+    from bgecheck.run.readiness import Look
 
 PATIENCE = "10m"
 """How long a server that is launched is waited for where --wait does not say it."""
@@ -73,7 +81,8 @@ def doctor(
             help=both("With --launch: what starts the server.", "与 --launch 一起用：启动服务的命令"),
         ),
     ] = None,
-    url: Url = None,
+    url: Urls = None,
+    named: Named = None,
     pid: Pid = None,
     every: Annotated[
         bool,
@@ -86,15 +95,7 @@ def doctor(
     model_path: ModelPath = None,
     api_key: ApiKey = None,
     expect_dim: ExpectDim = None,
-    wait: Annotated[
-        str | None,
-        option(
-            "--wait",
-            metavar="DUR",
-            en="Wait until it is ready, or has failed for good: 30s, 5m.",
-            zh="等到服务就绪，或确定失败为止：30s、5m",
-        ),
-    ] = None,
+    wait: Wait = None,
     launch: Annotated[
         bool,
         option(
@@ -120,39 +121,40 @@ def doctor(
     output: Output = None,
     verbose: Verbose = False,
     ignore: Ignore = None,
+    severity: Severities = None,
     fail_on: FailOn = "error",
     exit_style: ExitStyle = "plain",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Find the running server, look at everything after launch, and say what is wrong and how to fix it."""
-    target_options = given(TargetOptions, ctx)
     run_options = given(RunOptions, ctx)
-    _go_together(every, url, pid, launch, words, stop_on_failure)
+    _go_together(ctx)
     patience = seconds("--wait", wait) if wait is not None else seconds("--wait", PATIENCE) if launch else 0.0
-    if patience:
-        deliver(
-            *_waited(target_options, run_options, patience, every, (words or []) if launch else None, stop_on_failure)
-        )
-    with openai_standby(run_options) as standby:
+    chosen = subjects(ctx)
+    if launch:
+        deliver(*_launched(chosen, run_options, patience, words or [], stop_on_failure))
+    # Of several, or where one is waited for, the process of openai is started when its turn comes.
+    alone = len(chosen) == 1 and not patience
+    with openai_standby(run_options) if alone else nullcontext() as standby:
         the_job = job("doctor", catalog.AREAS, run_options)
-        looked_at = target(target_options)
-        targets = [looked_at, *_others(looked_at, target_options)] if every else [looked_at]
-        reports = [examine(the_job.plan, looked_at, standby) for looked_at in targets]
-    deliver(the_job, reports)
+        examinees = resolved(chosen, "doctor", catalog.AREAS, awaited=patience > 0)
+        if every:
+            examinees = others(examinees[0], chosen[0].options, awaited=patience > 0)
+        if len(examinees) == 1:
+            deliver(the_job, [_report(the_job.language, examinees[0], patience, partial(examine, standby=standby))])
+        one_of_several = partial(_report, the_job.language, patience=patience, live=False)
+        reports = reports_on(examinees, lambda one, look: one_of_several(one, look=look), standby, waits=patience > 0)
+    deliver(the_job, compared(reports))
 
 
-def _go_together(
-    every: bool, url: str | None, pid: int | None, launch: bool, words: list[str] | None, stop_on_failure: bool
-) -> None:
-    """Raise `BadInput` for options that exclude each other, or of which one is for the other."""
-    if every and (url or pid):
-        raise BadInput(
-            "--all", Text("it excludes --url and --pid", "不能与 --url、--pid 同时使用"), Text("give one", "只给一个")
-        )
-    if launch and (every or pid is not None):
+def _go_together(ctx: Context) -> None:
+    """Raise `BadInput` for options of `--launch` with others that exclude it, or without it."""
+    launch, words = ctx.params["launch"], ctx.params["words"]
+    if launch and any(ctx.params[name] for name in ("every", "pid", "named")):
         raise BadInput(
             "--launch",
-            Text("it excludes --all and --pid", "不能与 --all、--pid 同时使用"),
+            Text("it excludes --all, --pid and --target", "不能与 --all、--pid、--target 同时使用"),
             Text("give one", "只给一个"),
         )
     if words and not launch:
@@ -164,7 +166,7 @@ def _go_together(
                 "用法见 bgecheck doctor -h；要启动服务，用 --launch -- 命令",
             ),
         )
-    if stop_on_failure and not launch:
+    if ctx.params["stop_on_failure"] and not launch:
         raise BadInput(
             "--stop-on-failure",
             Text("nothing is launched that could be stopped", "没有启动任何服务，无从停止"),
@@ -172,51 +174,53 @@ def _go_together(
         )
 
 
-def _waited(
-    options: TargetOptions,
-    run_options: RunOptions,
-    patience: float,
-    every: bool,
-    words: list[str] | None,
-    stops: bool,
+def _launched(
+    chosen: Sequence[Subject], run_options: RunOptions, patience: float, words: Sequence[str], stops: bool
 ) -> tuple[Job, list[Report]]:
-    """The reports on what is waited for; what `words` start is waited for as well."""
-    the_job = job("doctor", catalog.AREAS, run_options)
-    if words is not None:
-        return the_job, [_launched(the_job, options, patience, words, stops)]
-    others = target(options, awaited=True).others if every else ()
-    awaited = [options, *(replace(options, pid=server.pid) for server in others)]
-    return the_job, [_settled(the_job, one, patience) for one in awaited]
-
-
-def _launched(the_job: Job, options: TargetOptions, patience: float, words: list[str], stops: bool) -> Report:
+    """The report on the server that `words` start."""
     from bgecheck.cli.launching import checked, concluded, launched
 
     command = checked(words)
+    if len(chosen) > 1:
+        raise BadInput(
+            "--launch",
+            Text("it starts one server, and several are meant", "它只启动一个服务，而这里指定了多个"),
+            Text("name that one with --url", "用 --url 指定那一个"),
+        )
+    the_job, options = job("doctor", catalog.AREAS, run_options), chosen[0].options
     target(replace(options, log=None))  # what is wrong with the options is told before anything is started
     with launched(command, options, the_job.language) as server:
-        of_child = replace(options, pid=server.child.pid, log=server.child.log)
-        return concluded(_settled(the_job, of_child, patience, server), server.child, stops)
+        of_child = replace(chosen[0], options=replace(options, pid=server.child.pid, log=server.child.log))
+
+        def look(plan: Plan, looked_at: Target) -> Report:
+            server.hush()
+            return examine(plan, looked_at)
+
+        (one,) = resolved([of_child], "doctor", catalog.AREAS, awaited=True)
+        report = _report(the_job.language, one, patience, look, server=server)
+        return the_job, [concluded(report, server.child, stops)]
 
 
-def _settled(the_job: Job, options: TargetOptions, patience: float, server: Launched | None = None) -> Report:
-    """The report on one server, once it is ready or lost; its requests are not shown as the server's output."""
+def _report(
+    language: Language,
+    one: Examinee,
+    patience: float,
+    look: Look,
+    *,
+    live: bool = True,
+    server: Launched | None = None,
+) -> Report:
+    """The report on one server, where there is patience once it is ready or lost."""
+    if not patience:
+        return look(one.plan, one.target)
     from bgecheck.cli.waiting import Waiting
     from bgecheck.run.readiness import settled
 
-    with closing(Waiting(the_job.language, live=server is None)) as shown:
+    with closing(Waiting(language, live=live and server is None)) as shown:
 
-        def look(plan: Plan, looked_at: Target) -> Report:
+        def shown_look(plan: Plan, looked_at: Target) -> Report:
             shown.close()
-            if server is not None:
-                server.hush()
-            return examine(plan, looked_at)
+            return look(plan, looked_at)
 
-        find = partial(target, options, awaited=True)
         child = server.child if server is not None else None
-        return settled(the_job.plan, find, patience, look, child=child, on_progress=shown.tell)
-
-
-def _others(looked_at: Target, options: TargetOptions) -> list[Target]:
-    """The other servers; when the turn of one comes, the processes have to be looked at anew."""
-    return [replace(target(replace(options, pid=server.pid)), processes=None) for server in looked_at.others]
+        return settled(one.plan, one.again, patience, shown_look, child=child, on_progress=shown.tell)

@@ -17,6 +17,7 @@ from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
     ApiKey,
+    ConfigFile,
     Deadline,
     ExitStyle,
     ExpectDim,
@@ -27,19 +28,22 @@ from bgecheck.cli.options import (
     Log,
     Model,
     ModelPath,
+    Named,
     Only,
     Output,
     Pid,
     RunOptions,
+    Severities,
     Skip,
-    TargetOptions,
     Timeout,
     Url,
     Verbose,
     given,
     option,
 )
+from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
+from bgecheck.cli.subjects import subject
 from bgecheck.model import BadInput, Finding, Report, Status, Target, Text
 
 REFERENCE = "embed.reference"
@@ -83,6 +87,7 @@ def embed(
         ),
     ] = None,
     url: Url = None,
+    named: Named = None,
     pid: Pid = None,
     log: Log = None,
     model: Model = None,
@@ -133,20 +138,21 @@ def embed(
     output: Output = None,
     verbose: Verbose = False,
     ignore: Ignore = None,
+    severity: Severities = None,
     fail_on: FailOn = "error",
     exit_style: ExitStyle = "plain",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Judge the vectors of a server by a few new texts."""
-    run_options = given(RunOptions, ctx)
     options = given(ReferenceOptions, ctx)
     texts = _from_stdin() if texts == ["-"] else texts
     for text in texts or ():
         _usable(text)
-    target_options = given(TargetOptions, ctx)
-    with openai_standby(run_options) as standby:
-        the_job = _plan(run_options, options, texts or ())
-        looked_at = target(target_options)
+    chosen = subject(ctx)
+    with openai_standby(chosen.run) as standby:
+        the_job = _plan(chosen.run, options, texts or ())
+        looked_at = under_name(target(chosen.options), chosen.name)
         if against is not None:
             the_job = the_job.with_settings(against=_other(options, looked_at))
         report = _shown(examine(the_job.plan, looked_at, standby=standby))

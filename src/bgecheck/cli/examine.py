@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from bgecheck.cli import complete
 from bgecheck.cli.blank import not_blank
+from bgecheck.cli.counting import patterns, severity, split
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
@@ -26,12 +28,10 @@ from bgecheck.model import (
     BadInput,
     Finding,
     Language,
-    Redactor,
     Report,
     Severity,
     Target,
     Text,
-    clean,
 )
 from bgecheck.model.report import exit_code
 from bgecheck.run import catalog
@@ -41,6 +41,7 @@ from bgecheck.run.settings import Settings
 if TYPE_CHECKING:
     from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
+    from bgecheck.model.processes import ProcessTable
 
 
 @contextmanager
@@ -79,12 +80,21 @@ def job(
 
     A `cheap` command has no costly rows; `--quick` shows them as left out.
     """
+    the_plan, chosen = plan(command, names, options, texts, cheap), language(options.lang)
+    require_stdout()
+    running.plan, running.sinks = the_plan, sinks(options, chosen)
+    return Job(plan=the_plan, language=chosen, sinks=running.sinks)
+
+
+def plan(
+    command: str, names: Iterable[str], options: RunOptions, texts: Sequence[str] = (), cheap: bool = False
+) -> Plan:
+    """The rows that are to be judged, and how. Raises `BadInput`."""
     if options.quick and options.full:
         raise BadInput(
             "--quick --full", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
         )
-    chosen = language(options.lang)
-    only, skip = _patterns("--only", options.only), _patterns("--skip", options.skip)
+    only, skip = patterns("--only", options.only), patterns("--skip", options.skip)
     areas = catalog.select(catalog.areas(names), only=only, skip=skip, quick=cheap)
     if not areas:
         raise BadInput(
@@ -92,12 +102,14 @@ def job(
             Text(f"they leave no check for bgecheck {command}", f"过滤后 bgecheck {command} 没有可执行的检查"),
             Text("list all ids with: bgecheck matrix", "用 bgecheck matrix 列出全部检查项 ID"),
         )
-    require_stdout()
+    severities = [severity(item) for item in options.severity or ()]
+    reasons, ended = split(options.ignore, date.today())
     fail_on = Severity(one_of("--fail-on", options.fail_on, [str(severity) for severity in Severity]))
-    plan = Plan(
+    return Plan(
         command=command,
-        areas=tuple(areas),
-        ignored=_ignored(options.ignore),
+        areas=tuple(catalog.weighed(areas, severities)),
+        ignored=reasons,
+        notes=ended,
         fail_on=fail_on,
         nagios=one_of("--exit-style", options.exit_style, complete.EXIT_STYLES) == "nagios",
         settings=Settings(
@@ -110,15 +122,15 @@ def job(
         ),
         calls_openai=not options.quick,
     )
-    running.plan, running.sinks = plan, sinks(options, chosen)
-    return Job(plan=plan, language=chosen, sinks=running.sinks)
 
 
-def target(options: TargetOptions, *, old_log: bool = False, awaited: bool = False) -> Target:
+def target(
+    options: TargetOptions, *, old_log: bool = False, awaited: bool = False, table: ProcessTable | None = None
+) -> Target:
     """The server that is meant, as given or as found running. Raises `BadInput`.
 
-    With `old_log` a log of the working folder is taken even if it is of an earlier day. Of a server that is `awaited`
-    neither process nor log need be there yet.
+    With `old_log` a log of the working folder is taken even if it is of an earlier day; `table` is the process table
+    where one was taken already. Of a server that is `awaited` neither process nor log need be there yet.
     """
     from bgecheck.engines.sglang.discovery import resolve
 
@@ -146,6 +158,7 @@ def target(options: TargetOptions, *, old_log: bool = False, awaited: bool = Fal
         expect_dim=options.expect_dim,
         old_log=old_log,
         awaited=awaited,
+        table=table,
     )
 
 
@@ -177,19 +190,19 @@ def _is_model(option: str, given: str | None) -> None:
 
 
 def examine(
-    plan: Plan, looked_at: Target, standby: OpenAIClient | None = None, log: SessionLog | None = None
+    the_plan: Plan, looked_at: Target, standby: OpenAIClient | None = None, log: SessionLog | None = None
 ) -> Report:
     """The report on one target, with progress on a terminal while it is made; `log` is one that was read already."""
     from bgecheck.run import examination
 
-    with progress(sum(len(area.checks) for area in plan.areas)) as step:
+    with progress(sum(len(area.checks) for area in the_plan.areas)) as step:
 
         def judged(finding: Finding) -> None:
             running.judge(finding)
             step(finding)
 
         running.begin(looked_at)
-        report = examination.examine(plan, looked_at, standby=standby, log=log, on_finding=judged)
+        report = examination.examine(the_plan, looked_at, standby=standby, log=log, on_finding=judged)
         running.complete(report)
         return report
 
@@ -201,24 +214,3 @@ def deliver(the_job: Job, reports: Sequence[Report]) -> NoReturn:
         sink.write(reports)
     running.end()
     raise typer.Exit(exit_code(reports))
-
-
-def _ignored(given: Sequence[str] | None) -> dict[str, str]:
-    """The reason for each pattern of `--ignore`."""
-    pairs = [(pattern(name), Redactor().text(clean(why))) for name, _, why in (i.partition(":") for i in given or ())]
-    for name, _ in pairs:
-        catalog.require(name)
-    return dict(pairs)
-
-
-def _patterns(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
-    """The patterns of `--only` or `--skip`, which is repeatable and takes commas. Raises `BadInput` for one of none."""
-    for item in given or ():
-        not_blank(option, item, item.replace(",", ""))
-    return tuple(pattern(part) for item in given or () for part in item.split(",") if part.strip())
-
-
-def pattern(given: str) -> str:
-    """What an id, a glob or the name of an area matches: `logs` is `logs.*`."""
-    name = given.strip()
-    return f"{name}.*" if name in catalog.AREAS else name

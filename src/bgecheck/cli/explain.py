@@ -9,7 +9,7 @@ from typer import Argument
 
 from bgecheck.cli import complete
 from bgecheck.cli.app import LEARN, command
-from bgecheck.cli.examine import pattern
+from bgecheck.cli.counting import pattern
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both, language
 from bgecheck.cli.options import Lang

@@ -5,25 +5,28 @@ from __future__ import annotations
 from typer import Context
 
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import deliver, examine, job, target
+from bgecheck.cli.examine import deliver, job
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
+    ConfigFile,
     Deadline,
     ExitStyle,
     FailOn,
     Ignore,
     Lang,
     ModelPath,
+    Named,
     Only,
     Output,
     Pid,
     RunOptions,
+    Severities,
     Skip,
-    TargetOptions,
-    Url,
+    Urls,
     Verbose,
     given,
 )
+from bgecheck.cli.several import reports
 
 
 @command(
@@ -38,7 +41,8 @@ from bgecheck.cli.options import (
 )
 def gpu(
     ctx: Context,
-    url: Url = None,
+    url: Urls = None,
+    named: Named = None,
     pid: Pid = None,
     model_path: ModelPath = None,
     only: Only = None,
@@ -47,12 +51,13 @@ def gpu(
     output: Output = None,
     verbose: Verbose = False,
     ignore: Ignore = None,
+    severity: Severities = None,
     fail_on: FailOn = "error",
     exit_style: ExitStyle = "plain",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Judge the GPUs, and those of one server in particular."""
     run_options = given(RunOptions, ctx)
     the_job = job("gpu", ["gpu"], run_options)
-    looked_at = target(given(TargetOptions, ctx))
-    deliver(the_job, [examine(the_job.plan, looked_at)])
+    deliver(the_job, reports(ctx, "gpu"))

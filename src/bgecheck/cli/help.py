@@ -27,6 +27,7 @@ ORDER = (
     "explain",
     "matrix",
     "schema",
+    "config",
 )
 """The commands in the order of the help."""
 

@@ -16,16 +16,20 @@ from bgecheck.cli.examine import Job, deliver, examine, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
+    CONFIG,
+    ConfigFile,
     Deadline,
     ExitStyle,
     FailOn,
     Ignore,
     Lang,
     Log,
+    Named,
     Only,
     Output,
     Pid,
     RunOptions,
+    Severities,
     Skip,
     TargetOptions,
     Url,
@@ -34,6 +38,7 @@ from bgecheck.cli.options import (
     option,
 )
 from bgecheck.cli.progress import status
+from bgecheck.cli.subjects import subject
 from bgecheck.model import BadInput, Report, Target, Text
 
 
@@ -65,6 +70,7 @@ def logs(
     ] = None,
     log: Log = None,
     url: Url = None,
+    named: Named = None,
     pid: Pid = None,
     follow: Annotated[
         bool,
@@ -99,8 +105,10 @@ def logs(
     output: Output = None,
     verbose: Verbose = False,
     ignore: Ignore = None,
+    severity: Severities = None,
     fail_on: FailOn = "error",
     exit_style: ExitStyle = "plain",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Judge a log that is named, or that of the server that is running."""
@@ -108,14 +116,14 @@ def logs(
     for file in files or ():
         not_blank("FILE", file)
     not_blank("--log", log)
-    if files and log is not None and log != os.environ.get("BGECHECK_LOG"):
+    if files and is_typed(ctx, "log"):
         raise BadInput(f"{' '.join(files)} --log {log}", Text("two logs", "给了两个日志"), Text("give one", "只给一个"))
     the_job = job("logs", ["logs"], run_options).with_settings(
         since=moment("--since", since) if since is not None else None
     )
-    server = given(TargetOptions, ctx)
-    named, notes = _named(files or ([log] if log is not None else []), ctx)
-    chosen = _logs(named)
+    paths, notes = _named(files or ([log] if log is not None else []), ctx)
+    chosen = _logs(paths)
+    server = TargetOptions() if chosen else _with_its_log(ctx, subject(ctx).options)
     if follow or wait is not None:
         patience = seconds("--wait", wait) if wait is not None else the_job.plan.settings.deadline
         deliver(the_job, [_followed(the_job, chosen, server, patience, notes)])
@@ -124,6 +132,14 @@ def logs(
     looked_at = [_only_log(paths[0]) for paths in chosen]
     reports = zip(chosen, looked_at, strict=True)
     deliver(the_job, [_noted(examine(the_job.plan, one), (*notes, *_parts(paths))) for paths, one in reports])
+
+
+def _with_its_log(ctx: Context, server: TargetOptions) -> TargetOptions:
+    """The server with the log that the file gives it."""
+    the_file = ctx.meta.get(CONFIG)
+    if the_file is None or is_typed(ctx, "url") or is_typed(ctx, "pid"):
+        return server
+    return replace(server, log=server.log or the_file.defaults.get("log"))
 
 
 Notes = tuple[Text, ...]
@@ -137,7 +153,7 @@ def _named(given: list[str], ctx: Context) -> tuple[list[str], Notes]:
     from bgecheck.logfile.lines import STDIN
     from bgecheck.logfile.stdin import PATIENCE, arriving
 
-    if given or any(is_typed(ctx, name) for name in ("url", "pid")):
+    if given or any(is_typed(ctx, name) for name in ("url", "pid", "named")):
         return given, ()
     with status("stdin"):
         state = arriving()

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from bgecheck.cli import complete
+from bgecheck.cli.blank import SOURCES, not_blank, source
+from bgecheck.cli.configfile.finding import KEY_VARIABLE, find
 from bgecheck.cli.language import both, language
 from bgecheck.model import BadInput, Language, Text
 from bgecheck.render.formats import FORMATS
+
+if TYPE_CHECKING:
+    from bgecheck.cli.configfile.meaning import Config
 
 SERVER = both("Which server", "目标服务")
 LOOK = both("What to check", "检查范围")
@@ -40,8 +46,9 @@ def whole_number(name: str) -> Callable[[str | int], int]:
 
 
 def _spoken(ctx: typer.Context, given: str | None) -> Language:
-    """The language given here, else before the command, else the preferred one."""
-    chosen: Language = language(given if given is not None else ctx.obj)
+    """The language given here, else before the command, else the preferred one; that of the file is the weakest."""
+    weak = source(ctx, "lang") == "DEFAULT_MAP" and ctx.parent is not None and source(ctx.parent, "lang") != "DEFAULT"
+    chosen: Language = language(given if given is not None and not weak else ctx.obj)
     ctx.obj = chosen
     return chosen
 
@@ -58,6 +65,82 @@ Lang = Annotated[
     ),
 ]
 
+CONFIG = "bgecheck.config"
+"""Where the context of a command keeps the file."""
+PROBLEM = "bgecheck.config.problem"
+"""Where that of `bgecheck config` keeps why there is none."""
+
+_LEFT_OUT = {"logs": ("log", "wait")}
+"""Settings that mean something else in a command: there they would win over a log that comes through a pipe."""
+
+
+def _configured(ctx: typer.Context, given: str | None) -> str | None:
+    """Take the settings of the file for those that neither option nor variable gives. Raises `BadInput`."""
+    if ctx.resilient_parsing:
+        return given
+    path = find() if given is None else given
+    if path is None:
+        return None
+    from bgecheck.cli.configfile.meaning import config
+    from bgecheck.cli.configfile.reading import read
+
+    not_blank("--config", given)
+    try:
+        ctx.meta[CONFIG] = the_file = config(read(path))
+    except BadInput as problem:
+        if ctx.command.name != "config":
+            raise
+        ctx.meta[PROBLEM] = problem  # which may be there to write the file, or to check it
+        return path
+    ctx.default_map = _as_options(ctx, the_file)
+    return path
+
+
+def _as_options(ctx: typer.Context, the_file: Config) -> dict[str, Any]:
+    """The settings of the file by the names of options; the key is looked for where no option gives one."""
+    settings = dict(the_file.defaults)
+    variable = settings.pop(KEY_VARIABLE, None)
+    if variable and ctx.command.name != "config":
+        settings["api_key"] = partial(the_file.key, ("defaults",), variable)
+    for option in ctx.command.params:
+        if getattr(option, "multiple", False) and isinstance(settings.get(option.name or ""), str):
+            settings[option.name or ""] = [settings[option.name or ""]]
+    left_out = _LEFT_OUT.get(ctx.command.name or "", ())
+    return {name: value for name, value in settings.items() if name not in left_out}
+
+
+ConfigFile = Annotated[
+    str | None,
+    option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=_configured,
+        en="Settings and targets; else the nearest bgecheck.toml, here or above.",
+        zh="设置与目标文件，默认用当前目录或上级目录里的 bgecheck.toml",
+    ),
+]
+Named = Annotated[
+    list[str] | None,
+    option(
+        "--target",
+        metavar="NAME",
+        rich_help_panel=SERVER,
+        autocompletion=complete.targets,
+        en="Which targets of bgecheck.toml: names or globs; repeatable.",
+        zh="只看 bgecheck.toml 里的这些目标（名称或通配符），可重复",
+    ),
+]
+Urls = Annotated[
+    list[str] | None,
+    option(
+        "--url",
+        metavar="URL",
+        rich_help_panel=SERVER,
+        en="Base URL, in any shape you have at hand; repeatable.",
+        zh="服务地址，各种写法都可以，可重复",
+    ),
+]
 Url = Annotated[
     str | None,
     option(
@@ -169,6 +252,15 @@ Deadline = Annotated[
     str,
     option("--deadline", metavar="DUR", rich_help_panel=LOOK, en="Time limit of the whole run.", zh="整次运行的时限"),
 ]
+Wait = Annotated[
+    str | None,
+    option(
+        "--wait",
+        metavar="DUR",
+        en="Wait until it is ready, or has failed for good: 30s, 5m.",
+        zh="等到服务就绪，或确定失败为止：30s、5m",
+    ),
+]
 
 Output = Annotated[
     list[str] | None,
@@ -196,11 +288,22 @@ Ignore = Annotated[
     list[str] | None,
     option(
         "--ignore",
-        metavar="ID[:REASON]",
+        metavar="ID[:REASON][@DATE]",
         rich_help_panel=REPORT,
         autocompletion=complete.ids,
-        en="Show these checks, but don't count their problems; repeatable.",
-        zh="照常显示这些检查，但不计入结果，可重复",
+        en="Show these checks, but don't count their problems, until a day: 2026-12-31; repeatable.",
+        zh="照常显示这些检查，但不计入结果，可写截止日期（2026-12-31），可重复",
+    ),
+]
+Severities = Annotated[
+    list[str] | None,
+    option(
+        "--severity",
+        metavar="ID=LEVEL",
+        rich_help_panel=REPORT,
+        autocompletion=complete.ids,
+        en="Count problems of these checks as error or as warning; repeatable.",
+        zh="把这些检查的问题算作 error 或 warning，可重复",
     ),
 ]
 FailOn = Annotated[
@@ -250,6 +353,7 @@ class RunOptions:
     only: list[str] | None = None
     skip: list[str] | None = None
     ignore: list[str] | None = None
+    severity: list[str] | None = None
     fail_on: str = "error"
     timeout: str = "10s"
     deadline: str = "60s"
@@ -263,5 +367,11 @@ Options = TypeVar("Options")
 
 def given(kind: type[Options], ctx: typer.Context) -> Options:
     """The options of that kind as the command was given them; those that it does not have are as usual."""
-    names = (field.name for field in fields(kind))  # type: ignore[arg-type]  # each kind is a dataclass
-    return kind(**{name: ctx.params[name] for name in names if name in ctx.params})
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # each kind is a dataclass
+    values = {name: ctx.params[name] for name in names if name in ctx.params}
+    if isinstance(values.get("url"), list):
+        values["url"] = next(iter(values["url"]), None)
+    if values.get("quick") and values.get("full") and source(ctx, "quick") != source(ctx, "full"):
+        weaker = max(("quick", "full"), key=lambda name: SOURCES.index(source(ctx, name)))
+        values[weaker] = False
+    return kind(**values)

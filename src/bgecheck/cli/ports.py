@@ -5,24 +5,27 @@ from __future__ import annotations
 from typer import Context
 
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import deliver, examine, job, target
+from bgecheck.cli.examine import deliver, job
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
+    ConfigFile,
     Deadline,
     ExitStyle,
     FailOn,
     Ignore,
     Lang,
+    Named,
     Only,
     Output,
     Pid,
     RunOptions,
+    Severities,
     Skip,
-    TargetOptions,
-    Url,
+    Urls,
     Verbose,
     given,
 )
+from bgecheck.cli.several import reports
 
 
 @command(
@@ -37,7 +40,8 @@ from bgecheck.cli.options import (
 )
 def ports(
     ctx: Context,
-    url: Url = None,
+    url: Urls = None,
+    named: Named = None,
     pid: Pid = None,
     only: Only = None,
     skip: Skip = None,
@@ -45,11 +49,13 @@ def ports(
     output: Output = None,
     verbose: Verbose = False,
     ignore: Ignore = None,
+    severity: Severities = None,
     fail_on: FailOn = "error",
     exit_style: ExitStyle = "plain",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Judge the port of one server."""
     run_options = given(RunOptions, ctx)
     the_job = job("ports", ["ports"], run_options)
-    deliver(the_job, [examine(the_job.plan, target(given(TargetOptions, ctx)))])
+    deliver(the_job, reports(ctx, "ports"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typer import Context
 
 from bgecheck.cli.app import CHECK, command
-from bgecheck.cli.examine import deliver, examine, job, target
+from bgecheck.cli.examine import deliver, job
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
     ApiKey,
+    ConfigFile,
     Deadline,
     ExitStyle,
     ExpectDim,
@@ -18,18 +19,20 @@ from bgecheck.cli.options import (
     Lang,
     Log,
     Model,
+    Named,
     Only,
     Output,
     Pid,
     Quick,
     RunOptions,
+    Severities,
     Skip,
-    TargetOptions,
     Timeout,
-    Url,
+    Urls,
     Verbose,
     given,
 )
+from bgecheck.cli.several import reports
 
 
 @command(
@@ -45,7 +48,8 @@ from bgecheck.cli.options import (
 )
 def probe(
     ctx: Context,
-    url: Url = None,
+    url: Urls = None,
+    named: Named = None,
     pid: Pid = None,
     log: Log = None,
     model: Model = None,
@@ -60,12 +64,13 @@ def probe(
     output: Output = None,
     verbose: Verbose = False,
     ignore: Ignore = None,
+    severity: Severities = None,
     fail_on: FailOn = "error",
     exit_style: ExitStyle = "plain",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Judge what one server answers."""
     run_options = given(RunOptions, ctx)
     the_job = job("probe", ["probe"], run_options)
-    looked_at = target(given(TargetOptions, ctx))
-    deliver(the_job, [examine(the_job.plan, looked_at)])
+    deliver(the_job, reports(ctx, "probe"))

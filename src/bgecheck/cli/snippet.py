@@ -15,9 +15,10 @@ from bgecheck.cli.examine import target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both, language
 from bgecheck.cli.nearest import one_of
-from bgecheck.cli.options import ApiKey, Lang, Model, Pid, TargetOptions, Timeout, Url, given
+from bgecheck.cli.options import ApiKey, ConfigFile, Lang, Model, Named, Pid, Timeout, Url
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
+from bgecheck.cli.subjects import subject
 from bgecheck.model import Language, Redactor, Target, Text, Unavailable, say
 
 if TYPE_CHECKING:
@@ -50,10 +51,12 @@ def snippet(
         ),
     ] = "python",
     url: Url = None,
+    named: Named = None,
     pid: Pid = None,
     model: Model = None,
     api_key: ApiKey = None,
     timeout: Timeout = "20s",
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Print the code with what became of it when it was run."""
@@ -62,7 +65,7 @@ def snippet(
 
     client = CLIENTS[one_of("", name, CLIENTS)]
     chosen, limit = language(lang), seconds("--timeout", timeout)
-    looked_at = target(given(TargetOptions, ctx))
+    looked_at = target(subject(ctx).options)
     at = endpoint(looked_at, limit)
     if isinstance(at, Text):
         to_stderr(at, chosen, looked_at.secrets())

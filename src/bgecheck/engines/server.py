@@ -351,8 +351,9 @@ class Server:
         return self._once("first embedding", lambda: self.embed([text]))
 
     def close(self) -> None:
-        """Close the connections to the target."""
+        """Close the connections to the target, and forget its answers."""
         self._http.close()
+        self._cache.clear()
 
     def _headers(self, key: Secret | None) -> dict[str, str]:
         return {"Authorization": f"Bearer {key.reveal()}"} if key else {}

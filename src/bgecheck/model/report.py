@@ -84,6 +84,11 @@ class Report:
         """What was looked at: the server's address, or a log by itself."""
         return self.target.get("url") or self.target.get("log", "")
 
+    @property
+    def name(self) -> str:
+        """What the user calls it, among several; else its address."""
+        return self.target.get("name") or self.subject
+
     def counts(self) -> dict[str, int]:
         """How many rows have each status; ignored problems are counted apart."""
         counts = dict.fromkeys((*(str(s) for s in Status), "ignored"), 0)

@@ -77,8 +77,12 @@ class Target:
     host: str
     port: int
     given_url: str | None = None
+    name: str | None = None
+    """What the user calls it, among several."""
     model: str | None = None
     api_key: Secret | None = None
+    other_keys: tuple[Secret, ...] = ()
+    """Those of further targets, which are hidden in the report on this one too."""
     log: str | None = None
     pid: int | None = None
     model_path: str | None = None
@@ -116,12 +120,13 @@ class Target:
 
     def secrets(self) -> tuple[str, ...]:
         """Every key that is known and must not be shown."""
-        keys = (self.api_key, *(s.api_key for s in (self.server, *self.others) if s))
-        return tuple(k.reveal() for k in keys if k)
+        keys = (self.api_key, *(s.api_key for s in (self.server, *self.others) if s), *self.other_keys)
+        return tuple(dict.fromkeys(k.reveal() for k in keys if k))
 
     def described(self) -> dict[str, str]:
         """The target as printable strings, for the head of a report; the key only as present."""
         described = {
+            "name": self.name,
             "url": self.base_url if self.url else None,
             "found_by": self.origins.get("url") if self.url else None,
             "model": self.model,

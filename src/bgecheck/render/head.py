@@ -46,6 +46,7 @@ def _how(report: Report, screen: Screen) -> str:
         "process": Text(" (found running here)", "（本机正在运行的服务）"),
         "default": Text(" (the default address)", "（默认地址）"),
         "option": Text(" (--url)", "（--url 指定）"),
+        "file": Text(" ({name} of bgecheck.toml)", "（bgecheck.toml 里的 {name}）").filled(report.target),
     }
     words = by.get(report.target.get("found_by", ""))
     return screen.say(words) if words else ""

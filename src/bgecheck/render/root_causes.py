@@ -32,6 +32,13 @@ def draw_end(report: Report, screen: Screen, console: Console) -> None:
     """The root causes, those that fail the run last, and the verdict."""
     from rich.text import Text as RichText
 
+    draw_root_causes(report, screen, console)
+    word, style, rest = verdict_line(report, screen)
+    console.print(RichText.assemble((word, style), rest), no_wrap=True, overflow="crop")
+
+
+def draw_root_causes(report: Report, screen: Screen, console: Console) -> None:
+    """The root causes, those that fail the run last."""
     groups = remedies(report)
     warnings = [group for group in groups if group.status is Status.WARN]
     failures = [group for group in groups if group.status is not Status.WARN]
@@ -43,8 +50,6 @@ def draw_end(report: Report, screen: Screen, console: Console) -> None:
                 _draw_card(group, report, screen, console)
     if groups:
         console.print(Prose(consequence_line(groups, report, screen)))
-    word, style, rest = verdict_line(report, screen)
-    console.print(RichText.assemble((word, style), rest), no_wrap=True, overflow="crop")
 
 
 def _draw_heading(group: Remedy, screen: Screen, console: Console) -> None:

@@ -36,6 +36,11 @@ _MOST_LINES = 3
 """Lines of a verdict at most: only the words of others are longer than our remedies."""
 
 
+def verdict_word(report: Report, screen: Screen) -> str:
+    """The verdict alone."""
+    return screen.say(_WORDS[report.verdict][0])
+
+
 def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
     """The last line, folded where not even a part of the remedy fits in it: verdict, its style, and the rest."""
     word, style = _WORDS["unseen" if report.verdict == "starting" and report.unseen else report.verdict]
@@ -80,12 +85,13 @@ def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, s
     word, style = _WORDS["pass" if decisive is None else decisive.verdict]
     seconds = max((report.seconds for report in reports), default=0.0)
     end = f"{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
-    return screen.say(word), style, f" {screen.say(servers(reports))}{end}"
-
-
-def verdict_word(report: Report, screen: Screen) -> str:
-    """The verdict in the language of the screen."""
-    return screen.say(_WORDS[report.verdict][0])
+    head = f"{screen.say(word)} {screen.say(servers(reports))}"
+    groups = remedies(decisive) if decisive and decisive.verdict in ("fail", "warn", "starting") else []
+    if not groups:
+        return screen.say(word), style, f"{head}{end}".removeprefix(screen.say(word))
+    subject, sentence = _root_cause(groups, False, screen)
+    choices = [(f"{head}{screen.colon}{subject}", part, end) for part in clauses(sentence)]
+    return screen.say(word), style, _fitting(choices, screen.width).removeprefix(screen.say(word))
 
 
 def servers(reports: Sequence[Report]) -> Text:

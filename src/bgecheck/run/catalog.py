@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 
-from bgecheck.model import Area, BadInput, Check, Text
+from bgecheck.model import Area, BadInput, Check, Severity, Text
 
 AREAS = ("logs", "ports", "gpu", "probe", "launch", "embed")
 """The areas in the order of a report: from the ground up."""
@@ -51,6 +51,19 @@ def select(
 
     cut = [replace(a, checks=[c for c in a.checks if wanted(c)]) for a in chosen]
     return [a for a in cut if a.checks]
+
+
+def weighed(chosen: Sequence[Area], severities: Sequence[tuple[str, Severity]]) -> list[Area]:
+    """The areas with the severities that were asked for in place of the rows' own; of several for a row the last."""
+    return [replace(a, checks=[_weighed(check, severities) for check in a.checks]) for a in chosen]
+
+
+def _weighed(check: Check, severities: Sequence[tuple[str, Severity]]) -> Check:
+    asked = [severity for pattern, severity in severities if _matches(check.id, (pattern,))]
+    if not asked:
+        return check
+    variants = {name: advice._replace(severity=None) for name, advice in check.variants.items()}
+    return check._replace(severity=asked[-1], advice=check.advice._replace(severity=None), variants=variants)
 
 
 def require(pattern: str) -> None:

@@ -35,7 +35,7 @@ class Context:
     target: Target
     deadline: Deadline
     settings: Settings = field(default_factory=Settings)
-    openai: OpenAIClient | None = None
+    openai: OpenAIClient | Unavailable | None = None
     """The process that makes one call with the openai package, started beforehand; None where it is not wanted."""
     log: SessionLog | None = None
     """The target's log where it was read already, as of a pipe that was followed."""
@@ -92,7 +92,7 @@ class Context:
 
     def close(self) -> None:
         """Close the doors that were opened, and end the process of openai."""
-        if self.openai is not None:
+        if self.openai is not None and not isinstance(self.openai, Unavailable):
             self.openai.close()
         with self._lock:
             if "_server" in self.__dict__:

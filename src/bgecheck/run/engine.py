@@ -28,6 +28,7 @@ from bgecheck.model import (
     fill_command,
     unclear,
 )
+from bgecheck.model.deadline import deadline_exceeded
 
 
 class _Blocked(Exception):
@@ -99,6 +100,7 @@ class _Run:
             if not ready and self._due and (name := self._receive()):
                 sorter.done(name)
         self._review()
+        self._facts.clear()  # of hundreds of servers, megabytes each, that a circle of references may hold
         return attribute(tuple(self._found[id_] for id_ in self._checks))
 
     def _graph(self) -> dict[str, list[str]]:
@@ -113,6 +115,9 @@ class _Run:
             self._facts[area.name] = _Blocked(blocker)
             return False
         now = self._clock()
+        if now >= self._ends:
+            self._facts[area.name] = deadline_exceeded()
+            return False
         self._given[area.name] = max(0.0, min(area.seconds, self._ends - now))
         self._due[area.name] = now + self._given[area.name]
         # A daemon thread, not an executor: a hung driver must not keep the process alive.
@@ -123,7 +128,7 @@ class _Run:
         try:
             value = area.collector(self._context) if area.collector else None
         except BaseException as error:  # a library that calls sys.exit must not pass for a slow one
-            value = error
+            value = error.with_traceback(None)  # whose frames would keep what the whole run has read
         self._inbox.put((area.name, value))
 
     def _receive(self) -> str | None:

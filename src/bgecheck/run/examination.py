@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bgecheck.checks.log_age import LogAge
 from bgecheck.checks.probe.engines import Engine
 from bgecheck.http.address import is_base_url
-from bgecheck.model import Finding, Redactor, Report, Status, Target, Text, Words, clean
+from bgecheck.model import Finding, Redactor, Report, Status, Target, Text, Unavailable, Words, clean
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
@@ -31,36 +31,44 @@ def examine(
     plan: Plan,
     target: Target,
     *,
-    standby: OpenAIClient | None = None,
+    standby: OpenAIClient | Unavailable | None = None,
+    clock: Deadline | None = None,
     log: SessionLog | None = None,
     on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> Report:
     """Run every row of the plan against one target; openai is called by the process that stands `standby`, if any.
 
-    `log` is the target's where it was read already, as of a pipe that was followed.
+    `clock` is the end of a run that looks at several; `standby` may say why openai is not called in it. `log` is
+    the target's where it was read already, as of a pipe that was followed.
     """
-    started, clock = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
-    settings = plan.settings
-    context = Context(target, Deadline(settings.deadline), settings, openai=_openai(plan, standby), log=log)
+    started, began = datetime.now().astimezone().isoformat(timespec="seconds"), time.monotonic()
+    settings, deadline = plan.settings, clock or Deadline(plan.settings.deadline)
+    context = Context(target, deadline, settings, openai=_openai(plan, standby), log=log)
+    left = deadline.remaining()
     with closing(context):
         findings = engine.run(
             plan.areas,
             context,
-            seconds=settings.deadline + _AFTER_SECONDS,
+            seconds=left + _AFTER_SECONDS if left else 0.0,
             values=_Placeholders(context),
             redactor=Redactor(target.secrets()),
             on_finding=on_finding,
         )
         server = context.asked_server()
-    redactor, base_url = Redactor(target.secrets()), server.answering_url() if server else target.base_url
+        base_url = server.answering_url() if server else target.base_url
+    redactor = Redactor(target.secrets())
     url = {"url": base_url} if target.url else {}
     return Report(
         command=plan.command,
         findings=_with_ignored(findings, plan.ignored),
         target=redactor.value({**target.described(), **url, **_engine(findings)}),
         started_at=started,
-        seconds=time.monotonic() - clock,
-        notes=(*_notes(target, findings), *(redactor.value(list(_mended(target, base_url))) if server else ())),
+        seconds=time.monotonic() - began,
+        notes=(
+            *plan.notes,
+            *_notes(target, findings),
+            *(redactor.value(list(_mended(target, base_url))) if server else ()),
+        ),
         fail_on=plan.fail_on,
         nagios=plan.nagios,
     )
@@ -95,11 +103,11 @@ def _engine(findings: Sequence[Finding]) -> dict[str, str]:
     return {name: value for name, value in (("engine", engine.name), ("version", engine.version)) if value}
 
 
-def _openai(plan: Plan, standby: OpenAIClient | None) -> OpenAIClient | None:
+def _openai(plan: Plan, standby: OpenAIClient | Unavailable | None) -> OpenAIClient | Unavailable | None:
     """The process that makes this run's call: the one that stands by, or for a further run a new one."""
     if not plan.needs_openai():
         return None
-    if standby is not None and not standby.asked:
+    if isinstance(standby, Unavailable) or (standby is not None and not standby.asked):
         return standby
     from bgecheck.http.openai_client import OpenAIClient
 
@@ -148,10 +156,11 @@ def _mended(target: Target, base_url: str) -> tuple[Words, ...]:
     if given is None or base_url == target.url or is_base_url(given, base_url):
         return ()
     words = Text(
-        "--url {given} was taken as {base_url}: clients need exactly that as base_url",
-        "--url {given} 已按 {base_url} 处理：客户端的 base_url 要写成后者",
+        "{named} {given} was taken as {base_url}: clients need exactly that as base_url",
+        "{named} {given} 已按 {base_url} 处理：客户端的 base_url 要写成后者",
     )
-    return (words.filled({"given": clean(given.strip(), 200), "base_url": base_url}),)
+    named = f"{target.name}: url =" if target.name else "--url"
+    return (words.filled({"named": named, "given": clean(given.strip(), 200), "base_url": base_url}),)
 
 
 def _notes(target: Target, findings: Sequence[Finding]) -> tuple[Words, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bgecheck.model import Area, Severity
+from bgecheck.model import Area, Severity, Words
 from bgecheck.run.settings import Settings
 
 
@@ -17,6 +17,8 @@ class Plan:
     areas: tuple[Area, ...]
     ignored: dict[str, str]
     """The reason for each id or glob of rows whose problems do not count."""
+    notes: tuple[Words, ...] = ()
+    """What is to be said of the options themselves, as that one of them no longer counts."""
     fail_on: Severity
     nagios: bool
     """Whether the exit code is that of a monitoring plugin."""

@@ -247,7 +247,8 @@ def collect(context: Context) -> EmbedFacts:
 
     As the smoke test, openai makes the first call for the texts, while it is imported the fresh texts are sent.
     """
-    server, rng, client = context.server(), random.Random(), context.openai if context.settings.smoke else None
+    server, rng = context.server(), random.Random()
+    client = context.openai if context.settings.smoke and not isinstance(context.openai, Unavailable) else None
     ask, fresh = _Asking(server, context), fresh_three(rng)
     texts = context.settings.texts or ((fresh_texts(rng, 1)[0],) if client else (fresh[1],))
     if name := server.reranker():

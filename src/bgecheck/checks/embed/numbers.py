@@ -503,6 +503,19 @@ _MAY_BE_CUT = MAY_BE_CUT.replace("{", "{{").replace("}", "}}")
             ),
             (WHO_LISTENS, SHOW_MODEL_PAGE),
         ),
+        "swapped": Advice(
+            Text(
+                "two servers are swapped: {one_url} gives {other_expected} dimensions, which {other} should, and "
+                "{other_url} gives {one_expected}, which {one} should",
+                "两个服务接反了：{one_url} 返回 {other} 应有的 {other_expected} 维，{other_url} 返回 {one} 应有的 "
+                "{one_expected} 维",
+            ),
+            Text(
+                "swap the two addresses where they are configured, or restart each with its own model folder",
+                "在配置里把两个地址对调，或用各自的模型目录重启两个服务",
+            ),
+            ("curl -s {one_url}/models", "curl -s {other_url}/models"),
+        ),
         "mixed": Advice(
             Text("the vectors are not all of one length", "返回的向量长度不一致"),
             DIRECT,

@@ -829,6 +829,19 @@ _KEYS = {
             (_CURL,),
         ),
         "reranker": refusals.RERANKER,
+        "swapped": Advice(
+            Text(
+                "two servers are swapped: {one_url} serves {other_expected}, which {other} should, and {other_url} "
+                "serves {one_expected}, which {one} should",
+                "两个服务接反了：{one_url} 上是 {other} 要用的 {other_expected}，{other_url} 上是 {one} 要用的 "
+                "{one_expected}",
+            ),
+            Text(
+                "swap the two addresses where they are configured, or restart each with its own model folder",
+                "在配置里把两个地址对调，或用各自的模型目录重启两个服务",
+            ),
+            ("curl -s {one_url}/models", "curl -s {other_url}/models"),
+        ),
         "folder": Advice(
             Text(
                 f"the server calls itself {{asked}} but runs {{real}}: the name only comes from {SERVED_NAME}, "

@@ -158,6 +158,8 @@ def collect(context: Context) -> ProbeFacts:
     """
     server, client = context.server(), context.openai
     models, shown = _models(server)
+    if isinstance(client, Unavailable):
+        return replace(_asked(context, server, models, shown), openai=client)
     callable_ = client is not None and isinstance(models, Reply)
     beside = callable_ and server.few_at_once() is None
     asked = client is not None and beside and _call(client, context, server)

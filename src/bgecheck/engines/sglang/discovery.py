@@ -127,16 +127,17 @@ def resolve(
     expect_dim: int | None = None,
     old_log: bool = False,
     awaited: bool = False,
+    table: ProcessTable | None = None,
 ) -> Target:
     """The server to look at. What is given wins; its process, where it can be seen, says the rest.
 
     Without `url` and `pid` the newest running server is taken, the others are named; without any, sglang's
-    default address and a log in the working folder, of an earlier day only with `old_log`. Raises `BadInput` for a
-    URL or pid that cannot be meant. Of a server that is `awaited` the pid may be of what has yet to start it, or has
-    ended: then there is no server.
+    default address and a log in the working folder, of an earlier day only with `old_log`. Its process is looked for
+    in `table`, else in one that is taken now. Raises `BadInput` for a URL or pid that cannot be meant. Of a server that
+    is `awaited` the pid may be of what has yet to start it, or has ended: then there is no server.
     """
     given = parse_url(url) if url is not None else None
-    table = snapshot()
+    table = table or snapshot()
     servers = running_servers(table)
     server = _started_by(servers, pid, table) if awaited and pid is not None else _chosen(servers, table, given, pid)
     address = given or (_address_of(server, table) if server else parse_url(f"{DEFAULT_HOST}:{DEFAULT_PORT}"))

@@ -11,22 +11,25 @@ from bgecheck.render.head import draw_head
 from bgecheck.render.plugin import as_plugin
 from bgecheck.render.root_causes import draw_end
 from bgecheck.render.screen import Screen, drawn, style_of
+from bgecheck.render.several import draw_failures, draw_notes
 from bgecheck.render.smoke import draw_vector
-from bgecheck.render.verdict import several_line, verdict_line
+from bgecheck.render.verdict import several_line, verdict_word
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def render(reports: Sequence[Report], screen: Screen) -> str:
-    """The reports one below the other; of several, a summary at the end."""
+    """One report, or several logs; of several servers a summary, then what is wrong, or with `-v` all of each first."""
     console = screen.console()
-    for number, report in enumerate(reports):
+    whole = len(reports) == 1 or screen.verbose or not _have_servers(reports)
+    for number, report in enumerate(reports if whole else ()):
         if number:
             console.print()
         _draw(report, screen, console)
     if len(reports) != 1:
-        _draw_summary(reports, screen, console)
+        _draw_several(reports, screen, console, whole)
     return as_plugin(reports, screen, drawn(console)) if screen.plugin else drawn(console)
 
 
@@ -40,24 +43,37 @@ def _draw(report: Report, screen: Screen, console: Console) -> None:
     draw_end(report, screen, console)
 
 
-def _subjects(reports: Sequence[Report]) -> Text:
-    return Text("server", "服务") if any(report.target.get("url") for report in reports) else Text("log", "日志")
+def _have_servers(reports: Sequence[Report]) -> bool:
+    return any(report.target.get("url") for report in reports)
 
 
-def _draw_summary(reports: Sequence[Report], screen: Screen, console: Console) -> None:
-    """One line for each of several servers or logs, and the verdict over all."""
+def _draw_several(reports: Sequence[Report], screen: Screen, console: Console, whole: bool) -> None:
+    """The summary, the root causes of what failed where they were not shown above, and the last line."""
     from rich.text import Text as RichText
 
     if reports:
-        console.print()
-        table = screen.table(head=True)
-        for heading in (_subjects(reports), Text("verdict", "结论"), Text("root cause", "根因")):
-            table.add_column(screen.say(heading), overflow="fold")
-        for report in reports:
-            worst_row = report.root_causes[0].status if report.root_causes else Status.PASS
-            verdict = RichText(verdict_line(report, screen)[0], style_of(worst_row))
-            roots = ", ".join(root.id for root in report.root_causes)
-            table.add_row(RichText(report.subject), verdict, RichText(roots))
-        console.print(table)
+        if whole:
+            console.print()
+        else:
+            draw_notes(reports, screen, console)
+        console.print(_summary(reports, screen))
+    if not whole:
+        draw_failures(reports, screen, console)
     word, style, rest = several_line(reports, screen)
     console.print(RichText.assemble((word, style), rest), no_wrap=True, overflow="crop")
+
+
+def _summary(reports: Sequence[Report], screen: Screen) -> Table:
+    """One line for each of several servers or logs."""
+    from rich.text import Text as RichText
+
+    table = screen.table(head=True)
+    subject = Text("server", "服务") if _have_servers(reports) else Text("log", "日志")
+    for heading in (subject, Text("verdict", "结论"), Text("root cause", "根因"), Text("seconds", "秒")):
+        table.add_column(screen.say(heading), overflow="fold")
+    for report in reports:
+        worst_row = report.root_causes[0].status if report.root_causes else Status.PASS
+        verdict = RichText(verdict_word(report, screen), style_of(worst_row))
+        roots = ", ".join(root.id for root in report.root_causes)
+        table.add_row(RichText(report.name), verdict, RichText(roots), f"{report.seconds:.1f}")
+    return table
