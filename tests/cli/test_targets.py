@@ -292,3 +292,9 @@ def test_tasks_are_made_in_order_so_many_at_once_and_the_first_error_ends_them()
     assert in_turn([], 3) == []
     with pytest.raises(ValueError, match="no"):
         in_turn([fails], 3)
+
+
+def test_without_an_address_and_a_file_the_server_of_this_machine_is_meant() -> None:
+    whole = reports("ports")
+    assert whole["target"]["found_by"] in ("default", "process")
+    assert len(whole["findings"]) > 1

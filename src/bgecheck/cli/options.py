@@ -369,7 +369,7 @@ def given(kind: type[Options], ctx: typer.Context) -> Options:
     """The options of that kind as the command was given them; those that it does not have are as usual."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # each kind is a dataclass
     values = {name: ctx.params[name] for name in names if name in ctx.params}
-    if isinstance(values.get("url"), list):
+    if isinstance(values.get("url"), list | tuple):
         values["url"] = next(iter(values["url"]), None)
     if values.get("quick") and values.get("full") and source(ctx, "quick") != source(ctx, "full"):
         weaker = max(("quick", "full"), key=lambda name: SOURCES.index(source(ctx, name)))

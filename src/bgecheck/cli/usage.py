@@ -38,7 +38,8 @@ def bad_input(error: Any, words: Sequence[str], program: Any) -> BadInput:
 
 def _no_option(given: str, called: str | None, program: Any, see: Text) -> BadInput:
     """An option that the command does not have: it belongs to another one, is misplaced, or misspelt."""
-    owners = [name for name in ORDER if given in _options(program.commands[name])]
+    # `config` shows the settings of all commands.
+    owners = [name for name in ORDER if name != "config" and given in _options(program.commands[name])]
     if called and given in _options(program):
         remedy = Text(f"write it before the command: bgecheck {given}", f"写到命令前面：bgecheck {given}")
     elif called and owners:
