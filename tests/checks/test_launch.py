@@ -18,7 +18,7 @@ from bgecheck.engines.base import Launch, Setting
 from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.engines.sglang.log.sessionlog import read_log
 from bgecheck.engines.sglang.serverargs import server_args
-from bgecheck.model import Finding, Status, say
+from bgecheck.model import Finding, Status, Text, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
@@ -144,6 +144,48 @@ def test_a_length_is_wrong_below_the_models_and_beyond_its_positions(
     architectures: tuple[str, ...], length: int, status: Status
 ) -> None:
     assert judged(settings(architectures=architectures, max_model_len=length))["context-length"].status is status
+
+
+@pytest.mark.parametrize(("off", "status"), [(True, Status.PASS), (False, Status.FAIL), (None, Status.SKIP)])
+def test_the_prefix_cache_has_to_be_off_for_an_encoder(off: bool | None, status: Status) -> None:
+    told: dict[str, Any] = {"version": "0.5.23"} | ({} if off is None else {"disable_radix_cache": off})
+    row = judged(settings(**told))["prefix-cache"]
+    assert row.status is status
+    assert any("--disable-radix-cache" in command for command in row.commands) is (status is Status.FAIL)
+    causal = settings("qwen3-embedding-0.6b", ("Qwen3ForCausalLM",), **told)
+    assert judged(causal)["prefix-cache"].status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("chunk", "status", "shown"),
+    [
+        (-1, Status.PASS, "-1"),
+        (1, Status.FAIL, "1"),
+        (4096, Status.FAIL, "4096"),
+        (Text("auto", "自动"), Status.FAIL, "auto"),
+    ],
+)
+def test_chunked_prefill_has_to_be_off_for_an_encoder(chunk: Any, status: Status, shown: str) -> None:
+    row = judged(settings(chunked_prefill_size=chunk))["chunked-prefill"]
+    assert row.status is status
+    assert say(row.evidence[0].observed, "en") == shown
+    if status is Status.FAIL:
+        assert ("auto" if shown == "auto" else f"{shown} tokens") in say(row.cause, "en")
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (None, Status.SKIP),
+        ({"model-path": "/m"}, Status.FAIL),
+        ({"model-path": "/m", "chunked-prefill-size": "-1"}, Status.SKIP),
+    ],
+)
+def test_a_chunk_that_nobody_gave_is_the_default_where_the_command_line_is_known(
+    options: dict[str, str] | None, status: Status
+) -> None:
+    facts = settings(version="0.5.23")._replace(launch=None if options is None else Launch(options=options))
+    assert judged(facts)["chunked-prefill"].status is status
 
 
 def test_a_length_that_nobody_tells_is_not_judged() -> None:
