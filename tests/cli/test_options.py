@@ -39,7 +39,7 @@ OPTIONS = {
     "snippet": SERVER | {"--model", "--api-key", "--timeout", "--lang"},
     "demo": ROWS | {"--fault", "--list", "--serve", "--quick", "--full", "--timeout"},
     "explain": {"--lang"},
-    "matrix": {"--markdown", "--lang"},
+    "matrix": {"--graph", "--markdown", "--lang"},
     "schema": set(),
     "config": (ROWS | {"--url", "--log", "--model", "--model-path", "--api-key", "--expect-dim", "--config", "--force"})
     | {"--wait", "--quick", "--full", "--timeout"},
