@@ -239,6 +239,23 @@ def test_a_name_that_the_server_refuses_gets_no_other_model_s_vectors() -> None:
     assert (row.status, "without any error" in str(row.cause)) == (Status.FAIL, True)
 
 
+@pytest.mark.parametrize(
+    ("listed", "asked", "status"),
+    [
+        ("bge-m3:latest", "bge-m3", Status.PASS),
+        ("bge-m3", "bge-m3:latest", Status.PASS),
+        ("library/bge-m3:latest", "BGE-M3", Status.PASS),
+        ("bge-m3:567m", "bge-m3", Status.FAIL),
+        ("bge-large:latest", "bge-m3", Status.FAIL),
+    ],
+)
+def test_a_name_without_a_tag_is_that_of_the_latest(listed: str, asked: str, status: Status) -> None:
+    """As Ollama names its models."""
+    card = {"object": "list", "data": [{"id": listed, "owned_by": "library"}]}
+    with serving(pages(**{"/v1/models": (200, card)}), same) as url:
+        assert found(url, "probe", model=asked)["probe.model-name"].status is status
+
+
 def packed_always(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
     vectors = (base64.b64encode(struct.pack("<768f", *vector(text))).decode() for text in body["input"])
     return 200, embedded(*vectors)

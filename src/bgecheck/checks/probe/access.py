@@ -809,9 +809,9 @@ _KEYS = {
     "model-name",
     title=Text("the model that is served is the one asked for", "服务上的模型就是要用的模型"),
     cause=Text(
-        "the server serves {served}, not {asked}, and answers a request for {asked} all the same: sglang never checks "
-        "the `model` field, so a client gets another model's vectors without any error",
-        "服务上的模型是 {served}，不是 {asked}，但照样响应对 {asked} 的请求：sglang 从不校验 model 字段，"
+        "the server serves {served}, not {asked}, and answers a request for {asked} all the same: it does not check "
+        "the `model` field (sglang never does), so a client gets another model's vectors without any error",
+        "服务上的模型是 {served}，不是 {asked}，但照样响应对 {asked} 的请求：它不校验 model 字段（sglang 从不校验），"
         "客户端会毫无察觉地拿到另一个模型的向量",
     ),
     fix=Text(
@@ -907,4 +907,5 @@ def model_is_the_one_asked_for(facts: ProbeFacts) -> Outcome:
 
 
 def _last(name: str) -> str:
-    return name.rstrip("/\\").replace("\\", "/").split("/")[-1].lower()
+    """The name without its folder or owner, and without the tag that Ollama takes where none is given."""
+    return name.rstrip("/\\").replace("\\", "/").split("/")[-1].lower().removesuffix(":latest")
