@@ -252,7 +252,8 @@ def test_a_name_that_the_server_refuses_gets_no_other_model_s_vectors() -> None:
 def test_a_name_without_a_tag_is_that_of_the_latest(listed: str, asked: str, status: Status) -> None:
     """As Ollama names its models."""
     card = {"object": "list", "data": [{"id": listed, "owned_by": "library"}]}
-    with serving(pages(**{"/v1/models": (200, card)}), same) as url:
+    nothing = (404, {"error": "not found"})
+    with serving(pages(**{"/v1/models": (200, card), "/model_info": nothing, "/server_info": nothing}), same) as url:
         assert found(url, "probe", model=asked)["probe.model-name"].status is status
 
 
