@@ -183,13 +183,13 @@ def test_a_clock_that_leaps_ends_a_collector_without_a_wait() -> None:
     never.set()
 
 
-def test_a_collector_that_starts_behind_the_deadline_is_given_no_time() -> None:
-    """Never less than none: a reason with a negative number would be nonsense."""
+def test_a_collector_whose_turn_comes_behind_the_deadline_is_not_started() -> None:
+    """A reason with a negative number of seconds would be nonsense."""
     never = threading.Event()
     times = itertools.count(step=100)
     hung = area_of("x", "holds", collector=lambda context: never.wait(30))
     (found,) = engine.run([hung], None, seconds=1, clock=lambda: float(next(times)))
-    assert found.reason == Text("no answer within 0 s", "0 秒内没有结果")
+    assert found.reason == Text("deadline exceeded (--deadline)", "已到本次运行的时限（--deadline）")
     never.set()
 
 

@@ -68,7 +68,7 @@ PATIENCE = "10m"
         ("bgecheck doctor", "the server running here", "检查本机正在运行的服务"),
         ("bgecheck doctor --url 127.0.0.1:30000", "one that is named", "指定服务"),
         ("bgecheck doctor --wait 5m -o json=report.json", "the gate of a deploy script", "部署脚本的门禁"),
-        ("bgecheck doctor --launch -- python -m sglang.launch_server ...", "start it, and wait", "启动并等它就绪"),
+        ("bgecheck doctor --launch -- ./serve.sh", "start it, and wait", "启动并等它就绪"),
         ("bgecheck doctor --only launch,embed -v", "two areas, every check", "只看两个领域，逐项列出"),
     ),
 )

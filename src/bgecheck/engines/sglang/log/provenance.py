@@ -28,6 +28,9 @@ _CHINESE: Mapping[str, str] = {
     ),
     "sglang-router 0.1 and 0.2": "sglang-router 0.1、0.2",
     "sglang-router 0.1 and 0.2 (sglang #2778)": "sglang-router 0.1、0.2（sglang #2778）",
+    "0.4.x before 0.4.6; a kernel over no rows (sglang #3304, #5230)": (
+        "0.4.6 之前的 0.4.x（对零行张量启动算子，sglang #3304、#5230）"
+    ),
     "fp8 kernels": "fp8 算子",
     "gcc, through triton": "gcc（由 triton 调用）",
     "ld, through triton and tvm-ffi (sglang #26545)": "ld（由 triton、tvm-ffi 调用，sglang #26545）",
