@@ -46,7 +46,7 @@ AS_IT_STANDS = frozenset(
     actual address age aim allowed answered architecture args_fraction args_model args_port asked backend bad
     base_url belong bound bundle bundle_variable capability card characters chunk container cosine count cuda days
     declared detail device dims dropped each engine error exception expected failed folder found free front
-    gpu held holders host image index length limit location log longer margin message missing most moved ms name
+    gpu held holders host hub image index length limit location log longer margin message missing most moved ms name
     needed norm
     one one_expected one_url openai option other other_expected other_url
     owner owner_pid owners page path pids place pooling port positions process program

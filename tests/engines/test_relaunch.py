@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -247,6 +248,41 @@ RUN = "python3 -m sglang.launch_server --model-path m"
 def test_what_stands_before_a_program_is_kept_where_it_is_part_of_the_command(line: str, kept: str) -> None:
     words = launch_words(line, line.index("python3"))
     assert launch_line(typed(words), {}) == kept + RUN
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (
+            f"ERROR conda.cli.main_run:execute(49): `conda run -n sgl {RUN} --is-embedding` failed. (See above)",
+            "conda run -n sgl ",
+        ),
+        (f"subprocess.CalledProcessError: Command '{RUN} --is-embedding' returned non-zero exit status 2.", ""),
+        (
+            f"Command 'CUDA_VISIBLE_DEVICES=1 {RUN} --is-embedding' died with <Signals.SIGKILL: 9>.",
+            "CUDA_VISIBLE_DEVICES=1 ",
+        ),
+        (f'time="2026-01-01" msg="exited" cmd="{RUN} --is-embedding" code=2', ""),
+        (f'{{"msg": "start", "command": "{RUN} --is-embedding", "pid": 7}}', ""),
+        (f"Could not run “{RUN} --is-embedding”: it exited with 2", ""),
+        (f"the server (started as {RUN} --is-embedding) can't be reached", ""),
+        (f"bash -c '{RUN} --is-embedding'", ""),
+        (f"    Process: 412 ExecStart={RUN} --is-embedding (code=exited, status=1/FAILURE)", ""),
+        (f"ExecStartPre=-{RUN} --is-embedding", ""),
+        (f"ExecStart=!!nice -n 5 {RUN} --is-embedding", "nice -n 5 "),
+        (f"ExecStart={{ path=/bin/x ; argv[]={RUN} --is-embedding ", ""),
+        (f"command={RUN} --is-embedding", ""),
+        (f"    command: nohup {RUN} --is-embedding", "nohup "),
+        (f'    command: "{RUN} --is-embedding"', ""),
+    ],
+)
+def test_a_command_ends_where_the_program_that_repeats_it_ends_it(line: str, kept: str) -> None:
+    """A mark of the other program's is no part of the last word, nor a key of the first."""
+    words = launch_words(line, line.index("python3"))
+    assert launch_line(typed(words), {}) == f"{kept}{RUN} --is-embedding"
+    path = line.replace("python3", "/opt/v/bin/python3")
+    words = launch_words(path, re.search(r"\S*/python3", path).start())  # type: ignore[union-attr]
+    assert launch_line(typed(words), {}) == f"{kept}/opt/v/bin/{RUN} --is-embedding"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ _WORDS = {
     "container": Text("container", "容器名"),
     "cosine": Text("cosine", "余弦值"),
     "allowed": Text("what it takes", "可选值"),
+    "hub": Text("hub address", "hub 地址"),
     "architecture": Text("architecture", "模型结构"),
     "count": Text("N", "N"),
     "cuda": Text("version", "版本"),

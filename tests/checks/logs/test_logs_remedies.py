@@ -309,3 +309,114 @@ def test_a_text_without_a_token(batch: str, error: str, row: str, tmp_path: Path
     root = _root(tmp_path, _log("0.4.6", "serving", *filter(None, (batch,)), "@scheduler", error, DIED))
     assert root.id == f"logs.{row}"
     assert ("empty and blank texts" in _words(root)) is (row == "empty-text")
+
+
+NEW, OLD, EITHER = "use a build for the card's CUDA", "T4 or newer; or serve the model on the CPU", "for a new card"
+
+
+@pytest.mark.parametrize(
+    ("lines", "remedy"),
+    [
+        (("RuntimeError: SGLang only supports sm75 and above.",), OLD),
+        (("RuntimeError: FlashInfer requires GPUs with sm75 or higher",), OLD),
+        (("RuntimeError: Unsupported CUDA architecture sm_61",), OLD),
+        (("nvcc fatal   : Unsupported gpu architecture 'compute_70'",), OLD),
+        (("RuntimeError: This kernel was not built for compute capability 7.0",), OLD),
+        (("nvcc fatal   : Unsupported gpu architecture 'compute_120'",), NEW),
+        (("ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",), NEW),
+        (("RuntimeError: This kernel was not built for compute capability 12.0",), NEW),
+        (
+            (
+                "NVIDIA RTX PRO 6000 with CUDA capability sm_120 is not compatible with the current "
+                "PyTorch installation.",
+                "The current PyTorch install supports CUDA capabilities sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90.",
+                "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            ),
+            NEW,
+        ),
+        (
+            (
+                "Tesla P40 with CUDA capability sm_61 is not compatible with the current PyTorch installation.",
+                "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            ),
+            OLD,
+        ),
+        (("RuntimeError: CUDA error: no kernel image is available for execution on the device",), EITHER),
+    ],
+)
+def test_an_old_card_and_a_new_one_need_different_things(lines: tuple[str, ...], remedy: str, tmp_path: Path) -> None:
+    root = _root(tmp_path, _log("0.5.9", "load", "@scheduler", *lines, DIED))
+    assert root.id == "logs.gpu-arch-unsupported"
+    assert remedy in _words(root)
+    assert ("newest image" in _words(root)) is (remedy != OLD)
+
+
+def test_weights_that_only_a_newer_torch_may_open(tmp_path: Path) -> None:
+    for subject in ("", "[rank0]: "):
+        error = (
+            f"{subject}ValueError: Due to a serious vulnerability issue in `torch.load`, even with "
+            "`weights_only=True`, we now require users to upgrade torch to at least v2.6 in order to use the function."
+        )
+        root = _root(tmp_path, _log("0.5.3", "load", "@scheduler", error, DIED))
+        assert root.id == "logs.python-env-broken"
+        assert "torch to 2.6 or newer" in _words(root)
+        assert "safetensors" in _words(root)
+        assert "venv" not in _words(root)
+
+
+STARTED = f'Traceback (most recent call last):\n  File "{SRT}server_args.py", line 901, in get_model_config\n'
+UNREACHABLE = "OSError: We couldn't connect to '{}' to load the files, and couldn't find them in the cached files."
+E5 = "intfloat/multilingual-e5-base"
+RETRIED = "'[Errno 101] Unreachable' thrown while requesting HEAD {}/" + E5 + "/resolve/main/config.json"
+HUB = "https://huggingface.co"
+MIRRORED = "HF_ENDPOINT=https://hf-mirror.com hf download "
+
+
+def _unreachable(path: Path, *lines: str) -> Finding:
+    root = _root(path, STARTED + "\n".join([*lines, ""]))
+    assert root.id == "logs.hf-unreachable"
+    return root
+
+
+@pytest.mark.parametrize("address", ["https://hf-mirror.com", "http://hub.corp:8080", "https://mirror.lan"])
+def test_a_mirror_that_failed_is_not_the_remedy(address: str, tmp_path: Path) -> None:
+    root = _unreachable(tmp_path, RETRIED.format(address), UNREACHABLE.format(address))
+    assert root.commands == (f"curl -sSI -m 10 {address}", f"env -u HF_ENDPOINT hf download {E5}")
+    assert f"the mirror {address} " in _words(root)
+
+
+def test_a_mirror_is_told_of_without_what_opens_it(tmp_path: Path) -> None:
+    root = _unreachable(tmp_path, UNREACHABLE.format("https://me:topsecret@hub.corp"))
+    assert "topsecret" not in _words(root)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (RETRIED.format(HUB), UNREACHABLE.format(HUB)),
+        (
+            "MaxRetryError: HTTPSConnectionPool(host='cdn-lfs.huggingface.co', port=443): Max retries exceeded with "
+            f"url: /{E5}/resolve/main/model.safetensors",
+            UNREACHABLE.format(HUB),
+        ),
+        (
+            "huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach "
+            f"https://hf-mirror.com/{E5}/resolve/main/config.json: offline mode is enabled.",
+        ),
+    ],
+)
+def test_a_mirror_that_did_not_fail_is_one_remedy(lines: tuple[str, ...], tmp_path: Path) -> None:
+    assert _unreachable(tmp_path, *lines).commands == (MIRRORED + E5,)
+
+
+def test_the_repository_of_a_launch_command_is_downloaded(tmp_path: Path) -> None:
+    command = "+ python3 -m sglang.launch_server --model-path acme/embed-small --is-embedding\n"
+    root = _root(tmp_path, command + STARTED + UNREACHABLE.format(HUB) + "\n")
+    assert root.commands == (MIRRORED + "acme/embed-small",)
+
+
+def test_a_pod_gets_a_larger_shm_by_a_volume(tmp_path: Path) -> None:
+    line = "RuntimeError: unable to allocate shared memory(shm) for file </torch_9_1>: No space left on device (28)"
+    words = _words(_root(tmp_path, _log("0.5.9", "device", "@scheduler", line, DIED)))
+    assert "--shm-size" in words
+    assert "emptyDir with `medium: Memory` at /dev/shm" in words

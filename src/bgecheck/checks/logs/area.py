@@ -197,7 +197,7 @@ def _beside(facts: LogFacts, hit: Hit) -> tuple[Rival, ...]:
 def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
     session = facts.session
     arguments = _arguments(session)
-    model = session.argument("model_path") or model_of(hit.text) or "<model>"
+    model = session.argument("model_path") or _of_command(session) or _of_lines(hit) or "<model>"
     return {
         **arguments,
         "file": _file(facts, facts.origin.name),
@@ -213,6 +213,18 @@ def _values(facts: LogFacts, hit: Hit) -> dict[str, Any]:
         "args_model": model,
         "args_repo": repository(model),
     }
+
+
+def _of_command(session: Session) -> str | None:
+    """The model of the launch command that a log repeats."""
+    given = launched(session)
+    return given.options.get("model-path") if given else None
+
+
+def _of_lines(hit: Hit) -> str | None:
+    """The model that the lines of a cause name."""
+    lines = (hit.text, *(text for _, text in hit.also.values()))
+    return next((model for line in lines if (model := model_of(line))), None)
 
 
 def _arguments(session: Session) -> dict[str, str]:

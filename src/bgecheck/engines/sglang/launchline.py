@@ -71,18 +71,51 @@ def launch_words(line: str, at: int = 0) -> tuple[str, ...]:
     """The words of a launch command that begins at `at` of a line, as a shell takes them; () where it starts no model.
 
     What stands before it belongs to it where the line is a command as a whole: behind a prompt or `+`, or with a
-    wrapper first (`nohup`, `docker run ... IMAGE`); else only variables do. A usage line, which shows `<model>` or
-    `[options]`, starts none.
+    wrapper first (`nohup`, `docker run ... IMAGE`); else only variables do. Where another program repeats it, it is
+    what stands between that program's marks, or behind its key. A usage line, which shows `<model>` or `[options]`,
+    starts none.
     """
-    command = line[at:]
+    before, command = _repeated(*_behind_key(line, at))
     if "<" in command or "[" in command:
         return ()
     try:
-        words = [*_before(line[:at]), *shlex.split(command)]
+        words = [*_before(before), *takewhile(_of_a_command, shlex.split(command))]
     except ValueError:
         return ()
     options = typed(words).options
     return tuple(words) if options.get("model-path") or options.get("config") else ()
+
+
+def _of_a_command(word: str) -> bool:
+    """Whether a word can stand in a command: a bare parenthesis opens a remark on it, as `(code=exited, status=1)`."""
+    return not word.startswith("(")
+
+
+_KEY = re.compile(r"(?:^|(?<=\s))(?:Exec[A-Z]\w*=[-@:+!|]*|argv\[\]=|[\"']?(?:[Cc]ommand|cmd|CMD)[\"']?(?:=|: ?))")
+"""What a unit of systemd (with its prefixes), supervisord or compose writes before a command."""
+
+
+def _behind_key(line: str, at: int) -> tuple[str, str]:
+    """What stands before a program and the rest of the line, without a key and what stands before that."""
+    keys = [key for key in _KEY.finditer(line) if key.start() <= at]
+    begun = keys[-1].end() if keys else 0
+    program = max(begun, at)
+    while line[program : program + 1] in _CLOSES:
+        program += 1
+    return line[begun:program], line[program:]
+
+
+_CLOSES = {"'": "'", '"': '"', "`": "`", "(": ")", "[": "]", "‘": "’", "“": "”"}
+_OPENS = re.compile(r"(?:^|(?<=[\s=:,({]))['\"`(\[‘“]")
+
+
+def _repeated(before: str, command: str) -> tuple[str, str]:
+    """Both without the marks in which another program repeats a command, and without what stands outside of them."""
+    opened = [mark for mark in _OPENS.finditer(before) if _CLOSES[mark[0]] not in before[mark.end() :]]
+    if not opened:
+        return before, command
+    closing = re.search(rf"(?<!\\){re.escape(_CLOSES[opened[-1][0]])}", command)
+    return before[opened[-1].end() :], command[: closing.start()] if closing else command
 
 
 _PROMPT = re.compile(r"\++ |(?:\([\w.-]+\) ?)?(?:\[?[\w.-]+@[\w.-]+[^#$%>]*|[\w.~/-]*)[#$%>] ")

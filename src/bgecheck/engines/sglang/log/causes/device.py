@@ -656,6 +656,31 @@ cause(
     variant=_unseen,
 )
 
+_TOO_OLD = re.compile(r"sm_?75 (?:and above|or (?:above|higher|newer|later))|\bis too old to be supported")
+_CAPABILITY = re.compile(
+    r"CUDA capability sm_(?P<sm>\d{2,3})|architecture '?(?:sm|compute)_(?P<built>\d{2,3})|Value 'sm_(?P<asked>\d{2,3})"
+    r"|(?:[Cc]ompute|cuda) capability (?P<major>\d{1,2})\.(?P<minor>\d)(?!\+| or )|[Dd]evice capability \((?P<first>\d{1,2}), (?P<second>\d)\)"
+)
+"""How an error names the card's generation; the list of those that torch was built for is named otherwise."""
+
+_OLDEST = 75
+"""The first generation that sglang runs on."""
+
+
+def _generation(session: Session, hit: Hit) -> str | None:
+    """`old` for a card that no build of sglang supports, `new` for one that this build is too old for."""
+    if (other := maker(session, hit)) is not None:
+        return other
+    lines = "\n".join((hit.text, *(text for _, text in hit.also.values()), *hit.before))
+    if _TOO_OLD.search(lines):
+        return "old"
+    match = _CAPABILITY.search(lines)
+    if match is None:
+        return None
+    number = int("".join(digits for digits in match.groups() if digits))
+    return "old" if number < _OLDEST else "new"
+
+
 cause(
     "gpu-arch-unsupported",
     [
@@ -731,12 +756,39 @@ cause(
     ),
     fix=Text(
         "for a new card use a build for its CUDA (sm_120, RTX 50: torch for CUDA 12.8 or newer, which the newest "
-        "image has); for a card older than sm75 use text-embeddings-inference",
+        "image has); instead of a card older than sm75 use a T4 or newer, or the CPU (text-embeddings-inference's CPU image)",
         "新卡换用对应 CUDA 版本的安装包（RTX 50 系 sm_120 需要面向 CUDA 12.8 以上的 torch，最新镜像已带）；"
-        "低于 sm75 的旧卡改用 text-embeddings-inference",
+        "低于 sm75 的旧卡换成 T4 或更新的显卡，或改用 CPU（text-embeddings-inference 的 CPU 镜像）",
     ),
     commands=("{nvidia_smi} --query-gpu=name,compute_cap --format=csv",),
     variants={
+        "old": Advice(
+            Text(
+                "the card is older than sm75, from which on sglang runs (V100 is sm70): no other build mends this",
+                "显卡早于 sglang 要求的 sm75（V100 是 sm70）：换安装包或版本都没用",
+            ),
+            Text(
+                "use a T4 or newer; or serve the model on the CPU, with text-embeddings-inference's CPU image or "
+                'sentence-transformers (device="cpu"): the GPU images of text-embeddings-inference need sm75 too',
+                "换 T4 或更新的显卡；或在 CPU 上部署：text-embeddings-inference 的 CPU 镜像，"
+                '或 sentence-transformers（device="cpu"）；text-embeddings-inference 的 GPU 镜像同样要求 sm75',
+            ),
+            ("{nvidia_smi} --query-gpu=name,compute_cap --format=csv",),
+        ),
+        "new": Advice(
+            Text(
+                "torch or the kernel package has no code for this generation of GPU: the build is older than the card",
+                "torch 或算子包里没有这一代显卡的代码：安装包比显卡老",
+            ),
+            Text(
+                "use a build for the card's CUDA (sm_120, RTX 50: torch for CUDA 12.8 or newer), which the newest image has",
+                "换用对应 CUDA 版本的安装包（RTX 50 系 sm_120 需要面向 CUDA 12.8 以上的 torch），最新镜像已带",
+            ),
+            (
+                "{nvidia_smi} --query-gpu=name,compute_cap --format=csv",
+                "python -c 'import torch; print(torch.version.cuda, torch.cuda.get_arch_list())'",
+            ),
+        ),
         "amd": Advice(
             Text(
                 "this build for ROCm has no code for this generation of AMD GPU (its gfx number)",
@@ -760,7 +812,7 @@ cause(
             ("npu-smi info", "python -c 'import torch_npu; print(torch_npu.__version__)'"),
         ),
     },
-    variant=maker,
+    variant=_generation,
 )
 
 cause(
@@ -1327,8 +1379,10 @@ cause(
         "NCCL 发现 /dev/shm 太小：容器默认只有 64 MB",
     ),
     fix=Text(
-        "start the container with --shm-size 8g or --ipc=host; where one GPU fits the model, --tp-size 1 needs none of it",
-        "容器加 --shm-size 8g 或 --ipc=host；单卡放得下模型时用 --tp-size 1，就不需要它",
+        "start the container with --shm-size 8g or --ipc=host, in a pod mount an emptyDir with `medium: Memory` at /dev/shm; where "
+        "one GPU fits the model, --tp-size 1 needs none of it",
+        "容器加 --shm-size 8g 或 --ipc=host，Pod 则把 `medium: Memory` 的 emptyDir 挂到 /dev/shm；"
+        "单卡放得下模型时用 --tp-size 1，就不需要它",
     ),
     commands=("df -h /dev/shm",),
 )

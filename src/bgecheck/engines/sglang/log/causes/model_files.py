@@ -653,6 +653,26 @@ def _downloading(session: Session, text: str) -> str | None:
     return "hf-unreachable" if session.phase in ("args", "device", "load") and "127.0.0.1" not in text else None
 
 
+_ASKED = re.compile(
+    r"connect to '(?P<connect>https?://[\w.:-]+)(?=['/])|(?P<pool>HTTPS?)ConnectionPool\(host='(?P<host>[\w.-]+)', port=(?P<port>\d+)"
+    r"|(?P<url>https?://[\w.:-]+)/(?:api/models/|[\w.-]+/[\w.-]+/(?:resolve|revision|tree)/)"
+)
+_OFFLINE = re.compile(r"OfflineModeIsEnabled|offline mode is enabled|outgoing traffic has been disabled")
+_ORIGINAL = re.compile(r"[/.](?:huggingface\.co|hf\.co|modelscope\.(?:cn|ai)|aliyuncs\.com)(?::\d+)?$")
+"""Hubs themselves and the stores that they send clients on to."""
+
+
+def _mirror(hit: Hit) -> str:
+    """The address of the mirror that failed; "" for the hub's own, for offline mode and where no line names one."""
+    lines = "\n".join((hit.text, *(text for _, text in hit.also.values())))
+    match = None if _OFFLINE.search(lines) else _ASKED.search(lines)
+    if match is None:
+        return ""
+    address = match["connect"] or match["url"] or f"{match['pool'].lower()}://{match['host']}:{match['port']}"
+    address = address.removesuffix(":443") if address.startswith("https:") else address.removesuffix(":80")
+    return "" if _ORIGINAL.search(address) else address
+
+
 _AT_ONCE = r"^(?!.*thrown while requesting).*"
 """Opens the pattern of a failure that is not tried again."""
 _HUB = r"(?:huggingface\.co|hf-mirror\.com|modelscope|/resolve/main/|/api/models/)"
@@ -803,6 +823,23 @@ cause(
         "用 --model-path 指向本地目录，或在启动前设置镜像 HF_ENDPOINT；若设了 HF_HUB_OFFLINE=1 而缓存不全，先取消它下载一次",
     ),
     commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_repo}",),
+    variants={
+        "mirror": Advice(
+            Text(
+                "the mirror {hub} cannot be reached from here, or does not give the files, and {args_model} is not in the local cache",
+                "从这台机器连不上镜像 {hub}，或它没有返回文件，而本地缓存里没有 {args_model}",
+            ),
+            Text(
+                "give --model-path a local folder, downloaded on a machine that has network; or mend the way to the mirror "
+                "(network, proxy, DNS), or set HF_ENDPOINT to a hub that answers from here",
+                "用 --model-path 指向本地目录，模型可在能联网的机器上下载后拷过来；或修好到镜像的网络、代理、DNS，"
+                "或把 HF_ENDPOINT 换成这里能访问的站点",
+            ),
+            ("curl -sSI -m 10 {hub}", "env -u HF_ENDPOINT hf download {args_repo}"),
+        ),
+    },
+    variant=lambda session, hit: "mirror" if _mirror(hit) else None,
+    values=lambda session, hit: {"hub": _mirror(hit)},
 )
 
 cause(

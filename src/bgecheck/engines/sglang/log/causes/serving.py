@@ -630,6 +630,16 @@ def _module(session: Session, text: str) -> str | None:
     return None if elsewhere else "python-env-broken"
 
 
+_NEWER_TORCH = "we now require users to upgrade torch"
+
+
+def _broken(session: Session, hit: Hit) -> str | None:
+    """`option` where an option needs a package, `pickled` where weights need a newer torch."""
+    if _NEWER_TORCH in hit.text:
+        return "pickled"
+    return "option" if optional.named(session, hit.text) else None
+
+
 cause(
     "too-many-open-files",
     [
@@ -748,7 +758,7 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
-            "we now require users to upgrade torch",
+            _NEWER_TORCH,
             "ValueError: Due to a serious vulnerability issue in `torch.load`, even with `weights_only=True`, we now require users "
             "to upgrade torch to at least v2.6",
             near="FutureWarning: You are using `torch.load` with `weights_only=False` (the current default value), "
@@ -841,8 +851,22 @@ cause(
         "报错里明确要求另装某个包（vllm、更新的 nvidia-cudnn）时，装上它",
     ),
     commands=("python -m venv fresh && fresh/bin/{pip} install --upgrade pip sglang", "which python; pip check"),
-    variants={"option": NO_PACKAGE},
-    variant=lambda session, hit: "option" if optional.named(session, hit.text) else None,
+    variants={
+        "option": NO_PACKAGE,
+        "pickled": Advice(
+            Text(
+                "torch is older than 2.6, with which transformers no longer opens weights in .bin or .pt files "
+                "(CVE-2025-32434); the files are not damaged",
+                "torch 低于 2.6，transformers 不再用它打开 .bin 或 .pt 格式的权重（CVE-2025-32434）；权重文件没有损坏",
+            ),
+            Text(
+                "upgrade torch to 2.6 or newer (a newer sglang brings it), or use the model with its weights in safetensors",
+                "把 torch 升级到 2.6 以上（新版 sglang 自带），或改用 safetensors 格式的权重",
+            ),
+            ("python -c 'import torch; print(torch.__version__)'", "{pip} install --upgrade sglang"),
+        ),
+    },
+    variant=_broken,
     values=lambda session, hit: {"dropped": optional.written(optional.named(session, hit.text))},
     changes=lambda session, hit: dict.fromkeys(optional.named(session, hit.text)) or None,
 )
