@@ -497,3 +497,73 @@ def test_another_server_that_answers_at_the_usual_address_is_not_the_launched_on
     with launched(["sleep", "20"], log) as child, serving(pages(_v1_models=(200, CARD)), same):
         waited = wait(1, child=child, pid=child.pid, log=str(log))
     assert waited.report.outcome == 3
+
+
+# An older server on the port of one that is yet to come.
+
+
+@pytest.fixture
+def old(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with server(port, tmp_path / "old") as process:
+        assert wait(20, url=at(port)).report.verdict == "pass"
+        time.sleep(0.05)  # two processes of one clock tick began at the same time
+        yield process
+
+
+@pytest.mark.parametrize(
+    ("script", "roots"), [("exec sleep 30", ["ports.owner"]), ("sleep 0.8; exit 1", ["ports.process"])]
+)
+def test_an_old_server_is_not_what_a_launch_has_started(
+    port: int, log: Path, old: subprocess.Popen[bytes], script: str, roots: list[str]
+) -> None:
+    with launched(["sh", "-c", script], log) as child:
+        waited = wait(2, child=child, pid=child.pid, log=str(log), url=at(port))
+    assert (waited.report.outcome, waited.roots) == (1, roots)
+
+
+def test_an_old_server_is_not_what_a_given_process_has_started(
+    port: int, log: Path, old: subprocess.Popen[bytes]
+) -> None:
+    with subprocess.Popen(["sleep", "30"]) as process:
+        try:
+            waited = wait(1.5, pid=process.pid, url=at(port))
+        finally:
+            process.kill()
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.owner"])
+    assert waited.values("ports.owner")["owner_pid"] == old.pid
+
+
+@pytest.mark.parametrize("then", ["exec {line}", "{line} & sleep 0.3", "setsid {line} & sleep 1.5"])
+def test_a_launcher_that_replaces_the_old_server_is_right(
+    port: int, log: Path, old: subprocess.Popen[bytes], then: str
+) -> None:
+    script = f"kill {old.pid}; sleep 0.3; {then.format(line=' '.join(line(port)))}"
+    with launched(["sh", "-c", script], log) as child:
+        waited = wait(20, child=child, pid=child.pid, log=str(log), url=at(port))
+        if (pid := waited.report.target.get("pid")) and waited.report.outcome == 0:
+            os.kill(int(pid), signal.SIGKILL)
+    assert (waited.report.verdict, waited.roots) == ("pass", [])
+    assert waited.report.target["pid"] != str(old.pid)
+
+
+def test_a_server_that_is_none_of_sglang_is_that_of_the_process_that_was_given_before_it(port: int) -> None:
+    """An engine of another kind begins after the shell that starts it, and so is not of an earlier start."""
+    code = f"""
+import sys; sys.path.insert(0, "tests")
+from fakes.answering import CARD, pages, same, serving
+import time
+with serving(pages(_v1_models=(200, CARD)), same) as url:
+    print(url, flush=True); time.sleep(30)
+"""
+    with subprocess.Popen(
+        ["sh", "-c", 'sleep 0.1; "$0" -c "$1"; true', sys.executable, code],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+        assert shell.stdout is not None
+        try:
+            waited = wait(5, pid=shell.pid, url=shell.stdout.readline().strip())
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
+    assert waited.report.verdict in ("pass", "warn"), waited.roots

@@ -32,6 +32,8 @@ class Child:
             )
         finally:
             os.close(number)
+        self.created = _created(self._process.pid)
+        """When it began, by the clock of the process table; 0 where that is not shown."""
 
     @property
     def pid(self) -> int:
@@ -63,6 +65,15 @@ class Child:
             self.hand_on(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)
+
+
+def _created(pid: int) -> float:
+    import psutil
+
+    try:
+        return psutil.Process(pid).create_time()
+    except (psutil.Error, OSError):
+        return 0.0
 
 
 def _members(group: int) -> list[int]:

@@ -27,6 +27,16 @@ class Ended(NamedTuple):
     """Its exit code, or the negative number of the signal that ended it; None where only its starter gets it."""
 
 
+class Start(NamedTuple):
+    """The process that was given or launched, which is to be the server or to start it."""
+
+    pid: int
+    created: float
+    """In seconds since the epoch, by the clock of the process table; 0 where it is not shown."""
+    launched: bool
+    """Whether this program has started it."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ProcessTable:
     """All processes that may be looked at, by pid."""

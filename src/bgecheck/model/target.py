@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bgecheck.model.processes import Ended, ProcessTable
+from bgecheck.model.processes import Ended, ProcessTable, Start
 from bgecheck.model.words import Words
 
 DEFAULT_PORT = 30000
@@ -95,6 +95,8 @@ class Target:
     """Where a server was looked for, when none was found."""
     processes: ProcessTable | None = None
     """The process table that it was found in, for the examination that follows at once."""
+    start: Start | None = None
+    """The process whose server is waited for, where one was given or launched."""
     ended: Ended | None = None
     """The server's process, where it was found or given and has ended since."""
 

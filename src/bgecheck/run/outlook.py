@@ -60,7 +60,8 @@ def _is_lasting(finding: Finding, rows: dict[str, Finding], log: str | None) -> 
     if isinstance(finding.data, Refused) and finding.data.status in _TRANSIENT:
         return False
     if isinstance(finding.data, Holder):
-        return not finding.data.sglang and not (finding.data.gateway and _passes_on(rows.get("probe.ready")))
+        waits = finding.data.sglang or finding.data.earlier
+        return not waits and not (finding.data.gateway and _passes_on(rows.get("probe.ready")))
     # While the warm-up runs a request may well take too long.
     return not (finding.id == "probe.ready" and log == "starting")
 

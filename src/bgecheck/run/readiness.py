@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bgecheck.engines.sglang.discovery import followed
+from bgecheck.engines.sglang.discovery import followed, left_behind
 from bgecheck.engines.sglang.log.begun import begun, begun_since
 from bgecheck.engines.sglang.log.diagnosis import diagnose
 from bgecheck.engines.sglang.log.marks import STAGE_NAMES
 from bgecheck.machine.files import size
 from bgecheck.machine.processes import exit_status, lives
 from bgecheck.model import Report, Target, Text, Unavailable, Words, clean
-from bgecheck.model.processes import Ended, Process
+from bgecheck.model.processes import Ended, Process, Start
 from bgecheck.run import catalog, examination
 from bgecheck.run.context import LOG_BESIDE
 from bgecheck.run.outlook import ROWS, Outlook, outlook
@@ -114,6 +114,8 @@ class _Waiting:
         self._began, self._clock = time.time(), time.monotonic()
         self._target = find()
         self._given = _given(self._target)
+        self._start = _start(self._given, child)
+        self._target = replace(self._target, start=self._start)
         self._given_serves = False
         """Whether the process that was given has been the server itself, or one of its workers."""
         self._server: ServerProcess | None = None
@@ -145,7 +147,8 @@ class _Waiting:
                 return self._lost(None)
             self._pause(looked)
             if self._left() <= 0:
-                return self._ran_out()
+                ended = self._ended()
+                return self._ran_out() if ended is None else self._lost(ended)
             self._find_again()
 
     def _left(self) -> float:
@@ -156,7 +159,9 @@ class _Waiting:
     def _find_again(self) -> None:
         """The target as it is now: the server that was found stays the one that is meant."""
         if self._server is None:
-            self._target = self._find()
+            self._target = replace(self._find(), start=self._start)
+            if self._child is not None and self._child.status == 0:
+                self._target = left_behind(self._target)
         else:
             self._target = followed(replace(self._target, server=self._server))
 
@@ -387,6 +392,12 @@ def _given(target: Target) -> Process | None:
         return None
     processes = target.processes.processes if target.processes else {}
     return processes.get(target.pid) or Process(target.pid, 0, "", (), 0.0)
+
+
+def _start(given: Process | None, child: Child | None) -> Start | None:
+    if child is not None:
+        return Start(child.pid, child.created, launched=True)
+    return Start(given.pid, given.created, launched=False) if given is not None else None
 
 
 def _older(log: str) -> Words:

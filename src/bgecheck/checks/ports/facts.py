@@ -24,7 +24,7 @@ from bgecheck.machine.sockets import (
 )
 from bgecheck.model import Area, Evidence, ServerProcess, Shell, Target, Text, Unavailable
 from bgecheck.model.hygiene import command_line
-from bgecheck.model.processes import ProcessTable
+from bgecheck.model.processes import Process, ProcessTable, Start
 
 if TYPE_CHECKING:
     from bgecheck.run.context import Context
@@ -51,6 +51,8 @@ class Owner(NamedTuple):
     """Whether it is a worker whose server is gone."""
     gateway: bool = False
     """Whether it passes requests on."""
+    earlier: bool = False
+    """Whether it began before the process that was given or launched, and so is none of its own."""
 
     def __str__(self) -> str:
         return self.words().en
@@ -77,6 +79,8 @@ class Holder(NamedTuple):
     """Another sglang server, which may be about to end."""
     gateway: bool
     """A program that passes requests on, perhaps to the server that is meant."""
+    earlier: bool = False
+    """What began before the process whose server is waited for, and may be about to make room for it."""
 
 
 class PortFacts(NamedTuple):
@@ -129,7 +133,7 @@ def collect(context: Context) -> PortFacts:
     table = context.processes()
     running, left_over = tuple(running_servers(table)), orphans(table)
     pids = {pid for server in running for pid in _tree(server)}
-    owners = tuple(_owner(x, pids, left_over, table) for x in listeners(target.port, pids))
+    owners = tuple(_owner(x, pids, left_over, table, target.start) for x in listeners(target.port, pids))
     server = target.server or _holding(owners, running)
     net = inside(target.server.pid, target.server.port) if target.server else None
     return PortFacts(
@@ -139,7 +143,9 @@ def collect(context: Context) -> PortFacts:
         localhost=resolved("localhost", seconds),
         over_ipv6=accepts("::1", target.port, seconds),
         left_over=left_over,
-        free=None if all(_is_of(target.server, owner) for owner in owners) else free_port(target.port),
+        free=None
+        if all(_is_of(target.server, owner) and not owner.earlier for owner in owners)
+        else free_port(target.port),
         inside=net,
         server=server,
         serving=server is not None and (bool(net and net.listeners) or _serves(server)),
@@ -177,7 +183,9 @@ def _holding(owners: tuple[Owner, ...], running: tuple[ServerProcess, ...]) -> S
     return next((server for server in running if pids & {*_tree(server)}), None)
 
 
-def _owner(listener: Listener, servers: set[int], left_over: tuple[Orphan, ...], table: ProcessTable) -> Owner:
+def _owner(
+    listener: Listener, servers: set[int], left_over: tuple[Orphan, ...], table: ProcessTable, start: Start | None
+) -> Owner:
     process = table.processes.get(listener.pid) if listener.pid else None
     if process is None:
         return Owner(listener, None, False)
@@ -189,7 +197,16 @@ def _owner(listener: Listener, servers: set[int], left_over: tuple[Orphan, ...],
         command_line(process.argv),
         process.pid in {orphan.pid for orphan in left_over},
         passes_on(process),
+        _is_earlier(process, start, table),
     )
+
+
+def _is_earlier(process: Process, start: Start | None, table: ProcessTable) -> bool:
+    """Whether a program is of an earlier start; the master of a worker that was given is not, though it began first."""
+    if start is None or not start.created or not process.created or process.created >= start.created:
+        return False
+    above = {ancestor.pid for ancestor in table.ancestors(start.pid)}
+    return process.pid not in above - {os.getpid(), *(a.pid for a in table.ancestors(os.getpid()))}
 
 
 def _is_no_engine(context: Context, owners: tuple[Owner, ...], table: ProcessTable) -> bool:

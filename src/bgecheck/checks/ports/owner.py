@@ -94,6 +94,19 @@ _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
             ),
             ("ps -o pid,ppid,lstart,args -p {owner_pid},{server_pid}", "{launch_line}"),
         ),
+        "earlier": Advice(
+            Text(
+                "port {port} is held by {owner}, which began before pid {start_pid}, whose server is waited for: callers "
+                "get answers from the old one",
+                "端口 {port} 被{owner}占用，它早于进程 {start_pid} 启动，不是正在等待的服务：调用方拿到的是旧服务的结果",
+            ),
+            Text(
+                "stop the old one (kill {owner_pid}) and start the new one again; or start the new one with "
+                f"{PORT} {{free}}, which is free",
+                f"停掉旧的（kill {{owner_pid}}）后重新启动新服务；或让新服务改用空闲的 {PORT} {{free}}",
+            ),
+            ("ps -o pid,ppid,lstart,args -p {owner_pid},{start_pid}",),
+        ),
         "elsewhere": Advice(
             Text(
                 "Docker forwards port {port} to {aim}, another container than that of pid {server_pid}: callers get "
@@ -123,6 +136,8 @@ def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
     own = {server.pid, *server.children} if server else set()
     owner = next((o for o in visible if o.listener.pid in own), visible[0])
     evidence = Evidence(Text("listener", "监听者"), owner.words(), f"pid {server.pid}" if server else None)
+    if (earlier := _earlier(facts, visible)) is not None:
+        return earlier
     if owner.listener.pid in own or (server is None and owner.sglang):
         return _internal(facts, evidence) or holds(evidence)
     if owner.leads_to and server and facts.inside:
@@ -130,6 +145,26 @@ def port_belongs_to_the_server(facts: PortFacts) -> Outcome:
     if owner.name in FORWARDERS or (server is None and facts.target.given_url and not facts.no_engine):
         return absent(_not_comparable(owner))
     return _foreign(facts, owner, evidence, _command(owner))
+
+
+def _earlier(facts: PortFacts, visible: list[Owner]) -> Outcome | None:
+    """An old server on the port of one that has yet to be started; what passes requests on may lead to the new one."""
+    owner, start = visible[0], facts.target.start
+    if facts.target.server is not None or start is None or facts.no_engine:
+        return None
+    if any(not owner.earlier or owner.gateway or owner.leads_to for owner in visible):
+        return None
+    wanted = Text(f"begun with pid {start.pid} or after it", f"与进程 {start.pid} 同时或之后启动")
+    outcome = broken(
+        Evidence(Text("listener", "监听者"), owner.words(), wanted),
+        _command(owner),
+        advice="earlier",
+        owner=owner.process,
+        owner_pid=owner.listener.pid,
+        start_pid=start.pid,
+        free=facts.free or "PORT",
+    )
+    return outcome._replace(data=Holder(owner.sglang, owner.gateway, earlier=True))
 
 
 def _foreign(facts: PortFacts, owner: Owner, *evidence: Evidence) -> Outcome:

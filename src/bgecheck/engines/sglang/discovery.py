@@ -197,6 +197,26 @@ def _started_by(servers: list[ServerProcess], pid: int, table: ProcessTable) -> 
     return own or next(below, None)
 
 
+def left_behind(target: Target) -> Target:
+    """A target with the server that a launcher has left behind: one that began after it, at the URL that was given."""
+    start, table = target.start, target.processes or snapshot()
+    if start is None or not start.created or target.given_url is None or not target.is_local:
+        return target
+    later = (s for s in running_servers(table) if s.started_at >= start.created)
+    server = next((s for s in later if reached_at(s, table) == target.port), None)
+    if server is None:
+        return target
+    return replace(
+        target,
+        server=server,
+        pid=server.pid,
+        model=target.model or server.served_name,
+        api_key=target.api_key or server.api_key,
+        model_path=target.model_path or server.model_path,
+        log=target.log or server.log,
+    )
+
+
 def followed(target: Target) -> Target:
     """A target whose server was found, as it is now: its process, else a later one that has taken over its port.
 
