@@ -77,10 +77,11 @@ def course(kind: str, pick: random.Random) -> Planted:
         case "oom":
             start = takes + 2  # the error comes while the weights are loaded, a quarter of the start in
             ends = f"{0.35 * start + pick.uniform(0.4, 0.6):.2f}:oom"
+            # Of a process that has ended before the gate began nothing leads to its log, here and below.
+            by = pick.choice(("log", "launch"))
             return Planted(kind, 1, ("logs.gpu-oom-weights",), takes=start + 2, ends=ends, late=0.0, by=by)
         case "unknown-flag":
             flags = ("--fault", "unknown-flag")
-            # Of a process that has ended before the gate began nothing leads to its log.
             return Planted(kind, 1, ("logs.bad-cli-arguments",), flags, by=pick.choice(("log", "launch")))
         case "key":
             flags = ("--api-key", "a-key-of-a-gate-run")
