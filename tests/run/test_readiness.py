@@ -131,7 +131,7 @@ def test_a_start_is_followed_through_its_phases_until_it_is_ready(port: int, log
     with server(port, log, takes=3) as process:
         waited = wait(20, url=at(port))
     assert (waited.report.verdict, waited.report.target["pid"]) == ("pass", str(process.pid))
-    assert {"the loading of the weights", "the warm-up"} <= {*waited.phases}
+    assert "the loading of the weights" in waited.phases
     assert waited.report.seconds > 2
 
 
