@@ -17,6 +17,7 @@ _CHINESE: Mapping[str, str] = {
     "Python older than the code": "Python 低于代码要求的版本",
     "Python's shared memory": "Python 的共享内存模块",
     "NVIDIA's kernel module": "NVIDIA 内核模块",
+    "0.4.x before 0.4.6": "0.4.6 之前的 0.4.x",
     "CUDA, NVIDIA's kernel module": "CUDA、NVIDIA 内核模块",
     "a sgl_kernel that was built for another device (sglang #6322)": "为别的设备编译的 sgl_kernel（sglang #6322）",
     "abort() of native code": "原生代码调用 abort()",
