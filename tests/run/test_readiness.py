@@ -548,7 +548,7 @@ def test_a_launcher_that_replaces_the_old_server_is_right(
 
 def test_a_server_that_is_none_of_sglang_is_that_of_the_process_that_was_given_before_it(port: int) -> None:
     """An engine of another kind begins after the shell that starts it, and so is not of an earlier start."""
-    code = f"""
+    code = """
 import sys; sys.path.insert(0, "tests")
 from fakes.answering import CARD, pages, same, serving
 import time

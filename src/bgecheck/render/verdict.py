@@ -38,12 +38,16 @@ _MOST_LINES = 3
 
 def verdict_word(report: Report, screen: Screen) -> str:
     """The verdict alone."""
-    return screen.say(_WORDS[report.verdict][0])
+    return screen.say(_word(report)[0])
+
+
+def _word(report: Report) -> tuple[Text, str]:
+    return _WORDS["unseen" if report.verdict == "starting" and report.unseen else report.verdict]
 
 
 def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
     """The last line, folded where not even a part of the remedy fits in it: verdict, its style, and the rest."""
-    word, style = _WORDS["unseen" if report.verdict == "starting" and report.unseen else report.verdict]
+    word, style = _word(report)
     shown = screen.say(word)
     groups = remedies(report) if report.verdict in ("fail", "warn", "starting") else []
     spent, code = _spent(report.seconds, screen), _code(report.exit_code, screen)

@@ -96,9 +96,10 @@ _HOLDER = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
         ),
         "earlier": Advice(
             Text(
-                "port {port} is held by {owner}, which began before pid {start_pid}, whose server is waited for: callers "
-                "get answers from the old one",
-                "端口 {port} 被{owner}占用，它早于进程 {start_pid} 启动，不是正在等待的服务：调用方拿到的是旧服务的结果",
+                "port {port} is held by {owner}, which began before pid {start_pid}, whose server is waited for: "
+                "callers get answers from the old one",
+                "端口 {port} 被{owner}占用，它早于进程 {start_pid} 启动，不是正在等待的服务：调用方拿到的是"
+                "旧服务的结果",
             ),
             Text(
                 "stop the old one (kill {owner_pid}) and start the new one again; or start the new one with "
