@@ -120,7 +120,7 @@ def test_a_key_of_the_launched_server_is_not_shown(port: int, tmp_path: Path) ->
         (("--", "/etc/passwd"), "--launch /etc/passwd: it is not executable"),
         (("--", "/tmp"), "--launch /tmp: it is a folder"),
         (("--log", "/no/such/folder/a.log", "--", "true"), "--log /no/such/folder/a.log: cannot be written"),
-        (("--pid", "1", "--", "true"), "--launch: it excludes --all and --pid"),
+        (("--pid", "1", "--", "true"), "--launch: it excludes --all, --pid and --target"),
     ],
 )
 def test_what_cannot_be_launched_is_one_line(words: tuple[str, ...], refusal: str) -> None:
