@@ -96,6 +96,12 @@ def test_a_start_that_takes_too_long_is_stopped_on_demand(port: int, tmp_path: P
     words = ("--stop-on-failure", "--log", str(tmp_path / "a.log"), "--", *line(port))
     report, _ = launched(*words, wait="2s", BGECHECK_DEMO_TAKES="60")
     assert (report["exit_code"], report["verdict"]) == (3, "starting")
+    waiting = [row for row in report["findings"] if row["id"] in report["root_causes"]]
+    assert waiting
+    for row in waiting:
+        assert "start it again with a longer --wait" in row["fix"]["text"]
+        assert row["fix"]["commands"][0].startswith("bgecheck doctor --wait 4s --log ")
+        assert f"--launch --stop-on-failure -- {sys.executable}" in row["fix"]["commands"][0]
     assert not psutil.pid_exists(int(report["target"]["pid"]))
 
 
@@ -174,8 +180,9 @@ def test_a_signal_is_handed_on_to_the_launched_server(number: signal.Signals, co
         while "waiting for" not in process.stderr.readline():
             pass
         process.send_signal(number)
-        process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=10)
         assert process.returncode == code
+    assert f"interrupted ({number.name}); pid {pid}, which was launched, was stopped" in errors
     ends = time.monotonic() + 5
     while psutil.pid_exists(int(pid)) and time.monotonic() < ends:
         time.sleep(0.05)
@@ -244,3 +251,32 @@ def test_a_process_that_has_ended_is_lost_and_no_wrong_usage() -> None:
     done = commandline.run("doctor", "--wait", "20s", "--pid", str(process.pid), *FEW)
     assert done.returncode == 1
     assert "ROOT CAUSE  ports.process" in done.stdout
+
+
+def test_of_several_that_are_not_there_each_is_called_so() -> None:
+    done = commandline.run("doctor", "--wait", "1s", "--url", "127.0.0.1:1", "--url", "127.0.0.1:2", *FEW)
+    assert done.returncode == 3
+    assert done.stdout.count("NOTHING THERE") >= 2
+    assert "STARTING" not in done.stdout
+
+
+@pytest.mark.parametrize("words", [("python", "-m", "x", "--port", "1"), ("sglang", "serve", "--port=1")])
+def test_a_command_without_the_dashes_before_it_is_told_where_they_belong(words: tuple[str, ...]) -> None:
+    done = commandline.run("doctor", "--launch", *words)
+    assert done.returncode == 2
+    assert "put -- before the command" in done.stderr
+
+
+def test_an_option_that_is_none_before_the_dashes_is_still_told_as_such() -> None:
+    done = commandline.run("doctor", "--launch", "--prot", "1", "--", "true")
+    assert done.returncode == 2
+    assert "--prot" in done.stderr
+
+
+def test_what_a_launched_command_writes_before_sglang_does_is_not_the_wrong_log(tmp_path: Path) -> None:
+    report, _ = launched(
+        "--log", str(tmp_path / "a.log"), "--", "sh", "-c", "echo Pulling from lmsysorg/sglang; exec sleep 9", wait="2s"
+    )
+    rows = {row["id"]: row for row in report["findings"]}
+    assert (report["exit_code"], rows["logs.wrong-engine"]["status"]) == (3, "skip")
+    os.killpg(int(report["target"]["pid"]), signal.SIGKILL)

@@ -567,3 +567,42 @@ with serving(pages(_v1_models=(200, CARD)), same) as url:
         finally:
             os.killpg(shell.pid, signal.SIGKILL)
     assert waited.report.verdict in ("pass", "warn"), waited.roots
+
+
+@pytest.mark.parametrize("code", [3, 0])
+def test_the_end_of_a_launched_process_is_the_root_of_a_log_without_sglang(log: Path, port: int, code: int) -> None:
+    with launched(["sh", "-c", f"echo boom >&2; exit {code}"], log) as child:
+        waited = wait(20, child=child, pid=child.pid, log=str(log), url=at(port))
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.process"])
+
+
+def test_a_process_that_ended_is_told_though_no_time_was_left_to_look(log: Path, port: int) -> None:
+    def starved(given: Plan, target: Target) -> Report:
+        return examination.examine(given.with_settings(deadline=0.001), target)
+
+    with launched(["sh", "-c", "echo boom >&2; exit 3"], log) as child:
+        find = partial(resolve, awaited=True, pid=child.pid, log=str(log), url=at(port))
+        report = settled(plan(), find, 20, starved, child=child, pace=PACE)
+    assert [finding.id for finding in report.root_causes] == ["ports.process"]
+
+
+def test_what_the_last_look_saw_stands_where_no_time_was_left(port: int) -> None:
+    def starved(given: Plan, target: Target) -> Report:
+        return examination.examine(given.with_settings(deadline=0.001), target)
+
+    report = settled(plan(), partial(resolve, awaited=True, url=at(port)), 1.5, starved, pace=PACE)
+    assert (report.outcome, report.starting, report.unseen) == (3, True, True)
+    assert [finding.id for finding in report.root_causes] == ["ports.listening"]
+
+
+def test_another_server_of_this_machine_is_no_remedy_for_the_one_that_is_meant(
+    port: int, log: Path, tmp_path: Path
+) -> None:
+    other = _free_port()
+    with server(other, tmp_path / "other"), launched(["sleep", "30"], log) as child:
+        by_url = wait(1, url=at(port))
+        by_launch = wait(1, child=child, pid=child.pid, log=str(log), url=at(port))
+    rows = [{f.id: f for f in waited.report.findings}["ports.listening"] for waited in (by_url, by_launch)]
+    assert not say(rows[0].fix, "en").startswith("use port")
+    assert str(other) not in say(rows[1].fix, "en") + say(rows[1].cause, "en")
+    assert str(child.pid) in say(rows[1].cause, "en")

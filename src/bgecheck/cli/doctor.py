@@ -37,6 +37,7 @@ from bgecheck.cli.options import (
     RunOptions,
     Severities,
     Skip,
+    TargetOptions,
     Timeout,
     Urls,
     Verbose,
@@ -198,7 +199,14 @@ def _launched(
 
         (one,) = resolved([of_child], "doctor", catalog.AREAS, awaited=True)
         report = _report(the_job.language, one, patience, look, server=server)
-        return the_job, [concluded(report, server.child, stops)]
+        return the_job, [concluded(report, server, stops, _again(options, patience))]
+
+
+def _again(options: TargetOptions, patience: float) -> tuple[str, ...]:
+    """The beginning of the line that launches a server once more, and waits for it for twice as long."""
+    url = ("--url", options.url) if options.url else ()
+    log = ("--log", options.log) if options.log else ()
+    return ("bgecheck", "doctor", "--wait", f"{2 * patience:g}s", *url, *log, "--launch", "--stop-on-failure", "--")
 
 
 def _report(

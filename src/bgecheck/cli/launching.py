@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,14 +19,17 @@ from typing import TYPE_CHECKING
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.engines.sglang.launchline import typed
 from bgecheck.machine.child import Child
-from bgecheck.model import BadInput, Language, Redactor, Report, Text, clean
-from bgecheck.model.report import OK
+from bgecheck.model import BadInput, Finding, Language, Redactor, Report, Text, clean
+from bgecheck.model.report import OK, STARTING
 
 if TYPE_CHECKING:
     from bgecheck.cli.options import TargetOptions
 
 _STOPPING = 10.0
 """Seconds that a server is given to end in order: sglang drains its requests first."""
+
+_HEEDING = 2.0
+"""Seconds for which is seen whether it heeds a signal that was handed on to it."""
 
 _STEP = 0.1
 _CHUNK = 64 * 1024
@@ -77,14 +82,37 @@ def launched(words: Sequence[str], options: TargetOptions, language: Language) -
     try:
         yield server
     except KeyboardInterrupt:
-        child.hand_on(signal.SIGINT)
+        _interrupted(server, signal.SIGINT, language)
         raise
     except SystemExit as ending:
         if isinstance(ending.code, int) and ending.code > _BY_SIGNAL:
-            child.hand_on(ending.code - _BY_SIGNAL)
+            _interrupted(server, ending.code - _BY_SIGNAL, language)
         raise
     finally:
         server.hush()
+
+
+def _interrupted(server: Launched, number: int, language: Language) -> None:
+    """Hand a signal on to what was launched, and say what has become of it."""
+    child, name = server.child, signal.Signals(number).name
+    server.hush()
+    child.hand_on(number)
+    ends = time.monotonic() + _HEEDING
+    while child.left and time.monotonic() < ends:
+        time.sleep(_STEP)
+    pid, log = child.pid, child.log
+    to_stderr(
+        Text(
+            f"interrupted ({name}); pid {pid}, which was launched, runs on; to stop it: kill -- -{pid}; log {log}",
+            f"被 {name} 中断；启动的进程 {pid} 仍在运行；停止：kill -- -{pid}；日志 {log}",
+        )
+        if child.left
+        else Text(
+            f"interrupted ({name}); pid {pid}, which was launched, was stopped; log {log}",
+            f"被 {name} 中断；已停止启动的进程 {pid}；日志 {log}",
+        ),
+        language,
+    )
 
 
 class Launched:
@@ -92,7 +120,7 @@ class Launched:
 
     def __init__(self, child: Child, redactor: Redactor) -> None:
         self.child = child
-        self._redactor = redactor
+        self.redactor = redactor
         self._hushed = threading.Event()
         self._passing = threading.Thread(target=self._pass_through, name="output", daemon=True)
         self._passing.start()
@@ -119,7 +147,7 @@ class Launched:
 
     def _show(self, line: bytes) -> None:
         """A line on stderr; one that nobody reads is no error."""
-        text = self._redactor.text(clean(line.decode("utf-8", "replace")))
+        text = self.redactor.text(clean(line.decode("utf-8", "replace")))
         with suppress(OSError, ValueError, AttributeError):
             if text.strip():
                 sys.stderr.write(f"{text}\n")
@@ -148,9 +176,30 @@ def _temporary() -> str:
     return path
 
 
-def concluded(report: Report, child: Child, stops: bool) -> Report:
-    """The report with what becomes of the server: it runs on where it is right, and ends on demand where it is not."""
-    return replace(report, notes=(*report.notes, _conclusion(report, child, stops)))
+def concluded(report: Report, server: Launched, stops: bool, again: Sequence[str]) -> Report:
+    """The report with what becomes of the server: it runs on where it is right, and ends on demand where it is not.
+
+    `again` is how the line begins that starts it once more and waits for longer.
+    """
+    runs, child = server.child.left, server.child
+    report = replace(report, notes=(*report.notes, _conclusion(report, child, stops)))
+    if not (runs and stops and report.outcome == STARTING):
+        return report
+    line = server.redactor.text(shlex.join([*again, *child.command]))
+    findings = tuple(_started_again(f, line) if f.problem and f.pending else f for f in report.findings)
+    return replace(report, findings=findings)
+
+
+def _started_again(finding: Finding, line: str) -> Finding:
+    """The row of a server that was still starting when it was stopped, which no waiting mends any more."""
+    return replace(
+        finding,
+        fix=Text(
+            "it was stopped when the time ran out: start it again with a longer --wait",
+            "等待超时后已经停掉：用更长的 --wait 重新启动",
+        ),
+        commands=(line, *(c for c in finding.commands if not c.startswith("bgecheck doctor"))),
+    )
 
 
 def _conclusion(report: Report, child: Child, stops: bool) -> Text:

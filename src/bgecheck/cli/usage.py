@@ -19,6 +19,15 @@ def bad_input(error: Any, words: Sequence[str], program: Any) -> BadInput:
     see = Text(f"see {page}", f"用法见 {page}")
     message = str(error.format_message()).rstrip(".")
     match type(error).__name__:
+        case "NoSuchOption" if _is_of_the_command(error.option_name, words):
+            return BadInput(
+                "--launch",
+                Text("the command that starts the server does not stand behind --", "启动服务的命令前面缺少 --"),
+                Text(
+                    "put -- before the command: bgecheck doctor --launch -- COMMAND OPTIONS",
+                    "在命令前加 --：bgecheck doctor --launch -- 命令 参数",
+                ),
+            )
         case "NoSuchOption":
             return _no_option(error.option_name, called, program, see)
         case "BadOptionUsage" if "requires" in message:
@@ -34,6 +43,15 @@ def bad_input(error: Any, words: Sequence[str], program: Any) -> BadInput:
     if extra := re.fullmatch(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", message):
         return BadInput(extra[1], Text("one argument too many", "多余的参数"), see)
     return BadInput(called or "bgecheck", Text(message, message), see)
+
+
+def _is_of_the_command(given: str, words: Sequence[str]) -> bool:
+    """Whether an option is that of a command which is launched, as a bare word stands between it and `--launch`."""
+    if "--launch" not in words or "--" in words:
+        return False
+    behind = words[words.index("--launch") + 1 :]
+    at = next((number for number, word in enumerate(behind) if word.startswith(given)), 0)
+    return at > 0 and not behind[0].startswith("-")
 
 
 def _no_option(given: str, called: str | None, program: Any, see: Text) -> BadInput:

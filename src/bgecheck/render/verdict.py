@@ -38,12 +38,16 @@ _MOST_LINES = 3
 
 def verdict_word(report: Report, screen: Screen) -> str:
     """The verdict alone."""
-    return screen.say(_WORDS[report.verdict][0])
+    return screen.say(_word(report)[0])
+
+
+def _word(report: Report) -> tuple[Text, str]:
+    return _WORDS["unseen" if report.verdict == "starting" and report.unseen else report.verdict]
 
 
 def verdict_line(report: Report, screen: Screen) -> tuple[str, str, str]:
     """The last line, folded where not even a part of the remedy fits in it: verdict, its style, and the rest."""
-    word, style = _WORDS["unseen" if report.verdict == "starting" and report.unseen else report.verdict]
+    word, style = _word(report)
     shown = screen.say(word)
     groups = remedies(report) if report.verdict in ("fail", "warn", "starting") else []
     spent, code = _spent(report.seconds, screen), _code(report.exit_code, screen)
@@ -82,7 +86,7 @@ def _folded(text: str, width: int) -> list[str]:
 def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, str]:
     """The last line of a run against several servers."""
     decisive = worst(reports)
-    word, style = _WORDS["pass" if decisive is None else decisive.verdict]
+    word, style = _WORDS["pass"] if decisive is None else _word_of_all(decisive, reports)
     seconds = max((report.seconds for report in reports), default=0.0)
     end = f"{_spent(seconds, screen)}{_code(exit_code(reports), screen)}"
     head = f"{screen.say(word)} {screen.say(servers(reports))}"
@@ -92,6 +96,13 @@ def several_line(reports: Sequence[Report], screen: Screen) -> tuple[str, str, s
     subject, sentence = _root_cause(groups, False, screen)
     choices = [(f"{head}{screen.colon}{subject}", part, end) for part in clauses(sentence)]
     return screen.say(word), style, _fitting(choices, screen.width).removeprefix(screen.say(word))
+
+
+def _word_of_all(decisive: Report, reports: Sequence[Report]) -> tuple[Text, str]:
+    """The word of the decisive report; that nothing is there only where it is so of all that are waited for."""
+    if all(report.unseen for report in reports if report.outcome == decisive.outcome):
+        return _word(decisive)
+    return _WORDS[decisive.verdict]
 
 
 def servers(reports: Sequence[Report]) -> Text:

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,9 +18,9 @@ from bgecheck.engines.sglang.log.diagnosis import diagnose
 from bgecheck.engines.sglang.log.marks import STAGE_NAMES
 from bgecheck.machine.files import size
 from bgecheck.machine.processes import exit_status, lives
-from bgecheck.model import Report, Target, Text, Unavailable, Words, clean
+from bgecheck.model import Finding, Report, Status, Target, Text, Unavailable, Words, clean
 from bgecheck.model.processes import Ended, Process, Start
-from bgecheck.run import catalog, examination
+from bgecheck.run import catalog, engine, examination
 from bgecheck.run.context import LOG_BESIDE
 from bgecheck.run.outlook import ROWS, Outlook, outlook
 from bgecheck.run.plan import Plan
@@ -53,7 +53,7 @@ class Pace:
     """Between two looks at whether process and log are as they were."""
     grace: float = 1.2
     """For which a loss must last: a supervisor starts a server anew, an older one lets go of its port."""
-    last: float = 1.5
+    last: float = 2.0
     """For the report once the time has run out, and for one request to a server that is lost."""
     lost: float = 10.0
     """For the report on a server that is lost, whose log may be long."""
@@ -127,6 +127,8 @@ class _Waiting:
         self._log_size = 0
         """Bytes that the log had when the server ended."""
         self._phase, self._phase_since = "", 0.0
+        self._rows: dict[str, Finding] = {}
+        """What the last look could judge."""
         self._evident = False
         """Whether a process, a listener or a log of the server has been there at any time."""
         self._doubted: float | None = None
@@ -239,11 +241,14 @@ class _Waiting:
         log, target = self._log, self._target if self._log is not None else replace(self._target, log=None)
         # The machine is looked at first: a program that holds the port may let a request wait for all its time.
         local = self._beside(lambda: examination.examine(self._glancing("logs", "ports"), target, log=log))
+        if local is not None:
+            self._rows = {finding.id: finding for finding in local.findings}
         if local is None or (chance := outlook(local)).state == "lost" or not self._asks():
             return None if local is None else chance
         asked = self._beside(lambda: examination.examine(self._glancing("probe"), target, log=log))
         if asked is None:
             return None
+        self._rows |= {finding.id: finding for finding in asked.findings}
         chance = outlook(replace(asked, findings=(*local.findings, *asked.findings)))
         if chance.state == "ready" and log is None and self._read_log() is not None:
             return None  # it was written meanwhile, and may tell that the warm-up still runs
@@ -347,12 +352,24 @@ class _Waiting:
             self._target = replace(self._target, server=None, pid=ended.pid, ended=ended)
         # What answers no more is not given its whole time once again.
         settings, pace = self._plan.settings, self._pace
-        return self._examined(deadline=min(settings.deadline, pace.lost), timeout=min(settings.timeout, pace.last))
+        report = self._examined(deadline=min(settings.deadline, pace.lost), timeout=min(settings.timeout, pace.last))
+        return report if ended is None else self._with_process(report)
+
+    def _with_process(self, report: Report) -> Report:
+        """The report in which the row of a process that has ended is judged, however busy the machine is."""
+        rows = {finding.id: finding for finding in report.findings}
+        if "ports.process" not in rows or not _is_unjudged(rows["ports.process"]):
+            return report
+        areas = catalog.select(self._plan.areas, only=("ports.process",))
+        target = replace(self._target, processes=None)
+        again = examination.examine(replace(self._plan, command="glance", areas=tuple(areas)), target, log=self._log)
+        return _completed(report, {finding.id: finding for finding in again.findings})
 
     def _ran_out(self) -> Report:
         """Short, for nobody waits any longer; a server that hangs behind its pages does not start any more."""
         settings, last = self._plan.settings, self._pace.last
         report = self._examined(deadline=min(settings.deadline, last), timeout=min(settings.timeout, last))
+        report = _completed(report, self._rows)
         notes = (*report.notes, self._how_far())
         return replace(report, starting=self._hanging is None, unseen=not self._evident, notes=notes)
 
@@ -392,6 +409,21 @@ def _given(target: Target) -> Process | None:
         return None
     processes = target.processes.processes if target.processes else {}
     return processes.get(target.pid) or Process(target.pid, 0, "", (), 0.0)
+
+
+def _is_unjudged(finding: Finding) -> bool:
+    return finding.status in (Status.SKIP, Status.ERROR)
+
+
+def _completed(report: Report, rows: Mapping[str, Finding]) -> Report:
+    """The report in which rows that were found bad a moment ago stand for those that there was no time to judge."""
+    found = tuple(
+        replace(rows[f.id], check=f.check, ignored=f.ignored, caused_by=None)
+        if _is_unjudged(f) and f.id in rows and rows[f.id].status.bad
+        else f
+        for f in report.findings
+    )
+    return replace(report, findings=engine.attribute(found))
 
 
 def _start(given: Process | None, child: Child | None) -> Start | None:

@@ -79,6 +79,8 @@ class LogFacts(NamedTuple):
     """The running server whose log it is."""
     age: LogAge | None = None
     """Of a log that was not just written, and is not that of a running server."""
+    launched: bool = False
+    """Whether this program has started what writes it, which has not ended."""
 
     @property
     def name(self) -> str:
@@ -129,12 +131,26 @@ def collect(context: Context) -> LogFacts:
     if age and age.seconds > OLD and diagnosis.state in _NOT_UP and _is_of_nothing(context.target, log.origin.age):
         raise Unavailable(_too_old(log.origin.name, age), looked=False)
     past = tuple(map(_older, log.past))
-    return LogFacts(log.origin, log.session, log.older, diagnosis, past, since, _owner(context.target), age)
+    return LogFacts(
+        log.origin,
+        log.session,
+        log.older,
+        diagnosis,
+        past,
+        since,
+        _owner(context.target),
+        age,
+        _is_launched(context.target),
+    )
 
 
 def _owner(target: Target) -> ServerProcess | None:
     """The running server that writes the log."""
     return target.server if target.server is not None and target.server.log == target.log else None
+
+
+def _is_launched(target: Target) -> bool:
+    return target.start is not None and target.start.launched and target.ended is None
 
 
 _NOT_UP = ("failed", "stuck", "starting")
@@ -623,6 +639,11 @@ _NOT_WRITTEN_YET = Text(
     "写这份日志的 sglang 服务在运行，但还没有写出自己的内容",
 )
 
+_NOT_BEGUN = Text(
+    "what was launched writes it and runs, and no line of it is of sglang yet",
+    "启动的命令在运行并写这份日志，但还没有出现 sglang 的内容",
+)
+
 _NO_MARK = Text(
     "its lines begin as sglang's do, but none shows which program wrote them",
     "行首格式与 sglang 相同，但没有一行能看出是哪个程序写的",
@@ -657,6 +678,8 @@ def log_is_of_sglang(facts: LogFacts) -> Outcome:
     evidence, engine = Evidence(_where(facts, number), text), facts.session.engine
     if engine is None and facts.server is not None:
         return absent(_NOT_WRITTEN_YET)
+    if engine is None and facts.launched:
+        return absent(_NOT_BEGUN)
     if engine is None and marks.STYLE.match(text):
         return unclear(_NO_MARK)
     if engine:

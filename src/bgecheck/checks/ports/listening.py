@@ -75,6 +75,32 @@ INSIDE = Advice(
             ),
             ("bgecheck doctor --pid {server_pid}",),
         ),
+        "meant": Advice(
+            Text(
+                "nothing listens on port {port}: the server that is meant was not started, has exited, or uses another "
+                f"{PORT}; another sglang server of this machine, pid {{server_pid}}, has {PORT} {{server_port}}",
+                f"端口 {{port}} 上没有程序在监听：要检查的服务没启动、已退出，或换了 {PORT}；本机另有一个 sglang 服务"
+                f"（进程 {{server_pid}}），{PORT} 是 {{server_port}}",
+            ),
+            Text(
+                "start the server that is meant, or read its start-up log; where it is pid {server_pid}, use port "
+                "{server_port}",
+                "启动要检查的服务，或看它的启动日志；如果它就是进程 {server_pid}，改用端口 {server_port}",
+            ),
+            ("bgecheck logs {log}", "ss -ltnp", "bgecheck doctor --pid {server_pid}"),
+        ),
+        "not-begun": Advice(
+            Text(
+                "nothing listens on port {port}, and pid {start_pid}, whose server is waited for, has started no "
+                "sglang server that is seen",
+                "端口 {port} 上没有程序在监听，正在等待的进程 {start_pid} 也还没有启动看得到的 sglang 服务",
+            ),
+            Text(
+                "see in its output how far it is, then wait for longer",
+                "看它的输出停在哪一步，再等更长时间",
+            ),
+            ("tail -n 20 {log}", "ps -o pid,ppid,etime,args -p {start_pid}"),
+        ),
         "unpublished": Advice(
             Text(
                 "pid {server_pid} runs in its own network namespace, as in a container, and listens there on {bound}; "
@@ -106,6 +132,9 @@ def port_is_listening(facts: PortFacts) -> Outcome:
     evidence = Evidence(
         Text(f"listeners on port {facts.target.port}", f"端口 {facts.target.port} 的监听者"), "0", ">= 1"
     )
+    start = facts.target.start
+    if facts.target.server is None and start is not None:
+        return not_yet(evidence, advice="not-begun", start_pid=start.pid)
     server = facts.target.server or next((s for s in facts.running if s.port == facts.target.port), None)
     if server is None:
         return _nobody(facts, evidence)
@@ -118,8 +147,8 @@ def _nobody(facts: PortFacts, evidence: Evidence) -> Outcome:
     """No server is meant to listen there; one that runs with another port may be the one that was looked for."""
     if not facts.running:
         return not_yet(evidence)
-    other = facts.running[0]
-    return not_yet(evidence, advice="other-port", server_pid=other.pid, server_port=other.port)
+    other, meant = facts.running[0], facts.target.given_url is not None
+    return not_yet(evidence, advice="meant" if meant else "other-port", server_pid=other.pid, server_port=other.port)
 
 
 def listens_inside(net: Inside, server: ServerProcess, *evidence: Evidence) -> Outcome:

@@ -39,7 +39,7 @@ _TAIL = "tail -n 20 {log}"
         ),
     },
     explains=(
-        *("logs.ready", "logs.wrong-engine", "ports.listening", "ports.owner"),
+        *("logs.ready", "logs.wrong-engine", "logs.readable", "ports.listening", "ports.owner"),
         *("probe.reachable", "probe.base-url", "probe.ready", "probe.health-agrees", "probe.openai-client"),
         "embed.answers",
     ),
