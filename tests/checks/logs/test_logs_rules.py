@@ -57,6 +57,7 @@ PLACEHOLDERS = {
     "stop",
     "upgrade",
     "cards",
+    "hub",
     "container",
     "link",
     "nvidia_smi",
