@@ -98,6 +98,7 @@ _WORDS = {
     "own_zh": Text("", ""),
     "owner": Text("program", "程序"),
     "owner_pid": Text("pid", "进程号"),
+    "start_pid": Text("pid", "进程号"),
     "owners": Text("pids", "进程号"),
     "path": Text("path", "路径"),
     "phase": Text("phase", "阶段"),
