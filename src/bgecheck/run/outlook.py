@@ -57,6 +57,9 @@ def _is_lasting(finding: Finding, rows: dict[str, Finding], log: str | None) -> 
     """Whether a row fails for something that waiting does not change."""
     if finding.status is not Status.FAIL or finding.pending or finding.id in _NOT_LOST:
         return False
+    # What the log of a serving server tells is judged with all else once an embedding is answered.
+    if finding.check.area == "logs" and log == "ready":
+        return False
     if isinstance(finding.data, Refused) and finding.data.status in _TRANSIENT:
         return False
     if isinstance(finding.data, Holder):
