@@ -244,7 +244,9 @@ def test_ctrl_c_at_any_moment_of_a_run_leaves_no_traceback() -> None:
                 process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=50)
             whole = whole or time.monotonic() - began
-            assert errors == b"", (moment, errors)
+            # In a callback of Python's own nobody can catch it: it says so, forgets it, and goes on.
+            missed = errors.startswith(b"Exception ignored in: ") and b"bgecheck" not in errors
+            assert errors == b"" or missed, (moment, errors)
             codes.append(process.returncode)
     assert codes[0] == 0
     assert set(codes) <= {0, 130, -signal.SIGINT}, codes
