@@ -101,6 +101,7 @@ def test_a_key_is_not_in_the_report_of_a_refusal(tmp_path: Path, capsys: pytest.
         (["--output", "tap=r.tap"], [("tap", "r.tap")]),
         (["-o", "pdf", "-o", "json=", "-o", "sarif=/no/such/r.sarif", "-o", "html=r.html"], [("html", "r.html")]),
         (["-o", "json=r", "-o", "junit=./r"], [("json", "r")]),
+        (["-o", "html=-"], [("html", None)]),
         (["-o"], []),
         ([], [("jsonl", "r.jsonl"), ("nagios", None)]),
     ],

@@ -40,7 +40,7 @@ def patterns(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
         not_blank(option, item, item.replace(",", ""))
     chosen = tuple(pattern(part) for item in given or () for part in item.split(",") if part.strip())
     for one in chosen:
-        catalog.require(one)
+        catalog.require(one, option)
     return chosen
 
 
@@ -52,7 +52,7 @@ def ignored(given: str) -> Ignored:
     if end and not (colon and _MAIL.fullmatch(end[1].strip())):
         until = _day(given, end[1].strip())
         name, _, reason = given[: end.start()].partition(":")
-    catalog.require(pattern(name))
+    catalog.require(pattern(name), "--ignore")
     return Ignored(pattern(name), Redactor().text(clean(reason.strip(), 200)), until)
 
 
@@ -94,5 +94,5 @@ def severity(given: str) -> tuple[str, Severity]:
             Text("it names no level", "没有写级别"),
             Text(f"write it as {given.strip()}=warning", f"写成 {given.strip()}=warning 这样"),
         )
-    catalog.require(pattern(name))
+    catalog.require(pattern(name), "--severity")
     return pattern(name), Severity(one_of(f"--severity {name}", level.strip(), [str(one) for one in Severity]))

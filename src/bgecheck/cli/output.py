@@ -112,7 +112,7 @@ def _sink(item: str, options: RunOptions, language: Language) -> Sink:
     name, has_path, path = item.partition("=")
     if name not in FORMATS:
         raise BadInput(f"-o {name}", Text("no such format", "没有这种格式"), choice(name, FORMATS))
-    if has_path:
+    if has_path and path.strip() != "-":
         if not path.strip():
             raise BadInput(
                 f"-o {name}={path!r}",

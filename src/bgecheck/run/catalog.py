@@ -66,8 +66,8 @@ def _weighed(check: Check, severities: Sequence[tuple[str, Severity]]) -> Check:
     return check._replace(severity=asked[-1], advice=check.advice._replace(severity=None), variants=variants)
 
 
-def require(pattern: str) -> None:
-    """Raise `BadInput` when an id or glob names no row of the catalogue."""
+def require(pattern: str, option: str = "") -> None:
+    """Raise `BadInput`, which names the `option` it was given to, when an id or glob names no row of the catalogue."""
     ids = [check.id for check in rows()]
     if any(fnmatchcase(id_, pattern) for id_ in ids):
         return
@@ -76,7 +76,7 @@ def require(pattern: str) -> None:
     near = get_close_matches(pattern, [*ids, *(f"{name}.*" for name in AREAS)], n=1, cutoff=_ALIKE)
     hint_en, hint_zh = (f"did you mean {near[0]}? ", f"是不是 {near[0]}？") if near else ("", "")
     raise BadInput(
-        pattern,
+        f"{option} {pattern or repr(pattern)}" if option else pattern,
         Text("no row has this id", "没有这个检查项 ID"),
         Text(f"{hint_en}list all ids with: bgecheck matrix", f"{hint_zh}用 bgecheck matrix 列出全部检查项 ID"),
     )

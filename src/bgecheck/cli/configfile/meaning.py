@@ -60,7 +60,7 @@ class Config:
 
 def _output(folder: str, item: str) -> str:
     name, has_path, path = item.partition("=")
-    return f"{name}={_moved(folder, path)}" if has_path and path.strip() else item
+    return f"{name}={_moved(folder, path)}" if has_path and path.strip() not in ("", "-") else item
 
 
 def _moved(folder: str, path: str) -> str:
