@@ -45,7 +45,7 @@ def test_a_date_that_is_none_is_refused(given: str) -> None:
 @pytest.mark.parametrize(("day", "counts"), [("2026-07-01", False), ("2026-06-30", True), ("2026-07-02", False)])
 def test_after_its_last_day_it_counts_again_and_says_so(day: str, counts: bool) -> None:
     reasons, notes = split([f"gpu.others:shared@{day}", "embed.golden"], TODAY)
-    assert reasons == ({} if counts else {"gpu.others": "shared"}) | {"embed.golden": ""}
+    assert reasons == ({} if counts else {"gpu.others": f"shared @{day}"}) | {"embed.golden": ""}
     assert len(notes) == counts
     if counts:
         assert "gpu.others (shared) ended on 2026-06-30" in notes[0].en

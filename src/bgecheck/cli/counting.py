@@ -73,7 +73,12 @@ def split(given: Sequence[str] | None, today: date) -> tuple[dict[str, str], tup
     """The reason for each pattern that is ignored today, and a note for each whose day is over."""
     values = [ignored(item) for item in given or ()]
     ended = [value for value in values if value.until is not None and value.until < today]
-    return {value.pattern: value.reason for value in values if value not in ended}, tuple(map(_over, ended))
+    return {value.pattern: _why(value) for value in values if value not in ended}, tuple(map(_over, ended))
+
+
+def _why(value: Ignored) -> str:
+    """The reason with its last day, as the option has them."""
+    return value.reason if value.until is None else f"{value.reason} @{value.until}".strip()
 
 
 def _over(value: Ignored) -> Text:

@@ -70,7 +70,7 @@ def _counted(rows: Sequence[Finding], status: Status, screen: Screen) -> Prose:
 
 def _summary(rows: Sequence[Finding], status: Status, roots: Sequence[str], screen: Screen) -> Prose:
     asked = [f for f in rows if f.ignored or (f.ignored == "" and f.caused_by is None)]
-    overlooked = [f"{f.id}{screen.colon}{ignored(f, screen)}" for f in asked]
+    overlooked = [_overlooked(f, screen) for f in asked]
     if status is Status.SKIP:
         reason = next((f.reason for f in rows if f.reason), "")
         return Prose([screen.say(reason), *overlooked], "dim", most=2)
@@ -78,6 +78,12 @@ def _summary(rows: Sequence[Finding], status: Status, roots: Sequence[str], scre
         return Prose([_headline(rows, screen), *overlooked], most=1 + len(overlooked))
     lines = [line for line in (_problems(rows, roots, screen), *_unjudged(rows, screen)) if line]
     return Prose([*lines, *overlooked], most=3 + len(overlooked))
+
+
+def _overlooked(row: Finding, screen: Screen) -> str:
+    """A problem that is ignored, with the reason, and what it still is."""
+    shown = screen.say(Text("; ", "；")) + observed(row.evidence[0], screen) if row.evidence else ""
+    return f"{row.id}{screen.colon}{ignored(row, screen)}{shown}"
 
 
 def _headline(rows: Sequence[Finding], screen: Screen) -> str:
