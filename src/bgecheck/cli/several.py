@@ -53,12 +53,12 @@ def resolved(chosen: Sequence[Subject], command: str, names: Sequence[str], *, a
     Of servers that are `awaited` neither process nor log need be there yet. Raises `BadInput`.
     """
     first = target(chosen[0].options, awaited=awaited)
-    found = [first, *(target(one.options, table=first.processes, awaited=awaited) for one in chosen[1:])]
+    targets = [first, *(target(one.options, table=first.processes, awaited=awaited) for one in chosen[1:])]
     plans = _plans(chosen, command, names)
     return with_keys_of_all(
         [
             Examinee(plan=one_plan, target=under_name(at, one.name), again=partial(_again, one, awaited))
-            for one, at, one_plan in zip(chosen, found, plans, strict=True)
+            for one, at, one_plan in zip(chosen, targets, plans, strict=True)
         ]
     )
 
@@ -84,7 +84,7 @@ def others(examinee: Examinee, options: TargetOptions, *, awaited: bool = False)
     """The other servers that were found running, each as if it had been chosen by its pid."""
     rest = [replace(options, pid=server.pid) for server in examinee.target.others]
     table = examinee.target.processes
-    found = [
+    further = [
         Examinee(
             plan=examinee.plan,
             target=target(one, table=table, awaited=awaited),
@@ -92,7 +92,7 @@ def others(examinee: Examinee, options: TargetOptions, *, awaited: bool = False)
         )
         for one in rest
     ]
-    return with_keys_of_all([examinee, *found])
+    return with_keys_of_all([examinee, *further])
 
 
 def with_keys_of_all(examinees: Sequence[Examinee]) -> list[Examinee]:

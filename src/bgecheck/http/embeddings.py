@@ -395,7 +395,7 @@ def own_words(payload: Any, depth: int = _DEPTH) -> str:
     if not isinstance(payload, Mapping) or not depth:
         return ""
     places = {key.lower(): value for key, value in payload.items() if isinstance(key, str)}
-    words = next((found for place in _PLACES if (found := own_words(places.get(place), depth - 1))), "")
+    words = next((words for place in _PLACES if (words := own_words(places.get(place), depth - 1))), "")
     where = places.get("loc")
     if words and isinstance(where, list) and where:
         return clean(f"{'.'.join(map(str, where[:5]))}: {words}", 200)

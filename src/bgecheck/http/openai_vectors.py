@@ -18,13 +18,13 @@ class Misread:
     """How a decoded vector cannot be the one that the server wrote: its dimension, or its norm."""
 
     kind: Literal["dimension", "numbers"]
-    found: float
+    decoded: float
     wanted: float
 
     def values(self) -> dict[str, str]:
         """Both numbers as a message shows them."""
         form = ".0f" if self.kind == "dimension" else ".4g"
-        return {"found": f"{self.found:{form}}", "wanted": f"{self.wanted:{form}}"}
+        return {"found": f"{self.decoded:{form}}", "wanted": f"{self.wanted:{form}}"}
 
 
 def misread(decoded: Sequence[float], written: Sequence[float] | None) -> Misread | None:
@@ -35,12 +35,12 @@ def misread(decoded: Sequence[float], written: Sequence[float] | None) -> Misrea
     if written is None:
         return None
     if len(decoded) != len(written):
-        return Misread(kind="dimension", found=len(decoded), wanted=len(written))
+        return Misread(kind="dimension", decoded=len(decoded), wanted=len(written))
     length, wanted = norm(decoded), norm(written)
     if not math.isfinite(wanted) or wanted == 0:
         return None
     ratio = max(length / wanted, wanted / length) if math.isfinite(length) and length else math.inf
-    return None if NORM_RATIO.admits(ratio) else Misread(kind="numbers", found=length, wanted=wanted)
+    return None if NORM_RATIO.admits(ratio) else Misread(kind="numbers", decoded=length, wanted=wanted)
 
 
 def first_numbers(vector: Sequence[float]) -> list[float]:

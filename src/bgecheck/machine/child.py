@@ -80,9 +80,9 @@ def _members(group: int) -> list[int]:
     """The processes of a group that have not ended."""
     import psutil
 
-    found = []
+    members = []
     for process in psutil.process_iter(["status"]):
         with suppress(OSError):
             if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-    return found
+                members.append(process.pid)
+    return members

@@ -156,11 +156,11 @@ def _mended(target: Target, base_url: str) -> tuple[Words, ...]:
     if given is None or base_url == target.url or is_base_url(given, base_url):
         return ()
     words = Text(
-        "{named} {given} was taken as {base_url}: clients need exactly that as base_url",
-        "{named} {given} 已按 {base_url} 处理：客户端的 base_url 要写成后者",
+        "{option} {given} was taken as {base_url}: clients need exactly that as base_url",
+        "{option} {given} 已按 {base_url} 处理：客户端的 base_url 要写成后者",
     )
-    named = f"{target.name}: url =" if target.name else "--url"
-    return (words.filled({"named": named, "given": clean(given.strip(), 200), "base_url": base_url}),)
+    option = f"{target.name}: url =" if target.name else "--url"
+    return (words.filled({"option": option, "given": clean(given.strip(), 200), "base_url": base_url}),)
 
 
 def _notes(target: Target, findings: Sequence[Finding]) -> tuple[Words, ...]:

@@ -417,13 +417,13 @@ def _is_unjudged(finding: Finding) -> bool:
 
 def _completed(report: Report, rows: Mapping[str, Finding]) -> Report:
     """The report in which rows that were found bad a moment ago stand for those that there was no time to judge."""
-    found = tuple(
+    findings = tuple(
         replace(rows[f.id], check=f.check, ignored=f.ignored, caused_by=None)
         if _is_unjudged(f) and f.id in rows and rows[f.id].status.bad
         else f
         for f in report.findings
     )
-    return replace(report, findings=engine.attribute(found))
+    return replace(report, findings=engine.attribute(findings))
 
 
 def _start(given: Process | None, child: Child | None) -> Start | None:

@@ -241,9 +241,9 @@ def _refused(facts: EmbedFacts, answer: Refused, evidence: Evidence) -> Outcome:
     values: dict[str, Any] = {"status": answer.status, "detail": reason_of(answer)}
     kind = refusals.kind_of(answer, listed=bool(facts.served))
     if kind is None and 300 <= answer.status < 400:
-        found = refusals.end_of_redirect(answer.location, f"{facts.target.base_url}/embeddings")
+        end = refusals.end_of_redirect(answer.location, f"{facts.target.base_url}/embeddings")
         leads = Evidence("location", answer.location or "-")
-        return broken(evidence, leads, *_of_openai(facts), advice="redirect", found=found, **values)
+        return broken(evidence, leads, *_of_openai(facts), advice="redirect", found=end, **values)
     if advice := _of_size(answer):
         limit = too_long(answer.message)
         return broken(evidence, *_of_openai(facts), advice=advice, limit=limit and limit.limit, **values)
@@ -257,10 +257,10 @@ def _refused(facts: EmbedFacts, answer: Refused, evidence: Evidence) -> Outcome:
 
 def _explained(facts: EmbedFacts, answer: Refused | Unusable | Failure, evidence: Evidence, kind: str) -> Outcome:
     """A request without vectors, by who answered it and why."""
-    asked, found = facts.target.model or next(iter(facts.served), None), next(iter(facts.elsewhere), None)
-    values = {**refusals.values_of(answer, asked), "found": found}
+    asked, elsewhere = facts.target.model or next(iter(facts.served), None), next(iter(facts.elsewhere), None)
+    values = {**refusals.values_of(answer, asked), "found": elsewhere}
     outcome = not_yet if kind in refusals.PENDING else broken
-    return outcome(evidence, *_of_openai(facts), advice="route-found" if found else kind, **values)
+    return outcome(evidence, *_of_openai(facts), advice="route-found" if elsewhere else kind, **values)
 
 
 def _of_size(answer: Refused) -> str | None:

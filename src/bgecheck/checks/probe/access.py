@@ -606,8 +606,8 @@ def base_url_is_right(facts: ProbeFacts) -> Outcome:
         advice = "circle" if _leads_to(location, f"{url}/models") else "redirect"
         if advice == "redirect" and refusals.kind_of(refusal(reply)) == "login":
             advice = "login"
-        found = refusals.end_of_redirect(location, f"{url}/models")
-        values = {**refusals.values_of(refusal(reply), None), "location": location[:200], "found": found}
+        end = refusals.end_of_redirect(location, f"{url}/models")
+        values = {**refusals.values_of(refusal(reply), None), "location": location[:200], "found": end}
         return broken(listed, Evidence("location", location or "-"), advice=advice, **values)
     if is_lost(reply, facts.first):
         return _not_there(facts, listed)

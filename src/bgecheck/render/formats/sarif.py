@@ -35,8 +35,8 @@ def _run(subject: str, report: Report, screen: Screen) -> dict[str, Any]:
         "startTimeUtc": in_utc(report),
         "endTimeUtc": in_utc(report, report.seconds),
     }
-    said = [screen.say(words) for words in report.notes]
-    notifications = [{"level": "note", "message": {"text": text}} for text in said if text]
+    notes = [screen.say(words) for words in report.notes]
+    notifications = [{"level": "note", "message": {"text": text}} for text in notes if text]
     if not report.is_shown_by_rows:
         notifications.append({"level": "error", "message": {"text": headline_of(report, screen)}})
     invocation["toolExecutionNotifications"] = notifications

@@ -69,10 +69,10 @@ _CUSTOM = re.compile(r"custom_?all_?reduce", re.IGNORECASE)
 
 def dropped(session: Session, hit: Hit) -> tuple[str, ...]:
     """The switches, by long name, that were given and whose part a line or the frames above it name."""
-    return named(session, "\n".join((hit.text, *hit.frames[-_INNERMOST:])))
+    return switches_in(session, "\n".join((hit.text, *hit.frames[-_INNERMOST:])))
 
 
-def named(session: Session, text: str) -> tuple[str, ...]:
+def switches_in(session: Session, text: str) -> tuple[str, ...]:
     """The switches that were given and whose part a text names."""
     return tuple(name.replace("_", "-") for name in _given(session) if re.search(_mark(name), text))
 

@@ -200,7 +200,7 @@ def by_words(session: Session, text: str) -> str | None:
     if session.guesses > _MOST:
         return None
     above = [line[:_READ] for line in list(session.recent)[-_FRAMES:]]
-    if any(line.startswith('  File "') and optional.named(session, line) for line in above[-_INNERMOST:]):
+    if any(line.startswith('  File "') and optional.switches_in(session, line) for line in above[-_INNERMOST:]):
         return "engine-internal-error"
     frames = "\n".join(above)
     phase = "serving" if session.ready_line is not None else session.phase

@@ -637,7 +637,7 @@ def _broken(session: Session, hit: Hit) -> str | None:
     """`option` where an option needs a package, `pickled` where weights need a newer torch."""
     if _NEWER_TORCH in hit.text:
         return "pickled"
-    return "option" if optional.named(session, hit.text) else None
+    return "option" if optional.switches_in(session, hit.text) else None
 
 
 cause(
@@ -867,8 +867,8 @@ cause(
         ),
     },
     variant=_broken,
-    values=lambda session, hit: {"dropped": optional.written(optional.named(session, hit.text))},
-    changes=lambda session, hit: dict.fromkeys(optional.named(session, hit.text)) or None,
+    values=lambda session, hit: {"dropped": optional.written(optional.switches_in(session, hit.text))},
+    changes=lambda session, hit: dict.fromkeys(optional.switches_in(session, hit.text)) or None,
 )
 
 
