@@ -6,8 +6,8 @@ import os
 import time
 from datetime import datetime
 
+from bgecheck.engines.sglang.log.above import backwards
 from bgecheck.engines.sglang.log.diagnosis import ANY_ZONE
-from bgecheck.engines.sglang.log.follower import backwards
 from bgecheck.engines.sglang.log.since import stamped
 from bgecheck.logfile.reading import ending
 from bgecheck.model import Text

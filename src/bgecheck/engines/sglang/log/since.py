@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from bgecheck.engines.sglang.log import marks
-from bgecheck.engines.sglang.log.follower import Follower, backwards
+from bgecheck.engines.sglang.log.above import backwards
+from bgecheck.engines.sglang.log.follower import Follower
 from bgecheck.logfile.lines import Block, Unwrapper
 
 _ZONE = timedelta(minutes=15)
