@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bgecheck.machine import containers
-from bgecheck.machine.containers import container_of, leads_to, log_of, program_of
+from bgecheck.machine.containers import container_of, hands_over, leads_to, log_of, program_of
 
 ID = "4a464b4ecc665b37e87fcef1de14a0484a464b4ecc665b37e87fcef1de14a048"
 
@@ -67,3 +67,26 @@ def test_the_output_of_a_container_is_found_where_its_runtime_keeps_it(tmp_path:
 )
 def test_what_a_proxy_of_docker_leads_to(line: str, aim: tuple[str, int] | None) -> None:
     assert leads_to(line.split()) == aim
+
+
+@pytest.mark.parametrize(
+    ("line", "hands"),
+    [
+        ("docker run -d -p 30000:30000 lmsysorg/sglang:v0.5.9", True),
+        ("sudo docker run --detach --gpus all lmsysorg/sglang", True),
+        ("docker run -itd lmsysorg/sglang", True),
+        ("/usr/bin/docker compose up -d", True),
+        ("docker start sglang", True),
+        ("docker container start sglang", True),
+        ("kubectl apply -f bge.yaml", True),
+        ("sudo systemctl restart bge", True),
+        ("docker run --gpus all lmsysorg/sglang", False),
+        ("docker compose up", False),
+        ("docker run --rm --detach=false lmsysorg/sglang", False),
+        ("python -m sglang.launch_server -d", False),
+        ("./start.sh", False),
+        ("", False),
+    ],
+)
+def test_what_another_program_is_asked_to_start_goes_on_without_the_command(line: str, hands: bool) -> None:
+    assert hands_over(line.split()) is hands

@@ -30,7 +30,7 @@ from bgecheck.run.settings import Settings
 from commandline import environment
 from fakes.answering import CARD, Answer, pages, same, serving
 
-PACE = Pace(look=0.2, step=0.05, grace=0.5, last=1.0, lost=3.0, hangs=1.0)
+PACE = Pace(look=0.2, step=0.05, grace=0.5, last=1.0, lost=3.0, hangs=1.0, handover=1.5)
 RIGHT = ("--is-embedding", "--disable-radix-cache", "--chunked-prefill-size", "-1", "--mem-fraction-static", "0.3")
 AREAS = ("logs", "ports", "probe")
 EARLY = 15.0
@@ -484,6 +484,38 @@ def test_a_script_may_put_the_server_into_the_background_and_end(port: int, log:
         waited = wait(20, child=child, pid=child.pid, log=str(log))
         assert child.status == 0
     assert waited.report.verdict == "pass"
+
+
+def test_a_server_in_a_session_of_its_own_is_that_of_the_command_that_started_it(port: int, log: Path) -> None:
+    """As `nohup`, a daemon or a service leave it behind; its address is its own, as none was given."""
+    script = f"setsid {' '.join(line(port))} > {log}.server 2>&1 &"
+    waited = None
+    with launched(["sh", "-c", script], log, BGECHECK_DEMO_TAKES="1") as child:
+        try:
+            waited = wait(20, child=child, pid=child.pid, log=str(log))
+        finally:
+            subprocess.run(["pkill", "-f", f"--port {port}"], check=False)
+    assert (waited.report.verdict, waited.report.target["url"]) == ("pass", f"{at(port)}/v1")
+
+
+def test_a_command_that_ends_in_order_and_leaves_nothing_is_lost(port: int, log: Path) -> None:
+    """Another server that begins at the same time is not its own."""
+    with launched(["true"], log) as child, server(port, Path(f"{log}.other")):
+        waited = wait(20, child=child, pid=child.pid, log=str(log))
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.process"])
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_another_program_starts_is_waited_for(port: int, log: Path, given: bool, tmp_path: Path) -> None:
+    """`docker run -d` ends at once; where its server cannot be seen, its address has to be named."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho 4a464b4ecc66\n")
+    docker.chmod(0o755)
+    with launched([str(docker), "run", "-d", "lmsysorg/sglang"], log) as child:
+        waited = wait(1.5, child=child, pid=child.pid, log=str(log), url=at(port) if given else None)
+    (row,) = waited.report.root_causes
+    assert (waited.report.outcome, row.id) == (3, "ports.listening")
+    assert ("--url" in say(row.fix, "en")) is not given
 
 
 def test_what_a_file_held_before_the_launch_is_of_an_earlier_start(port: int, log: Path) -> None:

@@ -9,6 +9,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+MARK = "_BGECHECK_LAUNCHED_BY"
+"""A variable by which a server is known that runs on behind a command that has ended: its pid, and when it began."""
+
 _STEP = 0.05
 """Seconds between two looks while it is being ended."""
 
@@ -23,12 +26,18 @@ class Child:
     def __init__(self, command: Sequence[str], log: str) -> None:
         self.command = tuple(command)
         self.log = log
+        self.mark = f"{os.getpid()}-{time.time_ns()}"
         number = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             self.log_begin = os.fstat(number).st_size
             """Bytes that the file had before."""
             self._process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=number, stderr=number, start_new_session=True
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=number,
+                stderr=number,
+                start_new_session=True,
+                env={**os.environ, MARK: self.mark},
             )
         finally:
             os.close(number)

@@ -27,6 +27,23 @@ PORTS_SHOWN = "docker ps --format '{{{{.Ports}}}}  {{{{.Names}}}}'"
 """A command, as a row's template, that shows which ports Docker publishes."""
 
 
+_STARTERS = frozenset({"helm", "kubectl", "nomad", "oc", "sbatch", "service", "supervisorctl", "systemctl"})
+"""Programs that have another program start a service, and end."""
+
+_WITH_CONTAINERS = frozenset({"docker", "docker-compose", "nerdctl", "podman", "podman-compose"})
+
+
+def hands_over(command: Sequence[str]) -> bool:
+    """Whether a command has another program start what it is for, and ends itself: `docker run -d`, `kubectl apply`."""
+    words = [*command]
+    while words and os.path.basename(words[0]) in ("env", "sudo", "nohup"):
+        del words[0]
+    program = os.path.basename(words[0]) if words else ""
+    if program in _WITH_CONTAINERS:
+        return "start" in words[1:3] or any(re.fullmatch(r"--detach(=true)?|-[a-z]*d[a-z]*", word) for word in words)
+    return program in _STARTERS
+
+
 def container_of(pid: int) -> str | None:
     """The id of the container that a process runs in and this one does not; None too where its host does not tell."""
     container = _container(_group(str(pid)))

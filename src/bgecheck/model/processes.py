@@ -35,6 +35,10 @@ class Start(NamedTuple):
     """In seconds since the epoch, by the clock of the process table; 0 where it is not shown."""
     launched: bool
     """Whether this program has started it."""
+    mark: str = ""
+    """What this program has put into its environment, and so into that of all that it starts."""
+    handed_over: bool = False
+    """Whether it has ended in order, and the server may run on without it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

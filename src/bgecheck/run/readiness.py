@@ -13,9 +13,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bgecheck.engines.sglang.discovery import followed, left_behind
+from bgecheck.engines.sglang.launchline import parse_launch
 from bgecheck.engines.sglang.log.begun import begun, begun_since
 from bgecheck.engines.sglang.log.diagnosis import diagnose
 from bgecheck.engines.sglang.log.marks import STAGE_NAMES
+from bgecheck.machine.containers import hands_over
 from bgecheck.machine.files import size
 from bgecheck.machine.processes import exit_status, lives
 from bgecheck.model import Finding, Report, Status, Target, Text, Unavailable, Words, clean
@@ -51,6 +53,8 @@ class Pace:
     """Between the beginnings of two looks; a start takes tens of seconds."""
     step: float = 0.1
     """Between two looks at whether process and log are as they were."""
+    handover: float = 2.0
+    """For which the server is looked for that a command which ended in order has left behind."""
     grace: float = 1.2
     """For which a loss must last: a supervisor starts a server anew, an older one lets go of its port."""
     last: float = 2.0
@@ -131,6 +135,8 @@ class _Waiting:
         """What the last look could judge."""
         self._evident = False
         """Whether a process, a listener or a log of the server has been there at any time."""
+        self._handed: float | None = None
+        """Since when the command that was launched has ended in order, as one that starts the server elsewhere."""
         self._doubted: float | None = None
         """Since when the server seems to be lost."""
         self._hanging: float | None = None
@@ -161,9 +167,11 @@ class _Waiting:
     def _find_again(self) -> None:
         """The target as it is now: the server that was found stays the one that is meant."""
         if self._server is None:
-            self._target = replace(self._find(), start=self._start)
-            if self._child is not None and self._child.status == 0:
-                self._target = left_behind(self._target)
+            if self._start is not None and self._child is not None and self._child.status == 0:
+                self._start = self._start._replace(handed_over=True)
+                self._target = left_behind(replace(self._find(), start=self._start))
+            else:
+                self._target = replace(self._find(), start=self._start)
         else:
             self._target = followed(replace(self._target, server=self._server))
 
@@ -195,7 +203,14 @@ class _Waiting:
         assert self._child is not None
         if self._child.status is None:
             return False
-        return self._child.status != 0 or not (self._target.server or self._child.left)
+        if self._child.status != 0:
+            return True
+        self._handed = self._handed or time.monotonic()
+        if self._target.server or self._child.left:
+            return False
+        if self._server is not None or parse_launch(self._child.command) is not None:
+            return True
+        return not hands_over(self._child.command) and time.monotonic() - self._handed >= self._pace.handover
 
     def _given_ended(self) -> bool:
         """Whether the process that was given is gone, and was the server or has never started one."""
@@ -376,11 +391,17 @@ class _Waiting:
     def _how_far(self) -> Words:
         """How far the start has come, or that nothing was there."""
         waited = Text(f"waited {self._patience:g} s", f"等了 {self._patience:g} 秒")
-        if not self._evident and self._given is None:
+        if not self._evident and (self._given is None or self._handed is not None):
             address = self._target.address
+            command = Text("", "")
+            if self._handed is not None:
+                command = Text(
+                    "; the command that was launched has ended (exit code 0)", "；启动命令已结束（退出码 0）"
+                )
             return Text(
-                f"{waited.en} and saw nothing: no process of that server, nothing that listens at {address}, no log",
-                f"{waited.zh}，什么都没有：没有对应的服务进程，{address} 上没有程序在监听，也没有日志",
+                f"{waited.en} and saw nothing: no process of that server, nothing that listens at {address}, no log"
+                f"{command.en}",
+                f"{waited.zh}，什么都没有：没有对应的服务进程，{address} 上没有程序在监听，也没有日志{command.zh}",
             )
         process = self._process()
         if not self._phase:
@@ -394,7 +415,7 @@ class _Waiting:
     def _process(self) -> Text:
         if self._server is not None:
             return Text(f", pid {self._server.pid} alive", f"，进程 {self._server.pid} 在运行")
-        if self._given is None:
+        if self._given is None or self._handed is not None:
             return Text("", "")
         pid, name = self._given.pid, self._given.name
         return Text(
@@ -428,7 +449,7 @@ def _completed(report: Report, rows: Mapping[str, Finding]) -> Report:
 
 def _start(given: Process | None, child: Child | None) -> Start | None:
     if child is not None:
-        return Start(child.pid, child.created, launched=True)
+        return Start(child.pid, child.created, launched=True, mark=child.mark)
     return Start(given.pid, given.created, launched=False) if given is not None else None
 
 

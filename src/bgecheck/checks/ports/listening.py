@@ -101,6 +101,19 @@ INSIDE = Advice(
             ),
             ("tail -n 20 {log}", "ps -o pid,ppid,etime,args -p {start_pid}"),
         ),
+        "handed-over": Advice(
+            Text(
+                "nothing listens on port {port}; the command that was launched, pid {start_pid}, has ended (exit code "
+                "0), and no sglang server is seen that it has left behind, as in a container or a unit",
+                "端口 {port} 上没有程序在监听；启动命令（进程 {start_pid}）已结束（退出码 0），"
+                "也没有看到它留下的 sglang 服务（如容器或 systemd 服务里的）",
+            ),
+            Text(
+                "name the server's address with --url, and its output with --log",
+                "用 --url 指定服务地址，用 --log 指定它的输出",
+            ),
+            ("tail -n 20 {log}", PORTS_SHOWN),
+        ),
         "unpublished": Advice(
             Text(
                 "pid {server_pid} runs in its own network namespace, as in a container, and listens there on {bound}; "
@@ -134,7 +147,8 @@ def port_is_listening(facts: PortFacts) -> Outcome:
     )
     start = facts.target.start
     if facts.target.server is None and start is not None:
-        return not_yet(evidence, advice="not-begun", start_pid=start.pid)
+        elsewhere = None if facts.target.given_url else "handed-over"
+        return not_yet(evidence, advice=elsewhere if start.handed_over else "not-begun", start_pid=start.pid)
     server = facts.target.server or next((s for s in facts.running if s.port == facts.target.port), None)
     if server is None:
         return _nobody(facts, evidence)

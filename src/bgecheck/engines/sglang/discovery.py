@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bgecheck.engines.sglang.launchline import deciding, parse_launch
 from bgecheck.engines.sglang.log.marks import is_of_sglang
 from bgecheck.http.address import Address, parse_url
+from bgecheck.machine.child import MARK
 from bgecheck.machine.containers import container_of, log_of, published
 from bgecheck.machine.processes import group_of, output_file, snapshot, variables, visible, working_folder
 from bgecheck.machine.sockets import inside
@@ -198,14 +199,26 @@ def _started_by(servers: list[ServerProcess], pid: int, table: ProcessTable) -> 
 
 
 def left_behind(target: Target) -> Target:
-    """A target with the server that a launcher has left behind: one that began after it, at the URL that was given."""
+    """A target with the server that a launcher has left behind: one that began after it, at the URL that was given.
+
+    Where none was given it is the first that began and is known by its environment, or runs in a container; its address
+    is then the target's.
+    """
     start, table = target.start, target.processes or snapshot()
-    if start is None or not start.created or target.given_url is None or not target.is_local:
+    if start is None or not start.created or not target.is_local:
         return target
-    later = (s for s in running_servers(table) if s.started_at >= start.created)
-    server = next((s for s in later if reached_at(s, table) == target.port), None)
-    if server is None:
+    later = [s for s in running_servers(table) if s.started_at >= start.created]
+    if target.given_url is None:
+        there = [s for s in later[::-1] if container_of(s.pid) or variables(s.pid).get(MARK) == start.mark]
+    else:
+        there = [s for s in later if reached_at(s, table) == target.port]
+    if not there:
         return target
+    server = there[0]
+    if target.given_url is None:
+        address = _address_of(server, table)
+        origins = {**target.origins, "url": "process"}
+        target = replace(target, url=address.url, host=address.host, port=address.port, origins=origins, searched=())
     return replace(
         target,
         server=server,
