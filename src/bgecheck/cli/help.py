@@ -17,6 +17,7 @@ from bgecheck.model import BadInput, Language, Text
 
 ORDER = (
     "doctor",
+    "preflight",
     "logs",
     "ports",
     "gpu",

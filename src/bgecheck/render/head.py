@@ -28,6 +28,7 @@ def _target(report: Report, screen: Screen) -> list[str]:
         screen.say(server) + _how(report, screen),
         f"{target.get('engine', '')} {target.get('version', '')}".strip(),
         screen.say(Text(f"called with openai {client}", f"用 openai {client} 调用")) if client else "",
+        screen.say(Text(f"launch: {target['launch']}", f"启动命令：{target['launch']}")) if "launch" in target else "",
         f"pid {target['pid']}" if "pid" in target else "",
         screen.say(Text(f"log {target['log']}", f"日志 {target['log']}")) if "log" in target else "",
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bgecheck.engines.base import Changes, Launch, Setting, Sources
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang import engine as sglang
+from bgecheck.engines.sglang.planned import EXAMPLE
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
 from bgecheck.engines.sglang.running import reported_options
@@ -79,7 +80,9 @@ AREA = Area("launch", seconds=20.0, needs=("probe.reachable",))
 
 @AREA.collect
 def collect(context: Context) -> LaunchFacts:
-    """Ask the server's own pages, and read its command line where the process can be seen."""
+    """Ask the server's own pages, and read its command line where the process can be seen; or what is planned."""
+    if context.settings.before_launch:
+        return _of_plan(context)
     server = context.server()
     info, settings = server.model_info() or {}, server.server_info() or {}
     launch = _launch(context.target, settings)
@@ -101,6 +104,23 @@ def collect(context: Context) -> LaunchFacts:
         model_name=_registered(path, context.target.model, _string(info.get("served_model_name"))),
         place=sglang.place(context.target.server) if context.target.server else NOWHERE,
         stop=sglang.stop(context.target.server) if context.target.server else None,
+    )
+
+
+def _of_plan(context: Context) -> LaunchFacts:
+    """The settings that a planned launch asks for."""
+    planned = context.planned
+    if planned is None:
+        raise Unavailable(
+            Text(f"no launch command was given; for example: {EXAMPLE}", f"没有给出启动命令；例如：{EXAMPLE}"),
+            looked=False,
+        )
+    sources = Sources(model_page={}, settings_page={}, options=planned.options, logged={})
+    return LaunchFacts(
+        settings=sglang.settings(sources),
+        launch=planned.launch,
+        architectures=_in_folder(context.target.model_path),
+        model_name=_registered(context.target.model_path, planned.model, planned.served_name),
     )
 
 
@@ -130,8 +150,13 @@ def _logged(context: Context) -> Mapping[str, Any]:
 def _architectures(info: Mapping[str, Any], target: Target) -> tuple[str, ...]:
     """From the server's page (0.5.6 on), else from config.json in the model folder of a local server."""
     architectures = info.get("architectures")
-    if not isinstance(architectures, list) and target.is_local and target.model_path:
-        architectures = model_config(target.model_path).get("architectures")
+    if not isinstance(architectures, list):
+        return _in_folder(target.model_path) if target.is_local else ()
+    return tuple(str(name) for name in architectures)
+
+
+def _in_folder(folder: str | None) -> tuple[str, ...]:
+    architectures = model_config(folder).get("architectures") if folder else None
     return tuple(str(name) for name in architectures) if isinstance(architectures, list) else ()
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, restart
 from bgecheck.engines.base import Setting
 from bgecheck.engines.sglang.remedies import POOL_BY_CLS, RESTART_WITH_CHANGES, UNLESS_EMBEDDING
-from bgecheck.model import Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
+from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
 
 
 @AREA.check(
     "readable",
-    title=Text("the settings of the running server can be read", "能读到运行中服务的启动参数"),
+    title=Text("the server's launch settings can be read", "能读到服务的启动参数"),
     cause=Text("the server shows no settings and its process cannot be seen", "服务没有给出启动参数，也看不到它的进程"),
     fix=Text(
         "run bgecheck on the server's machine, as the user that runs the server",
         "在服务所在机器上用同一用户运行 bgecheck",
     ),
+    moments=ANY_TIME,
 )
 def settings_are_readable(facts: LaunchFacts) -> Outcome:
     """Holds when at least one setting was told."""
