@@ -24,6 +24,7 @@ ORDER = (
     "probe",
     "embed",
     "snippet",
+    "plan",
     "demo",
     "explain",
     "matrix",

@@ -1,4 +1,4 @@
-"""The files of a placement: a script that starts the servers, an nginx that routes by path, compose, and the targets."""
+"""The files of a placement: a script that starts the servers, an nginx that routes by path, compose, targets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.engines.sglang.releases import release_of
 from bgecheck.model import Language, Text
 from bgecheck.model.target import authority
+from bgecheck.placing.models import GATEWAY
 from bgecheck.placing.placement import Placed
 
 SCRIPT, NGINX, COMPOSE, TARGETS = "start.sh", "nginx.conf", "compose.yaml", "bgecheck.toml"
@@ -120,7 +121,7 @@ def compose(placed: Sequence[Placed], language: Language) -> str:
         lines += _service(one, before.get(one.card.label))
         before[one.card.label] = one.model.alias
     published = f"{authority(machine.host, machine.ports[-1])}:{_GATEWAY}"
-    lines += ["  gateway:", "    image: nginx:stable", f"    ports: [{_quoted(published)}]", "    depends_on:"]
+    lines += [f"  {GATEWAY}:", "    image: nginx:stable", f"    ports: [{_quoted(published)}]", "    depends_on:"]
     for one in placed:
         lines.append(f"      {_quoted(one.model.alias)}: {{condition: service_healthy}}")
     lines += ["    configs:", "      - {source: routes, target: /etc/nginx/conf.d/default.conf}"]
@@ -137,7 +138,7 @@ def _service(one: Placed, before: str | None) -> list[str]:
     words = shlex.split(launch_line(launch, {}, release_of(one.machine.version)))
     lines = [
         f"  {_quoted(one.model.alias)}:",
-        f"    image: lmsysorg/sglang:${{SGLANG_TAG:-v{one.machine.version}}}",
+        f"    image: {one.machine.image}",
         f"    command: [{', '.join(map(_quoted, words))}]",
         f"    volumes: [{mount}]",
         "    ipc: host",
@@ -160,7 +161,7 @@ def _mounted(one: Placed) -> tuple[str, str]:
         inside = f"{_MODELS}/{one.model.alias}"
         # A hub's cache holds links out of the folder: what they lead to has to be there too.
         root = _root(one.model.path)
-        return f"{inside}{one.model.path[len(root):]}", _quoted(f"{root}:{inside}:ro")
+        return f"{inside}{one.model.path[len(root) :]}", _quoted(f"{root}:{inside}:ro")
     return one.model.path, f'"${{HF_HOME:-${{HOME}}/.cache/huggingface}}:{_CACHE}"'
 
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 
 from bgecheck.engines.sglang.footprint import element
 from bgecheck.engines.sglang.served import refusal
-from bgecheck.knowledge.models import lookup, repository
+from bgecheck.knowledge.models import is_reranker, lookup, repository
 from bgecheck.knowledge.sizes import Size, known_size, size_of
 from bgecheck.machine.files import model_config, weights_size
 from bgecheck.model import BadInput, Text, Unavailable, clean
 from bgecheck.reference.config import pooling_of
 from bgecheck.reference.folder import model_folder
 
+GATEWAY = "gateway"
+"""What nginx is called beside the models."""
 _CAUSAL = "ForCausalLM"
 """Of a model that is known to be a causal language model, whose class is not."""
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
@@ -66,14 +68,14 @@ def _model(given: str, version: str) -> PlacedModel:
     architectures = tuple(clean(str(name), 80) for name in listed) if isinstance(listed, list) else ()
     if not architectures and known:
         architectures = (known.architecture or _CAUSAL,)
+    name = _name(where)
+    pooling = (pooling_of(folder) if folder else None) or (known.pooling if known else None)
+    refused = refusal(name, architectures, pooling, version) if architectures or is_reranker(name) else None
+    if refused is not None:
+        raise BadInput(where, *refused)
     size = (size_of(config) if folder else None) or known_size(where)
     if size is None or not architectures:
         raise _unknown(where, folder)
-    pooling = (pooling_of(folder) if folder else None) or (known.pooling if known else None)
-    name = _name(where)
-    refused = refusal(name, architectures, pooling, version)
-    if refused is not None:
-        raise BadInput(where, *refused)
     path = os.path.abspath(where) if os.path.isdir(where) else where if "/" in where else repository(where)
     return PlacedModel(
         path=path,
@@ -94,12 +96,15 @@ def _split(given: str) -> tuple[str, str | None]:
         raise BadInput(
             repr(given),
             Text("it names no model", "没有写模型"),
-            Text("give a folder, a hub id or a known name, with =ALIAS behind it", "写目录、hub id 或已知的模型名，可在后面加 =别名"),
+            Text(
+                "give a folder, a hub id or a known name, with =ALIAS behind it",
+                "写目录、hub id 或已知的模型名，可在后面加 =别名",
+            ),
         )
-    if equals and not _ALIAS.fullmatch(alias):
+    if equals and (not _ALIAS.fullmatch(alias) or alias == GATEWAY):
         raise BadInput(
             given,
-            Text(f"{clean(alias, 40)!r} is no part of a path", f"{clean(alias, 40)!r} 不能用作路径"),
+            Text(f"{clean(alias, 40)!r} can be no part of a path here", f"{clean(alias, 40)!r} 不能用作路径"),
             Text("use small letters, digits, dots and dashes: =large", "只用小写字母、数字、点和短横：=large"),
         )
     return where, alias or None
@@ -114,7 +119,9 @@ def _folder(where: str) -> str | None:
         if not is_path:
             return None
         reason = error.reason if isinstance(error.reason, Text) else Text(error.reason, error.reason)
-        raise BadInput(where, reason, Text("name the folder that holds config.json", "写含有 config.json 的目录")) from None
+        raise BadInput(
+            where, reason, Text("name the folder that holds config.json", "写含有 config.json 的目录")
+        ) from None
     return folder
 
 
@@ -127,7 +134,9 @@ def _unknown(where: str, folder: str | None) -> BadInput:
         )
     return BadInput(
         where,
-        Text("neither a folder of this machine nor a model whose size is known", "既不是本机的目录，也不是已知大小的模型"),
+        Text(
+            "neither a folder of this machine nor a model whose size is known", "既不是本机的目录，也不是已知大小的模型"
+        ),
         Text("download it and name its folder", "先下载，再写它的目录"),
     )
 

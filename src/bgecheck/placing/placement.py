@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -42,6 +42,8 @@ class Machine:
     ports: tuple[int, ...]
     """One for each model, then that of the gateway."""
     version: str
+    image: str
+    """That of its containers, as compose takes it."""
     device: str | None = None
 
     @property
@@ -88,16 +90,17 @@ class Placed:
     def starts_again(self) -> bool:
         """Whether it can be restarted by itself while the others of its card run: its share is then of less memory."""
         measured = self.free - self.later - self.footprint.context
-        return self.share * measured >= self.footprint.weights + self.footprint.least_pool
+        return self.share * measured >= self.footprint.weights_and_least
 
 
 def placed(models: Sequence[PlacedModel], machine: Machine) -> tuple[Placed, ...]:
-    """Every model in its place, in the order in which they are to be started. Raises `BadInput` where one has no room."""
+    """Every model in its place, in the order of their start. Raises `BadInput` where one has no room."""
     needs = [footprint(model.size, _device(machine), stored=model.stored) for model in models]
     cards = _assigned(models, needs, machine.cards)
     started: list[Placed] = []
     for card in machine.cards:
-        started += _on_card(card, [n for n in range(len(models)) if cards[n] is card], models, needs, machine)
+        numbers = [n for n in range(len(models)) if cards[n] is card]
+        started += _restartable(card, numbers, models, needs, machine)
     return tuple(started)
 
 
@@ -117,19 +120,46 @@ def _assigned(models: Sequence[PlacedModel], needs: Sequence[Footprint], cards: 
     return [chosen[number] for number in range(len(models))]
 
 
-def _on_card(
+_ROUNDS = 5
+"""How often shares are raised: those after it then find less, and are raised in turn."""
+
+
+def _restartable(
     card: Card, numbers: Sequence[int], models: Sequence[PlacedModel], needs: Sequence[Footprint], machine: Machine
+) -> list[Placed]:
+    """The models of one card with shares by which each can be restarted beside the others, where there is room."""
+    least = dict.fromkeys(numbers, 0.0)
+    started = _on_card(card, least, models, needs, machine)
+    for _ in range(_ROUNDS):
+        stuck = [(number, one) for number, one in zip(numbers, started, strict=True) if not one.starts_again]
+        if not stuck:
+            break
+        for number, one in stuck:
+            beside_others = one.free - one.later - one.footprint.context
+            least[number] = one.footprint.weights_and_least / beside_others if beside_others > 0 else 1.0
+        try:
+            started = _on_card(card, least, models, needs, machine)
+        except BadInput:
+            break
+    return started
+
+
+def _on_card(
+    card: Card,
+    least: Mapping[int, float],
+    models: Sequence[PlacedModel],
+    needs: Sequence[Footprint],
+    machine: Machine,
 ) -> list[Placed]:
     """The models of one card, started one after the other: each takes its share of what those before have left."""
     free, started = card.free, []
-    for number in numbers:
+    for number, share_at_least in least.items():
         model, need = models[number], needs[number]
         measured = free - need.context
-        share = math.ceil(need.static / measured * _STEP - 1e-6) / _STEP if measured > 0 else math.inf
+        share = _share(max(need.static / measured, share_at_least)) if measured > 0 else 1.0
         taken = need.context + share * measured + need.beside
         if share > LARGEST_SHARE or taken > free:
             raise _no_room(model, need, free, card)
-        launch = _launch(model, share, card, machine.ports[number], machine)
         started.append(
             Placed(
                 model=model,
@@ -139,12 +169,17 @@ def _on_card(
                 free=free,
                 taken=taken,
                 footprint=need,
-                launch=launch,
+                launch=_launch(model, share, card, machine.ports[number], machine),
                 machine=machine,
             )
         )
         free -= taken
     return _with_later(started)
+
+
+def _share(least: float) -> float:
+    """The next share that can be written."""
+    return math.ceil(least * _STEP - 1e-6) / _STEP
 
 
 def _with_later(started: list[Placed]) -> list[Placed]:

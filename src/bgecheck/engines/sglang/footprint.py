@@ -56,6 +56,11 @@ class Footprint(NamedTuple):
         return self.context + self.static + self.beside
 
     @property
+    def weights_and_least(self) -> float:
+        """What a share cannot be below: the weights, and the pool for one text."""
+        return self.weights + self.least_pool
+
+    @property
     def least(self) -> float:
         """What it cannot do without: the pool for one text alone."""
         return self.whole - self.pool + self.least_pool

@@ -20,6 +20,14 @@ def changes_in_words(changed: Mapping[str, str | None]) -> Text:
 
 PROGRAM = "python -m sglang.launch_server"
 
+
+def image(version: str | None, device: str | None) -> str:
+    """The image of a container as compose takes it: that of the release, or none for what has none that is known."""
+    if device == "cpu":
+        return "${SGLANG_IMAGE:?name an image of sglang that is built for the CPU}"
+    return f"${{SGLANG_IMAGE:-lmsysorg/sglang:{f'v{version}' if version else 'latest'}}}"
+
+
 ENCODER_OPTIONS = {
     "is-embedding": "",
     "disable-radix-cache": "",

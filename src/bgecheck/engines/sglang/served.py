@@ -67,7 +67,7 @@ def _without_code(version: str, architectures: Sequence[str]) -> tuple[Text, Tex
 
 def _pooled_otherwise(wanted: str, taken: str) -> tuple[Text, Text]:
     words = Text(
-        f"it pools by {wanted.upper()}, and sglang by {taken.upper()} whatever the options: every vector would be wrong",
+        f"it pools by {wanted.upper()}, and sglang by {taken.upper()} with any options: every vector would be wrong",
         f"它用 {wanted.upper()} 池化，而 sglang 固定用 {taken.upper()}，没有参数能改：所有向量都会是错的",
     )
     return words, OTHER_ENGINE
@@ -88,5 +88,7 @@ def options_for(architectures: Sequence[str], share: str, version: str, device: 
     named = {"device": device} if device else {}
     if not looks_both_ways(architectures) and not _POOLED_BY_MEAN & {*architectures}:
         return {EMBEDDING.lstrip("-"): "", "mem-fraction-static": share, **named}
-    backend = {} if device is None and numbers(version) >= _BOTH_WAYS_FROM else {"attention-backend": backend_for(device)}
+    backend = (
+        {} if device is None and numbers(version) >= _BOTH_WAYS_FROM else {"attention-backend": backend_for(device)}
+    )
     return {**ENCODER_OPTIONS, "mem-fraction-static": share, **backend, **named}
