@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import commandline
-from bgecheck.engines.sglang.footprint import GIB
+from bgecheck.engines.sglang.footprint import GIB, MOST
 from bgecheck.engines.sglang.launchline import typed
 from bgecheck.engines.sglang.releases import release_of, releases
 from bgecheck.model import BadInput
 from bgecheck.placing.files import files
 from bgecheck.placing.machines import cards_given, ports_given
 from bgecheck.placing.models import models
-from bgecheck.placing.placement import LARGEST_SHARE, Card, Machine, Placed, placed
+from bgecheck.placing.placement import Card, Machine, Placed, placed
 
 NEWEST = releases()[-1].version
 NAMES = ("bge-large-zh-v1.5", "bge-small-zh-v1.5", "bge-m3", "bce-embedding-base_v1", "Qwen3-Embedding-0.6B")
@@ -77,7 +77,7 @@ def test_whatever_is_placed_fits_and_has_what_it_needs(chosen: list[str], memory
         need, left = one.footprint, free[one.card.label]
         assert one.free == pytest.approx(left)
         covered = one.share * (left - need.context)
-        assert 0 < one.share <= LARGEST_SHARE
+        assert 0 < one.share <= MOST
         assert covered >= need.static * 0.999
         assert left - need.context - covered >= need.beside
         free[one.card.label] = left - need.context - covered - need.beside

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bgecheck.engines.sglang.footprint import element
+from bgecheck.engines.sglang.footprint import served_bytes
 from bgecheck.engines.sglang.served import refusal
 from bgecheck.knowledge.models import is_reranker, lookup, repository
 from bgecheck.knowledge.sizes import Size, known_size, size_of
-from bgecheck.machine.files import model_config, weights_size
+from bgecheck.machine.files import model_config
 from bgecheck.model import BadInput, Text, Unavailable, clean
 from bgecheck.reference.config import pooling_of
 from bgecheck.reference.folder import model_folder
@@ -84,7 +84,7 @@ def _model(given: str, version: str) -> PlacedModel:
         folder=folder,
         architectures=architectures,
         size=size,
-        stored=_served(folder, str(config.get("torch_dtype") or config.get("dtype") or "float32")),
+        stored=served_bytes(folder, config, {}),
         dims=known.dims if known else size.hidden,
     )
 
@@ -139,12 +139,6 @@ def _unknown(where: str, folder: str | None) -> BadInput:
         ),
         Text("download it and name its folder", "先下载，再写它的目录"),
     )
-
-
-def _served(folder: str | None, stored: str) -> float | None:
-    """Bytes of the weights of a folder as sglang serves them by itself: those of fp32 as fp16."""
-    whole = weights_size(folder) if folder else None
-    return None if whole is None else whole * min(1.0, element(None) / element(stored))
 
 
 def _name(where: str) -> str:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bgecheck.engines.base import Launch
-from bgecheck.engines.sglang.footprint import GIB, Footprint, footprint
+from bgecheck.engines.sglang.footprint import GIB, MOST, Footprint, footprint, share_for
 from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.engines.sglang.releases import release_of
 from bgecheck.engines.sglang.served import options_for
 from bgecheck.model import BadInput, Shell, Text
 from bgecheck.model.target import authority
 from bgecheck.placing.models import PlacedModel
-
-LARGEST_SHARE = 0.95
-"""What leaves CUDA and the activations anything."""
-_STEP = 100
-"""Shares are multiples of one part in so many."""
 
 
 class Card(NamedTuple):
@@ -89,8 +83,7 @@ class Placed:
     @property
     def starts_again(self) -> bool:
         """Whether it can be restarted by itself while the others of its card run: its share is then of less memory."""
-        measured = self.free - self.later - self.footprint.context
-        return self.share * measured >= self.footprint.weights_and_least
+        return self.footprint.covered(self.share, self.free - self.later) >= self.footprint.weights_and_least
 
 
 def placed(models: Sequence[PlacedModel], machine: Machine) -> tuple[Placed, ...]:
@@ -136,7 +129,7 @@ def _restartable(
             break
         for number, one in stuck:
             beside_others = one.free - one.later - one.footprint.context
-            least[number] = one.footprint.weights_and_least / beside_others if beside_others > 0 else 1.0
+            least[number] = share_for(one.footprint.weights_and_least, beside_others)
         try:
             started = _on_card(card, least, models, needs, machine)
         except BadInput:
@@ -155,10 +148,9 @@ def _on_card(
     free, started = card.free, []
     for number, share_at_least in least.items():
         model, need = models[number], needs[number]
-        measured = free - need.context
-        share = _share(max(need.static / measured, share_at_least)) if measured > 0 else 1.0
-        taken = need.context + share * measured + need.beside
-        if share > LARGEST_SHARE or taken > free:
+        share = max(share_for(need.static, free - need.context), share_at_least)
+        taken = need.context + need.covered(share, free) + need.beside
+        if share > MOST or taken > free:
             raise _no_room(model, need, free, card)
         started.append(
             Placed(
@@ -175,11 +167,6 @@ def _on_card(
         )
         free -= taken
     return _with_later(started)
-
-
-def _share(least: float) -> float:
-    """The next share that can be written."""
-    return math.ceil(least * _STEP - 1e-6) / _STEP
 
 
 def _with_later(started: list[Placed]) -> list[Placed]:

@@ -7,10 +7,12 @@ from what is left (model_runner.py, from 0.5.16 on kv_cache_configurator.py; 0.4
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bgecheck.knowledge.sizes import Size
+from bgecheck.machine.files import weights_size
 
 GIB = 2**30
 
@@ -26,6 +28,12 @@ PREFILL = 16384
 _BYTES = {"float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2}
 _QUANTIZED = {"fp8": 1.0, "w8a8_int8": 1.0, "w8a8_fp8": 1.0, "awq": 0.55, "awq_marlin": 0.55, "gptq": 0.55}
 """Bytes of a weight by what `--quantization` is given, scales included."""
+
+
+MOST = 0.95
+"""The largest share that leaves CUDA and the activations anything."""
+_STEP = 100
+"""Shares are multiples of one part in so many."""
 
 
 class Footprint(NamedTuple):
@@ -65,6 +73,23 @@ class Footprint(NamedTuple):
         """What it cannot do without: the pool for one text alone."""
         return self.whole - self.pool + self.least_pool
 
+    def covered(self, share: float, free: float) -> float:
+        """Bytes that a share is of what is free when the server starts."""
+        return share * max(0.0, free - self.context)
+
+    def left(self, share: float, free: float) -> float:
+        """Bytes that stay free beside it."""
+        return free - self.context - self.covered(share, free)
+
+    def fits(self, share: float, free: float) -> bool:
+        """Whether a share covers what cannot be done without, and leaves what is needed beside it."""
+        return self.covered(share, free) >= self.weights_and_least and self.left(share, free) >= self.beside
+
+
+def share_for(size: float, measured: float) -> float:
+    """The share that covers so many bytes of what is measured, in two digits."""
+    return math.ceil(size / measured * _STEP - 1e-6) / _STEP if measured > 0 else 1.0
+
 
 def footprint(size: Size, options: Mapping[str, str], *, stored: float | None = None) -> Footprint:
     """What a server with these options takes for a model; `stored` are the bytes of its weights as served."""
@@ -83,6 +108,17 @@ def footprint(size: Size, options: Mapping[str, str], *, stored: float | None = 
         context=ON_CPU if on_cpu else CONTEXT,
         work_space=0.0 if on_cpu else WORK_SPACE,
     )
+
+
+def served_bytes(folder: str | None, config: Mapping[str, Any], options: Mapping[str, str]) -> float | None:
+    """Bytes of the weights of a folder as a server with these options holds them; None where it has none."""
+    whole = weights_size(folder) if folder else None
+    if whole is None:
+        return None
+    stored = _BYTES.get(str(config.get("torch_dtype") or config.get("dtype") or "float32"), 2)
+    if config.get("quantization_config"):
+        return float(whole)
+    return whole * per_weight(options) / stored
 
 
 def element(dtype: str | None) -> int:
