@@ -127,14 +127,17 @@ def _one_source(words: list[str] | None, file: str | None, pid: int | None) -> N
 
 def _launches(words: list[str] | None, file: str | None, pid: int | None, version: str | None) -> Sequence[Planned]:
     """What is to be launched, by the source that was given; nothing without one. Raises `BadInput`."""
-    from bgecheck.engines.sglang.planned import planned_as_typed, planned_of
+    from bgecheck.engines.sglang.installed import with_version
+    from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, planned_of
 
     if words:
-        return (planned_as_typed(words),)
+        return (with_version(planned_as_typed(words), version),)
+    if file is not None:
+        return tuple(with_version(one, version) for one in planned_in(file))
     if pid is not None:
         server = target(TargetOptions(pid=pid)).server
         assert server is not None, "a pid that is no server is bad input"
-        return (planned_of(server),)
+        return (with_version(planned_of(server), version),)
     return ()
 
 

@@ -36,6 +36,8 @@ class Spelling(str, Enum):
     """An item of a list in brackets, quoted."""
     ITEM = "item"
     """An item of a list of YAML, on a line of its own."""
+    STRING = "string"
+    """All words of the command in one quoted string, with escapes in it."""
 
 
 class Word(NamedTuple):
@@ -49,6 +51,16 @@ class Word(NamedTuple):
     spelling: Spelling = Spelling.SHELL
     open: bool = False
     """Whether it holds a variable that is not known here."""
+
+
+class Change(NamedTuple):
+    """One change of a command, with its reason."""
+
+    at: tuple[int, ...]
+    """The words that go, by their numbers; none where new ones are added at the end."""
+    new: tuple[str, ...]
+    """The words that stand in their place."""
+    reason: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +85,11 @@ class Written:
     mounts: Mapping[str, str] = field(default_factory=dict)
     """Folders of this machine by the path that a container has for them."""
     contained: bool = False
-    """Whether it runs in a container: its paths, ports and interpreter are not those of this machine."""
+    """Whether it runs in a container: its paths and interpreter are not those of this machine."""
+    image: str | None = None
+    """The container's image, where the file names it."""
+    own_network: bool = False
+    """Whether that container has a network of its own, in which 127.0.0.1 is nobody else's."""
 
     @property
     def values(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from bgecheck.engines.base import Launch
+from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
 from bgecheck.engines.planned import Form, Planned, Word, Written
 from bgecheck.engines.sglang.launchline import deciding, typed
 from bgecheck.model import BadInput, Secret, ServerProcess, Text
@@ -37,7 +38,17 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
             Text("it does not launch sglang", "不是启动 sglang 的命令"),
             Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
         )
-    return planned(written(given), Text("the command line", "命令行").en)
+    return planned(in_container(written(given)), "the command line")
+
+
+def planned_in(path: str) -> tuple[Planned, ...]:
+    """What a file launches, one or several. Raises `BadInput`."""
+    found = launches(path, _starts)
+    return tuple(planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in found)
+
+
+def _starts(values: Sequence[str]) -> bool:
+    return bool(typed(values).program)
 
 
 def planned_of(server: ServerProcess) -> Planned:
