@@ -60,9 +60,13 @@ def schedulers(server: ServerProcess, table: ProcessTable) -> Schedulers | None:
     return Schedulers(tuple(running), ranks(server.flags))
 
 
+_SIZES = ("tp-size", "pp-size", "dp-size", "nnodes")
+"""Usually typed short: `--tp 2`."""
+
+
 def ranks(flags: Mapping[str, str]) -> int:
     """One for each rank of tensors and of the pipeline, and for each replica; of several machines nobody can tell."""
-    sizes = [flags.get(name, "1") for name in ("tp-size", "pp-size", "dp-size", "nnodes")]
+    sizes = [flags.get(name) or flags.get(name.removesuffix("-size"), "1") for name in _SIZES]
     if not all(size.isdigit() for size in sizes) or sizes[3] != "1" or "config" in flags:
         return 0
     shards = int(sizes[0]) * int(sizes[1])
