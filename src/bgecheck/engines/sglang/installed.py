@@ -33,7 +33,9 @@ def with_version(planned: Planned, given: str | None) -> Planned:
                 Text("it is no release of sglang", "不是 sglang 的版本号"),
                 Text("write it as pip shows it: 0.5.9", "写成 pip show 显示的样子：0.5.9"),
             )
-        return replace(planned, version=given.removeprefix("v"), version_source=Text("--sglang-version", "--sglang-version"))
+        return replace(
+            planned, version=given.removeprefix("v"), version_source=Text("--sglang-version", "--sglang-version")
+        )
     if tag := _tag(planned.written.image):
         return replace(planned, version=tag, version_source=Text("the image's tag", "镜像标签"))
     program = None if planned.contained else interpreter(planned.written.values, planned.written.folder)
@@ -41,7 +43,10 @@ def with_version(planned: Planned, given: str | None) -> Planned:
     if version is None:
         return replace(planned, interpreter=program)
     return replace(
-        planned, interpreter=program, version=version, version_source=Text(f"installed in {program}", f"{program} 的环境")
+        planned,
+        interpreter=program,
+        version=version,
+        version_source=Text(f"installed in {program}", f"{program} 的环境"),
     )
 
 
