@@ -113,6 +113,13 @@ def preflight(
     deliver(the_job, reports)
 
 
+def _where(planned: Planned) -> str:
+    """Where the command stands, and the release that it is for."""
+    release = f", sglang {planned.version}" if planned.version else ""
+    name = f" ({planned.written.name})" if planned.written.name else ""
+    return f"{planned.place}{name}{release}"
+
+
 def _one_source(words: list[str] | None, file: str | None, pid: int | None) -> None:
     """Raise `BadInput` where more than one launch command is given."""
     named = [name for name, value in (("-- COMMAND", words), ("--file", file), ("--pid", pid)) if value]
@@ -154,6 +161,6 @@ def _target(planned: Planned | None, model_path: str | None) -> Target:
         model=planned.served_name,
         api_key=planned.api_key,
         other_keys=(Secret(key),) if key else (),
-        launch=planned.place,
+        launch=_where(planned),
         model_path=model_path or planned.model_path,
     )

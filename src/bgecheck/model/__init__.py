@@ -20,7 +20,18 @@ from bgecheck.model.errors import BadInput, Unavailable
 from bgecheck.model.hygiene import Redactor, clean
 from bgecheck.model.report import Finding, Report
 from bgecheck.model.target import Secret, ServerProcess, Target
-from bgecheck.model.words import Language, Severity, Shell, Status, Text, Words, fill, fill_command, say
+from bgecheck.model.words import (
+    Language,
+    Severity,
+    Shell,
+    Status,
+    Text,
+    Words,
+    fill,
+    fill_command,
+    fill_commands,
+    say,
+)
 
 __all__ = [
     "ANY_TIME",
@@ -51,6 +62,7 @@ __all__ = [
     "clean",
     "fill",
     "fill_command",
+    "fill_commands",
     "holds",
     "not_yet",
     "say",

@@ -93,7 +93,7 @@ class Advice(NamedTuple):
 
     def before_launch(self) -> Advice:
         """The same as it is given before the launch."""
-        return self if self.before is None else self._replace(fix=self.before, commands=())
+        return self if self.before is None else self._replace(fix=self.before)
 
 
 class Check(NamedTuple):
@@ -182,13 +182,15 @@ class Area:
         costly: bool = False,
         headline: bool = False,
         moments: frozenset[Moment] = RUNNING,
+        before: Text | None = None,
     ) -> Callable[[Judge], Judge]:
         """Declare a row beside the function that judges it.
 
         `needs` names rows that must hold before this one is judged; `explains` names rows (globs too)
         that fail as a consequence when this one does; `costly` rows are left out by `--quick`. What a
         `headline` row observed stands for its area on a screen, as long as all rows of the area hold.
-        `moments` says whether it can be judged before the launch, of a running server, or both.
+        `moments` says whether it can be judged before the launch, of a running server, or both; `before` is
+        what mends it before the launch, where that is not the same.
         """
 
         def register(judge: Judge) -> Judge:
@@ -198,7 +200,7 @@ class Area:
                     id=f"{self.name}.{name}",
                     area=self.name,
                     title=title,
-                    advice=Advice(cause, fix, commands),
+                    advice=Advice(cause, fix, commands, before=before),
                     variants=variants,
                     severity=severity,
                     needs=entry + tuple(n for n in needs if n not in entry),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bgecheck.engines.planned import Change, Word
@@ -21,7 +21,7 @@ class Fault:
 
     kind: str
     """`unknown`, `ambiguous`, `choice`, `type`, `missing`, `switch`, `stray`, `required`, `retired`, `typography`,
-    which are refused; `deprecated`, `overridden`, which are not; `default`, `short`, which change nothing."""
+    which are refused; `deprecated`, `overridden`, `marks`, which are not; `default`, `short`, which change nothing."""
     option: str
     """As it was typed."""
     why: Text
@@ -32,7 +32,7 @@ class Fault:
     @property
     def refused(self) -> bool:
         """Whether the parser ends the start because of it."""
-        return self.kind not in ("deprecated", "overridden", "default", "short")
+        return self.kind not in ("deprecated", "overridden", "marks", "default", "short")
 
     @property
     def harmless(self) -> bool:
@@ -98,16 +98,22 @@ def faults(words: Sequence[Word], release: Release) -> tuple[Fault, ...]:
     """What is wrong with a launch line for a release, in the order of its words."""
     first = first_argument([word.value for word in words])
     spelled, odd = _typography(words, first)
-    items = list(_items(spelled, first, release))
-    found = [*odd]
+    if odd and not any(fault.refused for fault in _of_words(words, first, release)):
+        odd = [replace(fault, kind="marks") for fault in odd]
+    return (*odd, *_of_words(spelled, first, release))
+
+
+def _of_words(words: Sequence[Word], first: int, release: Release) -> tuple[Fault, ...]:
+    items = list(_items(words, first, release))
+    found: list[Fault] = []
     for item in items:
-        found += _judged(item, spelled, release)
+        found += _judged(item, words, release)
     found += _twice(items, release)
     if not any(_means(item, release, "model-path") for item in items) and not _configured(items, release):
         serves = first and words[first - 1].value == "serve" and items and items[0].name is None
         if not serves and not any(fault.kind == "ambiguous" for fault in found):
             found.append(_required())
-    return tuple(fault for fault in found if fault is not None)
+    return tuple(found)
 
 
 def _means(item: Item, release: Release, name: str) -> bool:
@@ -170,8 +176,8 @@ def _plain(word: str, before: str) -> str:
     if bare.startswith("--"):
         name, equals, value = bare.replace("\uff1d", "=").partition("=")
         return unicodedata.normalize("NFKC", name) + equals + value.strip(_QUOTES)
-    digits = unicodedata.normalize("NFKC", bare).replace("\u2212", "-").replace("\u2013", "-")
-    return digits if digits.isascii() and re.fullmatch(r"-?[\d.]+", digits) else bare
+    number = re.sub("^[\u2010-\u2015\u2212\ufe63\uff0d]", "-", bare).replace("\uff0e", ".")
+    return number if re.fullmatch(r"-?[\d.]+", number) else bare
 
 
 _NEGATIVE = re.compile(r"-\d+$|-\d*\.\d+$")
@@ -266,13 +272,13 @@ def _unknown(item: Item, typed: str, release: Release) -> Fault:
     instead = nearest(name, " ".join(item.values), release)
     having = [one.version for one in releases() if name in one.options]
     reason = _meaning(instead)
-    en, zh = f"sglang {release.version} has no {typed}", f"sglang {release.version} 没有 {typed}"
+    en, zh = f"there is no {typed}", f"没有 {typed} 这个参数"
     if instead:
         option = f"--{next(iter(instead))}"
-        en, zh = f"{en}: {option} {reason.en}".rstrip(), f"{zh}，应为 {option}{reason.zh}"
+        en, zh = f"{en}; {option} is meant {reason.en}".rstrip(), f"{zh}，应为 {option}{reason.zh}"
     elif having:
         span = having[0] if len(having) == 1 else f"{having[0]} to {having[-1]}"
-        en, zh = f"{en} ({span} has it)", f"{zh}（{span.replace(' to ', ' 到 ')} 才有）"
+        en, zh = f"{en} (sglang {span} has it)", f"{zh}（sglang {span.replace(' to ', ' 到 ')} 才有）"
     why = Text(en, zh)
     return Fault(
         kind="unknown",
@@ -312,7 +318,7 @@ def _ambiguous(item: Item, typed: str, matching: Sequence[str], release: Release
 def _of_option(item: Item, typed: str, option: Option, release: Release) -> Iterator[Fault]:
     value = " ".join(item.values)
     if option.retired:
-        why = Text(f"sglang {release.version} no longer takes {typed}", f"sglang {release.version} 已不再接受 {typed}")
+        why = Text(f"{typed} is no longer taken", f"{typed} 已不再接受")
         yield Fault(kind="retired", option=typed, why=why, change=Change(item.at, (), why))
         return
     if option.switch and item.joined:
@@ -324,7 +330,8 @@ def _of_option(item: Item, typed: str, option: Option, release: Release) -> Iter
         return
     if not option.switch and not item.values:
         if option.nargs not in ("?", "*"):
-            yield _missing(item, typed, option)
+            foreign = item.name in FOREIGN and item.name not in release.options
+            yield _unknown(item, typed, release) if foreign else _missing(item, typed, option)
         return
     if not item.open and not option.switch:
         for number, one in enumerate(item.values):
@@ -404,3 +411,96 @@ def _twice(items: Sequence[Item], release: Release) -> Iterator[Fault]:
                 kind="overridden", option=f"--{option.name}", value=old, why=why, change=Change(before.at, (), why)
             )
         last[option.name] = item
+
+
+class Verdict(NamedTuple):
+    """What the releases that a line may run on make of it."""
+
+    releases: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    """Those that every one of them has, in the words for the newest."""
+    disputed: tuple[Fault, ...] = ()
+    """Those that only some of them have."""
+
+    @property
+    def refused(self) -> tuple[Fault, ...]:
+        """What surely ends the start."""
+        return tuple(fault for fault in self.faults if fault.refused)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What mends the faults, where that is known."""
+        return tuple(fault.change for fault in self.faults if fault.change is not None)
+
+
+def verdict(words: Sequence[Word], candidates: Sequence[Release]) -> Verdict:
+    """The faults of a line by the releases that it may run on."""
+    found = [faults(words, release) for release in candidates]
+    keys = [{_key(fault) for fault in one} for one in found]
+    newest = found[-1]
+    common = tuple(fault for fault in newest if all(_key(fault) in one for one in keys))
+    other = {_key(f): f for one in found for f in one if not all(_key(f) in each for each in keys) and not f.harmless}
+    return Verdict(tuple(release.version for release in candidates), common, tuple(other.values()))
+
+
+def _key(fault: Fault) -> tuple[str, str, str]:
+    return "refused" if fault.refused else fault.kind, fault.option, fault.value
+
+
+def mended(words: Sequence[Word], changes: Sequence[Change]) -> list[str]:
+    """The words of a line as the program gets them once it is corrected."""
+    gone = {at: change for change in changes for at in change.at}
+    values: list[str] = []
+    for at, word in enumerate(words):
+        if at not in gone:
+            values.append(word.value)
+        elif gone[at].at[0] == at:
+            values += gone[at].new
+    return values + [value for change in changes if not change.at for value in change.new]
+
+
+def with_options(
+    words: Sequence[Word], changes: Sequence[Change], wanted: Mapping[str, tuple[str | None, Text]], release: Release
+) -> tuple[Change, ...]:
+    """The changes and those that give options these values, `""` for a switch, None for one to leave out."""
+    all_changes = list(changes)
+    items = list(_items(words, first_argument([word.value for word in words]), release))
+    for name, (value, reason) in wanted.items():
+        touched = {at for change in all_changes for at in change.at}
+        own = [item for item in items if _named(item, name, release) and not touched & set(item.at)]
+        new = (f"--{name}", *([value] if value else []))
+        before = next((n for n, change in enumerate(all_changes) if f"--{name}" in change.new), None)
+        if value is None:
+            all_changes += [Change(item.at, (), reason) for item in own]
+            if before is not None:
+                all_changes[before] = all_changes[before]._replace(new=())
+        elif own:
+            item = own[-1]
+            all_changes += [Change(extra.at, (), reason) for extra in own[:-1]]
+            if item.joined:
+                all_changes.append(Change(item.at, (f"--{name}={value}",), reason))
+            elif value:
+                all_changes.append(Change(item.at[1:] or item.at, (value,) if item.values else new, reason))
+        elif before is not None:
+            all_changes[before] = all_changes[before]._replace(new=new)
+        else:
+            all_changes.append(Change((), new, reason))
+    return tuple(all_changes)
+
+
+def _named(item: Item, name: str, release: Release) -> bool:
+    option = release.option(item.name) if item.name else None
+    return option is not None and long_name(option.name) == long_name(name)
+
+
+def keys(words: Sequence[Word]) -> tuple[int, ...]:
+    """The words that hold a key."""
+    found = []
+    for at, word in enumerate(words):
+        head, equals, value = word.value.partition("=")
+        if long_name(head.lstrip("-")) in ("api-key", "admin-api-key") and head.startswith("--"):
+            if equals and value:
+                found.append(at)
+            elif not equals and at + 1 < len(words) and not words[at + 1].value.startswith("--"):
+                found.append(at + 1)
+    return tuple(found)

@@ -56,10 +56,11 @@ class Option:
         return pattern is None or re.fullmatch(pattern, value.strip()) is not None
 
 
-_INT = r"[-+]?\d+(?:_\d+)*"
+_DIGITS = r"\d+(?:_\d+)*"
+_INT = rf"[-+]?{_DIGITS}"
 _NUMBERS = {
     "int": _INT,
-    "float": r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|inf|nan|infinity)",
+    "float": rf"[-+]?(?:(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][-+]?{_DIGITS})?|(?i:inf|nan|infinity))",
     "size": rf"{_INT}|\d+(?:\.\d+)?[kMGT]|\d+[KMGT]i",
 }
 
