@@ -35,9 +35,12 @@ _MOST_CARDS = 64
     en="Several models on one machine: ports, memory shares, launch lines, nginx and compose files.",
     zh="一台机器部署多个模型：端口、显存比例、启动命令、nginx 与 compose 文件",
     epilog=examples(
-        ("bgecheck plan bge-large-zh-v1.5=large bge-m3=m3", "on this machine's cards", "放到本机的显卡上"),
-        ("bgecheck plan DIR1 DIR2 --gpu-memory 24GiB", "on another machine", "放到另一台机器上"),
-        ("bgecheck plan DIR1 DIR2 --write deploy", "with the files", "并写出文件"),
+        ("bgecheck plan bge-m3=m3 --gpu-memory 24GiB", "on another machine", "放到另一台机器上"),
+        (
+            "bgecheck plan bge-m3=m3 bge-large-zh-v1.5=large --gpu-memory 24GiB --write deploy",
+            "with the files",
+            "并写出文件",
+        ),
     ),
 )
 def plan(

@@ -62,14 +62,14 @@ def models(given: Sequence[str], version: str) -> tuple[PlacedModel, ...]:
 def _model(given: str, version: str) -> PlacedModel:
     where, alias = _split(given)
     folder = _folder(where)
-    known = lookup(where)
+    entry = lookup(where)
     config = model_config(folder) if folder else {}
     listed = config.get("architectures")
     architectures = tuple(clean(str(name), 80) for name in listed) if isinstance(listed, list) else ()
-    if not architectures and known:
-        architectures = (known.architecture or _CAUSAL,)
+    if not architectures and entry:
+        architectures = (entry.architecture or _CAUSAL,)
     name = _name(where)
-    pooling = (pooling_of(folder) if folder else None) or (known.pooling if known else None)
+    pooling = (pooling_of(folder) if folder else None) or (entry.pooling if entry else None)
     refused = refusal(name, architectures, pooling, version) if architectures or is_reranker(name) else None
     if refused is not None:
         raise BadInput(where, *refused)
@@ -85,7 +85,7 @@ def _model(given: str, version: str) -> PlacedModel:
         architectures=architectures,
         size=size,
         stored=served_bytes(folder, config, {}),
-        dims=known.dims if known else size.hidden,
+        dims=entry.dims if entry else size.hidden,
     )
 
 

@@ -28,9 +28,9 @@ _DRIVERS = {11: 450, 12: 525, 13: 580}
     variants={
         "build": Advice(
             Text(
-                "{build} is built for CUDA {wanted}, and the driver runs CUDA up to {cuda}: the server ends with "
+                "{build} is built for CUDA {built_for}, and the driver runs CUDA up to {cuda}: the server ends with "
                 "`The NVIDIA driver on your system is too old`",
-                "{build} 按 CUDA {wanted} 编译，而驱动最高只支持 CUDA {cuda}：服务会以 "
+                "{build} 按 CUDA {built_for} 编译，而驱动最高只支持 CUDA {cuda}：服务会以 "
                 "`The NVIDIA driver on your system is too old` 退出",
             ),
             Text(
@@ -48,7 +48,7 @@ _DRIVERS = {11: 450, 12: 525, 13: 580}
             ("{interpreter} -c 'import torch; print(torch.__version__, torch.version.cuda)'",),
         ),
     },
-    explains=("logs.cuda-driver-too-old", "logs.no-gpu-visible"),
+    explains=("logs.cuda-driver-too-old",),
     moments=ANY_TIME,
 )
 def driver_is_new_enough(facts: GpuFacts) -> Outcome:
@@ -95,4 +95,4 @@ def _by_build(facts: GpuFacts, runs: tuple[int, int]) -> Outcome:
     if major <= runs[0]:
         return holds(evidence)
     driver = _DRIVERS.get(major, max(_DRIVERS.values()))
-    return broken(evidence, advice="build", build=str(build), wanted=f"{major}.{minor}", cuda=cuda, driver=driver)
+    return broken(evidence, advice="build", build=str(build), built_for=f"{major}.{minor}", cuda=cuda, driver=driver)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.engines.planned import Form, Planned
-from bgecheck.engines.sglang.discovery import orphans
+from bgecheck.engines.sglang.discovery import orphans, running_servers
 from bgecheck.engines.sglang.footprint import Footprint, footprint, served_bytes
 from bgecheck.engines.sglang.options import ON_CPU
 from bgecheck.engines.sglang.relaunch import launch_line, on_gpu
@@ -23,6 +23,7 @@ from bgecheck.model import Area, Shell, Target, Text, Unavailable
 from bgecheck.reference.folder import model_folder
 
 if TYPE_CHECKING:
+    from bgecheck.model.processes import ProcessTable
     from bgecheck.run.context import Context
 
 GIB = 2**30
@@ -170,12 +171,14 @@ def _before_launch(context: Context) -> GpuFacts:
     visible = _visible(planned)
     _some_gpu(visible)
     names = _names(gpus)
+    table = context.processes()
     by_bus = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     model_path = context.target.model_path
     return GpuFacts(
         target=context.target,
         nvml=gpus,
         names=names,
+        own=_running_already(planned, table),
         visible=visible,
         chosen=gpus.gpus if visible is None else chosen(gpus.gpus, visible, by_bus=by_bus),
         needed=memory_needed(model_path),
@@ -183,9 +186,17 @@ def _before_launch(context: Context) -> GpuFacts:
         places=cards(options) if planned else (),
         footprint=_footprint(model_path, options),
         builds=builds(planned.interpreter) if planned and planned.interpreter else (),
-        left_over=frozenset(orphan.pid for orphan in orphans(context.processes())) if names else frozenset(),
+        left_over=frozenset(orphan.pid for orphan in orphans(table)) if names else frozenset(),
         xids=xids(),
     )
+
+
+def _running_already(planned: Planned | None, table: ProcessTable) -> frozenset[int]:
+    """The processes of the server whose own line is judged, which hold their memory by right."""
+    if planned is None or planned.written.form is not Form.PROCESS:
+        return frozenset()
+    servers = (s for s in running_servers(table) if tuple(s.argv) == planned.written.values)
+    return frozenset(pid for server in servers for pid in (server.pid, *server.children))
 
 
 def _gpus_for(planned: Planned | None) -> Gpus:

@@ -19,9 +19,9 @@ from bgecheck.machine.gpus import Gpu
 from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Shell, Text, absent, broken, holds
 
 _TOO_LITTLE = Text(
-    "{gpu}, where this launch would run, has {free} of {total} free, and the server needs {needed}: weights {weights}, "
+    "{gpu}, where this launch would run, has {free} of {total} free, and the server needs {needed}: weights {model_weights}, "
     "the pool for one text {pool}, activations and CUDA's own {beside}",
-    "这条命令要用的 {gpu} 只有 {free} 空闲（共 {total}），而服务需要 {needed}：权重 {weights}，"
+    "这条命令要用的 {gpu} 只有 {free} 空闲（共 {total}），而服务需要 {needed}：权重 {model_weights}，"
     "容纳一条文本的 KV 缓存池 {pool}，激活值和 CUDA 自身 {beside}",
 )
 
@@ -131,7 +131,7 @@ def _planned(facts: GpuFacts) -> Outcome:
 def _parts(need: Footprint) -> dict[str, str]:
     """What the need is made of."""
     beside = size_text(need.context + need.beside)
-    return {"weights": size_text(need.weights), "pool": size_text(need.least_pool), "beside": beside}
+    return {"model_weights": size_text(need.weights), "pool": size_text(need.least_pool), "beside": beside}
 
 
 def _remedy(facts: GpuFacts, gpu: Gpu, need: Footprint) -> dict[str, Any]:
@@ -144,8 +144,8 @@ def _remedy(facts: GpuFacts, gpu: Gpu, need: Footprint) -> dict[str, Any]:
         apart = {"pids": ",".join(pids), "pids_apart": Shell(" ".join(pids))}
         return {"advice": "planned-left-over", "holders": holders, **apart}
     if other := elsewhere(facts, need.least):
-        named = {"other": label(other), "other_free": size_text(other.free)}
-        return {"advice": "planned-elsewhere", **named, **moved(facts, other)}
+        room = {"other": label(other), "other_free": size_text(other.free)}
+        return {"advice": "planned-elsewhere", **room, **moved(facts, other)}
     if others:
         return {"advice": "planned-held", "holders": ", ".join(facts.holder(h) for h in others[:4])}
     return {"advice": "planned"}

@@ -46,11 +46,9 @@ def share_of(facts: GpuFacts) -> float | None:
             Text("start it {changes}", "启动时{changes}"),
             ("{launch_line}",),
             severity=Severity.WARNING,
-            explains=("logs.gpu-oom-serving",),
         )
     },
     needs=("gpu.devices",),
-    explains=("logs.gpu-oom-kv-pool", "logs.gpu-oom-weights"),
     moments=BEFORE,
 )
 def share_fits(facts: GpuFacts) -> Outcome:
@@ -58,6 +56,8 @@ def share_fits(facts: GpuFacts) -> Outcome:
     need, part = facts.footprint, share_of(facts)
     if facts.planned is None:
         return absent(Text("no launch command was given", "没有给出启动命令"))
+    if facts.own:
+        return absent(Text("that server runs, and has taken its share", "这个服务正在运行，已经占用了它的份额"))
     if _NAME not in facts.planned.options:
         return absent(
             Text(

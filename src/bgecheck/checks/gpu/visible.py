@@ -46,9 +46,9 @@ def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
     "devices",
     title=Text("there are as many GPUs as the launch asks for", "GPU 数量满足启动参数"),
     cause=Text(
-        f"the launch takes {{wanted}} ({RANKS}, {FIRST_GPU}), and {{shown}} left to it: its schedulers end with "
+        f"the launch takes {{places}} ({RANKS}, {FIRST_GPU}), and {{shown}} left to it: its schedulers end with "
         "`invalid device ordinal`",
-        f"启动参数要用 {{wanted}}（{RANKS}、{FIRST_GPU}），而可用的是 {{shown}}：scheduler 会以 "
+        f"启动参数要用 {{places}}（{RANKS}、{FIRST_GPU}），而可用的是 {{shown}}：scheduler 会以 "
         "`invalid device ordinal` 退出",
     ),
     fix=Text(
@@ -57,7 +57,7 @@ def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
         f"embedding 模型用一块卡就够：去掉 {RANKS} 和 {FIRST_GPU}，或让 CUDA_VISIBLE_DEVICES 包含足够多的卡",
     ),
     commands=("nvidia-smi -L",),
-    explains=("gpu.memory", "logs.no-gpu-visible"),
+    explains=("gpu.memory",),
     moments=BEFORE,
 )
 def as_many_gpus_as_asked_for(facts: GpuFacts) -> Outcome:
@@ -72,6 +72,6 @@ def as_many_gpus_as_asked_for(facts: GpuFacts) -> Outcome:
     if last < shown:
         return holds(evidence)
     count = Text(f"{shown} is" if shown == 1 else f"{shown} are", f"{shown} 块")
-    places = str(last) if last == facts.places[0] else f"{facts.places[0]}-{last}"
-    wanted = Text(f"GPU {places} of those that it sees", f"第 {places} 号卡（从 0 数）")
-    return broken(evidence, wanted=wanted, shown=count)
+    numbers = str(last) if last == facts.places[0] else f"{facts.places[0]}-{last}"
+    places = Text(f"GPU {numbers} of those that it sees", f"第 {numbers} 号卡（从 0 数）")
+    return broken(evidence, places=places, shown=count)

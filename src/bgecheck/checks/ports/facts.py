@@ -13,7 +13,8 @@ from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
 from bgecheck.engines.sglang.ownports import OwnPort, own_ports
 from bgecheck.engines.sglang.relaunch import launch_line, launch_of, place, stop
 from bgecheck.engines.sglang.workers import Schedulers, schedulers
-from bgecheck.machine.containers import leads_to
+from bgecheck.machine.containers import container_of, leads_to
+from bgecheck.machine.processes import user_name
 from bgecheck.machine.sockets import (
     Binding,
     Inside,
@@ -65,6 +66,11 @@ class Owner(NamedTuple):
     """Whether it passes requests on."""
     earlier: bool = False
     """Whether it began before the process that was given or launched, and so is none of its own."""
+
+    user: str = ""
+    """Whose program it is, where that was looked for."""
+    container: str = ""
+    """The container that it runs in, where it was looked for and is one."""
 
     def __str__(self) -> str:
         return self.words().en
@@ -219,12 +225,19 @@ def _before_launch(context: Context) -> PortFacts:
     pids = {pid for server in running for pid in _tree(server)}
 
     def owners(port: int) -> tuple[Owner, ...]:
-        return tuple(_owner(x, pids, left_over, table, None) for x in listeners(port, pids))
+        return tuple(_placed(_owner(x, pids, left_over, table, None)) for x in listeners(port, pids))
 
     held = owners(planned.port)
     plan = _planned_ports(planned, context.deadline.timeout(CONNECT), owners)
     free = free_port(planned.port if planned.port >= UNPRIVILEGED else DEFAULT_PORT - 1)
     return facts._replace(owners=held, server=_holding(held, running), free=free, plan=plan)
+
+
+def _placed(owner: Owner) -> Owner:
+    """The same with its user, and the container that it runs in."""
+    uid, pid = owner.listener.uid, owner.listener.pid
+    container = container_of(pid) if pid else None
+    return owner._replace(user="" if uid is None else user_name(uid), container=(container or "")[:12])
 
 
 def _planned_ports(planned: Planned, seconds: float, owners: Callable[[int], tuple[Owner, ...]]) -> PlannedPorts:

@@ -111,7 +111,6 @@ _MOVE = Text(
             _MOVED,
         ),
     },
-    explains=("logs.port-in-use",),
     moments=BEFORE,
 )
 def port_is_free(facts: PortFacts) -> Outcome:
@@ -205,23 +204,36 @@ def _elsewhere(plan: PlannedPorts, evidence: Evidence) -> Outcome:
 
 def _taken(facts: PortFacts, plan: PlannedPorts, evidence: Evidence) -> Outcome:
     """Who has it: a dead server's workers, a server, a container's proxy, another program, nobody that is seen."""
-    moved = _moved(plan, facts.free)
-    if any(owner.left_over for owner in facts.owners):
-        return broken(
-            evidence, *_listed(facts.owners), advice="left-over", port=plan.planned.port, **killed(facts.left_over)
-        )
-    seen = next((owner for owner in facts.owners if owner.listener.pid), None)
-    if seen is None:
-        if not facts.owners and plan.busy:
+    moved, owners = _moved(plan, facts.free), _in_the_way(facts.owners, plan)
+    if any(owner.left_over for owner in owners):
+        values = {"port": plan.planned.port, **killed(facts.left_over)}
+        return broken(evidence, *_listed(owners), advice="left-over", **values)
+    holder = next((owner for owner in owners if owner.listener.pid), None)
+    if holder is None:
+        if not owners and plan.busy:
             return broken(evidence, advice="connection", connections=plan.busy, **moved)
-        return broken(evidence, *_listed(facts.owners), advice="unseen", **moved)
-    values = {"owner": seen.process, "owner_pid": seen.listener.pid, **moved}
-    advice = "server" if seen.sglang else "container" if seen.name in FORWARDERS or seen.leads_to else None
-    return broken(evidence, *_listed(facts.owners), advice=advice, **values)
+        return broken(evidence, *_listed(owners), advice="unseen", **moved)
+    values = {"owner": holder.process, "owner_pid": holder.listener.pid, **moved}
+    advice = "server" if holder.sglang else "container" if holder.name in FORWARDERS or holder.leads_to else None
+    return broken(evidence, *_listed(owners), advice=advice, **values)
+
+
+def _in_the_way(owners: tuple[Owner, ...], plan: PlannedPorts) -> tuple[Owner, ...]:
+    """Those that listen where the launch cannot: at its address, or one of the two at every address."""
+    refused = {binding.address for binding in plan.bindings if binding.refused is not None}
+    everywhere = bool(refused & {"0.0.0.0", "::"})
+    return tuple(o for o in owners if everywhere or o.listener.everywhere or o.listener.address in refused)
 
 
 def _listed(owners: tuple[Owner, ...]) -> list[Evidence]:
-    return [Evidence(Text("listener", "监听者"), owner.words()) for owner in owners[:4]]
+    return [Evidence(Text("listener", "监听者"), _whose(owner)) for owner in owners[:4]]
+
+
+def _whose(owner: Owner) -> Text:
+    """The socket and its program, with its user and container."""
+    words, user, container = owner.words(), owner.user, owner.container
+    en = f"{words.en}{f', user {user}' if user else ''}{f', container {container}' if container else ''}"
+    return Text(en, f"{words.zh}{f'，用户 {user}' if user else ''}{f'，容器 {container}' if container else ''}")
 
 
 @AREA.check(
@@ -254,7 +266,6 @@ def _listed(owners: tuple[Owner, ...]) -> list[Evidence]:
             ("{launch_line}",),
         ),
     },
-    explains=("logs.port-in-use",),
     moments=BEFORE,
 )
 def own_ports_are_free(facts: PortFacts) -> Outcome:
@@ -272,8 +283,8 @@ def own_ports_are_free(facts: PortFacts) -> Outcome:
             return _without(plan, "same", option, own)
         if each.held_by:
             owner = each.held_by[0]
-            named = owner.process if owner.listener.pid else owner.words()
-            return broken(*_listed(each.held_by), own=own, option=option, owner=named)
+            holder = owner.process if owner.listener.pid else owner.words()
+            return broken(*_listed(each.held_by), own=own, option=option, owner=holder)
     return holds(*(Evidence(each.port.option, str(each.port.port)) for each in plan.opened[:8]))
 
 

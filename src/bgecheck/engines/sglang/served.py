@@ -85,10 +85,10 @@ def _too_old(version: str) -> tuple[Text, Text]:
 
 def options_for(architectures: Sequence[str], share: str, version: str, device: str | None) -> Changes:
     """The options that a model needs beside its path and address, with `share` as its part of the memory."""
-    named = {"device": device} if device else {}
+    on_device = {"device": device} if device else {}
     if not looks_both_ways(architectures) and not _POOLED_BY_MEAN & {*architectures}:
-        return {EMBEDDING.lstrip("-"): "", "mem-fraction-static": share, **named}
+        return {EMBEDDING.lstrip("-"): "", "mem-fraction-static": share, **on_device}
     backend = (
         {} if device is None and numbers(version) >= _BOTH_WAYS_FROM else {"attention-backend": backend_for(device)}
     )
-    return {**ENCODER_OPTIONS, "mem-fraction-static": share, **backend, **named}
+    return {**ENCODER_OPTIONS, "mem-fraction-static": share, **backend, **on_device}
