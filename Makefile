@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -107,6 +107,12 @@ real-parsers: $(VENV)/.ready  ## Ask the parsers of six sglang releases whether 
 	real/setup_old.sh
 	@for release in $(RELEASES); do real/setup_old.sh $$release; done
 	$(BIN)/python real/parsers.py $(RELEASES:%=real/.venv-%/bin/python) real/.venv-old/bin/python real/.venv/bin/python
+
+real-launch-lines: $(VENV)/.ready  ## Compare what preflight says of launch lines with the parsers of six sglang releases (LINES=2000 random ones each)
+	real/setup.sh
+	real/setup_old.sh
+	@for release in $(RELEASES); do real/setup_old.sh $$release; done
+	$(BIN)/python real/launch_lines.py $(RELEASES:%=real/.venv-%/bin/python) real/.venv-old/bin/python real/.venv/bin/python
 
 real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers behind nginx (needs nginx and openssl)
 	real/setup_st.sh

@@ -18,14 +18,17 @@ import argparse, importlib.metadata, json
 from sglang.srt.server_args import ServerArgs
 parser = argparse.ArgumentParser()
 ServerArgs.add_cli_args(parser)
+KINDS = {"int": "int", "float": "float", "human_readable_int": "size", "loads": "json", "json_list_type": "json"}
 options = {}
 for action in parser._actions:
     names = [name[2:] for name in action.option_strings if name.startswith("--")]
     if not names or "help" in names:
         continue
     own = action.dest.replace("_", "-")
+    off = [name for name in names if name.startswith("no-") and type(action) is argparse.BooleanOptionalAction]
+    names = [name for name in names if name not in off]
     names.sort(key=lambda name: (name != own, len(name)))
-    option = {"aliases": names[1:]} if names[1:] else {}
+    option = {"aliases": names[1:] + off} if names[1:] + off else {}
     kind = getattr(action.type, "__name__", None)
     if action.nargs == 0:
         option["switch"] = True
@@ -33,8 +36,16 @@ for action in parser._actions:
         option["nargs"] = action.nargs
     if action.choices is not None:
         option["choices"] = sorted(map(str, action.choices))
-    if kind in ("int", "float"):
-        option["type"] = kind
+    if kind in KINDS:
+        option["type"] = KINDS[kind]
+    if type(action).__name__.startswith("Deprecated"):
+        option["deprecated"] = (getattr(action, "new_flag", None) or "").lstrip("-")
+        try:
+            action(parser, argparse.Namespace(), [], action.option_strings[0])
+        except (ValueError, SystemExit):
+            option["retired"] = True
+        except Exception:
+            pass
     options[names[0]] = option
 print(json.dumps({"version": importlib.metadata.version("sglang"), "options": options}))
 """

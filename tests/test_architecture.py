@@ -72,7 +72,16 @@ def test_every_name_is_one_of_the_program(name: str) -> None:
 
 
 OF_OTHERS = {
-    *("--noproxy", "--raw", "--format", "--add-host", "--query-gpu", "--query-compute-apps", "--input-type"),
+    *(
+        "--noproxy",
+        "--max-time",
+        "--raw",
+        "--format",
+        "--add-host",
+        "--query-gpu",
+        "--query-compute-apps",
+        "--input-type",
+    ),
     *("--pooling", "--max-client-batch-size", "--url-prefix"),
     *("--task", "--runner", "--convert", "--hf-overrides", "--embedding", "--embeddings"),
 }

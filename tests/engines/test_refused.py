@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 
 import pytest
@@ -33,7 +34,7 @@ class Parser(argparse.ArgumentParser):
 def parser(release: Release) -> Parser:
     """argparse itself, with the options of a release."""
     made = Parser(prog="sglang serve" if release.version == "0.5.23" else "launch_server.py", add_help=False)
-    types = {"int": int, "float": float, None: str}
+    types = {"int": int, "float": float, "size": int, "json": json.loads, None: str}
     for option in {id(option): option for option in release.options.values()}.values():
         names = [f"--{name}" for name in (option.name, *option.aliases)]
         if option.switch:

@@ -57,6 +57,20 @@ except Unavailable as error:
 sys.stdout.buffer.write(pickle.dumps(answer))
 """
 
+READ_EACH = """
+import os, pickle, sys
+from bgecheck.model import Unavailable
+from bgecheck.machine.gpus import read_gpus
+answers = []
+for path in sys.argv[1:]:
+    os.environ["FAKE_NVML"] = path
+    try:
+        answers.append(read_gpus())
+    except Unavailable as error:
+        answers.append(error)
+sys.stdout.buffer.write(pickle.dumps(answers))
+"""
+
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("gcc") is None, reason="the stand-in for NVML is built by gcc on Linux"
 )
@@ -105,6 +119,22 @@ class Machine:
         ran = subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True, timeout=30)
         report: dict[str, Any] = json.loads(ran.stdout)
         return report
+
+    def planned(self, *line: str, **variables: str) -> dict[str, dict[str, Any]]:
+        """The rows of `bgecheck preflight` about the GPUs for a launch of bge-large-zh with these options."""
+        words = ["preflight", "--only", "gpu", "-o", "json", "--"]
+        words += [*(f"{k}={v}" for k, v in variables.items()), "python", "-m", "sglang.launch_server"]
+        words += ["--model-path", "BAAI/bge-large-zh-v1.5", *line]
+        surroundings = {k: v for k, v in self.environment.items() if not k.startswith("CUDA_")}
+        ran = subprocess.run(
+            [sys.executable, "-m", "bgecheck", *words],
+            env=surroundings,
+            cwd=self.folder,
+            capture_output=True,
+            timeout=30,
+        )
+        assert not ran.stderr, ran.stderr.decode()
+        return {found["id"].removeprefix("gpu."): found for found in json.loads(ran.stdout)["findings"]}
 
     def judged(self, port: int) -> dict[str, dict[str, Any]]:
         """The rows of `bgecheck gpu` by their name, for the server at a port of this machine."""
@@ -390,3 +420,56 @@ def test_another_machine_is_not_looked_at(machine: Machine) -> None:
     report = machine.report("--url", "http://203.0.113.9:30000")
     assert {found["status"] for found in report["findings"]} == {"skip"}
     assert "203.0.113.9 is another machine" in report["findings"][0]["reason"]
+
+
+def statuses(rows: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: row["status"] for name, row in rows.items()}
+
+
+def test_a_launch_is_judged_by_the_cards_that_it_would_take(machine: Machine) -> None:
+    machine.tells(**TWO, gpu0_memory=f"{24 * GIB},{23 * GIB}")
+    share = ("--mem-fraction-static", "0.3")
+    assert set(statuses(machine.planned(*share, CUDA_VISIBLE_DEVICES="1")).values()) == {"pass"}
+    full = machine.planned(*share)
+    assert (full["memory"]["status"], full["share"]["caused_by"]) == ("fail", "gpu.memory")
+    assert full["memory"]["fix"]["commands"][0].startswith("CUDA_VISIBLE_DEVICES=1 python -m sglang.launch_server")
+    missing = machine.planned(*share, CUDA_VISIBLE_DEVICES="7")
+    assert (missing["visible"]["status"], missing["memory"]["caused_by"]) == ("fail", "gpu.visible")
+    assert machine.planned("--tp", "3")["devices"]["status"] == "fail"
+
+
+CODES = (1, 2, 3, 4, 6, 7, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20, 23, 26, 999)
+"""What nvmlReturn_t has for a query that fails: from not initialised and no permission to unknown."""
+
+
+@pytest.mark.parametrize("call", ["init", "count", "gpu0_handle", "gpu0_memory", "driver", "cuda"])
+def test_no_error_of_the_driver_is_a_bug_of_ours(machine: Machine, call: str) -> None:
+    """Every code at every kind of call: a reason, or a value that is not told, and never a traceback or a pass."""
+    # The stand-in takes "not supported" for a call that succeeds, where there is nothing else to tell.
+    codes = [code for code in CODES if code != 3 or call in ("count", "gpu0_memory", "driver", "cuda")]
+    files = []
+    for code in codes:
+        machine.tells(**{call: f"!{code}"})
+        files.append(str(machine.file.rename(machine.folder / f"{call}-{code}")))
+    ran = subprocess.run(
+        [sys.executable, "-c", READ_EACH, *files], env=machine.environment, capture_output=True, timeout=60
+    )
+    assert not ran.stderr, ran.stderr.decode()
+    for code, answer in zip(codes, pickle.loads(ran.stdout), strict=True):
+        lost = code in (15, 16)
+        assert isinstance(answer, Unavailable) is (lost or call in ("init", "count", "gpu0_handle")), code
+        if isinstance(answer, Unavailable):
+            assert answer.looked is not (code in (9, 12)), code
+
+
+def test_a_card_that_is_unplugged_is_told_and_the_other_is_judged(machine: Machine) -> None:
+    rows = machine.tells(**TWO, gpu1_handle="!15").planned("--mem-fraction-static", "0.3")
+    assert (rows["memory"]["status"], rows["health"]["status"]) == ("pass", "warn")
+    assert "GPU 1 is lost" in rows["health"]["cause"]
+    assert machine.planned("--base-gpu-id", "1")["devices"]["status"] == "fail"
+
+
+def test_a_driver_that_refuses_is_an_error_of_every_row_and_none_is_a_pass(machine: Machine) -> None:
+    rows = statuses(machine.tells(init="!4").planned())
+    assert rows["visible"] == "error"
+    assert "pass" not in rows.values()

@@ -28,6 +28,7 @@ from bgecheck.model import (
     BadInput,
     Finding,
     Language,
+    Moment,
     Report,
     Severity,
     Target,
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
     from bgecheck.model.processes import ProcessTable
+
+
+PREFLIGHT = "preflight"
+"""The command that looks before the launch."""
 
 
 @contextmanager
@@ -95,7 +100,8 @@ def plan(
             "--quick --full", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
         )
     only, skip = patterns("--only", options.only), patterns("--skip", options.skip)
-    areas = catalog.select(catalog.areas(names), only=only, skip=skip, quick=cheap)
+    moment: Moment = "before" if command == PREFLIGHT else "after"
+    areas = catalog.select(catalog.at(moment, catalog.areas(names)), only=only, skip=skip, quick=cheap)
     if not areas:
         raise BadInput(
             "--only/--skip",
@@ -119,8 +125,9 @@ def plan(
             full=options.full,
             texts=tuple(texts),
             smoke=command == "embed",
+            before_launch=command == PREFLIGHT,
         ),
-        calls_openai=not options.quick,
+        calls_openai=not options.quick and command != PREFLIGHT,
     )
 
 
@@ -143,7 +150,7 @@ def target(
     not_blank("--log", options.log)
     is_text("--model", options.model)
     is_text("--api-key", options.api_key)
-    _is_model("--model-path", options.model_path)
+    is_model("--model-path", options.model_path)
     if options.log is not None and not (awaited and not os.path.exists(options.log)):
         from bgecheck.logfile.lines import usable
 
@@ -178,7 +185,7 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 """A model's name on a hub, `BAAI/bge-large-zh-v1.5`, which a server may have been started with."""
 
 
-def _is_model(option: str, given: str | None) -> None:
+def is_model(option: str, given: str | None) -> None:
     """Raise `BadInput` for what is neither a folder here nor the hub id of a known model."""
     if given is None or os.path.isdir(given) or (_HUB_ID.fullmatch(given) and lookup(given) is not None):
         return

@@ -17,12 +17,14 @@ from bgecheck.model import BadInput, Language, Text
 
 ORDER = (
     "doctor",
+    "preflight",
     "logs",
     "ports",
     "gpu",
     "probe",
     "embed",
     "snippet",
+    "plan",
     "demo",
     "explain",
     "matrix",

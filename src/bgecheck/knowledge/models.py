@@ -171,12 +171,21 @@ _OWNERS = {"bge": "BAAI", "qwen3": "Qwen", "e5": "intfloat", "multilingual": "in
 """Who publishes a family of models, by the first part of its name."""
 
 
+_SPELLED = {
+    "qwen3-embedding-0.6b": "Qwen3-Embedding-0.6B",
+    "qwen3-embedding-4b": "Qwen3-Embedding-4B",
+    "qwen3-embedding-8b": "Qwen3-Embedding-8B",
+}
+"""Names with capitals on the hub, by how they are kept here."""
+
+
 def repository(model: str) -> str:
     """The hub id of a model that a folder or a hub id names; its owner is left open where the family is not known."""
     entry, name = lookup(model), model.rstrip("/").rsplit("/", 1)[-1]
     if entry and (owner := _OWNERS.get(entry.name.split("-")[0])):
         # Names are kept in lower case here, and their capitals on the hub.
-        return f"{owner}/{name if name.lower() == entry.name else entry.name}"
+        spelled = name if name.lower() == entry.name and name != entry.name else _SPELLED.get(entry.name, entry.name)
+        return f"{owner}/{spelled}"
     return model if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model) else f"<owner>/{name}"
 
 

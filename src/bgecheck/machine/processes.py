@@ -94,6 +94,16 @@ def working_folder(pid: int) -> str | None:
         return None
 
 
+def user_name(uid: int) -> str:
+    """A user by its name, else by its number."""
+    try:
+        import pwd
+
+        return _readable(pwd.getpwuid(uid).pw_name)
+    except (ImportError, KeyError, OverflowError):  # Windows; a user of a container
+        return str(uid)
+
+
 def group_of(pid: int) -> int | None:
     """The process group of a process, which is the number of the one that leads it; None where it may not be seen."""
     try:

@@ -1,5 +1,6 @@
 """The door to listening TCP sockets: which addresses and ports are taken, and by whom."""
 
+import errno
 import os
 import re
 import socket
@@ -8,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from bgecheck.machine.connect import connect, resolve
+from bgecheck.machine.connect import Address, connect, resolve
 from bgecheck.model import Text, Unavailable
 from bgecheck.model.deadline import Deadline
 
 _NET = "/proc/net"
-_LISTEN = "0A"
+_LISTEN, _TIME_WAIT = "0A", "06"
 
 FORWARDERS = frozenset({"docker-proxy", "rootlesskit", "slirp4netns", "pasta", "conmon", "kubectl", "ssh", "sshd"})
 """Programs that hold a port on behalf of a server that runs elsewhere, in a container for instance."""
@@ -92,6 +93,61 @@ def free_port(near: int) -> int | None:
     """
     taken = _ports_of_proc() if os.path.isfile(f"{_NET}/tcp") else frozenset(x.port for x in _from_psutil(None))
     return next((p for p in range(near + 1, min(near + 101, 65536)) if p not in taken), None)
+
+
+class Binding(NamedTuple):
+    """What became of binding a socket to one address as a server does; it was closed at once, and never listened."""
+
+    address: str
+    refused: int | None
+    """The number of the error, an `errno`; None where the address can be taken."""
+
+
+def bindings(host: str, port: int, seconds: float) -> tuple[Binding, ...]:
+    """Whether a server can take a port at each address of a host, a name being looked up within `seconds`.
+
+    Raises OSError where a name has no address. As servers do, it asks for SO_REUSEADDR, so that what is left of closed
+    connections (TIME_WAIT) is in nobody's way; an IPv6 address takes IPv6 alone.
+    """
+    return tuple(Binding(address.host, _refused(address)) for address in resolve(host, port, seconds))
+
+
+def _refused(address: Address) -> int | None:
+    try:
+        with socket.socket(address.family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if address.family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address.socket_address)
+    except OSError as error:
+        return error.errno or errno.EINVAL
+    return None
+
+
+def connections(port: int) -> tuple[int, int]:
+    """How many sockets have a port as their own end and do not listen: those that wait to be forgotten, and others."""
+    if not os.path.isfile(f"{_NET}/tcp"):
+        return 0, 0
+    states = [f[3] for f in _sockets(_NET, f":{port:04X} ") if int(f[1].rpartition(":")[2], 16) == port]
+    return states.count(_TIME_WAIT), sum(state not in (_TIME_WAIT, _LISTEN) for state in states)
+
+
+def given_out() -> range | None:
+    """The ports from which the system chooses for whoever asks for any; None where it does not tell."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            low, high = (int(number) for number in file.read().split())
+    except (OSError, ValueError):
+        return None
+    return range(low, high + 1)
+
+
+def reached_by_ipv4() -> bool:
+    """Whether this machine has an IPv4 address beside its own loopback."""
+    try:
+        return bool(_addresses_in(_NET))
+    except OSError:
+        return False
 
 
 def accepts(address: str, port: int, seconds: float) -> bool:

@@ -1,13 +1,42 @@
 """The words of the house: what a check is and what it can answer."""
 
-from bgecheck.model.checks import Advice, Area, Check, Evidence, Outcome, absent, broken, holds, not_yet, unclear
+from bgecheck.model.checks import (
+    ANY_TIME,
+    BEFORE,
+    RUNNING,
+    Advice,
+    Area,
+    Check,
+    Evidence,
+    Moment,
+    Outcome,
+    absent,
+    broken,
+    holds,
+    not_yet,
+    unclear,
+)
 from bgecheck.model.errors import BadInput, Unavailable
 from bgecheck.model.hygiene import Redactor, clean
 from bgecheck.model.report import Finding, Report
 from bgecheck.model.target import Secret, ServerProcess, Target
-from bgecheck.model.words import Language, Severity, Shell, Status, Text, Words, fill, fill_command, say
+from bgecheck.model.words import (
+    Language,
+    Severity,
+    Shell,
+    Status,
+    Text,
+    Words,
+    fill,
+    fill_command,
+    fill_commands,
+    say,
+)
 
 __all__ = [
+    "ANY_TIME",
+    "BEFORE",
+    "RUNNING",
     "Advice",
     "Area",
     "BadInput",
@@ -15,6 +44,7 @@ __all__ = [
     "Evidence",
     "Finding",
     "Language",
+    "Moment",
     "Outcome",
     "Redactor",
     "Report",
@@ -32,6 +62,7 @@ __all__ = [
     "clean",
     "fill",
     "fill_command",
+    "fill_commands",
     "holds",
     "not_yet",
     "say",

@@ -1,9 +1,11 @@
 """What a row of the matrix is, and what judging it can answer."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bgecheck.model.words import Severity, Text, Words
 
@@ -17,6 +19,13 @@ Reviewer = Callable[[Any], Mapping[str, "Evidence"]]
 """A pure function from an area's facts to what its failing rows point to together: evidence by the id of a row."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+Moment = Literal["before", "after"]
+"""Before the launch (`preflight`), or after it (`doctor` and its kind)."""
+
+BEFORE: frozenset[Moment] = frozenset(("before",))
+RUNNING: frozenset[Moment] = frozenset(("after",))
+ANY_TIME = BEFORE | RUNNING
 
 
 class Evidence(NamedTuple):
@@ -79,6 +88,12 @@ class Advice(NamedTuple):
     """How much this cause matters, where it is not as much as the row."""
     explains: tuple[str, ...] | None = None
     """The rows that fail because of this cause, where they are others than the row names."""
+    before: Text | None = None
+    """What mends it before the launch, where a running server is mended by something else: nothing is restarted."""
+
+    def before_launch(self) -> Advice:
+        """The same as it is given before the launch."""
+        return self if self.before is None else self._replace(fix=self.before)
 
 
 class Check(NamedTuple):
@@ -96,6 +111,8 @@ class Check(NamedTuple):
     judge: Judge
     headline: bool = False
     """Whether what it observed stands for its area, as long as all rows of the area hold."""
+    moments: frozenset[Moment] = RUNNING
+    """When it can be judged: before the launch, of a running server, or both."""
 
     def advice_for(self, outcome: Outcome) -> Advice:
         """The cause and fix that fit this outcome."""
@@ -164,12 +181,16 @@ class Area:
         explains: tuple[str, ...] = (),
         costly: bool = False,
         headline: bool = False,
+        moments: frozenset[Moment] = RUNNING,
+        before: Text | None = None,
     ) -> Callable[[Judge], Judge]:
         """Declare a row beside the function that judges it.
 
         `needs` names rows that must hold before this one is judged; `explains` names rows (globs too)
         that fail as a consequence when this one does; `costly` rows are left out by `--quick`. What a
         `headline` row observed stands for its area on a screen, as long as all rows of the area hold.
+        `moments` says whether it can be judged before the launch, of a running server, or both; `before` is
+        what mends it before the launch, where that is not the same.
         """
 
         def register(judge: Judge) -> Judge:
@@ -179,13 +200,14 @@ class Area:
                     id=f"{self.name}.{name}",
                     area=self.name,
                     title=title,
-                    advice=Advice(cause, fix, commands),
+                    advice=Advice(cause, fix, commands, before=before),
                     variants=variants,
                     severity=severity,
                     needs=entry + tuple(n for n in needs if n not in entry),
                     explains=explains,
                     costly=costly,
                     headline=headline,
+                    moments=moments,
                     judge=judge,
                 )
             )

@@ -81,8 +81,8 @@ class Report:
 
     @property
     def subject(self) -> str:
-        """What was looked at: the server's address, or a log by itself."""
-        return self.target.get("url") or self.target.get("log", "")
+        """What was looked at: the server's address, a log by itself, or a launch command before anything runs."""
+        return self.target.get("url") or self.target.get("log") or self.target.get("launch", "")
 
     @property
     def name(self) -> str:

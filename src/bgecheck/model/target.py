@@ -84,6 +84,8 @@ class Target:
     other_keys: tuple[Secret, ...] = ()
     """Those of further targets, which are hidden in the report on this one too."""
     log: str | None = None
+    launch: str | None = None
+    """The launch command that is judged before anything runs, by its place: a file and line, or what was typed."""
     pid: int | None = None
     model_path: str | None = None
     expect_dim: int | None = None
@@ -134,6 +136,7 @@ class Target:
             "model": self.model,
             "api_key": "***" if self.api_key else None,
             "log": self.log,
+            "launch": self.launch,
             "pid": self.pid,
             "model_path": self.model_path,
             "expect_dim": self.expect_dim,

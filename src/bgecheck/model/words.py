@@ -90,6 +90,15 @@ def fill_command(command: str, values: Mapping[str, Any]) -> str | None:
         return None
 
 
+def fill_commands(command: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The lines of a command: one, none when a value is not known, or all of a value that holds whole lines."""
+    lines = values.get(command[1:-1]) if command.startswith("{") and command.endswith("}") else None
+    if isinstance(lines, list | tuple):
+        return tuple(str(line) for line in lines)
+    line = fill_command(command, values)
+    return (line,) if line else ()
+
+
 class _Quoting(dict[str, Any]):
     """Values as words of a shell, quoted when a command asks for them: most commands ask for none."""
 

@@ -9,6 +9,22 @@ from bgecheck.engines.sglang.remedies import OPTIONS_BY_ROW
 from bgecheck.model import Language, Text
 
 _WORDS = {
+    "beside": Text("size", "大小"),
+    "build": Text("package and version", "包名和版本"),
+    "built_for": Text("version", "版本"),
+    "connections": Text("N", "N"),
+    "covered": Text("size", "大小"),
+    "driver": Text("version", "版本"),
+    "interpreter": Text("interpreter", "解释器"),
+    "left": Text("size", "大小"),
+    "model_weights": Text("size", "大小"),
+    "other_free": Text("size", "大小"),
+    "own": Text("port", "端口"),
+    "places": Text("numbers", "编号"),
+    "pool": Text("size", "大小"),
+    "share": Text("share", "比例"),
+    "shown": Text("how many", "数量"),
+    "why": Text("error", "错误"),
     "actual": Text("actual value", "实际值"),
     "address": Text("address", "地址"),
     "age": Text("N", "N"),
@@ -160,7 +176,10 @@ _WORDS = {
     "wrong": Text("M", "M"),
 }
 
-_IN_ROW = {("ports.owner", "free"): Text("free port", "空闲端口")}
+_IN_ROW = {
+    ("ports.owner", "free"): Text("free port", "空闲端口"),
+    ("ports.free", "free"): Text("free port", "空闲端口"),
+}
 """What a placeholder stands for in one row, where it is something else in others."""
 
 

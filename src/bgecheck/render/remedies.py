@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bgecheck.checks.corrected import CorrectedLine
 from bgecheck.model import Evidence, Finding, Report, Severity, Status, Words
 
 
@@ -46,10 +47,11 @@ class Remedy:
 
 
 def remedies(report: Report) -> list[Remedy]:
-    """The root causes of a report in their order; those whose commands are the same stand together."""
+    """The root causes of a report in their order; those with the same commands, or the same change, stand together."""
     groups: dict[object, list[Finding]] = {}
     for root in report.root_causes:
-        groups.setdefault(root.commands or root.id, []).append(root)
+        alike = root.fix if "launch" in report.target else root.id
+        groups.setdefault(root.commands or alike, []).append(root)
     return [Remedy(tuple(roots)) for roots in groups.values()]
 
 
@@ -71,6 +73,6 @@ def _proof(root: Finding, report: Report) -> list[Evidence]:
 
 def consequences(roots: Sequence[Finding], report: Report) -> tuple[int, int]:
     """How many rows fail because of the root causes, and how many could not be judged because of them."""
-    following = [finding for root in roots for finding in report.consequences(root.id)]
+    following = [f for root in roots for f in report.consequences(root.id) if not isinstance(f.data, CorrectedLine)]
     skipped = sum(finding.status is Status.SKIP for finding in following)
     return len(following) - skipped, skipped

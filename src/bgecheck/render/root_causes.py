@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bgecheck.model import Report, Severity, Status, Text
+from bgecheck.render.corrected import draw_corrected
 from bgecheck.render.prose import ID_ATOMS, Prose, folded, shortened
 from bgecheck.render.remedies import Remedy, consequences, remedies, symptom
 from bgecheck.render.rows import observed, observed_part
@@ -33,6 +34,7 @@ def draw_end(report: Report, screen: Screen, console: Console) -> None:
     from rich.text import Text as RichText
 
     draw_root_causes(report, screen, console)
+    draw_corrected(report, screen, console)
     word, style, rest = verdict_line(report, screen)
     console.print(RichText.assemble((word, style), rest), no_wrap=True, overflow="crop")
 

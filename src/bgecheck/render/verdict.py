@@ -111,6 +111,8 @@ def servers(reports: Sequence[Report]) -> Text:
     bad = sum(report.outcome == decisive.outcome != OK for report in reports) if decisive else 0
     logs = bool(reports) and not any(report.target.get("url") for report in reports)
     en, zh = ("logs", "份日志") if logs else ("servers", "个服务")
+    if any("launch" in report.target for report in reports):
+        en, zh = "launch commands", "条启动命令"
     counted = Text(f"{bad} of {len(reports)} {en}", f"{len(reports)} {zh}中的 {bad} {zh[0]}")
     return counted if bad else Text(f"{len(reports)} {en}", f"{len(reports)} {zh}")
 

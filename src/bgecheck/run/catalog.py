@@ -7,10 +7,13 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 
-from bgecheck.model import Area, BadInput, Check, Severity, Text
+from bgecheck.model import Area, BadInput, Check, Moment, Severity, Text
 
 AREAS = ("logs", "ports", "gpu", "probe", "launch", "embed")
 """The areas in the order of a report: from the ground up."""
+
+BEFORE_LAUNCH = ("launch", "model", "gpu", "ports", "host")
+"""The areas that are looked at before the launch; of each the rows whose `moments` say so."""
 
 _ALIKE = 0.6
 """Of `difflib`, 1 for the same: "lgos" has 0.6 with "logs.*", "nope" has 0.36 with "probe.*"."""
@@ -27,6 +30,22 @@ def areas(names: Iterable[str] = AREAS) -> list[Area]:
     """The areas of those names, in catalogue order."""
     wanted = set(names)
     return [area(name) for name in AREAS if name in wanted]
+
+
+def at(moment: Moment, chosen: Sequence[Area]) -> list[Area]:
+    """The areas cut down to the rows that can be judged before the launch, or after it, and with the remedies of then.
+
+    Areas without such a row are dropped.
+    """
+    cut = [replace(a, checks=[_at(moment, c) for c in a.checks if moment in c.moments]) for a in chosen]
+    return [a for a in cut if a.checks]
+
+
+def _at(moment: Moment, check: Check) -> Check:
+    if moment == "after":
+        return check
+    variants = {name: advice.before_launch() for name, advice in check.variants.items()}
+    return check._replace(advice=check.advice.before_launch(), variants=variants)
 
 
 def rows() -> list[Check]:

@@ -15,6 +15,7 @@ from bgecheck.model.processes import ProcessTable
 from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
+    from bgecheck.engines.planned import Planned
     from bgecheck.engines.server import Server
     from bgecheck.engines.sglang.log.session import Session
     from bgecheck.engines.sglang.log.sessionlog import SessionLog
@@ -48,6 +49,11 @@ class Context:
     def __post_init__(self) -> None:
         if self.log_size is None and self.target.log:
             self.log_size = size(self.target.log)
+
+    @property
+    def planned(self) -> Planned | None:
+        """What is to be launched; None where a running server is looked at, and where no launch command was given."""
+        return self.settings.planned
 
     def server(self) -> Server:
         """The HTTP door to the target, opened at first use."""

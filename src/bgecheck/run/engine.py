@@ -25,7 +25,7 @@ from bgecheck.model import (
     Words,
     absent,
     fill,
-    fill_command,
+    fill_commands,
     unclear,
 )
 from bgecheck.model.deadline import deadline_exceeded
@@ -192,7 +192,7 @@ class _Run:
             title=fill(check.title, filled),
             cause=fill(advice.cause, filled),
             fix=fill(advice.fix, filled),
-            commands=tuple(c for c in (fill_command(c, filled) for c in advice.commands) if c),
+            commands=tuple(line for c in advice.commands for line in fill_commands(c, filled)),
             evidence=tuple(map(self._redacted, outcome.evidence)),
             reason=None if outcome.reason is None else self._hidden(outcome.reason),
             values=_in_english(values),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bgecheck.model import Target
 
 if TYPE_CHECKING:
+    from bgecheck.engines.planned import Planned
     from bgecheck.reference.recorded import Recorded
 
 
@@ -36,6 +37,13 @@ class Settings:
     """From when on a log is judged, by its own clock, or for how long up to now."""
     smoke: bool = False
     """Whether openai's call is the first of the `embed` area, with the user's texts; else it is a row of `probe`."""
+
+    before_launch: bool = False
+    """Whether nothing runs yet: the machine is judged, and `planned`, and no server is asked."""
+    planned: Planned | None = None
+    """What is to be launched, where that was given."""
+    verify_hash: bool = False
+    """Whether the weights are to be read whole, to compare their hash with that of the published ones."""
 
     @property
     def compares(self) -> bool:

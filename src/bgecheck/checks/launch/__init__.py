@@ -1,6 +1,6 @@
 """The `launch` area: do the settings that the running server has give right vectors."""
 
-from bgecheck.checks.launch import pooling, caching, attention, length  # isort: skip  # in the order of the rows
+from bgecheck.checks.launch import pooling, flags, caching, attention, length, memory, exposure, line  # isort: skip  # in the order of the rows
 from bgecheck.checks.launch.facts import AREA
 
-__all__ = ["AREA", "attention", "caching", "length", "pooling"]
+__all__ = ["AREA", "attention", "caching", "exposure", "flags", "length", "line", "memory", "pooling"]

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, not_an_encoder, restart
 from bgecheck.engines.base import Setting
-from bgecheck.engines.sglang.remedies import BOTH_WAYS_ANYWHERE
+from bgecheck.engines.sglang.remedies import BOTH_WAYS_ANYWHERE, START_WITH_CHANGES
 from bgecheck.engines.sglang.running import backend_for
-from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
+from bgecheck.model import ANY_TIME, Evidence, Outcome, Text, absent, broken, holds
 
 Release = tuple[int, int, int]
 
@@ -63,7 +63,9 @@ def in_force(facts: LaunchFacts) -> Setting | None:
     ),
     fix=BOTH_WAYS_ANYWHERE,
     commands=RESTART,
-    explains=("embed.reference", "embed.golden", "embed.semantic", "embed.distinct", "embed.whole-text"),
+    moments=ANY_TIME,
+    before=START_WITH_CHANGES,
+    explains=("embed.reference", "embed.golden", "embed.semantic", "embed.distinct", "embed.whole-text", "launch.line"),
 )
 def attention_looks_both_ways(facts: LaunchFacts) -> Outcome:
     """By release and backend, as the sources of the releases say; unknown combinations stay unknown."""

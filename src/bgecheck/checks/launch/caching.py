@@ -6,9 +6,9 @@ from typing import Any
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, not_an_encoder, restart
 from bgecheck.engines.base import Setting
-from bgecheck.engines.sglang.remedies import RESTART_WITH_CHANGES
+from bgecheck.engines.sglang.remedies import RESTART_WITH_CHANGES, START_WITH_CHANGES
 from bgecheck.engines.sglang.settings import COMMAND_LINE
-from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
+from bgecheck.model import ANY_TIME, Evidence, Outcome, Text, absent, broken, holds
 
 
 @AREA.check(
@@ -23,6 +23,8 @@ from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
     ),
     fix=RESTART_WITH_CHANGES,
     commands=RESTART,
+    moments=ANY_TIME,
+    before=START_WITH_CHANGES,
     explains=(
         "embed.repeatable",
         "embed.prefix-independent",
@@ -36,6 +38,7 @@ from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
         "embed.golden",
         "embed.reference",
         "logs.encoder-vectors-wrong",
+        "launch.line",
     ),
 )
 def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
@@ -60,7 +63,9 @@ def prefix_cache_is_off(facts: LaunchFacts) -> Outcome:
     ),
     fix=RESTART_WITH_CHANGES,
     commands=RESTART,
-    explains=("embed.long-batch",),
+    moments=ANY_TIME,
+    before=START_WITH_CHANGES,
+    explains=("embed.long-batch", "launch.line"),
 )
 def chunked_prefill_is_off(facts: LaunchFacts) -> Outcome:
     """Measured on 0.5.23: 3 of 60 texts wrong in one request with the default chunk, none with -1."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bgecheck.engines.base import Changes, Launch, Setting, Sources
+from bgecheck.engines.planned import Planned
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang import engine as sglang
-from bgecheck.engines.sglang.releases import newest
+from bgecheck.engines.sglang.arguments import Verdict, mended, verdict
+from bgecheck.engines.sglang.launchline import typed
+from bgecheck.engines.sglang.planned import EXAMPLE
+from bgecheck.engines.sglang.releases import around, newest
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
 from bgecheck.engines.sglang.running import reported_options
 from bgecheck.engines.sglang.serverargs import server_args
+from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.knowledge.models import Model, looks_both_ways, lookup
-from bgecheck.machine.files import model_config
+from bgecheck.machine.files import model_config, weights_size
+from bgecheck.machine.gpus import read_gpus
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
 
 if TYPE_CHECKING:
@@ -22,6 +29,15 @@ if TYPE_CHECKING:
 
 
 NOWHERE = Text("", "")
+
+
+class Card(NamedTuple):
+    """The GPU of a planned launch."""
+
+    name: str
+    total: int
+    free: int
+    capability: tuple[int, int] | None
 
 
 class LaunchFacts(NamedTuple):
@@ -36,6 +52,16 @@ class LaunchFacts(NamedTuple):
     """Where its launch line stands, as a remark."""
     stop: Shell | None = None
     """The command that stops the server; None where its process is not known."""
+    planned: Planned | None = None
+    """What is to be launched, where nothing runs yet; then `launch` is what its line would be without its faults."""
+    verdict: Verdict | None = None
+    """What the releases that it may run on make of its line."""
+    positions: int | None = None
+    """Tokens that the model has positions for, by its config.json."""
+    weights: int | None = None
+    """Bytes of the model's weights as they lie on the disk."""
+    card: Card | None = None
+    """The GPU that it will run on, where one can be read."""
 
     def get(self, name: str) -> Setting | None:
         """The setting, or None when nobody tells it."""
@@ -79,7 +105,9 @@ AREA = Area("launch", seconds=20.0, needs=("probe.reachable",))
 
 @AREA.collect
 def collect(context: Context) -> LaunchFacts:
-    """Ask the server's own pages, and read its command line where the process can be seen."""
+    """Ask the server's own pages, and read its command line where the process can be seen; or what is planned."""
+    if context.settings.before_launch:
+        return _of_plan(context)
     server = context.server()
     info, settings = server.model_info() or {}, server.server_info() or {}
     launch = _launch(context.target, settings)
@@ -102,6 +130,69 @@ def collect(context: Context) -> LaunchFacts:
         place=sglang.place(context.target.server) if context.target.server else NOWHERE,
         stop=sglang.stop(context.target.server) if context.target.server else None,
     )
+
+
+def _of_plan(context: Context) -> LaunchFacts:
+    """The settings that a planned launch asks for."""
+    planned = context.planned
+    if planned is None:
+        raise Unavailable(
+            Text(f"no launch command was given; for example: {EXAMPLE}", f"没有给出启动命令；例如：{EXAMPLE}"),
+            looked=False,
+        )
+    judged = verdict(planned.written.words, around(planned.version))
+    options = typed(mended(planned.written.words, judged.changes)).options
+    folder = context.target.model_path
+    config = model_config(folder) if folder else {}
+    name = _registered(folder, planned.model, planned.served_name)
+    sources = Sources(model_page={}, settings_page={}, options=options, logged={})
+    return LaunchFacts(
+        settings=sglang.settings(sources) | _asked(planned, options, lookup(name)),
+        launch=replace(planned.launch, options=options),
+        architectures=_architectures_of(config),
+        model_name=name,
+        planned=planned,
+        verdict=judged,
+        positions=_positions(config),
+        weights=weights_size(folder) if folder else None,
+        card=None if planned.contained or options.get("device", "cuda") != "cuda" else _card(planned, options),
+    )
+
+
+def _asked(planned: Planned, options: Mapping[str, str], model: Model | None) -> dict[str, Setting]:
+    """The release that will run, the device, and the longest text that is asked for, else the model's own."""
+    asked = {}
+    if planned.version and planned.version_source:
+        asked["version"] = Setting(planned.version, planned.version_source)
+    if "device" in options:
+        asked["device"] = Setting(options["device"], COMMAND_LINE)
+    longest = options.get("context-length")
+    if longest is not None and longest.isdigit():
+        asked["max_model_len"] = Setting(int(longest), COMMAND_LINE)
+    elif longest is None and model is not None:
+        asked["max_model_len"] = Setting(model.max_tokens, Text("the model's own", "模型自身"))
+    return asked
+
+
+def _positions(config: Mapping[str, Any]) -> int | None:
+    positions = config.get("max_position_embeddings")
+    return positions if isinstance(positions, int) and positions > 0 else None
+
+
+def _card(planned: Planned, options: Mapping[str, str]) -> Card | None:
+    """The first GPU that the launch will see; None where none can be read."""
+    try:
+        gpus = read_gpus().gpus
+    except Unavailable:
+        return None
+    listed = (planned.launch.environment.get("CUDA_VISIBLE_DEVICES") or "").split(",")
+    first = int(listed[0]) if listed[0].isdigit() else 0
+    base = options.get("base-gpu-id", "0")
+    number = int(listed[int(base)]) if base.isdigit() and len(listed) > int(base) and listed[0].isdigit() else first
+    gpu = next((one for one in gpus if one.index == number), None)
+    if gpu is None or gpu.total is None or gpu.free is None:
+        return None
+    return Card(gpu.name, gpu.total, gpu.free, gpu.capability)
 
 
 def _registered(*names: str | None) -> str | None:
@@ -130,8 +221,13 @@ def _logged(context: Context) -> Mapping[str, Any]:
 def _architectures(info: Mapping[str, Any], target: Target) -> tuple[str, ...]:
     """From the server's page (0.5.6 on), else from config.json in the model folder of a local server."""
     architectures = info.get("architectures")
-    if not isinstance(architectures, list) and target.is_local and target.model_path:
-        architectures = model_config(target.model_path).get("architectures")
+    if not isinstance(architectures, list):
+        return _architectures_of(model_config(target.model_path)) if target.is_local and target.model_path else ()
+    return tuple(str(name) for name in architectures)
+
+
+def _architectures_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    architectures = config.get("architectures")
     return tuple(str(name) for name in architectures) if isinstance(architectures, list) else ()
 
 
@@ -157,7 +253,7 @@ def restart(facts: LaunchFacts, changed: Changes | None = None) -> dict[str, Any
     values: dict[str, Any] = {"changes": with_upgrade(words) if upgrade else words}
     values |= {"upgrade": UPGRADE} if upgrade else {}
     values |= {"stop": facts.stop} if facts.stop else {}
-    if facts.launch:
+    if facts.launch and facts.planned is None:
         values["launch_line"] = sglang.launch_line(facts.launch, whole, newest() if upgrade else None)
     return values
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, restart
 from bgecheck.engines.sglang.options import TRUNCATE
-from bgecheck.engines.sglang.remedies import OWN_LENGTH, OWN_LENGTH_ENFORCED
+from bgecheck.engines.sglang.remedies import OWN_LENGTH, OWN_LENGTH_ENFORCED, START_WITH_CHANGES
 from bgecheck.knowledge.models import ABSOLUTE
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 
 
 @AREA.check(
@@ -20,6 +20,8 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
     ),
     fix=OWN_LENGTH,
     commands=RESTART,
+    moments=ANY_TIME,
+    before=START_WITH_CHANGES,
     variants={
         "longer": Advice(
             Text(
@@ -29,10 +31,11 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
             ),
             OWN_LENGTH_ENFORCED,
             RESTART,
+            before=START_WITH_CHANGES,
         )
     },
     severity=Severity.WARNING,
-    explains=("probe.token-limit",),
+    explains=("probe.token-limit", "launch.line"),
 )
 def length_is_the_models(facts: LaunchFacts) -> Outcome:
     """`max_model_len` of the model list against the registry; 514 positions of XLM-RoBERTa are 512 tokens."""

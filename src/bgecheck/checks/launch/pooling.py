@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, restart
 from bgecheck.engines.base import Setting
-from bgecheck.engines.sglang.remedies import POOL_BY_CLS, RESTART_WITH_CHANGES, UNLESS_EMBEDDING
-from bgecheck.model import Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
+from bgecheck.engines.sglang.remedies import (
+    POOL_BY_CLS,
+    RESTART_WITH_CHANGES,
+    START_WITH_CHANGES,
+    UNLESS_EMBEDDING,
+    UPGRADE_AND_START,
+)
+from bgecheck.knowledge.models import is_reranker
+from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
 
 
 @AREA.check(
     "readable",
-    title=Text("the settings of the running server can be read", "能读到运行中服务的启动参数"),
+    title=Text("the server's launch settings can be read", "能读到服务的启动参数"),
     cause=Text("the server shows no settings and its process cannot be seen", "服务没有给出启动参数，也看不到它的进程"),
     fix=Text(
         "run bgecheck on the server's machine, as the user that runs the server",
         "在服务所在机器上用同一用户运行 bgecheck",
     ),
+    moments=ANY_TIME,
 )
 def settings_are_readable(facts: LaunchFacts) -> Outcome:
     """Holds when at least one setting was told."""
@@ -32,6 +40,16 @@ _POOLS_LAST = Text(
 )
 
 
+_RERANKER = Text(
+    "{name} is a reranker: it scores pairs of texts, and what it gives as embeddings means nothing",
+    "{name} 是 reranker：它给文本对打分，输出的向量没有意义",
+)
+_NO_EMBEDDINGS = Text(
+    "serve an embedding model, bge-large-zh-v1.5 for instance; ask a reranker for scores by itself",
+    "embedding 服务要用 embedding 模型，例如 bge-large-zh-v1.5；reranker 单独部署，只用来打分",
+)
+
+
 @AREA.check(
     "pooling",
     headline=True,
@@ -39,8 +57,11 @@ _POOLS_LAST = Text(
     cause=_POOLS_LAST,
     fix=POOL_BY_CLS,
     commands=RESTART,
+    moments=ANY_TIME,
+    before=UPGRADE_AND_START,
     variants={
-        "flag": Advice(_POOLS_LAST, RESTART_WITH_CHANGES, RESTART),
+        "flag": Advice(_POOLS_LAST, RESTART_WITH_CHANGES, RESTART, before=START_WITH_CHANGES),
+        "reranker": Advice(_RERANKER, _NO_EMBEDDINGS),
         "not-cls": Advice(
             Text(
                 "this model pools {wanted} and this server pools {pooling}: sglang does not read the model's "
@@ -54,13 +75,17 @@ _POOLS_LAST = Text(
             ),
         ),
     },
-    explains=("embed.reference", "embed.golden", "embed.semantic", "logs.encoder-vectors-wrong"),
+    explains=("embed.reference", "embed.golden", "embed.semantic", "logs.encoder-vectors-wrong", "launch.line"),
 )
 def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     """BertModel: LAST up to 0.5.8, CLS as an embedding server in 0.5.9-0.5.16, CLS from 0.5.17 (bert.py, pooler)."""
     model = facts.model
+    if facts.planned is not None and is_reranker(facts.model_name):
+        return broken(Evidence(Text("model", "模型"), str(facts.model_name)), advice="reranker", name=facts.model_name)
     wanted = model.pooling if model else None
     used, source = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
+    if facts.planned and used is None and wanted == "mean" and model and model.architecture == "BertModel":
+        used, source = "cls or last", Text("any sglang, BertModel", "任何版本的 sglang，BertModel")
     if used is None:
         return absent(Text("neither the server nor its version shows the pooling", "从服务和版本都看不出池化方式"))
     evidence = Evidence(source, used.upper(), wanted.upper() if wanted else None)

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bgecheck.checks.ports.programs import is_no_engine, passes_on
+from bgecheck.engines.planned import Planned
 from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
+from bgecheck.engines.sglang.ownports import OwnPort, own_ports
 from bgecheck.engines.sglang.relaunch import launch_line, launch_of, place, stop
 from bgecheck.engines.sglang.workers import Schedulers, schedulers
-from bgecheck.machine.containers import leads_to
+from bgecheck.machine.containers import container_of, leads_to
+from bgecheck.machine.processes import user_name
 from bgecheck.machine.sockets import (
+    Binding,
     Inside,
     Listener,
     accepts,
+    bindings,
+    connections,
     free_port,
+    given_out,
     inside,
     is_own,
     listeners,
+    reached_by_ipv4,
     resolved,
 )
 from bgecheck.model import Area, Evidence, ServerProcess, Shell, Target, Text, Unavailable
-from bgecheck.model.hygiene import command_line
+from bgecheck.model.hygiene import clean, command_line
 from bgecheck.model.processes import Process, ProcessTable, Start
+from bgecheck.model.target import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from bgecheck.run.context import Context
@@ -34,6 +43,10 @@ CONNECT = 1.0
 
 ANSWER = 1.5
 """Seconds for the pages of another program, which are only asked for where nothing else tells what it is."""
+
+
+UNPRIVILEGED = 1024
+"""The first port that every user may bind."""
 
 
 class Owner(NamedTuple):
@@ -53,6 +66,11 @@ class Owner(NamedTuple):
     """Whether it passes requests on."""
     earlier: bool = False
     """Whether it began before the process that was given or launched, and so is none of its own."""
+
+    user: str = ""
+    """Whose program it is, where that was looked for."""
+    container: str = ""
+    """The container that it runs in, where it was looked for and is one."""
 
     def __str__(self) -> str:
         return self.words().en
@@ -113,6 +131,35 @@ class PortFacts(NamedTuple):
     last_line: tuple[str, str] | None = None
     """Where the log of a process that has ended was written last, and what."""
 
+    plan: PlannedPorts | None = None
+    """What is to be launched; None where a running server is looked at."""
+
+
+class Opened(NamedTuple):
+    """A port that a launch opens for its own processes, and who holds it."""
+
+    port: OwnPort
+    held_by: tuple[Owner, ...]
+
+
+class PlannedPorts(NamedTuple):
+    """What a launch that is planned would take, and what stands in its way."""
+
+    planned: Planned
+    bindings: tuple[Binding, ...]
+    """What became of binding to the port at each address of its host."""
+    unknown_host: str = ""
+    """Why its host has no address, in the resolver's words."""
+    waiting: int = 0
+    """Connections of the port that are closed and not forgotten yet."""
+    busy: int = 0
+    """Further connections whose own end has the port."""
+    given_out: range | None = None
+    """The ports from which the system chooses for whoever asks for any."""
+    ipv4: bool = False
+    """Whether this machine has an IPv4 address."""
+    opened: tuple[Opened, ...] = ()
+
 
 AREA = Area("ports", seconds=10.0)
 
@@ -120,6 +167,8 @@ AREA = Area("ports", seconds=10.0)
 @AREA.collect
 def collect(context: Context) -> PortFacts:
     """Read the socket and process tables, and connect to the port once by IPv4 and once by IPv6."""
+    if context.settings.before_launch:
+        return _before_launch(context)
     target = context.target
     seconds = context.deadline.timeout(CONNECT)
     if not target.is_local and not is_own(target.host, seconds):
@@ -154,6 +203,61 @@ def collect(context: Context) -> PortFacts:
         addresses=resolved(target.host, seconds),
         schedulers=schedulers(server, table) if server else None,
         last_line=_last_line(context) if target.ended else None,
+    )
+
+
+def _before_launch(context: Context) -> PortFacts:
+    """Who holds the ports that a launch would take; of no launch only what dead servers have left."""
+    table, planned = context.processes(), context.planned
+    running, left_over = tuple(running_servers(table)), orphans(table)
+    facts = PortFacts(
+        target=context.target,
+        owners=(),
+        reached=False,
+        localhost=(),
+        over_ipv6=False,
+        left_over=left_over,
+        free=None,
+        running=running,
+    )
+    if planned is None:
+        return facts
+    pids = {pid for server in running for pid in _tree(server)}
+
+    def owners(port: int) -> tuple[Owner, ...]:
+        return tuple(_placed(_owner(x, pids, left_over, table, None)) for x in listeners(port, pids))
+
+    held = owners(planned.port)
+    plan = _planned_ports(planned, context.deadline.timeout(CONNECT), owners)
+    free = free_port(planned.port if planned.port >= UNPRIVILEGED else DEFAULT_PORT - 1)
+    return facts._replace(owners=held, server=_holding(held, running), free=free, plan=plan)
+
+
+def _placed(owner: Owner) -> Owner:
+    """The same with its user, and the container that it runs in."""
+    uid, pid = owner.listener.uid, owner.listener.pid
+    container = container_of(pid) if pid else None
+    return owner._replace(user="" if uid is None else user_name(uid), container=(container or "")[:12])
+
+
+def _planned_ports(planned: Planned, seconds: float, owners: Callable[[int], tuple[Owner, ...]]) -> PlannedPorts:
+    tried: tuple[Binding, ...] = ()
+    unknown = ""
+    if not planned.written.own_network:
+        try:
+            tried = bindings(planned.host, planned.port, seconds)
+        except OSError as error:
+            unknown = clean(error.strerror or str(error), 100)
+    waiting, busy = connections(planned.port)
+    return PlannedPorts(
+        planned=planned,
+        bindings=tried,
+        unknown_host=unknown,
+        waiting=waiting,
+        busy=busy,
+        given_out=given_out(),
+        ipv4=reached_by_ipv4(),
+        opened=tuple(Opened(own, owners(own.port)) for own in own_ports(planned.options, planned.port)),
     )
 
 

@@ -8,7 +8,7 @@ from bgecheck.checks.ports.facts import AREA, PortFacts, restarted, shown
 from bgecheck.engines.sglang.options import ALL_ADDRESSES, HOST_OF_ALL, PORT
 from bgecheck.machine.containers import PORTS_SHOWN
 from bgecheck.machine.sockets import Inside
-from bgecheck.model import Advice, Evidence, Outcome, ServerProcess, Text, broken, holds, not_yet
+from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, ServerProcess, Text, broken, holds, not_yet
 
 
 @AREA.check(
@@ -19,6 +19,7 @@ from bgecheck.model import Advice, Evidence, Outcome, ServerProcess, Text, broke
         "run bgecheck on the server's machine, as the user that runs the server",
         "在服务所在机器上用同一用户运行 bgecheck",
     ),
+    moments=ANY_TIME,
 )
 def sockets_are_readable(facts: PortFacts) -> Outcome:
     """The entry row: the collector got here, so the tables were read."""

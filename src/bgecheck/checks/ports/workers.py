@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bgecheck.checks.ports.facts import AREA, KILLED, PortFacts, killed, restarted
 from bgecheck.engines.sglang.discovery import TITLE
-from bgecheck.model import Advice, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
+from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
 
 
 @AREA.check(
@@ -35,6 +35,7 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Shell, Text, abs
         )
     },
     severity=Severity.WARNING,
+    moments=ANY_TIME,
 )
 def no_worker_is_left_over(facts: PortFacts) -> Outcome:
     """`sglang::*` processes whose parent is init; upstream reports: sglang #31645, #241, #9396."""

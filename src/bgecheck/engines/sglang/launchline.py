@@ -193,6 +193,11 @@ def launch_program(argv: Sequence[str]) -> tuple[str, ...]:
     return tuple(argv[: next(starts, len(argv))])
 
 
+def is_python(name: str) -> bool:
+    """Whether a program is called as interpreters are."""
+    return _PYTHON.fullmatch(name) is not None
+
+
 def _arguments(argv: Sequence[str]) -> Sequence[str] | None:
     """What follows the program's own name, or None when the program is no server."""
     if not argv:

@@ -20,6 +20,14 @@ def changes_in_words(changed: Mapping[str, str | None]) -> Text:
 
 PROGRAM = "python -m sglang.launch_server"
 
+
+def image(version: str | None, device: str | None) -> str:
+    """The image of a container as compose takes it: that of the release, or none for what has none that is known."""
+    if device == "cpu":
+        return "${SGLANG_IMAGE:?name an image of sglang that is built for the CPU}"
+    return f"${{SGLANG_IMAGE:-lmsysorg/sglang:{f'v{version}' if version else 'latest'}}}"
+
+
 ENCODER_OPTIONS = {
     "is-embedding": "",
     "disable-radix-cache": "",
@@ -45,8 +53,14 @@ MEMORY_SHARE = "--mem-fraction-static"
 NO_PREFIX_CACHE = "--disable-radix-cache"
 NO_CHUNKS = "--chunked-prefill-size -1"
 FIRST_GPU = "--base-gpu-id"
+RANKS = "--tp-size"
 MOST_RUNNING = "--max-running-requests"
 NO_OVERLAP = "--disable-overlap-schedule"
+API_KEY = "--api-key"
+KEY_IN_FILE = "api-key: KEY"
+SETTINGS_FILE = "--config FILE"
+ONE_TOKENIZER = "tokenizer-worker-num"
+TOKENIZERS = f"--{ONE_TOKENIZER}"
 QUEUE = "--max-queued-requests"
 NO_WARM_UP = "--skip-server-warmup"
 MAY_BE_CUT = "--json-model-override-args '{\"is_matryoshka\": true}'"

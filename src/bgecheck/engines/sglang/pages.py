@@ -16,6 +16,9 @@ PAGES = Pages(
     at_once=most_at_once,
 )
 
+DANGEROUS = ("/generate", "/v1/completions", "/v1/rerank")
+"""One request to any of these ends an embedding server (0.5.3 to 0.5.23)."""
+
 SHOW_MODEL_PAGE = f"curl -sS --noproxy '*' {{url}}{MODEL_PAGE}"
 """The command that prints the page about the model."""
 

@@ -51,6 +51,16 @@ def encoder_changes(options: Mapping[str, str], share: str = ENCODER_OPTIONS["me
     return {name: value for name, value in needed.items() if options.get(name) != value}
 
 
+def on_gpu(launch: Launch, visible: str) -> Launch:
+    """The same launch on another GPU, which is the only one that it sees."""
+    program = tuple(word for word in launch.program if not word.startswith(f"{_VISIBLE}="))
+    options = {name: value for name, value in launch.options.items() if name != "base-gpu-id"}
+    return Launch(options=options, program=program, environment={**launch.environment, _VISIBLE: visible})
+
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
 def launch_line(launch: Launch, changed: Changes, release: Release | None = None) -> Shell:
     """The launch line with `changed` put right: a Shell line, its keys as variables.
 

@@ -32,10 +32,16 @@ class Option:
     nargs: str | int | None = None
     choices: tuple[str, ...] = ()
     type: str | None = None
-    """`int` or `float`; None takes any text."""
+    """`int`, `float`, `size` (a number that may end with a unit: 8k, 8Ki) or `json`; None takes any text."""
+    deprecated: str | None = None
+    """What stands for it in later releases, `""` where nothing does; None where it is not deprecated."""
+    retired: bool = False
+    """Whether the parser ends the start where it is given."""
 
     def takes(self, value: str) -> bool:
         """Whether the parser accepts a value; of several, joined by blanks, each."""
+        if self.retired:
+            return False
         if self.switch or not value:
             return self.switch == (not value)
         values = value.split() if self.nargs in ("+", "*") else [value]
@@ -44,8 +50,27 @@ class Option:
     def _takes_one(self, value: str) -> bool:
         if self.choices and value not in self.choices:
             return False
-        pattern = {"int": r"[-+]?\d[\d_]*", "float": r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"}.get(self.type or "")
+        if self.type == "json":
+            return _is_json(value)
+        pattern = _NUMBERS.get(self.type or "")
         return pattern is None or re.fullmatch(pattern, value.strip()) is not None
+
+
+_DIGITS = r"\d+(?:_\d+)*"
+_INT = rf"[-+]?{_DIGITS}"
+_NUMBERS = {
+    "int": _INT,
+    "float": rf"[-+]?(?:(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][-+]?{_DIGITS})?|(?i:inf|nan|infinity))",
+    "size": rf"{_INT}|\d+(?:\.\d+)?[kMGT]|\d+[KMGT]i",
+}
+
+
+def _is_json(value: str) -> bool:
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +128,18 @@ def release_of(version: str | None) -> Release:
     wanted = numbers(version or "")
     older = [release for release in releases() if numbers(release.version) <= wanted] if wanted else []
     return older[-1] if older else releases()[0] if wanted else newest()
+
+
+def around(version: str | None) -> tuple[Release, ...]:
+    """The releases whose options tell of a version: its own, else its neighbours; all where it is not known."""
+    wanted = numbers(version or "")
+    if not wanted:
+        return releases()
+    if same := [release for release in releases() if numbers(release.version) == wanted]:
+        return tuple(same)
+    older = [release for release in releases() if numbers(release.version) < wanted]
+    newer = [release for release in releases() if numbers(release.version) > wanted]
+    return (*older[-1:], *newer[:1])
 
 
 def fitted(options: Mapping[str, str], release: Release) -> dict[str, str]:

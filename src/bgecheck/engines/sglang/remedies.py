@@ -26,6 +26,13 @@ def _then_again(en: str, zh: str) -> Text:
 
 NO_CACHE_NO_CHUNKS = _then_again(f"restart with {EXACT}", f"加上 {EXACT} 重启")
 
+START_WITH_CHANGES = Text("start it {changes}", "启动时{changes}")
+UPGRADE_AND_START = Text(
+    "no option of this release mends it: upgrade sglang, and start it {changes}",
+    "这个版本没有参数能改：升级 sglang，启动时{changes}",
+)
+"""The same before the launch, when nothing was embedded yet."""
+
 RESTART_WITH_CHANGES = _then_again("restart {changes}", "{changes} 重启")
 """`{changes}` are those of `options.changes_in_words`."""
 

@@ -57,13 +57,32 @@ def schedulers(server: ServerProcess, table: ProcessTable) -> Schedulers | None:
         for pid in server.children
         if pid in table.processes and " ".join(table.processes[pid].argv).startswith(_SCHEDULER)
     ]
-    return Schedulers(tuple(running), _wanted(server.flags))
+    return Schedulers(tuple(running), ranks(server.flags))
 
 
-def _wanted(flags: Mapping[str, str]) -> int:
+_SIZES = ("tp-size", "pp-size", "dp-size", "nnodes")
+"""Usually typed short: `--tp 2`."""
+
+
+def ranks(flags: Mapping[str, str]) -> int:
     """One for each rank of tensors and of the pipeline, and for each replica; of several machines nobody can tell."""
-    sizes = [flags.get(name, "1") for name in ("tp-size", "pp-size", "dp-size", "nnodes")]
+    sizes = [flags.get(name) or flags.get(name.removesuffix("-size"), "1") for name in _SIZES]
     if not all(size.isdigit() for size in sizes) or sizes[3] != "1" or "config" in flags:
         return 0
-    ranks = int(sizes[0]) * int(sizes[1])
-    return ranks if "enable-dp-attention" in flags else ranks * int(sizes[2])
+    shards = int(sizes[0]) * int(sizes[1])
+    return shards if "enable-dp-attention" in flags else shards * int(sizes[2])
+
+
+def cards(flags: Mapping[str, str]) -> tuple[int, ...]:
+    """The places, among the GPUs that CUDA shows to it, of those that a server takes; () where its options don't tell.
+
+    The first is `--base-gpu-id`, the others follow at `--gpu-id-step` (data_parallel_controller.py, 0.4.6 on).
+    """
+    first, step = flags.get("base-gpu-id", "0"), flags.get("gpu-id-step", "1")
+    if not (first.isdigit() and step.isdigit()):
+        return ()
+    return tuple(int(first) + place * int(step) for place in range(min(ranks(flags), _MOST)))
+
+
+_MOST = 1024
+"""Ranks that are counted."""

@@ -69,6 +69,8 @@ def _summary(reports: Sequence[Report], screen: Screen) -> Table:
 
     table = screen.table(head=True)
     subject = Text("server", "服务") if _have_servers(reports) else Text("log", "日志")
+    if any("launch" in report.target for report in reports):
+        subject = Text("launch command", "启动命令")
     for heading in (subject, Text("verdict", "结论"), Text("root cause", "根因"), Text("seconds", "秒")):
         table.add_column(screen.say(heading), overflow="fold")
     for report in reports:

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from bgecheck.engines.sglang.footprint import MOST
 from bgecheck.engines.sglang.log.session import Session
 
 STEP = 0.05
@@ -13,9 +14,6 @@ STEP = 0.05
 
 ROOM = 0.02
 """What a share has to be above the weights', so that a pool of any size fits."""
-
-MOST = 0.95
-"""The largest share that leaves CUDA and the activations anything."""
 
 FOR_AN_ENCODER = 0.3
 """Enough for an encoder of this size on an empty card: its pool holds one batch and keeps nothing."""

@@ -3,69 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import gcd
 
 from bgecheck.engines.base import Changes
 from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.options import written
-from bgecheck.engines.sglang.releases import RENAMED, Release, newest, releases
+from bgecheck.engines.sglang.releases import RENAMED, newest, releases
 from bgecheck.model import Text, Words
-
-FOREIGN: Mapping[str, tuple[str, str | None]] = {
-    "max-batch-size": ("max-running-requests", None),
-    "batch-size": ("max-running-requests", None),
-    "max-concurrent-requests": ("max-running-requests", None),
-    "max-num-seqs": ("max-running-requests", None),
-    "max-num-batched-tokens": ("max-prefill-tokens", None),
-    "max-batch-tokens": ("max-prefill-tokens", None),
-    "gpu-memory-utilization": ("mem-fraction-static", None),
-    "max-model-len": ("context-length", None),
-    "max-seq-len": ("context-length", None),
-    "max-length": ("context-length", None),
-    "model-id": ("model-path", None),
-    "model-name": ("served-model-name", None),
-    "tokenizer": ("tokenizer-path", None),
-    "task": ("is-embedding", ""),
-    "runner": ("is-embedding", ""),
-    "convert": ("is-embedding", ""),
-    "embedding": ("is-embedding", ""),
-    "embeddings": ("is-embedding", ""),
-    "enforce-eager": ("disable-cuda-graph", ""),
-    "no-enable-prefix-caching": ("disable-radix-cache", ""),
-    "no-enable-chunked-prefill": ("chunked-prefill-size", "-1"),
-    "fp16": ("dtype", "half"),
-    "half": ("dtype", "half"),
-    "bf16": ("dtype", "bfloat16"),
-    "num-gpus": ("tp-size", None),
-    "num-gpu": ("tp-size", None),
-    "gpu-id": ("base-gpu-id", None),
-    "device-id": ("base-gpu-id", None),
-    "block-size": ("page-size", None),
-    "disable-flashinfer": ("attention-backend", "triton"),
-    "enable-flashinfer": ("attention-backend", "flashinfer"),
-}
-"""Options of vLLM, text-embeddings-inference, FastChat and of guides, and sglang's; a value of its own, or the one given."""
-
-_VALUES = {"fp16": "half", "bf16": "bfloat16", "fp32": "float32", "f16": "half", "f32": "float32", "float": "float32"}
-"""Names of dtypes that other programs have."""
-
-_BACKENDS = {
-    "flash_attn": "fa3",
-    "flash_attention": "fa3",
-    "flash_attention_2": "flashinfer",
-    "fa2": "flashinfer",
-    "sdpa": "torch_native",
-    "torch": "torch_native",
-    "xformers": "triton",
-    "eager": "torch_native",
-}
-"""Names of attention kernels that other programs have: the nearest in spelling is of another kind of model."""
-
-_SIZES = {"k": 1000, "K": 1024, "Ki": 1024, "m": 1000**2, "M": 1024**2}
-
 
 _NOTHING = Text("", "")
 
@@ -154,9 +101,9 @@ def _unknown(match: re.Match[str], session: Session) -> Refusal:
     changed: dict[str, str | None] = {}
     dropped = []
     for name, value in given.items():
-        nearest = _nearest(name, " ".join(value))
-        changed |= {name: None, **nearest}
-        dropped += [] if nearest else [name]
+        instead = nearest(name, " ".join(value))
+        changed |= {name: None, **instead}
+        dropped += [] if instead else [name]
     first = next(iter(given))
     return Refusal(
         variant="unknown",
@@ -165,29 +112,6 @@ def _unknown(match: re.Match[str], session: Session) -> Refusal:
         elsewhere=_elsewhere(first) if len(given) == 1 else _NOTHING,
         dropped=tuple(dropped),
     )
-
-
-def _nearest(name: str, value: str) -> dict[str, str]:
-    """The option that was meant, with its value; nothing where none is near."""
-    release = next((r for r in reversed(releases()) if r.option(name) is None), newest())
-    plain = name.replace("_", "-").lower()
-    if plain in FOREIGN:
-        meant, own = FOREIGN[plain]
-        return _accepted(release, meant, value if own is None else own)
-    candidates = [*RENAMED.get(plain, ()), *get_close_matches(plain, release.options, n=3, cutoff=0.85)]
-    for candidate in candidates:
-        if accepted := _accepted(release, candidate, value):
-            return accepted
-    return {}
-
-
-def _accepted(release: Release, name: str, value: str) -> dict[str, str]:
-    option = release.option(name)
-    if option is None:
-        return {}
-    if option.switch:
-        return {name: ""} if value.lower() not in ("false", "0", "no") else {}
-    return {name: value} if option.takes(value) else {}
 
 
 def _elsewhere(name: str) -> Text:
@@ -214,9 +138,7 @@ def _without_value(session: Session, words: Sequence[str]) -> Changes | None:
 
 def _choice(match: re.Match[str], session: Session) -> Refusal:
     name, value, allowed = _long(match[1]), match[2], re.findall(r"[\w.+-]+", match[3])
-    plain = value.lower().replace("-", "_")
-    near = [_BACKENDS.get(plain, "triton")] if name.endswith("attention-backend") else _near(value, allowed)
-    meant = next((each for each in (_VALUES.get(plain), *near) if each in allowed), None)
+    meant = choice(name, value, allowed)
     return Refusal(
         variant="choice",
         option=f"--{name}",
@@ -226,15 +148,9 @@ def _choice(match: re.Match[str], session: Session) -> Refusal:
     )
 
 
-def _near(value: str, allowed: Sequence[str]) -> list[str]:
-    plain = {re.sub(r"[\W_]", "", each.lower()): each for each in allowed}
-    close = get_close_matches(re.sub(r"[\W_]", "", value.lower()), plain, n=1, cutoff=0.5)
-    return [plain[each] for each in close]
-
-
 def _type(match: re.Match[str], session: Session) -> Refusal:
     name, kind, value = _long(match[1]), match[2], match[3]
-    number = _as_number(value, kind)
+    number = as_number(value, kind)
     allowed = "0.88" if kind == "float" else "8192"
     return Refusal(
         variant="type",
@@ -243,19 +159,6 @@ def _type(match: re.Match[str], session: Session) -> Refusal:
         allowed=allowed,
         changes=None if number is None else {name: number},
     )
-
-
-def _as_number(value: str, kind: str) -> str | None:
-    """A number as people write it, as the parser takes it."""
-    decimal = kind == "float" and re.fullmatch(r"\d*,\d+", value.strip())
-    text = value.strip().replace(",", "." if decimal else "").replace(" ", "")
-    if percent := re.fullmatch(r"(\d+(?:\.\d+)?)%", text):
-        return f"{float(percent[1]) / 100:g}" if kind == "float" else None
-    if size := re.fullmatch(r"(\d+)(k|K|Ki|m|M)(?:i?B)?", text):
-        return str(int(size[1]) * _SIZES[size[2]]) if kind != "float" else None
-    if kind != "float" and re.fullmatch(r"\d+\.0+", text):
-        return text.partition(".")[0]
-    return text if re.fullmatch(r"-?\d+" if kind != "float" else r"-?\d*\.?\d+", text) and text != value else None
 
 
 def _no_value(match: re.Match[str], session: Session) -> Refusal:
@@ -278,7 +181,7 @@ def _ambiguous(match: re.Match[str], session: Session) -> Refusal:
             variant="ambiguous",
             option=f"--{typed}",
             allowed=", ".join(f"--{name}" for name in names[:20]),
-            changes={typed: None, **_nearest(typed, given or "")},
+            changes={typed: None, **nearest(typed, given or "")},
         )
     if given is None and all((option := newest().option(name)) and option.switch for name in names):
         meant, given = names[0], ""

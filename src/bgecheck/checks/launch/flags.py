@@ -1,0 +1,102 @@
+"""The row about the options of a planned launch: does the parser of its release take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bgecheck.checks.launch.facts import AREA, LaunchFacts
+from bgecheck.engines.sglang.arguments import Fault, Verdict
+from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+
+
+@AREA.check(
+    "flags",
+    title=Text("every option exists in the release that will run", "每个参数在要运行的版本里都有效"),
+    cause=Text(
+        "sglang {version} ends its start with a usage error: {faults}",
+        "sglang {version}会因参数错误启动失败：{faults}",
+    ),
+    fix=Text("{instead}", "{instead}"),
+    variants={
+        "odd": Advice(
+            Text(
+                "sglang {version} starts, and not as it was meant: {faults}",
+                "sglang {version}能启动，但与本意不符：{faults}",
+            ),
+            Text("{instead}", "{instead}"),
+            severity=Severity.WARNING,
+        ),
+        "depends": Advice(
+            Text("it depends on the release whether it starts: {faults}", "能否启动取决于版本：{faults}"),
+            Text(
+                "say which release will run: --sglang-version X",
+                "用 --sglang-version X 指明要运行的版本",
+            ),
+            severity=Severity.WARNING,
+        ),
+    },
+    moments=BEFORE,
+    explains=("launch.line", "logs.bad-cli-arguments"),
+)
+def options_are_accepted(facts: LaunchFacts) -> Outcome:
+    """Each option as the parser of its release reads it; where the release is not known, as all that are known do."""
+    if facts.verdict is None:
+        return absent(Text("the server runs with them", "服务已带着这些参数运行"))
+    judged = facts.verdict
+    version = _version(facts, judged)
+    refused = judged.refused
+    odd = tuple(fault for fault in judged.faults if not fault.refused and not fault.harmless)
+    if not refused and not odd and not judged.disputed:
+        return holds(
+            Evidence(Text("options", "参数"), Text(f"taken by sglang {version.en}", f"sglang {version.zh} 全部接受")),
+            *map(_evidence, judged.faults),
+        )
+    shown = refused or odd or judged.disputed
+    return broken(
+        *map(_evidence, (*refused, *odd, *judged.disputed)),
+        *(_evidence(fault)._replace(background=True) for fault in judged.faults if fault.harmless),
+        advice=None if refused else "odd" if odd else "depends",
+        version=version,
+        faults=_joined([fault.why for fault in shown]),
+        instead=_instead(shown),
+    )
+
+
+def _version(facts: LaunchFacts, judged: Verdict) -> Text:
+    """The release that the options were compared with, and where it is known from."""
+    planned, known = facts.planned, judged.releases
+    if planned is not None and planned.version and planned.version_source:
+        source = planned.version_source
+        own = planned.version if known == (planned.version,) else None
+        near = "" if own else f"; {' and '.join(known)} were compared with"
+        near_zh = "" if own else f"；对照的是 {'、'.join(known)}"
+        return Text(f"{planned.version} ({source.en}{near})", f"{planned.version}（{source.zh}{near_zh}）")
+    span = f"{known[0]} to {known[-1]}" if len(known) > 1 else known[0]
+    return Text(f"{span} (the release is not known)", f"{span.replace(' to ', ' 到 ')}（不知道实际版本）")
+
+
+def _evidence(fault: Fault) -> Evidence:
+    subject = f"{fault.option} {fault.value}".strip() if fault.kind != "stray" else fault.option
+    expected = " ".join(fault.change.new) if fault.change is not None and fault.change.new else None
+    return Evidence(subject, fault.why, expected)
+
+
+def _joined(parts: Sequence[Text]) -> Text:
+    unique = list(dict.fromkeys(parts))[:8]
+    return Text("; ".join(part.en for part in unique), "；".join(part.zh for part in unique))
+
+
+def _instead(shown: Sequence[Fault]) -> Text:
+    """What to write in place of what is wrong."""
+    parts = []
+    for fault in shown:
+        given = f"{fault.option} {fault.value}".strip() if fault.kind not in ("stray", "typography") else fault.option
+        if fault.change is None:
+            part = Text(f"look {fault.option} up in the release's --help", f"在该版本的 --help 里查 {fault.option}")
+        elif fault.change.new:
+            new = " ".join(fault.change.new)
+            part = Text(f"write {new} in place of {given}", f"把 {given} 改成 {new}")
+        else:
+            part = Text(f"leave out {given}", f"去掉 {given}")
+        parts.append(part)
+    return _joined(parts)

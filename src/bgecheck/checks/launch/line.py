@@ -1,0 +1,131 @@
+"""The last row of a planned launch: its command, corrected in the form in which it was given."""
+
+from __future__ import annotations
+
+from bgecheck.checks.corrected import CorrectedLine
+from bgecheck.checks.launch.attention import in_force, looks_both_ways
+from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
+from bgecheck.checks.launch.facts import AREA, LaunchFacts
+from bgecheck.checks.launch.memory import FOR_AN_ENCODER, ROOM, SHARE, least_share
+from bgecheck.engines.launchfile.rewriting import corrected
+from bgecheck.engines.planned import Change
+from bgecheck.engines.sglang import engine as sglang
+from bgecheck.engines.sglang.arguments import keys, with_options
+from bgecheck.engines.sglang.options import EMBEDDING
+from bgecheck.engines.sglang.releases import release_of
+from bgecheck.engines.sglang.running import backend_for
+from bgecheck.model import BEFORE, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
+
+
+@AREA.check(
+    "line",
+    title=Text("the launch command needs no change", "启动命令不需要改"),
+    cause=Text("as given, it does not start, or its vectors are wrong", "按原样启动不了，或者向量会出错"),
+    fix=Text("paste the corrected command, in the form in which it was given", "用改好的命令替换，写法与原文一致"),
+    commands=("{corrected}",),
+    severity=Severity.WARNING,
+    moments=BEFORE,
+)
+def line_needs_no_change(facts: LaunchFacts) -> Outcome:
+    """What every other row of the area would have changed, in one line; a key in it becomes a variable."""
+    planned = facts.planned
+    if planned is None:
+        return absent(Text("the server runs", "服务已在运行"))
+    changes = corrections(facts)
+    if not changes:
+        return holds(Evidence(Text("changes", "改动"), "0"))
+    lines = tuple(map(Shell, corrected(planned.written, changes, keys(planned.written.words))))
+    evidence = [Evidence(_shown(planned.written.values, change), change.reason) for change in changes]
+    return broken(*evidence, corrected=lines)._replace(data=CorrectedLine(str(planned.written.form)))
+
+
+def _shown(values: tuple[str, ...], change: Change) -> Text | str:
+    old, new = " ".join(values[at] for at in change.at), " ".join(change.new)
+    return f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}"
+
+
+def corrections(facts: LaunchFacts) -> tuple[Change, ...]:
+    """All that is to be changed in the line of a planned launch."""
+    assert facts.planned is not None
+    assert facts.verdict is not None
+    release = release_of(facts.planned.version)
+    wanted = {
+        **_of_encoder(facts),
+        **_of_kernels(facts),
+        **_of_length(facts),
+        **_of_memory(facts),
+        **_of_host(facts),
+    }
+    return with_options(facts.planned.written.words, facts.verdict.changes, wanted, release)
+
+
+Wanted = dict[str, tuple[str | None, Text]]
+
+_WHY = {
+    "is-embedding": Text("serves embeddings, with the model's pooling", "提供 embedding，并按模型要求池化"),
+    "disable-radix-cache": Text("a cached prefix makes an encoder's vectors wrong", "前缀缓存会让编码器的向量出错"),
+    "chunked-prefill-size": Text("a text that is cut into chunks gets a wrong vector", "被分块切断的文本，向量是错的"),
+    SHARE: Text("without chunks the share has to be given", "关闭分块后必须指定显存比例"),
+}
+
+
+POOLS_BY_ITSELF = (0, 5, 17)
+"""From this release on an encoder's vectors are the same without the option that asks for embeddings."""
+EMBEDDING_OPTION = EMBEDDING.removeprefix("--")
+
+
+def _of_encoder(facts: LaunchFacts) -> Wanted:
+    if not facts.bidirectional:
+        return {}
+    needed = sglang.encoder_changes(facts.flags or {})
+    if facts.release is not None and facts.release >= POOLS_BY_ITSELF and set(needed) == {EMBEDDING_OPTION}:
+        return {}
+    return {name: (value, _WHY[name]) for name, value in needed.items()}
+
+
+def _of_kernels(facts: LaunchFacts) -> Wanted:
+    setting = in_force(facts)
+    if not facts.bidirectional or setting is None or facts.release is None:
+        return {}
+    if looks_both_ways(str(setting.value), facts.release) is not False:
+        return {}
+    device = facts.get("device")
+    reason = Text(f"{setting.value} attends to one side only", f"{setting.value} 只看前文")
+    wanted: Wanted = {"attention-backend": (backend_for(device.value if device else None), reason)}
+    if facts.get("prefill_attention_backend"):
+        wanted["prefill-attention-backend"] = (None, reason)
+    return wanted
+
+
+def _of_length(facts: LaunchFacts) -> Wanted:
+    given, model = (facts.flags or {}).get("context-length"), facts.model
+    if given is None or not given.isdigit() or model is None or int(given) == model.max_tokens:
+        return {}
+    reason = Text(f"the model's own length is {model.max_tokens}", f"模型自身的长度是 {model.max_tokens}")
+    return {"context-length": (None, reason)}
+
+
+def _of_memory(facts: LaunchFacts) -> Wanted:
+    options = facts.flags or {}
+    given = options.get(SHARE)
+    if given is None:
+        return {}
+    try:
+        share = float(given)
+    except ValueError:
+        return {}
+    if not 0 < share < 1:
+        return {SHARE: (FOR_AN_ENCODER, Text("a share is between 0 and 1", "比例在 0 到 1 之间"))}
+    least = least_share(facts)
+    if least is not None and share < least:
+        return {SHARE: (f"{least + ROOM:.2f}", Text("the weights need as much", "权重需要这么多"))}
+    return {}
+
+
+def _of_host(facts: LaunchFacts) -> Wanted:
+    assert facts.planned is not None
+    host = (facts.flags or {}).get("host", facts.planned.host)
+    if not facts.planned.written.own_network or not is_loopback(host):
+        return {}
+    reason = Text("127.0.0.1 in a container is reached by nobody else", "容器里的 127.0.0.1 外面访问不到")
+    return {name: (value, reason) for name, value in REACHABLE.items()}

@@ -1,0 +1,342 @@
+"""Reads shell text into its simple commands: words with their places, and the variables that the text itself sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bgecheck.engines.planned import Spelling, Word
+
+_BLANK = " \t\r"
+_ENDS = "\n;&|()"
+_KEYWORDS = frozenset(("if", "then", "else", "elif", "while", "until", "do", "!", "{", "time", "coproc"))
+"""Words behind which a command may begin."""
+_SETS = frozenset(("export", "readonly", "declare", "local", "typeset"))
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?=)")
+_NAME = re.compile(r"\{([A-Za-z_]\w*)(?:(:?[-=])([^{}]*)|\[[@*]\])?\}|([A-Za-z_]\w*)")
+_REDIRECTION = re.compile(r"(?:\d*|&)(?:>>|>\||>&|<&|<<<|<>|>|<)&?")
+_HERE = re.compile(r"\d*<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
+_MOST_WORDS, _LONGEST_VALUE = 5000, 20_000
+
+
+class Piece(NamedTuple):
+    """What one word of the text stands for: more than one word where a variable holds several."""
+
+    values: tuple[str, ...]
+    start: int
+    end: int
+    open: bool
+    """Whether it holds what is not known here."""
+    bare: bool
+    """Whether it is written without quotes, escapes or variables, so that it may be a keyword or an assignment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One simple command."""
+
+    pieces: tuple[Piece, ...]
+    assigned: Mapping[str, str] = field(default_factory=dict)
+    """The variables that stand before it."""
+    exported: Mapping[str, str] = field(default_factory=dict)
+    """Those that the text has set for what it starts by then."""
+    start: int = 0
+
+    def words(self, spelling: Spelling = Spelling.SHELL) -> tuple[Word, ...]:
+        """Its words with their places; those of one variable stand in one place."""
+        return tuple(Word(v, p.start, p.end, spelling, p.open) for p in self.pieces for v in p.values)
+
+
+def commands(
+    text: str,
+    start: int = 0,
+    end: int | None = None,
+    *,
+    variables: Mapping[str, str] | None = None,
+    folded: bool = False,
+    comments: bool = True,
+    operators: bool = True,
+    opens: str = "",
+) -> list[Command]:
+    """The simple commands of a text or a part of it, in their order. Raises `ValueError` for a quote without an end.
+
+    `variables` are those that are set before; with `folded` a line break is a blank, as where no shell reads it.
+    Without `operators` all is one command. `opens` is a pattern of what the reader of the text replaces by itself.
+    """
+    reader = _Reader(text, start, len(text) if end is None else end, variables or {})
+    reader.folded, reader.comments, reader.operators = folded, comments, operators
+    reader.opens = re.compile(opens) if opens else None
+    return reader.read()
+
+
+class _Reader:
+    """One pass over a text."""
+
+    folded = False
+    comments = True
+    operators = True
+    opens: re.Pattern[str] | None = None
+
+    def __init__(self, text: str, start: int, end: int, variables: Mapping[str, str]) -> None:
+        self.text, self.at, self.end = text, start, end
+        self.plain: dict[str, str] = dict(variables)
+        self.arrays: dict[str, tuple[str, ...]] = {}
+        self.exported: dict[str, str] = {}
+        self.here: list[tuple[str, bool]] = []
+        self.all: list[Command] = []
+        self.pieces: list[Piece] = []
+
+    def read(self) -> list[Command]:
+        while self.at < self.end and len(self.pieces) < _MOST_WORDS:
+            self._step()
+        self._finish()
+        return self.all
+
+    def _step(self) -> None:
+        char = self.text[self.at]
+        if char in _BLANK or (char == "\n" and self.folded):
+            self.at += 1
+        elif self.text.startswith(("\\\n", "\\\r\n"), self.at):
+            self.at = self.text.index("\n", self.at) + 1
+        elif char == "#" and self.comments:
+            self._skip_line()
+        elif self.operators and (here := _HERE.match(self.text, self.at, self.end)):
+            self.here.append((here[3], bool(here[1])))
+            self.at = here.end()
+        elif self.operators and (sent := _REDIRECTION.match(self.text, self.at, self.end)):
+            self.at = sent.end()
+            self._skip_blanks()
+            self._word()
+        elif self.operators and char in _ENDS:
+            self._finish()
+            self.at += 1
+            if char == "\n":
+                self._skip_here_documents()
+        elif char == "\n":
+            self.at += 1
+        else:
+            self._begin_word()
+
+    def _begin_word(self) -> None:
+        array = re.compile(r"([A-Za-z_]\w*)(\+?)=\(").match(self.text, self.at, self.end) if self.operators else None
+        if array and not self._named_program():
+            self.at = array.end()
+            self._array(array[1], bool(array[2]))
+            return
+        piece = self._word()
+        if piece.bare and not self.pieces and self.operators and piece.values[:1] and piece.values[0] in _KEYWORDS:
+            return
+        self.pieces.append(piece)
+
+    def _named_program(self) -> bool:
+        return any(not _ASSIGNMENT.match(v) and v not in _SETS for p in self.pieces for v in p.values)
+
+    def _array(self, name: str, adds: bool) -> None:
+        items: list[str] = list(self.arrays.get(name, ())) if adds else []
+        while self.at < self.end and self.text[self.at] != ")":
+            if self.text[self.at] in " \t\r\n":
+                self.at += 1
+            elif self.text.startswith(("\\\n", "\\\r\n"), self.at):
+                self.at = self.text.index("\n", self.at) + 1
+            elif self.text[self.at] == "#":
+                self._skip_line()
+            else:
+                items += self._word().values
+        self.at += 1
+        self.arrays[name] = tuple(items)
+
+    def _skip_line(self) -> None:
+        after = self.text.find("\n", self.at, self.end)
+        self.at = self.end if after < 0 else after
+
+    def _skip_blanks(self) -> None:
+        while self.at < self.end and self.text[self.at] in _BLANK:
+            self.at += 1
+
+    def _skip_here_documents(self) -> None:
+        for mark, indented in self.here:
+            while self.at < self.end:
+                after = self.text.find("\n", self.at, self.end)
+                line = self.text[self.at : self.end if after < 0 else after]
+                self.at = self.end if after < 0 else after + 1
+                if (line.lstrip("\t") if indented else line).rstrip("\r") == mark:
+                    break
+        self.here.clear()
+
+    def _word(self) -> Piece:
+        """The word that begins here."""
+        begin, parts, is_open, bare, quoted = self.at, [""], False, True, False
+        while self.at < self.end:
+            char = self.text[self.at]
+            if char in _BLANK or char == "\n" or (self.operators and char in _ENDS + "<>"):
+                break
+            if self.opens and (replaced := self.opens.match(self.text, self.at, self.end)):
+                parts[-1] += replaced[0]
+                is_open, bare, self.at = True, False, replaced.end()
+            elif char == "\\":
+                self.at += 1
+                bare = False
+                if self.text[self.at : self.at + 1] in ("\n", "\r"):
+                    self.at = self.text.find("\n", self.at) + 1
+                else:
+                    parts[-1] += self.text[self.at : self.at + 1]
+                    self.at += 1
+            elif char == "'":
+                closing = self.text.find("'", self.at + 1, self.end)
+                if closing < 0:
+                    raise ValueError("quote")
+                parts[-1] += self.text[self.at + 1 : closing]
+                self.at, bare, quoted = closing + 1, False, True
+            elif char == '"':
+                inner, unknown = self._double_quoted()
+                bare, quoted, is_open = False, True, is_open or unknown
+                parts = [*parts[:-1], parts[-1] + inner[0], *inner[1:]] if inner else parts
+                if not inner and not any(parts):
+                    parts, quoted = [], False
+            elif char == "$" or (char == "`" and self.operators):
+                split, unknown = self._expanded()
+                bare, is_open = False, is_open or unknown
+                parts = [*parts[:-1], parts[-1] + split[0], *split[1:]] if split else parts
+            else:
+                parts[-1] += char
+                self.at += 1
+            if not parts:
+                parts = [""] if self.at < self.end and self.text[self.at] not in _BLANK + "\n" else parts
+                if not parts:
+                    break
+        if self.at == begin:
+            self.at += 1  # an operator that stands where none can
+        empty = not bare and not quoted and parts == [""]
+        return Piece(() if empty or not parts else tuple(parts), begin, self.at, is_open, bare)
+
+    def _double_quoted(self) -> tuple[tuple[str, ...], bool]:
+        """What a pair of double quotes holds; several words where it is a whole array."""
+        self.at += 1
+        whole = re.compile(r'\$\{(\w+)\[@\]\}"').match(self.text, self.at, self.end)
+        if whole and whole[1] in self.arrays:
+            self.at = whole.end()
+            return self.arrays[whole[1]], False
+        value, is_open = "", bool(whole) or self.text.startswith('$@"', self.at)
+        while self.at < self.end:
+            char = self.text[self.at]
+            if char == '"':
+                self.at += 1
+                return (value,), is_open
+            if self.opens and (replaced := self.opens.match(self.text, self.at, self.end)):
+                value += replaced[0]
+                is_open, self.at = True, replaced.end()
+            elif char == "\\" and self.text[self.at + 1 : self.at + 2] in ('"', "\\", "$", "`", "\n"):
+                value += self.text[self.at + 1].strip("\n")
+                self.at += 2
+            elif char == "$" or (char == "`" and self.operators):
+                inner, unknown = self._expanded(splits=False)
+                value += " ".join(inner)
+                is_open = is_open or unknown
+            else:
+                value += char
+                self.at += 1
+        raise ValueError("quote")
+
+    def _expanded(self, splits: bool = True) -> tuple[tuple[str, ...], bool]:
+        """What a `$` or a back quote stands for, as words, and whether it is not known here."""
+        begin = self.at
+        if self.text[begin] == "`" or self.text.startswith("$(", begin):
+            return (self._substituted(),), True
+        if self.text.startswith("$'", begin) and splits:
+            closing = self.text.find("'", begin + 2, self.end)
+            if closing < 0:
+                raise ValueError("quote")
+            self.at = closing + 1
+            return (self.text[begin + 2 : closing],), False
+        if name := _NAME.match(self.text, begin + 1, self.end):
+            self.at = name.end()
+            return self._of_variable(name, self.text[begin : name.end()], splits)
+        if self.text.startswith("${", begin):
+            closing = self.text.find("}", begin, self.end)
+            self.at = self.end if closing < 0 else closing + 1
+            return (self.text[begin : self.at],), True
+        self.at += 1
+        if self.at < self.end and self.text[self.at] in "@*#?0123456789!$-":
+            self.at += 1
+            return (self.text[begin : self.at],), True
+        return ("$",), False
+
+    def _of_variable(self, match: re.Match[str], typed: str, splits: bool) -> tuple[tuple[str, ...], bool]:
+        name, operator, default = match[1] or match[4], match[2], match[3]
+        if name in self.arrays and "[" in typed:
+            return self.arrays[name], False
+        value = self.plain.get(name)
+        if (value is None or (value == "" and (operator or "").startswith(":"))) and operator:
+            value = default.strip("\"'")
+            if operator.endswith("="):
+                self.plain[name] = value
+        if value is None:
+            return (typed,), True
+        is_open = "$" in value
+        return (tuple(value.split()) if splits else (value,)), is_open
+
+    def _substituted(self) -> str:
+        """The text of a command whose output stands here."""
+        begin, depth = self.at, 0
+        if self.text[begin] == "`":
+            closing = self.text.find("`", begin + 1, self.end)
+            self.at = self.end if closing < 0 else closing + 1
+            return self.text[begin : self.at]
+        self.at += 1
+        while self.at < self.end:
+            depth += {"(": 1, ")": -1}.get(self.text[self.at], 0)
+            self.at += 1
+            if not depth:
+                break
+        return self.text[begin : self.at]
+
+    def _finish(self) -> None:
+        """End a command: what it sets is kept for those behind it."""
+        pieces, self.pieces = self.pieces, []
+        if not pieces:
+            return
+        assigned: dict[str, str] = {}
+        first = 0
+        while first < len(pieces) and self.operators and (found := _assignment(pieces[first])):
+            assigned[found[0]] = self._joined(*found)
+            first += 1
+        if first == len(pieces):
+            self._keep(assigned, exports=False)
+        elif pieces[first].values[:1] and pieces[first].values[0] in _SETS and self.operators:
+            switches = [v for piece in pieces[first:] for v in piece.values[:1] if v[:1] == "-"]
+            exports = pieces[first].values[0] == "export" or any("x" in switch for switch in switches)
+            later = [found for piece in pieces[first + 1 :] if (found := _assignment(piece))]
+            self._keep({name: self._joined(name, sign, value) for name, sign, value in later}, exports)
+            named = [v for p in pieces[first + 1 :] for v in p.values if v in self.plain]
+            self.exported |= {name: self.plain[name] for name in named if exports}
+        else:
+            self.all.append(
+                Command(
+                    pieces=tuple(pieces[first:]),
+                    assigned=assigned,
+                    exported=dict(self.exported),
+                    start=pieces[0].start,
+                )
+            )
+
+    def _joined(self, name: str, sign: str, value: str) -> str:
+        before = self.plain.get(name, "") if sign == "+=" else ""
+        return (before + value)[:_LONGEST_VALUE]
+
+    def _keep(self, assigned: Mapping[str, str], exports: bool) -> None:
+        self.plain |= assigned
+        self.exported |= {n: v for n, v in assigned.items() if exports or n in self.exported}
+
+
+def _assignment(piece: Piece) -> tuple[str, str, str] | None:
+    """Name, sign and value of a word that sets a variable."""
+    if len(piece.values) > 1:
+        joined = " ".join(piece.values)
+    elif piece.values:
+        joined = piece.values[0]
+    else:
+        return None
+    match = _ASSIGNMENT.match(joined)
+    return (match[1], match[2], joined[match.end() :]) if match else None

@@ -1,0 +1,134 @@
+"""A launch that is planned: the command as it stands in its file, and what it will start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from bgecheck.engines.base import Launch
+from bgecheck.model import Secret, Text
+
+
+class Form(str, Enum):
+    """What a launch command is written in."""
+
+    LINE = "command line"
+    SCRIPT = "shell script"
+    COMPOSE = "docker-compose"
+    KUBERNETES = "Kubernetes manifest"
+    SYSTEMD = "systemd unit"
+    DOCKERFILE = "Dockerfile"
+    SUPERVISOR = "supervisord"
+    PROCESS = "process"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Spelling(str, Enum):
+    """How a word of a command is written in its file."""
+
+    SHELL = "shell"
+    SYSTEMD = "systemd"
+    JSON = "json"
+    """An item of a list in brackets, quoted."""
+    ITEM = "item"
+    """An item of a list of YAML, on a line of its own."""
+    STRING = "string"
+    """All words of the command in one quoted string, with escapes in it."""
+
+
+class Word(NamedTuple):
+    """One word of a command."""
+
+    value: str
+    """As the program gets it; what a variable holds that is not known here stands as `$NAME`."""
+    start: int
+    end: int
+    """Where it stands in the text, quotes included."""
+    spelling: Spelling = Spelling.SHELL
+    open: bool = False
+    """Whether it holds a variable that is not known here."""
+
+
+class Change(NamedTuple):
+    """One change of a command, with its reason."""
+
+    at: tuple[int, ...]
+    """The words that go, by their numbers; none where new ones are added at the end."""
+    new: tuple[str, ...]
+    """The words that stand in their place."""
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A command as it stands in a text."""
+
+    form: Form
+    text: str = field(repr=False)
+    """All of the file."""
+    words: tuple[Word, ...] = field(repr=False)
+    """What runs, wrappers and program included; never to be printed unredacted."""
+    block: tuple[tuple[int, int], ...]
+    """The parts of the text that the command takes, whole lines: one, or two where program and options stand apart."""
+    line: int = 1
+    """Where it begins, counted from 1."""
+    name: str | None = None
+    """Of the service, container or program, where the file has one."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that the file sets for it."""
+    folder: str | None = None
+    """Where it is run, where the file says so."""
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    """Folders of this machine by the path that a container has for them."""
+    contained: bool = False
+    """Whether it runs in a container: its paths and interpreter are not those of this machine."""
+    image: str | None = None
+    """The container's image, where the file names it."""
+    own_network: bool = False
+    """Whether that container has a network of its own, in which 127.0.0.1 is nobody else's."""
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The words as the program gets them."""
+        return tuple(word.value for word in self.words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What is to be launched. `doctor` has none."""
+
+    launch: Launch
+    """Options by long name, the words before them, and the variables that decide what starts."""
+    written: Written
+    place: str
+    """Where the command stands, as it is shown: `serve.sh:12`, `pid 812`, `the command line`."""
+    host: str
+    """Where it will listen; sglang's default where nothing says it."""
+    port: int
+    model: str | None
+    """As the line names it: a folder or a hub id."""
+    model_path: str | None
+    """The model's folder as this machine can open it, else the hub id; None where neither is known."""
+    served_name: str | None
+    device: str | None
+    api_key: Secret | None
+    interpreter: str | None = None
+    """The program of this machine whose environment it will run with; None where that is not known."""
+    version: str | None = None
+    """sglang's release, where it is known."""
+    version_source: Text | None = None
+    """Where that is known from."""
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Launch options by long name; a switch is `""`."""
+        return self.launch.options
+
+    @property
+    def contained(self) -> bool:
+        """Whether it will run in a container."""
+        return self.written.contained

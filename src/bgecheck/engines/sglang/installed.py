@@ -1,0 +1,93 @@
+"""Which release a planned launch will run: the one that is given, that of its image, or that of its interpreter."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bgecheck.engines.planned import Planned
+from bgecheck.engines.sglang.launchline import is_python
+from bgecheck.engines.sglang.releases import numbers
+from bgecheck.machine.bounded import bounded
+from bgecheck.model import BadInput, Text
+
+_SECONDS, _OUTPUT, _MEMORY = 5.0, 4096, 2**30
+
+_ASK = "import importlib.metadata as m; print(m.version('sglang'))"
+"""Asks an interpreter without importing sglang, and torch with it, which takes ten seconds."""
+
+_ELSEWHERE = frozenset(("conda", "mamba", "micromamba", "uv", "sudo", "singularity", "apptainer", "srun", "kubectl"))
+"""Programs that choose the environment by themselves."""
+
+
+def with_version(planned: Planned, given: str | None) -> Planned:
+    """The launch with the release that will run, as far as it can be known. Raises `BadInput` for one that is none."""
+    if given is not None:
+        if not numbers(given.removeprefix("v")):
+            raise BadInput(
+                f"--sglang-version {given}",
+                Text("it is no release of sglang", "不是 sglang 的版本号"),
+                Text("write it as pip shows it: 0.5.9", "写成 pip show 显示的样子：0.5.9"),
+            )
+        return replace(
+            planned, version=given.removeprefix("v"), version_source=Text("--sglang-version", "--sglang-version")
+        )
+    if tag := _tag(planned.written.image):
+        return replace(planned, version=tag, version_source=Text("the image's tag", "镜像标签"))
+    program = None if planned.contained else interpreter(planned.written.values, planned.written.folder)
+    version = _of(program) if program else None
+    if version is None:
+        return replace(planned, interpreter=program)
+    return replace(
+        planned,
+        interpreter=program,
+        version=version,
+        version_source=Text(f"installed in {program}", f"{program} 的环境"),
+    )
+
+
+def _tag(image: str | None) -> str | None:
+    tag = re.search(r":v?(\d+\.\d+\.\d+(?:\.?post\d+)?)(?:[.-]|$)", image or "")
+    return tag[1] if tag else None
+
+
+def interpreter(words: Sequence[str], folder: str | None = None) -> str | None:
+    """The Python of this machine that a command runs sglang with; None where that cannot be known."""
+    if any(os.path.basename(word) in _ELSEWHERE for word in words[:12]):
+        return None
+    for word in words:
+        name = os.path.basename(word)
+        if name == "sglang" or is_python(name):
+            path = _program(word, folder)
+            return path if path is None or name != "sglang" else _beside(path)
+    return None
+
+
+def _program(word: str, folder: str | None) -> str | None:
+    if os.sep not in word:
+        return shutil.which(word)
+    path = os.path.join(folder or os.getcwd(), os.path.expanduser(word))
+    return path if os.access(path, os.X_OK) else None
+
+
+def _beside(script: str) -> str | None:
+    """The interpreter of an environment whose script this is."""
+    python = os.path.join(os.path.dirname(script), "python")
+    return python if os.access(python, os.X_OK) else None
+
+
+def _of(program: str) -> str | None:
+    """The release of sglang that an interpreter would import; None where it has none."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = bounded([program, "-c", _ASK], environment, _SECONDS, _OUTPUT, _MEMORY)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done is None or done.returncode:
+        return None
+    version = done.stdout.decode("utf-8", "replace").strip()
+    return version if re.fullmatch(r"[\w.+!-]{3,60}", version) else None

@@ -1,0 +1,111 @@
+"""What is to be launched: from the command as typed, from a file that holds it, or from a running server's line."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+
+from bgecheck.engines.base import Launch
+from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
+from bgecheck.engines.planned import Form, Planned, Word, Written
+from bgecheck.engines.sglang.launchline import deciding, typed
+from bgecheck.model import BadInput, Secret, ServerProcess, Text
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
+
+EXAMPLE = "bgecheck preflight -- python -m sglang.launch_server --model-path DIR"
+"""How a launch command is given."""
+
+
+def written(words: Sequence[str], form: Form = Form.LINE) -> Written:
+    """A command given as words, on one line."""
+    text, spelled = "", []
+    for word in words:
+        quoted = shlex.quote(word)
+        start = len(text) + bool(text)
+        text = f"{text} {quoted}" if text else quoted
+        spelled.append(Word(word, start, start + len(quoted)))
+    return Written(form=form, text=text, words=tuple(spelled), block=((0, len(text)),))
+
+
+def planned_as_typed(words: Sequence[str]) -> Planned:
+    """What the words behind `--` launch. Raises `BadInput` where that is no server."""
+    given = shlex.split(words[0]) if len(words) == 1 and " " in words[0] else words
+    launch = typed(given)
+    if not launch.program:
+        raise BadInput(
+            shlex.join(given)[:120],
+            Text("it does not launch sglang", "不是启动 sglang 的命令"),
+            Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
+        )
+    return planned(in_container(written(given)), "the command line")
+
+
+def planned_in(path: str) -> tuple[Planned, ...]:
+    """What a file launches, one or several. Raises `BadInput`."""
+    found = launches(path, _starts)
+    return tuple(planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in found)
+
+
+def _starts(values: Sequence[str]) -> bool:
+    return bool(typed(values).program)
+
+
+def planned_of(server: ServerProcess) -> Planned:
+    """What would be launched by the line of a running server."""
+    whole = written(server.argv, Form.PROCESS)
+    launch = Launch(options=server.flags, program=typed(server.argv).program, environment=server.environment)
+    return _planned(whole, launch, f"pid {server.pid}", server.cwd)
+
+
+def planned(command: Written, place: str) -> Planned:
+    """What a command launches."""
+    launch = typed(command.values)
+    environment = {**command.environment, **_assigned(command.values)}
+    whole = Launch(options=launch.options, program=launch.program, environment=deciding(environment))
+    return _planned(command, whole, place, command.folder or (None if command.contained else os.getcwd()))
+
+
+def _assigned(words: Sequence[str]) -> dict[str, str]:
+    """The variables that stand before a command."""
+    assigned = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and name.isidentifier():
+            assigned[name] = value
+    return assigned
+
+
+def _planned(command: Written, launch: Launch, place: str, folder: str | None) -> Planned:
+    options = launch.options
+    model = options.get("model-path") or None
+    return Planned(
+        launch=launch,
+        written=command,
+        place=place,
+        host=options.get("host") or DEFAULT_HOST,
+        port=_port(options.get("port")),
+        model=model,
+        model_path=_here(model, command.mounts, folder, command.contained),
+        served_name=options.get("served-model-name") or model,
+        device=options.get("device") or None,
+        api_key=Secret(options["api-key"]) if options.get("api-key") else None,
+    )
+
+
+def _port(text: str | None) -> int:
+    return int(text) if text and text.isdigit() and 0 < int(text) < 65536 else DEFAULT_PORT
+
+
+def _here(model: str | None, mounts: Mapping[str, str], folder: str | None, contained: bool) -> str | None:
+    """A model's folder as this machine can open it; a hub id as it is; None for what only a container has."""
+    if not model or "$" in model:
+        return None
+    inside = model.rstrip("/")
+    for target, source in sorted(mounts.items(), key=lambda mount: -len(mount[0])):
+        if inside == target or inside.startswith(f"{target.rstrip('/')}/"):
+            return source + inside[len(target.rstrip("/")) :]
+    if contained:
+        return None if os.path.isabs(model) or model.startswith(".") else model
+    whole = os.path.normpath(os.path.join(folder or "", os.path.expanduser(model)))
+    return whole if os.path.isdir(whole) or model.startswith((".", "/", "~")) else model
