@@ -557,7 +557,7 @@ def test_quoted_words_come_back(words: list[str]) -> None:
         assert shlex.split(line[word.start : word.end]) == [word.value]
 
 
-@given(st.text(max_size=60))
+@given(st.text(st.sampled_from("ab \"'\\\n\r$(){}`<>|&;#=[]@1X"), max_size=40) | st.text(max_size=60))
 def test_any_text_is_read(text: str) -> None:
     try:
         found = commands(text)

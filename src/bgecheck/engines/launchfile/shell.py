@@ -17,6 +17,7 @@ _SETS = frozenset(("export", "readonly", "declare", "local", "typeset"))
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?=)")
 _NAME = re.compile(r"\{([A-Za-z_]\w*)(?:(:?[-=])([^{}]*)|\[[@*]\])?\}|([A-Za-z_]\w*)")
 _REDIRECTION = re.compile(r"(?:\d*|&)(?:>>|>\||>&|<&|<<<|<>|>|<)&?")
+_LINE_END = re.compile(r"\r?\n")
 _HERE = re.compile(r"\d*<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
 _MOST_WORDS, _LONGEST_VALUE = 5000, 20_000
 
@@ -184,8 +185,8 @@ class _Reader:
             elif char == "\\":
                 self.at += 1
                 bare = False
-                if self.text[self.at : self.at + 1] in ("\n", "\r"):
-                    self.at = self.text.find("\n", self.at) + 1
+                if broken := _LINE_END.match(self.text, self.at, self.end):
+                    self.at = broken.end()
                 else:
                     parts[-1] += self.text[self.at : self.at + 1]
                     self.at += 1
@@ -215,6 +216,7 @@ class _Reader:
         if self.at == begin:
             self.at += 1  # an operator that stands where none can
         empty = not bare and not quoted and parts == [""]
+        self.at = min(self.at, self.end)
         return Piece(() if empty or not parts else tuple(parts), begin, self.at, is_open, bare)
 
     def _double_quoted(self) -> tuple[tuple[str, ...], bool]:
