@@ -28,6 +28,7 @@ WORDS = frozenset(
         "floor",
         "hangs",
         "instead",
+        "mistakes",
         "phase",
         "role",
         "state",
@@ -50,7 +51,7 @@ AS_IT_STANDS = frozenset(
     needed norm
     one one_expected one_url openai option other other_expected other_url
     owner owner_pid owners page path pids place pooling port positions process program
-    range ranks real refused release right running seconds seen sent served server_pid server_port shared
+    range ranks real refused release right running seconds seen sent served server_pid server_port share shared
     signs source start_pid status taken tensor tokens told total used value variable version visible wanted workers
     wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
