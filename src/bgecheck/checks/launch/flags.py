@@ -36,7 +36,7 @@ from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, ab
         ),
     },
     moments=BEFORE,
-    explains=("launch.line", "logs.bad-cli-arguments"),
+    explains=("launch.line",),
 )
 def options_are_accepted(facts: LaunchFacts) -> Outcome:
     """Each option as the parser of its release reads it; where the release is not known, as all that are known do."""
@@ -92,7 +92,7 @@ def _instead(shown: Sequence[Fault]) -> Text:
     for fault in shown:
         given = f"{fault.option} {fault.value}".strip() if fault.kind not in ("stray", "typography") else fault.option
         if fault.change is None:
-            part = Text(f"look {fault.option} up in the release's --help", f"在该版本的 --help 里查 {fault.option}")
+            part = Text(f"look {fault.option} up in the help of that release", f"在该版本的帮助里查 {fault.option}")
         elif fault.change.new:
             new = " ".join(fault.change.new)
             part = Text(f"write {new} in place of {given}", f"把 {given} 改成 {new}")
