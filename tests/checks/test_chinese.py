@@ -28,6 +28,7 @@ WORDS = frozenset(
         "floor",
         "hangs",
         "instead",
+        "mistakes",
         "phase",
         "places",
         "role",
