@@ -74,9 +74,11 @@ def test_every_name_is_one_of_the_program(name: str) -> None:
 OF_OTHERS = {
     *("--noproxy", "--raw", "--format", "--add-host", "--query-gpu", "--query-compute-apps", "--input-type"),
     *("--pooling", "--max-client-batch-size", "--url-prefix"),
+    *("--local-dir", "--force-download", "--shm-size", "--ipc", "--gpus", "--ulimit", "--memory", "--sort"),
+    "--verify-hash",
     *("--task", "--runner", "--convert", "--hf-overrides", "--embedding", "--embeddings"),
 }
-"""Options of curl, docker, nvidia-smi and tsx; of text-embeddings-inference and Infinity; of vLLM and llama.cpp."""
+"""Options of curl, hf, ps, docker, nvidia-smi, tsx; of text-embeddings-inference, Infinity, vLLM, llama.cpp."""
 
 ELSEWHERE = {"cli", "demo", "engines"}
 """The program's own options, a server in sglang's dialect, and the place where sglang is spelled."""

@@ -37,6 +37,9 @@ class Settings:
     smoke: bool = False
     """Whether openai's call is the first of the `embed` area, with the user's texts; else it is a row of `probe`."""
 
+    verify_hash: bool = False
+    """Whether the weights are hashed, and compared with what is published."""
+
     @property
     def compares(self) -> bool:
         """Whether vectors are to be compared with a reference."""
