@@ -74,7 +74,7 @@ def test_every_name_is_one_of_the_program(name: str) -> None:
 OF_OTHERS = {
     *("--noproxy", "--raw", "--format", "--add-host", "--query-gpu", "--query-compute-apps", "--input-type"),
     *("--pooling", "--max-client-batch-size", "--url-prefix"),
-    *("--local-dir", "--force-download", "--shm-size", "--ipc", "--gpus", "--ulimit", "--memory", "--sort"),
+    *("--local-dir", "--local", "--force-download", "--shm-size", "--ipc", "--gpus", "--ulimit", "--memory", "--sort"),
     "--verify-hash",
     *("--task", "--runner", "--convert", "--hf-overrides", "--embedding", "--embeddings"),
 }

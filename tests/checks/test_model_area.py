@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -249,7 +250,7 @@ def test_a_damaged_folder_is_named_by_its_row_and_cause(tmp_path: Path, name: st
         assert "{" not in say(fill(text, values), "en").replace('{"', ""), "every value is there"
     for evidence in outcome.evidence:
         assert english_in(say(evidence.observed, "zh"), [say(evidence.observed, "en"), *FOREIGN]) == []
-    assert all(fill_command(command, {**values, "repository": "BAAI/x"}) for command in chosen.commands)
+    assert all(fill_command(c, values) for c in chosen.commands if not re.fullmatch(r"\{\w+\}", c))
 
 
 # Right ones.
@@ -619,3 +620,65 @@ def test_a_model_without_a_published_hash_is_not_hashed(tmp_path: Path) -> None:
 def test_modules_are_those_that_are_published() -> None:
     assert MODULES == ("Transformer", "Pooling", "Normalize")
     assert CONFIG["architectures"] == ["BertModel"]
+
+
+# What is printed to mend it.
+
+
+def commands(facts: ModelFacts, row: str) -> list[str]:
+    check = next(check for check in AREA.checks if check.id == f"model.{row}")
+    outcome = engine.judge(check, facts)
+    return [c for command in check.advice_for(outcome).commands if (c := fill_command(command, outcome.values))]
+
+
+def test_a_damaged_file_is_moved_and_fetched_to_its_folder(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "my models/bge-large-zh-v1.5", **LARGE)
+    cut("model.safetensors", 1)(folder)
+    path = f"{folder}/model.safetensors"
+    assert commands(facts_of(str(folder)), "weights") == [
+        f"mv '{path}' '{path}.damaged'",
+        f"hf download BAAI/bge-large-zh-v1.5 --local-dir '{folder}'",
+    ]
+    (folder / "tokenizer.json").write_text("")
+    assert commands(facts_of(str(folder)), "tokenizer")[-1] == (
+        f"hf download BAAI/bge-large-zh-v1.5 tokenizer.json --local-dir '{folder}' --force-download"
+    )
+
+
+def test_a_model_of_nobody_known_has_no_command_that_fetches_it(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "my-own")
+    without("model.safetensors")(folder)
+    assert commands(facts_of(str(folder)), "weights") == [f"ls -la {folder}"]
+
+
+def test_a_clone_is_pulled_and_a_copy_of_one_is_fetched(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "bge-large-zh-v1.5", **LARGE)
+    holding("model.safetensors", LFS)(folder)
+    path = f"{folder}/model.safetensors"
+    assert commands(facts_of(str(folder)), "weights") == [
+        f"mv {path} {path}.damaged",
+        f"hf download BAAI/bge-large-zh-v1.5 --local-dir {folder}",
+    ]
+    (folder / ".git").mkdir()
+    assert commands(facts_of(str(folder)), "weights") == [f"git -C {folder} lfs pull"]
+
+
+def test_what_lies_in_a_cache_is_left_to_its_program(tmp_path: Path) -> None:
+    snapshot = in_hub_cache(tmp_path)
+    os.truncate(snapshot / "model.safetensors", 900)
+    home = {"HF_HOME": str(tmp_path)}
+    assert commands(facts_of(HUB_ID, home), "weights") == [f"hf download {HUB_ID} --force-download"]
+    assert commands(facts_of(HUB_ID, {**home, "HF_HUB_OFFLINE": "1"}), "weights") == [
+        f"env -u HF_HUB_OFFLINE hf download {HUB_ID} --force-download"
+    ]
+    empty = {"HF_HOME": str(tmp_path / "empty"), "TRANSFORMERS_OFFLINE": "1"}
+    assert commands(facts_of("BAAI/bge-m3", empty), "readable") == [
+        "env -u TRANSFORMERS_OFFLINE hf download BAAI/bge-m3"
+    ]
+
+
+def test_what_came_from_modelscope_is_fetched_from_there(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "BAAI/bge-large-zh-v1___5", **LARGE)
+    without("model.safetensors")(folder)
+    fetched = f"modelscope download --model BAAI/bge-large-zh-v1.5 --local_dir {folder}"
+    assert commands(facts_of(str(folder)), "weights")[-1] == fetched

@@ -32,6 +32,7 @@ class Hub(NamedTuple):
     """The variable that forbids to ask the hub."""
     unfinished: int | None = None
     """Bytes of files that a download has left unfinished; None where there are none."""
+    modelscope: bool = False
 
     @property
     def begun(self) -> bool:
@@ -77,7 +78,7 @@ def on_hub(hub_id: str, environment: Mapping[str, str] = os.environ, *, from_mod
     if from_modelscope:
         domain = environment.get("MODELSCOPE_DOMAIN") or "www.modelscope.cn"
         (*_, cache), unfinished = _in_scope(hub_id, environment), _unfinished_of_scope(hub_id, environment)
-        return Hub(hub_id, f"https://{domain}", cache, folder, offline, unfinished)
+        return Hub(hub_id, f"https://{domain}", cache, folder, offline, unfinished, modelscope=True)
     endpoint = (environment.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
     cache = _entry(hub_id, environment)
     return Hub(hub_id, endpoint, cache, folder, offline, _bytes_of(os.path.join(cache, "blobs"), ".incomplete"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.model.facts import AREA, Config, ModelFacts
-from bgecheck.checks.model.readable import repository_of
+from bgecheck.checks.model.fetching import fetching
 from bgecheck.engines.sglang.architectures import EMBEDS, release_range
 from bgecheck.knowledge.models import ABSOLUTE, CAUSAL, Model, is_reranker
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, broken, holds
@@ -12,7 +12,6 @@ _COMPARE = Text(
     "compare the folder with the hub: name and files are of two models; fetch the one that is meant anew",
     "与 hub 核对：目录名和文件来自两个模型；重新下载需要的那个",
 )
-_FETCH = ("hf download {repository} --local-dir {folder} --force-download",)
 _HEAD = "head -c 300 {folder}/config.json"
 
 
@@ -25,7 +24,7 @@ _HEAD = "head -c 300 {folder}/config.json"
         "{folder} 的 config.json 缺失或损坏：sglang 不知道该加载什么，会把目录当作 hub 上的仓库名",
     ),
     fix=Text("fetch config.json again", "重新下载 config.json"),
-    commands=(_HEAD, "hf download {repository} config.json --local-dir {folder} --force-download"),
+    commands=(_HEAD, "{fetch}"),
     variants={
         "nameless": Advice(
             Text(
@@ -80,7 +79,7 @@ _HEAD = "head -c 300 {folder}/config.json"
                 "目录名是 {name}，而 config.json 描述的是另一个模型",
             ),
             _COMPARE,
-            (_HEAD, *_FETCH),
+            (_HEAD, "{fetch}"),
         ),
         "dimension": Advice(
             Text(
@@ -98,7 +97,7 @@ _HEAD = "head -c 300 {folder}/config.json"
                 "config.json 里的数字不符合任何编码器：被改动过或已损坏",
             ),
             Text("fetch config.json again", "重新下载 config.json"),
-            ("hf download {repository} config.json --local-dir {folder} --force-download",),
+            ("{fetch}",),
         ),
     },
     explains=(
@@ -117,7 +116,7 @@ def config_is_the_models(facts: ModelFacts) -> Outcome:
     config = facts.config
     values = {
         "folder": facts.place.folder,
-        "repository": repository_of(facts),
+        "fetch": fetching(facts, "config.json", anew=True),
         "name": facts.entry and facts.entry.name,
     }
     if config.damage:
@@ -145,6 +144,11 @@ def _described(config: Config) -> list[Evidence]:
     return [Evidence("architectures", config.architectures[0]), *background]
 
 
+def _whole(facts: ModelFacts, values: dict[str, str | None]) -> dict[str, str | None]:
+    """The values with the command that fetches all files: which of them are of the other model is not known."""
+    return {**values, "fetch": fetching(facts, anew=True)}
+
+
 def _has_dense(facts: ModelFacts) -> bool:
     """Whether a layer behind the pooling gives vectors another dimension than the states have."""
     return "Dense" in facts.pooling.modules
@@ -157,10 +161,10 @@ def _of_the_entry(facts: ModelFacts, values: dict[str, str | None]) -> Outcome |
     if entry is None:
         return None
     if hidden is not None and hidden != entry.dims and not _has_dense(facts):
-        return broken(Evidence("hidden_size", str(hidden), str(entry.dims)), advice="other", **values)
+        return broken(Evidence("hidden_size", str(hidden), str(entry.dims)), advice="other", **_whole(facts, values))
     if config.shape and entry.architecture in ABSOLUTE and config.shape.longest < entry.max_tokens:
         shown = Evidence("max_position_embeddings", str(config.shape.positions), f">= {entry.max_tokens}")
-        return broken(shown, advice="other", **values)
+        return broken(shown, advice="other", **_whole(facts, values))
     return _of_its_kind(entry, facts, values)
 
 
@@ -176,7 +180,7 @@ def _of_its_kind(entry: Model, facts: ModelFacts, values: dict[str, str | None])
         or (not entry.architecture and other)
     ):
         expected = entry.architecture or Text("a causal language model", "因果语言模型")
-        return broken(Evidence("architectures", named, expected), advice="other", **values)
+        return broken(Evidence("architectures", named, expected), advice="other", **_whole(facts, values))
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bgecheck.checks.model.facts import AREA, ModelFacts
-from bgecheck.checks.model.readable import repository_of
+from bgecheck.checks.model.fetching import fetching
 from bgecheck.engines.sglang.remedies import POOLING_BY_RELEASE
 from bgecheck.knowledge.models import looks_both_ways
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
@@ -30,7 +30,7 @@ _OTHER_ENGINE = Text(
         "sglang 不读这个文件，sentence-transformers 会读，得到的向量不同",
     ),
     fix=Text("fetch 1_Pooling/config.json again", "重新下载 1_Pooling/config.json"),
-    commands=("hf download {repository} 1_Pooling/config.json --local-dir {folder} --force-download",),
+    commands=("{fetch}",),
     variants={
         "unserved": Advice(
             Text(
@@ -59,7 +59,7 @@ _OTHER_ENGINE = Text(
                 "{path} 无法读取；sglang 用不到它，sentence-transformers 要用",
             ),
             Text("fetch it again", "重新下载"),
-            ("hf download {repository} --local-dir {folder} --force-download",),
+            ("{fetch}",),
         ),
     },
     severity=Severity.WARNING,
@@ -70,13 +70,14 @@ def pooling_is_the_models(facts: ModelFacts) -> Outcome:
     named = next(iter(facts.config.architectures), "")
     values: dict[str, Any] = {
         "folder": facts.place.folder,
-        "repository": repository_of(facts),
+        "fetch": fetching(facts, _FILE, anew=True),
         "name": entry.name if entry else None,
         "architecture": named,
     }
     if files.damages:
         damage = files.damages[0]
         shown = Evidence(damage.file, damage.what)
+        values["fetch"] = fetching(facts, damage.file, anew=True)
         return broken(shown, advice="damaged", path=f"{facts.place.folder}/{damage.file}", **values)
     wanted = entry.pooling if entry else files.mode
     by_cls = facts.by_sglang and named in _POOLED_BY_CLS

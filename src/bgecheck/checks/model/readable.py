@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bgecheck.checks.amounts import amount
 from bgecheck.checks.model.facts import AREA, ModelFacts, Place
+from bgecheck.checks.model.fetching import fetching
 from bgecheck.model import Advice, Evidence, Outcome, Shell, Text, broken, holds
 
 _POINT = Text(
@@ -45,7 +46,7 @@ _AT_ONCE = ("ls -l {link}",)
                 "{path} 里既没有 config.json 也没有权重：下载没有开始，或下到了别处",
             ),
             Text("fetch the model into it", "把模型下载到该目录"),
-            ("ls -la {path}", "hf download {repository} --local-dir {path}"),
+            ("ls -la {path}", "{fetch}"),
         ),
         "user": Advice(
             Text("the user {reader} may not read {folder}", "用户 {reader} 无权读取 {folder}"),
@@ -61,7 +62,7 @@ _AT_ONCE = ("ls -l {link}",)
                 "fetch it where the hub can be reached, or give the path of a folder",
                 "在能访问 hub 的机器上下载后拷来，或直接给出本地目录",
             ),
-            ("env -u {variable} hf download {repository}",),
+            ("{fetch}",),
         ),
         "broken-off": Advice(
             Text(
@@ -69,7 +70,7 @@ _AT_ONCE = ("ls -l {link}",)
                 "{path} 下载到缓存的过程中断了，连 config.json 都没有",
             ),
             Text("finish the download before the start", "先把下载补完再启动"),
-            ("hf download {repository}", "ls -lR {folder}"),
+            ("{fetch}", "ls -lR {folder}"),
         ),
     },
     explains=(
@@ -100,19 +101,11 @@ def folder_is_readable(facts: ModelFacts) -> Outcome:
         path=place.given,
         folder=place.barred.path if place.barred else place.folder,
         link=place.models[0] if place.models else None,
-        repository=repository_of(facts),
+        fetch=fetching(facts),
         reader=facts.user,
         permit=_permit(place),
         variable=place.hub.offline if place.hub else None,
     )
-
-
-def repository_of(facts: ModelFacts) -> str | None:
-    """The hub id that a command can fetch; None where the owner is not known."""
-    from bgecheck.knowledge.models import repository
-
-    name = facts.place.hub.id if facts.place.hub else repository(facts.place.given)
-    return None if "<" in name else name
 
 
 def _permit(place: Place) -> Shell | None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from bgecheck.checks.model.facts import AREA, ModelFacts
-from bgecheck.checks.model.readable import repository_of
+from bgecheck.checks.model.fetching import fetching
 from bgecheck.knowledge.models import lower_cases
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, broken, holds
 from bgecheck.model.expected import AtLeast
 from bgecheck.reference.vocabulary import JSON, WORDS, Vocabulary
 
-_FETCH = (
-    "hf download {repository} tokenizer.json tokenizer_config.json vocab.txt special_tokens_map.json "
-    "--local-dir {folder} --force-download"
-)
-_WHOLE = ("ls -l {folder}", "hf download {repository} --local-dir {folder}")
+_FETCH = "{fetch}"
+_FILES = (JSON, "tokenizer_config.json")
 
 FILLED = AtLeast(0.9, "", "published models leave up to 0.2 % of their rows unused (Qwen3: 151669 of 151936)")
 """Entries of the tokenizer for each row of the embedding table."""
@@ -30,12 +27,12 @@ FILLED = AtLeast(0.9, "", "published models leave up to 0.2 % of their rows unus
         "{folder} 里没有分词器文件：sglang 可能照样启动，但每个字都会变成 [UNK]，所有向量几乎一样",
     ),
     fix=Text("fetch its files: {needed}", "补齐分词器文件：{needed}"),
-    commands=_WHOLE,
+    commands=("ls -l {folder}", _FETCH),
     variants={
         "damaged": Advice(
             Text("{path} is damaged, or something else is in its place", "{path} 已损坏，或内容根本不是分词器"),
             Text("fetch it again", "重新下载"),
-            ("head -c 200 {path}", "mv {path} {path}.damaged", "hf download {repository} --local-dir {folder}"),
+            ("head -c 200 {path}", _FETCH),
         ),
         "beyond": Advice(
             Text(
@@ -86,9 +83,10 @@ FILLED = AtLeast(0.9, "", "published models leave up to 0.2 % of their rows unus
 def tokenizer_is_the_models(facts: ModelFacts) -> Outcome:
     """Its files, then the count of its entries, then the entries that tell models apart."""
     read = facts.vocabulary
-    values: dict[str, Any] = {"folder": facts.place.folder, "repository": repository_of(facts)}
+    values: dict[str, Any] = {"folder": facts.place.folder, "fetch": fetching(facts, *_FILES, anew=True)}
     if read.damages:
         shown = [Evidence(damage.file, damage.what) for damage in read.damages]
+        values["fetch"] = fetching(facts, read.damages[0].file, anew=True)
         return broken(*shown, advice="damaged", path=f"{facts.place.folder}/{read.damages[0].file}", **values)
     if read.file is None:
         files = Evidence(Text("tokenizer files", "分词器文件"), Text("none", "没有"), f"{JSON}, {WORDS}")

@@ -8,17 +8,17 @@ from typing import Any
 
 from bgecheck.checks.amounts import amount
 from bgecheck.checks.model.facts import AREA, Digest, ModelFacts
-from bgecheck.checks.model.readable import repository_of
+from bgecheck.checks.model.fetching import aside, fetching, pulling
 from bgecheck.knowledge.manifests import by_hash, published
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
 from bgecheck.reference.weightfiles import WeightFiles, misfit
 
-_AGAIN = "hf download {repository} --local-dir {folder}"
+_AGAIN = "{fetch}"
 _ANEW = Text(
     "move the file out of the way and fetch it again; then compare its size with the hub's",
     "先把这个文件移开，再重新下载，并与 hub 上的大小核对",
 )
-_ASIDE = ("mv {path} {path}.damaged", _AGAIN)
+_ASIDE = ("{aside}", _AGAIN)
 _RESUMES = Text(
     "the download into the cache was broken off: the start would first fetch the rest from {hub}",
     "下载到缓存的过程中断了：启动时会先从 {hub} 补下剩余部分",
@@ -65,7 +65,7 @@ _RESUMES = Text(
                 "{path} 是 git-lfs 指针：克隆仓库时没有安装 git-lfs",
             ),
             Text("fetch the content", "取回文件内容"),
-            ("git -C {folder} lfs install", "git -C {folder} lfs pull"),
+            ("{pull}", *_ASIDE),
         ),
         "dangling": Advice(
             Text(
@@ -82,7 +82,7 @@ _RESUMES = Text(
         "resumes": Advice(
             _RESUMES,
             Text("finish the download before the start", "启动前先补完下载"),
-            ("hf download {repository}",),
+            (_AGAIN,),
             severity=Severity.WARNING,
         ),
         "shards": Advice(
@@ -121,7 +121,7 @@ def weights_are_whole(facts: ModelFacts) -> Outcome:
     hub = facts.place.hub
     values: dict[str, Any] = {
         "folder": folder,
-        "repository": repository_of(facts),
+        "fetch": fetching(facts),
         "hub": hub.endpoint if hub else None,
         "path": None,
     }
@@ -131,7 +131,9 @@ def weights_are_whole(facts: ModelFacts) -> Outcome:
     if weights.damages:
         shown = [Evidence(damage.file, damage.what) for damage in weights.damages[:_SHOWN]]
         pointer = "git-lfs" in weights.damages[0].what.en
-        values["path"] = os.path.join(folder, weights.damages[0].file)
+        values |= _mending(facts, weights.damages[0].file)
+        if pointer and (pull := pulling(facts)):
+            values |= {"pull": pull, "fetch": None, "aside": None}
         return broken(*shown, advice="pointer" if pointer else "damaged", **values)
     if weights.dangling or weights.missing:
         return _missing(weights, values, resumes=resumes)
@@ -139,6 +141,12 @@ def weights_are_whole(facts: ModelFacts) -> Outcome:
 
 
 _SHOWN = 5
+
+
+def _mending(facts: ModelFacts, file: str) -> dict[str, Any]:
+    """The values of a row about a file that has to be fetched again."""
+    path = os.path.join(facts.place.folder, file)
+    return {"path": path, "aside": aside(facts, file), "fetch": fetching(facts, anew=aside(facts, file) is None)}
 
 
 def _none(weights: WeightFiles, values: dict[str, Any], *, resumes: bool) -> Outcome:
@@ -248,9 +256,7 @@ def _compared(facts: ModelFacts, digest: Digest) -> Outcome:
     return broken(
         evidence,
         advice="other" if other else None,
-        path=os.path.join(facts.place.folder, digest.file),
-        folder=facts.place.folder,
-        repository=repository_of(facts),
+        **_mending(facts, digest.file),
         name=wanted.model,
         actual=other.model if other else None,
     )
