@@ -93,22 +93,39 @@ def _read(folder: str, name: str) -> Vocabulary:
 def _of_json(path: str) -> Vocabulary:
     try:
         payload = _json(path)
-        model = payload["model"]
-        ids = _ids(model.get("vocab"))
-        ids |= {str(added["content"]): int(added["id"]) for added in payload.get("added_tokens") or ()}
-        if not ids:
-            raise ValueError("no entries")
-    except (ValueError, KeyError, TypeError, AttributeError):
+        model, added = payload["model"], payload.get("added_tokens") or ()
+        read = _counted(JSON, model.get("vocab"), {str(token["content"]): int(token["id"]) for token in added})
+        kind, normalizer = str(model.get("type")), payload.get("normalizer")
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return Vocabulary(JSON, (Damage(JSON, Text("no tokenizer in JSON", "不是 JSON 格式的分词器")),))
-    lower = (payload.get("normalizer") or {}).get("lowercase") if isinstance(payload.get("normalizer"), dict) else None
-    return _counted(JSON, ids)._replace(kind=str(model.get("type")), lower=lower if isinstance(lower, bool) else None)
+    lower = normalizer.get("lowercase") if isinstance(normalizer, dict) else None
+    return read._replace(kind=kind, lower=lower if isinstance(lower, bool) else None)
 
 
-def _ids(vocab: Any) -> dict[str, int]:
-    """Words to ids: a dictionary of WordPiece and BPE, a list of pairs of Unigram."""
+def _counted(name: str, vocab: Any, added: Mapping[str, int]) -> Vocabulary:
+    """Of a vocabulary by words (WordPiece, BPE) or of a list of pieces (Unigram), and what is added to it.
+
+    Raises `ValueError` or `TypeError` for one that is neither.
+    """
     if isinstance(vocab, dict):
-        return {word: int(number) for word, number in vocab.items()}
-    return {str(pair[0]): number for number, pair in enumerate(vocab)}
+        ids, largest = vocab, max(vocab.values(), default=-1)
+    else:
+        ids, largest = {str(pair[0]): number for number, pair in enumerate(vocab[:_FIRST])}, len(vocab) - 1
+    largest = max(int(largest), *added.values(), -1)
+    if largest < 0:
+        raise ValueError("no entries")
+    special = {word: int(added.get(word, ids.get(word, -1))) for word in SPECIAL}
+    return Vocabulary(
+        name,
+        entries=len(vocab) + sum(number >= len(vocab) for number in added.values()),
+        largest=largest,
+        special={word: number for word, number in special.items() if number >= 0},
+        chinese=sum(len(word) == 1 and "\u4e00" <= word <= "\u9fff" for word in ids),
+    )
+
+
+_FIRST = 1000
+"""Pieces of a list that are looked at: the special ones stand first."""
 
 
 def _of_words(path: str) -> Vocabulary:
@@ -120,14 +137,6 @@ def _of_words(path: str) -> Vocabulary:
     except UnicodeDecodeError:
         return Vocabulary(WORDS, (Damage(WORDS, Text("not UTF-8 text", "不是 UTF-8 文本")),))
     ids = {word.rstrip("\r"): number for number, word in enumerate(words) if word or number < len(words) - 1}
-    return _counted(WORDS, ids)._replace(kind="WordPiece")
-
-
-def _counted(name: str, ids: Mapping[str, int]) -> Vocabulary:
-    return Vocabulary(
-        name,
-        entries=len(ids),
-        largest=max(ids.values(), default=0),
-        special={word: ids[word] for word in SPECIAL if word in ids},
-        chinese=sum(len(word.removeprefix("▁")) == 1 and "\u4e00" <= word[-1] <= "\u9fff" for word in ids if word),
-    )
+    if not ids:
+        return Vocabulary(WORDS, (Damage(WORDS, Text("no entries", "没有词条")),))
+    return _counted(WORDS, ids, {})._replace(kind="WordPiece")

@@ -45,6 +45,7 @@ class Place(NamedTuple):
     """Folders that may be meant instead."""
     hub: Hub | None = None
     barred: Barred | None = None
+    listing: Listing = Listing({})
 
 
 class Config(NamedTuple):
@@ -131,7 +132,8 @@ def place_of(server: Subject) -> Place:
     place = _named_place(given, server)
     if place.fault is not None:
         return place
-    needed = _needed(place.folder)
+    place = _listed(place, server)
+    needed = [place.folder, *_needed(place)]
     if shut := barred(needed, server.user):
         return place._replace(fault="user", barred=shut)
     if server.user != this_user() and (hidden := barred(needed, this_user())):
@@ -192,7 +194,7 @@ def _on_disk(given: str) -> Place:
     except OSError:
         return Place(given, given) if os.path.isdir(given) else Place(given, given, "missing")
     if is_model(listing):
-        return Place(given, given)
+        return Place(given, given, listing=listing)
     snapshot = snapshot_below(given)
     models = (snapshot,) if snapshot else models_below(given, listing)
     return Place(given, given, "below" if len(models) == 1 else "several" if models else "empty", models)
@@ -249,13 +251,22 @@ _ALIKE = 0.8
 """Of `difflib`, 1 for the same: one wrong letter in ten leaves 0.9."""
 
 
-def _needed(folder: str) -> list[str]:
-    """The folder and the files in it that a server opens."""
+def _listed(place: Place, server: Subject) -> Place:
+    """The place with its listing. Raises `Unavailable` where this user may not list what the server may."""
+    if place.listing.entries:
+        return place
     try:
-        names = [name for name in listing_of(folder).files() if name.endswith(_OPENED)]
+        return place._replace(listing=listing_of(place.folder))
     except OSError:
-        names = []
-    return [folder, *(os.path.join(folder, name) for name in names[:_READ])]
+        if server.user != this_user():
+            raise _hidden(place.folder, server) from None
+        return place
+
+
+def _needed(place: Place) -> list[str]:
+    """The files of a folder that a server opens."""
+    names = [name for name in place.listing.files() if name.endswith(_OPENED)]
+    return [os.path.join(place.folder, name) for name in names[:_READ]]
 
 
 _OPENED = (".json", ".txt", ".safetensors", ".bin", ".model")
@@ -264,12 +275,7 @@ _READ = 600
 
 def look(place: Place, server: Subject) -> ModelFacts:
     """What a folder holds."""
-    folder = place.folder
-    try:
-        listing = listing_of(folder)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise Unavailable(Text(f"{folder} cannot be read: {why}", f"无法读取 {folder}：{why}")) from error
+    folder, listing = place.folder, place.listing
     return ModelFacts(
         place,
         runs=server.pid is not None,
