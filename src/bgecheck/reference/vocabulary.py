@@ -17,6 +17,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "<s>", "</s>", "<pad>", "<unk>")
 """The entries that stand for no text, in BERT and in RoBERTa."""
 
 JSON, WORDS = "tokenizer.json", "vocab.txt"
+PIECEWISE = "WordPiece"
 PIECES = ("sentencepiece.bpe.model", "tokenizer.model", "spiece.model")
 
 
@@ -32,13 +33,16 @@ class Vocabulary(NamedTuple):
     kind: str | None = None
     special: Mapping[str, int] = {}
     chinese: int | None = None
-    """Entries that are a single Chinese character."""
+    """Entries of word pieces that are a single Chinese character."""
     lower: bool | None = None
     """Whether texts are lower-cased first."""
 
 
-def vocabulary_of(folder: str, listing: Listing) -> Vocabulary:
-    """What the tokenizer files say, of which transformers takes tokenizer.json first."""
+def vocabulary_of(folder: str, listing: Listing, at_most: int = _LARGEST) -> Vocabulary:
+    """What the tokenizer files say, of which transformers takes tokenizer.json first.
+
+    A file of more than `at_most` bytes is named and not read: one of 17 MB takes a quarter of a second.
+    """
     config, damages = _config(folder, listing)
     lower = config.get("do_lower_case")
     cased = lower if isinstance(lower, bool) else None
@@ -47,6 +51,8 @@ def vocabulary_of(folder: str, listing: Listing) -> Vocabulary:
         name = "vocab.json"
     if name is None:
         return Vocabulary(damages=damages, lower=cased)
+    if listing.entries[name].size > at_most:
+        return Vocabulary(name, damages, lower=cased)
     try:
         read = _read(folder, name)
     except OSError as error:
@@ -94,21 +100,24 @@ def _of_json(path: str) -> Vocabulary:
     try:
         payload = _json(path)
         model, added = payload["model"], payload.get("added_tokens") or ()
-        read = _counted(JSON, model.get("vocab"), {str(token["content"]): int(token["id"]) for token in added})
-        kind, normalizer = str(model.get("type")), payload.get("normalizer")
+        read = _counted(JSON, model, {str(token["content"]): int(token["id"]) for token in added})
+        normalizer = payload.get("normalizer")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return Vocabulary(JSON, (Damage(JSON, Text("no tokenizer in JSON", "不是 JSON 格式的分词器")),))
     lower = normalizer.get("lowercase") if isinstance(normalizer, dict) else None
-    return read._replace(kind=kind, lower=lower if isinstance(lower, bool) else None)
+    return read._replace(lower=lower if isinstance(lower, bool) else None)
 
 
-def _counted(name: str, vocab: Any, added: Mapping[str, int]) -> Vocabulary:
+def _counted(name: str, model: Mapping[str, Any], added: Mapping[str, int]) -> Vocabulary:
     """Of a vocabulary by words (WordPiece, BPE) or of a list of pieces (Unigram), and what is added to it.
 
     Raises `ValueError` or `TypeError` for one that is neither.
     """
+    vocab, kind = model.get("vocab"), str(model.get("type"))
     if isinstance(vocab, dict):
         ids, largest = vocab, max(vocab.values(), default=-1)
+    elif not isinstance(vocab, list):
+        raise TypeError("no vocabulary")
     else:
         ids, largest = {str(pair[0]): number for number, pair in enumerate(vocab[:_FIRST])}, len(vocab) - 1
     largest = max(int(largest), *added.values(), -1)
@@ -119,8 +128,9 @@ def _counted(name: str, vocab: Any, added: Mapping[str, int]) -> Vocabulary:
         name,
         entries=len(vocab) + sum(number >= len(vocab) for number in added.values()),
         largest=largest,
+        kind=kind,
         special={word: number for word, number in special.items() if number >= 0},
-        chinese=sum(len(word) == 1 and "\u4e00" <= word <= "\u9fff" for word in ids),
+        chinese=sum(len(word) == 1 and "\u4e00" <= word <= "\u9fff" for word in ids) if kind == PIECEWISE else None,
     )
 
 
@@ -139,4 +149,4 @@ def _of_words(path: str) -> Vocabulary:
     ids = {word.rstrip("\r"): number for number, word in enumerate(words) if word or number < len(words) - 1}
     if not ids:
         return Vocabulary(WORDS, (Damage(WORDS, Text("no entries", "没有词条")),))
-    return _counted(WORDS, ids, {})._replace(kind="WordPiece")
+    return _counted(WORDS, {"type": PIECEWISE, "vocab": ids}, {})

@@ -285,7 +285,7 @@ def look(place: Place, server: Subject) -> ModelFacts:
         entry=next((entry for name in (place.given, folder, *server.names) if (entry := lookup(name))), None),
         config=config_of(folder),
         weights=weight_files(folder, listing),
-        vocabulary=vocabulary_of(folder, listing),
+        vocabulary=vocabulary_of(folder, listing, _BESIDE if server.pid is not None else _LARGEST),
         pooling=pooling_files(folder, listing),
         torch=version_of("torch", server.interpreter) if server.interpreter else None,
         expect_dim=server.expect_dim,
@@ -293,6 +293,8 @@ def look(place: Place, server: Subject) -> ModelFacts:
 
 
 _LIMIT = 2**20
+_BESIDE, _LARGEST = 4 * 2**20, 64 * 2**20
+"""Bytes of a tokenizer that is read beside a server that runs, whose other rows are not to be held up, and before."""
 
 
 def config_of(folder: str) -> Config:

@@ -9,7 +9,7 @@ from bgecheck.checks.model.fetching import fetching
 from bgecheck.knowledge.models import lower_cases
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, broken, holds
 from bgecheck.model.expected import AtLeast
-from bgecheck.reference.vocabulary import JSON, WORDS, Vocabulary
+from bgecheck.reference.vocabulary import JSON, PIECEWISE, WORDS, Vocabulary
 
 _FETCH = "{fetch}"
 _FILES = (JSON, "tokenizer_config.json")
@@ -122,12 +122,12 @@ def _of_this_model(facts: ModelFacts, values: dict[str, Any]) -> Outcome | None:
     read, named = facts.vocabulary, facts.config.architectures
     if read.file is None or read.entries is None:
         return None
-    if named[:1] == ("BertModel",) and read.kind == "WordPiece":
+    if named[:1] == ("BertModel",) and read.kind == PIECEWISE:
         missing = [word for word in ("[UNK]", "[CLS]", "[SEP]") if word not in read.special]
         if missing:
             return broken(Evidence(read.file, Text("lacks", "缺少"), " ".join(missing)), advice="special", **values)
     entry = facts.entry
-    if entry and "-zh" in entry.name and read.kind == "WordPiece" and not read.chinese:
+    if entry and "-zh" in entry.name and read.kind == PIECEWISE and not read.chinese:
         none = Evidence(read.file, Text("no Chinese character", "没有汉字"))
         return broken(none, advice="other", **values)
     wanted = lower_cases(entry.name) if entry else None
