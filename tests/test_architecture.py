@@ -83,9 +83,11 @@ OF_OTHERS = {
         "--input-type",
     ),
     *("--pooling", "--max-client-batch-size", "--url-prefix"),
+    *("--local-dir", "--local", "--force-download", "--shm-size", "--ipc", "--gpus", "--ulimit", "--memory", "--sort"),
+    "--verify-hash",
     *("--task", "--runner", "--convert", "--hf-overrides", "--embedding", "--embeddings"),
 }
-"""Options of curl, docker, nvidia-smi and tsx; of text-embeddings-inference and Infinity; of vLLM and llama.cpp."""
+"""Options of curl, hf, ps, docker, nvidia-smi, tsx; of text-embeddings-inference, Infinity, vLLM, llama.cpp."""
 
 ELSEWHERE = {"cli", "demo", "engines"}
 """The program's own options, a server in sglang's dialect, and the place where sglang is spelled."""

@@ -21,6 +21,7 @@ from bgecheck.run import catalog, engine
 from everycase import EVERY
 from fakes.answering import Answer, embedded, pages, same, serving, vector
 from fakes.authority import private_authority
+from fakes.modelfolders import write_model
 from fakes.scenes import closed_port, doctor, left_over_worker, living_pages, log_text, starting_server, written
 
 Options = dict[str, Any]
@@ -151,6 +152,67 @@ def an_old_server_of_another_model_holds_the_port(folder: Path) -> Iterator[Opti
 
 def port_of(url: str) -> int:
     return int(url.split(":")[2].partition("/")[0])
+
+
+# A model folder that is not right.
+
+
+def of_a_folder(label: str, model: Path, port: int) -> str:
+    """A log with a fault, of a server of that folder."""
+    return (
+        log_text(label, port)
+        .replace("Qwen/Qwen3-Embedding-0.6B", str(model))
+        .replace("/srv/models/bge-large-zh-v1.5", str(model))
+    )
+
+
+@scene("model.weights", f"logs.weights-corrupt {NOT_UP}")
+def a_truncated_weight_file_and_the_log_says_so(folder: Path) -> Iterator[Options]:
+    port, model = closed_port(), write_model(folder / "bge-tiny")
+    os.truncate(model / "model.safetensors", 5000)
+    yield {"url": f"127.0.0.1:{port}", "log": written(folder, of_a_folder("weights_corrupt", model, port))}
+
+
+@scene("model.weights", f"logs.weights-missing {NOT_UP}")
+def a_folder_without_weights_and_the_log_says_so(folder: Path) -> Iterator[Options]:
+    port, model = closed_port(), write_model(folder / "bge-tiny")
+    (model / "model.safetensors").unlink()
+    yield {"url": f"127.0.0.1:{port}", "log": written(folder, of_a_folder("weights_missing", model, port))}
+
+
+@scene("model.tokenizer", f"logs.tokenizer-missing {NOT_UP}")
+def a_folder_without_a_tokenizer_and_the_log_says_so(folder: Path) -> Iterator[Options]:
+    port, model = closed_port(), write_model(folder / "bge-tiny")
+    for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"):
+        (model / name).unlink()
+    yield {"url": f"127.0.0.1:{port}", "log": written(folder, of_a_folder("tokenizer_missing", model, port))}
+
+
+@scene("model.config", f"logs.unsupported-architecture {NOT_UP}")
+def a_model_of_nobody_and_the_log_says_so(folder: Path) -> Iterator[Options]:
+    port, model = closed_port(), write_model(folder / "bge-tiny", architectures=["NomicBertModel"])
+    yield {"url": f"127.0.0.1:{port}", "log": written(folder, of_a_folder("unsupported_architecture", model, port))}
+
+
+@scene("model.config", f"logs.model-path-not-found {NOT_UP}")
+def a_folder_without_a_configuration_and_the_log_says_so(folder: Path) -> Iterator[Options]:
+    port, model = closed_port(), write_model(folder / "bge-tiny")
+    (model / "config.json").unlink()
+    yield {"url": f"127.0.0.1:{port}", "log": written(folder, of_a_folder("model_path_not_found", model, port))}
+
+
+@scene("model.readable", f"logs.model-path-not-found {NOT_UP}")
+def the_folder_above_the_model_and_the_log_says_so(folder: Path) -> Iterator[Options]:
+    port, above = closed_port(), folder / "models"
+    write_model(above / "bge-tiny")
+    yield {"url": f"127.0.0.1:{port}", "log": written(folder, of_a_folder("model_path_not_found", above, port))}
+
+
+@scene("")
+def a_right_folder_and_a_right_server(folder: Path) -> Iterator[Options]:
+    with stage(None) as staged:
+        model = write_model(folder / "bge-large-zh-v1.5", hidden_size=1024, num_attention_heads=16, num_hidden_layers=1)
+        yield {"url": staged.url, "pids": (staged.pid,), "log": staged.log, "model_path": str(model)}
 
 
 # What a dead server has left.

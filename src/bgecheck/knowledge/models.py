@@ -164,6 +164,17 @@ MODELS = (
     ),
     Model("embeddinggemma-300m", 768, 2048, "mean", True, architecture="Gemma3TextModel", shortest=128),
 )
+_LOWER_CASE = {
+    **{f"bge-{size}-zh{version}": size != "small" for size in ("small", "base", "large") for version in ("", "-v1.5")},
+}
+"""Whether a model's tokenizer lower-cases its texts, where the cards or files of both kinds were seen."""
+
+
+def lower_cases(name: str) -> bool | None:
+    """Whether a model of the registry was trained on lower-cased texts; None where that was not looked up."""
+    return _LOWER_CASE.get(name)
+
+
 _BY_NAME = {model.name: model for model in MODELS}
 
 

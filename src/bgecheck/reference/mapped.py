@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgecheck.model import Text, Unavailable
+from bgecheck.reference.damage import LFS
 
 Floats = NDArray[np.float32]
-
-LFS = b"version https://git-lfs.github.com/spec/v1"
-"""How the file begins that git leaves where git-lfs did not fetch the content."""
 
 
 class Tensor(NamedTuple):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bgecheck.machine.files import read_text
 from bgecheck.model import Text, Unavailable
+from bgecheck.reference.headers import plain
 from bgecheck.reference.mapped import Floats, Tensor, broken, mapped, release
 from bgecheck.reference.torchfile import tensors_of as torch_tensors
 
@@ -26,7 +27,7 @@ class Weights:
     def __init__(self, tensors: Mapping[str, Tensor], path: str, files: Sequence[NDArray[np.uint8]] = ()) -> None:
         self.path = path
         self._files = files
-        self._tensors = {_plain(name): tensor for name, tensor in tensors.items()}
+        self._tensors = {plain(name): tensor for name, tensor in tensors.items()}
 
     def release(self) -> None:
         """Give back the memory of what was read so far: of a model only a layer at a time is held."""
@@ -50,13 +51,6 @@ class Weights:
                 )
             )
         return tensor.floats(rows)
-
-
-def _plain(name: str) -> str:
-    """`bert.encoder.layer.0.output.LayerNorm.gamma` as `encoder.layer.0.output.LayerNorm.weight`."""
-    for prefix in ("model.", "bert.", "roberta.", "xlm_roberta.", "0.auto_model."):
-        name = name.removeprefix(prefix)
-    return name.removesuffix(".gamma") + ".weight" if name.endswith(".gamma") else name.replace(".beta", ".bias")
 
 
 def open_weights(folder: str) -> Weights:

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from bgecheck.model import Area, BadInput, Check, Moment, Severity, Text
 
-AREAS = ("logs", "ports", "gpu", "probe", "launch", "embed")
+AREAS = ("logs", "host", "model", "ports", "gpu", "probe", "launch", "embed")
 """The areas in the order of a report: from the ground up."""
 
 BEFORE_LAUNCH = ("launch", "model", "gpu", "ports", "host")

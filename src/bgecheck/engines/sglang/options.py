@@ -1,8 +1,10 @@
 """Options of sglang's command line as texts of checks name them, and what an encoder needs of them."""
 
+import re
 from collections.abc import Mapping
 
 from bgecheck.model import Text
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
 
 
 def written(options: Mapping[str, str | None]) -> str:
@@ -68,3 +70,34 @@ TRUNCATE = "--allow-auto-truncate"
 TRITON = "--attention-backend triton"
 EXACT = written({name: value for name, value in ENCODER_OPTIONS.items() if name != "is-embedding"})
 """What a server lacks whose texts depend on those before and beside them."""
+FROM_MODELSCOPE = "SGLANG_USE_MODELSCOPE"
+"""The variable with which sglang takes a hub id for one of ModelScope."""
+
+AMX = "intel_amx"
+"""The attention backend for processors with AMX."""
+
+
+def ranks(options: Mapping[str, str]) -> int:
+    """The processes that compute together, by the launch options."""
+    count = 1
+    for names in (("tp-size", "tensor-parallel-size", "tp"), ("pp-size", "pipeline-parallel-size", "pp")):
+        typed = next((options[name] for name in names if name in options), "1")
+        count *= int(typed) if re.fullmatch(r"[1-9][0-9]{0,3}", typed) else 1
+    return count
+
+
+def runs_on_cpu(options: Mapping[str, str]) -> bool:
+    """Whether the options ask for no GPU."""
+    return options.get("device") == "cpu"
+
+
+def attention(options: Mapping[str, str]) -> str | None:
+    """The attention backend that the options ask for."""
+    return options.get("attention-backend")
+
+
+def address(options: Mapping[str, str]) -> tuple[str, int]:
+    """Host and port at which a server reaches itself, to warm up."""
+    host, port = options.get("host", DEFAULT_HOST), options.get("port", "")
+    near = {HOST_OF_ALL: DEFAULT_HOST, "::": "::1"}.get(host, host)
+    return near, int(port) if re.fullmatch(r"[0-9]{1,5}", port) else DEFAULT_PORT

@@ -59,6 +59,13 @@ POOLS_LAST = Text(
 )
 UNLESS_EMBEDDING = Text(f" unless it is started with {EMBEDDING}", f"，除非启动时加 {EMBEDDING}")
 
+POOLING_BY_RELEASE = Text(
+    f"sglang does not read it: it takes [CLS] of XLMRobertaModel, and of BertModel from 0.5.17 on (0.5.9 to 0.5.16 "
+    f"with {EMBEDDING}), before that the last token",
+    f"sglang 不读它：XLMRobertaModel 取 [CLS]；BertModel 从 0.5.17 起取 [CLS]（0.5.9 到 0.5.16 要加 {EMBEDDING}），"
+    "更早的版本取最后一个 token",
+)
+
 BOTH_WAYS = _then_again(f"restart with {TRITON}", f"加上 {TRITON} 重启")
 BOTH_WAYS_ANYWHERE = _then_again(
     f"restart with {TRITON} (torch_native on a CPU or NPU), or use a newer sglang",
