@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -9,6 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 import everycase  # noqa: F401  # how many examples hypothesis tries
+
+gc.disable()
+"""While thousands of tests are collected there is nothing to free, and Python would look for it again and again."""
+
+
+def pytest_collection_finish() -> None:
+    """Free from here on, without looking through the tests themselves each time."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,6 @@
-"""Runs bgecheck in processes forked from one that has its modules loaded: all of a run is real but its imports."""
+"""Runs bgecheck in processes forked from one that has its modules loaded: all of a run is real but its imports.
+
+So is the process in which it calls openai."""
 
 from __future__ import annotations
 
@@ -13,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import warm
+
 PARENT = """
-import json, os, sys, time, traceback
+import gc, importlib, json, os, sys, time, traceback
 
 import httpx, numpy, rich.table, rich.progress
 import bgecheck.cli.main
@@ -25,9 +29,34 @@ from bgecheck.render.formats import json as report, table
 from bgecheck.run import context
 from bgecheck.engines.sglang import discovery
 from bgecheck.engines import server
+import warm
 
+for name in (  # what a run loads where it needs it
+    "encodings.ascii",
+    "encodings.idna",
+    "importlib.metadata",
+    "typer._adapters",
+    "typer._click.decorators",
+    "zoneinfo",
+    "bgecheck.run.examination",
+    "bgecheck.http.openai_client",
+):
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
+try:
+    from pydantic import TypeAdapter
+
+    TypeAdapter(int)
+except ImportError:
+    pass
+
+warm.use(sys.argv[1])
 catalog.areas()
 app.program()
+gc.collect()
+gc.freeze()
 
 
 def run(words, environment, folder, output, errors):
@@ -91,7 +120,7 @@ def _parent() -> subprocess.Popen[str]:
             return process
     paths = os.pathsep.join(p for p in sys.path if p)
     process = subprocess.Popen(
-        [sys.executable, "-c", PARENT],
+        [sys.executable, "-c", PARENT, warm.address()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
+import warm
 from bgecheck.demo.faults import FAULTS
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.engines.sglang.discovery import resolve
-from bgecheck.http.openai_client import OpenAIClient
 from bgecheck.model import Finding, Language
 from bgecheck.model.deadline import Deadline
 from bgecheck.model.report import Report
@@ -28,7 +28,7 @@ from everycase import EVERY
 def examined(staged: Staged, timeout: float = 5, openai: bool = True) -> tuple[Finding, ...]:
     """The findings of doctor's areas for a scene; importing openai takes longer than all else."""
     target = resolve(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid)
-    context = Context(target, Deadline(30), Settings(timeout=timeout), openai=OpenAIClient() if openai else None)
+    context = Context(target, Deadline(30), Settings(timeout=timeout), openai=warm.client() if openai else None)
     try:
         return engine.run(catalog.areas(), context, seconds=30)
     finally:

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import warm
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES
-from bgecheck.http.openai_client import OpenAIClient
 from bgecheck.model import Finding, Target, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
@@ -142,7 +142,7 @@ def found(
     """What is found of a server; with `openai` by the true package too, and with `texts` as the smoke test."""
     port = int(url.rsplit(":", 1)[1].split("/")[0])
     target = Target(url=url, host="127.0.0.1", port=port, **more)
-    client = OpenAIClient() if openai else None
+    client = warm.client() if openai else None
     smoke = bool(texts)
     settings = Settings(timeout=3, full=full, texts=tuple(texts), smoke=smoke, quick=smoke)
     context = Context(target, Deadline(40), settings, openai=client)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import warm
 from bgecheck.checks.gpu import GpuFacts
 from bgecheck.engines.sglang import discovery
-from bgecheck.http.openai_client import OpenAIClient
 from bgecheck.machine.processes import snapshot
 from bgecheck.machine.sockets import free_port
 from bgecheck.model import Area, Redactor, Report, Unavailable
@@ -175,7 +175,7 @@ def doctor(
     with mock.patch.object(discovery, "snapshot", return_value=_table(pids)):
         target = discovery.resolve(**options)
     settings = Settings(timeout=timeout, full=full)
-    with closing(Context(target, Deadline(40), settings, openai=OpenAIClient() if openai else None)) as context:
+    with closing(Context(target, Deadline(40), settings, openai=warm.client() if openai else None)) as context:
         findings = engine.run(_areas(gpu), context, redactor=Redactor(target.secrets()))
     return Report(command="doctor", findings=findings, target={}, started_at="", seconds=0.1)
 
