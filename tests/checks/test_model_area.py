@@ -326,6 +326,13 @@ def of_ten_thousand_files(folder: Path) -> Path:
     return folder
 
 
+def beside_an_index_of_others(folder: Path) -> Path:
+    """The list of the safetensors came along, and torch's file alone was fetched."""
+    by_torch(folder)
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
+    return folder
+
+
 def padded(folder: Path) -> Path:
     """A table with a few rows more than the tokenizer has entries."""
     return write_model(folder, vocab_size=len(WORDS) + 5)
@@ -333,7 +340,8 @@ def padded(folder: Path) -> Path:
 
 LAYOUTS = (
     flat, by_torch, in_shards, with_what_a_download_left, bare, by_words, after_a_training,
-    beside_a_broken_torch_file, of_old_names, of_ten_thousand_files, padded,
+    beside_a_broken_torch_file,
+    beside_an_index_of_others, of_old_names, of_ten_thousand_files, padded,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from bgecheck.engines.planned import Form
 from bgecheck.engines.sglang.log.launched import launched
 from bgecheck.engines.sglang.log.modelname import model_of
 from bgecheck.engines.sglang.log.session import Session
@@ -51,6 +52,8 @@ class Subject(NamedTuple):
 def subject(context: Context) -> Subject:
     """The server of a run. Raises `Unavailable`, as not looked at, where it is one of another machine."""
     target = context.target
+    if context.settings.before_launch:
+        return _planned(context)
     if target.server is None and not target.is_local:
         raise Unavailable(
             Text(
@@ -76,6 +79,25 @@ def _running(target: Target) -> Subject:
         interpreter=_interpreter(server.argv, server.cwd, environment),
         names=(target.model,),
         expect_dim=target.expect_dim,
+    )
+
+
+def _planned(context: Context) -> Subject:
+    """A server that is to be launched; without a command the machine as this user has it."""
+    target, planned = context.target, context.planned
+    own = planned is None or planned.written.form in (Form.LINE, Form.SCRIPT)
+    given = {**planned.launch.environment, **planned.written.environment} if planned else {}
+    return Subject(
+        model_path=target.model_path or (planned.model_path if planned else None),
+        environment={**os.environ, **given} if own else given,
+        options=planned.options if planned else {},
+        starts=True,
+        asked_for=target.origins.get("model_path") == "option",
+        user=this_user() if own else None,
+        interpreter=planned.interpreter if planned else None,
+        names=(target.model, planned.served_name if planned else None),
+        expect_dim=target.expect_dim,
+        elsewhere=None if own else Text("it is started in an environment of its own", "它在自己的环境里启动"),
     )
 
 

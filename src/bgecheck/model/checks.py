@@ -151,6 +151,8 @@ class Area:
     collector: Collector | None = None
     checks: list[Check] = field(default_factory=list)
     reviewer: Reviewer | None = None
+    moments: frozenset[Moment] = RUNNING
+    """When its rows can be judged that do not say it themselves."""
 
     def review(self, reviewer: Reviewer) -> Reviewer:
         """Register the function that says what rows which fail together point to: evidence by the id of its row."""
@@ -181,7 +183,7 @@ class Area:
         explains: tuple[str, ...] = (),
         costly: bool = False,
         headline: bool = False,
-        moments: frozenset[Moment] = RUNNING,
+        moments: frozenset[Moment] | None = None,
         before: Text | None = None,
     ) -> Callable[[Judge], Judge]:
         """Declare a row beside the function that judges it.
@@ -207,7 +209,7 @@ class Area:
                     explains=explains,
                     costly=costly,
                     headline=headline,
-                    moments=moments,
+                    moments=self.moments if moments is None else moments,
                     judge=judge,
                 )
             )

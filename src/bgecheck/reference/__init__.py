@@ -1,4 +1,4 @@
-"""The reference: a model's vectors computed here, from its own folder, without torch.
+"""The reference: what a model's folder holds, and the model's vectors computed from it, without torch.
 
-Imported only where a vector is to be compared; it loads numpy.
+What lists and reads headers needs no numpy; what computes loads it, and is imported only where vectors are compared.
 """

@@ -75,8 +75,8 @@ def _link(listing: Listing, name: str) -> str | None:
 def _index(folder: str, listing: Listing, present: tuple[str, ...]) -> tuple[Mapping[str, str], tuple[Damage, ...]]:
     """The shard of each tensor, where shards are listed; an index beside a whole file of safetensors counts too."""
     kinds = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-    chosen = kinds[:1] if present and present[0].endswith(".safetensors") else kinds
-    name = next((each for each in chosen if listing.has(each)), None)
+    ending = os.path.splitext(present[0])[1] if present else ""
+    name = next((each for each in kinds if ending in each and listing.has(each)), None)
     if name is None:
         return {}, ()
     path = os.path.join(folder, name)

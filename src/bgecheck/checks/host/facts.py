@@ -24,14 +24,14 @@ from bgecheck.machine.limits import (
     space,
     surroundings,
 )
-from bgecheck.model import Area, Text, Unavailable
+from bgecheck.model import ANY_TIME, Area, Text, Unavailable
 from bgecheck.model.target import authority
 from bgecheck.reference.folder import is_hub_id, on_hub
 
 if TYPE_CHECKING:
     from bgecheck.run.context import Context
 
-AREA = Area("host")
+AREA = Area("host", moments=ANY_TIME)
 
 
 class Temporary(NamedTuple):

@@ -16,7 +16,7 @@ from bgecheck.knowledge.models import Model, lookup
 from bgecheck.machine.access import Barred, barred, this_user
 from bgecheck.machine.files import read_text
 from bgecheck.machine.packages import version_of
-from bgecheck.model import Area, Text, Unavailable
+from bgecheck.model import ANY_TIME, Area, Text, Unavailable
 from bgecheck.model.deadline import Deadline, deadline_exceeded
 from bgecheck.reference.config import Shape, pooling_of, shape_of
 from bgecheck.reference.damage import Damage, substitute
@@ -29,7 +29,7 @@ from bgecheck.reference.weightfiles import WeightFiles, weight_files
 if TYPE_CHECKING:
     from bgecheck.run.context import Context
 
-AREA = Area("model", seconds=600.0)
+AREA = Area("model", seconds=600.0, moments=ANY_TIME)
 """As long as hashing may take; the run's own deadline ends it sooner."""
 
 Fault = Literal["missing", "near", "file", "below", "several", "empty", "user", "offline", "broken-off"]
