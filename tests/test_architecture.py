@@ -84,6 +84,7 @@ OF_OTHERS = {
     ),
     *("--pooling", "--max-client-batch-size", "--url-prefix"),
     *("--local-dir", "--local", "--force-download", "--shm-size", "--ipc", "--gpus", "--ulimit", "--memory", "--sort"),
+    "--detach",
     "--verify-hash",
     *("--task", "--runner", "--convert", "--hf-overrides", "--embedding", "--embeddings"),
 }
