@@ -97,7 +97,16 @@ def test_every_kind_of_example_has_a_command_line() -> None:
         *("docker/Dockerfile", "systemd/sglang-bge.service", "systemd/bgecheck.service", "nagios/bgecheck.cfg"),
         *("ansible/fleet.yml", "pytest/conftest.py"),
     }
-    assert len([path for path, _ in LINES if path.name == "kubernetes.yaml"]) == 3
+    assert len([path for path, _ in LINES if path.name == "kubernetes.yaml"]) == 4
+
+
+@pytest.mark.parametrize("name", ["kubernetes.yaml", "systemd/sglang-bge.service", "docker/compose.yaml"])
+def test_a_server_of_the_examples_is_launched_rightly(name: str) -> None:
+    """By the rows that judge a launch command before the launch: none fails, none warns."""
+    ran = commandline.run("preflight", "--file", str(EXAMPLES / name), "--only", "launch", "-o", "json")
+    (report,) = [json.loads(ran.stdout)]
+    assert (ran.returncode, report["verdict"]) == (0, "pass")
+    assert report["counts"]["pass"] >= 7
 
 
 @pytest.mark.parametrize(("path", "line"), LINES, ids=lambda part: part.name if isinstance(part, Path) else "")
