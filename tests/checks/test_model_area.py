@@ -202,6 +202,17 @@ DAMAGED: dict[str, tuple[Damaging, str, str | None]] = {
     "a larger tokenizer": (tokenizer([*WORDS, *(f"##{n}" for n in range(200))]), "tokenizer", "beyond"),
     "a smaller tokenizer": (tokenizer(WORDS[:60]), "tokenizer", "other"),
     "a tokenizer without [CLS]": (tokenizer([w.replace("[CLS]", "<cls>") for w in WORDS]), "tokenizer", "special"),
+    "weights that are a pipe": (
+        several(without("model.safetensors"), lambda f: os.mkfifo(f / "model.safetensors")), "weights", None,
+    ),
+    "a tokenizer that is a pipe": (
+        several(without(*TOKENIZER), lambda f: os.mkfifo(f / "tokenizer.json")), "tokenizer", None,
+    ),
+    "pooling that is a pipe": (
+        several(without("1_Pooling/config.json"), lambda f: os.mkfifo(f / "1_Pooling/config.json")),
+        "pooling", "damaged",
+    ),
+    "modules.json a list of numbers": (holding("modules.json", "[1"), "pooling", "damaged"),
     "pooling not JSON": (holding("1_Pooling/config.json", "{"), "pooling", "damaged"),
     "pooling a pointer": (holding("1_Pooling/config.json", LFS), "pooling", "damaged"),
     "modules.json a page": (holding("modules.json", PAGE), "pooling", "damaged"),

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from stat import S_ISREG
 from typing import NamedTuple
 
 from bgecheck.machine.files import read_text
@@ -22,6 +23,7 @@ class Entry(NamedTuple):
 
     size: int = 0
     folder: bool = False
+    """Whether it is no regular file: a folder, or a pipe or device, which is never opened."""
     dangling: str | None = None
     """Where a link leads whose target is not there."""
 
@@ -41,6 +43,10 @@ class Listing(NamedTuple):
         """The names of folders, sorted."""
         return sorted(name for name, e in self.entries.items() if e.folder)
 
+    def holds(self, name: str) -> bool:
+        """Whether there is a file of that name, or a link that leads nowhere."""
+        return name in self.entries and not self.entries[name].folder
+
     def has(self, name: str) -> bool:
         """Whether a file of that name is there, itself or behind a link."""
         entry = self.entries.get(name)
@@ -56,9 +62,8 @@ def listing_of(folder: str) -> Listing:
 
 def _entry(entry: os.DirEntry[str]) -> Entry:
     try:
-        if entry.is_dir():
-            return Entry(folder=True)
-        return Entry(entry.stat().st_size)
+        status = entry.stat()
+        return Entry(status.st_size) if S_ISREG(status.st_mode) else Entry(folder=True)
     except OSError:
         try:
             return Entry(dangling=os.readlink(entry.path))

@@ -46,8 +46,8 @@ def vocabulary_of(folder: str, listing: Listing, at_most: int = _LARGEST) -> Voc
     config, damages = _config(folder, listing)
     lower = config.get("do_lower_case")
     cased = lower if isinstance(lower, bool) else None
-    name = next((each for each in (JSON, WORDS, *PIECES) if each in listing.entries), None)
-    if name is None and {"vocab.json", "merges.txt"} <= {*listing.entries}:
+    name = next((each for each in (JSON, WORDS, *PIECES) if listing.holds(each)), None)
+    if name is None and listing.holds("vocab.json") and listing.holds("merges.txt"):
         name = "vocab.json"
     if name is None:
         return Vocabulary(damages=damages, lower=cased)
@@ -64,7 +64,7 @@ def vocabulary_of(folder: str, listing: Listing, at_most: int = _LARGEST) -> Voc
 
 def _config(folder: str, listing: Listing) -> tuple[Mapping[str, Any], tuple[Damage, ...]]:
     name = "tokenizer_config.json"
-    if name not in listing.entries:
+    if not listing.holds(name):
         return {}, ()
     try:
         if what := substitute(os.path.join(folder, name)):

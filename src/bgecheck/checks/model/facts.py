@@ -331,13 +331,17 @@ def pooling_files(folder: str, listing: Listing) -> Pooling:
     damages = []
     own = os.path.join("1_Pooling", "config.json")
     there = os.path.lexists(os.path.join(folder, own))
-    for name, is_there in ((own, there), ("modules.json", "modules.json" in listing.entries)):
+    for name, is_there in ((own, there), ("modules.json", listing.holds("modules.json"))):
         if is_there and (damage := _unreadable(os.path.join(folder, name))):
             damages.append(Damage(name, damage))
-    return Pooling(pooling_of(folder), there, _modules(folder), tuple(damages))
+    if damages:
+        return Pooling(there=there, damages=tuple(damages))
+    return Pooling(pooling_of(folder) if there else None, there, _modules(folder, listing))
 
 
 def _unreadable(path: str) -> Text | None:
+    if not os.path.isfile(path):
+        return Text("no file behind it", "不是可读的文件")
     try:
         if what := substitute(path):
             return what
@@ -349,7 +353,9 @@ def _unreadable(path: str) -> Text | None:
     return None
 
 
-def _modules(folder: str) -> tuple[str, ...]:
+def _modules(folder: str, listing: Listing) -> tuple[str, ...]:
+    if not listing.has("modules.json"):
+        return ()
     try:
         modules = json.loads(read_text(os.path.join(folder, "modules.json"), _LIMIT))
         return tuple(str(module["type"]).rpartition(".")[2] for module in modules)
