@@ -28,6 +28,7 @@ WORDS = frozenset(
         "floor",
         "hangs",
         "instead",
+        "mistakes",
         "phase",
         "places",
         "role",
@@ -46,11 +47,13 @@ CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})
 AS_IT_STANDS = frozenset(
     """
     actual address age aim allowed answered architecture args_fraction args_model args_port asked backend bad
-    base_url belong beside bound build built_for bundle bundle_variable capability card characters chunk connections container cosine count covered cuda days
+    base_url belong beside bound build built_for bundle bundle_variable capability card characters chunk
+    connections container cosine count covered cuda days
     declared detail device dims driver dropped each engine error exception expected failed folder found free front
-    gpu held holders host hub image index length left limit location log longer margin message missing model_weights most moved ms name
+    gpu held holders host hub image index length left limit location log longer margin message missing
+    model_weights most moved ms name
     needed norm
-    one one_expected one_url openai option other other_expected other_free other_url own
+    one one_expected one_url openai option other other_expected other_free other_url own_port
     owner owner_pid owners page path pids place pool pooling port positions process program
     range ranks real refused release right running seconds seen sent served server_pid server_port share shared
     signs source start_pid status taken tensor tokens told total used value variable version visible wanted why workers

@@ -28,6 +28,7 @@ OPTIONS = {
     | SERVER
     | {"--all", "--log", "--model", "--model-path", "--api-key", "--expect-dim"}
     | {"--wait", "--launch", "--stop-on-failure", "--quick", "--full", "--timeout"},
+    "preflight": ROWS | {"--file", "--pid", "--sglang-version", "--model-path", "--verify-hash", "--config"},
     "logs": ROWS | SERVER | {"--log", "--follow", "--wait", "--since"},
     "ports": ROWS | SERVER,
     "gpu": ROWS | SERVER | {"--model-path"},

@@ -41,7 +41,7 @@ def refusal(line: list[str], language: str, capsys: pytest.CaptureFixture[str], 
     [
         ("docter", "docter: no such command; did you mean doctor? See bgecheck -h", "docter：没有这个命令；是不是 doctor？"),
         ("lgos", "lgos: no such command; did you mean logs?", "lgos：没有这个命令；是不是 logs？"),
-        ("xyzzy", "xyzzy: no such command; choose: doctor, logs, ports", "xyzzy：没有这个命令；可选：doctor, logs"),
+        ("xyzzy", "xyzzy: no such command; choose: doctor, preflight, logs, ports", "xyzzy：没有这个命令；可选：doctor, preflight, logs"),
         ("doctor --modl x", "--modl: no such option; did you mean --model? See bgecheck doctor -h", "是不是 --model？"),
         ("gpu --wait 5m", "--wait: bgecheck gpu has no such option; it belongs to doctor and logs; see", "它属于 doctor、logs"),
         ("gpu --api-key k", "--api-key: bgecheck gpu has no such option; it belongs to doctor, probe, embed and snippet", "--api-key：bgecheck gpu 没有这个选项"),

@@ -65,7 +65,7 @@ def test_a_corrected_line_is_taken(version: str) -> None:
         ("--max-model-len 512", "--context-length 512"),
         ("--gpu-memory-utilization 0.3", "--mem-fraction-static 0.3"),
         ("--task embed", "--is-embedding"),
-        ("--enforce-eager", "--disable-cuda-graph"),
+        ("--enforce-eager", ""),
         ("--no-enable-prefix-caching", "--disable-radix-cache"),
         ("--tensor-parallel-size=2", "--tensor-parallel-size=2"),
         ("--disable-radix-cahce", "--disable-radix-cache"),

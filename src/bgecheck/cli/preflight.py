@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     epilog=examples(
         ("bgecheck preflight -- sglang serve DIR", "a launch command", "检查一条启动命令"),
         ("bgecheck preflight --file compose.yml", "those in a file", "检查文件里的启动命令"),
-        ("bgecheck preflight --pid 812", "a running server's", "检查运行中服务的启动命令"),
         ("bgecheck preflight", "this machine alone", "只看本机"),
     ),
 )

@@ -23,14 +23,13 @@ def _target(report: Report, screen: Screen) -> list[str]:
     target = report.target
     model, url = target.get("model"), target.get("url")
     server = Text(f"{model} at {url}", f"{url} 上的 {model}") if model and url else url or ""
-    planned = target.get("model_path") or model
     launch = target.get("launch")
     client = next((f.data.openai for f in report.findings if isinstance(f.data, FirstVector)), None)
     parts = (
         screen.say(server) + _how(report, screen),
         f"{target.get('engine', '')} {target.get('version', '')}".strip(),
         screen.say(Text(f"called with openai {client}", f"用 openai {client} 调用")) if client else "",
-        screen.say(Text(f"launch of {planned}: {launch}", f"{planned} 的启动命令：{launch}")) if launch else "",
+        screen.say(_launch(launch, target.get("model_path") or model)) if launch else "",
         f"pid {target['pid']}" if "pid" in target else "",
         screen.say(Text(f"log {target['log']}", f"日志 {target['log']}")) if "log" in target else "",
     )
@@ -41,6 +40,13 @@ def _target(report: Report, screen: Screen) -> list[str]:
         else:
             lines.append(part)
     return lines
+
+
+def _launch(place: str, model: str | None) -> Text:
+    """The launch command that is judged, by its place, and the model that it serves."""
+    if model is None:
+        return Text(f"launch command: {place}", f"启动命令：{place}")
+    return Text(f"launch of {model}: {place}", f"{model} 的启动命令：{place}")
 
 
 def _how(report: Report, screen: Screen) -> str:

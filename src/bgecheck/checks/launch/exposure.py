@@ -34,7 +34,7 @@ def is_loopback(host: str) -> bool:
     ),
     fix=START_WITH_CHANGES,
     moments=BEFORE,
-    explains=("launch.line", "probe.reachable", "ports.address"),
+    explains=("launch.line",),
 )
 def host_can_be_reached(facts: LaunchFacts) -> Outcome:
     """127.0.0.1 is the default too; outside of a container it is a choice."""

@@ -13,21 +13,21 @@ from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, ab
     "flags",
     title=Text("every option exists in the release that will run", "每个参数在要运行的版本里都有效"),
     cause=Text(
-        "sglang {version} ends its start with a usage error: {faults}",
-        "sglang {version}会因参数错误启动失败：{faults}",
+        "sglang {version} ends its start with a usage error: {mistakes}",
+        "sglang {version}会因参数错误启动失败：{mistakes}",
     ),
     fix=Text("{instead}", "{instead}"),
     variants={
         "odd": Advice(
             Text(
-                "sglang {version} starts, and not as it was meant: {faults}",
-                "sglang {version}能启动，但与本意不符：{faults}",
+                "sglang {version} starts, and not as it was meant: {mistakes}",
+                "sglang {version}能启动，但与本意不符：{mistakes}",
             ),
             Text("{instead}", "{instead}"),
             severity=Severity.WARNING,
         ),
         "depends": Advice(
-            Text("it depends on the release whether it starts: {faults}", "能否启动取决于版本：{faults}"),
+            Text("it depends on the release whether it starts: {mistakes}", "能否启动取决于版本：{mistakes}"),
             Text(
                 "say which release will run: --sglang-version X",
                 "用 --sglang-version X 指明要运行的版本",
@@ -36,7 +36,7 @@ from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, ab
         ),
     },
     moments=BEFORE,
-    explains=("launch.line", "logs.bad-cli-arguments"),
+    explains=("launch.line",),
 )
 def options_are_accepted(facts: LaunchFacts) -> Outcome:
     """Each option as the parser of its release reads it; where the release is not known, as all that are known do."""
@@ -57,7 +57,7 @@ def options_are_accepted(facts: LaunchFacts) -> Outcome:
         *(_evidence(fault)._replace(background=True) for fault in judged.faults if fault.harmless),
         advice=None if refused else "odd" if odd else "depends",
         version=version,
-        faults=_joined([fault.why for fault in shown]),
+        mistakes=_joined([fault.why for fault in shown]),
         instead=_instead(shown),
     )
 
@@ -92,7 +92,7 @@ def _instead(shown: Sequence[Fault]) -> Text:
     for fault in shown:
         given = f"{fault.option} {fault.value}".strip() if fault.kind not in ("stray", "typography") else fault.option
         if fault.change is None:
-            part = Text(f"look {fault.option} up in the release's --help", f"在该版本的 --help 里查 {fault.option}")
+            part = Text(f"look {fault.option} up in the help of that release", f"在该版本的帮助里查 {fault.option}")
         elif fault.change.new:
             new = " ".join(fault.change.new)
             part = Text(f"write {new} in place of {given}", f"把 {given} 改成 {new}")

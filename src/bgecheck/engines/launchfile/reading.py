@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from bgecheck.engines.launchfile.shell import Command, commands
+from bgecheck.engines.launchfile.shell import Command, UnclosedQuote, commands
 from bgecheck.engines.launchfile.units import dockerfile, programs, quote_without_end, unit
 from bgecheck.engines.launchfile.yamlfile import compose, manifests
 from bgecheck.engines.planned import Form, Spelling, Word, Written
@@ -100,7 +100,7 @@ def form_of(path: str, text: str) -> Form:
         if re.search(pattern, name):
             return form
     if name.endswith((".yml", ".yaml", ".json")):
-        return Form.KUBERNETES if re.search(r"^[ \t]*\"?apiVersion\"?:", text, re.MULTILINE) else Form.COMPOSE
+        return Form.KUBERNETES if re.search(r"^[{ \t]*\"?apiVersion\"?:", text, re.MULTILINE) else Form.COMPOSE
     if name.endswith((".sh", ".bash")):
         return Form.SCRIPT
     return next((form for pattern, form in _BY_CONTENT if re.search(pattern, text, re.MULTILINE)), Form.SCRIPT)
@@ -124,8 +124,8 @@ def _script(text: str, path: str) -> list[Written]:
     """The commands of a shell script. Raises `BadInput`."""
     try:
         found = commands(text)
-    except ValueError:
-        raise quote_without_end(path, text, len(text)) from None
+    except UnclosedQuote as quote:
+        raise quote_without_end(path, text, quote.at) from None
     return [_of_script(text, one) for one in found if one.pieces]
 
 
@@ -158,7 +158,7 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
     text, begin, end = (one.text, *inside) if inside else (word.value, 0, len(word.value))
     try:
         read = commands(text, begin, end, variables=one.environment)
-    except ValueError:
+    except UnclosedQuote:
         return [one]
     found = []
     for command in read:

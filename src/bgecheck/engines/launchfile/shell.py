@@ -17,8 +17,17 @@ _SETS = frozenset(("export", "readonly", "declare", "local", "typeset"))
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?=)")
 _NAME = re.compile(r"\{([A-Za-z_]\w*)(?:(:?[-=])([^{}]*)|\[[@*]\])?\}|([A-Za-z_]\w*)")
 _REDIRECTION = re.compile(r"(?:\d*|&)(?:>>|>\||>&|<&|<<<|<>|>|<)&?")
+_LINE_END = re.compile(r"\r?\n")
 _HERE = re.compile(r"\d*<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
 _MOST_WORDS, _LONGEST_VALUE = 5000, 20_000
+
+
+class UnclosedQuote(ValueError):
+    """A quote that has no end."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class Piece(NamedTuple):
@@ -60,7 +69,7 @@ def commands(
     operators: bool = True,
     opens: str = "",
 ) -> list[Command]:
-    """The simple commands of a text or a part of it, in their order. Raises `ValueError` for a quote without an end.
+    """The simple commands of a text or a part of it, in their order. Raises `UnclosedQuote`.
 
     `variables` are those that are set before; with `folded` a line break is a blank, as where no shell reads it.
     Without `operators` all is one command. `opens` is a pattern of what the reader of the text replaces by itself.
@@ -157,12 +166,10 @@ class _Reader:
 
     def _skip_here_documents(self) -> None:
         for mark, indented in self.here:
-            while self.at < self.end:
-                after = self.text.find("\n", self.at, self.end)
-                line = self.text[self.at : self.end if after < 0 else after]
-                self.at = self.end if after < 0 else after + 1
-                if (line.lstrip("\t") if indented else line).rstrip("\r") == mark:
-                    break
+            tabs = r"\t*" if indented else ""
+            end = re.compile(rf"^{tabs}{re.escape(mark)}\r?$", re.MULTILINE)
+            if found := end.search(self.text, self.at, self.end):  # else it was no document, but a number shifted
+                self.at = found.end()
         self.here.clear()
 
     def _word(self) -> Piece:
@@ -178,15 +185,15 @@ class _Reader:
             elif char == "\\":
                 self.at += 1
                 bare = False
-                if self.text[self.at : self.at + 1] in ("\n", "\r"):
-                    self.at = self.text.find("\n", self.at) + 1
+                if broken := _LINE_END.match(self.text, self.at, self.end):
+                    self.at = broken.end()
                 else:
                     parts[-1] += self.text[self.at : self.at + 1]
                     self.at += 1
             elif char == "'":
                 closing = self.text.find("'", self.at + 1, self.end)
                 if closing < 0:
-                    raise ValueError("quote")
+                    raise UnclosedQuote(self.at)
                 parts[-1] += self.text[self.at + 1 : closing]
                 self.at, bare, quoted = closing + 1, False, True
             elif char == '"':
@@ -209,10 +216,12 @@ class _Reader:
         if self.at == begin:
             self.at += 1  # an operator that stands where none can
         empty = not bare and not quoted and parts == [""]
+        self.at = min(self.at, self.end)
         return Piece(() if empty or not parts else tuple(parts), begin, self.at, is_open, bare)
 
     def _double_quoted(self) -> tuple[tuple[str, ...], bool]:
         """What a pair of double quotes holds; several words where it is a whole array."""
+        begin = self.at
         self.at += 1
         whole = re.compile(r'\$\{(\w+)\[@\]\}"').match(self.text, self.at, self.end)
         if whole and whole[1] in self.arrays:
@@ -237,7 +246,7 @@ class _Reader:
             else:
                 value += char
                 self.at += 1
-        raise ValueError("quote")
+        raise UnclosedQuote(begin)
 
     def _expanded(self, splits: bool = True) -> tuple[tuple[str, ...], bool]:
         """What a `$` or a back quote stands for, as words, and whether it is not known here."""
@@ -247,7 +256,7 @@ class _Reader:
         if self.text.startswith("$'", begin) and splits:
             closing = self.text.find("'", begin + 2, self.end)
             if closing < 0:
-                raise ValueError("quote")
+                raise UnclosedQuote(begin)
             self.at = closing + 1
             return (self.text[begin + 2 : closing],), False
         if name := _NAME.match(self.text, begin + 1, self.end):

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from bgecheck.engines.launchfile.shell import commands
+from bgecheck.engines.launchfile.shell import UnclosedQuote, commands
 from bgecheck.engines.planned import Form, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
 
@@ -79,7 +79,7 @@ def _of_key(
         form=form,
         text=text,
         words=words,
-        block=((key.begin, key.end),),
+        block=((key.begin, line_end(text, key.end)),),
         line=text.count("\n", 0, key.begin) + 1,
         name=key.section.partition(":")[2] or None,
         environment=environment,
@@ -87,13 +87,19 @@ def _of_key(
     )
 
 
+def line_end(text: str, at: int) -> int:
+    """Where the line ends that a place is in."""
+    after = text.find("\n", at)
+    return len(text) if after < 0 else after
+
+
 def _read(text: str, path: str, start: int, end: int, variables: Mapping[str, str], opens: str) -> list:  # type: ignore[type-arg]
     try:
         return commands(
             text, start, end, variables=variables, folded=True, comments=False, operators=False, opens=opens
         )
-    except ValueError:
-        raise quote_without_end(path, text, start) from None
+    except UnclosedQuote as quote:
+        raise quote_without_end(path, text, quote.at) from None
 
 
 def quote_without_end(path: str, text: str, at: int) -> BadInput:
@@ -223,6 +229,6 @@ def _exec_form(text: str, start: int, end: int) -> list[Word] | None:
 def _shell_form(text: str, path: str, start: int, end: int, environment: Mapping[str, str]) -> list[Word]:
     try:
         read = commands(text, start, end, variables=environment)
-    except ValueError:
-        raise quote_without_end(path, text, start) from None
+    except UnclosedQuote as quote:
+        raise quote_without_end(path, text, quote.at) from None
     return [word for one in read[-1:] for word in one.words()]

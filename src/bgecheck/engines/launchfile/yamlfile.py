@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bgecheck.engines.launchfile.shell import commands
+from bgecheck.engines.launchfile.shell import UnclosedQuote, commands
+from bgecheck.engines.launchfile.units import line_end
 from bgecheck.engines.planned import Form, Spelling, Word, Written
 from bgecheck.model import BadInput, Text, clean
 
@@ -73,10 +74,18 @@ class _File:
         return start, end, True
 
 
-def _pairs(node: Any, deep: int = 0) -> dict[str, tuple[Any, Any]]:
+def _pairs(node: Any) -> dict[str, tuple[Any, Any]]:
     """Key node and value node by key; what `<<` merges is weaker."""
+    return _merged(node, {}, 0)
+
+
+def _merged(node: Any, known: dict[int, dict[str, tuple[Any, Any]]], deep: int) -> dict[str, tuple[Any, Any]]:
+    """The same, each node read once however often it is merged."""
     if node is None or node.id != "mapping" or deep > _DEEP:
         return {}
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = {}
     merged: dict[str, tuple[Any, Any]] = {}
     own: dict[str, tuple[Any, Any]] = {}
     for key, value in node.value:
@@ -84,10 +93,11 @@ def _pairs(node: Any, deep: int = 0) -> dict[str, tuple[Any, Any]]:
             continue
         if key.value == "<<":
             for one in value.value if value.id == "sequence" else [value]:
-                merged = {**_pairs(one, deep + 1), **merged}
+                merged = {**_merged(one, known, deep + 1), **merged}
         else:
             own[key.value] = (key, value)
-    return {**merged, **own}
+    known[id(node)] = {**merged, **own}
+    return known[id(node)]
 
 
 def _value(node: Any, *names: str) -> Any:
@@ -238,17 +248,12 @@ def _block(file: _File, key: Any, node: Any) -> tuple[int, int]:
     start, end = file.span(node)
     if key.start_mark.line <= node.start_mark.line and not _between(file, key, start):
         start = file.at(key.start_mark)
-    return file.text.rfind("\n", 0, start) + 1, _line_end(file.text, end)
+    return file.text.rfind("\n", 0, start) + 1, line_end(file.text, end)
 
 
 def _between(file: _File, key: Any, start: int) -> bool:
     """Whether another key stands between a key and its value, which then is not written there."""
     return re.search(r"^\s*[\w.-]+:", file.text[file.at(key.end_mark) + 1 : start].strip(), re.MULTILINE) is not None
-
-
-def _line_end(text: str, at: int) -> int:
-    after = text.find("\n", at)
-    return len(text) if after < 0 else after
 
 
 def _words(file: _File, node: Any, environment: Mapping[str, str], replaced: re.Pattern[str] = _VARIABLE) -> list[Word]:
@@ -271,7 +276,7 @@ def _of_string(file: _File, node: Any, environment: Mapping[str, str]) -> list[W
     text = node.value if raw is None else file.text
     try:
         read = commands(text, place[0], place[1], variables=environment, folded=True, comments=False, operators=False)
-    except ValueError:
+    except UnclosedQuote:
         raise file.bad(Text("a quote without an end", "引号没有配对")) from None
     words = [word for one in read for word in one.words()]
     if raw is not None:

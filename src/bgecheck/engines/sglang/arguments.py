@@ -270,6 +270,8 @@ def _words_of(changed: Mapping[str, str], values: Sequence[str]) -> tuple[str, .
 def _unknown(item: Item, typed: str, release: Release) -> Fault:
     name = item.name or ""
     instead = nearest(name, " ".join(item.values), release)
+    if any(release.options[each].deprecated is not None for each in instead):
+        instead = {}
     having = [one.version for one in releases() if name in one.options]
     reason = _meaning(instead)
     en, zh = f"there is no {typed}", f"没有 {typed} 这个参数"
@@ -464,10 +466,12 @@ def with_options(
 ) -> tuple[Change, ...]:
     """The changes and those that give options these values, `""` for a switch, None for one to leave out."""
     all_changes = list(changes)
-    items = list(_items(words, first_argument([word.value for word in words]), release))
+    first = first_argument([word.value for word in words])
+    items = list(_items(_typography(words, first)[0], first, release))
     for name, (value, reason) in wanted.items():
-        touched = {at for change in all_changes for at in change.at}
-        own = [item for item in items if _named(item, name, release) and not touched & set(item.at)]
+        own = [item for item in items if _named(item, name, release)]
+        taken = {at for item in own for at in item.at}
+        all_changes = [change for change in all_changes if not taken & set(change.at)]
         new = (f"--{name}", *([value] if value else []))
         before = next((n for n, change in enumerate(all_changes) if f"--{name}" in change.new), None)
         if value is None:

@@ -1,0 +1,247 @@
+"""The rows about a planned launch: each wrong line is named and mended, and a right one is left alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bgecheck.checks.corrected import CorrectedLine
+from bgecheck.checks.launch.facts import Card, LaunchFacts, collect
+from bgecheck.checks.launch.line import corrections
+from bgecheck.checks.launch.memory import least_share, share_fits
+from bgecheck.engines.planned import Planned
+from bgecheck.engines.sglang.arguments import mended
+from bgecheck.engines.sglang.installed import interpreter, with_version
+from bgecheck.engines.sglang.planned import planned_as_typed, planned_in
+from bgecheck.model import BadInput, Finding, Secret, Status, Target
+from bgecheck.model.deadline import Deadline
+from bgecheck.run import catalog, engine
+from bgecheck.run.context import Context
+from bgecheck.run.settings import Settings
+
+MODEL = "python -m sglang.launch_server --model-path /m/bge-large-zh-v1.5"
+EXACT = "--is-embedding --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"
+RIGHT = f"{MODEL} --host 0.0.0.0 --port 30000 {EXACT}"
+GIB = 2**30
+
+
+def context(planned: Planned | None, folder: str | None = None) -> Context:
+    key = planned.api_key if planned else None
+    target = Target(
+        url="", host="", port=0, api_key=key, model_path=folder or (planned.model_path if planned else None)
+    )
+    return Context(target, Deadline(10), Settings(before_launch=True, planned=planned))
+
+
+def of(planned: Planned | None, folder: str | None = None) -> dict[str, Finding]:
+    area = catalog.at("before", [catalog.area("launch")])
+    return {f.id.removeprefix("launch."): f for f in engine.run(area, context(planned, folder), seconds=10)}
+
+
+def judged(line: str, version: str | None = "0.5.23", folder: str | None = None) -> dict[str, Finding]:
+    return of(with_version(planned_as_typed(shlex.split(line)), version) if version else typed(line), folder)
+
+
+def typed(line: str) -> Planned:
+    return planned_as_typed(shlex.split(line))
+
+
+def bad(rows: Mapping[str, Finding]) -> set[str]:
+    return {name for name, row in rows.items() if row.status.bad}
+
+
+@pytest.mark.parametrize("version", [None, "0.5.9", "0.5.10", "0.5.16", "0.5.17", "0.5.23", "0.5.99"])
+def test_a_right_line_is_left_alone(version: str | None) -> None:
+    rows = judged(RIGHT, version)
+    assert bad(rows) == set()
+    assert rows["line"].status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "--tokenizer-mode auto",
+        "--dtype half",
+        "--context-length 512",
+        "--attention-backend triton",
+        "--served-model-name bge --log-level info",
+        "--max-running-requests 64",
+        "--tp 1",
+    ],
+)
+def test_harmless_options_are_left_alone(more: str) -> None:
+    assert bad(judged(f"{RIGHT} {more}")) == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "version", "names"),
+    [
+        (MODEL, "0.5.23", {"prefix-cache", "chunked-prefill", "line"}),
+        (MODEL, "0.5.9", {"pooling", "prefix-cache", "chunked-prefill", "line"}),
+        (f"{MODEL} {EXACT}", "0.5.8", {"pooling"}),
+        (f"{MODEL} --max-batch-size 16 {EXACT}", "0.5.23", {"flags", "line"}),
+        (f"{MODEL} {EXACT} --port 1 --port 2", "0.5.23", {"flags", "line"}),
+        (
+            f"{MODEL} --is-embedding --disable-radix-cache --chunked-prefill-size -1",
+            "0.5.23",
+            {"memory-fraction", "line"},
+        ),
+        (f"{MODEL} {EXACT} --mem-fraction-static 30", "0.5.23", {"flags", "memory-fraction", "line"}),
+        (f"{MODEL} {EXACT} --attention-backend fa3", "0.4.9", {"attention-backend", "line", "pooling"}),
+        (f"{MODEL} {EXACT} --context-length 8192", "0.5.23", {"context-length", "line"}),
+        (f"{MODEL} {EXACT} --context-length 128", "0.5.23", {"context-length", "line"}),
+        (f"{MODEL} {EXACT} --api-key sk-abcdefgh", "0.5.23", {"key-visible"}),
+        (f"{MODEL} {EXACT} --api-key $KEY --tokenizer-worker-num 4", "0.5.23", {"key-visible"}),
+        (f"docker run lmsysorg/sglang:v0.5.23 {MODEL} {EXACT}", None, {"host", "line"}),
+        (f"docker run lmsysorg/sglang:v0.5.23 {MODEL} {EXACT} --host localhost", None, {"host", "line"}),
+        (f"docker run --network host lmsysorg/sglang:v0.5.23 {MODEL} {EXACT}", None, set()),
+        (f"{MODEL} {EXACT} --host 127.0.0.1", "0.5.23", set()),
+        (MODEL.replace("bge-large-zh-v1.5", "bge-reranker-large"), "0.5.23", {"pooling"}),
+        (
+            MODEL.replace("bge-large-zh-v1.5", "m3e-base"),
+            "0.5.23",
+            {"pooling", "prefix-cache", "chunked-prefill", "line"},
+        ),
+        (MODEL.replace("bge-large-zh-v1.5", "qwen3-embedding-0.6b"), "0.5.23", set()),
+        (MODEL.replace("bge-large-zh-v1.5", "model-of-nobody"), "0.5.23", set()),
+    ],
+)
+def test_what_is_wrong_is_named(line: str, version: str | None, names: set[str]) -> None:
+    assert bad(judged(line, version) if version else of(with_version(typed(line), None))) == names
+
+
+@pytest.mark.parametrize("version", ["0.5.9", "0.5.16", "0.5.23"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{MODEL} --host 0.0.0.0 --port 30000 --tokenizer-mode auto --max-batch-size 16 --dtype half",
+        MODEL,
+        f"{MODEL} --gpu-memory-utilization 90",
+        f"{MODEL} --task embed --max-model-len 512 --enforce-eager",
+        f"{MODEL} --chunked-prefill-size 2048 --disable-radix-cache=true",
+        f"{MODEL} --context-length 8k —port 30000",
+        f"docker run lmsysorg/sglang {MODEL}",
+    ],
+)
+def test_a_corrected_line_is_right(line: str, version: str) -> None:
+    planned = with_version(typed(line), version)
+    facts = collect(context(planned))
+    again = shlex.join(mended(planned.written.words, corrections(facts)))
+    assert bad(judged(again, version)) == set(), again
+
+
+def test_the_line_carries_its_marks() -> None:
+    row = judged(f"{MODEL} --max-batch-size 16")["line"]
+    assert isinstance(row.data, CorrectedLine)
+    assert row.commands == (f"{MODEL} --max-running-requests 16 {EXACT}",)
+    assert all(evidence.observed for evidence in row.evidence)
+
+
+def test_a_key_is_never_shown() -> None:
+    rows = judged(f"{MODEL} --api-key very-secret-thing --max-batch-size 16")
+    shown = " ".join(str((f.evidence, f.cause, f.fix, f.commands, f.values)) for f in rows.values())
+    assert "very-secret-thing" not in shown
+    assert '--api-key "${BGECHECK_API_KEY:?export it first}"' in rows["line"].commands[0]
+
+
+def test_without_a_command_nothing_is_judged() -> None:
+    rows = of(None)
+    assert {row.status for row in rows.values()} == {Status.SKIP}
+    assert "bgecheck preflight -- " in str(rows["readable"].reason)
+
+
+def test_every_row_of_the_area_is_there_in_either_case() -> None:
+    assert list(of(None)) == list(judged(RIGHT))
+
+
+def test_a_release_between_two_is_judged_by_both() -> None:
+    row = judged(f"{RIGHT} --context-length 1k", "0.5.10")["flags"]
+    assert row.status is Status.WARN
+    assert "--sglang-version" in str(row.fix)
+
+
+def facts_with(line: str, card: Card | None, weights: int | None) -> LaunchFacts:
+    facts: LaunchFacts = collect(context(with_version(typed(line), "0.5.23")))
+    return facts._replace(card=card, weights=weights)
+
+
+CARD = Card("H100", 80 * GIB, 79 * GIB, (9, 0))
+
+
+@pytest.mark.parametrize(
+    ("share", "card", "weights", "status"),
+    [
+        ("0.3", CARD, GIB, True),
+        ("0.02", CARD, GIB, False),
+        ("0.03", CARD, GIB, True),
+        ("0.3", CARD._replace(free=2 * GIB), GIB, True),
+        ("0.26", CARD._replace(free=2 * GIB), GIB, False),
+        ("0.9", CARD, GIB, True),
+        ("0.9", CARD._replace(free=70 * GIB), GIB, False),
+        ("0.59", CARD._replace(free=70 * GIB), GIB, True),
+        ("1", None, None, False),
+        ("0", None, None, False),
+        ("0.99", None, None, True),
+    ],
+)
+def test_a_share_is_for_weights_and_card(share: str, card: Card | None, weights: int | None, status: bool) -> None:
+    facts = facts_with(f"{MODEL} --mem-fraction-static {share}", card=card, weights=weights)
+    assert share_fits(facts).holds is status
+
+
+def test_weights_in_full_precision_take_twice_as_much() -> None:
+    half = facts_with(MODEL, card=CARD._replace(free=4 * GIB), weights=2 * GIB)
+    full = facts_with(f"{MODEL} --dtype float32", card=CARD._replace(free=4 * GIB), weights=2 * GIB)
+    assert (least_share(half), least_share(full)) == (0.27, 0.52)
+
+
+def test_a_folder_tells_the_architecture(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    rows = judged(f"python -m sglang.launch_server --model-path {tmp_path}", folder=str(tmp_path))
+    assert {"prefix-cache", "chunked-prefill"} <= bad(rows)
+
+
+def test_the_images_tag_tells_the_release(tmp_path: Path) -> None:
+    for image, version in (
+        ("lmsysorg/sglang:v0.5.9-cu124", "0.5.9"),
+        ("registry.local:5000/sglang:0.5.3.post3", "0.5.3.post3"),
+        ("lmsysorg/sglang:latest", None),
+    ):
+        (tmp_path / "compose.yml").write_text(f"services: {{a: {{image: '{image}', command: '{MODEL}'}}}}")
+        (planned,) = planned_in(str(tmp_path / "compose.yml"))
+        assert with_version(planned, None).version == version
+
+
+def test_the_interpreters_own_environment_is_asked(tmp_path: Path) -> None:
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\ncase "$2" in *sglang*) echo 0.5.16;; esac\n')
+    python.chmod(0o755)
+    planned = with_version(typed(MODEL.replace("python", str(python), 1)), None)
+    assert (planned.version, planned.interpreter) == ("0.5.16", str(python))
+    python.write_text("#!/bin/sh\nexit 1\n")
+    assert with_version(typed(MODEL.replace("python", str(python), 1)), None).version is None
+
+
+@pytest.mark.parametrize(
+    "line", ["conda run -n x python -m sglang.launch_server", "sudo python -m sglang.launch_server"]
+)
+def test_another_programs_environment_is_not_known(line: str) -> None:
+    assert interpreter(line.split()) is None
+
+
+def test_a_version_that_is_none_is_bad_input() -> None:
+    for given in ("latest", "5", ""):
+        with pytest.raises(BadInput, match="it is no release of sglang"):
+            with_version(typed(MODEL), given)
+    assert with_version(typed(MODEL), "v0.5.9").version == "0.5.9"
+
+
+def test_a_secret_is_no_part_of_what_is_printed() -> None:
+    planned = typed(f"{MODEL} --api-key secret-of-mine")
+    assert planned.api_key == Secret("secret-of-mine")
+    assert "secret-of-mine" not in repr(planned.written)
