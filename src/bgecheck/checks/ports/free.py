@@ -240,7 +240,8 @@ def _whose(owner: Owner) -> Text:
     "internal",
     title=Text("the other ports of the launch are free", "启动参数里的其他端口空闲"),
     cause=Text(
-        "port {own_port}, which {option} gives to the server's own processes, is held by {owner}: its start hangs or ends",
+        "port {own_port}, which {option} gives to the server's own processes, is held by {owner}: the start hangs or "
+        "ends",
         "{option} 指定的内部端口 {own_port} 被{owner}占用：服务会卡在启动阶段或退出",
     ),
     fix=Text(
@@ -259,7 +260,8 @@ def _whose(owner: Owner) -> Text:
         ),
         "ranks": Advice(
             Text(
-                "every replica of this launch would open {option} {own_port} for itself, and only the first can have it",
+                "every replica of this launch would open {option} {own_port} for itself, and only the first can have "
+                "it",
                 "这条命令的每个副本都要占用 {option} {own_port}，只有第一个能绑定成功",
             ),
             Text("leave {option} out, and each takes a free port", "去掉 {option}，每个副本会自动选空闲端口"),
