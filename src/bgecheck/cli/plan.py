@@ -35,19 +35,15 @@ _MOST_CARDS = 64
     en="Several models on one machine: ports, memory shares, launch lines, nginx and compose files.",
     zh="一台机器部署多个模型：端口、显存比例、启动命令、nginx 与 compose 文件",
     epilog=examples(
-        ("bgecheck plan bge-m3=m3 --gpu-memory 24GiB", "on another machine", "放到另一台机器上"),
-        (
-            "bgecheck plan bge-m3=m3 bge-large-zh-v1.5=large --gpu-memory 24GiB --write deploy",
-            "with the files",
-            "并写出文件",
-        ),
+        ("bgecheck plan bge-m3=m3 gte-large-zh=gte --gpu-memory 24G", "where", "怎么放"),
+        ("bgecheck plan bge-m3 --gpu-memory 24G --write deploy", "with the files", "并写出文件"),
     ),
 )
 def plan(
     given: Annotated[
         list[str],
         Argument(
-            metavar="MODEL[=ALIAS]...",
+            metavar="MODEL[=ALIAS]",
             help=both(
                 "Folders, hub ids or known names; the alias is the model's part of the path.",
                 "目录、hub id 或已知的模型名；别名用作访问路径",

@@ -19,8 +19,8 @@ from bgecheck.machine.gpus import Gpu
 from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Shell, Text, absent, broken, holds
 
 _TOO_LITTLE = Text(
-    "{gpu}, where this launch would run, has {free} of {total} free, and the server needs {needed}: weights {model_weights}, "
-    "the pool for one text {pool}, activations and CUDA's own {beside}",
+    "{gpu}, where this launch would run, has {free} of {total} free, and the server needs {needed}: weights "
+    "{model_weights}, the pool for one text {pool}, activations and CUDA's own {beside}",
     "这条命令要用的 {gpu} 只有 {free} 空闲（共 {total}），而服务需要 {needed}：权重 {model_weights}，"
     "容纳一条文本的 KV 缓存池 {pool}，激活值和 CUDA 自身 {beside}",
 )

@@ -240,27 +240,29 @@ def _whose(owner: Owner) -> Text:
     "internal",
     title=Text("the other ports of the launch are free", "启动参数里的其他端口空闲"),
     cause=Text(
-        "port {own}, which {option} gives to the server's own processes, is held by {owner}: its start hangs or ends",
-        "{option} 指定的内部端口 {own} 被{owner}占用：服务会卡在启动阶段或退出",
+        "port {own_port}, which {option} gives to the server's own processes, is held by {owner}: the start hangs or "
+        "ends",
+        "{option} 指定的内部端口 {own_port} 被{owner}占用：服务会卡在启动阶段或退出",
     ),
     fix=Text(
         "leave {option} out, and a free port is taken; or name one that is free",
         "去掉 {option}，服务会自动选空闲端口；或换一个空闲的",
     ),
-    commands=("ss -ltnp sport = :{own}",),
+    commands=("ss -ltnp sport = :{own_port}",),
     variants={
         "same": Advice(
             Text(
-                f"{{option}} and {PORT} both take port {{own}}: only one of them can have it",
-                f"{{option}} 和 {PORT} 都要用端口 {{own}}，只有一个能绑定成功",
+                f"{{option}} and {PORT} both take port {{own_port}}: only one of them can have it",
+                f"{{option}} 和 {PORT} 都要用端口 {{own_port}}，只有一个能绑定成功",
             ),
             Text("leave {option} out, and a free port is taken", "去掉 {option}，服务会自动选空闲端口"),
             ("{launch_line}",),
         ),
         "ranks": Advice(
             Text(
-                "every replica of this launch would open {option} {own} for itself, and only the first can have it",
-                "这条命令的每个副本都要占用 {option} {own}，只有第一个能绑定成功",
+                "every replica of this launch would open {option} {own_port} for itself, and only the first can have "
+                "it",
+                "这条命令的每个副本都要占用 {option} {own_port}，只有第一个能绑定成功",
             ),
             Text("leave {option} out, and each takes a free port", "去掉 {option}，每个副本会自动选空闲端口"),
             ("{launch_line}",),
@@ -284,13 +286,13 @@ def own_ports_are_free(facts: PortFacts) -> Outcome:
         if each.held_by:
             owner = each.held_by[0]
             holder = owner.process if owner.listener.pid else owner.words()
-            return broken(*_listed(each.held_by), own=own, option=option, owner=holder)
+            return broken(*_listed(each.held_by), own_port=own, option=option, owner=holder)
     return holds(*(Evidence(each.port.option, str(each.port.port)) for each in plan.opened[:8]))
 
 
 def _without(plan: PlannedPorts, advice: str, option: str, own: int) -> Outcome:
     line = launch_line(plan.planned.launch, {option.lstrip("-"): None})
-    return broken(Evidence(option, str(own)), advice=advice, option=option, own=own, launch_line=line)
+    return broken(Evidence(option, str(own)), advice=advice, option=option, own_port=own, launch_line=line)
 
 
 @AREA.check(

@@ -25,6 +25,9 @@ ON_CPU = 2.3 * GIB
 PREFILL = 16384
 """Tokens that sglang computes at once, unless `--max-prefill-tokens` says otherwise."""
 
+_REQUESTS = 2048
+"""Requests for each of which a row of the longest text is kept, of 4 bytes a token: the fewest without an option."""
+
 _BYTES = {"float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2}
 _QUANTIZED = {"fp8": 1.0, "w8a8_int8": 1.0, "w8a8_fp8": 1.0, "awq": 0.55, "awq_marlin": 0.55, "gptq": 0.55}
 """Bytes of a weight by what `--quantization` is given, scales included."""
@@ -104,7 +107,7 @@ def footprint(size: Size, options: Mapping[str, str], *, stored: float | None = 
         weights=(size.parameters * per_weight(options) if stored is None else stored) / ranks,
         pool=pooled * token / ranks,
         least_pool=min(longest, pooled) * token / ranks,
-        activations=batch * (8 * size.hidden + 2 * size.intermediate) * width,
+        activations=batch * (8 * size.hidden + 2 * size.intermediate) * width + _REQUESTS * longest * 4,
         context=ON_CPU if on_cpu else CONTEXT,
         work_space=0.0 if on_cpu else WORK_SPACE,
     )
