@@ -92,7 +92,7 @@ def _planned(context: Context) -> Subject:
         environment={**os.environ, **given} if own else given,
         options=planned.options if planned else {},
         starts=True,
-        asked_for=target.origins.get("model_path") == "option",
+        asked_for=not planned.contained or target.model_path != planned.model_path if planned else True,
         user=this_user() if own else None,
         interpreter=planned.interpreter if planned else None,
         names=(target.model, planned.served_name if planned else None),
