@@ -69,7 +69,7 @@ VALUES = (
 
 
 APART = {"config", "cuda-graph-config"}
-"""A file that may hold what is required; JSON of which the parser looks at every key, which is no matter of encoders."""
+"""A file that may hold what is required; JSON whose every key the parser looks at, which is no matter of encoders."""
 
 
 def random_lines(release: Release, count: int) -> Iterator[list[str]]:
