@@ -19,11 +19,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
-from launchlines import lines  # noqa: E402
-
 from bgecheck.engines.planned import Word  # noqa: E402
 from bgecheck.engines.sglang.arguments import faults  # noqa: E402
 from bgecheck.engines.sglang.releases import Release, releases  # noqa: E402
+from launchlines import lines  # noqa: E402
 
 PROGRAM = ("python", "-m", "sglang.launch_server")
 RANDOM = int(os.environ.get("LINES", "2000"))
@@ -70,7 +69,7 @@ VALUES = (
 
 
 APART = {"config", "cuda-graph-config"}
-"""A file that may hold what is required; JSON of which the parser looks at every key, which is no matter of encoders."""
+"""A file that may hold what is required; JSON whose every key the parser looks at, which is no matter of encoders."""
 
 
 def random_lines(release: Release, count: int) -> Iterator[list[str]]:
@@ -86,7 +85,7 @@ def random_lines(release: Release, count: int) -> Iterator[list[str]]:
             typed = typed.replace("-", "_") if chance.random() < 0.03 else typed
             right = chance.choice(option.choices) if option.choices else {"float": "0.5"}.get(option.type or "", "1")
             value = right if chance.random() < 0.5 else chance.choice(VALUES)
-            if chance.random() < 0.2 and value != "--":  # which argparse took out of a value until Python 3.13
+            if chance.random() < 0.2 and value != "--":  # which argparse took out until 3.13
                 words.append(f"--{typed}={value}")
             else:
                 words.append(f"--{typed}")
