@@ -16,7 +16,7 @@ from bgecheck.checks.launch.memory import least_share, share_fits
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.sglang.arguments import mended
 from bgecheck.engines.sglang.installed import interpreter, with_version
-from bgecheck.engines.sglang.planned import planned_as_typed, planned_in
+from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, secrets
 from bgecheck.model import BadInput, Finding, Secret, Status, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
@@ -245,3 +245,12 @@ def test_a_secret_is_no_part_of_what_is_printed() -> None:
     planned = typed(f"{MODEL} --api-key secret-of-mine")
     assert planned.api_key == Secret("secret-of-mine")
     assert "secret-of-mine" not in repr(planned.written)
+
+
+def test_a_variable_that_is_named_like_a_key_is_hidden() -> None:
+    line = f"docker run -e HF_TOKEN=abcdef123456 -e TOKENIZERS_PARALLELISM=disabled x/sglang:v0.5.9 {MODEL}"
+    assert secrets(typed(line)) == (Secret("abcdef123456"),)
+    assert secrets(typed(f"OPENAI_API_KEY=qwertyuiop {MODEL} --admin-api-key zz")) == (
+        Secret("qwertyuiop"),
+        Secret("zz"),
+    )

@@ -30,7 +30,7 @@ def examined(staged: Staged, timeout: float = 5, openai: bool = True) -> tuple[F
     target = resolve(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid)
     context = Context(target, Deadline(30), Settings(timeout=timeout), openai=OpenAIClient() if openai else None)
     try:
-        return engine.run(catalog.areas(), context, seconds=30)
+        return engine.run(catalog.at("after", catalog.areas()), context, seconds=30)
     finally:
         context.close()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,7 +36,13 @@ class Parser(argparse.ArgumentParser):
 def parser(release: Release) -> Parser:
     """argparse itself, with the options of a release."""
     made = Parser(prog="sglang serve" if release.version == "0.5.23" else "launch_server.py", add_help=False)
-    types = {"int": int, "float": float, "size": int, "json": json.loads, None: str}
+    types: dict[str | None, Callable[[str], Any]] = {
+        "int": int,
+        "float": float,
+        "size": int,
+        "json": json.loads,
+        None: str,
+    }
     for option in {id(option): option for option in release.options.values()}.values():
         names = [f"--{name}" for name in (option.name, *option.aliases)]
         if option.switch:

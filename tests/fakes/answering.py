@@ -147,7 +147,8 @@ def found(
     settings = Settings(timeout=3, full=full, texts=tuple(texts), smoke=smoke, quick=smoke)
     context = Context(target, Deadline(40), settings, openai=client)
     try:
-        chosen = catalog.select(catalog.areas(areas or ("probe", "launch", "embed")), quick=bool(texts))
+        own = catalog.at("after", catalog.areas(areas or ("probe", "launch", "embed")))
+        chosen = catalog.select(own, quick=bool(texts))
         placeholders = {
             "base_url": target.base_url,
             "url": url,

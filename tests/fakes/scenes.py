@@ -182,4 +182,5 @@ def doctor(
 
 def _areas(gpu: GpuFacts | None) -> list[Area]:
     collector = no_gpu if gpu is None else lambda context: gpu
-    return [replace(area, collector=collector) if area.name == "gpu" else area for area in catalog.areas()]
+    areas = catalog.at("after", catalog.areas())
+    return [replace(area, collector=collector) if area.name == "gpu" else area for area in areas]

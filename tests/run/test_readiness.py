@@ -40,7 +40,7 @@ EARLY = 15.0
 def plan(timeout: float = 5.0) -> Plan:
     return Plan(
         command="doctor",
-        areas=tuple(catalog.areas(AREAS)),
+        areas=tuple(catalog.at("after", catalog.areas(AREAS))),
         ignored={},
         fail_on=Severity.ERROR,
         nagios=False,

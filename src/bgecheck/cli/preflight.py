@@ -33,7 +33,7 @@ from bgecheck.cli.options import (
     given,
     option,
 )
-from bgecheck.model import BadInput, Secret, Target, Text
+from bgecheck.model import BadInput, Target, Text
 from bgecheck.run import catalog
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def _target(planned: Planned | None, model_path: str | None) -> Target:
     """What the report is about: no server is asked."""
     if planned is None:
         return Target(url="", host="", port=0, model_path=model_path)
-    key = planned.launch.options.get("admin-api-key")
+    from bgecheck.engines.sglang.planned import secrets
+
     return Target(
         url="",
         host=planned.host,
@@ -159,7 +160,7 @@ def _target(planned: Planned | None, model_path: str | None) -> Target:
         name=planned.written.name,
         model=planned.served_name,
         api_key=planned.api_key,
-        other_keys=(Secret(key),) if key else (),
+        other_keys=secrets(planned),
         launch=_where(planned),
         model_path=model_path or planned.model_path,
     )

@@ -31,5 +31,5 @@ def draw_corrected(report: Report, screen: Screen, console: Console) -> None:
     console.print(RichText.assemble((f"{screen.say(HEADING)}  ", "bold green"), (row.data.form, "dim")))
     if not screen.verbose:  # where the row's own line has them
         console.print(Prose([f"  {observed(evidence, screen)}" for evidence in row.evidence]))
-    for line in row.commands:
-        console.print(RichText(f"  {line}", "bold cyan"), soft_wrap=True)
+    for line in row.commands:  # as far to the right as in their file, where blanks may mean something
+        console.print(RichText(line, "bold cyan"), soft_wrap=True)

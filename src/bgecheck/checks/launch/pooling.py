@@ -1,4 +1,4 @@
-"""Rows about the settings as a whole, and about which token's state becomes the vector."""
+"""The row about which token's state becomes the vector."""
 
 from __future__ import annotations
 
@@ -12,26 +12,7 @@ from bgecheck.engines.sglang.remedies import (
     UPGRADE_AND_START,
 )
 from bgecheck.knowledge.models import is_reranker
-from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Text, Words, absent, broken, holds, unclear
-
-
-@AREA.check(
-    "readable",
-    title=Text("the server's launch settings can be read", "能读到服务的启动参数"),
-    cause=Text("the server shows no settings and its process cannot be seen", "服务没有给出启动参数，也看不到它的进程"),
-    fix=Text(
-        "run bgecheck on the server's machine, as the user that runs the server",
-        "在服务所在机器上用同一用户运行 bgecheck",
-    ),
-    moments=ANY_TIME,
-)
-def settings_are_readable(facts: LaunchFacts) -> Outcome:
-    """Holds when at least one setting was told."""
-    version = facts.get("version")
-    if not facts.settings:
-        return unclear(Text("the server's info pages hold no settings", "服务的信息接口里没有启动参数"))
-    return holds(Evidence("version", str(version.value))) if version else holds()
-
+from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Text, Words, absent, broken, holds
 
 _POOLS_LAST = Text(
     "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bgecheck.engines.planned import Change, Word
-from bgecheck.engines.sglang.launchline import launch_program, long_name, parse_launch
+from bgecheck.engines.sglang.launchline import long_name, options_at, parse_launch
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.releases import RENAMED, Option, Release, releases
 from bgecheck.model import Text
@@ -90,7 +90,7 @@ def first_argument(values: Sequence[str]) -> int:
     """The number of the first word behind the program."""
     for at in range(len(values)):
         if parse_launch(values[at:]) is not None:
-            return at + len(launch_program(values[at:]))
+            return at + options_at(values[at:])
     return len(values)
 
 

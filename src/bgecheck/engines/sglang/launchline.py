@@ -185,12 +185,17 @@ _LONGEST = 200
 
 def launch_program(argv: Sequence[str]) -> tuple[str, ...]:
     """The words of a server's command line before its options; () where it starts no server, or our own demo."""
+    return () if OWN_DEMO in argv else tuple(argv[: options_at(argv)])
+
+
+def options_at(argv: Sequence[str]) -> int:
+    """The number of the first word behind the program; 0 where it starts no server."""
     given = _arguments(argv)
-    if given is None or OWN_DEMO in argv:
-        return ()
+    if given is None:
+        return 0
     options = list(given)
     starts = (at for at in range(len(argv)) if options in (list(argv[at:]), ["--model-path", *argv[at:]]))
-    return tuple(argv[: next(starts, len(argv))])
+    return next(starts, len(argv))
 
 
 def is_python(name: str) -> bool:

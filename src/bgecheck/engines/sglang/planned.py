@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bgecheck.engines.base import Launch
 from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
 from bgecheck.engines.planned import Form, Planned, Word, Written
 from bgecheck.engines.sglang.launchline import deciding, typed
+from bgecheck.machine.containers import container_of
 from bgecheck.model import BadInput, Secret, ServerProcess, Text
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
 
@@ -38,7 +41,7 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
             Text("it does not launch sglang", "不是启动 sglang 的命令"),
             Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
         )
-    return planned(in_container(written(given)), "the command line")
+    return planned(in_container(written(given)), " ".join(launch.program[-3:]))
 
 
 def planned_in(path: str) -> tuple[Planned, ...]:
@@ -53,9 +56,10 @@ def _starts(values: Sequence[str]) -> bool:
 
 def planned_of(server: ServerProcess) -> Planned:
     """What would be launched by the line of a running server."""
-    whole = written(server.argv, Form.PROCESS)
+    inside = container_of(server.pid) is not None
+    whole = replace(written(server.argv, Form.PROCESS), contained=inside, own_network=inside)
     launch = Launch(options=server.flags, program=typed(server.argv).program, environment=server.environment)
-    return _planned(whole, launch, f"pid {server.pid}", server.cwd)
+    return replace(_planned(whole, launch, f"pid {server.pid}", server.cwd), model_path=server.model_path)
 
 
 def planned(command: Written, place: str) -> Planned:
@@ -91,6 +95,18 @@ def _planned(command: Written, launch: Launch, place: str, folder: str | None) -
         device=options.get("device") or None,
         api_key=Secret(options["api-key"]) if options.get("api-key") else None,
     )
+
+
+def secrets(one: Planned) -> tuple[Secret, ...]:
+    """What must not be shown of a launch beside its key: the values of variables that are named like one."""
+    named = {**one.written.environment, **_assigned(one.written.values)}
+    given = (value for name, value in named.items() if _NAMED_LIKE_A_KEY.search(name) and len(value) >= _SHORTEST_KEY)
+    admin = one.options.get("admin-api-key")
+    return tuple(map(Secret, (*given, *([admin] if admin else ()))))
+
+
+_NAMED_LIKE_A_KEY = re.compile(r"TOKEN(?!IZ)|KEY|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
+_SHORTEST_KEY = 6
 
 
 def _port(text: str | None) -> int:
