@@ -51,7 +51,7 @@ AS_IT_STANDS = frozenset(
     chunk connections container cosine count covered cuda days declared detail device dims driver dropped each
     engine error exception expected failed folder found free front gpu held holders host hub image index left
     length limit link location log longer margin message missing model_weights most moved ms name needed norm
-    one one_expected one_url openai option other other_expected other_free other_url own own_port owner
+    one one_expected one_url openai option other other_expected other_free other_url own_port owner
     owner_pid owners page path pids place pool pooling port positions process program range ranks reader real
     refused release releases right running seconds seen sent served server_pid server_port share shared signs
     source start_pid status taken tensor tokens told total used value variable version visible wanted why

@@ -82,6 +82,14 @@ def test_as_many_gpus_as_the_options_ask_for(options: str, count: int, status: s
     assert str(found["memory"].status) in ("pass", "skip"), "too few cards are one cause, not two"
 
 
+def test_a_launch_for_more_cards_than_there_are_is_put_on_one_where_that_has_room() -> None:
+    asked = "--tp 2 --dp-size 2 --base-gpu-id 1 --port 31000"
+    found = rows(card(), line=asked)["devices"]
+    assert str(found.status) == "fail"
+    assert set(launched(found)) == {"model-path", "is-embedding", "port"}
+    assert not any("launch_server" in command for command in rows(card(used=22), line=asked)["devices"].commands)
+
+
 def test_the_cards_that_the_line_leaves_are_counted() -> None:
     two = (card(0), card(1))
     assert str(rows(*two, line="--tp-size 2", visible="1", chosen=two[1:])["devices"].status) == "fail"

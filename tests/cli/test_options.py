@@ -44,6 +44,8 @@ OPTIONS = {
     "schema": set(),
     "config": (ROWS | {"--url", "--log", "--model", "--model-path", "--api-key", "--expect-dim", "--config", "--force"})
     | {"--wait", "--quick", "--full", "--timeout"},
+    "plan": {"--lang", "--output", "--write", "--overwrite", "--device", "--gpu-memory", "--gpus", "--host", "--port"}
+    | {"--gateway-port", "--sglang-version"},
 }
 """The options that mean something in each command."""
 
@@ -67,7 +69,8 @@ def test_every_option_is_a_variable_too() -> None:
 
 
 def test_options_of_one_name_are_the_same_everywhere() -> None:
-    own = {"--wait", "--url"}  # what is waited for differs, and how many servers a command takes
+    # What is waited for differs, how many servers a command takes, what it prints, which release it takes by itself.
+    own = {"--wait", "--url", "--output", "--sglang-version"}
     helps: dict[str, set[str]] = {}
     for command in PROGRAM.commands.values():
         for name, option in options(command).items():
@@ -105,8 +108,7 @@ def chosen(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
 def test_only_and_skip_take_ids_areas_and_globs_repeated_or_with_commas(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports = [row.id for row in catalog.area("ports").checks]
-    gpu = [row.id for row in catalog.area("gpu").checks]
+    ports, gpu = ([row.id for row in catalog.at("after", [catalog.area(name)])[0].checks] for name in ("ports", "gpu"))
     assert chosen(capsys, "--only", "ports") == ports
     assert chosen(capsys, "--only", "ports.*") == ports
     assert chosen(capsys, "--only", "gpu, ports") == [*ports, *gpu]

@@ -16,7 +16,7 @@ from bgecheck.engines.base import Launch
 from bgecheck.engines.sglang import relaunch
 from bgecheck.engines.sglang.launchline import launch_program, launch_words, parse_launch, typed
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, changes_in_words
-from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line, place, stop
+from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line, on_gpu, place, stop
 from bgecheck.engines.sglang.releases import newest, release_of, releases
 from bgecheck.machine import containers
 from bgecheck.model import ServerProcess, Text
@@ -334,3 +334,15 @@ def test_a_server_in_a_container_is_stopped_by_its_container(monkeypatch: pytest
     assert relaunch.place(outside) == Text("", "")
     line = launch_line(relaunch.launch_of(server), {})
     assert line == "HF_HOME=/hf python -m sglang.launch_server --model-path m"
+
+
+def test_a_variable_that_stands_before_a_command_is_written_once() -> None:
+    launch = Launch(
+        options={"port": "1"},
+        program=("CUDA_VISIBLE_DEVICES=1", "python", "-m", "sglang.launch_server"),
+        environment={"CUDA_VISIBLE_DEVICES": "1", "SGLANG_USE_CPU_ENGINE": "1"},
+    )
+    line = "SGLANG_USE_CPU_ENGINE=1 CUDA_VISIBLE_DEVICES=1 python -m sglang.launch_server --port 1"
+    assert launch_line(launch, {}) == line
+    assert launch_line(on_gpu(launch, "3"), {}).count("CUDA_VISIBLE_DEVICES=") == 1
+    assert "CUDA_VISIBLE_DEVICES=3 " in launch_line(on_gpu(launch, "3"), {})

@@ -473,3 +473,24 @@ def test_a_driver_that_refuses_is_an_error_of_every_row_and_none_is_a_pass(machi
     rows = statuses(machine.tells(init="!4").planned())
     assert rows["visible"] == "error"
     assert "pass" not in rows.values()
+
+
+def test_a_running_server_s_own_line_is_not_judged_by_what_it_holds_itself(machine: Machine, port: int) -> None:
+    with server(machine.folder, port, "--mem-fraction-static", "0.3") as pid:
+        machine.tells(gpu0_memory=f"{24 * GIB},{23 * GIB}", gpu0_compute=f"{pid}:{22 * GIB}")
+        command = [
+            sys.executable,
+            "-m",
+            "bgecheck",
+            "preflight",
+            "--pid",
+            str(pid),
+            "--only",
+            "gpu,ports",
+            "-o",
+            "json",
+        ]
+        ran = subprocess.run(command, env=machine.environment, cwd=machine.folder, capture_output=True, timeout=30)
+    found = {row["id"]: row["status"] for row in json.loads(ran.stdout)["findings"]}
+    assert {found["gpu.memory"], found["gpu.others"]} == {"pass"}
+    assert {found["gpu.share"], found["ports.free"], found["ports.internal"]} == {"skip"}

@@ -6,10 +6,10 @@ import os
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument
+from typer import Argument, Context
 
 from bgecheck.cli.app import USE, command
-from bgecheck.cli.blank import not_blank
+from bgecheck.cli.blank import not_blank, source
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both, language
 from bgecheck.cli.nearest import one_of
@@ -40,6 +40,7 @@ _MOST_CARDS = 64
     ),
 )
 def plan(
+    ctx: Context,
     given: Annotated[
         list[str],
         Argument(
@@ -138,6 +139,8 @@ def plan(
     from bgecheck.placing.placement import Machine, placed
 
     chosen, version = language(lang), _version(sglang_version)
+    if source(ctx, "output") == "ENVIRONMENT" and output not in SHAPES:
+        output = SHAPES[0]  # the variable is meant for reports
     one_of("-o", output, SHAPES)
     _ports(port, gateway_port, len(given))
     not_blank("--write", write)

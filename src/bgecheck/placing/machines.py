@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.machine.gpus import Gpu, read_gpus
-from bgecheck.machine.ram import available
+from bgecheck.machine.ram import available, nodes
 from bgecheck.machine.sockets import free_port
 from bgecheck.model import BadInput, Text, Unavailable
 from bgecheck.placing.placement import Card
@@ -41,9 +41,9 @@ def cards_given(memory: float, count: int) -> tuple[Card, ...]:
 
 
 def memory_of_cpu() -> tuple[Card, ...]:
-    """The memory of this machine as the one card of servers on its CPU."""
-    free, total = available()
-    return (Card("CPU", float(total), float(free)),)
+    """The memory of this machine as the one card of servers on its CPU: of several nodes sglang counts one's part."""
+    (free, total), parts = available(), nodes()
+    return (Card("CPU", total / parts, free / parts),)
 
 
 def free_ports(first: int, count: int, gateway: int) -> tuple[int, ...]:

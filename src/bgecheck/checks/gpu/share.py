@@ -49,6 +49,7 @@ def share_of(facts: GpuFacts) -> float | None:
         )
     },
     needs=("gpu.devices",),
+    explains=("launch.memory-fraction",),
     moments=BEFORE,
 )
 def share_fits(facts: GpuFacts) -> Outcome:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bgecheck.checks.gpu.facts import AREA, GpuFacts, label, size_text
 from bgecheck.engines.sglang.options import FIRST_GPU, RANKS
-from bgecheck.model import ANY_TIME, BEFORE, Advice, Evidence, Outcome, Text, absent, broken, holds
+from bgecheck.engines.sglang.relaunch import launch_line
+from bgecheck.engines.sglang.workers import OF_SEVERAL_GPUS
+from bgecheck.model import ANY_TIME, BEFORE, Advice, Evidence, Outcome, Shell, Text, absent, broken, holds
 
 
 @AREA.check(
@@ -48,7 +50,7 @@ def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
     cause=Text(
         f"the launch takes {{places}} ({RANKS}, {FIRST_GPU}), and {{shown}} left to it: its schedulers end with "
         "`invalid device ordinal`",
-        f"启动参数要用 {{places}}（{RANKS}、{FIRST_GPU}），而可用的是 {{shown}}：scheduler 会以 "
+        f"启动参数要用{{places}}（{RANKS}、{FIRST_GPU}），而可用的只有 {{shown}}：scheduler 会以 "
         "`invalid device ordinal` 退出",
     ),
     fix=Text(
@@ -56,7 +58,7 @@ def driver_shows_a_gpu(facts: GpuFacts) -> Outcome:
         "CUDA_VISIBLE_DEVICES to as many GPUs as are asked for",
         f"embedding 模型用一块卡就够：去掉 {RANKS} 和 {FIRST_GPU}，或让 CUDA_VISIBLE_DEVICES 包含足够多的卡",
     ),
-    commands=("nvidia-smi -L",),
+    commands=("nvidia-smi -L", "{launch_line}"),
     explains=("gpu.memory",),
     moments=BEFORE,
 )
@@ -74,4 +76,15 @@ def as_many_gpus_as_asked_for(facts: GpuFacts) -> Outcome:
     count = Text(f"{shown} is" if shown == 1 else f"{shown} are", f"{shown} 块")
     numbers = str(last) if last == facts.places[0] else f"{facts.places[0]}-{last}"
     places = Text(f"GPU {numbers} of those that it sees", f"第 {numbers} 号卡（从 0 数）")
-    return broken(evidence, places=places, shown=count)
+    return broken(evidence, places=places, shown=count, **_on_one(facts))
+
+
+def _on_one(facts: GpuFacts) -> dict[str, Shell]:
+    """The launch line without the options that ask for more GPUs, where one has room for all that the ranks share."""
+    need = facts.footprint
+    if need is None or facts.planned is None or not facts.chosen:
+        return {}
+    whole = need.least + (len(facts.places) - 1) * need.weights_and_least
+    if max(gpu.free or 0 for gpu in facts.chosen) < whole:
+        return {}
+    return {"launch_line": launch_line(facts.planned.launch, dict.fromkeys(OF_SEVERAL_GPUS))}

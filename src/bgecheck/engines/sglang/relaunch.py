@@ -68,7 +68,8 @@ def launch_line(launch: Launch, changed: Changes, release: Release | None = None
     is for that release: what its parser refuses is renamed or left out.
     """
     options = {name: value for name, value in {**launch.options, **changed}.items() if value is not None}
-    words = [f"{name}={shlex.quote(value)}" for name, value in launch.environment.items()]
+    assigned = {word.partition("=")[0] for word in launch.program if "=" in word}
+    words = [f"{n}={shlex.quote(value)}" for n, value in launch.environment.items() if n not in assigned]
     words += [_word(word) for word in launch.program] or [PROGRAM]
     words += [_option(name, value) for name, value in (fitted(options, release) if release else options).items()]
     return Shell(" ".join(filter(None, words)))

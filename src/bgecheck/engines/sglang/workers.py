@@ -73,6 +73,13 @@ def ranks(flags: Mapping[str, str]) -> int:
     return shards if "enable-dp-attention" in flags else shards * int(sizes[2])
 
 
+OF_SEVERAL_GPUS = (
+    *("tp-size", "tp", "pp-size", "pp", "dp-size", "dp", "base-gpu-id", "gpu-id-step", "enable-dp-attention"),
+    *("nccl-port", "dist-init-addr"),
+)
+"""The options of a launch on several GPUs, or on another than the first."""
+
+
 def cards(flags: Mapping[str, str]) -> tuple[int, ...]:
     """The places, among the GPUs that CUDA shows to it, of those that a server takes; () where its options don't tell.
 
