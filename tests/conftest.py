@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Iterator
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded, whose threads wait at full load
+
 import pytest
 
 import everycase  # noqa: F401  # how many examples hypothesis tries

@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -208,6 +209,7 @@ def echoes(connection: socket.socket, request: Request) -> None:
     connection.sendall(message(as_json(said), f"401 {KEY}", f"X-Key: {KEY}", f"WWW-Authenticate: Bearer {KEY}"))
 
 
+@cache
 def _bomb(blocks: int = 512) -> bytes:
     """A gzip file of so many MiB, one block packed once and repeated."""
     packer, block, checksum = zlib.compressobj(9, zlib.DEFLATED, -15), b"0" * MIB, 0
@@ -218,12 +220,9 @@ def _bomb(blocks: int = 512) -> bytes:
     return header + packed * blocks + b"\x03\x00" + struct.pack("<II", checksum, blocks * MIB)
 
 
-_BOMB = _bomb()
-
-
 def bomb(connection: socket.socket, request: Request) -> None:
     """Half a gigabyte in half a megabyte of gzip."""
-    connection.sendall(message(_BOMB, "200 OK", "Content-Encoding: gzip"))
+    connection.sendall(message(_bomb(), "200 OK", "Content-Encoding: gzip"))
 
 
 def huge(connection: socket.socket, request: Request) -> None:

@@ -57,12 +57,11 @@ def test_a_packed_body_that_is_cut_or_damaged_is_no_body(packed: bytes, coding: 
     assert bad.value.kind == "malformed"
 
 
-@pytest.mark.parametrize(
-    "bomb", [gzip.compress(bytes(64 * 2**20)), gzip.compress(bytes(900_000)) * 50], ids=["one", "one behind another"]
-)
-def test_a_bomb_is_cut_while_it_is_unpacked(bomb: bytes) -> None:
+@pytest.mark.parametrize(("size", "times"), [(64 * 2**20, 1), (900_000, 50)], ids=["one", "one behind another"])
+def test_a_bomb_is_cut_while_it_is_unpacked(size: int, times: int) -> None:
     """64 MiB of zeros in a 64 kB body never come to be in memory; the limit is one of the whole body."""
-    assert BODY_LIMIT < 50 * 900_000
+    assert size * times > BODY_LIMIT
+    bomb = gzip.compress(bytes(size)) * times
     with listening(answer(whole(bomb, "Content-Encoding: gzip"))) as url, closing(Http()) as http:
         failure = http.exchange("GET", url, seconds=5)
 

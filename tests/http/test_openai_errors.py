@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 import pytest
 
 from bgecheck.http.authorities import VARIABLES
@@ -37,6 +37,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def outcome(base_url: str, key: str = "EMPTY", seconds: float = 5.0) -> Raised | Vectors:
     """What the true package makes of a base URL, in this process."""
     request = {"base_url": base_url, "key": key, "model": "m", "input": "你好", "seconds": seconds}
+    import openai  # not while tests are collected, in each worker: it takes over a second
+
     return outcome_of(call(openai, request))
 
 
@@ -260,7 +262,7 @@ def test_what_is_wrong_with_a_certificate(
 
 
 heeds_a_file_that_is_not_there = pytest.mark.skipif(
-    tuple(map(int, httpx.__version__.split(".")[:2])) < (0, 28) and int(openai.__version__.split(".")[0]) < 3,
+    tuple(map(int, httpx.__version__.split(".")[:2])) < (0, 28) and int(version("openai").split(".")[0]) < 3,
     reason="httpx before 0.28 leaves a file of authorities aside that is not there",
 )
 

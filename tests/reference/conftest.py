@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from bgecheck.reference.weights import open_weights
 HIDDEN, LAYERS, HEADS, INNER, POSITIONS = 64, 3, 4, 96, 96
 
 
-def vocabulary() -> list[str]:
+@cache
+def vocabulary() -> tuple[str, ...]:
     """Special tokens, letters and their continuations, and all of the common Chinese characters."""
     letters = [chr(n) for n in range(33, 127) if not chr(n).isupper()]
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
-    return [*words, *(chr(n) for n in range(0x4E00, 0x9FA6))]
+    return (*words, *(chr(n) for n in range(0x4E00, 0x9FA6)))
 
 
 def tensors(seed: int = 0, vocab: int = 0) -> dict[str, Any]:

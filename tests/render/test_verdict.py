@@ -50,8 +50,8 @@ def last_line(check: Check, advice: Advice, language: Language, width: int) -> t
 def remedy_in(lines: list[str], fix: str) -> str:
     """As much of the remedy as a verdict shows; its lines are broken at blanks or between Chinese characters."""
     shown = re.sub(r"\s", "", "".join(lines))
-    ends = [end for end in range(len(fix), 0, -1) if re.sub(r"\s", "", fix[:end]) in shown]
-    return fix[: ends[0]].rstrip() if ends else ""
+    end = next((end for end in range(len(fix), 0, -1) if re.sub(r"\s", "", fix[:end]) in shown), 0)
+    return fix[:end].rstrip()
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

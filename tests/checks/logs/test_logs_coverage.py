@@ -21,6 +21,7 @@ from bgecheck.model.deadline import Deadline
 from bgecheck.run import engine
 from bgecheck.run.context import Context
 from bgecheck.run.settings import Settings
+from cases import failures
 from logsamples import Snippet, snippets, written
 
 ARGS = (
@@ -328,11 +329,17 @@ def test_every_mark_of_a_start_is_of_a_known_phase() -> None:
     assert set(STAGE_NAMES) == set(PHASES)
 
 
-@pytest.mark.parametrize("snippet", [s for s in snippets() if s.phase in PHASES[:4]], ids=lambda s: s.label)
-def test_a_start_that_failed_proves_nothing_of_serving(tmp_path: Path, snippet: Snippet) -> None:
+@pytest.mark.parametrize("phase", PHASES[:4])
+def test_a_start_that_failed_proves_nothing_of_serving(tmp_path: Path, phase: str) -> None:
     """Over every labelled failure of a start: what serving alone shows is never passed."""
-    path = written(tmp_path / "sglang.log", snippet.log(snippet.releases[-1]))
-    os.utime(path, (1, 1))
-    rows = {f.id: f for f in engine.run([AREA], Context(Target(url="", host="", port=0, log=str(path)), Deadline(30)))}
-    assert rows["logs.ready"].values["phase"] != "serving"
-    assert _with(rows, Status.PASS) & SERVING == set()
+
+    def check(snippet: Snippet) -> None:
+        path = written(tmp_path / "sglang.log", snippet.log(snippet.releases[-1]))
+        os.utime(path, (1, 1))
+        context = Context(Target(url="", host="", port=0, log=str(path)), Deadline(30))
+        rows = {f.id: f for f in engine.run([AREA], context)}
+        assert rows["logs.ready"].values["phase"] != "serving"
+        assert _with(rows, Status.PASS) & SERVING == set()
+
+    own = [snippet for snippet in snippets() if snippet.phase == phase]
+    assert failures(own, check, lambda snippet: f"{snippet.label}: {snippet.decisive}") == []

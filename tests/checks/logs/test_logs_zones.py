@@ -6,8 +6,6 @@ import io
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import commandline
 from bgecheck.checks.logs import AREA
 from bgecheck.checks.logs.area import LogFacts, collect
 from bgecheck.model import Finding, Target
@@ -108,8 +107,7 @@ def test_a_report_says_when_it_began_as_rfc_3339_wants_it(name: str, tmp_path: P
     log = tmp_path / "sglang.log"
     log.write_text(_lines("[2026-11-02 22:00:00]"))
     began = int(time.time())
-    command = [sys.executable, "-m", "bgecheck", "logs", str(log), "-o", "json"]
-    printed = subprocess.run(command, capture_output=True, env={**os.environ, "TZ": name}).stdout
+    printed = commandline.run("logs", str(log), "-o", "json", TZ=name).stdout
     started_at = json.loads(printed)["started_at"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", started_at)
     assert began <= datetime.fromisoformat(started_at).timestamp() <= time.time()
