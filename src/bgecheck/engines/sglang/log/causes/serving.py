@@ -647,7 +647,7 @@ cause(
                 "start it on a port above 1023 and update the base URL of every caller, or put a web server on port {port} in front of it",
                 "改用 1024 以上的端口启动，并更新所有调用方的 base URL；或在端口 {port} 上放一个反向代理",
             ),
-            ("id", "{launch_line}"),
+            ("id", "sysctl net.ipv4.ip_unprivileged_port_start"),
         ),
         "membind": Advice(
             Text(
@@ -677,7 +677,6 @@ cause(
     },
     variant=access.kind,
     values=access.values,
-    changes=lambda session, hit: {"port": "30000"} if access.kind(session, hit) == "port" else None,
 )
 
 cause(
