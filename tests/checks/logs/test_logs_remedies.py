@@ -323,7 +323,7 @@ NEW, OLD, EITHER = "use a build for the card's CUDA", "T4 or newer; or serve the
         (("nvcc fatal   : Unsupported gpu architecture 'compute_70'",), OLD),
         (("RuntimeError: This kernel was not built for compute capability 7.0",), OLD),
         (("nvcc fatal   : Unsupported gpu architecture 'compute_120'",), NEW),
-        (("ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",), NEW),
+        (("ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",), "TRITON_PTXAS_PATH"),
         (("RuntimeError: This kernel was not built for compute capability 12.0",), NEW),
         (
             (

@@ -83,6 +83,8 @@ STOPPING = (
     "Deactivated successfully",
     "Gracefully stopping...",
 )
+COMPOSE_STOPS = "Gracefully stopping..."
+"""What docker compose writes as it gives up too, before it tells why no container was started."""
 DYING = (
     "sglang serve: error: ",
     "launch_server.py: error: ",

@@ -14,7 +14,7 @@ _NAMED = re.compile(
 """How transformers and modelscope name a model without quotes."""
 
 _URL = re.compile(
-    r"(?:https?://[\w.-]+(?::\d+)?/|url: /)(?:api/models/)?(?P<name>[\w.-]+/[\w.-]+)(?=/(?:resolve|revision|tree)/|[\s?)'\"]|$)"
+    r"(?:https?://[\w.-]+(?::\d+)?/|url: /)(?:api/(?:v1/)?models/)?(?P<name>[\w.-]+/[\w.-]+)(?=/(?:resolve|revision|tree)/|/revisions\b|[\s?)'\"]|$)"
 )
 """An address of the hub or of a mirror, which holds owner and name of a repository."""
 

@@ -66,6 +66,10 @@ _CHINESE: Mapping[str, str] = {
 
 _REMARKS: Mapping[str, str] = {
     "a kernel over no rows (sglang #3304, #5230)": "算子收到零行输入（sglang #3304、#5230）",
+    "an image of NVIDIA's that is given options only (sglang #3855)": "只给了参数的 NVIDIA 镜像（sglang #3855）",
+    "the program has a log of its own": "程序另有自己的日志",
+    "a kernel of sampling on sm75": "sm75 上的采样算子",
+    "bf16 on sm75 (sglang #1058)": "sm75 上的 bf16（sglang #1058）",
     "all but 13, 31, 43 and 45, which programs cause": "13、31、43、45 由程序引起，不算",
     "the status as waitpid gives it": "waitpid 给出的原始状态值",
     "aiter older or newer than sglang (sglang #23083)": "aiter 与 sglang 版本不匹配（sglang #23083）",

@@ -251,7 +251,8 @@ class Sessions:
     def _end(self, number: int, text: str) -> None:
         """Take note of what stops or kills a server."""
         session = self.session
-        if any(mark in text for mark in marks.STOPPING) and session.died_line is None:
+        started = session.ours or marks.COMPOSE_STOPS not in text
+        if started and any(mark in text for mark in marks.STOPPING) and session.died_line is None:
             session.stopped_line = session.stopped_line or number
             session.interrupted = session.interrupted or "KeyboardInterrupt" in text
         killed = marks.KILLED.match(text) is not None

@@ -22,13 +22,20 @@ _NO_TOOLKIT = re.compile(
     r"fatal error: (?:cuda|cuda_runtime|cuda_runtime_api|cuda_bf16|cuda_fp16|cublas\w*|cusparse|nvrtc)\.h: No such file"
 )
 
+_NO_LIBCUDA = re.compile(r"cannot find -lcuda\b|libcuda\.so cannot found")
+_FAILED = re.compile(r"ninja: build stopped|Ninja build failed|errors? detected in the compilation|\['(?:/\S+/)?ninja'")
+"""What only says that a compiler ran and failed: had a tool been missing, a line would name it."""
+_KINDS = (("toolkit", _ITEM), ("nvcc", _NO_TOOLKIT), ("failed", _FAILED))
+
 
 def lack(session: Session, hit: Hit) -> str | None:
-    """`toolkit` where it is too old, `nvcc` where there is none; None for compilers and other headers.
+    """`toolkit` where it is too old, `nvcc` where there is none, `failed` where all are there; None for compilers and other headers.
 
     With triton in use already, it is not offered as a way without either.
     """
-    kind = "toolkit" if _ITEM.search(hit.text) else "nvcc" if _NO_TOOLKIT.search(hit.text) else None
+    if _NO_LIBCUDA.search(hit.text):
+        return "libcuda"
+    kind = next((kind for kind, words in _KINDS if words.search(hit.text)), None)
     return f"{kind}-triton" if kind and session.argument("attention_backend") == "triton" else kind
 
 
@@ -43,6 +50,6 @@ def values(session: Session, hit: Hit) -> dict[str, str]:
 
 def relaunch(session: Session, hit: Hit) -> dict[str, str | None] | None:
     """The backend that compiles without nvcc, where it is not in use already."""
-    if lack(session, hit) is None or session.argument("attention_backend") == "triton":
+    if lack(session, hit) in (None, "libcuda") or session.argument("attention_backend") == "triton":
         return None
     return {"attention-backend": "triton"}

@@ -10,6 +10,8 @@ from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
 _KINDS = (
+    ("retries", re.compile(r"entered FATAL state")),
+    ("options", re.compile(r"exec: -\S*: invalid option")),
     ("architecture", re.compile(r"[Ee]xec format error|no matching manifest for |no match for platform")),
     ("name", re.compile(r"container name \S+ is already in use")),
     ("daemon", re.compile(r"docker daemon running|Docker daemon at |dockerDesktopLinuxEngine")),
@@ -76,6 +78,14 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "invalid option",
+            "/opt/nvidia/nvidia_entrypoint.sh: line 67: exec: --: invalid option",
+            regex=r"entrypoint\S*\.sh: line \d+: exec: -\S*: invalid option",
+            near="/opt/start.sh: line 3: set: -o: invalid option",
+            source="bash: an image of NVIDIA's that is given options only (sglang #3855)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "pull access denied for ",
             "docker: Error response from daemon: pull access denied for sglang/sglang, repository does not exist or may require "
             "'docker login': denied: requested access to the resource is denied",
@@ -138,6 +148,14 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            " entered FATAL state, too many start retries",
+            "2026-01-12 10:00:41,801 INFO gave up: sglang entered FATAL state, too many start retries too quickly",
+            regex=r"gave up: \S+ entered FATAL state, too many start retries",
+            near="2026-01-12 10:00:03,131 INFO success: sglang entered RUNNING state, process has stayed up for > than 1 seconds",
+            source="supervisord 4.x: the program has a log of its own",
+            weight=GENERAL,
+        ),
+        pattern(
             "OCI runtime create failed",
             "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: unable to "
             "start container process: error during container init",
@@ -187,6 +205,20 @@ cause(
                 "docker run --rm --entrypoint python3 lmsysorg/sglang:latest -c 'import sglang; print(sglang.__version__)'",
             ),
         ),
+        "options": Advice(
+            Text(
+                "the container was given options only, and no program to run with them: the image starts none of its own",
+                "容器只收到参数，没有要执行的程序：镜像本身不会启动任何服务",
+            ),
+            Text(
+                "write the program behind the name of the image: `python3 -m sglang.launch_server`, then the options, --model-path among them",
+                "在镜像名后面写上程序 `python3 -m sglang.launch_server`，再接参数（要有 --model-path）",
+            ),
+            (
+                "docker run --gpus all --ipc=host -p 30000:30000 -v '<models>':/models lmsysorg/sglang:latest "
+                "python3 -m sglang.launch_server --model-path '/models/<model>' --is-embedding --host 0.0.0.0 --port 30000",
+            ),
+        ),
         "image": Advice(
             Text(
                 "the registry has no image {image}, or not for this account: the name or the tag is misspelt, or it is private",
@@ -217,6 +249,17 @@ cause(
             ),
             Text("start it, or correct DOCKER_HOST", "启动 Docker，或改正 DOCKER_HOST"),
             ("sudo systemctl start docker", "docker context ls"),
+        ),
+        "retries": Advice(
+            Text(
+                "supervisord started the program again and again, it ended each time, and no error of it stands in this log",
+                "supervisord 反复启动，程序每次都退出，最后放弃；这份日志里没有程序自己的报错",
+            ),
+            Text(
+                "read the program's own log: stdout_logfile and stderr_logfile of its section (redirect_stderr=true writes both into one)",
+                "看程序自己的日志：配置里的 stdout_logfile 和 stderr_logfile（redirect_stderr=true 会合成一份）",
+            ),
+            ("supervisorctl status", "grep -rn _logfile /etc/supervisor* /etc/supervisord.conf"),
         ),
         "name": Advice(
             Text(

@@ -420,6 +420,21 @@ cause(
         "nvidia-smi --query-gpu=driver_version --format=csv",
         "python -c 'import torch; print(torch.version.cuda)'",
     ),
+    variants={
+        "apart": Advice(
+            Text(
+                "the CUDA library in use and the driver of the host do not fit each other (error 803): the driver was updated without a "
+                "reboot, or the image brings a compatibility library (/usr/local/cuda/compat) that is older than the driver",
+                "当前使用的 CUDA 驱动库与宿主机驱动不配套（错误 803）：升级驱动后没有重启，或镜像自带的兼容库（/usr/local/cuda/compat）比驱动旧",
+            ),
+            Text(
+                "reboot the host where its nvidia-smi fails too; else take /usr/local/cuda/compat out of the container's LD_LIBRARY_PATH",
+                "宿主机上 nvidia-smi 也报错就重启；否则把 /usr/local/cuda/compat 从容器的 LD_LIBRARY_PATH 里去掉",
+            ),
+            ("nvidia-smi", "cat /proc/driver/nvidia/version", "ldconfig -p | grep libcuda.so"),
+        ),
+    },
+    variant=lambda session, hit: "apart" if "driver combination" in hit.text else None,
 )
 
 _NO_RUNTIME = re.compile(r"could not select device driver|unknown or invalid runtime name: nvidia")
@@ -667,11 +682,19 @@ _OLDEST = 75
 """The first generation that sglang runs on."""
 
 
+_TURING = (("kernels", "too many resources requested for launch"), ("bf16", "IndexError: map::at"))
+"""What fails on cards of sm75, which sglang supports all the same."""
+
+
 def _generation(session: Session, hit: Hit) -> str | None:
     """`old` for a card that no build of sglang supports, `new` for one that this build is too old for."""
     if (other := maker(session, hit)) is not None:
         return other
     lines = "\n".join((hit.text, *(text for _, text in hit.also.values()), *hit.before))
+    if kind := next((kind for kind, words in _TURING if words in hit.text), None):
+        return kind
+    if "option 'gpu-name'" in hit.text:
+        return "ptxas"
     if _TOO_OLD.search(lines):
         return "old"
     match = _CAPABILITY.search(lines)
@@ -679,6 +702,14 @@ def _generation(session: Session, hit: Hit) -> str | None:
         return None
     number = int("".join(digits for digits in match.groups() if digits))
     return "old" if number < _OLDEST else "new"
+
+
+def _for_turing(session: Session, hit: Hit) -> dict[str, str | None] | None:
+    """What cards of sm75 need: another backend than flashinfer, or fp16."""
+    kind = _generation(session, hit)
+    if kind == "bf16":
+        return {"dtype": "float16"}
+    return {"attention-backend": "triton"} if kind == "kernels" else None
 
 
 cause(
@@ -740,6 +771,20 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "too many resources requested for launch",
+            "CUDA Error: too many resources requested for launch (701) /flashinfer/python/include/flashinfer/sampling.cuh: line 547",
+            near="docker: Error response from daemon: toomanyrequests: You have reached your pull rate limit.",
+            source="flashinfer: a kernel of sampling on sm75",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "IndexError: map::at",
+            "IndexError: map::at",
+            regex=r"^IndexError: map::at$",
+            near="IndexError: list index out of range",
+            source="triton 3.x: bf16 on sm75 (sglang #1058)",
+        ),
+        pattern(
             "requires GPUs with sm",
             "RuntimeError: FlashInfer requires GPUs with sm75 or higher",
             near="NotImplementedError: flash_attn at sgl-kernel is only supported on sm90 and above",
@@ -789,6 +834,37 @@ cause(
                 "python -c 'import torch; print(torch.version.cuda, torch.cuda.get_arch_list())'",
             ),
         ),
+        "ptxas": Advice(
+            Text(
+                "the ptxas that triton uses is older than the card: it knows no code for this generation of GPU",
+                "triton 用的 ptxas 比显卡老，不认识这一代 GPU",
+            ),
+            Text(
+                "name the ptxas of a CUDA toolkit that knows the card (13.0 for sm_121 and sm_110, 12.8 for sm_120) in TRITON_PTXAS_PATH, "
+                "or use the newest image of sglang",
+                "用 TRITON_PTXAS_PATH 指向认识这块卡的 CUDA toolkit 的 ptxas（sm_121、sm_110 要 13.0，sm_120 要 12.8），或换最新镜像",
+            ),
+            ("ls /usr/local/cuda*/bin/ptxas", "export TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas"),
+        ),
+        "kernels": Advice(
+            Text(
+                "a kernel of flashinfer asks for more registers or shared memory than this card has (RTX 20, T4: sm75)",
+                "flashinfer 的算子要的寄存器或共享内存超出这块卡的上限（RTX 20 系、T4：sm75）",
+            ),
+            Text(
+                "start it {changes}, and with --sampling-backend pytorch where the line names sampling",
+                "{changes} 启动；报错里有 sampling 时再加 --sampling-backend pytorch",
+            ),
+            ("{launch_line}", "{nvidia_smi} --query-gpu=name,compute_cap --format=csv"),
+        ),
+        "bf16": Advice(
+            Text(
+                "triton cannot compile this kernel for cards of sm75 (T4, RTX 20), which have no bf16",
+                "triton 无法为 sm75 的卡（T4、RTX 20 系，不支持 bf16）编译这个算子",
+            ),
+            Text("start it {changes}, or use a newer sglang", "{changes} 启动，或升级 sglang"),
+            ("{launch_line}", "{nvidia_smi} --query-gpu=name,compute_cap --format=csv"),
+        ),
         "amd": Advice(
             Text(
                 "this build for ROCm has no code for this generation of AMD GPU (its gfx number)",
@@ -813,6 +889,7 @@ cause(
         ),
     },
     variant=_generation,
+    changes=_for_turing,
 )
 
 cause(
@@ -1076,6 +1153,23 @@ cause(
     variant=maker,
 )
 
+_NVRTC = re.compile(r"libnvrtc\.so\.(\d+)")
+
+
+def _library(session: Session, hit: Hit) -> str | None:
+    """Which library is missing, where each has its own remedy, or whose it is."""
+    if "libnuma.so" in hit.text:
+        return "numa"
+    if _NVRTC.search(hit.text):
+        return "nvrtc"
+    return "glibc" if "' not found (required by" in hit.text else maker(session, hit)
+
+
+def _library_values(session: Session, hit: Hit) -> dict[str, Words]:
+    match = _NVRTC.search(hit.text)
+    return {"release": match[1]} if match else {}
+
+
 cause(
     "system-library-missing",
     [
@@ -1105,13 +1199,44 @@ cause(
         "缺少系统共享库，或版本过旧（报错行里写了名字）",
     ),
     fix=Text(
-        "install the library: libnuma1 for libnuma.so.1, `pip install nvidia-cuda-nvrtc-cu12` (cu13) for libnvrtc.so.12 (13), then "
-        "name its folder in LD_LIBRARY_PATH; for GLIBC use the image of sglang",
-        "安装对应的库：libnuma.so.1 装 libnuma1，libnvrtc.so.12 执行 pip install nvidia-cuda-nvrtc-cu12（13 对应 cu13）"
-        "并把所在目录加入 LD_LIBRARY_PATH；GLIBC 过旧请用官方镜像",
+        "install the package that has it, or name its folder in LD_LIBRARY_PATH where it is there already; sglang's image has all of them",
+        "安装包含它的软件包；已经装了就把所在目录加入 LD_LIBRARY_PATH；官方镜像里都有",
     ),
-    commands=("sudo apt-get install -y libnuma1",),
+    commands=("ldconfig -p",),
     variants={
+        "numa": Advice(
+            Text("the system library libnuma.so.1 is missing", "缺少系统库 libnuma.so.1"),
+            Text("install libnuma1", "安装 libnuma1"),
+            ("sudo apt-get install -y libnuma1",),
+        ),
+        "nvrtc": Advice(
+            Text(
+                "libnvrtc.so.{release} is missing: it comes with torch for CUDA {release}, and torch is here for another CUDA than the "
+                "kernel package, or its folder is not on the search path",
+                "缺少 libnvrtc.so.{release}：它随 CUDA {release} 版的 torch 安装，而这里的 torch 与算子包面向的 CUDA 不同，或所在目录不在搜索路径里",
+            ),
+            Text(
+                "compare torch's CUDA with {release}: if it is another, install sglang into a fresh environment; if it is the same, install "
+                "the library's package (nvidia-cuda-nvrtc-cu12, from 13 on nvidia-cuda-nvrtc) and name its folder in LD_LIBRARY_PATH",
+                "先看 torch 的 CUDA 版本是不是 {release}：不是就在干净环境里重装 sglang；是就装上这个库（nvidia-cuda-nvrtc-cu12，"
+                "13 起叫 nvidia-cuda-nvrtc），并把所在目录加入 LD_LIBRARY_PATH",
+            ),
+            (
+                "python -c 'import torch; print(torch.__version__, torch.version.cuda)'",
+                "pip list | grep -i -e nvrtc -e ^torch",
+            ),
+        ),
+        "glibc": Advice(
+            Text(
+                "a library of the system is older than what was built for a newer one (the line names both)",
+                "系统库比编译时所用的旧（报错行里写了两者）",
+            ),
+            Text(
+                "use sglang's image, or a newer system; for GLIBCXX in conda: `conda install -c conda-forge libstdcxx-ng`",
+                "用官方镜像，或换更新的系统；conda 里缺 GLIBCXX 时执行 `conda install -c conda-forge libstdcxx-ng`",
+            ),
+            ("ldd --version", "docker pull lmsysorg/sglang:latest"),
+        ),
         "amd": Advice(
             Text("a library of ROCm is missing (the line names it)", "缺少 ROCm 的库（报错行里写了名字）"),
             Text(
@@ -1137,7 +1262,8 @@ cause(
             ),
         ),
     },
-    variant=maker,
+    variant=_library,
+    values=_library_values,
 )
 
 
@@ -1156,6 +1282,19 @@ _TOOLKIT_NEW = Text(
 _TOOLKITS = (
     "nvcc --version; ls -d /usr/local/cuda*",
     "export CUDA_HOME=/usr/local/cuda-12 PATH=/usr/local/cuda-12/bin:$PATH",
+)
+_BUILD_FAILED = Text(
+    "a kernel is compiled at start, and the compiler ran and failed: nvcc does not fit the card, torch or the kernels' sources, or the "
+    "cache holds what another release left (its first line with `error:` says which)",
+    "启动时要即时编译算子，编译器运行了但编译失败：nvcc 与显卡、torch 或算子源码不匹配，或缓存里有别的版本留下的文件（看第一行 `error:`）",
+)
+_REBUILD = Text(
+    "let nvcc be of the CUDA that torch was built with and know the card (sm_120: 12.8 or newer), and empty the kernels' cache",
+    "让 nvcc 与 torch 的 CUDA 版本一致，且支持这块卡（sm_120 要 12.8 以上），并清空算子缓存",
+)
+_CACHES = (
+    "nvcc --version; python -c 'import torch; print(torch.version.cuda, torch.cuda.get_device_capability())'",
+    "rm -rf ~/.cache/flashinfer ~/.cache/torch_extensions ~/.cache/tvm-ffi",
 )
 _NO_TOOLKIT = Text(
     "a kernel is compiled at start, and there is no CUDA toolkit, or CUDA_HOME does not name it (no compiler package brings it)",
@@ -1314,6 +1453,19 @@ cause(
         "toolkit-triton": Advice(_TOOLKIT_OLD, _TOOLKIT_NEW, _TOOLKITS),
         "nvcc": Advice(_NO_TOOLKIT, _and(_TOOLKIT, _OR_TRITON), (*_NVCC, "{launch_line}")),
         "nvcc-triton": Advice(_NO_TOOLKIT, _TOOLKIT, _NVCC),
+        "failed": Advice(_BUILD_FAILED, _and(_REBUILD, _OR_TRITON), (*_CACHES, "{launch_line}")),
+        "failed-triton": Advice(_BUILD_FAILED, _REBUILD, _CACHES),
+        "libcuda": Advice(
+            Text(
+                "a kernel is compiled at start, and the linker finds no libcuda.so (the driver brings libcuda.so.1 only)",
+                "启动时要即时编译算子，而链接器找不到 libcuda.so（驱动只带 libcuda.so.1）",
+            ),
+            Text(
+                "name the stub of the CUDA toolkit, or a folder in which libcuda.so is a link to the driver's libcuda.so.1",
+                "指向 CUDA toolkit 里的 stub，或建一个目录，把 libcuda.so 链接到驱动的 libcuda.so.1",
+            ),
+            ("ldconfig -p | grep libcuda", "export LIBRARY_PATH=/usr/local/cuda/lib64/stubs:$LIBRARY_PATH"),
+        ),
     },
     variant=toolchain.lack,
     values=toolchain.values,
@@ -1387,9 +1539,23 @@ cause(
     commands=("df -h /dev/shm",),
 )
 
+
+def _collective(session: Session, hit: Hit) -> str | None:
+    """`network` where NCCL warns of a connection, or an option that the line names."""
+    return "network" if "NCCL WARN " in hit.text else optional.variant(session, hit)
+
+
 cause(
     "nccl-failure",
     [
+        pattern(
+            "NCCL WARN ",
+            "node5:240:240 [6] misc/socket.cc:533 NCCL WARN socketPollConnect: Connect to 10.0.0.4<56849> returned 113(No route to host)",
+            regex=r"NCCL WARN socket\w+: Connect to \S+ (?:returned \d+\(|failed : )",
+            near="gpu07:8891:8891 [0] misc/socket.cc:533 NCCL WARN socketProgress: Connection closed by remote peer gpu07<41022>",
+            source="NCCL 2.2x (sglang #3820, #5594)",
+            weight=SPECIFIC,
+        ),
         pattern(
             "NCCL error",
             "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
@@ -1509,11 +1675,35 @@ cause(
         "报错里有 custom_all_reduce 时加 --disable-custom-all-reduce",
     ),
     commands=("{nvidia_smi} topo -m",),
-    variants={"option": PART, "custom-all-reduce": OWN_ALL_REDUCE},
-    variant=optional.variant,
+    variants={
+        "option": PART,
+        "custom-all-reduce": OWN_ALL_REDUCE,
+        "network": Advice(
+            Text(
+                "the processes of this server do not reach each other over the network: NCCL chose an interface that leads nowhere, or a "
+                "firewall stands between the machines",
+                "服务的各个进程之间网络不通：NCCL 选错了网卡，或机器之间有防火墙",
+            ),
+            Text(
+                "name the interface that the machines share in NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME on each of them, and open all "
+                "ports between them; one machine is enough where its GPUs hold the model",
+                "在每台机器上用 NCCL_SOCKET_IFNAME、GLOO_SOCKET_IFNAME 指定互通的网卡，并放开机器之间的所有端口；单机显存够就不必多机",
+            ),
+            ("ip -brief address", "export NCCL_SOCKET_IFNAME='<interface>' GLOO_SOCKET_IFNAME='<interface>'"),
+        ),
+    },
+    variant=_collective,
     values=optional.values,
     changes=optional.without,
 )
+
+
+def _faulty(session: Session, hit: Hit) -> str | None:
+    """`ascend` on an NPU, whose operators no option exchanges; `enormous` for a prefill of very many tokens."""
+    if maker(session, hit) == "ascend":
+        return "ascend"
+    return "enormous" if relaunch.last_prefill(session) > relaunch.LARGE else None
+
 
 cause(
     "illegal-memory-access",
@@ -1555,6 +1745,22 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "ector core exception",
+            "Kernel task happen error, retCode=0x31, [vector core exception].[FUNC:PreCheckTaskErr][FILE:davinci_kernel_task.cc]",
+            regex=r"Kernel task happen error, retCode=0x\w+, \[(?:vector|aicore|ai ?core)",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='[vector core exception]')",
+            source="CANN (sglang #12464)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "address access is invalid",
+            "The extend info: errcode:(0, 0x200000000000000, 0) errorStr: The MPU address access is invalid. fixp_error0 info: 0xa0bfbd5",
+            regex=r"errorStr: The (?:MPU|DDR|UB|\w+) address\b.* is invalid",
+            near="ValueError: the address 10.0.0.999 is invalid",
+            source="CANN (sglang #12464)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "unspecified launch failure",
             "RuntimeError: CUDA error: unspecified launch failure",
             near="srun: error: Task launch for StepId=771.0 failed on node gpu01: Unspecified error",
@@ -1583,10 +1789,23 @@ cause(
                 "{changes} 启动：换注意力后端，并减少一次计算的 token 数；再次出现时升级 sglang",
             ),
             ("{launch_line}",),
-        )
+        ),
+        "ascend": Advice(
+            Text(
+                "an operator on the NPU accessed memory out of bounds, which killed the server",
+                "NPU 算子越界访问内存，服务因此退出",
+            ),
+            Text(
+                "start it again with fewer tokens at once (--chunked-prefill-size, shorter texts); if it happens again, use the newest "
+                "image of sglang for this NPU, with the CANN and driver that it asks for, and report it with these lines",
+                "重新启动，并减少一次计算的 token 数（--chunked-prefill-size、更短的文本）；再次出现就换面向这款 NPU 的最新 sglang 镜像，"
+                "CANN 和驱动按其要求，并带上这几行去提 issue",
+            ),
+            ("npu-smi info", "cat /usr/local/Ascend/ascend-toolkit/latest/version.cfg"),
+        ),
     },
-    variant=lambda session, hit: "enormous" if relaunch.last_prefill(session) > relaunch.LARGE else None,
-    changes=relaunch.other_kernels,
+    variant=_faulty,
+    changes=lambda session, hit: None if _faulty(session, hit) == "ascend" else relaunch.other_kernels(session, hit),
 )
 
 cause(

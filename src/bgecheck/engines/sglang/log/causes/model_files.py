@@ -482,6 +482,21 @@ cause(
         "改正名字，或用 --model-path 指向本地目录",
     ),
     commands=("hf download {args_repo}",),
+    variants={
+        "modelscope": Advice(
+            Text(
+                "ModelScope has no model of this name ({args_model}): misspelt, private, or only on Hugging Face",
+                "魔搭（ModelScope）上没有这个模型（{args_model}）：名字写错、是私有模型，或只在 Hugging Face 上有",
+            ),
+            Text(
+                "correct the name (owners often differ from those on Hugging Face), give --model-path a local folder, or unset "
+                "SGLANG_USE_MODELSCOPE to load it from Hugging Face",
+                "改正名字（所属组织常与 Hugging Face 不同），或用 --model-path 指向本地目录；想从 Hugging Face 下载就取消 SGLANG_USE_MODELSCOPE",
+            ),
+            ("modelscope download --model {args_repo}",),
+        ),
+    },
+    variant=lambda session, hit: "modelscope" if "modelscope" in hit.text else None,
 )
 
 
@@ -1475,6 +1490,11 @@ def _in_auto_configuration(session: Session, text: str) -> str | None:
     return "transformers-too-old" if from_transformers else None
 
 
+_APART = re.compile(
+    r"cannot import name|BACKENDS_MAPPING|already used by a Transformers config|object has no attribute|^AttributeError: module"
+)
+"""What a transformers of another release lacks, or has beside sglang; the model has no part in it."""
+
 cause(
     "transformers-too-old",
     [
@@ -1552,4 +1572,18 @@ cause(
         "在干净环境里重装 sglang，让它装上所要求的 transformers 版本",
     ),
     commands=("{pip} install --upgrade sglang transformers",),
+    variants={
+        "apart": Advice(
+            Text(
+                "the installed transformers is older or newer than this version of sglang was written for: it lacks what sglang takes from it",
+                "已安装的 transformers 比当前 sglang 所要求的旧或新，缺少 sglang 要用的内容",
+            ),
+            Text(
+                "install sglang into a fresh environment, with the transformers that it asks for; transformers upgraded alone may be too new",
+                "在干净环境里重装 sglang，让它装上所要求的 transformers；单独升级 transformers 可能又太新",
+            ),
+            ("{pip} check", "{pip} install --upgrade --force-reinstall sglang"),
+        ),
+    },
+    variant=lambda session, hit: "apart" if _APART.search(hit.text) else None,
 )

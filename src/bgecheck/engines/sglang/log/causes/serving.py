@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bgecheck.engines.sglang.log import optional, ports, rejected, relaunch, reranker
+from bgecheck.engines.sglang.log import access, optional, ports, rejected, relaunch, reranker
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.causes.device import remains
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
@@ -14,7 +14,7 @@ from bgecheck.engines.sglang.log.optional import NO_PACKAGE, OWN_ALL_REDUCE, PAR
 from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
-from bgecheck.model import Advice, Severity, Text
+from bgecheck.model import Advice, Severity, Text, Words
 
 cause(
     "port-in-use",
@@ -275,6 +275,9 @@ cause(
     otherwise=relaunch.MORE_MEMORY,
 )
 
+_KILLERS = (("watchdog", "atchdog timeout"), ("warm-up", "Read timed out"))
+"""What ends a server whose scheduler hangs; a failed health check ends none."""
+
 _FEW = 256
 """Requests at once up to which one batch may well fill them all."""
 
@@ -283,16 +286,27 @@ def _hang(session: Session, hit: Hit) -> str | None:
     """`dead`, where its end is in the log too; `full`, where so few requests may run that one batch takes every place."""
     if re.search(r"scheduler is dead|scheduler\S* .*(?:crashed|died)", session.died_text):
         return "dead"
+    if killed := next((kind for kind, words in _KILLERS if words in hit.text), None):
+        return killed
     limit = session.argument("max_running_requests") or ""
     embeds = session.argument("is_embedding") == "True"
     overlap = session.argument("disable_overlap_schedule") != "True"
     return "full" if embeds and overlap and limit.isdigit() and int(limit) <= _FEW else None
 
 
+def _limits(session: Session, hit: Hit) -> dict[str, Words]:
+    """What is left of the server, and the limit that was met: seconds of a watchdog, or requests at once."""
+    seconds = re.search(r"watchdog_timeout=(\d+)", hit.text)
+    limit = seconds[1] if seconds else session.argument("max_running_requests")
+    return {**remains(session, hit), "limit": limit or ""}
+
+
 def _awake(session: Session, hit: Hit) -> dict[str, str | None] | None:
     """The line to start it again with, without what left too few places."""
     kind = _hang(session, hit)
-    return {"max-running-requests": None} if kind == "full" else {} if kind == "dead" else None
+    if kind == "full":
+        return {"max-running-requests": None}
+    return {} if kind in ("dead", "watchdog", "warm-up") else None
 
 
 cause(
@@ -346,6 +360,33 @@ cause(
             ),
             ("kill {server_pid}", "pgrep -af sglang", "{launch_line}"),
         ),
+        "watchdog": Advice(
+            Text(
+                "one batch took longer than --watchdog-timeout ({limit} s), and the server's own watchdog ended it: a hung kernel, processes "
+                "that wait for each other, or kernels that were compiled meanwhile",
+                "一批计算超过 --watchdog-timeout（{limit} 秒），看门狗结束了服务：算子卡住、进程互相等待，或当时正在编译算子",
+            ),
+            Text(
+                "start it again; where kernels were compiled (`JIT` above it) the second start finds them in the cache, or raise "
+                "--watchdog-timeout. If it happens again, send smaller batches and use a newer sglang",
+                "重新启动；如果上文在编译算子（有 `JIT` 字样），第二次启动会直接用缓存，也可以调大 --watchdog-timeout。"
+                "再次出现就减小批大小，并升级 sglang",
+            ),
+            ("{launch_line}", "{cards}"),
+        ),
+        "warm-up": Advice(
+            Text(
+                "the warm-up request that sglang sends to itself was not answered within its time, and the server ended itself: the "
+                "scheduler hangs, or kernels are compiled for longer",
+                "sglang 发给自己的预热请求超时没有返回，服务自行退出：调度进程卡住，或编译算子花的时间更长",
+            ),
+            Text(
+                "start it again and see what the scheduler does meanwhile; if it compiles, give it more time (SGLANG_WARMUP_TIMEOUT, in "
+                "seconds, in newer releases)",
+                "重新启动，观察调度进程在做什么；如果在编译算子，就放宽时限（新版本可设 SGLANG_WARMUP_TIMEOUT，单位秒）",
+            ),
+            ("{launch_line}", "{cards}"),
+        ),
         "full": Advice(
             Text(
                 "the scheduler gave no sign of life for 20 s or more, and at most {limit} requests may run at once: in an embedding server "
@@ -363,7 +404,7 @@ cause(
         ),
     },
     variant=_hang,
-    values=lambda session, hit: {**remains(session, hit), "limit": session.argument("max_running_requests") or ""},
+    values=_limits,
     changes=_awake,
     explains=CONSEQUENCES,  # the schedulers that run tell why it hangs
 )
@@ -516,6 +557,21 @@ cause(
             source="numactl, which starts the scheduler, ends with it (sglang #27368)",
         ),
         pattern(
+            "can't start new thread",
+            "RuntimeError: can't start new thread",
+            regex=r"^RuntimeError: can't start new thread",
+            near="[2026-11-02 22:10:05] Receive: obj=EmbeddingReqInput(rid='1', text='RuntimeError: can't start new thread')",
+            source="Python",
+        ),
+        pattern(
+            "pthread_create failed for thread",
+            "OpenBLAS blas_thread_init: pthread_create failed for thread 1 of 48: Operation not permitted",
+            regex=r"OpenBLAS blas_thread_init: pthread_create failed",
+            near="OpenBLAS blas_thread_init: RLIMIT_NPROC -1 current, -1 max",
+            source="OpenBLAS",
+            weight=GENERAL,
+        ),
+        pattern(
             "权限不够",
             "bash: ./start.sh: 权限不够",
             regex=r": 权限不够\s*$",
@@ -543,10 +599,8 @@ cause(
         "运行服务的用户无权访问某个文件、缓存目录，或绑定 1024 以下端口（报错行里写明了）",
     ),
     fix=Text(
-        "give that user access, point HOME, TRITON_CACHE_DIR and HF_HOME to a folder of its own, or use a port "
-        "above 1023; for `setting membind` start the container with --cap-add SYS_NICE, or set SGLANG_NUMA_BIND_V2=0",
-        "给该用户授权；缓存目录可用 HOME、TRITON_CACHE_DIR、HF_HOME 指到自己的目录；端口请用 1024 以上；"
-        "报 setting membind 时，容器加 --cap-add SYS_NICE，或设 SGLANG_NUMA_BIND_V2=0",
+        "give that user access, point HOME, TRITON_CACHE_DIR and HF_HOME to a folder of its own, or use a port above 1023",
+        "给该用户授权；缓存目录可用 HOME、TRITON_CACHE_DIR、HF_HOME 指到自己的目录；端口请用 1024 以上",
     ),
     commands=("id", "ls -ld {args_model}"),
     variants={
@@ -561,8 +615,68 @@ cause(
             ),
             ("sudo usermod -aG docker $USER", "newgrp docker"),
         ),
+        "path": Advice(
+            Text(
+                "the user that runs the server has no access to {path}",
+                "运行服务的用户无权访问 {path}",
+            ),
+            Text(
+                "give that user access to it; where it is a cache, point HOME, HF_HOME or TRITON_CACHE_DIR to a folder of its own instead",
+                "给该用户授权；如果是缓存目录，也可以用 HOME、HF_HOME、TRITON_CACHE_DIR 指到它自己的目录",
+            ),
+            ("id", "namei -l {path}"),
+        ),
+        "read-only": Advice(
+            Text(
+                "{path} is on a file system that is mounted read-only",
+                "{path} 所在的文件系统是只读挂载",
+            ),
+            Text(
+                "mount that folder so that it can be written to (without :ro or readOnly), or point HOME, HF_HOME or TRITON_CACHE_DIR to "
+                "one that can",
+                "以可写方式挂载该目录（去掉 :ro 或 readOnly），或用 HOME、HF_HOME、TRITON_CACHE_DIR 指到可写的目录",
+            ),
+            ("findmnt -O ro",),
+        ),
+        "port": Advice(
+            Text(
+                "the user that runs the server may not open port {port}: those below 1024 are kept for root",
+                "运行服务的用户无权监听端口 {port}：1024 以下的端口只有 root 能用",
+            ),
+            Text(
+                "start it on a port above 1023 and update the base URL of every caller, or put a web server on port {port} in front of it",
+                "改用 1024 以上的端口启动，并更新所有调用方的 base URL；或在端口 {port} 上放一个反向代理",
+            ),
+            ("id", "sysctl net.ipv4.ip_unprivileged_port_start"),
+        ),
+        "membind": Advice(
+            Text(
+                "numactl, which starts each scheduler, may not bind memory to a NUMA node in this container, so that the scheduler "
+                "ended before its first line",
+                "每个调度进程由 numactl 启动，而这个容器不允许把内存绑定到 NUMA 节点：调度进程一行日志都没写就退出了",
+            ),
+            Text(
+                "start the container with --cap-add SYS_NICE, let its cpuset hold the GPU's NUMA node, or set SGLANG_NUMA_BIND_V2=0",
+                "容器加 --cap-add SYS_NICE 启动，或让它的 cpuset 包含 GPU 所在的 NUMA 节点，或设 SGLANG_NUMA_BIND_V2=0",
+            ),
+            ("numactl --show", "export SGLANG_NUMA_BIND_V2=0"),
+        ),
+        "threads": Advice(
+            Text(
+                "the server may start no further thread: Docker's seccomp profile is older than the image's C library (Docker before "
+                "20.10.10), or the limit of processes is reached",
+                "无法再创建线程：Docker 太旧（20.10.10 之前），seccomp 规则不认识镜像里的新 glibc；或进程数已达上限",
+            ),
+            Text(
+                "update Docker, or start the container with --security-opt seccomp=unconfined; where the limit is reached raise it "
+                "(--pids-limit, ulimit -u)",
+                "升级 Docker，或容器加 --security-opt seccomp=unconfined；进程数到上限时调大 --pids-limit 或 ulimit -u",
+            ),
+            ("docker version --format '{{{{.Server.Version}}}}'", "ulimit -u; cat /sys/fs/cgroup/pids.max"),
+        ),
     },
-    variant=lambda session, hit: "docker" if "trying to connect to the" in hit.text else None,
+    variant=access.kind,
+    values=access.values,
 )
 
 cause(
