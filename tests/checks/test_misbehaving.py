@@ -149,6 +149,10 @@ LIKE_OTHERS = (
     *("embeddings-deep", "too-many", "data-of-strings", "booleans", "odd-base64", "embeddings-partial"),
     *("embeddings-teapot", "embeddings-million-arrays", "objects-for-numbers", "strange-pages", "short-base64"),
     *("negative-index", "text-index", "overflow", "one-number", "huge-index"),
+    *("end-in-header", "switching", "huge-length", "giant-status", "header-without-colon", "chunk-beyond-64-bit"),
+    *("gzip-twice", "no-deflate", "tls-reset", "second-answer", "partial", "early-hints", "redirect-to-nowhere"),
+    *("no-content", "deep", "data-object", "strings-for-numbers", "nested-vector", "embeddings-no-content"),
+    *("long-number", "minus-infinity", "float-index", "embeddings-html", "cookies"),
 )
 """Of the other cases those that differ little from one that is run each time."""
 
