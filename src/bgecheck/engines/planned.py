@@ -40,6 +40,10 @@ class Spelling(str, Enum):
     """All words of the command in one quoted string, with escapes in it."""
 
 
+CUT = "\\\n"
+"""The value of a word that is no word: a backslash at the end of a line, with blanks behind it, ends the command."""
+
+
 class Word(NamedTuple):
     """One word of a command."""
 

@@ -123,7 +123,7 @@ _BY_CONTENT = (
 def _script(text: str, path: str) -> list[Written]:
     """The commands of a shell script. Raises `BadInput`."""
     try:
-        found = commands(text)
+        found = commands(text, past_cuts=True)
     except UnclosedQuote as quote:
         raise quote_without_end(path, text, quote.at) from None
     return [_of_script(text, one) for one in found if one.pieces]
@@ -157,7 +157,7 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
     inside = _raw(one.text, word)
     text, begin, end = (one.text, *inside) if inside else (word.value, 0, len(word.value))
     try:
-        read = commands(text, begin, end, variables=one.environment)
+        read = commands(text, begin, end, variables=one.environment, past_cuts=True)
     except UnclosedQuote:
         return [one]
     found = []

@@ -11,7 +11,9 @@ from dataclasses import replace
 from bgecheck.engines.base import Launch
 from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
 from bgecheck.engines.planned import Form, Planned, Word, Written
+from bgecheck.engines.sglang.arguments import faults, mended
 from bgecheck.engines.sglang.launchline import deciding, typed
+from bgecheck.engines.sglang.releases import newest
 from bgecheck.machine.containers import container_of
 from bgecheck.model import BadInput, Secret, ServerProcess, Text
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
@@ -64,10 +66,15 @@ def planned_of(server: ServerProcess) -> Planned:
 
 def planned(command: Written, place: str) -> Planned:
     """What a command launches."""
-    launch = typed(command.values)
+    launch = typed(as_meant(command.words))
     environment = {**command.environment, **_assigned(command.values)}
     whole = Launch(options=launch.options, program=launch.program, environment=deciding(environment))
     return _planned(command, whole, place, command.folder or (None if command.contained else os.getcwd()))
+
+
+def as_meant(words: Sequence[Word]) -> list[str]:
+    """The words of a command without its faults, as far as they can be mended."""
+    return mended(words, [fault.change for fault in faults(words, newest()) if fault.refused and fault.change])
 
 
 def _assigned(words: Sequence[str]) -> dict[str, str]:
