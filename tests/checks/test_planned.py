@@ -106,7 +106,16 @@ def test_harmless_options_are_left_alone(more: str) -> None:
             "0.5.23",
             {"pooling", "prefix-cache", "chunked-prefill", "line"},
         ),
-        (MODEL.replace("bge-large-zh-v1.5", "qwen3-embedding-0.6b"), "0.5.23", set()),
+        (MODEL.replace("bge-large-zh-v1.5", "qwen3-embedding-0.6b"), "0.5.23", {"pooling", "line"}),
+        (MODEL.replace("bge-large-zh-v1.5", "qwen3-embedding-0.6b --is-embedding"), "0.5.23", set()),
+        (MODEL.replace("bge-large-zh-v1.5", "e5-mistral-7b-instruct"), "0.5.23", set()),
+        (f"{RIGHT} --port 99999", "0.5.23", {"flags", "line"}),
+        (RIGHT.replace("--model-path", "—model-path"), "0.5.23", {"flags", "line"}),
+        (
+            f"{MODEL.replace('--model-path', '—model-path')}",
+            "0.5.23",
+            {"flags", "prefix-cache", "chunked-prefill", "line"},
+        ),
         (MODEL.replace("bge-large-zh-v1.5", "model-of-nobody"), "0.5.23", set()),
     ],
 )
@@ -254,3 +263,10 @@ def test_a_variable_that_is_named_like_a_key_is_hidden() -> None:
         Secret("qwertyuiop"),
         Secret("zz"),
     )
+
+
+def test_a_model_that_generates_is_asked_for_embeddings() -> None:
+    planned = typed("sglang serve Qwen/Qwen3-Embedding-0.6B --port 99999")
+    changes = corrections(collect(context(with_version(planned, "0.5.23"))))
+    words = mended(planned.written.words, changes)
+    assert words == shlex.split("sglang serve Qwen/Qwen3-Embedding-0.6B --port 30000 --is-embedding")

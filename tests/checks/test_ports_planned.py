@@ -246,3 +246,17 @@ def test_the_command_judges_the_port() -> None:
     assert ran.returncode == 1
     assert f"pid {os.getpid()}" in ran.stdout
     assert snapshot().processes[os.getpid()].pid == os.getpid()
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "65536", "99999"])
+def test_a_number_that_is_no_port(given: str) -> None:
+    found = rows(f"--port={given}")["free"]
+    assert found.status.bad
+    assert f"{given} is no port" in words(found)
+
+
+def test_a_port_in_a_variable_is_not_taken_for_the_usual_one() -> None:
+    with listening(port=closed_port()):
+        found = rows("--port ${PORT}")["free"]
+    assert not found.status.bad
+    assert "${PORT}" in say(found.reason or "", "en")
