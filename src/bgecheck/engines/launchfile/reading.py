@@ -11,7 +11,7 @@ from dataclasses import replace
 from bgecheck.engines.launchfile.shell import Command, UnclosedQuote, commands
 from bgecheck.engines.launchfile.units import dockerfile, programs, quote_without_end, unit
 from bgecheck.engines.launchfile.yamlfile import compose, manifests
-from bgecheck.engines.planned import Form, Spelling, Word, Written
+from bgecheck.engines.planned import CUT, Form, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
 
 LARGEST = 2**20
@@ -132,6 +132,8 @@ def _script(text: str, path: str) -> list[Written]:
 def _of_script(text: str, one: Command) -> Written:
     words = one.words()
     last = max(word.end for word in words) if words else one.start
+    if words and words[-1].value == CUT:
+        last = text.find("\n", last) + 1
     begin, after = text.rfind("\n", 0, one.start) + 1, text.find("\n", last)
     return Written(
         form=Form.SCRIPT,

@@ -117,7 +117,7 @@ def _replaced(command: Written, change: Change) -> list[_Edit]:
 def _removed(command: Written, at: int) -> _Edit:
     """A word with what parts it from the word before."""
     word, text = command.words[at], command.text
-    if word.value == CUT and word.spelling is Spelling.SHELL:
+    if word.value == CUT and word.spelling is Spelling.SHELL and text[word.end : command.block[-1][1]].strip():
         return _Edit(word.start, word.end, "\\")
     before = command.words[at - 1].end if at else word.start
     between = text[before : word.start]
@@ -135,7 +135,7 @@ def _removed(command: Written, at: int) -> _Edit:
 def _appended(command: Written, new: Sequence[str]) -> _Edit:
     """New words behind the last one, parted as the options before them are."""
     between, inner = _separators(command)
-    last = command.words[-1]
+    last = next(word for word in reversed(command.words) if word.value != CUT)
     joined = _joins(command.words)
     text = ""
     for value in new:

@@ -311,11 +311,12 @@ def _stray(item: Item, words: Sequence[Word], release: Release) -> list[Fault]:
         gone = (at - 1, at) if off else (at,)
         why = Text(f"{before} is a switch and takes no value ({value})", f"{before} 是开关，不带值（{value}）")
     else:
-        why = Text(f"{value} belongs to no option", f"{value} 不属于任何参数")
+        shown = value if value.strip() else f"'{value}'"
+        why = Text(f"{shown} belongs to no option", f"{shown} 不属于任何参数")
     return [
         Fault(
             kind="stray",
-            option=value,
+            option=value if value.strip() else f"'{value}'",
             why=why,
             change=Change(gone, (), Text("a switch takes no value", "开关不带值") if switch else why),
         )
