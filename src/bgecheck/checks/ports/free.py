@@ -105,6 +105,13 @@ _MOVE = Text(
             ),
             ("ip -brief address", *_MOVED),
         ),
+        "rival": Advice(
+            Text(
+                "the launch at {rival} takes port {port} too, and runs by then: only one of them can bind it",
+                "{rival} 的启动命令也用端口 {port}，而且那时还在运行：只有一个能绑定成功",
+            ),
+            Text(f"give one of them another {PORT}", f"给其中一个换一个 {PORT}"),
+        ),
         "range": Advice(
             Text(
                 "{given} is no port: the server loads its model, cannot bind it, and ends",
@@ -127,6 +134,8 @@ def port_is_free(facts: PortFacts) -> Outcome:
         return broken(Evidence(PORT, given, "1 - 65535"), advice="range", given=given)
     if plan is None or (reason := _not_here(plan)) is not None:
         return absent(_NO_COMMAND if plan is None else reason or _NO_COMMAND)
+    if rival := plan.planned.rival:
+        return broken(Evidence(PORT, f"{plan.planned.port}"), advice="rival", rival=rival, port=plan.planned.port)
     if plan.unknown_host:
         return _elsewhere(plan, Evidence(plan.planned.host, plan.unknown_host))
     refused = next((b for b in plan.bindings if b.refused is not None), None)

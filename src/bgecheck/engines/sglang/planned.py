@@ -49,7 +49,30 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
 def planned_in(path: str) -> tuple[Planned, ...]:
     """What a file launches, one or several. Raises `BadInput`."""
     found = launches(path, _starts)
-    return tuple(planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in found)
+    all_of_it = [planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in found]
+    return tuple(replace(one, rival=_rival(one, all_of_it[:at])) for at, one in enumerate(all_of_it))
+
+
+def _rival(one: Planned, earlier: Sequence[Planned]) -> str | None:
+    """The place of a launch of the same script that still has the port when this one starts."""
+    return next((other.place for other in reversed(earlier) if _in_the_way(other, one)), None)
+
+
+def _in_the_way(other: Planned, one: Planned) -> bool:
+    before, after = other.written, one.written
+    if before.form is not Form.SCRIPT or before.text != after.text or before.own_network or after.own_network:
+        return False
+    if (other.host, other.port) != (one.host, one.port) or "$" in one.options.get("port", ""):
+        return False
+    last, first = before.words[-1].end, after.words[0].start
+    between = before.text[last:first]
+    return bool(_BACKGROUND.match(between)) and not _BRANCH.search(between)
+
+
+_BACKGROUND = re.compile(r"[^\n&]*(?:>&\d[^\n&]*)*&(?![&>\d])")
+"""The rest of a command that the script does not wait for."""
+_BRANCH = re.compile(r"^\s*(?:else|elif|esac|fi|kill|pkill|wait|\}|.*;;)", re.MULTILINE)
+"""What parts commands of which only one may run, or that end the one before."""
 
 
 def _starts(values: Sequence[str]) -> bool:
