@@ -13,10 +13,12 @@ from bgecheck.checks.corrected import CorrectedLine
 from bgecheck.checks.launch.facts import Card, LaunchFacts, collect
 from bgecheck.checks.launch.line import corrections
 from bgecheck.checks.launch.memory import least_share, share_fits
+from bgecheck.engines.base import Setting
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.sglang.arguments import mended
 from bgecheck.engines.sglang.installed import interpreter, with_version
 from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, secrets
+from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.model import BadInput, Finding, Secret, Status, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
@@ -270,3 +272,8 @@ def test_a_model_that_generates_is_asked_for_embeddings() -> None:
     changes = corrections(collect(context(with_version(planned, "0.5.23"))))
     words = mended(planned.written.words, changes)
     assert words == shlex.split("sglang serve Qwen/Qwen3-Embedding-0.6B --port 30000 --is-embedding")
+
+
+def test_a_setting_is_named_as_a_chinese_engineer_writes() -> None:
+    assert Setting(1, COMMAND_LINE).label("dtype").zh == "启动命令行的 dtype"
+    assert Setting(1, "/server_info").label("dtype").zh == "/server_info 的 dtype"
