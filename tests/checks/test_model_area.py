@@ -701,3 +701,12 @@ def test_what_came_from_modelscope_is_fetched_from_there(tmp_path: Path) -> None
     without("model.safetensors")(folder)
     fetched = f"modelscope download --model BAAI/bge-large-zh-v1.5 --local_dir {folder}"
     assert commands(facts_of(str(folder)), "weights")[-1] == fetched
+
+
+def test_the_cache_of_another_user_is_not_judged_by_this_ones() -> None:
+    unit = Text("it is started in an environment of its own", "它在自己的环境里启动")
+    offline = {"HF_HUB_OFFLINE": "1"}
+    with pytest.raises(Unavailable, match="not known"):
+        facts_of("BAAI/bge-m3", offline, elsewhere=unit, user=None)
+    facts = facts_of("BAAI/bge-m3", {**offline, "HF_HOME": "/nonexistent"}, elsewhere=unit, user=None)
+    assert bad(facts) == {"readable": "offline"}

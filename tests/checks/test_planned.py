@@ -13,10 +13,12 @@ from bgecheck.checks.corrected import CorrectedLine
 from bgecheck.checks.launch.facts import Card, LaunchFacts, collect
 from bgecheck.checks.launch.line import corrections
 from bgecheck.checks.launch.memory import least_share, share_fits
+from bgecheck.engines.base import Setting
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.sglang.arguments import mended
 from bgecheck.engines.sglang.installed import interpreter, with_version
 from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, secrets
+from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.model import BadInput, Finding, Secret, Status, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
@@ -106,7 +108,16 @@ def test_harmless_options_are_left_alone(more: str) -> None:
             "0.5.23",
             {"pooling", "prefix-cache", "chunked-prefill", "line"},
         ),
-        (MODEL.replace("bge-large-zh-v1.5", "qwen3-embedding-0.6b"), "0.5.23", set()),
+        (MODEL.replace("bge-large-zh-v1.5", "qwen3-embedding-0.6b"), "0.5.23", {"pooling", "line"}),
+        (MODEL.replace("bge-large-zh-v1.5", "qwen3-embedding-0.6b --is-embedding"), "0.5.23", set()),
+        (MODEL.replace("bge-large-zh-v1.5", "e5-mistral-7b-instruct"), "0.5.23", set()),
+        (f"{RIGHT} --port 99999", "0.5.23", {"flags", "line"}),
+        (RIGHT.replace("--model-path", "—model-path"), "0.5.23", {"flags", "line"}),
+        (
+            f"{MODEL.replace('--model-path', '—model-path')}",
+            "0.5.23",
+            {"flags", "prefix-cache", "chunked-prefill", "line"},
+        ),
         (MODEL.replace("bge-large-zh-v1.5", "model-of-nobody"), "0.5.23", set()),
     ],
 )
@@ -254,3 +265,15 @@ def test_a_variable_that_is_named_like_a_key_is_hidden() -> None:
         Secret("qwertyuiop"),
         Secret("zz"),
     )
+
+
+def test_a_model_that_generates_is_asked_for_embeddings() -> None:
+    planned = typed("sglang serve Qwen/Qwen3-Embedding-0.6B --port 99999")
+    changes = corrections(collect(context(with_version(planned, "0.5.23"))))
+    words = mended(planned.written.words, changes)
+    assert words == shlex.split("sglang serve Qwen/Qwen3-Embedding-0.6B --port 30000 --is-embedding")
+
+
+def test_a_setting_is_named_as_a_chinese_engineer_writes() -> None:
+    assert Setting(1, COMMAND_LINE).label("dtype").zh == "启动命令行的 dtype"
+    assert Setting(1, "/server_info").label("dtype").zh == "/server_info 的 dtype"

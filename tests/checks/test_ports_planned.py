@@ -21,7 +21,7 @@ from bgecheck.engines.planned import Form
 from bgecheck.engines.sglang.discovery import Orphan
 from bgecheck.engines.sglang.launchline import typed
 from bgecheck.engines.sglang.ownports import own_ports, ranks_in_each_others_way
-from bgecheck.engines.sglang.planned import planned_as_typed
+from bgecheck.engines.sglang.planned import planned_as_typed, planned_in
 from bgecheck.machine.processes import snapshot
 from bgecheck.machine.sockets import Binding, Listener, bindings, connections, given_out
 from bgecheck.model import Finding, Target, say
@@ -246,3 +246,36 @@ def test_the_command_judges_the_port() -> None:
     assert ran.returncode == 1
     assert f"pid {os.getpid()}" in ran.stdout
     assert snapshot().processes[os.getpid()].pid == os.getpid()
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "65536", "99999"])
+def test_a_number_that_is_no_port(given: str) -> None:
+    found = rows(f"--port={given}")["free"]
+    assert found.status.bad
+    assert f"{given} is no port" in words(found)
+
+
+def test_a_port_in_a_variable_is_not_taken_for_the_usual_one() -> None:
+    with listening(port=closed_port()):
+        found = rows("--port ${PORT}")["free"]
+    assert not found.status.bad
+    assert "${PORT}" in say(found.reason or "", "en")
+
+
+@pytest.mark.parametrize(
+    ("between", "collides"),
+    [
+        ("> a.log 2>&1 &\n", True),
+        ("&\nsleep 60\n", True),
+        ("&& echo done\n", False),
+        ("\n", False),
+        ("&\nelse\n", False),
+        ("&\nkill $!\n", False),
+    ],
+)
+def test_two_launches_of_a_script_on_one_port(between: str, collides: bool, tmp_path: Path) -> None:
+    script = tmp_path / "two.sh"
+    script.write_text(f"{LINE} --port 31000 {between}{LINE} --port 31000 &\n{LINE} --port 31001 &\n")
+    first, second, third = planned_in(str(script))
+    assert (first.rival, third.rival) == (None, None)
+    assert second.rival == (first.place if collides else None)

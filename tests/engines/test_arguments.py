@@ -180,3 +180,27 @@ def test_argparse_with_the_table_agrees() -> None:
     given = words(f"{MODEL} --host 0.0.0.0 --port 30000 --tokenizer-mode auto --max-batch-size 16 --dtype half")
     line = mended(given, [fault.change for fault in faults(given, newest()) if fault.change])
     assert parser.parse_args(line[3:]).max_running_requests == "16"
+
+
+def test_a_text_in_quotes_of_a_document_stays_whole() -> None:
+    given = words(f"{MODEL} --served-model-name “bge large zh” —port 31000")
+    found = faults(given, newest())
+    assert mended(given, [fault.change for fault in found if fault.change])[-4:] == [
+        "--served-model-name",
+        "bge large zh",
+        "--port",
+        "31000",
+    ]
+
+
+def test_an_option_without_a_value_does_not_undo_the_one_before() -> None:
+    given = words(f"{MODEL} --mem-fraction-static 0.3 --port 31000 --mem-fraction-static")
+    (fault,) = faults(given, newest())
+    assert fault.kind == "missing"
+    assert mended(given, [fault.change] if fault.change else [])[-3:] == ["0.3", "--port", "31000"]
+
+
+def test_a_name_without_a_value_is_left_out() -> None:
+    given = words(f"{MODEL} --served-model-name --port 31000")
+    (fault,) = faults(given, newest())
+    assert fault.change == Change((5,), (), fault.why)

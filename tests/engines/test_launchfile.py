@@ -99,7 +99,7 @@ CASES = {
             cd /srv && python -m sglang.launch_server --model-path "$1" --port ${2:-8000} $EXTRA
         fi
         """,
-        ("$1", 30000),
+        ("$1", 8000),
         """
             cd /srv && python -m sglang.launch_server --model-path "$1" --port ${2:-8000} $EXTRA --is-embedding --chunked-prefill-size -1
         """,
@@ -589,3 +589,43 @@ def test_json_is_yaml(tmp_path: Path) -> None:
     begin, end = planned.written.block[0][0], planned.written.block[-1][1]
     again = json.loads(whole[:begin] + mended(planned, ADDED) + whole[end:])
     assert again["spec"]["containers"][0]["args"][2:] == ["--is-embedding", "--chunked-prefill-size", "-1"]
+
+
+def test_a_blank_behind_the_backslash_is_taken_away(tmp_path: Path) -> None:
+    text = """
+        python -m sglang.launch_server --model-path /m/bge \\\x20
+          --port 31000 \\\x20\t
+          --dtype fp16
+        echo done
+        """
+    (planned,) = planned_in(written(tmp_path, "cut.sh", text))
+    assert (planned.model, planned.port) == ("/m/bge", 31000)
+    assert mended(planned, ADDED).split("\n") == [
+        "python -m sglang.launch_server --model-path /m/bge \\",
+        "  --port 31000 \\",
+        "  --dtype half --is-embedding --chunked-prefill-size -1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("behind", "line"),
+    [
+        ("", "python -m sglang.launch_server --model-path /m/bge --is-embedding --chunked-prefill-size -1"),
+        (
+            "  > a.log 2>&1 &\n",
+            "python -m sglang.launch_server --model-path /m/bge --is-embedding --chunked-prefill-size -1 \\\n"
+            "  > a.log 2>&1 &",
+        ),
+    ],
+)
+def test_a_backslash_behind_the_last_word(behind: str, line: str, tmp_path: Path) -> None:
+    text = f"python -m sglang.launch_server --model-path /m/bge \\ \n{behind}"
+    (planned,) = planned_in(written(tmp_path, "cut.sh", text))
+    assert mended(planned, ADDED) == line
+
+
+def test_an_image_may_have_blanks_behind_a_backslash(tmp_path: Path) -> None:
+    text = "FROM lmsysorg/sglang:v0.5.23\nCMD python3 -m sglang.launch_server --model-path /m/bge \\ \n  --port 31000\n"
+    (planned,) = planned_in(written(tmp_path, "Dockerfile", text))
+    assert planned.port == 31000
+    assert mended(planned) == text.partition("\n")[2].rstrip().replace("\\ \n", "\\\n")

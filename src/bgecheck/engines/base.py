@@ -17,7 +17,9 @@ class Setting(NamedTuple):
 
     def label(self, name: str) -> Text:
         """The setting's name with its source, as the subject of evidence."""
-        return Text(f"{name} in {{place}}", f"{{place}} 的 {name}").filled({"place": self.source})
+        place = self.source.zh if isinstance(self.source, Text) else self.source
+        gap = " " if place.isascii() or place[-1:].isascii() else ""
+        return Text(f"{name} in {{place}}", f"{{place}}{gap}的 {name}").filled({"place": self.source})
 
 
 PROBE_MARK = "bgecheck=probe"

@@ -40,6 +40,10 @@ class Spelling(str, Enum):
     """All words of the command in one quoted string, with escapes in it."""
 
 
+CUT = "\\\n"
+"""The value of a word that is no word: a backslash at the end of a line, with blanks behind it, ends the command."""
+
+
 class Word(NamedTuple):
     """One word of a command."""
 
@@ -118,6 +122,8 @@ class Planned:
     api_key: Secret | None
     interpreter: str | None = None
     """The program of this machine whose environment it will run with; None where that is not known."""
+    rival: str | None = None
+    """Where another launch of the same file stands that takes the same port."""
     version: str | None = None
     """sglang's release, where it is known."""
     version_source: Text | None = None

@@ -91,10 +91,16 @@ def _instead(shown: Sequence[Fault]) -> Text:
     parts = []
     for fault in shown:
         given = f"{fault.option} {fault.value}".strip() if fault.kind not in ("stray", "typography") else fault.option
-        if fault.change is None:
+        if fault.kind == "required":
+            part = Text(f"add {fault.option} and its value", f"补上 {fault.option} 和它的值")
+        elif fault.kind == "missing" and fault.change is None:
+            part = Text(f"give {fault.option} a value", f"给 {fault.option} 补上值")
+        elif fault.option == "\\":
+            part = Text("leave out the blank behind the \\", "去掉 \\ 后面的空格")
+        elif fault.change is None:
             part = Text(f"look {fault.option} up in the help of that release", f"在该版本的帮助里查 {fault.option}")
         elif fault.change.new:
-            new = " ".join(fault.change.new)
+            new = " ".join(f"'{word}'" if " " in word else word for word in fault.change.new)
             part = Text(f"write {new} in place of {given}", f"把 {given} 改成 {new}")
         else:
             part = Text(f"leave out {given}", f"去掉 {given}")

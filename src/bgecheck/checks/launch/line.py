@@ -7,14 +7,16 @@ from bgecheck.checks.launch.attention import in_force, looks_both_ways
 from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
 from bgecheck.checks.launch.facts import AREA, LaunchFacts
 from bgecheck.checks.launch.memory import FOR_AN_ENCODER, ROOM, SHARE, least_share
+from bgecheck.checks.launch.pooling import lacks_embedding
 from bgecheck.engines.launchfile.rewriting import corrected
-from bgecheck.engines.planned import Change
+from bgecheck.engines.planned import CUT, Change
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import keys, with_options
-from bgecheck.engines.sglang.options import EMBEDDING
+from bgecheck.engines.sglang.options import EMBEDDING, no_port
 from bgecheck.engines.sglang.releases import release_of
 from bgecheck.engines.sglang.running import backend_for
 from bgecheck.model import BEFORE, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
+from bgecheck.model.target import DEFAULT_PORT
 
 
 @AREA.check(
@@ -41,6 +43,7 @@ def line_needs_no_change(facts: LaunchFacts) -> Outcome:
 
 def _shown(values: tuple[str, ...], change: Change) -> Text | str:
     old, new = " ".join(values[at] for at in change.at), " ".join(change.new)
+    old = old.replace(CUT, "\\ ")
     return f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}"
 
 
@@ -55,6 +58,7 @@ def corrections(facts: LaunchFacts) -> tuple[Change, ...]:
         **_of_length(facts),
         **_of_memory(facts),
         **_of_host(facts),
+        **_of_port(facts),
     }
     return with_options(facts.planned.written.words, facts.verdict.changes, wanted, release)
 
@@ -75,6 +79,8 @@ EMBEDDING_OPTION = EMBEDDING.removeprefix("--")
 
 
 def _of_encoder(facts: LaunchFacts) -> Wanted:
+    if lacks_embedding(facts):
+        return {EMBEDDING_OPTION: ("", Text("without it only texts are generated", "不加就只能生成文本"))}
     if not facts.bidirectional:
         return {}
     needed = sglang.encoder_changes(facts.flags or {})
@@ -129,3 +135,9 @@ def _of_host(facts: LaunchFacts) -> Wanted:
         return {}
     reason = Text("127.0.0.1 in a container is reached by nobody else", "容器里的 127.0.0.1 外面访问不到")
     return {name: (value, reason) for name, value in REACHABLE.items()}
+
+
+def _of_port(facts: LaunchFacts) -> Wanted:
+    given = (facts.flags or {}).get("port", "")
+    reason = Text("a port is a number from 1 to 65535", "端口是 1 到 65535 之间的数")
+    return {"port": (str(DEFAULT_PORT), reason)} if no_port(given) else {}

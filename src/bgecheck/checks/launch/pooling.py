@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, RESTART, LaunchFacts, restart
 from bgecheck.engines.base import Setting
+from bgecheck.engines.sglang.architectures import generates
+from bgecheck.engines.sglang.options import EMBEDDING, configured
 from bgecheck.engines.sglang.remedies import (
     POOL_BY_CLS,
     RESTART_WITH_CHANGES,
@@ -25,6 +27,11 @@ _RERANKER = Text(
     "{name} is a reranker: it scores pairs of texts, and what it gives as embeddings means nothing",
     "{name} 是 reranker：它给文本对打分，输出的向量没有意义",
 )
+_GENERATES = Text(
+    f"{{name}} is built on a model that generates: without {EMBEDDING} sglang serves it as one, and every request for "
+    "an embedding gets HTTP 400",
+    f"{{name}} 的结构是生成模型：不加 {EMBEDDING}，sglang 会按生成模型启动，所有 embedding 请求都返回 HTTP 400",
+)
 _NO_EMBEDDINGS = Text(
     "serve an embedding model, bge-large-zh-v1.5 for instance; ask a reranker for scores by itself",
     "embedding 服务要用 embedding 模型，例如 bge-large-zh-v1.5；reranker 单独部署，只用来打分",
@@ -43,6 +50,7 @@ _NO_EMBEDDINGS = Text(
     variants={
         "flag": Advice(_POOLS_LAST, RESTART_WITH_CHANGES, RESTART, before=START_WITH_CHANGES),
         "reranker": Advice(_RERANKER, _NO_EMBEDDINGS),
+        "generates": Advice(_GENERATES, Text(f"start it with {EMBEDDING}", f"启动时加上 {EMBEDDING}")),
         "not-cls": Advice(
             Text(
                 "this model pools {wanted} and this server pools {pooling}: sglang does not read the model's "
@@ -63,6 +71,9 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     model = facts.model
     if facts.planned is not None and is_reranker(facts.model_name):
         return broken(Evidence(Text("model", "模型"), str(facts.model_name)), advice="reranker", name=facts.model_name)
+    if lacks_embedding(facts):
+        evidence = Evidence(EMBEDDING, Text("not given", "没有给出"))
+        return broken(evidence, advice="generates", name=facts.model_name)
     wanted = model.pooling if model else None
     used, source = _pooling(facts, facts.architectures or ((model.architecture,) if model else ()))
     if facts.planned and used is None and wanted == "mean" and model and model.architecture == "BertModel":
@@ -90,6 +101,16 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
         unless=UNLESS_EMBEDDING if flag else "",
         **restart(facts),
     )
+
+
+def lacks_embedding(facts: LaunchFacts) -> bool:
+    """Whether the launch of an embedding model that is built as one that generates does not ask for embeddings."""
+    flag = facts.get("is_embedding")
+    if facts.planned is None or facts.model is None or facts.model.bidirectional or facts.flags is None:
+        return False
+    if flag is None or flag.value or configured(facts.flags):
+        return False
+    return generates(facts.architectures, facts.model.name)
 
 
 def _pooling(facts: LaunchFacts, architectures: tuple[str, ...]) -> tuple[str | None, Words]:

@@ -200,6 +200,10 @@ def _on_disk(given: str) -> Place:
     return Place(given, given, "below" if len(models) == 1 else "several" if models else "empty", models)
 
 
+_CACHES = ("HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "MODELSCOPE_CACHE", "XDG_CACHE_HOME")
+"""The variables that say where the caches of hubs lie."""
+
+
 def _in_cache(given: str, server: Subject) -> Place:
     """A hub id in the caches of the server's user; what is not there would be fetched when it starts."""
     if server.in_container:
@@ -208,6 +212,11 @@ def _in_cache(given: str, server: Subject) -> Place:
                 "the server runs in a container, whose cache is not looked into",
                 "服务在容器内运行，不检查容器内的缓存",
             ),
+            looked=False,
+        )
+    if server.elsewhere and not any(server.environment.get(name) for name in _CACHES):
+        raise Unavailable(
+            Text("the cache of the user that it runs as is not known", "不知道运行它的用户的缓存在哪里"),
             looked=False,
         )
     wanted = server.environment.get(FROM_MODELSCOPE, "").lower() in ("1", "true")

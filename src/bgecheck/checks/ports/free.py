@@ -7,7 +7,7 @@ from typing import Any
 
 from bgecheck.checks.ports.facts import AREA, KILLED, UNPRIVILEGED, Owner, PlannedPorts, PortFacts, killed
 from bgecheck.engines.planned import Form
-from bgecheck.engines.sglang.options import ALL_ADDRESSES, HOST_OF_ALL, PORT
+from bgecheck.engines.sglang.options import ALL_ADDRESSES, HOST_OF_ALL, PORT, no_port
 from bgecheck.engines.sglang.ownports import ranks_in_each_others_way
 from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.machine.containers import PORTS_SHOWN
@@ -105,6 +105,20 @@ _MOVE = Text(
             ),
             ("ip -brief address", *_MOVED),
         ),
+        "rival": Advice(
+            Text(
+                "the launch at {rival} takes port {port} too, and runs by then: only one of them can bind it",
+                "{rival} 的启动命令也用端口 {port}，而且那时还在运行：只有一个能绑定成功",
+            ),
+            Text(f"give one of them another {PORT}", f"给其中一个换一个 {PORT}"),
+        ),
+        "range": Advice(
+            Text(
+                "{given} is no port: the server loads its model, cannot bind it, and ends",
+                "{given} 不是有效端口：服务加载完模型后绑定失败并退出",
+            ),
+            Text(f"give {PORT} a number from 1 to 65535", f"{PORT} 取 1 到 65535 之间的数"),
+        ),
         "refused": Advice(
             Text("{host}, port {port} cannot be bound: {why}", "{host} 的端口 {port} 无法绑定：{why}"),
             _MOVE,
@@ -116,8 +130,12 @@ _MOVE = Text(
 def port_is_free(facts: PortFacts) -> Outcome:
     """By binding it for a moment as the server will, then by who is seen to hold it."""
     plan = facts.plan
+    if plan is not None and no_port(given := plan.planned.options.get("port", "")):
+        return broken(Evidence(PORT, given, "1 - 65535"), advice="range", given=given)
     if plan is None or (reason := _not_here(plan)) is not None:
         return absent(_NO_COMMAND if plan is None else reason or _NO_COMMAND)
+    if rival := plan.planned.rival:
+        return broken(Evidence(PORT, f"{plan.planned.port}"), advice="rival", rival=rival, port=plan.planned.port)
     if plan.unknown_host:
         return _elsewhere(plan, Evidence(plan.planned.host, plan.unknown_host))
     refused = next((b for b in plan.bindings if b.refused is not None), None)
@@ -146,6 +164,10 @@ def _not_here(plan: PlannedPorts) -> Words | None:
         return Text(
             "it runs in a container with a network of its own: which port of this machine leads to it is not known",
             "它在有独立网络的容器里运行：不知道映射到宿主机的哪个端口",
+        )
+    if "$" in (given := plan.planned.options.get("port", "")):
+        return Text(
+            f"the port stands in a variable that is not known here: {given}", f"端口在变量 {given} 里，取值未知"
         )
     return None
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from bgecheck.engines.launchfile.shell import Command, UnclosedQuote, commands
 from bgecheck.engines.launchfile.units import dockerfile, programs, quote_without_end, unit
 from bgecheck.engines.launchfile.yamlfile import compose, manifests
-from bgecheck.engines.planned import Form, Spelling, Word, Written
+from bgecheck.engines.planned import CUT, Form, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
 
 LARGEST = 2**20
@@ -123,7 +123,7 @@ _BY_CONTENT = (
 def _script(text: str, path: str) -> list[Written]:
     """The commands of a shell script. Raises `BadInput`."""
     try:
-        found = commands(text)
+        found = commands(text, past_cuts=True)
     except UnclosedQuote as quote:
         raise quote_without_end(path, text, quote.at) from None
     return [_of_script(text, one) for one in found if one.pieces]
@@ -132,6 +132,8 @@ def _script(text: str, path: str) -> list[Written]:
 def _of_script(text: str, one: Command) -> Written:
     words = one.words()
     last = max(word.end for word in words) if words else one.start
+    if words and words[-1].value == CUT:
+        last = text.find("\n", last) + 1
     begin, after = text.rfind("\n", 0, one.start) + 1, text.find("\n", last)
     return Written(
         form=Form.SCRIPT,
@@ -157,7 +159,7 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
     inside = _raw(one.text, word)
     text, begin, end = (one.text, *inside) if inside else (word.value, 0, len(word.value))
     try:
-        read = commands(text, begin, end, variables=one.environment)
+        read = commands(text, begin, end, variables=one.environment, past_cuts=True)
     except UnclosedQuote:
         return [one]
     found = []

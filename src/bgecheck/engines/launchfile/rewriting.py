@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bgecheck.engines.planned import Change, Form, Spelling, Word, Written
+from bgecheck.engines.planned import CUT, Change, Form, Spelling, Word, Written
 from bgecheck.model.hygiene import KEY_IN_SHELL, KEY_VARIABLE
 
 
@@ -86,7 +86,7 @@ def _spelled_out(
         if (word.start, word.end) != group:
             continue
         if at not in gone:
-            values.append(word.value)
+            values += [word.value] if word.value != CUT else []
         elif gone[at].at[0] == at:
             values += gone[at].new
     values += more
@@ -117,6 +117,8 @@ def _replaced(command: Written, change: Change) -> list[_Edit]:
 def _removed(command: Written, at: int) -> _Edit:
     """A word with what parts it from the word before."""
     word, text = command.words[at], command.text
+    if word.value == CUT and word.spelling is Spelling.SHELL and text[word.end : command.block[-1][1]].strip():
+        return _Edit(word.start, word.end, "\\")
     before = command.words[at - 1].end if at else word.start
     between = text[before : word.start]
     if word.spelling is Spelling.ITEM and ("#" in between or between.strip("- \n\t")):
@@ -133,7 +135,7 @@ def _removed(command: Written, at: int) -> _Edit:
 def _appended(command: Written, new: Sequence[str]) -> _Edit:
     """New words behind the last one, parted as the options before them are."""
     between, inner = _separators(command)
-    last = command.words[-1]
+    last = next(word for word in reversed(command.words) if word.value != CUT)
     joined = _joins(command.words)
     text = ""
     for value in new:
@@ -160,6 +162,7 @@ def _separators(command: Written) -> tuple[str, str]:
         at
         for at in range(1, len(words))
         if words[at].value.startswith("--") and words[at].spelling is spelling and words[at - 1].end <= words[at].start
+        if words[at - 1].value != CUT
     ]
     found = [text[words[at - 1].end : words[at].start] for at in options]
     own_lines = [one for one in found if "\n" in one]

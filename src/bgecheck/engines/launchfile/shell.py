@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bgecheck.engines.planned import Spelling, Word
+from bgecheck.engines.planned import CUT, Spelling, Word
 
 _BLANK = " \t\r"
 _ENDS = "\n;&|()"
@@ -15,8 +15,9 @@ _KEYWORDS = frozenset(("if", "then", "else", "elif", "while", "until", "do", "!"
 """Words behind which a command may begin."""
 _SETS = frozenset(("export", "readonly", "declare", "local", "typeset"))
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?=)")
-_NAME = re.compile(r"\{([A-Za-z_]\w*)(?:(:?[-=])([^{}]*)|\[[@*]\])?\}|([A-Za-z_]\w*)")
+_NAME = re.compile(r"\{([A-Za-z_]\w*|\d+)(?:(:?[-=])([^{}]*)|\[[@*]\])?\}|([A-Za-z_]\w*)")
 _REDIRECTION = re.compile(r"(?:\d*|&)(?:>>|>\||>&|<&|<<<|<>|>|<)&?")
+_CUT = re.compile(r"\\[ \t]+(?=\r?\n)")
 _LINE_END = re.compile(r"\r?\n")
 _HERE = re.compile(r"\d*<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
 _MOST_WORDS, _LONGEST_VALUE = 5000, 20_000
@@ -68,14 +69,17 @@ def commands(
     comments: bool = True,
     operators: bool = True,
     opens: str = "",
+    past_cuts: bool = False,
 ) -> list[Command]:
     """The simple commands of a text or a part of it, in their order. Raises `UnclosedQuote`.
 
     `variables` are those that are set before; with `folded` a line break is a blank, as where no shell reads it.
-    Without `operators` all is one command. `opens` is a pattern of what the reader of the text replaces by itself.
+    With `past_cuts` a line that ends with a backslash and blanks goes on in the next one, as it was meant, and the word
+    `CUT` stands there. Without `operators` all is one command. `opens` is a pattern of what the reader of the text
+    replaces by itself.
     """
     reader = _Reader(text, start, len(text) if end is None else end, variables or {})
-    reader.folded, reader.comments, reader.operators = folded, comments, operators
+    reader.folded, reader.comments, reader.operators, reader.past_cuts = folded, comments, operators, past_cuts
     reader.opens = re.compile(opens) if opens else None
     return reader.read()
 
@@ -86,6 +90,7 @@ class _Reader:
     folded = False
     comments = True
     operators = True
+    past_cuts = False
     opens: re.Pattern[str] | None = None
 
     def __init__(self, text: str, start: int, end: int, variables: Mapping[str, str]) -> None:
@@ -108,6 +113,9 @@ class _Reader:
         if char in _BLANK or (char == "\n" and self.folded):
             self.at += 1
         elif self.text.startswith(("\\\n", "\\\r\n"), self.at):
+            self.at = self.text.index("\n", self.at) + 1
+        elif self.past_cuts and self.pieces and (cut := _CUT.match(self.text, self.at, self.end)):
+            self.pieces.append(Piece((CUT,), self.at, cut.end(), False, False))
             self.at = self.text.index("\n", self.at) + 1
         elif char == "#" and self.comments:
             self._skip_line()

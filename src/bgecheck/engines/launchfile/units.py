@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bgecheck.engines.launchfile.shell import UnclosedQuote, commands
-from bgecheck.engines.planned import Form, Spelling, Word, Written
+from bgecheck.engines.planned import CUT, Form, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
 
 
@@ -228,7 +228,7 @@ def _exec_form(text: str, start: int, end: int) -> list[Word] | None:
 
 def _shell_form(text: str, path: str, start: int, end: int, environment: Mapping[str, str]) -> list[Word]:
     try:
-        read = commands(text, start, end, variables=environment)
+        read = commands(text, start, end, variables=environment, past_cuts=True)
     except UnclosedQuote as quote:
         raise quote_without_end(path, text, quote.at) from None
-    return [word for one in read[-1:] for word in one.words()]
+    return [word for one in read[-1:] for word in one.words() if word.value != CUT]

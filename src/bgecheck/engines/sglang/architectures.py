@@ -1,5 +1,7 @@
 """The architectures for which sglang has a class of its own that makes embeddings."""
 
+from collections.abc import Collection
+
 from bgecheck.engines.sglang.releases import releases
 
 EMBEDS = frozenset(
@@ -24,3 +26,13 @@ def release_range() -> str:
     """The releases whose sources were read."""
     known = releases()
     return f"{known[0].version} - {known[-1].version}"
+
+
+_GENERATORS = ("qwen3-embedding", "gte-qwen2")
+
+
+def generates(architectures: Collection[str], name: str) -> bool:
+    """Whether sglang takes a model for one that generates unless it is asked for embeddings."""
+    if architectures:
+        return all(one.endswith("ForCausalLM") for one in architectures)
+    return name.startswith(_GENERATORS)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bgecheck.engines.planned import Change, Word
+from bgecheck.engines.planned import CUT, Change, Word
 from bgecheck.engines.sglang.launchline import long_name, options_at, parse_launch
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.releases import RENAMED, Option, Release, releases
@@ -98,7 +98,11 @@ def faults(words: Sequence[Word], release: Release) -> tuple[Fault, ...]:
     """What is wrong with a launch line for a release, in the order of its words."""
     first = first_argument([word.value for word in words])
     spelled, odd = _typography(words, first)
-    if odd and not any(fault.refused for fault in _of_words(words, first, release)):
+    if (
+        odd
+        and not any(word.value == CUT for word in words)
+        and not any(fault.refused for fault in _of_words(words, first, release))
+    ):
         odd = [replace(fault, kind="marks") for fault in odd]
     return (*odd, *_of_words(spelled, first, release))
 
@@ -146,6 +150,17 @@ def _typography(words: Sequence[Word], first: int) -> tuple[list[Word], list[Fau
     spelled, found = list(words), []
     for at in range(first, len(words)):
         word = words[at].value
+        if spelled[at].value == _NO_WORD:
+            continue
+        if word == CUT:
+            found.append(_cut(at))
+            spelled[at] = words[at]._replace(value=_NO_WORD)
+            continue
+        if last := _quoted_to(words, at):
+            found.append(_parted(words, at, last))
+            spelled[at] = words[at]._replace(value=_unquoted(words[at : last + 1]))
+            spelled[at + 1 : last + 1] = [one._replace(value=_NO_WORD) for one in words[at + 1 : last + 1]]
+            continue
         plain = _plain(word, spelled[at - 1].value if at > first else "")
         if plain == word:
             continue
@@ -162,6 +177,51 @@ def _typography(words: Sequence[Word], first: int) -> tuple[list[Word], list[Fau
             )
         )
     return spelled, found
+
+
+_NO_WORD = "\0"
+"""The value of a word that belongs to the one before it."""
+_OPENING, _CLOSING = "\u2018\u201c\u300c", "\u2019\u201d\u300d"
+
+
+def _quoted_to(words: Sequence[Word], at: int) -> int | None:
+    """The last word of a text in quotes of a document, where it begins at a word and blanks have parted it."""
+    if words[at].value[:1] not in tuple(_OPENING) or words[at].value[-1:] in tuple(_CLOSING):
+        return None
+    closing = _CLOSING[_OPENING.index(words[at].value[0])]
+    for last in range(at + 1, min(at + 9, len(words))):
+        if words[last].value.endswith(closing):
+            return last
+        if words[last].value.startswith("-") or words[last].value[:1] in tuple(_OPENING):
+            return None
+    return None
+
+
+def _parted(words: Sequence[Word], at: int, last: int) -> Fault:
+    """A text in quotes of a document, which a shell takes for several words."""
+    places = tuple(range(at, last + 1))
+    typed = " ".join(words[place].value for place in places)
+    whole = _unquoted(words[at : last + 1])
+    why = Text(
+        f"{typed} has marks of a document in it, not of a keyboard: write '{whole}'",
+        f"{typed} 里有从文档复制来的全角或花式符号，应写 '{whole}'",
+    )
+    change = Change(places, (whole,), Text("marks of a document", "从文档复制来的符号"))
+    return Fault(kind="typography", option=typed, why=why, change=change)
+
+
+def _unquoted(words: Sequence[Word]) -> str:
+    return " ".join(word.value for word in words).strip(_QUOTES)
+
+
+def _cut(at: int) -> Fault:
+    """Blanks behind the backslash that was to continue the line."""
+    why = Text(
+        "a blank stands behind the \\ at the end of a line: the command ends there, and the next line is run by itself",
+        "行尾的 \\ 后面有空格：命令在这里就结束了，下一行会被当成另一条命令",
+    )
+    short = Text("no blank may follow it", "后面不能有空格")
+    return Fault(kind="typography", option="\\", why=why, change=Change((at,), (), short))
 
 
 def _plain(word: str, before: str) -> str:
@@ -192,6 +252,9 @@ def _items(words: Sequence[Word], first: int, release: Release) -> Iterator[Item
     at = first
     while at < len(words):
         value = words[at].value
+        if value == _NO_WORD:
+            at += 1
+            continue
         if value == "--" or not _is_option(value):
             yield Item(None, (at,), (value,), False, words[at].open)
             at += 1
@@ -248,11 +311,12 @@ def _stray(item: Item, words: Sequence[Word], release: Release) -> list[Fault]:
         gone = (at - 1, at) if off else (at,)
         why = Text(f"{before} is a switch and takes no value ({value})", f"{before} 是开关，不带值（{value}）")
     else:
-        why = Text(f"{value} belongs to no option", f"{value} 不属于任何参数")
+        shown = value if value.strip() else f"'{value}'"
+        why = Text(f"{shown} belongs to no option", f"{shown} 不属于任何参数")
     return [
         Fault(
             kind="stray",
-            option=value,
+            option=value if value.strip() else f"'{value}'",
             why=why,
             change=Change(gone, (), Text("a switch takes no value", "开关不带值") if switch else why),
         )
@@ -345,7 +409,7 @@ def _of_option(item: Item, typed: str, option: Option, release: Release) -> Iter
 
 def _missing(item: Item, typed: str, option: Option) -> Fault:
     why = Text(f"{typed} has no value", f"{typed} 后面没有值")
-    droppable = option.name not in ("model-path", "host", "port", "served-model-name", "api-key", "device")
+    droppable = option.name not in ("model-path", "host", "port", "api-key")
     return Fault(kind="missing", option=typed, why=why, change=Change(item.at, (), why) if droppable else None)
 
 
@@ -403,6 +467,8 @@ def _twice(items: Sequence[Item], release: Release) -> Iterator[Fault]:
         if option is None:
             continue
         before = last.get(option.name)
+        if not item.values and not option.switch:
+            continue  # a fault of its own
         if before is not None and before.values != item.values and not option.switch:
             old, new = " ".join(before.values), " ".join(item.values)
             why = Text(

@@ -91,6 +91,16 @@ def runs_on_cpu(options: Mapping[str, str]) -> bool:
     return options.get("device") == "cpu"
 
 
+def no_port(typed: str) -> bool:
+    """Whether a number is given as a port that is none."""
+    return bool(re.fullmatch(r"-?\d+", typed)) and not 0 < int(typed) < 65536
+
+
+def configured(options: Mapping[str, str]) -> bool:
+    """Whether a file gives more options than the line shows."""
+    return "config" in options
+
+
 def attention(options: Mapping[str, str]) -> str | None:
     """The attention backend that the options ask for."""
     return options.get("attention-backend")

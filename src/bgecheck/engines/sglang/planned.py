@@ -11,7 +11,9 @@ from dataclasses import replace
 from bgecheck.engines.base import Launch
 from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
 from bgecheck.engines.planned import Form, Planned, Word, Written
+from bgecheck.engines.sglang.arguments import faults, mended
 from bgecheck.engines.sglang.launchline import deciding, typed
+from bgecheck.engines.sglang.releases import newest
 from bgecheck.machine.containers import container_of
 from bgecheck.model import BadInput, Secret, ServerProcess, Text
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
@@ -47,7 +49,30 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
 def planned_in(path: str) -> tuple[Planned, ...]:
     """What a file launches, one or several. Raises `BadInput`."""
     found = launches(path, _starts)
-    return tuple(planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in found)
+    all_of_it = [planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in found]
+    return tuple(replace(one, rival=_rival(one, all_of_it[:at])) for at, one in enumerate(all_of_it))
+
+
+def _rival(one: Planned, earlier: Sequence[Planned]) -> str | None:
+    """The place of a launch of the same script that still has the port when this one starts."""
+    return next((other.place for other in reversed(earlier) if _in_the_way(other, one)), None)
+
+
+def _in_the_way(other: Planned, one: Planned) -> bool:
+    before, after = other.written, one.written
+    if before.form is not Form.SCRIPT or before.text != after.text or before.own_network or after.own_network:
+        return False
+    if (other.host, other.port) != (one.host, one.port) or "$" in one.options.get("port", ""):
+        return False
+    last, first = before.words[-1].end, after.words[0].start
+    between = before.text[last:first]
+    return bool(_BACKGROUND.match(between)) and not _BRANCH.search(between)
+
+
+_BACKGROUND = re.compile(r"[^\n&]*(?:>&\d[^\n&]*)*&(?![&>\d])")
+"""The rest of a command that the script does not wait for."""
+_BRANCH = re.compile(r"^\s*(?:else|elif|esac|fi|kill|pkill|wait|\}|.*;;)", re.MULTILINE)
+"""What parts commands of which only one may run, or that end the one before."""
 
 
 def _starts(values: Sequence[str]) -> bool:
@@ -64,10 +89,15 @@ def planned_of(server: ServerProcess) -> Planned:
 
 def planned(command: Written, place: str) -> Planned:
     """What a command launches."""
-    launch = typed(command.values)
+    launch = typed(as_meant(command.words))
     environment = {**command.environment, **_assigned(command.values)}
     whole = Launch(options=launch.options, program=launch.program, environment=deciding(environment))
     return _planned(command, whole, place, command.folder or (None if command.contained else os.getcwd()))
+
+
+def as_meant(words: Sequence[Word]) -> list[str]:
+    """The words of a command without its faults, as far as they can be mended."""
+    return mended(words, [fault.change for fault in faults(words, newest()) if fault.refused and fault.change])
 
 
 def _assigned(words: Sequence[str]) -> dict[str, str]:
