@@ -10,23 +10,28 @@ from pathlib import Path
 import pytest
 
 from bgecheck.checks.corrected import CorrectedLine
-from bgecheck.checks.launch.facts import Card, LaunchFacts, collect
+from bgecheck.checks.launch.facts import LaunchFacts, collect
 from bgecheck.checks.launch.line import corrections
-from bgecheck.checks.launch.memory import least_share, share_fits
+from bgecheck.checks.launch.memory import share_is_one
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.sglang.arguments import mended
 from bgecheck.engines.sglang.installed import interpreter, with_version
 from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, secrets
+from bgecheck.machine.gpus import Gpu
 from bgecheck.model import BadInput, Finding, Secret, Status, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
 from bgecheck.run.settings import Settings
+from gpucards import card
 
 MODEL = "python -m sglang.launch_server --model-path /m/bge-large-zh-v1.5"
 EXACT = "--is-embedding --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"
 RIGHT = f"{MODEL} --host 0.0.0.0 --port 30000 {EXACT}"
 GIB = 2**30
+ROOMY = card(used=0.4)
+LITTLE = card(used=21.5)
+FULL = card(used=23.8)
 
 
 def context(planned: Planned | None, folder: str | None = None) -> Context:
@@ -164,39 +169,47 @@ def test_a_release_between_two_is_judged_by_both() -> None:
     assert "--sglang-version" in str(row.fix)
 
 
-def facts_with(line: str, card: Card | None, weights: int | None) -> LaunchFacts:
-    facts: LaunchFacts = collect(context(with_version(typed(line), "0.5.23")))
-    return facts._replace(card=card, weights=weights)
-
-
-CARD = Card("H100", 80 * GIB, 79 * GIB, (9, 0))
+@pytest.mark.parametrize(
+    ("share", "status"),
+    [
+        ("0.3", True),
+        ("0.99", True),
+        ("0.01", True),
+        ("$SHARE", None),
+        ("1", False),
+        ("0", False),
+        ("-0.3", False),
+        ("30", False),
+        ("nan", False),
+    ],
+)
+def test_what_the_line_alone_shows_of_a_share(share: str, status: bool | None) -> None:
+    facts: LaunchFacts = collect(context(with_version(typed(f"{MODEL} --mem-fraction-static={share}"), "0.5.23")))
+    assert share_is_one(facts).holds is status
 
 
 @pytest.mark.parametrize(
-    ("share", "card", "weights", "status"),
+    ("options", "card", "share"),
     [
-        ("0.3", CARD, GIB, True),
-        ("0.02", CARD, GIB, False),
-        ("0.03", CARD, GIB, True),
-        ("0.3", CARD._replace(free=2 * GIB), GIB, True),
-        ("0.26", CARD._replace(free=2 * GIB), GIB, False),
-        ("0.9", CARD, GIB, True),
-        ("0.9", CARD._replace(free=70 * GIB), GIB, False),
-        ("0.59", CARD._replace(free=70 * GIB), GIB, True),
-        ("1", None, None, False),
-        ("0", None, None, False),
-        ("0.99", None, None, True),
+        (EXACT, ROOMY, None),
+        (f"{EXACT} --mem-fraction-static 0.9", ROOMY, None),
+        (f"{EXACT} --mem-fraction-static 0.02", ROOMY, "0.1"),
+        (f"{EXACT} --mem-fraction-static 7", ROOMY, "0.3"),
+        (f"{EXACT} --mem-fraction-static 7", LITTLE, "0.33"),
+        ("--is-embedding --disable-radix-cache --chunked-prefill-size -1", LITTLE, "0.33"),
+        (EXACT, LITTLE, "0.33"),
+        (EXACT, FULL, None),
     ],
 )
-def test_a_share_is_for_weights_and_card(share: str, card: Card | None, weights: int | None, status: bool) -> None:
-    facts = facts_with(f"{MODEL} --mem-fraction-static {share}", card=card, weights=weights)
-    assert share_fits(facts).holds is status
-
-
-def test_weights_in_full_precision_take_twice_as_much() -> None:
-    half = facts_with(MODEL, card=CARD._replace(free=4 * GIB), weights=2 * GIB)
-    full = facts_with(f"{MODEL} --dtype float32", card=CARD._replace(free=4 * GIB), weights=2 * GIB)
-    assert (least_share(half), least_share(full)) == (0.27, 0.52)
+def test_the_share_of_the_corrected_line_is_one_for_the_card(options: str, card: Gpu, share: str | None) -> None:
+    planned = with_version(typed(f"{MODEL} {options}"), "0.5.23")
+    facts = collect(context(planned))._replace(gpus=(card,))
+    options_of = typed(shlex.join(mended(planned.written.words, corrections(facts)))).options
+    given = options.split()[-1] if "mem-fraction" in options else "0.3"
+    assert options_of.get("mem-fraction-static", "0.3") == (share or given)
+    need = facts.footprint
+    assert need is not None
+    assert card is FULL or need.fits(float(options_of["mem-fraction-static"]), card.free or 0)
 
 
 def test_a_folder_tells_the_architecture(tmp_path: Path) -> None:

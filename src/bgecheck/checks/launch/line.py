@@ -5,12 +5,13 @@ from __future__ import annotations
 from bgecheck.checks.corrected import CorrectedLine
 from bgecheck.checks.launch.attention import in_force, looks_both_ways
 from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
-from bgecheck.checks.launch.facts import AREA, LaunchFacts
-from bgecheck.checks.launch.memory import FOR_AN_ENCODER, ROOM, SHARE, least_share
+from bgecheck.checks.launch.facts import AREA, SHARE, LaunchFacts
+from bgecheck.checks.launch.memory import number
 from bgecheck.engines.launchfile.rewriting import corrected
 from bgecheck.engines.planned import Change
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import keys, with_options
+from bgecheck.engines.sglang.footprint import fitting_share
 from bgecheck.engines.sglang.options import EMBEDDING
 from bgecheck.engines.sglang.releases import release_of
 from bgecheck.engines.sglang.running import backend_for
@@ -77,7 +78,7 @@ EMBEDDING_OPTION = EMBEDDING.removeprefix("--")
 def _of_encoder(facts: LaunchFacts) -> Wanted:
     if not facts.bidirectional:
         return {}
-    needed = sglang.encoder_changes(facts.flags or {})
+    needed = sglang.encoder_changes(facts.flags or {}, facts.share)
     if facts.release is not None and facts.release >= POOLS_BY_ITSELF and set(needed) == {EMBEDDING_OPTION}:
         return {}
     return {name: (value, _WHY[name]) for name, value in needed.items()}
@@ -106,20 +107,19 @@ def _of_length(facts: LaunchFacts) -> Wanted:
 
 
 def _of_memory(facts: LaunchFacts) -> Wanted:
-    options = facts.flags or {}
-    given = options.get(SHARE)
-    if given is None:
-        return {}
-    try:
-        share = float(given)
-    except ValueError:
+    """A share that is none, or with which it does not start on the card that it will run on."""
+    given = (facts.flags or {}).get(SHARE)
+    share = None if given is None else number(given)
+    if share is None:
         return {}
     if not 0 < share < 1:
-        return {SHARE: (FOR_AN_ENCODER, Text("a share is between 0 and 1", "比例在 0 到 1 之间"))}
-    least = least_share(facts)
-    if least is not None and share < least:
-        return {SHARE: (f"{least + ROOM:.2f}", Text("the weights need as much", "权重需要这么多"))}
-    return {}
+        return {SHARE: (facts.share, Text("a share is between 0 and 1", "比例在 0 到 1 之间"))}
+    need, free = facts.footprint, [gpu.free for gpu in facts.gpus if gpu.free is not None]
+    if need is None or not free or need.fits(share, min(free)):
+        return {}
+    fitting = fitting_share(need, min(free))
+    reason = Text("what the card has free allows for it", "按显卡空闲显存算出的比例")
+    return {} if fitting is None else {SHARE: (f"{fitting:g}", reason)}
 
 
 def _of_host(facts: LaunchFacts) -> Wanted:
