@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bgecheck.checks.corrected import CorrectedLine
+from bgecheck.checks.launch.attention import attention_looks_both_ways
 from bgecheck.checks.launch.facts import LaunchFacts, collect
 from bgecheck.checks.launch.line import corrections
 from bgecheck.checks.launch.memory import share_is_one
@@ -267,3 +268,47 @@ def test_a_variable_that_is_named_like_a_key_is_hidden() -> None:
         Secret("qwertyuiop"),
         Secret("zz"),
     )
+
+
+B200, H100, A10, T4 = ((10, 0), (9, 0), (8, 6), (7, 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "version", "capability", "amx", "written"),
+    [
+        ("--attention-backend fa3", "0.5.23", H100, None, None),
+        ("--attention-backend fa3", "0.5.23", A10, None, None),
+        ("--attention-backend fa3", "0.5.23", T4, None, "triton"),
+        ("--attention-backend fa3", "0.5.23", B200, None, "triton"),
+        ("--attention-backend fa3", "0.5.23", None, None, None),
+        ("--attention-backend trtllm_mha", "0.5.23", H100, None, None),
+        ("--attention-backend trtllm_mha", "0.5.9", H100, None, "triton"),
+        ("--attention-backend trtllm_mha", "0.5.23", A10, None, "triton"),
+        ("--attention-backend intel_amx", "0.5.23", A10, None, "triton"),
+        ("--attention-backend flashinfer", "0.5.23", T4, None, None),
+        ("--attention-backend wave", "0.5.23", T4, None, None),
+        ("", "0.5.16", B200, None, "triton"),
+        ("", "0.5.17", B200, None, None),
+        ("", "0.5.9", H100, None, None),
+        ("", "0.5.9", None, None, None),
+        ("--device cpu", "0.5.9", None, True, "torch_native"),
+        ("--device cpu", "0.5.9", None, False, None),
+        ("--device cpu", "0.5.9", None, None, None),
+        ("--device cpu", "0.5.23", None, True, None),
+        ("--device cpu --attention-backend flashinfer", "0.5.23", None, False, "torch_native"),
+        ("--device cpu --attention-backend torch_native", "0.5.9", None, True, None),
+        ("--device npu --attention-backend ascend", "0.5.23", None, None, None),
+        ("--device npu --attention-backend intel_xpu", "0.5.23", None, None, "torch_native"),
+    ],
+)
+def test_a_backend_is_for_device_and_card(
+    options: str, version: str, capability: tuple[int, int] | None, amx: bool | None, written: str | None
+) -> None:
+    planned = with_version(typed(f"{MODEL} {EXACT} {options}"), version)
+    cards = (card(capability=capability),) if capability else ()
+    facts = collect(context(planned))._replace(gpus=cards, amx=amx)
+    assert (attention_looks_both_ways(facts).holds is False) is (written is not None)
+    (word,) = [c.new[-1] for c in corrections(facts) if "attention" in str((c.new, c.reason)) or written in c.new] or [
+        None
+    ]
+    assert word == written

@@ -24,6 +24,7 @@ from bgecheck.engines.sglang.serverargs import server_args
 from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.knowledge.models import Model, looks_both_ways, lookup
 from bgecheck.machine.files import model_config
+from bgecheck.machine.limits import cores
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
 
 if TYPE_CHECKING:
@@ -57,6 +58,20 @@ class LaunchFacts(NamedTuple):
     """What it takes of each of its cards; None where the model's size is not known."""
     gpus: tuple[Gpu, ...] = ()
     """The GPUs that it will run on, as far as they can be read."""
+    amx: bool | None = None
+    """Whether the processor of a planned launch has AMX; None where that is not known."""
+
+    @property
+    def device(self) -> str | None:
+        """What it computes on, where that is said; of a planned launch what it will take."""
+        setting = self.get("device")
+        return str(setting.value) if setting else "cuda" if self.gpus else None
+
+    @property
+    def capability(self) -> tuple[int, int] | None:
+        """The compute capability of its cards; None where they differ or are not known."""
+        capabilities = {gpu.capability for gpu in self.gpus}
+        return capabilities.pop() if len(capabilities) == 1 else None
 
     @property
     def share(self) -> str:
@@ -162,6 +177,7 @@ def _of_plan(context: Context) -> LaunchFacts:
         positions=_positions(config),
         footprint=footprint_of(folder or planned.model, options),
         gpus=_gpus(context, planned),
+        amx=None if planned.contained or not (flags := cores().flags) else "amx_tile" in flags,
     )
 
 
@@ -187,7 +203,7 @@ def _positions(config: Mapping[str, Any]) -> int | None:
 
 def _gpus(context: Context, planned: Planned) -> tuple[Gpu, ...]:
     """The GPUs that a launch takes; none where none can be read, or it takes none."""
-    if planned.options.get("device", "cuda") != "cuda":
+    if planned.contained or planned.options.get("device", "cuda") != "cuda":
         return ()
     try:
         return taken(context.gpus().gpus, planned)

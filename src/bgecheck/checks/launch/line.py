@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.corrected import CorrectedLine
-from bgecheck.checks.launch.attention import in_force, looks_both_ways
+from bgecheck.checks.launch.attention import fault_of_kernels, other_kernels
 from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
 from bgecheck.checks.launch.facts import AREA, SHARE, LaunchFacts
 from bgecheck.checks.launch.memory import number
@@ -14,7 +14,6 @@ from bgecheck.engines.sglang.arguments import keys, with_options
 from bgecheck.engines.sglang.footprint import fitting_share
 from bgecheck.engines.sglang.options import EMBEDDING
 from bgecheck.engines.sglang.releases import release_of
-from bgecheck.engines.sglang.running import backend_for
 from bgecheck.model import BEFORE, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
 
 
@@ -85,17 +84,8 @@ def _of_encoder(facts: LaunchFacts) -> Wanted:
 
 
 def _of_kernels(facts: LaunchFacts) -> Wanted:
-    setting = in_force(facts)
-    if not facts.bidirectional or setting is None or facts.release is None:
-        return {}
-    if looks_both_ways(str(setting.value), facts.release) is not False:
-        return {}
-    device = facts.get("device")
-    reason = Text(f"{setting.value} attends to one side only", f"{setting.value} 只看前文")
-    wanted: Wanted = {"attention-backend": (backend_for(device.value if device else None), reason)}
-    if facts.get("prefill_attention_backend"):
-        wanted["prefill-attention-backend"] = (None, reason)
-    return wanted
+    reason = fault_of_kernels(facts)
+    return {} if reason is None else {name: (value, reason) for name, value in other_kernels(facts).items()}
 
 
 def _of_length(facts: LaunchFacts) -> Wanted:
