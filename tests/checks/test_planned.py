@@ -308,7 +308,61 @@ def test_a_backend_is_for_device_and_card(
     cards = (card(capability=capability),) if capability else ()
     facts = collect(context(planned))._replace(gpus=cards, amx=amx)
     assert (attention_looks_both_ways(facts).holds is False) is (written is not None)
-    (word,) = [c.new[-1] for c in corrections(facts) if "attention" in str((c.new, c.reason)) or written in c.new] or [
-        None
-    ]
-    assert word == written
+    again = typed(shlex.join(mended(planned.written.words, corrections(facts)))).options
+    assert again.get("attention-backend") == (written or planned.options.get("attention-backend"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "names"),
+    [
+        (
+            "is-embedding: true\ndisable-radix-cache: true\nchunked-prefill-size: -1\nmem-fraction-static: 0.3",
+            "",
+            set(),
+        ),
+        ("# a remark\n", EXACT, set()),
+        ("disable-radix-cache: false", EXACT, set()),
+        ("disable-radix-cache: false", EXACT.replace("--disable-radix-cache ", ""), {"prefix-cache", "line"}),
+        ("mem-fraction-static: 30", EXACT, set()),
+        ("mem-fraction-static: much", EXACT, {"flags"}),
+        ("disable_radix_cache: true", EXACT, {"flags"}),
+        ("max-batch-size: 16", EXACT, {"flags"}),
+        ("chunked-prefill-size: 4096", EXACT, set()),
+        ("chunked-prefill-size: 4096", EXACT.replace("--chunked-prefill-size -1 ", ""), {"chunked-prefill", "line"}),
+        ("- is-embedding", EXACT, {"flags"}),
+        ("a: [", EXACT, {"flags"}),
+        ("a: !!python/object/apply:os.system [id]", EXACT, {"flags"}),
+        (None, EXACT, {"flags"}),
+    ],
+)
+def test_a_file_of_options_is_merged_under_the_line(
+    tmp_path: Path, text: str | None, line: str, names: set[str]
+) -> None:
+    file = tmp_path / "sglang.yaml"
+    if text is not None:
+        file.write_text(f"{text}\n")
+    rows = judged(f"{MODEL} {line} --config {file}")
+    assert bad(rows) == names
+    if "line" in names:
+        (command,) = rows["line"].commands
+        assert f"--config {file}" in command
+        assert bad(judged(command)) == set(), command
+
+
+def test_a_mistake_in_a_file_of_options_is_named_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "sglang.yaml"
+    file.write_text(f"model-path: /m/bge-large-zh-v1.5\n\nmax-batch-size: 16\n{_as_yaml(EXACT)}")
+    rows = judged(f"python -m sglang.launch_server --config {file}")
+    assert bad(rows) == {"flags"}
+    assert f"{file}:3" in str(rows["flags"].cause)
+    assert f"in {file}:3 write --max-running-requests" in str(rows["flags"].fix)
+
+
+def _as_yaml(options: str) -> str:
+    pairs = (option.strip().partition(" ") for option in options.split("--")[1:])
+    return "".join(f"{name}: {value or 'true'}\n" for name, _, value in pairs)
+
+
+def test_a_file_that_a_container_alone_has_is_not_judged() -> None:
+    rows = judged(f"docker run --network host lmsysorg/sglang:v0.5.23 {MODEL} {EXACT} --config /conf/sglang.yaml")
+    assert bad(rows) == set()

@@ -160,8 +160,9 @@ def _of_plan(context: Context) -> LaunchFacts:
             Text(f"no launch command was given; for example: {EXAMPLE}", f"没有给出启动命令；例如：{EXAMPLE}"),
             looked=False,
         )
-    judged = verdict(planned.written.words, around(planned.version))
-    options = typed(mended(planned.written.words, judged.changes)).options
+    judged = verdict(planned.written.words, around(planned.version), planned.configured)
+    of_file: Mapping[str, str] = planned.configured.options if planned.configured else {}
+    options = {**of_file, **typed(mended(planned.written.words, judged.changes)).options}
     folder = context.target.model_path
     config = model_config(folder) if folder else {}
     name = _registered(folder, planned.model, planned.served_name)
