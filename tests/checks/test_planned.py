@@ -366,3 +366,41 @@ def _as_yaml(options: str) -> str:
 def test_a_file_that_a_container_alone_has_is_not_judged() -> None:
     rows = judged(f"docker run --network host lmsysorg/sglang:v0.5.23 {MODEL} {EXACT} --config /conf/sglang.yaml")
     assert bad(rows) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "shown"),
+    [
+        ("HF_TOKEN=hf_abcdefghijkl ", 'HF_TOKEN="$HF_TOKEN" '),
+        ("CUDA_VISIBLE_DEVICES=0 HF_TOKEN='hf_abc def' ", 'CUDA_VISIBLE_DEVICES=0 HF_TOKEN="$HF_TOKEN" '),
+        ("docker run -e HF_TOKEN=hf_abcdefghijkl lmsysorg/sglang:v0.5.23 ", 'HF_TOKEN="$HF_TOKEN" '),
+        ("TOKENIZERS_PARALLELISM=false ", "TOKENIZERS_PARALLELISM=false "),
+        ("HF_HOME=/data ", "HF_HOME=/data "),
+    ],
+)
+def test_a_key_before_a_command_becomes_its_variable(tmp_path: Path, before: str, shown: str) -> None:
+    (tmp_path / "serve.sh").write_text(f"#!/bin/sh\n{before}{MODEL}\n")
+    (planned,) = planned_in(str(tmp_path / "serve.sh"))
+    row = of(with_version(planned, "0.5.23"))["line"]
+    assert shown in row.commands[0]
+    assert "hf_abc" not in str((row.evidence, row.commands))
+    assert ("HF_TOKEN" in [str(evidence.subject) for evidence in row.evidence]) is ("HF_TOKEN" in before)
+
+
+@pytest.mark.parametrize(
+    ("item", "refused"), [("30000", True), ("0.3", True), ("true", True), ('"30000"', False), ("'true'", False)]
+)
+def test_a_list_of_words_takes_strings_alone(tmp_path: Path, item: str, refused: bool) -> None:
+    value = item.strip("'\"")
+    option = {"30000": "--port", "0.3": "--mem-fraction-static", "true": "--served-model-name"}[value]
+    rest = "".join(f"\n      - {json.dumps(word)}" for word in MODEL.split())
+    file = tmp_path / "compose.yml"
+    file.write_text(
+        f"services:\n  a:\n    network_mode: host\n    image: lmsysorg/sglang:v0.5.23\n    command:{rest}"
+        f"\n      - {option}\n      - {item}\n"
+    )
+    (planned,) = planned_in(str(file))
+    rows = of(with_version(planned, "0.5.23"))
+    assert ("no string" in str(rows["flags"].cause)) is refused
+    if refused:
+        assert f'- "{value}"' in "\n".join(rows["line"].commands)

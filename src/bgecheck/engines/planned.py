@@ -51,6 +51,8 @@ class Word(NamedTuple):
     spelling: Spelling = Spelling.SHELL
     open: bool = False
     """Whether it holds a variable that is not known here."""
+    bare: bool = False
+    """Whether it stands without quotes where YAML takes it for a number or a truth value."""
 
 
 class Change(NamedTuple):

@@ -169,7 +169,7 @@ def _of_plan(context: Context) -> LaunchFacts:
     known = lookup(name)
     sources = Sources(model_page={}, settings_page={}, options=options, logged={})
     return LaunchFacts(
-        settings=sglang.settings(sources) | _asked(planned, options, known),
+        settings=_placed(sglang.settings(sources) | _asked(planned, options, known), planned),
         launch=replace(planned.launch, options=options),
         architectures=_architectures_of(config) or ((known.architecture,) if known and known.architecture else ()),
         model_name=name,
@@ -195,6 +195,19 @@ def _asked(planned: Planned, options: Mapping[str, str], model: Model | None) ->
     elif longest is None and model is not None:
         asked["max_model_len"] = Setting(model.max_tokens, Text("the model's own", "模型自身"))
     return asked
+
+
+def _placed(settings: Mapping[str, Setting], planned: Planned) -> dict[str, Setting]:
+    """The settings, those of a file of options with the line of that file as their source."""
+    configured, line = planned.configured, planned.launch
+    entries = configured.entries if configured else ()
+    places = {entry.words[0].lstrip("-").replace("-", "_"): entry.line for entry in entries}
+    return {
+        name: setting._replace(source=f"{configured.path}:{places[name]}")
+        if configured and name in places and name.replace("_", "-") not in line.options
+        else setting
+        for name, setting in settings.items()
+    }
 
 
 def _positions(config: Mapping[str, Any]) -> int | None:

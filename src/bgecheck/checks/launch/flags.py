@@ -99,6 +99,8 @@ def _instead(shown: Sequence[Fault]) -> Text:
         given = f"{fault.option} {fault.value}".strip() if fault.kind not in ("stray", "typography") else fault.option
         if fault.kind == "file":
             part = Text(f"name a YAML file in {fault.option}", f"{fault.option} 要给出一个 YAML 文件")
+        elif fault.kind == "unquoted":
+            part = Text(f'write "{fault.option}", with quotes', f'写成 "{fault.option}"，加上引号')
         elif fault.change is None:
             part = Text(f"look {fault.option} up in the help of that release", f"在该版本的帮助里查 {fault.option}")
         elif fault.change.new:

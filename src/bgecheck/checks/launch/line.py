@@ -7,7 +7,7 @@ from bgecheck.checks.launch.attention import fault_of_kernels, other_kernels
 from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
 from bgecheck.checks.launch.facts import AREA, SHARE, LaunchFacts
 from bgecheck.checks.launch.memory import number
-from bgecheck.engines.launchfile.rewriting import corrected
+from bgecheck.engines.launchfile.rewriting import assigned_keys, corrected
 from bgecheck.engines.planned import Change
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import keys, with_options
@@ -36,11 +36,17 @@ def line_needs_no_change(facts: LaunchFacts) -> Outcome:
         return holds(Evidence(Text("changes", "改动"), "0"))
     lines = tuple(map(Shell, corrected(planned.written, changes, keys(planned.written.words))))
     evidence = [Evidence(_shown(planned.written.values, change), change.reason) for change in changes]
+    names = dict.fromkeys(name for name, *_ in assigned_keys(planned.written))
+    evidence += [Evidence(name, _EXPORTED) for name in names]
     return broken(*evidence, corrected=lines)._replace(data=CorrectedLine(str(planned.written.form)))
+
+
+_EXPORTED = Text("export it before you paste the command: its value is not shown", "值不显示，粘贴前先 export 这个变量")
 
 
 def _shown(values: tuple[str, ...], change: Change) -> Text | str:
     old, new = " ".join(values[at] for at in change.at), " ".join(change.new)
+    new = f'"{new}"' if old == new else new
     return f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}"
 
 

@@ -16,6 +16,7 @@ from bgecheck.model import BadInput, Text, clean
 _MOST = 200
 """Services or containers of one file."""
 _DEEP = 50
+_NO_STRINGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool"))
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?])([^{}]*))?\}|\$([A-Za-z_]\w*)")
 _REFERENCE = re.compile(r"\$\$|\$\(([\w.-]+)\)")
 
@@ -266,7 +267,7 @@ def _words(file: _File, node: Any, environment: Mapping[str, str], replaced: re.
             start, end = file.span(item)
             value, is_open = _interpolated(item.value, environment, replaced)
             spelling = Spelling.JSON if node.flow_style else Spelling.ITEM
-            words.append(Word(value, start, end, spelling, is_open))
+            words.append(Word(value, start, end, spelling, is_open, item.tag in _NO_STRINGS and not item.style))
     return words
 
 

@@ -21,8 +21,8 @@ class Fault:
 
     kind: str
     """`unknown`, `ambiguous`, `choice`, `type`, `missing`, `switch`, `stray`, `required`, `retired`, `typography`,
-    `file`, which are refused; `deprecated`, `overridden`, `marks`, which are not; `default`, `short`, which change
-    nothing."""
+    `file`, `unquoted`, which are refused; `deprecated`, `overridden`, `marks`, which are not; `default`, `short`,
+    which change nothing."""
     option: str
     """As it was typed."""
     why: Text
@@ -130,11 +130,21 @@ def _of_words(words: Sequence[Word], first: int, release: Release, configured: C
     for item in items:
         found += _judged(item, words, release)
     found += _twice(items, release)
+    found += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
     if not any(_means(item, release, "model-path") for item in items) and not _named_by(configured, items, release):
         serves = first and words[first - 1].value == "serve" and items and items[0].name is None
         if not serves and not any(fault.kind == "ambiguous" for fault in found):
             found.append(_required())
     return tuple(found)
+
+
+def _unquoted(at: int, word: Word) -> Fault:
+    why = Text(
+        f"without quotes {word.value} is no string, and a list of words takes strings alone (Kubernetes, compose)",
+        f"{word.value} 没加引号，不是字符串，而参数列表只接受字符串（Kubernetes、compose 都会拒绝）",
+    )
+    reason = Text("a list of words takes strings alone", "参数列表只接受字符串")
+    return Fault(kind="unquoted", option=word.value, why=why, change=Change((at,), (word.value,), reason))
 
 
 def _means(item: Item, release: Release, name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from bgecheck.engines.sglang.launchline import deciding, typed
 from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.machine.containers import container_of
 from bgecheck.model import BadInput, Secret, ServerProcess, Text
+from bgecheck.model.hygiene import NAMED_LIKE_A_KEY
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
 
 EXAMPLE = "bgecheck preflight -- python -m sglang.launch_server --model-path DIR"
@@ -112,12 +112,11 @@ def _configured(command: Written, options: Mapping[str, str], folder: str | None
 def secrets(one: Planned) -> tuple[Secret, ...]:
     """What must not be shown of a launch beside its key: the values of variables that are named like one."""
     named = {**one.written.environment, **_assigned(one.written.values)}
-    given = (value for name, value in named.items() if _NAMED_LIKE_A_KEY.search(name) and len(value) >= _SHORTEST_KEY)
+    given = (value for name, value in named.items() if NAMED_LIKE_A_KEY.search(name) and len(value) >= _SHORTEST_KEY)
     admin = one.options.get("admin-api-key")
     return tuple(map(Secret, (*given, *([admin] if admin else ()))))
 
 
-_NAMED_LIKE_A_KEY = re.compile(r"TOKEN(?!IZ)|KEY|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_KEY = 6
 
 
