@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.checks import gpu as area
-from bgecheck.checks.gpu import ENOUGH, GIB, GpuFacts, chosen
+from bgecheck.checks.cards import chosen
+from bgecheck.checks.gpu import ENOUGH, GIB, GpuFacts
 from bgecheck.machine.files import weights_size
 from bgecheck.machine.gpus import THROTTLED, Gpu, Holder
 from bgecheck.model import Status, Text

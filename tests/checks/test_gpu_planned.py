@@ -16,13 +16,14 @@ from bgecheck.engines.sglang.launchline import typed
 from bgecheck.engines.sglang.planned import planned_as_typed
 from bgecheck.engines.sglang.workers import cards
 from bgecheck.knowledge.sizes import known_size, size_of
-from bgecheck.machine.gpus import Gpu
+from bgecheck.machine.gpus import Gpu, Holder
 from bgecheck.machine.kernellog import Xid, xids
 from bgecheck.machine.torchbuild import Build, builds
 from bgecheck.model import Finding
 from gpucards import STRANGER, card, facts, held, judged, words
 
 LINE = "python -m sglang.launch_server --model-path BAAI/bge-large-zh-v1.5 --is-embedding"
+NEEDS = "--mem-fraction-static"
 NEED = footprint(known_size("bge-large-zh-v1.5"), {})  # type: ignore[arg-type]  # it is known
 
 
@@ -167,6 +168,23 @@ def test_a_share_is_of_what_is_free(share: str, used: float, status: str) -> Non
 def test_a_model_beside_is_no_matter_to_a_launch_with_a_share_of_its_own(share: str, status: str) -> None:
     """Several models on one card are how `bgecheck plan` places them."""
     assert str(rows(card(0, held(6), used=6.4), line=share)["others"].status) == status
+
+
+@pytest.mark.parametrize(
+    ("share", "holders", "status"),
+    [
+        ("0.9", (held(6),), "warn"),
+        ("0.6", (held(1),), "warn"),
+        ("0.59", (held(6),), "pass"),
+        ("0.9", (held(0.9),), "pass"),
+        ("0.9", (), "pass"),
+    ],
+)
+def test_most_of_a_card_is_not_reserved_beside_others(share: str, holders: tuple[Holder, ...], status: str) -> None:
+    found = rows(card(0, *holders, used=1 + sum((h.used or 0) / GIB for h in holders)), line=f"{NEEDS} {share}")
+    assert str(found["share"].status) == status
+    if status == "warn":
+        assert float(launched(found["share"])["mem-fraction-static"]) < 0.3
 
 
 def test_a_model_whose_size_is_not_known_is_not_judged() -> None:

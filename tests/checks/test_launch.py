@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgecheck.checks import launch
-from bgecheck.checks.launch.attention import BACKENDS, looks_both_ways
 from bgecheck.checks.launch.facts import LaunchFacts, collect
 from bgecheck.demo.stage import stage
 from bgecheck.engines.base import Launch, Setting
+from bgecheck.engines.sglang.backends import BACKENDS, looks_both_ways
 from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.engines.sglang.log.sessionlog import read_log
 from bgecheck.engines.sglang.serverargs import server_args

@@ -10,25 +10,31 @@ from pathlib import Path
 import pytest
 
 from bgecheck.checks.corrected import CorrectedLine
-from bgecheck.checks.launch.facts import Card, LaunchFacts, collect
+from bgecheck.checks.launch.attention import attention_looks_both_ways
+from bgecheck.checks.launch.facts import LaunchFacts, collect
 from bgecheck.checks.launch.line import corrections
-from bgecheck.checks.launch.memory import least_share, share_fits
+from bgecheck.checks.launch.memory import share_is_one
 from bgecheck.engines.base import Setting
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.sglang.arguments import mended
 from bgecheck.engines.sglang.installed import interpreter, with_version
 from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, secrets
 from bgecheck.engines.sglang.settings import COMMAND_LINE
+from bgecheck.machine.gpus import Gpu
 from bgecheck.model import BadInput, Finding, Secret, Status, Target
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
 from bgecheck.run.settings import Settings
+from gpucards import card
 
 MODEL = "python -m sglang.launch_server --model-path /m/bge-large-zh-v1.5"
 EXACT = "--is-embedding --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"
 RIGHT = f"{MODEL} --host 0.0.0.0 --port 30000 {EXACT}"
 GIB = 2**30
+ROOMY = card(used=0.4)
+LITTLE = card(used=21.5)
+FULL = card(used=23.8)
 
 
 def context(planned: Planned | None, folder: str | None = None) -> Context:
@@ -175,39 +181,47 @@ def test_a_release_between_two_is_judged_by_both() -> None:
     assert "--sglang-version" in str(row.fix)
 
 
-def facts_with(line: str, card: Card | None, weights: int | None) -> LaunchFacts:
-    facts: LaunchFacts = collect(context(with_version(typed(line), "0.5.23")))
-    return facts._replace(card=card, weights=weights)
-
-
-CARD = Card("H100", 80 * GIB, 79 * GIB, (9, 0))
+@pytest.mark.parametrize(
+    ("share", "status"),
+    [
+        ("0.3", True),
+        ("0.99", True),
+        ("0.01", True),
+        ("$SHARE", None),
+        ("1", False),
+        ("0", False),
+        ("-0.3", False),
+        ("30", False),
+        ("nan", False),
+    ],
+)
+def test_what_the_line_alone_shows_of_a_share(share: str, status: bool | None) -> None:
+    facts: LaunchFacts = collect(context(with_version(typed(f"{MODEL} --mem-fraction-static={share}"), "0.5.23")))
+    assert share_is_one(facts).holds is status
 
 
 @pytest.mark.parametrize(
-    ("share", "card", "weights", "status"),
+    ("options", "card", "share"),
     [
-        ("0.3", CARD, GIB, True),
-        ("0.02", CARD, GIB, False),
-        ("0.03", CARD, GIB, True),
-        ("0.3", CARD._replace(free=2 * GIB), GIB, True),
-        ("0.26", CARD._replace(free=2 * GIB), GIB, False),
-        ("0.9", CARD, GIB, True),
-        ("0.9", CARD._replace(free=70 * GIB), GIB, False),
-        ("0.59", CARD._replace(free=70 * GIB), GIB, True),
-        ("1", None, None, False),
-        ("0", None, None, False),
-        ("0.99", None, None, True),
+        (EXACT, ROOMY, None),
+        (f"{EXACT} --mem-fraction-static 0.9", ROOMY, None),
+        (f"{EXACT} --mem-fraction-static 0.02", ROOMY, "0.1"),
+        (f"{EXACT} --mem-fraction-static 7", ROOMY, "0.3"),
+        (f"{EXACT} --mem-fraction-static 7", LITTLE, "0.33"),
+        ("--is-embedding --disable-radix-cache --chunked-prefill-size -1", LITTLE, "0.33"),
+        (EXACT, LITTLE, "0.33"),
+        (EXACT, FULL, None),
     ],
 )
-def test_a_share_is_for_weights_and_card(share: str, card: Card | None, weights: int | None, status: bool) -> None:
-    facts = facts_with(f"{MODEL} --mem-fraction-static {share}", card=card, weights=weights)
-    assert share_fits(facts).holds is status
-
-
-def test_weights_in_full_precision_take_twice_as_much() -> None:
-    half = facts_with(MODEL, card=CARD._replace(free=4 * GIB), weights=2 * GIB)
-    full = facts_with(f"{MODEL} --dtype float32", card=CARD._replace(free=4 * GIB), weights=2 * GIB)
-    assert (least_share(half), least_share(full)) == (0.27, 0.52)
+def test_the_share_of_the_corrected_line_is_one_for_the_card(options: str, card: Gpu, share: str | None) -> None:
+    planned = with_version(typed(f"{MODEL} {options}"), "0.5.23")
+    facts = collect(context(planned))._replace(gpus=(card,))
+    options_of = typed(shlex.join(mended(planned.written.words, corrections(facts)))).options
+    given = options.split()[-1] if "mem-fraction" in options else "0.3"
+    assert options_of.get("mem-fraction-static", "0.3") == (share or given)
+    need = facts.footprint
+    assert need is not None
+    assert card is FULL or need.fits(float(options_of["mem-fraction-static"]), card.free or 0)
 
 
 def test_a_folder_tells_the_architecture(tmp_path: Path) -> None:
@@ -277,3 +291,139 @@ def test_a_model_that_generates_is_asked_for_embeddings() -> None:
 def test_a_setting_is_named_as_a_chinese_engineer_writes() -> None:
     assert Setting(1, COMMAND_LINE).label("dtype").zh == "启动命令行的 dtype"
     assert Setting(1, "/server_info").label("dtype").zh == "/server_info 的 dtype"
+
+
+B200, H100, A10, T4 = ((10, 0), (9, 0), (8, 6), (7, 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "version", "capability", "amx", "written"),
+    [
+        ("--attention-backend fa3", "0.5.23", H100, None, None),
+        ("--attention-backend fa3", "0.5.23", A10, None, None),
+        ("--attention-backend fa3", "0.5.23", T4, None, "triton"),
+        ("--attention-backend fa3", "0.5.23", B200, None, "triton"),
+        ("--attention-backend fa3", "0.5.23", None, None, None),
+        ("--attention-backend trtllm_mha", "0.5.23", H100, None, None),
+        ("--attention-backend trtllm_mha", "0.5.9", H100, None, "triton"),
+        ("--attention-backend trtllm_mha", "0.5.23", A10, None, "triton"),
+        ("--attention-backend intel_amx", "0.5.23", A10, None, "triton"),
+        ("--attention-backend flashinfer", "0.5.23", T4, None, None),
+        ("--attention-backend wave", "0.5.23", T4, None, None),
+        ("", "0.5.16", B200, None, "triton"),
+        ("", "0.5.17", B200, None, None),
+        ("", "0.5.9", H100, None, None),
+        ("", "0.5.9", None, None, None),
+        ("--device cpu", "0.5.9", None, True, "torch_native"),
+        ("--device cpu", "0.5.9", None, False, None),
+        ("--device cpu", "0.5.9", None, None, None),
+        ("--device cpu", "0.5.23", None, True, None),
+        ("--device cpu --attention-backend flashinfer", "0.5.23", None, False, "torch_native"),
+        ("--device cpu --attention-backend torch_native", "0.5.9", None, True, None),
+        ("--device npu --attention-backend ascend", "0.5.23", None, None, None),
+        ("--device npu --attention-backend intel_xpu", "0.5.23", None, None, "torch_native"),
+    ],
+)
+def test_a_backend_is_for_device_and_card(
+    options: str, version: str, capability: tuple[int, int] | None, amx: bool | None, written: str | None
+) -> None:
+    planned = with_version(typed(f"{MODEL} {EXACT} {options}"), version)
+    cards = (card(capability=capability),) if capability else ()
+    facts = collect(context(planned))._replace(gpus=cards, amx=amx)
+    assert (attention_looks_both_ways(facts).holds is False) is (written is not None)
+    again = typed(shlex.join(mended(planned.written.words, corrections(facts)))).options
+    assert again.get("attention-backend") == (written or planned.options.get("attention-backend"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "names"),
+    [
+        (
+            "is-embedding: true\ndisable-radix-cache: true\nchunked-prefill-size: -1\nmem-fraction-static: 0.3",
+            "",
+            set(),
+        ),
+        ("# a remark\n", EXACT, set()),
+        ("disable-radix-cache: false", EXACT, set()),
+        ("disable-radix-cache: false", EXACT.replace("--disable-radix-cache ", ""), {"prefix-cache", "line"}),
+        ("mem-fraction-static: 30", EXACT, set()),
+        ("mem-fraction-static: much", EXACT, {"flags"}),
+        ("disable_radix_cache: true", EXACT, {"flags"}),
+        ("max-batch-size: 16", EXACT, {"flags"}),
+        ("chunked-prefill-size: 4096", EXACT, set()),
+        ("chunked-prefill-size: 4096", EXACT.replace("--chunked-prefill-size -1 ", ""), {"chunked-prefill", "line"}),
+        ("- is-embedding", EXACT, {"flags"}),
+        ("a: [", EXACT, {"flags"}),
+        ("a: !!python/object/apply:os.system [id]", EXACT, {"flags"}),
+        (None, EXACT, {"flags"}),
+    ],
+)
+def test_a_file_of_options_is_merged_under_the_line(
+    tmp_path: Path, text: str | None, line: str, names: set[str]
+) -> None:
+    file = tmp_path / "sglang.yaml"
+    if text is not None:
+        file.write_text(f"{text}\n")
+    rows = judged(f"{MODEL} {line} --config {file}")
+    assert bad(rows) == names
+    if "line" in names:
+        (command,) = rows["line"].commands
+        assert f"--config {file}" in command
+        assert bad(judged(command)) == set(), command
+
+
+def test_a_mistake_in_a_file_of_options_is_named_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "sglang.yaml"
+    file.write_text(f"model-path: /m/bge-large-zh-v1.5\n\nmax-batch-size: 16\n{_as_yaml(EXACT)}")
+    rows = judged(f"python -m sglang.launch_server --config {file}")
+    assert bad(rows) == {"flags"}
+    assert f"{file}:3" in str(rows["flags"].cause)
+    assert f"in {file}:3 write --max-running-requests" in str(rows["flags"].fix)
+
+
+def _as_yaml(options: str) -> str:
+    pairs = (option.strip().partition(" ") for option in options.split("--")[1:])
+    return "".join(f"{name}: {value or 'true'}\n" for name, _, value in pairs)
+
+
+def test_a_file_that_a_container_alone_has_is_not_judged() -> None:
+    rows = judged(f"docker run --network host lmsysorg/sglang:v0.5.23 {MODEL} {EXACT} --config /conf/sglang.yaml")
+    assert bad(rows) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "shown"),
+    [
+        ("HF_TOKEN=hf_abcdefghijkl ", 'HF_TOKEN="$HF_TOKEN" '),
+        ("CUDA_VISIBLE_DEVICES=0 HF_TOKEN='hf_abc def' ", 'CUDA_VISIBLE_DEVICES=0 HF_TOKEN="$HF_TOKEN" '),
+        ("docker run -e HF_TOKEN=hf_abcdefghijkl lmsysorg/sglang:v0.5.23 ", 'HF_TOKEN="$HF_TOKEN" '),
+        ("TOKENIZERS_PARALLELISM=false ", "TOKENIZERS_PARALLELISM=false "),
+        ("HF_HOME=/data ", "HF_HOME=/data "),
+    ],
+)
+def test_a_key_before_a_command_becomes_its_variable(tmp_path: Path, before: str, shown: str) -> None:
+    (tmp_path / "serve.sh").write_text(f"#!/bin/sh\n{before}{MODEL}\n")
+    (planned,) = planned_in(str(tmp_path / "serve.sh"))
+    row = of(with_version(planned, "0.5.23"))["line"]
+    assert shown in row.commands[0]
+    assert "hf_abc" not in str((row.evidence, row.commands))
+    assert ("HF_TOKEN" in [str(evidence.subject) for evidence in row.evidence]) is ("HF_TOKEN" in before)
+
+
+@pytest.mark.parametrize(
+    ("item", "refused"), [("30000", True), ("0.3", True), ("true", True), ('"30000"', False), ("'true'", False)]
+)
+def test_a_list_of_words_takes_strings_alone(tmp_path: Path, item: str, refused: bool) -> None:
+    value = item.strip("'\"")
+    option = {"30000": "--port", "0.3": "--mem-fraction-static", "true": "--served-model-name"}[value]
+    rest = "".join(f"\n      - {json.dumps(word)}" for word in MODEL.split())
+    file = tmp_path / "compose.yml"
+    file.write_text(
+        f"services:\n  a:\n    network_mode: host\n    image: lmsysorg/sglang:v0.5.23\n    command:{rest}"
+        f"\n      - {option}\n      - {item}\n"
+    )
+    (planned,) = planned_in(str(file))
+    rows = of(with_version(planned, "0.5.23"))
+    assert ("no string" in str(rows["flags"].cause)) is refused
+    if refused:
+        assert f'- "{value}"' in "\n".join(rows["line"].commands)

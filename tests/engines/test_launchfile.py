@@ -629,3 +629,18 @@ def test_an_image_may_have_blanks_behind_a_backslash(tmp_path: Path) -> None:
     (planned,) = planned_in(written(tmp_path, "Dockerfile", text))
     assert planned.port == 31000
     assert mended(planned) == text.partition("\n")[2].rstrip().replace("\\ \n", "\\\n")
+
+
+def test_a_service_has_the_variables_of_its_env_files_below_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.env").write_text(
+        "# a remark\nCUDA_VISIBLE_DEVICES=1\nexport HF_HOME='/data one'\nA=b # c\nnot a line\n"
+    )
+    (tmp_path / "b.env").write_text('A="d"\n')
+    command = "python -m sglang.launch_server --model-path /m"
+    for files, a in (("a.env", "b"), ("[a.env, ./b.env]", "d"), ("[{path: a.env}, gone.env]", "b")):
+        file = tmp_path / "compose.yml"
+        file.write_text(
+            f"services:\n  s:\n    env_file: {files}\n    environment: {{HF_HOME: /own}}\n    command: {command}\n"
+        )
+        (one,) = planned_in(str(file))
+        assert one.written.environment == {"CUDA_VISIBLE_DEVICES": "1", "HF_HOME": "/own", "A": a}

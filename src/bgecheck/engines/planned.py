@@ -55,6 +55,8 @@ class Word(NamedTuple):
     spelling: Spelling = Spelling.SHELL
     open: bool = False
     """Whether it holds a variable that is not known here."""
+    bare: bool = False
+    """Whether it stands without quotes where YAML takes it for a number or a truth value."""
 
 
 class Change(NamedTuple):
@@ -101,6 +103,27 @@ class Written:
         return tuple(word.value for word in self.words)
 
 
+class Entry(NamedTuple):
+    """One option of a file of options."""
+
+    words: tuple[str, ...]
+    """As they would stand on a command line; never to be printed unredacted."""
+    line: int
+
+
+class Configured(NamedTuple):
+    """The file of options that a launch line names."""
+
+    path: str
+    entries: tuple[Entry, ...] = ()
+    why: Text | None = None
+    """Why the start ends because of it; None where it does not."""
+    whole: bool = True
+    """Whether it was read."""
+    options: Mapping[str, str] = {}
+    """By long name, as those of the line, which are stronger."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """What is to be launched. `doctor` has none."""
@@ -120,6 +143,8 @@ class Planned:
     served_name: str | None
     device: str | None
     api_key: Secret | None
+    configured: Configured | None = None
+    """The file of options that its line names, where this machine has it."""
     interpreter: str | None = None
     """The program of this machine whose environment it will run with; None where that is not known."""
     rival: str | None = None
@@ -131,8 +156,8 @@ class Planned:
 
     @property
     def options(self) -> Mapping[str, str]:
-        """Launch options by long name; a switch is `""`."""
-        return self.launch.options
+        """Launch options by long name, those of its file of options among them; a switch is `""`."""
+        return {**self.configured.options, **self.launch.options} if self.configured else self.launch.options
 
     @property
     def contained(self) -> bool:

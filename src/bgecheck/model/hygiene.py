@@ -119,7 +119,9 @@ def _pattern(form: str) -> str:
     return (r"\s*" if len(form) >= SHORTEST else "").join(map(re.escape, form))
 
 
-_SECRET_NAME = re.compile(r"(?i)key(?!file|space|word)|token(?!iz|s)|secret|passw|pwd|requirepass|auth|credential")
+NAMED_LIKE_A_KEY = re.compile(
+    r"(?i)key(?!file|space|word)|token(?!iz|s)|secret|passw|pass$|pwd|requirepass|auth|credential"
+)
 """In the name of an option or variable whose value is nobody's business; some that are harmless match too."""
 
 _COMMAND = 160
@@ -132,7 +134,7 @@ def command_line(argv: Iterable[str]) -> str:
     hidden = False
     for word in argv:
         name, equals, _ = word.partition("=")
-        secret = _SECRET_NAME.search(name) is not None and " " not in name
+        secret = NAMED_LIKE_A_KEY.search(name) is not None and " " not in name
         if hidden and not word.startswith("-"):
             words.append(HIDDEN)
         else:

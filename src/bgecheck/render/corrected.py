@@ -21,6 +21,14 @@ def corrected_row(report: Report) -> Finding | None:
     return next((f for f in report.findings if isinstance(f.data, CorrectedLine) and f.problem), None)
 
 
+def corrected_lines(report: Report, screen: Screen) -> tuple[str, ...]:
+    """The corrected command below its heading, for formats that have rows as text; () where nothing is changed."""
+    row = corrected_row(report)
+    if row is None or not isinstance(row.data, CorrectedLine):
+        return ()
+    return (f"{screen.say(HEADING)} ({row.data.form})", *row.commands)
+
+
 def draw_corrected(report: Report, screen: Screen, console: Console) -> None:
     """Below everything else, so that it is what is left on the screen; never broken, so that what is copied runs."""
     from rich.text import Text as RichText

@@ -21,6 +21,8 @@ _WORDS = {
     "other_free": Text("size", "大小"),
     "own_port": Text("port", "端口"),
     "places": Text("numbers", "编号"),
+    "given": Text("value", "值"),
+    "rival": Text("place", "位置"),
     "pool": Text("size", "大小"),
     "shown": Text("how many", "数量"),
     "why": Text("error", "错误"),

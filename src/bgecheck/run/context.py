@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bgecheck.engines.sglang.log.session import Session
     from bgecheck.engines.sglang.log.sessionlog import SessionLog
     from bgecheck.http.openai_client import OpenAIClient
+    from bgecheck.machine.gpus import Gpus
 
 LOG_BESIDE = 128 * 2**20
 """Bytes that are read of the log of a running server, whose other areas are waited for too."""
@@ -70,6 +71,11 @@ class Context:
         with self._lock:
             return self._processes
 
+    def gpus(self) -> Gpus:
+        """What the driver shows of the GPUs, asked once. Raises `Unavailable`."""
+        with self._lock:
+            return self._gpus
+
     def session_log(self) -> SessionLog:
         """The sessions of the target's log, read once at first use. Raises `Unavailable`."""
         with self._log_lock:
@@ -107,6 +113,12 @@ class Context:
     @cached_property
     def _processes(self) -> ProcessTable:
         return self.target.processes or snapshot()
+
+    @cached_property
+    def _gpus(self) -> Gpus:
+        from bgecheck.machine.gpus import read_gpus
+
+        return read_gpus()
 
     @cached_property
     def _session_log(self) -> SessionLog:

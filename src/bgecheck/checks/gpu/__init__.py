@@ -1,7 +1,7 @@
 """The `gpu` area: does the driver show a GPU that this server can use, with memory that is its own."""
 
 from bgecheck.checks.gpu import visible, driver, memory, share, others, capability, health  # isort: skip  # in the order of the rows
-from bgecheck.checks.gpu.facts import AREA, ENOUGH, GIB, GpuFacts, chosen, memory_needed
+from bgecheck.checks.gpu.facts import AREA, ENOUGH, GIB, GpuFacts, memory_needed
 
 __all__ = [
     "AREA",
@@ -9,7 +9,6 @@ __all__ = [
     "GIB",
     "GpuFacts",
     "capability",
-    "chosen",
     "driver",
     "health",
     "memory",

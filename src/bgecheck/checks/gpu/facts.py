@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from bgecheck.checks.cards import VISIBLE, chosen, footprint_of, left_to, visible
 from bgecheck.engines.planned import Form, Planned
 from bgecheck.engines.sglang.discovery import orphans, running_servers
-from bgecheck.engines.sglang.footprint import Footprint, footprint, served_bytes
+from bgecheck.engines.sglang.footprint import Footprint
 from bgecheck.engines.sglang.options import ON_CPU
 from bgecheck.engines.sglang.relaunch import launch_line, on_gpu
 from bgecheck.engines.sglang.workers import cards
-from bgecheck.knowledge.sizes import known_size, size_of
 from bgecheck.machine.files import model_config, weights_size
-from bgecheck.machine.gpus import Gpu, Gpus, Holder, read_gpus
+from bgecheck.machine.gpus import Gpu, Gpus, Holder
 from bgecheck.machine.kernellog import Xid, xids
 from bgecheck.machine.processes import environment, snapshot
 from bgecheck.machine.sockets import accepts, is_own
 from bgecheck.machine.torchbuild import Build, builds
 from bgecheck.model import Area, Shell, Target, Text, Unavailable
-from bgecheck.reference.folder import model_folder
 
 if TYPE_CHECKING:
     from bgecheck.model.processes import ProcessTable
@@ -32,7 +30,6 @@ BESIDE = 1.4 * GIB
 ENOUGH = 2 * GIB
 """Bytes for bge-large-zh-v1.5: 0.62 GB of fp16 weights and what stands beside them; 2 to 4 GB are enough."""
 _CONNECT = 0.5
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 class GpuFacts(NamedTuple):
@@ -47,7 +44,7 @@ class GpuFacts(NamedTuple):
     answered: bool = False
     """Whether somebody takes connections on the server's port."""
     visible: str | None = None
-    """CUDA_VISIBLE_DEVICES of the server."""
+    """CUDAVISIBLE_DEVICES of the server."""
     chosen: tuple[Gpu, ...] = ()
     """The GPUs that this leaves to it."""
     needed: float = ENOUGH
@@ -129,9 +126,9 @@ def collect(context: Context) -> GpuFacts:
         raise Unavailable(
             Text(f"the server computes on the CPU ({ON_CPU})", f"服务在 CPU 上运行（{ON_CPU}）"), looked=False
         )
-    gpus = read_gpus()
-    visible = environment(server.pid, _VISIBLE) if server else None
-    _some_gpu(visible)
+    gpus = context.gpus()
+    seen_by_it = environment(server.pid, VISIBLE) if server else None
+    _some_gpu(seen_by_it)
     by_bus = server is not None and environment(server.pid, "CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     return GpuFacts(
         target=target,
@@ -139,8 +136,8 @@ def collect(context: Context) -> GpuFacts:
         names=_names(gpus),
         own=frozenset((server.pid, *server.children)) if server else frozenset(),
         answered=bool(target.port) and accepts(target.host, target.port, seconds),
-        visible=visible,
-        chosen=gpus.gpus if visible is None else chosen(gpus.gpus, visible, by_bus=by_bus),
+        visible=seen_by_it,
+        chosen=gpus.gpus if seen_by_it is None else chosen(gpus.gpus, seen_by_it, by_bus=by_bus),
         needed=memory_needed(target.model_path),
         xids=xids(),
     )
@@ -151,8 +148,8 @@ def _some_gpu(visible: str | None) -> None:
     if visible is not None and visible.strip() in ("", "-1"):
         raise Unavailable(
             Text(
-                f"no GPU is visible to the server ({_VISIBLE}='{visible}')",
-                f"服务被设为不使用任何 GPU（{_VISIBLE}='{visible}'）",
+                f"no GPU is visible to the server ({VISIBLE}='{visible}')",
+                f"服务被设为不使用任何 GPU（{VISIBLE}='{visible}'）",
             ),
             looked=False,
         )
@@ -167,24 +164,23 @@ def _before_launch(context: Context) -> GpuFacts:
         raise Unavailable(
             Text(f"the server will compute on the device {device}", f"服务将在 {device} 上运行"), looked=False
         )
-    gpus = _gpus_for(planned)
-    visible = _visible(planned)
-    _some_gpu(visible)
+    gpus = _gpus_for(context)
+    left = visible(planned)
+    _some_gpu(left)
     names = _names(gpus)
     table = context.processes()
-    by_bus = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     model_path = context.target.model_path
     return GpuFacts(
         target=context.target,
         nvml=gpus,
         names=names,
         own=_running_already(planned, table),
-        visible=visible,
-        chosen=gpus.gpus if visible is None else chosen(gpus.gpus, visible, by_bus=by_bus),
+        visible=left,
+        chosen=left_to(gpus.gpus, left),
         needed=memory_needed(model_path),
         planned=planned,
         places=cards(options) if planned else (),
-        footprint=_footprint(model_path, options),
+        footprint=footprint_of(model_path, options),
         builds=builds(planned.interpreter) if planned and planned.interpreter else (),
         left_over=frozenset(orphan.pid for orphan in orphans(table)) if names else frozenset(),
         xids=xids(),
@@ -199,12 +195,12 @@ def _running_already(planned: Planned | None, table: ProcessTable) -> frozenset[
     return frozenset(pid for server in servers for pid in (server.pid, *server.children))
 
 
-def _gpus_for(planned: Planned | None) -> Gpus:
+def _gpus_for(context: Context) -> Gpus:
     """The GPUs of this machine. Raises `Unavailable`: of one without a driver with what that means for the launch."""
     try:
-        return read_gpus()
+        return context.gpus()
     except Unavailable as error:
-        if error.looked or planned is None or not isinstance(error.reason, Text):
+        if error.looked or context.planned is None or not isinstance(error.reason, Text):
             raise
         reason = error.reason
         raise Unavailable(
@@ -214,51 +210,6 @@ def _gpus_for(planned: Planned | None) -> Gpus:
             ),
             looked=False,
         ) from None
-
-
-def _visible(planned: Planned | None) -> str | None:
-    """CUDA_VISIBLE_DEVICES of what is to be launched: as its line sets it, else as a shell here hands it on.
-
-    In a container the numbers are those of the cards that it is given, which are not known here.
-    """
-    if planned is None:
-        return os.environ.get(_VISIBLE)
-    if planned.contained:
-        return None
-    handed_on = os.environ.get(_VISIBLE) if planned.written.form in (Form.LINE, Form.SCRIPT) else None
-    return planned.launch.environment.get(_VISIBLE, handed_on)
-
-
-def _footprint(model: str | None, options: Mapping[str, str]) -> Footprint | None:
-    """What a server of the model takes of each card; None where its size is known from neither folder nor name."""
-    if not model:
-        return None
-    try:
-        folder: str | None = model_folder(model)
-    except Unavailable:
-        folder = None
-    config = model_config(folder) if folder else {}
-    size = size_of(config) or known_size(model)
-    return footprint(size, options, stored=served_bytes(folder, config, options)) if size else None
-
-
-def chosen(gpus: tuple[Gpu, ...], visible: str, *, by_bus: bool) -> tuple[Gpu, ...]:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves, by index or by the beginning of a UUID.
-
-    As CUDA reads it, the list ends at the first entry that names nothing. Without CUDA_DEVICE_ORDER=PCI_BUS_ID
-    CUDA counts the fastest card first and NVML by the bus: among unlike cards an index then says nothing, and
-    all are kept.
-    """
-    words = [word.strip() for word in visible.split(",")]
-    if any(w.isdigit() for w in words) and not by_bus and len({(g.name, g.capability, g.total) for g in gpus}) > 1:
-        return gpus
-    kept: list[Gpu] = []
-    for word in words:
-        chosen = [g for g in gpus if (word == str(g.index) if word.isdigit() else word and g.uuid.startswith(word))]
-        if not chosen:
-            break
-        kept += [g for g in chosen if g not in kept]
-    return tuple(kept)
 
 
 def _names(gpus: Gpus) -> dict[int, str]:

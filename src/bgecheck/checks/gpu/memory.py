@@ -76,7 +76,7 @@ _TOO_LITTLE = Text(
     },
     explains=(
         *("gpu.others", "logs.gpu-oom-weights", "logs.gpu-oom-kv-pool", "logs.gpu-oom-graph-capture"),
-        *("logs.gpu-memory-held-by-others", "gpu.share", "launch.memory-fraction"),
+        *("logs.gpu-memory-held-by-others", "gpu.share"),
     ),
     moments=ANY_TIME,
 )

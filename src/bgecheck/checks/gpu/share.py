@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bgecheck.checks.gpu.facts import AREA, GpuFacts, label, size_text
-from bgecheck.engines.sglang.footprint import MOST, Footprint, share_for
+from bgecheck.checks.gpu.facts import AREA, GIB, GpuFacts, label, size_text
+from bgecheck.engines.sglang.footprint import Footprint, fitting_share
 from bgecheck.engines.sglang.options import MEMORY_SHARE, changes_in_words
 from bgecheck.engines.sglang.relaunch import launch_line
+from bgecheck.knowledge.models import lookup
 from bgecheck.machine.gpus import Gpu
 from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 
 _NAME = MEMORY_SHARE.lstrip("-")
+_MOST_OF_IT = 0.6
+"""From this share on little is left to others on the card."""
 
 
 def share_of(facts: GpuFacts) -> float | None:
@@ -46,10 +49,21 @@ def share_of(facts: GpuFacts) -> float | None:
             Text("start it {changes}", "启动时{changes}"),
             ("{launch_line}",),
             severity=Severity.WARNING,
-        )
+        ),
+        "of-others": Advice(
+            Text(
+                f"{MEMORY_SHARE} {{share}} takes {{covered}} of the {{free}} that are free on {{gpu}}, this encoder "
+                "uses {used} of it; others compute on the same card and may run short: {holders}",
+                f"{MEMORY_SHARE} {{share}} 会占掉 {{gpu}} 空闲 {{free}} 中的 {{covered}}，而编码器只用得上 {{used}}；"
+                "同一张卡上还有其他进程，可能显存不足：{holders}",
+            ),
+            Text("start it {changes}", "启动时{changes}"),
+            ("{launch_line}",),
+            severity=Severity.WARNING,
+        ),
     },
     needs=("gpu.devices",),
-    explains=("launch.memory-fraction",),
+    explains=("launch.line",),
     moments=BEFORE,
 )
 def share_fits(facts: GpuFacts) -> Outcome:
@@ -85,14 +99,25 @@ def share_fits(facts: GpuFacts) -> Outcome:
     if left < need.beside:
         lacking = {"left": size_text(left), "needed": size_text(need.beside)}
         return broken(reserved, advice="large", **values, **lacking, **_better(facts, need, least))
+    if others := _kept_from_others(facts, need, least, part):
+        values |= {"used": size_text(need.static), "holders": others}
+        return broken(reserved, advice="of-others", **values, **_better(facts, need, least))
     return holds(reserved)
+
+
+def _kept_from_others(facts: GpuFacts, need: Footprint, gpu: Gpu, part: float) -> str:
+    """Who computes on the same card while an encoder reserves most of the rest for a cache that it never reads."""
+    model = lookup(facts.planned.model if facts.planned else None)
+    if part < _MOST_OF_IT or model is None or not model.bidirectional or need.static > (gpu.free or 0) / 4:
+        return ""
+    others = [holder for holder in facts.others(gpu) if (holder.used or 0) >= GIB]
+    return ", ".join(facts.holder(holder) for holder in others[:4])
 
 
 def _better(facts: GpuFacts, need: Footprint, gpu: Gpu) -> dict[str, Any]:
     """A share with which it runs here, and the line that has it; another GPU where there is none."""
     free = float(gpu.free or 0)
-    shares = (share_for(size, free - need.context) for size in (need.static, need.weights_and_least))
-    part = next((share for share in shares if share <= MOST and need.fits(share, free)), None)
+    part = fitting_share(need, free)
     if part is None or facts.planned is None:
         return {"changes": Text("on a GPU with more free memory", "换空闲显存更多的卡")}
     changed = {_NAME: f"{part:g}"}

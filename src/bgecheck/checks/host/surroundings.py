@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bgecheck.checks.host.facts import AREA, HostFacts
 from bgecheck.engines.sglang.options import AMX
-from bgecheck.model import Evidence, Outcome, Text, absent, broken, holds
+from bgecheck.model import Evidence, Outcome, Severity, Text, absent, broken, holds
 
 
 @AREA.check(
@@ -39,12 +39,16 @@ def container_has_the_gpus(facts: HostFacts) -> Outcome:
     "cpu",
     title=Text("the processor has what the server asks of it", "CPU 支持所选的后端"),
     cause=Text(
-        f"{AMX} is asked for, and this processor has no AMX (amx_tile is not among its flags)",
-        f"指定了 {AMX}，而这颗 CPU 没有 AMX（flags 里没有 amx_tile）",
+        f"{AMX} is asked for, and this processor has no AMX (amx_tile is not among its flags): sglang takes "
+        "torch_native in its place",
+        f"指定了 {AMX}，而这颗 CPU 没有 AMX（flags 里没有 amx_tile）：sglang 会改用 torch_native",
     ),
-    fix=Text("ask for torch_native instead, which every processor runs", "改用 torch_native，任何 CPU 都能运行"),
+    fix=Text(
+        "write torch_native, which every processor runs, or use a processor with AMX, which is faster",
+        "直接写 torch_native，任何 CPU 都能运行；要更快就换有 AMX 的 CPU",
+    ),
     commands=("grep -c amx_tile /proc/cpuinfo",),
-    explains=("logs.attention-backend-unsupported",),
+    severity=Severity.WARNING,
 )
 def processor_can_do_it(facts: HostFacts) -> Outcome:
     """Only where no GPU is asked for."""

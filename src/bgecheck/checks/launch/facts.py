@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bgecheck.checks.cards import footprint_of, taken
 from bgecheck.engines.base import Changes, Launch, Setting, Sources
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import Verdict, mended, verdict
+from bgecheck.engines.sglang.footprint import Footprint, fitting_share
 from bgecheck.engines.sglang.launchline import typed
+from bgecheck.engines.sglang.options import ENCODER_OPTIONS, MEMORY_SHARE
 from bgecheck.engines.sglang.planned import EXAMPLE
 from bgecheck.engines.sglang.releases import around, newest
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
@@ -20,24 +23,17 @@ from bgecheck.engines.sglang.running import reported_options
 from bgecheck.engines.sglang.serverargs import server_args
 from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.knowledge.models import Model, looks_both_ways, lookup
-from bgecheck.machine.files import model_config, weights_size
-from bgecheck.machine.gpus import read_gpus
+from bgecheck.machine.files import model_config
+from bgecheck.machine.limits import cores
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
 
 if TYPE_CHECKING:
+    from bgecheck.machine.gpus import Gpu
     from bgecheck.run.context import Context
 
 
 NOWHERE = Text("", "")
-
-
-class Card(NamedTuple):
-    """The GPU of a planned launch."""
-
-    name: str
-    total: int
-    free: int
-    capability: tuple[int, int] | None
+SHARE = MEMORY_SHARE.removeprefix("--")
 
 
 class LaunchFacts(NamedTuple):
@@ -58,10 +54,34 @@ class LaunchFacts(NamedTuple):
     """What the releases that it may run on make of its line."""
     positions: int | None = None
     """Tokens that the model has positions for, by its config.json."""
-    weights: int | None = None
-    """Bytes of the model's weights as they lie on the disk."""
-    card: Card | None = None
-    """The GPU that it will run on, where one can be read."""
+    footprint: Footprint | None = None
+    """What it takes of each of its cards; None where the model's size is not known."""
+    gpus: tuple[Gpu, ...] = ()
+    """The GPUs that it will run on, as far as they can be read."""
+    amx: bool | None = None
+    """Whether the processor of a planned launch has AMX; None where that is not known."""
+
+    @property
+    def device(self) -> str | None:
+        """What it computes on, where that is said; of a planned launch what it will take."""
+        setting = self.get("device")
+        return str(setting.value) if setting else "cuda" if self.gpus else None
+
+    @property
+    def capability(self) -> tuple[int, int] | None:
+        """The compute capability of its cards; None where they differ or are not known."""
+        capabilities = {gpu.capability for gpu in self.gpus}
+        return capabilities.pop() if len(capabilities) == 1 else None
+
+    @property
+    def share(self) -> str:
+        """A memory share for an encoder that starts where it is to run."""
+        free = min((gpu.free for gpu in self.gpus if gpu.free is not None), default=None)
+        usual = ENCODER_OPTIONS[SHARE]
+        if self.footprint is None or free is None or self.footprint.fits(float(usual), free):
+            return usual
+        fitting = fitting_share(self.footprint, free)
+        return usual if fitting is None else f"{fitting:g}"
 
     def get(self, name: str) -> Setting | None:
         """The setting, or None when nobody tells it."""
@@ -140,23 +160,25 @@ def _of_plan(context: Context) -> LaunchFacts:
             Text(f"no launch command was given; for example: {EXAMPLE}", f"没有给出启动命令；例如：{EXAMPLE}"),
             looked=False,
         )
-    judged = verdict(planned.written.words, around(planned.version))
-    options = typed(mended(planned.written.words, judged.changes)).options
+    judged = verdict(planned.written.words, around(planned.version), planned.configured)
+    of_file: Mapping[str, str] = planned.configured.options if planned.configured else {}
+    options = {**of_file, **typed(mended(planned.written.words, judged.changes)).options}
     folder = context.target.model_path
     config = model_config(folder) if folder else {}
     name = _registered(folder, planned.model, planned.served_name)
     known = lookup(name)
     sources = Sources(model_page={}, settings_page={}, options=options, logged={})
     return LaunchFacts(
-        settings=sglang.settings(sources) | _asked(planned, options, known),
+        settings=_placed(sglang.settings(sources) | _asked(planned, options, known), planned),
         launch=replace(planned.launch, options=options),
         architectures=_architectures_of(config) or ((known.architecture,) if known and known.architecture else ()),
         model_name=name,
         planned=planned,
         verdict=judged,
         positions=_positions(config),
-        weights=weights_size(folder) if folder else None,
-        card=None if planned.contained or options.get("device", "cuda") != "cuda" else _card(planned, options),
+        footprint=footprint_of(folder or planned.model, options),
+        gpus=_gpus(context, planned),
+        amx=None if planned.contained or not (flags := cores().flags) else "amx_tile" in flags,
     )
 
 
@@ -175,25 +197,32 @@ def _asked(planned: Planned, options: Mapping[str, str], model: Model | None) ->
     return asked
 
 
+def _placed(settings: Mapping[str, Setting], planned: Planned) -> dict[str, Setting]:
+    """The settings, those of a file of options with the line of that file as their source."""
+    configured, line = planned.configured, planned.launch
+    entries = configured.entries if configured else ()
+    places = {entry.words[0].lstrip("-").replace("-", "_"): entry.line for entry in entries}
+    return {
+        name: setting._replace(source=f"{configured.path}:{places[name]}")
+        if configured and name in places and name.replace("_", "-") not in line.options
+        else setting
+        for name, setting in settings.items()
+    }
+
+
 def _positions(config: Mapping[str, Any]) -> int | None:
     positions = config.get("max_position_embeddings")
     return positions if isinstance(positions, int) and positions > 0 else None
 
 
-def _card(planned: Planned, options: Mapping[str, str]) -> Card | None:
-    """The first GPU that the launch will see; None where none can be read."""
+def _gpus(context: Context, planned: Planned) -> tuple[Gpu, ...]:
+    """The GPUs that a launch takes; none where none can be read, or it takes none."""
+    if planned.contained or planned.options.get("device", "cuda") != "cuda":
+        return ()
     try:
-        gpus = read_gpus().gpus
+        return taken(context.gpus().gpus, planned)
     except Unavailable:
-        return None
-    listed = (planned.launch.environment.get("CUDA_VISIBLE_DEVICES") or "").split(",")
-    first = int(listed[0]) if listed[0].isdigit() else 0
-    base = options.get("base-gpu-id", "0")
-    number = int(listed[int(base)]) if base.isdigit() and len(listed) > int(base) and listed[0].isdigit() else first
-    gpu = next((one for one in gpus if one.index == number), None)
-    if gpu is None or gpu.total is None or gpu.free is None:
-        return None
-    return Card(gpu.name, gpu.total, gpu.free, gpu.capability)
+        return ()
 
 
 def _registered(*names: str | None) -> str | None:
@@ -247,7 +276,7 @@ def restart(facts: LaunchFacts, changed: Changes | None = None) -> dict[str, Any
     the release itself is at fault, an upgrade is part of every remedy, and the line is one that a new release accepts.
     """
     options = facts.launch.options if facts.launch else {}
-    needed = {} if facts.bidirectional is False else sglang.encoder_changes(options)
+    needed = {} if facts.bidirectional is False else sglang.encoder_changes(options, facts.share)
     whole = {**needed, **(changed or {})}
     words, upgrade = sglang.changes_in_words(whole), facts.pools_last_for_good
     words = Text(words.en + facts.place.en, words.zh + facts.place.zh)

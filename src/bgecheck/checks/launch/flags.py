@@ -57,7 +57,7 @@ def options_are_accepted(facts: LaunchFacts) -> Outcome:
         *(_evidence(fault)._replace(background=True) for fault in judged.faults if fault.harmless),
         advice=None if refused else "odd" if odd else "depends",
         version=version,
-        mistakes=_joined([fault.why for fault in shown]),
+        mistakes=_joined([_mistake(fault) for fault in shown]),
         instead=_instead(shown),
     )
 
@@ -76,9 +76,15 @@ def _version(facts: LaunchFacts, judged: Verdict) -> Text:
 
 
 def _evidence(fault: Fault) -> Evidence:
-    subject = f"{fault.option} {fault.value}".strip() if fault.kind != "stray" else fault.option
+    given = f"{fault.option} {fault.value}".strip() if fault.kind != "stray" else fault.option
+    subject = f"{fault.place}: {given}" if fault.place else given
     expected = " ".join(fault.change.new) if fault.change is not None and fault.change.new else None
     return Evidence(subject, fault.why, expected)
+
+
+def _mistake(fault: Fault) -> Text:
+    place = fault.place or (fault.option if fault.kind == "file" else "")
+    return Text(f"{place}: {fault.why.en}", f"{place}：{fault.why.zh}") if place else fault.why
 
 
 def _joined(parts: Sequence[Text]) -> Text:
@@ -97,6 +103,10 @@ def _instead(shown: Sequence[Fault]) -> Text:
             part = Text(f"give {fault.option} a value", f"给 {fault.option} 补上值")
         elif fault.option == "\\":
             part = Text("leave out the blank behind the \\", "去掉 \\ 后面的空格")
+        elif fault.kind == "file":
+            part = Text(f"name a YAML file in {fault.option}", f"{fault.option} 要给出一个 YAML 文件")
+        elif fault.kind == "unquoted":
+            part = Text(f'write "{fault.option}", with quotes', f'写成 "{fault.option}"，加上引号')
         elif fault.change is None:
             part = Text(f"look {fault.option} up in the help of that release", f"在该版本的帮助里查 {fault.option}")
         elif fault.change.new:
@@ -104,5 +114,5 @@ def _instead(shown: Sequence[Fault]) -> Text:
             part = Text(f"write {new} in place of {given}", f"把 {given} 改成 {new}")
         else:
             part = Text(f"leave out {given}", f"去掉 {given}")
-        parts.append(part)
+        parts.append(Text(f"in {fault.place} {part.en}", f"在 {fault.place} 里{part.zh}") if fault.place else part)
     return _joined(parts)

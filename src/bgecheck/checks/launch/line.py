@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from bgecheck.checks.corrected import CorrectedLine
-from bgecheck.checks.launch.attention import in_force, looks_both_ways
+from bgecheck.checks.launch.attention import fault_of_kernels, other_kernels
 from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
-from bgecheck.checks.launch.facts import AREA, LaunchFacts
-from bgecheck.checks.launch.memory import FOR_AN_ENCODER, ROOM, SHARE, least_share
+from bgecheck.checks.launch.facts import AREA, SHARE, LaunchFacts
+from bgecheck.checks.launch.memory import number
 from bgecheck.checks.launch.pooling import lacks_embedding
-from bgecheck.engines.launchfile.rewriting import corrected
+from bgecheck.engines.launchfile.rewriting import assigned_keys, corrected
 from bgecheck.engines.planned import CUT, Change
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import keys, with_options
+from bgecheck.engines.sglang.footprint import fitting_share
 from bgecheck.engines.sglang.options import EMBEDDING, no_port
 from bgecheck.engines.sglang.releases import release_of
-from bgecheck.engines.sglang.running import backend_for
 from bgecheck.model import BEFORE, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
 from bgecheck.model.target import DEFAULT_PORT
 
@@ -38,12 +38,18 @@ def line_needs_no_change(facts: LaunchFacts) -> Outcome:
         return holds(Evidence(Text("changes", "改动"), "0"))
     lines = tuple(map(Shell, corrected(planned.written, changes, keys(planned.written.words))))
     evidence = [Evidence(_shown(planned.written.values, change), change.reason) for change in changes]
+    names = dict.fromkeys(name for name, *_ in assigned_keys(planned.written))
+    evidence += [Evidence(name, _EXPORTED) for name in names]
     return broken(*evidence, corrected=lines)._replace(data=CorrectedLine(str(planned.written.form)))
+
+
+_EXPORTED = Text("export it before you paste the command: its value is not shown", "值不显示，粘贴前先 export 这个变量")
 
 
 def _shown(values: tuple[str, ...], change: Change) -> Text | str:
     old, new = " ".join(values[at] for at in change.at), " ".join(change.new)
     old = old.replace(CUT, "\\ ")
+    new = f'"{new}"' if old == new else new
     return f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}"
 
 
@@ -83,24 +89,15 @@ def _of_encoder(facts: LaunchFacts) -> Wanted:
         return {EMBEDDING_OPTION: ("", Text("without it only texts are generated", "不加就只能生成文本"))}
     if not facts.bidirectional:
         return {}
-    needed = sglang.encoder_changes(facts.flags or {})
+    needed = sglang.encoder_changes(facts.flags or {}, facts.share)
     if facts.release is not None and facts.release >= POOLS_BY_ITSELF and set(needed) == {EMBEDDING_OPTION}:
         return {}
     return {name: (value, _WHY[name]) for name, value in needed.items()}
 
 
 def _of_kernels(facts: LaunchFacts) -> Wanted:
-    setting = in_force(facts)
-    if not facts.bidirectional or setting is None or facts.release is None:
-        return {}
-    if looks_both_ways(str(setting.value), facts.release) is not False:
-        return {}
-    device = facts.get("device")
-    reason = Text(f"{setting.value} attends to one side only", f"{setting.value} 只看前文")
-    wanted: Wanted = {"attention-backend": (backend_for(device.value if device else None), reason)}
-    if facts.get("prefill_attention_backend"):
-        wanted["prefill-attention-backend"] = (None, reason)
-    return wanted
+    reason = fault_of_kernels(facts)
+    return {} if reason is None else {name: (value, reason) for name, value in other_kernels(facts).items()}
 
 
 def _of_length(facts: LaunchFacts) -> Wanted:
@@ -112,20 +109,19 @@ def _of_length(facts: LaunchFacts) -> Wanted:
 
 
 def _of_memory(facts: LaunchFacts) -> Wanted:
-    options = facts.flags or {}
-    given = options.get(SHARE)
-    if given is None:
-        return {}
-    try:
-        share = float(given)
-    except ValueError:
+    """A share that is none, or with which it does not start on the card that it will run on."""
+    given = (facts.flags or {}).get(SHARE)
+    share = None if given is None else number(given)
+    if share is None:
         return {}
     if not 0 < share < 1:
-        return {SHARE: (FOR_AN_ENCODER, Text("a share is between 0 and 1", "比例在 0 到 1 之间"))}
-    least = least_share(facts)
-    if least is not None and share < least:
-        return {SHARE: (f"{least + ROOM:.2f}", Text("the weights need as much", "权重需要这么多"))}
-    return {}
+        return {SHARE: (facts.share, Text("a share is between 0 and 1", "比例在 0 到 1 之间"))}
+    need, free = facts.footprint, [gpu.free for gpu in facts.gpus if gpu.free is not None]
+    if need is None or not free or need.fits(share, min(free)):
+        return {}
+    fitting = fitting_share(need, min(free))
+    reason = Text("what the card has free allows for it", "按显卡空闲显存算出的比例")
+    return {} if fitting is None else {SHARE: (f"{fitting:g}", reason)}
 
 
 def _of_host(facts: LaunchFacts) -> Wanted:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bgecheck.engines.planned import CUT, Change, Form, Spelling, Word, Written
-from bgecheck.model.hygiene import KEY_IN_SHELL, KEY_VARIABLE
+from bgecheck.model.hygiene import KEY_IN_SHELL, KEY_VARIABLE, NAMED_LIKE_A_KEY
 
 
 class _Edit(NamedTuple):
@@ -20,7 +20,9 @@ class _Edit(NamedTuple):
 
 def corrected(command: Written, changes: Sequence[Change], keys: Sequence[int] = ()) -> tuple[str, ...]:
     """The lines of a command with its changes made; `keys` are the words that hold one, and become variables."""
-    edits = _merged(_edits(command, changes) + [_hidden(command, at) for at in keys if not command.words[at].open])
+    hidden = [_hidden(command, at) for at in keys if not command.words[at].open]
+    hidden += [_Edit(start, end, f'"${name}"') for name, start, end in assigned_keys(command)]
+    edits = _merged(_edits(command, changes) + hidden)
     lines: list[str] = []
     for begin, end in command.block:
         inside = [edit for edit in edits if begin <= edit.start and edit.end <= end]
@@ -102,7 +104,7 @@ def _replaced(command: Written, change: Change) -> list[_Edit]:
         new = [f"{new[0]}={new[1]}"]
     edits = []
     for number, value in zip(at, new, strict=False):
-        if value != words[number].value:
+        if value != words[number].value or words[number].bare:
             edits.append(_Edit(words[number].start, words[number].end, spelled(value, words[number].spelling)))
     if len(new) > len(at) and at:
         separator = _separators(command)[1]
@@ -183,7 +185,9 @@ def _item(command: Written) -> str:
     return "\n" + command.text[line:start]
 
 
-_BARE_ITEM = re.compile(r"--?[A-Za-z][\w-]*(?:=[\w./-]+)?|[A-Za-z/.][\w./-]*")
+_BARE_ITEM = re.compile(
+    r"(?!(?:true|false|yes|no|on|off|null|y|n)$)(?:--?[A-Za-z][\w-]*(?:=[\w./-]+)?|[A-Za-z/.][\w./-]*)", re.IGNORECASE
+)
 """A word that YAML takes for a text though it stands without quotes."""
 
 
@@ -196,6 +200,21 @@ def spelled(value: str, spelling: Spelling) -> str:
     if spelling is Spelling.SYSTEMD:
         return value if re.fullmatch(r"[\w@%+=:,./${}-]+", value) else '"' + value.replace('"', '\\"') + '"'
     return value if re.fullmatch(r"\$\w+|\$\{\w+\}", value) else shlex.quote(value)
+
+
+_ASSIGNED = re.compile(r"""(?<![\w$-])([A-Za-z_]\w*)=((?:"[^"$`]*"|'[^']*'|[^\s"'$`;|&])+)""")
+
+
+def assigned_keys(command: Written) -> list[tuple[str, int, int]]:
+    """Variables that hold a key and stand before a command of a shell: each with the place of its value.
+
+    The shell that runs the line has them, once they are exported: the line can be pasted, and shows none.
+    """
+    if command.form not in (Form.LINE, Form.SCRIPT) or not command.words:
+        return []
+    begin, end = command.block[0]
+    assigned = _ASSIGNED.finditer(command.text, begin, end)
+    return [(m[1], m.start(2), m.end(2)) for m in assigned if NAMED_LIKE_A_KEY.search(m[1])]
 
 
 def _hidden(command: Written, at: int) -> _Edit:

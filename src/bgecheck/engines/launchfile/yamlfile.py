@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bgecheck.engines.launchfile.envfile import variables_in
 from bgecheck.engines.launchfile.shell import UnclosedQuote, commands
 from bgecheck.engines.launchfile.units import line_end
 from bgecheck.engines.planned import Form, Spelling, Word, Written
@@ -16,6 +17,7 @@ from bgecheck.model import BadInput, Text, clean
 _MOST = 200
 """Services or containers of one file."""
 _DEEP = 50
+_NO_STRINGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool"))
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?])([^{}]*))?\}|\$([A-Za-z_]\w*)")
 _REFERENCE = re.compile(r"\$\$|\$\(([\w.-]+)\)")
 
@@ -134,7 +136,9 @@ def _extended(services: Mapping[str, tuple[Any, Any]], service: Any, deep: int =
 
 
 def _service(file: _File, name: str, keys: Mapping[str, tuple[Any, Any]]) -> Written | None:
+    folder = os.path.dirname(os.path.abspath(file.path))
     environment = _environment(keys.get("environment", (None, None))[1])
+    of_files = _of_env_files(keys.get("env_file", (None, None))[1], folder)
     words: list[Word] = []
     blocks: list[tuple[int, int]] = []
     for key in ("entrypoint", "command"):
@@ -149,13 +153,23 @@ def _service(file: _File, name: str, keys: Mapping[str, tuple[Any, Any]]) -> Wri
         block=tuple(sorted(blocks)),
         line=_line(file, words),
         name=name,
-        environment=environment,
+        environment={**of_files, **environment},
         folder=_scalar(keys.get("working_dir", (None, None))[1]),
-        mounts=_volumes(keys.get("volumes", (None, None))[1], os.path.dirname(os.path.abspath(file.path))),
+        mounts=_volumes(keys.get("volumes", (None, None))[1], folder),
         contained=True,
         own_network=mode != "host",
         image=_scalar(keys.get("image", (None, None))[1]),
     )
+
+
+def _of_env_files(node: Any, folder: str) -> dict[str, str]:
+    """The variables of the files that `env_file` names, a later one over an earlier one."""
+    given = node.value if node is not None and node.id == "sequence" else [node]
+    paths = [_scalar(item) or _scalar(_value(item, "path")) for item in given[:_MOST]]
+    variables: dict[str, str] = {}
+    for path in paths:
+        variables |= variables_in(os.path.join(folder, path)) if path and "$" not in path else {}
+    return variables
 
 
 def _environment(node: Any) -> dict[str, str]:
@@ -266,7 +280,7 @@ def _words(file: _File, node: Any, environment: Mapping[str, str], replaced: re.
             start, end = file.span(item)
             value, is_open = _interpolated(item.value, environment, replaced)
             spelling = Spelling.JSON if node.flow_style else Spelling.ITEM
-            words.append(Word(value, start, end, spelling, is_open))
+            words.append(Word(value, start, end, spelling, is_open, item.tag in _NO_STRINGS and not item.style))
     return words
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bgecheck.engines.planned import CUT, Change, Word
+from bgecheck.engines.planned import CUT, Change, Configured, Word
 from bgecheck.engines.sglang.launchline import long_name, options_at, parse_launch
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.releases import RENAMED, Option, Release, releases
@@ -21,13 +21,16 @@ class Fault:
 
     kind: str
     """`unknown`, `ambiguous`, `choice`, `type`, `missing`, `switch`, `stray`, `required`, `retired`, `typography`,
-    which are refused; `deprecated`, `overridden`, `marks`, which are not; `default`, `short`, which change nothing."""
+    `file`, `unquoted`, which are refused; `deprecated`, `overridden`, `marks`, which are not; `default`, `short`,
+    which change nothing."""
     option: str
     """As it was typed."""
     why: Text
     value: str = ""
     change: Change | None = None
     """What mends it; None where that cannot be known."""
+    place: str = ""
+    """Where it stands in a file of options, which no change of the line mends."""
 
     @property
     def refused(self) -> bool:
@@ -94,30 +97,58 @@ def first_argument(values: Sequence[str]) -> int:
     return len(values)
 
 
-def faults(words: Sequence[Word], release: Release) -> tuple[Fault, ...]:
-    """What is wrong with a launch line for a release, in the order of its words."""
+def faults(words: Sequence[Word], release: Release, configured: Configured | None = None) -> tuple[Fault, ...]:
+    """What is wrong with a launch line for a release, in the order of its words, and with its file of options."""
+    of_file = _of_file(configured, release) if configured else ()
+    return (*_of_line(words, release, configured), *of_file)
+
+
+def _of_file(configured: Configured, release: Release) -> tuple[Fault, ...]:
+    """What is wrong with a file of options: nothing of it is changed for whom it belongs to."""
+    if configured.why is not None:
+        return (Fault(kind="file", option=f"--config {configured.path}", why=configured.why),)
+    found = []
+    for entry in configured.entries:
+        words = [Word(word, 0, 0) for word in entry.words]
+        items = list(_items(words, 0, release))
+        judged = [fault for item in items for fault in _judged(item, words, release) if not fault.harmless]
+        found += [replace(fault, place=f"{configured.path}:{entry.line}") for fault in judged]
+    return tuple(found)
+
+
+def _of_line(words: Sequence[Word], release: Release, configured: Configured | None) -> tuple[Fault, ...]:
     first = first_argument([word.value for word in words])
     spelled, odd = _typography(words, first)
     if (
         odd
         and not any(word.value == CUT for word in words)
-        and not any(fault.refused for fault in _of_words(words, first, release))
+        and not any(fault.refused for fault in _of_words(words, first, release, configured))
     ):
         odd = [replace(fault, kind="marks") for fault in odd]
-    return (*odd, *_of_words(spelled, first, release))
+    return (*odd, *_of_words(spelled, first, release, configured))
 
 
-def _of_words(words: Sequence[Word], first: int, release: Release) -> tuple[Fault, ...]:
+def _of_words(words: Sequence[Word], first: int, release: Release, configured: Configured | None) -> tuple[Fault, ...]:
     items = list(_items(words, first, release))
     found: list[Fault] = []
     for item in items:
         found += _judged(item, words, release)
     found += _twice(items, release)
-    if not any(_means(item, release, "model-path") for item in items) and not _configured(items, release):
+    found += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
+    if not any(_means(item, release, "model-path") for item in items) and not _named_by(configured, items, release):
         serves = first and words[first - 1].value == "serve" and items and items[0].name is None
         if not serves and not any(fault.kind == "ambiguous" for fault in found):
             found.append(_required())
     return tuple(found)
+
+
+def _unquoted(at: int, word: Word) -> Fault:
+    why = Text(
+        f"without quotes {word.value} is no string, and a list of words takes strings alone (Kubernetes, compose)",
+        f"{word.value} 没加引号，不是字符串，而参数列表只接受字符串（Kubernetes、compose 都会拒绝）",
+    )
+    reason = Text("a list of words takes strings alone", "参数列表只接受字符串")
+    return Fault(kind="unquoted", option=word.value, why=why, change=Change((at,), (word.value,), reason))
 
 
 def _means(item: Item, release: Release, name: str) -> bool:
@@ -127,7 +158,10 @@ def _means(item: Item, release: Release, name: str) -> bool:
     return (option is not None and option.name == name) or FOREIGN.get(item.name.replace("_", "-"), ("",))[0] == name
 
 
-def _configured(items: Sequence[Item], release: Release) -> bool:
+def _named_by(configured: Configured | None, items: Sequence[Item], release: Release) -> bool:
+    """Whether a file of options names the model, or may."""
+    if configured is not None and configured.whole and configured.why is None:
+        return "model-path" in configured.options
     return any(_means(item, release, "config") for item in items)
 
 
@@ -158,7 +192,7 @@ def _typography(words: Sequence[Word], first: int) -> tuple[list[Word], list[Fau
             continue
         if last := _quoted_to(words, at):
             found.append(_parted(words, at, last))
-            spelled[at] = words[at]._replace(value=_unquoted(words[at : last + 1]))
+            spelled[at] = words[at]._replace(value=_joined(words[at : last + 1]))
             spelled[at + 1 : last + 1] = [one._replace(value=_NO_WORD) for one in words[at + 1 : last + 1]]
             continue
         plain = _plain(word, spelled[at - 1].value if at > first else "")
@@ -201,7 +235,7 @@ def _parted(words: Sequence[Word], at: int, last: int) -> Fault:
     """A text in quotes of a document, which a shell takes for several words."""
     places = tuple(range(at, last + 1))
     typed = " ".join(words[place].value for place in places)
-    whole = _unquoted(words[at : last + 1])
+    whole = _joined(words[at : last + 1])
     why = Text(
         f"{typed} has marks of a document in it, not of a keyboard: write '{whole}'",
         f"{typed} 里有从文档复制来的全角或花式符号，应写 '{whole}'",
@@ -210,7 +244,7 @@ def _parted(words: Sequence[Word], at: int, last: int) -> Fault:
     return Fault(kind="typography", option=typed, why=why, change=change)
 
 
-def _unquoted(words: Sequence[Word]) -> str:
+def _joined(words: Sequence[Word]) -> str:
     return " ".join(word.value for word in words).strip(_QUOTES)
 
 
@@ -498,12 +532,12 @@ class Verdict(NamedTuple):
     @property
     def changes(self) -> tuple[Change, ...]:
         """What mends the faults, where that is known."""
-        return tuple(fault.change for fault in self.faults if fault.change is not None)
+        return tuple(fault.change for fault in self.faults if fault.change is not None and not fault.place)
 
 
-def verdict(words: Sequence[Word], candidates: Sequence[Release]) -> Verdict:
+def verdict(words: Sequence[Word], candidates: Sequence[Release], configured: Configured | None = None) -> Verdict:
     """The faults of a line by the releases that it may run on."""
-    found = [faults(words, release) for release in candidates]
+    found = [faults(words, release, configured) for release in candidates]
     keys = [{_key(fault) for fault in one} for one in found]
     newest = found[-1]
     common = tuple(fault for fault in newest if all(_key(fault) in one for one in keys))
@@ -512,7 +546,7 @@ def verdict(words: Sequence[Word], candidates: Sequence[Release]) -> Verdict:
 
 
 def _key(fault: Fault) -> tuple[str, str, str]:
-    return "refused" if fault.refused else fault.kind, fault.option, fault.value
+    return "refused" if fault.refused else fault.kind, f"{fault.place} {fault.option}", fault.value
 
 
 def mended(words: Sequence[Word], changes: Sequence[Change]) -> list[str]:

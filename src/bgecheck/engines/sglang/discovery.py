@@ -1,7 +1,6 @@
 """Finds the server that is meant: as the user named it, else as it is found running on this machine."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from shlex import quote
@@ -9,6 +8,7 @@ from typing import NamedTuple
 
 from bgecheck.engines.sglang.launchline import deciding, parse_launch
 from bgecheck.engines.sglang.log.marks import is_of_sglang
+from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.http.address import Address, parse_url
 from bgecheck.machine.child import MARK
 from bgecheck.machine.containers import container_of, log_of, published
@@ -74,18 +74,12 @@ def _port(text: str | None) -> int:
     return int(text) if text and text.isdigit() and 0 < int(text) < 65536 else DEFAULT_PORT
 
 
-def _configured(path: str | None, process: int, folder: str | None) -> dict[str, str]:
-    """The plain `name: value` lines of a `--config` file; what is nested there is not about us."""
+def _configured(path: str | None, process: int, folder: str | None) -> Mapping[str, str]:
+    """The options of a `--config` file, as the process sees it."""
     whole = visible(process, os.path.normpath(os.path.join(folder or "", path))) if path else None
     if whole is None:
         return {}
-    try:
-        with open(whole, encoding="utf-8", errors="replace") as file:
-            text = file.read(64 * 1024)
-    except OSError:
-        return {}
-    pairs = re.findall(r"^([A-Za-z][\w-]*)\s*:[ \t]+([^\s#][^#\n]*?)[ \t]*(?:#.*)?$", text, re.MULTILINE)
-    return {name.replace("_", "-"): value.strip("\"'") for name, value in pairs}
+    return configured(whole, None).options
 
 
 class Orphan(NamedTuple):

@@ -94,6 +94,12 @@ def share_for(size: float, measured: float) -> float:
     return math.ceil(size / measured * _STEP - 1e-6) / _STEP if measured > 0 else 1.0
 
 
+def fitting_share(need: Footprint, free: float) -> float | None:
+    """A share with which it runs where so much is free; None where there is none."""
+    shares = (share_for(size, free - need.context) for size in (need.static, need.weights_and_least))
+    return next((share for share in shares if share <= MOST and need.fits(share, free)), None)
+
+
 def footprint(size: Size, options: Mapping[str, str], *, stored: float | None = None) -> Footprint:
     """What a server with these options takes for a model; `stored` are the bytes of its weights as served."""
     width = element(options.get("dtype"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from bgecheck.engines.base import Launch
+from bgecheck.model.hygiene import NAMED_LIKE_A_KEY
 
 OWN_DEMO = "bgecheck.demo.server"
 
@@ -167,7 +168,6 @@ def typed(words: Sequence[str]) -> Launch:
 _DECIDING = re.compile(
     r"(?:CUDA|HIP|ROCR|ASCEND_RT)_VISIBLE_DEVICES|(?:HF|TRANSFORMERS|MODELSCOPE|SGLANG|SGL)_\w+|CUDA_HOME"
 )
-SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
 
 
 def deciding(given: Mapping[str, str]) -> dict[str, str]:
@@ -175,7 +175,10 @@ def deciding(given: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in sorted(given.items())
-        if _DECIDING.fullmatch(name) and not SECRET.search(name) and len(value) <= _LONGEST and value.isprintable()
+        if _DECIDING.fullmatch(name)
+        and not NAMED_LIKE_A_KEY.search(name)
+        and len(value) <= _LONGEST
+        and value.isprintable()
     }
 
 

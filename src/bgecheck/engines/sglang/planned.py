@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from bgecheck.engines.base import Launch
 from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
-from bgecheck.engines.planned import Form, Planned, Word, Written
+from bgecheck.engines.planned import Configured, Form, Planned, Word, Written
 from bgecheck.engines.sglang.arguments import faults, mended
 from bgecheck.engines.sglang.launchline import deciding, typed
+from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.machine.containers import container_of
 from bgecheck.model import BadInput, Secret, ServerProcess, Text
+from bgecheck.model.hygiene import NAMED_LIKE_A_KEY
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
 
 EXAMPLE = "bgecheck preflight -- python -m sglang.launch_server --model-path DIR"
@@ -111,7 +113,8 @@ def _assigned(words: Sequence[str]) -> dict[str, str]:
 
 
 def _planned(command: Written, launch: Launch, place: str, folder: str | None) -> Planned:
-    options = launch.options
+    file = _configured(command, launch.options, folder)
+    options = {**file.options, **launch.options} if file else launch.options
     model = options.get("model-path") or None
     return Planned(
         launch=launch,
@@ -124,18 +127,27 @@ def _planned(command: Written, launch: Launch, place: str, folder: str | None) -
         served_name=options.get("served-model-name") or model,
         device=options.get("device") or None,
         api_key=Secret(options["api-key"]) if options.get("api-key") else None,
+        configured=file,
     )
+
+
+def _configured(command: Written, options: Mapping[str, str], folder: str | None) -> Configured | None:
+    """The file of options that a line names; None without one, or where only a container has it."""
+    path = options.get("config")
+    here = _here(path, command.mounts, folder, command.contained) if path else None
+    if path is None or here is None or (command.contained and here == path):
+        return None
+    return configured(here, folder)._replace(path=path)
 
 
 def secrets(one: Planned) -> tuple[Secret, ...]:
     """What must not be shown of a launch beside its key: the values of variables that are named like one."""
     named = {**one.written.environment, **_assigned(one.written.values)}
-    given = (value for name, value in named.items() if _NAMED_LIKE_A_KEY.search(name) and len(value) >= _SHORTEST_KEY)
+    given = (value for name, value in named.items() if NAMED_LIKE_A_KEY.search(name) and len(value) >= _SHORTEST_KEY)
     admin = one.options.get("admin-api-key")
     return tuple(map(Secret, (*given, *([admin] if admin else ()))))
 
 
-_NAMED_LIKE_A_KEY = re.compile(r"TOKEN(?!IZ)|KEY|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_KEY = 6
 
 

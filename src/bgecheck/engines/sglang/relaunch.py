@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Mapping
 
 from bgecheck.engines.base import Changes, Launch
-from bgecheck.engines.sglang.launchline import MANY, SECRET, launch_program
+from bgecheck.engines.sglang.launchline import MANY, launch_program
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, PROGRAM
 from bgecheck.engines.sglang.releases import Release, fitted
 from bgecheck.machine.containers import container_of, program_of
 from bgecheck.model import ServerProcess, Shell, Text
-from bgecheck.model.hygiene import KEY_IN_SHELL
+from bgecheck.model.hygiene import KEY_IN_SHELL, NAMED_LIKE_A_KEY
 
 _KEYS = ("api-key", "admin-api-key")
 
@@ -78,7 +78,7 @@ def launch_line(launch: Launch, changed: Changes, release: Release | None = None
 def _word(word: str) -> str:
     """A word before the options, quoted; of a variable that holds a key only the name."""
     name, assigned, _ = word.partition("=")
-    if assigned and re.fullmatch(r"\w+", name) and SECRET.search(name):
+    if assigned and re.fullmatch(r"\w+", name) and NAMED_LIKE_A_KEY.search(name):
         return f'{name}="${name}"'
     return shlex.quote(word)
 

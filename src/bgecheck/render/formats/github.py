@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bgecheck.model import Finding, Report, Status, Text
 from bgecheck.model.report import OK
+from bgecheck.render.corrected import corrected_lines
 from bgecheck.render.headline import headline_of
 from bgecheck.render.rows import account, observed_part, status, subjects
 from bgecheck.render.screen import Screen
@@ -69,6 +70,8 @@ def _group(subject: str, report: Report, screen: Screen) -> Iterator[str]:
     for row in report.findings:
         yield f"[{status(row)}] {row.id}{screen.colon}{observed_part(row, screen)}".replace("##[", "## [")
     yield "::endgroup::"
+    for line in corrected_lines(report, screen):
+        yield (f" {line}" if line.lstrip().startswith("::") else line).replace("##[", "## [")
 
 
 def _cut(text: str, most: int) -> str:

@@ -9,6 +9,7 @@ from html import escape
 from bgecheck import __version__
 from bgecheck.model import Finding, Report, Text
 from bgecheck.model.report import exit_code
+from bgecheck.render.corrected import corrected_lines
 from bgecheck.render.headline import headline, headline_of
 from bgecheck.render.remedies import Remedy, remedies
 from bgecheck.render.root_causes import CAUSE, FIX, HEADING, SYMPTOM, consequence_line, symptoms
@@ -76,6 +77,9 @@ def _target(anchor: str, subject: str, report: Report, screen: Screen) -> Iterat
         yield _remedy(anchor, group, report, screen)
     if groups:
         yield f"<p>{_text(consequence_line(groups, report, screen))}</p>"
+    if corrected := corrected_lines(report, screen):
+        command = _text("\n".join(corrected[1:]))
+        yield f"<section>\n<h2>{_text(corrected[0])}</h2>\n<pre><code>{command}</code></pre>\n</section>"
     areas = dict.fromkeys(row.check.area for row in report.findings)
     by_area = {area: [row for row in report.findings if row.check.area == area] for area in areas}
     if by_area:

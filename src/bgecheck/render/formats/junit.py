@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from bgecheck.model import Finding, Report, Status
+from bgecheck.render.corrected import corrected_lines
 from bgecheck.render.headline import headline_of
 from bgecheck.render.rows import account, status, status_word, subjects
 from bgecheck.render.screen import Screen
@@ -42,8 +43,9 @@ def _add_suite(root: Element, subject: str, report: Report, screen: Screen) -> N
         SubElement(case, "error", type=report.verdict, message=_verdict(report, screen))
     for name, place in _COUNTED.items():
         suite.set(name, str(len(suite.findall(place))))
-    if report.notes:
-        SubElement(suite, "system-out").text = "\n".join(screen.say(note) for note in report.notes)
+    beside = [*map(screen.say, report.notes), *corrected_lines(report, screen)]
+    if beside:
+        SubElement(suite, "system-out").text = "\n".join(beside)
 
 
 def _add_case(suite: Element, row: Finding, report: Report, screen: Screen) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from bgecheck.model import Finding, Report, Status, Text
+from bgecheck.render.corrected import corrected_lines
 from bgecheck.render.headline import headline_of
 from bgecheck.render.remedies import remedies
 from bgecheck.render.root_causes import CAUSE, CHECK, FIX, HEADING, SYMPTOM, symptoms
@@ -74,15 +75,17 @@ def _root_causes(report: Report, screen: Screen) -> Iterator[str]:
     groups = remedies(report)
     if not groups:
         return
-    lines = []
+    rows = []
     for group in groups:
         causes, fixes = ([plain(screen.say(words)) for words in part] for part in (group.causes, group.fixes))
         label = f"**{screen.say(HEADING[group.severity])}** {_ids(group.roots)}"
-        lines.append((label, _lines(map(code, symptoms(group, report, screen))), _lines(causes), _lines(fixes)))
-    yield _table((CHECK, SYMPTOM, CAUSE, FIX), lines, screen)
+        rows.append((label, _lines(map(code, symptoms(group, report, screen))), _lines(causes), _lines(fixes)))
+    yield _table((CHECK, SYMPTOM, CAUSE, FIX), rows, screen)
     for group in groups:
         if group.commands:
             yield f"{_ids(group.roots)}{screen.colon}\n\n{fenced(group.commands)}"
+    if lines := corrected_lines(report, screen):
+        yield f"**{plain(lines[0])}**\n\n{fenced(lines[1:])}"
 
 
 def _rows(report: Report, screen: Screen) -> str:

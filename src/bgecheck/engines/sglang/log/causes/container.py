@@ -214,10 +214,7 @@ cause(
                 "write the program behind the name of the image: `python3 -m sglang.launch_server`, then the options, --model-path among them",
                 "在镜像名后面写上程序 `python3 -m sglang.launch_server`，再接参数（要有 --model-path）",
             ),
-            (
-                "docker run --gpus all --ipc=host -p 30000:30000 -v '<models>':/models lmsysorg/sglang:latest "
-                "python3 -m sglang.launch_server --model-path '/models/<model>' --is-embedding --host 0.0.0.0 --port 30000",
-            ),
+            ("docker run --rm lmsysorg/sglang:latest python3 -m sglang.launch_server --help",),
         ),
         "image": Advice(
             Text(

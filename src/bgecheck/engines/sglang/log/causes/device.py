@@ -1689,7 +1689,7 @@ cause(
                 "ports between them; one machine is enough where its GPUs hold the model",
                 "在每台机器上用 NCCL_SOCKET_IFNAME、GLOO_SOCKET_IFNAME 指定互通的网卡，并放开机器之间的所有端口；单机显存够就不必多机",
             ),
-            ("ip -brief address", "export NCCL_SOCKET_IFNAME='<interface>' GLOO_SOCKET_IFNAME='<interface>'"),
+            ("ip -brief address",),
         ),
     },
     variant=_collective,
