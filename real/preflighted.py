@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,7 +41,7 @@ LINES = {
 """Launch commands that sglang refuses, or serves wrong vectors by, in the form in which they are given."""
 
 
-def preflight(name: str, text: str, folder: Path) -> tuple[int, list[str], list[str]]:
+def preflight(name: str, text: str, folder: Path, around: Mapping[str, str]) -> tuple[int, list[str], list[str]]:
     """The exit status, the root causes, and the corrected command as lines."""
     line = [sys.executable, "-m", "bgecheck", "preflight", "--sglang-version", RELEASE, "-o", "json"]
     if name == "as typed":
@@ -49,7 +50,7 @@ def preflight(name: str, text: str, folder: Path) -> tuple[int, list[str], list[
         file = folder / ("serve.sh" if name == "script" else "bge.service")
         file.write_text(text)
         given = ["--file", str(file)]
-    done = subprocess.run([*line, *given], env=environment(folder), capture_output=True, timeout=60, check=False)
+    done = subprocess.run([*line, *given], env=around, capture_output=True, timeout=60, check=False)
     report = json.loads(done.stdout)
     rows = {row["id"]: row for row in report["findings"]}
     return done.returncode, report["root_causes"], rows["launch.line"]["fix"]["commands"]
@@ -61,9 +62,9 @@ def as_shell(name: str, lines: list[str]) -> str:
     return text.removeprefix("ExecStart=") if name == "unit" else text
 
 
-def served(command: str, port: int, folder: Path) -> tuple[int, list[str]]:
-    """Start a server by a command, and have doctor wait for it and judge it."""
-    surroundings = {**environment(folder), "MODEL": model(MODEL, "7")}
+def served(command: str, port: int, folder: Path, around: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Start a server by a command in the environment `around`, and have doctor wait for it and judge it."""
+    surroundings = {**around, "MODEL": model(MODEL, "7")}
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
             ["sh", "-c", command], cwd=folder, env=surroundings, stdout=log, stderr=log, start_new_session=True
@@ -72,7 +73,7 @@ def served(command: str, port: int, folder: Path) -> tuple[int, list[str]]:
     try:
         done = subprocess.run(
             [*line, "--log", str(folder / "server.log")],
-            env=environment(folder),
+            env=around,
             capture_output=True,
             timeout=420,
             check=False,
@@ -95,10 +96,10 @@ def main() -> int:
         folder = HERE / "logs" / "preflighted" / name.replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        port = free_port()
-        code, causes, lines = preflight(name, template.format(model=model(MODEL, "7"), port=port), folder)
+        port, around = free_port(), environment(folder)
+        code, causes, lines = preflight(name, template.format(model=model(MODEL, "7"), port=port), folder, around)
         began = time.monotonic()
-        exit_code, roots = served(as_shell(name, lines), port, folder)
+        exit_code, roots = served(as_shell(name, lines), port, folder, around)
         right = code == 1 and bool(causes) and (exit_code, roots) == (0, [])
         wrong += not right
         print(f"{'ok   ' if right else 'WRONG'} {name}: {', '.join(causes)}", flush=True)
