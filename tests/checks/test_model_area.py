@@ -622,8 +622,10 @@ def test_a_file_is_hashed_with_progress(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "bge-large-zh-v1.5", **LARGE)
     torch_file(folder)
     done: list[int] = []
-    digest = digest_of(facts_of(str(folder)), done.append)
+    shown: list[tuple[str, int, int]] = []
+    digest = digest_of(facts_of(str(folder)), done.append, lambda *read: shown.append(read))
     data = (folder / "pytorch_model.bin").read_bytes()
+    assert shown[-1] == ("pytorch_model.bin", len(data), len(data))
     assert digest == Digest("pytorch_model.bin", hashlib.sha256(data).hexdigest())
     assert done[-1] == len(data)
     assert len(done) > 1

@@ -208,7 +208,11 @@ def examine(
             running.judge(finding)
             step(finding)
 
+        def read(name: str, done: int, size: int) -> None:
+            step(f"{name} {done / 2**20:.0f} / {size / 2**20:.0f} MB")
+
         running.begin(looked_at)
+        the_plan = the_plan.with_settings(on_read=read) if the_plan.settings.verify_hash else the_plan
         report = examination.examine(the_plan, looked_at, standby=standby, log=log, on_finding=judged)
         running.complete(report)
         return report

@@ -11,10 +11,10 @@ from bgecheck.model import Finding, clean
 
 
 @contextmanager
-def progress(rows: int) -> Iterator[Callable[[Finding], None]]:
-    """A bar over `rows` checks; the function that it gives is called with each finding."""
+def progress(rows: int) -> Iterator[Callable[[Finding | str], None]]:
+    """A bar over `rows` checks; the function that it gives is called with each finding, or with what is done now."""
     if not is_live():
-        yield lambda finding: None
+        yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -24,7 +24,14 @@ def progress(rows: int) -> Iterator[Callable[[Finding], None]]:
     bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
     with bar:
         task = bar.add_task("", total=rows)
-        yield lambda finding: bar.update(task, advance=1, description=finding.id)
+
+        def step(done: Finding | str) -> None:
+            if isinstance(done, str):
+                bar.update(task, description=clean(done))
+            else:
+                bar.update(task, advance=1, description=done.id)
+
+        yield step
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ class Settings:
     """Whether nothing runs yet: the machine is judged, and `planned`, and no server is asked."""
     planned: Planned | None = None
     """What is to be launched, where that was given."""
+    on_read: Callable[[str, int, int], None] = lambda name, done, size: None
+    """Is called while a large file is read: its name, the bytes that are done, and all of them."""
     verify_hash: bool = False
     """Whether the weights are to be read whole, to compare their hash with that of the published ones."""
 

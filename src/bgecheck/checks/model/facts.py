@@ -121,7 +121,7 @@ def collect(context: Context) -> ModelFacts:
     facts = look(place, server)
     if not context.settings.verify_hash:
         return facts
-    return facts._replace(digest=digest_of(facts, ending(context.deadline)))
+    return facts._replace(digest=digest_of(facts, ending(context.deadline), context.settings.on_read))
 
 
 def place_of(server: Subject) -> Place:
@@ -382,8 +382,15 @@ def ending(deadline: Deadline) -> Callable[[int], None]:
     return step
 
 
-def digest_of(facts: ModelFacts, step: Callable[[int], None]) -> Digest | Text:
-    """The SHA-256 of the weight file whose published one is known; else why there is none."""
+def digest_of(
+    facts: ModelFacts,
+    step: Callable[[int], None],
+    on_read: Callable[[str, int, int], None] = lambda name, done, size: None,
+) -> Digest | Text:
+    """The SHA-256 of the weight file whose published one is known; else why there is none.
+
+    `step` may end the reading; `on_read` is told the file, the bytes that are done, and all of them.
+    """
     name = next(
         (file for file in facts.weights.files if facts.entry and published(facts.entry.name, file)),
         None,
@@ -394,8 +401,15 @@ def digest_of(facts: ModelFacts, step: Callable[[int], None]) -> Digest | Text:
             f"no published hash of the weights of {model} is known here",
             f"没有内置 {model} 权重的官方哈希值",
         )
+    path = os.path.join(facts.place.folder, name)
+
+    def read(done: int) -> None:
+        step(done)
+        on_read(name, done, size)
+
     try:
-        return Digest(name, sha256_of(os.path.join(facts.place.folder, name), step))
+        size = os.path.getsize(path)
+        return Digest(name, sha256_of(path, read))
     except Unavailable as late:
         words = late.reason
         return words if isinstance(words, Text) else Text(words, words)
