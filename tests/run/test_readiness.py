@@ -30,7 +30,7 @@ from bgecheck.run.settings import Settings
 from commandline import environment
 from fakes.answering import CARD, Answer, pages, same, serving
 
-PACE = Pace(look=0.2, step=0.05, grace=0.5, last=1.0, lost=3.0, hangs=1.0, handover=1.5)
+PACE = Pace(look=0.2, step=0.05, grace=0.5, last=1.0, lost=8.0, hangs=1.0, handover=1.5)
 RIGHT = ("--is-embedding", "--disable-radix-cache", "--chunked-prefill-size", "-1", "--mem-fraction-static", "0.3")
 AREAS = ("logs", "ports", "probe")
 EARLY = 15.0

@@ -46,6 +46,8 @@ class Context:
     _lock: RLock = field(default_factory=RLock, repr=False)
     _log_lock: RLock = field(default_factory=RLock, repr=False)
     """Of its own: reading a long log takes seconds, for which nobody waits who asks the server."""
+    _gpu_lock: RLock = field(default_factory=RLock, repr=False)
+    """Of its own: a driver may hang for good, for which nothing waits that is to be closed."""
 
     def __post_init__(self) -> None:
         if self.log_size is None and self.target.log:
@@ -73,7 +75,7 @@ class Context:
 
     def gpus(self) -> Gpus:
         """What the driver shows of the GPUs, asked once. Raises `Unavailable`."""
-        with self._lock:
+        with self._gpu_lock:
             return self._gpus
 
     def session_log(self) -> SessionLog:
