@@ -9,10 +9,10 @@ from glob import escape, iglob
 from typing import NamedTuple
 
 from bgecheck.machine.files import read_text
+from bgecheck.machine.packages import libraries, prefix
 from bgecheck.model import Unavailable
 
 _KERNELS = ("sgl_kernel", "sglang_kernel")
-_LIBRARIES = ("lib/python3*/site-packages", "lib/python3*/dist-packages", "lib64/python3*/site-packages")
 _LOCAL = re.compile(r"\+cu(\d{2,3})")
 _LIMIT = 64 * 1024
 
@@ -38,10 +38,9 @@ def builds(interpreter: str) -> tuple[Build, ...]:
 
 def _folders(interpreter: str) -> Iterator[str]:
     """Where its packages may be: of an environment beside it, of a system's Python below /usr/local too."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(interpreter)))
-    for base in dict.fromkeys((root, f"{root}/local", os.path.dirname(os.path.dirname(os.path.realpath(interpreter))))):
-        for library in _LIBRARIES:
-            yield from sorted(iglob(f"{escape(base)}/{library}"))
+    root = prefix(interpreter)
+    for base in dict.fromkeys((root, f"{root}/local", prefix(os.path.realpath(interpreter)))):
+        yield from libraries(base)
 
 
 def _torch(folder: str) -> Build | None:
