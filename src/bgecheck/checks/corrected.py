@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bgecheck.model import Text
+
 
 class CorrectedLine(NamedTuple):
     """The command itself is in the row's commands, and what was changed in its evidence."""
 
-    form: str
+    form: Text
     """What it is written in: `shell script`, `docker-compose`."""

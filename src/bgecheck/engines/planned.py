@@ -26,6 +26,21 @@ class Form(str, Enum):
     def __str__(self) -> str:
         return self.value
 
+    @property
+    def words(self) -> Text:
+        """Its name in both languages."""
+        return Text(self.value, _IN_CHINESE.get(self, self.value))
+
+
+_IN_CHINESE = {
+    Form.LINE: "命令行",
+    Form.SCRIPT: "shell 脚本",
+    Form.KUBERNETES: "Kubernetes 清单",
+    Form.SYSTEMD: "systemd 单元",
+    Form.PROCESS: "进程",
+}
+"""Where it has another name."""
+
 
 class Spelling(str, Enum):
     """How a word of a command is written in its file."""

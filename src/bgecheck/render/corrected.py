@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 
 HEADING = Text("CORRECTED COMMAND", "改好的启动命令")
 
-_FORMS = {
-    "command line": "命令行",
-    "shell script": "shell 脚本",
-    "Kubernetes manifest": "Kubernetes 清单",
-    "systemd unit": "systemd 单元",
-    "process": "进程",
-}
-"""In Chinese, where it has another name."""
-
 
 def corrected_row(report: Report) -> Finding | None:
     """The row that holds the corrected command; None where nothing is to be changed."""
@@ -35,11 +26,7 @@ def corrected_lines(report: Report, screen: Screen) -> tuple[str, ...]:
     row = corrected_row(report)
     if row is None or not isinstance(row.data, CorrectedLine):
         return ()
-    return (f"{screen.say(HEADING)} ({screen.say(_form(row.data))})", *row.commands)
-
-
-def _form(line: CorrectedLine) -> Text:
-    return Text(line.form, _FORMS.get(line.form, line.form))
+    return (f"{screen.say(HEADING)} ({screen.say(row.data.form)})", *row.commands)
 
 
 def draw_corrected(report: Report, screen: Screen, console: Console) -> None:
@@ -49,7 +36,7 @@ def draw_corrected(report: Report, screen: Screen, console: Console) -> None:
     row = corrected_row(report)
     if row is None or not isinstance(row.data, CorrectedLine):
         return
-    console.print(RichText.assemble((f"{screen.say(HEADING)}  ", "bold green"), (screen.say(_form(row.data)), "dim")))
+    console.print(RichText.assemble((f"{screen.say(HEADING)}  ", "bold green"), (screen.say(row.data.form), "dim")))
     if not screen.verbose:  # where the row's own line has them
         console.print(Prose([f"  {observed(evidence, screen)}" for evidence in row.evidence]))
     for line in row.commands:  # as far to the right as in their file, where blanks may mean something

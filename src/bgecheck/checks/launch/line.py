@@ -40,7 +40,7 @@ def line_needs_no_change(facts: LaunchFacts) -> Outcome:
     evidence = [Evidence(_shown(planned.written.values, change), change.reason) for change in changes]
     names = dict.fromkeys(name for name, *_ in assigned_keys(planned.written))
     evidence += [Evidence(name, _EXPORTED) for name in names]
-    return broken(*evidence, corrected=lines)._replace(data=CorrectedLine(str(planned.written.form)))
+    return broken(*evidence, corrected=lines)._replace(data=CorrectedLine(planned.written.form.words))
 
 
 _EXPORTED = Text("export it before you paste the command: its value is not shown", "值不显示，粘贴前先 export 这个变量")
