@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context
@@ -121,11 +122,11 @@ def _where(planned: Planned) -> str:
 
 def _one_source(words: list[str] | None, file: str | None, pid: int | None) -> None:
     """Raise `BadInput` where more than one launch command is given."""
-    named = [name for name, value in (("-- COMMAND", words), ("--file", file), ("--pid", pid)) if value]
+    sources = [name for name, value in (("-- COMMAND", words), ("--file", file), ("--pid", pid)) if value]
     not_blank("--file", file)
-    if len(named) > 1:
+    if len(sources) > 1:
         raise BadInput(
-            " ".join(named),
+            " ".join(sources),
             Text("they exclude each other", "不能同时使用"),
             Text("give one", "只给一个"),
         )
@@ -133,13 +134,14 @@ def _one_source(words: list[str] | None, file: str | None, pid: int | None) -> N
 
 def _launches(words: list[str] | None, file: str | None, pid: int | None, version: str | None) -> Sequence[Planned]:
     """What is to be launched, by the source that was given; nothing without one. Raises `BadInput`."""
-    from bgecheck.engines.sglang.installed import with_version
+    from bgecheck.engines.sglang.installed import installed_in, with_version
     from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, planned_of
 
     if words:
         return (with_version(planned_as_typed(words), version),)
     if file is not None:
-        return tuple(with_version(one, version) for one in planned_in(file))
+        installed = cache(installed_in)
+        return tuple(with_version(one, version, installed) for one in planned_in(file))
     if pid is not None:
         server = target(TargetOptions(pid=pid)).server
         assert server is not None, "a pid that is no server is bad input"

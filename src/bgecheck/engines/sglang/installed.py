@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bgecheck.engines.planned import Planned
@@ -24,8 +24,24 @@ _ELSEWHERE = frozenset(("conda", "mamba", "micromamba", "uv", "sudo", "singulari
 """Programs that choose the environment by themselves."""
 
 
-def with_version(planned: Planned, given: str | None) -> Planned:
-    """The launch with the release that will run, as far as it can be known. Raises `BadInput` for one that is none."""
+def installed_in(program: str) -> str | None:
+    """The release of sglang that an interpreter would import; None where it has none."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = bounded([program, "-c", _ASK], environment, _SECONDS, _OUTPUT, _MEMORY)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done is None or done.returncode:
+        return None
+    version = done.stdout.decode("utf-8", "replace").strip()
+    return version if re.fullmatch(r"[\w.+!-]{3,60}", version) else None
+
+
+def with_version(planned: Planned, given: str | None, installed: Callable[[str], str | None] = installed_in) -> Planned:
+    """The launch with the release that will run, as far as it can be known. Raises `BadInput` for one that is none.
+
+    `installed` asks an interpreter; of several launches that share one, each needs to be asked once only.
+    """
     if given is not None:
         if not numbers(given.removeprefix("v")):
             raise BadInput(
@@ -39,7 +55,7 @@ def with_version(planned: Planned, given: str | None) -> Planned:
     if tag := _tag(planned.written.image):
         return replace(planned, version=tag, version_source=Text("the image's tag", "镜像标签"))
     program = None if planned.contained else interpreter(planned.written.values, planned.written.folder)
-    version = _of(program) if program else None
+    version = installed(program) if program else None
     if version is None:
         return replace(planned, interpreter=program)
     return replace(
@@ -78,16 +94,3 @@ def _beside(script: str) -> str | None:
     """The interpreter of an environment whose script this is."""
     python = os.path.join(os.path.dirname(script), "python")
     return python if os.access(python, os.X_OK) else None
-
-
-def _of(program: str) -> str | None:
-    """The release of sglang that an interpreter would import; None where it has none."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = bounded([program, "-c", _ASK], environment, _SECONDS, _OUTPUT, _MEMORY)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if done is None or done.returncode:
-        return None
-    version = done.stdout.decode("utf-8", "replace").strip()
-    return version if re.fullmatch(r"[\w.+!-]{3,60}", version) else None
