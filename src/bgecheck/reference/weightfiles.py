@@ -138,10 +138,10 @@ def _absent_by_index(index: Mapping[str, str], heads: Heads) -> list[Damage]:
 
 
 def _together(heads: Heads) -> Mapping[str, Shaped] | None:
-    known = [tensors for tensors in heads.values() if tensors is not None]
-    if not known or len(known) < len(heads):
+    readable = [tensors for tensors in heads.values() if tensors is not None]
+    if not readable or len(readable) < len(heads):
         return None
-    return {name: shaped for tensors in known for name, shaped in tensors.items()}
+    return {name: shaped for tensors in readable for name, shaped in tensors.items()}
 
 
 def _foreign(folder: str, listing: Listing) -> Iterator[str]:

@@ -166,12 +166,12 @@ def _of_plan(context: Context) -> LaunchFacts:
     folder = context.target.model_path
     config = model_config(folder) if folder else {}
     name = _registered(folder, planned.model, planned.served_name)
-    known = lookup(name)
+    model = lookup(name)
     sources = Sources(model_page={}, settings_page={}, options=options, logged={})
     return LaunchFacts(
-        settings=_placed(sglang.settings(sources) | _asked(planned, options, known), planned),
+        settings=_placed(sglang.settings(sources) | _asked(planned, options, model), planned),
         launch=replace(planned.launch, options=options),
-        architectures=_architectures_of(config) or ((known.architecture,) if known and known.architecture else ()),
+        architectures=_architectures_of(config) or ((model.architecture,) if model and model.architecture else ()),
         model_name=name,
         planned=planned,
         verdict=judged,

@@ -64,14 +64,14 @@ def options_are_accepted(facts: LaunchFacts) -> Outcome:
 
 def _version(facts: LaunchFacts, judged: Verdict) -> Text:
     """The release that the options were compared with, and where it is known from."""
-    planned, known = facts.planned, judged.releases
+    planned, compared = facts.planned, judged.releases
     if planned is not None and planned.version and planned.version_source:
         source = planned.version_source
-        own = planned.version if known == (planned.version,) else None
-        near = "" if own else f"; {' and '.join(known)} were compared with"
-        near_zh = "" if own else f"；对照的是 {'、'.join(known)}"
+        own = planned.version if compared == (planned.version,) else None
+        near = "" if own else f"; {' and '.join(compared)} were compared with"
+        near_zh = "" if own else f"；对照的是 {'、'.join(compared)}"
         return Text(f"{planned.version} ({source.en}{near})", f"{planned.version}（{source.zh}{near_zh}）")
-    span = f"{known[0]} to {known[-1]}" if len(known) > 1 else known[0]
+    span = f"{compared[0]} to {compared[-1]}" if len(compared) > 1 else compared[0]
     return Text(f"{span} (the release is not known)", f"{span.replace(' to ', ' 到 ')}（不知道实际版本）")
 
 

@@ -121,12 +121,12 @@ def config_is_the_models(facts: ModelFacts) -> Outcome:
     }
     if config.damage:
         return broken(Evidence("config.json", config.damage), **values)
-    named = config.architectures
-    if not named:
+    architectures = config.architectures
+    if not architectures:
         return broken(Evidence("architectures", Text("missing", "缺失")), advice="nameless", **values)
-    values["architecture"] = named[0]
-    evidence = Evidence("architectures", named[0])
-    if named[0].endswith("ForSequenceClassification") or is_reranker(facts.place.given):
+    values["architecture"] = architectures[0]
+    evidence = Evidence("architectures", architectures[0])
+    if architectures[0].endswith("ForSequenceClassification") or is_reranker(facts.place.given):
         return broken(evidence, advice="reranker", **values)
     if config.misshapen:
         return broken(Evidence("config.json", config.misshapen), advice="misshapen", **values)
@@ -170,17 +170,17 @@ def _of_the_entry(facts: ModelFacts, values: dict[str, str | None]) -> Outcome |
 
 def _of_its_kind(entry: Model, facts: ModelFacts, values: dict[str, str | None]) -> Outcome | None:
     """BERT and RoBERTa have other vocabularies and positions, whatever their dimension; a causal model is neither."""
-    named = facts.config.architectures[0]
+    architecture = facts.config.architectures[0]
     kinds = {"BertModel", "BertForMaskedLM"}, {"XLMRobertaModel", "XLMRobertaForMaskedLM"}
     wanted = next((kind for kind in kinds if entry.architecture in kind), None)
-    other = next((kind for kind in kinds if named in kind), None)
+    other = next((kind for kind in kinds if architecture in kind), None)
     if (
         (wanted and other and wanted is not other)
-        or (wanted and CAUSAL.fullmatch(named))
+        or (wanted and CAUSAL.fullmatch(architecture))
         or (not entry.architecture and other)
     ):
         expected = entry.architecture or Text("a causal language model", "因果语言模型")
-        return broken(Evidence("architectures", named, expected), advice="other", **_whole(facts, values))
+        return broken(Evidence("architectures", architecture, expected), advice="other", **_whole(facts, values))
     return None
 
 
@@ -195,10 +195,10 @@ def _of_the_dimension(facts: ModelFacts, values: dict[str, str | None]) -> Outco
 
 
 def _served(facts: ModelFacts, evidence: Evidence, values: dict[str, str | None]) -> Outcome | None:
-    named = facts.config.architectures[0]
-    if named.endswith("ForCausalLM"):
+    architecture = facts.config.architectures[0]
+    if architecture.endswith("ForCausalLM"):
         trained = facts.pooling.there or facts.pooling.modules or facts.entry
         return None if trained else broken(evidence, advice="generates", **values)
-    if not facts.by_sglang or named in EMBEDS or CAUSAL.fullmatch(named):
+    if not facts.by_sglang or architecture in EMBEDS or CAUSAL.fullmatch(architecture):
         return None
     return broken(evidence, advice="foreign", **values, releases=release_range())

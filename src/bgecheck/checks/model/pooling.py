@@ -67,12 +67,12 @@ _OTHER_ENGINE = Text(
 def pooling_is_the_models(facts: ModelFacts) -> Outcome:
     """By the folder, else by the registry; an encoder that needs a mean is never served rightly."""
     files, entry = facts.pooling, facts.entry
-    named = next(iter(facts.config.architectures), "")
+    architecture = next(iter(facts.config.architectures), "")
     values: dict[str, Any] = {
         "folder": facts.place.folder,
         "fetch": fetching(facts, _FILE, anew=True),
         "name": entry.name if entry else None,
-        "architecture": named,
+        "architecture": architecture,
     }
     if files.damages:
         damage = files.damages[0]
@@ -80,7 +80,7 @@ def pooling_is_the_models(facts: ModelFacts) -> Outcome:
         values["fetch"] = fetching(facts, damage.file, anew=True)
         return broken(shown, advice="damaged", path=f"{facts.place.folder}/{damage.file}", **values)
     wanted = entry.pooling if entry else files.mode
-    by_cls = facts.by_sglang and named in _POOLED_BY_CLS
+    by_cls = facts.by_sglang and architecture in _POOLED_BY_CLS
     if by_cls and "Dense" in files.modules:
         return broken(Evidence("modules.json", " → ".join(files.modules)), advice="dense", **values)
     if by_cls and wanted == "mean":

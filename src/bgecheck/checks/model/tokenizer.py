@@ -119,10 +119,10 @@ _ADDED = 64
 
 
 def _of_this_model(facts: ModelFacts, values: dict[str, Any]) -> Outcome | None:
-    read, named = facts.vocabulary, facts.config.architectures
+    read, architectures = facts.vocabulary, facts.config.architectures
     if read.file is None or read.entries is None:
         return None
-    if named[:1] == ("BertModel",) and read.kind == PIECEWISE:
+    if architectures[:1] == ("BertModel",) and read.kind == PIECEWISE:
         missing = [word for word in ("[UNK]", "[CLS]", "[SEP]") if word not in read.special]
         if missing:
             return broken(Evidence(read.file, Text("lacks", "缺少"), " ".join(missing)), advice="special", **values)

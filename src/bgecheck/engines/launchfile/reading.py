@@ -29,9 +29,9 @@ _TALKS = frozenset(("echo", "printf", "grep", "pgrep", "pkill", "ps", "cat", "wh
 def launches(path: str, starts: Starts) -> list[Written]:
     """The commands of a file that start a server, at least one. Raises `BadInput`."""
     text = _text(path)
-    found = [inner for one in _READERS[form_of(path, text)](text, path) for inner in _inner(one, starts)]
-    found = [one for one in found if starts(one.values)]
-    if not found:
+    commands_of_file = [inner for one in _READERS[form_of(path, text)](text, path) for inner in _inner(one, starts)]
+    commands_of_file = [one for one in commands_of_file if starts(one.values)]
+    if not commands_of_file:
         raise BadInput(
             f"--file {path}",
             Text("no command in it launches sglang", "里面没有启动 sglang 的命令"),
@@ -40,7 +40,7 @@ def launches(path: str, starts: Starts) -> list[Written]:
                 "给出含启动命令的文件，或把命令写在 -- 后面",
             ),
         )
-    return found
+    return commands_of_file
 
 
 def _text(path: str) -> str:
@@ -123,10 +123,10 @@ _BY_CONTENT = (
 def _script(text: str, path: str) -> list[Written]:
     """The commands of a shell script. Raises `BadInput`."""
     try:
-        found = commands(text, past_cuts=True)
+        read = commands(text, past_cuts=True)
     except UnclosedQuote as quote:
         raise quote_without_end(path, text, quote.at) from None
-    return [_of_script(text, one) for one in found if one.pieces]
+    return [_of_script(text, one) for one in read if one.pieces]
 
 
 def _of_script(text: str, one: Command) -> Written:
@@ -162,14 +162,14 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
         read = commands(text, begin, end, variables=one.environment, past_cuts=True)
     except UnclosedQuote:
         return [one]
-    found = []
+    inner = []
     for command in read:
         words = command.words()
         if inside is None:
             words = tuple(w._replace(start=word.start, end=word.end, spelling=Spelling.STRING) for w in words)
         environment = {**one.environment, **command.exported, **command.assigned}
-        found.append(replace(one, words=words, environment=environment, line=_line(one, words)))
-    return found
+        inner.append(replace(one, words=words, environment=environment, line=_line(one, words)))
+    return inner
 
 
 _CONTAINER = frozenset(("docker", "podman", "nerdctl"))

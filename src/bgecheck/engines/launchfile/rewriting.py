@@ -166,9 +166,9 @@ def _separators(command: Written) -> tuple[str, str]:
         if words[at].value.startswith("--") and words[at].spelling is spelling and words[at - 1].end <= words[at].start
         if words[at - 1].value != CUT
     ]
-    found = [text[words[at - 1].end : words[at].start] for at in options]
-    own_lines = [one for one in found if "\n" in one]
-    between = (own_lines or found or [""])[-1]
+    gaps = [text[words[at - 1].end : words[at].start] for at in options]
+    own_lines = [one for one in gaps if "\n" in one]
+    between = (own_lines or gaps or [""])[-1]
     usual = {Spelling.JSON: ", ", Spelling.ITEM: _item(command)}.get(spelling, " ")
     pattern = {Spelling.JSON: r"\s*,\s*(?:\\\n\s*)?", Spelling.ITEM: r"\s*\n[ \t]*-[ \t]+"}.get(
         spelling, r"(?:[ \t]|\\?\r?\n)+"

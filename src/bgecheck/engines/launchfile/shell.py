@@ -176,8 +176,8 @@ class _Reader:
         for mark, indented in self.here:
             tabs = r"\t*" if indented else ""
             end = re.compile(rf"^{tabs}{re.escape(mark)}\r?$", re.MULTILINE)
-            if found := end.search(self.text, self.at, self.end):  # else it was no document, but a number shifted
-                self.at = found.end()
+            if match := end.search(self.text, self.at, self.end):  # else it was no document, but a number shifted
+                self.at = match.end()
         self.here.clear()
 
     def _word(self) -> Piece:
@@ -316,18 +316,18 @@ class _Reader:
             return
         assigned: dict[str, str] = {}
         first = 0
-        while first < len(pieces) and self.operators and (found := _assignment(pieces[first])):
-            assigned[found[0]] = self._joined(*found)
+        while first < len(pieces) and self.operators and (setting := _assignment(pieces[first])):
+            assigned[setting[0]] = self._joined(*setting)
             first += 1
         if first == len(pieces):
             self._keep(assigned, exports=False)
         elif pieces[first].values[:1] and pieces[first].values[0] in _SETS and self.operators:
             switches = [v for piece in pieces[first:] for v in piece.values[:1] if v[:1] == "-"]
             exports = pieces[first].values[0] == "export" or any("x" in switch for switch in switches)
-            later = [found for piece in pieces[first + 1 :] if (found := _assignment(piece))]
+            later = [setting for piece in pieces[first + 1 :] if (setting := _assignment(piece))]
             self._keep({name: self._joined(name, sign, value) for name, sign, value in later}, exports)
-            named = [v for p in pieces[first + 1 :] for v in p.values if v in self.plain]
-            self.exported |= {name: self.plain[name] for name in named if exports}
+            names = [v for p in pieces[first + 1 :] for v in p.values if v in self.plain]
+            self.exported |= {name: self.plain[name] for name in names if exports}
         else:
             self.all.append(
                 Command(

@@ -35,8 +35,8 @@ def _keys(text: str, continued: re.Pattern[str]) -> Iterator[_Key]:
     while at < len(text):
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
-        if named := _SECTION.match(text, at, end):
-            section = named[1]
+        if heading := _SECTION.match(text, at, end):
+            section = heading[1]
         elif (key := _KEY.match(text, at, end)) and text[at] not in "#; \t":
             begin = at
             while end < len(text) and continued.match(text, max(at, end - 1)):
@@ -124,7 +124,7 @@ def _pairs(value: str, path: str) -> dict[str, str]:
 def programs(text: str, path: str) -> list[Written]:
     """The commands of supervisord's programs. Raises `BadInput`."""
     keys = list(_keys(text, _INDENTED))
-    found = []
+    read = []
     for key in keys:
         if key.name != "command" or not key.section.startswith("program:"):
             continue
@@ -132,8 +132,8 @@ def programs(text: str, path: str) -> list[Written]:
         end = _without_remark(text, key)
         environment = _pairs(own.get("environment", "").replace(",", " "), path)
         folder = own.get("directory", "").strip() or None
-        found.append(_of_key(text, path, key._replace(end=end), Form.SUPERVISOR, environment, folder, r"%\(\w+\)[sd]"))
-    return found
+        read.append(_of_key(text, path, key._replace(end=end), Form.SUPERVISOR, environment, folder, r"%\(\w+\)[sd]"))
+    return read
 
 
 def _without_remark(text: str, key: _Key) -> int:
@@ -198,13 +198,12 @@ def _instructions(text: str) -> Iterator[tuple[str, int, int, int]]:
     while at < len(text):
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
-        found = _INSTRUCTION.match(text, at, end)
-        if found:
+        if match := _INSTRUCTION.match(text, at, end):
             begin = at
             while end < len(text) and re.search(r"\\[ \t]*\r?$|^[ \t]*#", text[text.rfind("\n", 0, end) + 1 : end]):
                 after = text.find("\n", end + 1)
                 end = len(text) if after < 0 else after
-            yield found[1].upper(), begin, found.end(), end
+            yield match[1].upper(), begin, match.end(), end
         at = end + 1
 
 

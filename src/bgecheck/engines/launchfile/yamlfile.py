@@ -81,13 +81,13 @@ def _pairs(node: Any) -> dict[str, tuple[Any, Any]]:
     return _merged(node, {}, 0)
 
 
-def _merged(node: Any, known: dict[int, dict[str, tuple[Any, Any]]], deep: int) -> dict[str, tuple[Any, Any]]:
+def _merged(node: Any, read: dict[int, dict[str, tuple[Any, Any]]], deep: int) -> dict[str, tuple[Any, Any]]:
     """The same, each node read once however often it is merged."""
     if node is None or node.id != "mapping" or deep > _DEEP:
         return {}
-    if id(node) in known:
-        return known[id(node)]
-    known[id(node)] = {}
+    if id(node) in read:
+        return read[id(node)]
+    read[id(node)] = {}
     merged: dict[str, tuple[Any, Any]] = {}
     own: dict[str, tuple[Any, Any]] = {}
     for key, value in node.value:
@@ -95,11 +95,11 @@ def _merged(node: Any, known: dict[int, dict[str, tuple[Any, Any]]], deep: int) 
             continue
         if key.value == "<<":
             for one in value.value if value.id == "sequence" else [value]:
-                merged = {**_merged(one, known, deep + 1), **merged}
+                merged = {**_merged(one, read, deep + 1), **merged}
         else:
             own[key.value] = (key, value)
-    known[id(node)] = {**merged, **own}
-    return known[id(node)]
+    read[id(node)] = {**merged, **own}
+    return read[id(node)]
 
 
 def _value(node: Any, *names: str) -> Any:
@@ -117,12 +117,12 @@ def _scalar(node: Any) -> str | None:
 
 def compose(text: str, path: str) -> list[Written]:
     """The commands of a compose file's services. Raises `BadInput`."""
-    file, found = _File(text, path), []
+    file, read = _File(text, path), []
     for document in file.documents():
         services = _pairs(_value(document, "services"))
         for name, (_, service) in list(services.items())[:_MOST]:
-            found.append(_service(file, name, _extended(services, service)))
-    return [one for one in found if one is not None]
+            read.append(_service(file, name, _extended(services, service)))
+    return [one for one in read if one is not None]
 
 
 def _extended(services: Mapping[str, tuple[Any, Any]], service: Any, deep: int = 0) -> dict[str, tuple[Any, Any]]:
@@ -197,13 +197,13 @@ def _volumes(node: Any, folder: str) -> dict[str, str]:
 def manifests(text: str, path: str) -> list[Written]:
     """The commands of a manifest's containers. Raises `BadInput`."""
     file = _File(text, path)
-    found = []
+    read = []
     for document in file.documents():
         for kind, spec in _specs(document):
             own_network = _scalar(_value(spec, "hostNetwork")) != "true"
             containers = (_container(file, node, kind) for node in _items(_value(spec, "containers")))
-            found += [replace(one, own_network=own_network) for one in containers]
-    return found[:_MOST]
+            read += [replace(one, own_network=own_network) for one in containers]
+    return read[:_MOST]
 
 
 def _specs(document: Any, deep: int = 0) -> Iterator[tuple[str, Any]]:

@@ -24,8 +24,8 @@ EMBEDS = frozenset(
 
 def release_range() -> str:
     """The releases whose sources were read."""
-    known = releases()
-    return f"{known[0].version} - {known[-1].version}"
+    all_of_them = releases()
+    return f"{all_of_them[0].version} - {all_of_them[-1].version}"
 
 
 _GENERATORS = ("qwen3-embedding", "gte-qwen2")

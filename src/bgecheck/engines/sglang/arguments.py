@@ -107,13 +107,13 @@ def _of_file(configured: Configured, release: Release) -> tuple[Fault, ...]:
     """What is wrong with a file of options: nothing of it is changed for whom it belongs to."""
     if configured.why is not None:
         return (Fault(kind="file", option=f"--config {configured.path}", why=configured.why),)
-    found = []
+    of_entries = []
     for entry in configured.entries:
         words = [Word(word, 0, 0) for word in entry.words]
         items = list(_items(words, 0, release))
         judged = [fault for item in items for fault in _judged(item, words, release) if not fault.harmless]
-        found += [replace(fault, place=f"{configured.path}:{entry.line}") for fault in judged]
-    return tuple(found)
+        of_entries += [replace(fault, place=f"{configured.path}:{entry.line}") for fault in judged]
+    return tuple(of_entries)
 
 
 def _of_line(words: Sequence[Word], release: Release, configured: Configured | None) -> tuple[Fault, ...]:
@@ -130,16 +130,16 @@ def _of_line(words: Sequence[Word], release: Release, configured: Configured | N
 
 def _of_words(words: Sequence[Word], first: int, release: Release, configured: Configured | None) -> tuple[Fault, ...]:
     items = list(_items(words, first, release))
-    found: list[Fault] = []
+    of_words: list[Fault] = []
     for item in items:
-        found += _judged(item, words, release)
-    found += _twice(items, release)
-    found += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
+        of_words += _judged(item, words, release)
+    of_words += _twice(items, release)
+    of_words += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
     if not any(_means(item, release, "model-path") for item in items) and not _named_by(configured, items, release):
         serves = first and words[first - 1].value == "serve" and items and items[0].name is None
-        if not serves and not any(fault.kind == "ambiguous" for fault in found):
-            found.append(_required())
-    return tuple(found)
+        if not serves and not any(fault.kind == "ambiguous" for fault in of_words):
+            of_words.append(_required())
+    return tuple(of_words)
 
 
 def _unquoted(at: int, word: Word) -> Fault:
@@ -181,17 +181,17 @@ _QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\uff02\uff07\u300c\u3
 
 def _typography(words: Sequence[Word], first: int) -> tuple[list[Word], list[Fault]]:
     """The words with the marks of a document replaced by those of a keyboard, and a fault for each such word."""
-    spelled, found = list(words), []
+    spelled, odd = list(words), []
     for at in range(first, len(words)):
         word = words[at].value
         if spelled[at].value == _NO_WORD:
             continue
         if word == CUT:
-            found.append(_cut(at))
+            odd.append(_cut(at))
             spelled[at] = words[at]._replace(value=_NO_WORD)
             continue
         if last := _quoted_to(words, at):
-            found.append(_parted(words, at, last))
+            odd.append(_parted(words, at, last))
             spelled[at] = words[at]._replace(value=_joined(words[at : last + 1]))
             spelled[at + 1 : last + 1] = [one._replace(value=_NO_WORD) for one in words[at + 1 : last + 1]]
             continue
@@ -199,7 +199,7 @@ def _typography(words: Sequence[Word], first: int) -> tuple[list[Word], list[Fau
         if plain == word:
             continue
         spelled[at] = words[at]._replace(value=plain)
-        found.append(
+        odd.append(
             Fault(
                 kind="typography",
                 option=word,
@@ -210,7 +210,7 @@ def _typography(words: Sequence[Word], first: int) -> tuple[list[Word], list[Fau
                 change=Change((at,), (plain,), Text("marks of a document", "从文档复制来的符号")),
             )
         )
-    return spelled, found
+    return spelled, odd
 
 
 _NO_WORD = "\0"
@@ -537,11 +537,13 @@ class Verdict(NamedTuple):
 
 def verdict(words: Sequence[Word], candidates: Sequence[Release], configured: Configured | None = None) -> Verdict:
     """The faults of a line by the releases that it may run on."""
-    found = [faults(words, release, configured) for release in candidates]
-    keys = [{_key(fault) for fault in one} for one in found]
-    newest = found[-1]
+    by_release = [faults(words, release, configured) for release in candidates]
+    keys = [{_key(fault) for fault in one} for one in by_release]
+    newest = by_release[-1]
     common = tuple(fault for fault in newest if all(_key(fault) in one for one in keys))
-    other = {_key(f): f for one in found for f in one if not all(_key(f) in each for each in keys) and not f.harmless}
+    other = {
+        _key(f): f for one in by_release for f in one if not all(_key(f) in each for each in keys) and not f.harmless
+    }
     return Verdict(tuple(release.version for release in candidates), common, tuple(other.values()))
 
 
@@ -599,12 +601,12 @@ def _named(item: Item, name: str, release: Release) -> bool:
 
 def keys(words: Sequence[Word]) -> tuple[int, ...]:
     """The words that hold a key."""
-    found = []
+    places = []
     for at, word in enumerate(words):
         head, equals, value = word.value.partition("=")
         if long_name(head.lstrip("-")) in ("api-key", "admin-api-key") and head.startswith("--"):
             if equals and value:
-                found.append(at)
+                places.append(at)
             elif not equals and at + 1 < len(words) and not words[at + 1].value.startswith("--"):
-                found.append(at + 1)
-    return tuple(found)
+                places.append(at + 1)
+    return tuple(places)

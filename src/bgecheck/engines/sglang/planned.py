@@ -50,8 +50,8 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
 
 def planned_in(path: str) -> tuple[Planned, ...]:
     """What a file launches, one or several. Raises `BadInput`."""
-    found = launches(path, _starts)
-    all_of_it = [planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in found]
+    commands = launches(path, _starts)
+    all_of_it = [planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in commands]
     return tuple(replace(one, rival=_rival(one, all_of_it[:at])) for at, one in enumerate(all_of_it))
 
 
@@ -142,8 +142,10 @@ def _configured(command: Written, options: Mapping[str, str], folder: str | None
 
 def secrets(one: Planned) -> tuple[Secret, ...]:
     """What must not be shown of a launch beside its key: the values of variables that are named like one."""
-    named = {**one.written.environment, **_assigned(one.written.values)}
-    given = (value for name, value in named.items() if NAMED_LIKE_A_KEY.search(name) and len(value) >= _SHORTEST_KEY)
+    variables = {**one.written.environment, **_assigned(one.written.values)}
+    given = (
+        value for name, value in variables.items() if NAMED_LIKE_A_KEY.search(name) and len(value) >= _SHORTEST_KEY
+    )
     admin = one.options.get("admin-api-key")
     return tuple(map(Secret, (*given, *([admin] if admin else ()))))
 
