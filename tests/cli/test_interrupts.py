@@ -276,6 +276,31 @@ def test_a_thread_that_hangs_in_a_driver_keeps_no_process_alive(tmp_path: Path) 
     assert time.monotonic() - began < 20
 
 
+UNDER_A_THREAD = """
+import ssl, sys, threading
+from bgecheck.__main__ import main
+
+def read_certificates():
+    while True:
+        ssl.create_default_context()
+
+for _ in range(3):
+    threading.Thread(target=read_certificates, daemon=True).start()
+sys.argv = ["bgecheck", "ports", "--url", "127.0.0.1:1"]
+sys.exit(main())
+"""
+
+
+def test_a_thread_at_work_in_openssl_does_not_change_the_exit_code() -> None:
+    """Without a way out of its own, about every second of these runs ends by SIGSEGV in the C library's cleaning up."""
+    for _ in range(6):
+        done = subprocess.run(
+            [sys.executable, "-c", UNDER_A_THREAD], capture_output=True, text=True, timeout=50, env=environment()
+        )
+        assert (done.returncode, done.stderr) == (1, "")
+        assert done.stdout.rstrip().endswith("exit 1")
+
+
 LOADING = """
 import sys, threading
 
