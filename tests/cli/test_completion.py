@@ -109,15 +109,25 @@ def test_the_shell_that_asks_gets_its_script(shell: str, path: str, tmp_path: Pa
         [shell, "-c", "bgecheck --show-completion; true"], env=changes, capture_output=True, text=True, timeout=50
     )
     assert shown.stdout.strip() == run(_BGECHECK_COMPLETE=f"source_{shell}").stdout.strip()
-    subprocess.run(
-        [shell, "-c", "bgecheck --install-completion; true"], env=changes, capture_output=True, check=True, timeout=50
-    )
     places = {
         "bash": ".bash_completions/bgecheck.sh",
         "zsh": ".zfunc/_bgecheck",
         "fish": ".config/fish/completions/bgecheck.fish",
     }
-    assert (tmp_path / places[shell]).read_text().strip() == shown.stdout.strip()
+    place = tmp_path / places[shell]
+    for language, words in (
+        ("en", f"{shell} completion is installed in {place}; open a new terminal to use it\n"),
+        ("zh", f"{shell} 补全已安装到 {place}，新开一个终端后生效\n"),
+    ):
+        installed = subprocess.run(
+            [shell, "-c", f"bgecheck --lang {language} --install-completion; true"],
+            env=changes,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+        assert (installed.stdout, installed.stderr) == (words, "")
+    assert place.read_text().strip() == shown.stdout.strip()
 
 
 def test_a_shell_named_pwsh_gets_powershell_s_script(path: str, tmp_path: Path) -> None:
@@ -131,6 +141,18 @@ def test_a_shell_named_pwsh_gets_powershell_s_script(path: str, tmp_path: Path) 
         timeout=50,
     )
     assert "Register-ArgumentCompleter" in done.stdout
+
+
+def test_a_shell_without_a_script_is_one_line(path: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", "bgecheck --install-completion tcsh --lang zh"],
+        env=environment({"PATH": path, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}),
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "--install-completion" in done.stderr
 
 
 def test_a_home_that_cannot_be_written_is_one_line(path: str) -> None:

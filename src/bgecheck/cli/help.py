@@ -10,6 +10,7 @@ import typer
 from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
 from bgecheck.cli.blank import no_blank_options
+from bgecheck.cli.completion import Installing
 from bgecheck.cli.language import both, chinese
 from bgecheck.cli.nearest import nearest
 from bgecheck.cli.stdout import discard, require_stdout, unwritable
@@ -211,6 +212,8 @@ def _in_language(option: Any, language: Language) -> None:
     own = _OWN_OPTIONS.get(option.name)
     if own:
         option.help, option.metavar = own.to(language), ""
+        if option.name == "install_completion":
+            option.callback = Installing(language)
     elif language == "zh":
         option.help = chinese(option.help or "")
         option.rich_help_panel = chinese(option.rich_help_panel or "") or None
