@@ -95,7 +95,9 @@ FORWARD = (
         {"folder": VARIANTS["small"]},
     ),
     Forward(
-        Scene("the query instruction before every text", "embed.token-count", frozenset({"token-count"}), "instruction"),
+        Scene(
+            "the query instruction before every text", "embed.token-count", frozenset({"token-count"}), "instruction"
+        ),
         {"before": "为这个句子生成表示以用于检索相关文章："},
     ),
     Forward(

@@ -227,6 +227,26 @@ def test_it_is_found_upwards_as_far_as_the_repository(tmp_path: Path, monkeypatc
     assert find() is None
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_that_somebody_else_has_put_above_is_used_only_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He would say which server the key is sent to."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    path = tmp_path / "bgecheck.toml"
+    path.write_text("")
+    os.chown(path, 4711, 4711)
+    with pytest.raises(BadInput) as refused:
+        find()
+    assert "it belongs to user 4711" in refusal(refused.value, "en", [])
+    assert run(["config", "show", "--config", "../bgecheck.toml"]) == 0
+    os.chown(folder, 4711, 4711)
+    assert find() == os.path.join("..", "bgecheck.toml")
+
+
 # The schema, the options, and the four sources
 
 

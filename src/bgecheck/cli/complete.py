@@ -32,8 +32,8 @@ def targets() -> Candidates:
     from bgecheck.cli.configfile.meaning import config
     from bgecheck.cli.configfile.reading import read
 
-    path = find()
     try:
+        path = find()
         return [(target["name"], target["url"]) for target in config(read(path)).targets] if path else []
     except BadInput:
         return []
