@@ -41,7 +41,7 @@ http {{
     location /nostrip/ {{ proxy_pass http://127.0.0.1:{good}; }}
     location /limited/ {{ limit_req zone=one burst=1 nodelay; proxy_pass http://127.0.0.1:{good}/; }}
     location /dead/    {{ proxy_pass http://127.0.0.1:{dead}/; }}
-    location /slow/    {{ proxy_read_timeout 2s; proxy_pass http://127.0.0.1:{slow}/; }}
+    location /slow/    {{ proxy_read_timeout 4s; proxy_pass http://127.0.0.1:{slow}/; }}
     location /small/   {{ client_max_body_size 1k; proxy_pass http://127.0.0.1:{good}/; }}
     location /noauth/  {{ proxy_set_header Authorization ""; proxy_pass http://127.0.0.1:{good}/; }}
     location /loading/ {{ add_header Retry-After 31536000 always; return 503 '{{"error":{{"message":"loading"}}}}'; }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,27 @@ from bgecheck import __version__
 from bgecheck.checks.embed.texts import TRIPLES
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.model import BadInput
-from bgecheck.reference.recorded import MOST_CHARACTERS, MOST_TEXTS, Recorded, read_recorded, write_recorded
+from bgecheck.model.state import ServerState
+from bgecheck.reference.recorded import (
+    MOST_CHARACTERS,
+    MOST_TEXTS,
+    SCHEMA,
+    Recorded,
+    read_recorded,
+    write_recorded,
+)
 from commandline import run as bgecheck
 from forked import Ended
 
-SOME = Recorded(("今天", "tomorrow"), ((1.0, 0.0, 0.25), (0.5, 0.5, -1.0)), "bge", "cls", "bgecheck 1")
+STATE = ServerState(
+    version="0.5.23",
+    settings={"dtype": "float16", "pooling": "cls"},
+    latency=12.5,
+    memory=1800,
+    gpu_memory=2100,
+    date="2026-11-01T08:00:00+08:00",
+)
+SOME = Recorded(("今天", "tomorrow"), ((1.0, 0.0, 0.25), (0.5, 0.5, -1.0)), "bge", "cls", "bgecheck 1", STATE)
 FORMATS = ("jsonl", "npy", "safetensors")
 
 
@@ -33,6 +50,51 @@ def test_what_is_written_is_read_again(ending: str, tmp_path: Path) -> None:
     write_recorded(path, SOME)
     assert read_recorded(path) == SOME._replace(path=path)
     assert not [name for name in os.listdir(tmp_path) if "part" in name]
+
+
+def test_a_file_of_schema_1_is_read(tmp_path: Path) -> None:
+    """As bgecheck wrote them before it kept what the server was like: the origin in every line."""
+    path = tmp_path / "v.jsonl"
+    origin = {"model": "bge", "recipe": "cls", "tool": "bgecheck 0.1.0"}
+    path.write_text("".join(json.dumps({"text": t, "vector": [1.0, 0.0], **origin}) + "\n" for t in "ab"))
+    found = read_recorded(str(path))
+    assert (found.texts, found.model, found.recipe, found.state) == (("a", "b"), "bge", "cls", None)
+
+
+def test_a_file_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "v.jsonl"
+    for schema, refused in ((SCHEMA, False), (SCHEMA + 1, True)):
+        path.write_text(json.dumps({"text": "a", "vector": [1.0], "schema": schema}))
+        if refused:
+            with pytest.raises(BadInput, match=f"schema {schema}"):
+                read_recorded(str(path))
+        else:
+            assert read_recorded(str(path)).texts == ("a",)
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5)
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.none()
+            | st.integers()
+            | st.floats()
+            | st.text()
+            | st.dictionaries(st.text(), st.text() | st.none())
+            for name in ("version", "date", "settings", "latency_ms", "memory_mib", "gpu_memory_mib")
+        },
+    )
+)
+def test_whatever_a_file_says_of_its_server_it_is_read_or_left_out(server: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "v.jsonl"
+        path.write_text(json.dumps({"text": "a", "vector": [1.0], "schema": 2, "server": server}))
+        state = read_recorded(str(path)).state
+    assert (state is not None) == isinstance(server, dict)
+    if state is not None:
+        assert state.latency is None or 0 < state.latency < 1e9
+        assert all(isinstance(value, str) and len(value) <= 200 for value in state.settings.values())
 
 
 def test_lines_of_another_tool_are_read(tmp_path: Path) -> None:
@@ -158,6 +220,31 @@ def test_what_a_server_gave_is_what_it_gives(ending: str, demo: Staged, tmp_path
     assert row("--url", demo.url, "--reference", path)["status"] == "pass"
 
 
+def test_what_the_server_is_like_is_recorded_and_compared(demo: Staged, tmp_path: Path) -> None:
+    """An index of vectors that an older release pooled otherwise is of no use, and the file tells why."""
+    path = tmp_path / "v.jsonl"
+    run(*TEXTS, "--url", demo.url, "--record", str(path))
+    found = read_recorded(str(path)).state
+    assert found is not None
+    assert (found.version, found.settings["pooling"]) == ("0.5.23", "cls")
+    assert (found.settings["disable_radix_cache"], found.settings["chunked_prefill_size"]) == ("True", "-1")
+    assert found.latency
+    assert found.memory
+    assert row("--url", demo.url, "--reference", str(path))["values"]["compatibility"] == "index-compatible"
+    head, *others = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    head["server"] |= {"version": "0.5.3.post3", "settings": {**head["server"]["settings"], "pooling": "last"}}
+    lines = [{**line, "vector": line["vector"][::-1]} for line in (head, *others)]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    done = run("--url", demo.url, "--reference", str(path), "--lang", "en")
+    words = " ".join(done.stdout.replace("|", " ").split())
+    assert done.returncode == 1
+    assert "verdict for an index built before: re-index" in words
+    assert "Changed since: version 0.5.3.post3 → 0.5.23, pooling last → cls" in words
+
+
+TEXTS = ("今天天气怎么样？", "明天会下雨吗", "怎么做红烧肉", "红烧肉的做法", "如何重置密码", "忘记密码怎么办")
+
+
 def test_without_texts_the_built_in_ones_are_recorded(demo: Staged, tmp_path: Path) -> None:
     path = str(tmp_path / "v.jsonl")
     run("--url", demo.url, "--record", path)
@@ -172,7 +259,7 @@ def test_other_vectors_under_the_same_texts_fail(demo: Staged, tmp_path: Path) -
     Path(path).write_text("\n".join(map(json.dumps, lines)))
     found = row("--url", demo.url, "--reference", path)
     assert found["status"] == "fail"
-    assert [e["observed"] for e in found["evidence"]][1] == "1 / 2"
+    assert [e["observed"] for e in found["evidence"]][2] == "1 / 2"
     assert run("--url", demo.url, "--reference", path).returncode == 1
 
 

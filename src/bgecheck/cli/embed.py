@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context
 
@@ -44,7 +44,11 @@ from bgecheck.cli.options import (
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.subjects import subject
-from bgecheck.model import BadInput, Finding, Report, Status, Target, Text
+from bgecheck.model import BadInput, Finding, Report, Status, Target, Text, Unavailable
+
+if TYPE_CHECKING:
+    from bgecheck.engines.server import Server
+    from bgecheck.model.state import ServerState
 
 REFERENCE = "embed.reference"
 POOLING = "launch.pooling"
@@ -210,7 +214,7 @@ def _other(reference: ReferenceOptions, looked_at: Target) -> Target:
 
 
 def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, the_job: Job) -> None:
-    """Write the vectors of the texts, or of the built-in ones, with the recipe that the report found them to follow."""
+    """Write the vectors of the texts, or of the built-in ones, with what the server is like."""
     from bgecheck.checks.embed.texts import triples_for
     from bgecheck.engines.server import Server
     from bgecheck.engines.sglang.pages import PAGES
@@ -223,11 +227,11 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
         name = server.model_name()
         wanted = list(texts) or [text for triple in triples_for(name or "") or triples_for("bge") for text in triple]
         answer = server.embed_in_parts(wanted)
+        state = _state(server, looked_at, report) if isinstance(answer, Embedded) else None
     if not isinstance(answer, Embedded):
         message = Text("nothing was recorded: the server returned no vectors", "没有记录：服务没有返回向量")
     else:
-        recipe = next((f.values.get("recipe") for f in report.findings if f.id == REFERENCE and f.values), None)
-        made = Recorded(tuple(wanted), answer.vectors, name, recipe, f"bgecheck {__version__}")
+        made = Recorded(tuple(wanted), answer.vectors, name, _recipe(report), f"bgecheck {__version__}", state)
         write_recorded(path, made)
         doubt = any(f.problem for f in report.findings)
         message = Text(
@@ -236,6 +240,27 @@ def _record(path: str, texts: Sequence[str], looked_at: Target, report: Report, 
             f"已把 {len(wanted)} 条文本和向量记录到 {path}" + "；有检查项未通过，见报告" * doubt,
         )
     to_stderr(message, the_job.language, looked_at.secrets())
+
+
+def _state(server: Server, looked_at: Target, report: Report) -> ServerState | None:
+    """What the server is like; where its pages do not tell the pooling, the one that its vectors show."""
+    from bgecheck.checks.embed.state import server_state
+
+    try:
+        state = server_state(server, looked_at)
+    except Unavailable:
+        return None
+    pooling = _recipe(report) or str(_value(report, POOLING, "pooling") or "").lower()
+    return replace(state, settings={"pooling": pooling, **state.settings}) if pooling else state
+
+
+def _recipe(report: Report) -> str | None:
+    """How the vectors are made of the model's states, where the report has found it out."""
+    return _value(report, REFERENCE, "recipe")
+
+
+def _value(report: Report, row: str, name: str) -> str | None:
+    return next((finding.values.get(name) for finding in report.findings if finding.id == row), None)
 
 
 MOST_TEXTS, MOST_BYTES = 64, 2**20

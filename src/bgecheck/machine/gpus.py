@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -81,6 +83,29 @@ def read_gpus() -> Gpus:
     finally:
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
+
+
+HELD_SECONDS = 2.0
+"""For which the driver is waited for, that may hang for good."""
+
+
+def held_by(pids: Sequence[int]) -> int | None:
+    """Bytes of GPU memory that processes hold together; None where the driver does not tell in time."""
+    answers: queue.SimpleQueue[Gpus | None] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(read_gpus())
+        except Unavailable:
+            answers.put(None)
+
+    threading.Thread(target=ask, name="gpus", daemon=True).start()
+    try:
+        gpus = answers.get(timeout=HELD_SECONDS)
+    except queue.Empty:
+        return None
+    held = [h.used for gpu in (gpus.gpus if gpus else ()) for h in gpu.holders or () if h.pid in pids]
+    return sum(used for used in held if used is not None) if any(used is not None for used in held) else None
 
 
 def _nothing(en: str, zh: str) -> Unavailable:

@@ -9,12 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from bgecheck.model import BadInput, Text, clean
+from bgecheck.model.state import ServerState
 
-MOST_TEXTS = 32
-"""Texts of a file that are compared: the first ones. More would say no more, and cost the server more."""
+SCHEMA = 2
+"""Of the files that are written: 2 has `server`, what the server was like; 1, which no file names, has not."""
 
-MOST_CHARACTERS = 2000
+MOST_TEXTS = 64
+"""Texts of a file that are compared: the first ones. More would say little more, and cost the server more."""
+
+MOST_CHARACTERS = 8000
 """Characters of all of them together, and so about as many tokens at most."""
+
+_MOST_SETTINGS = 64
 
 _LINE, _SIDECAR, _FILE = 2 * 2**20, 16 * 2**20, 2 * 2**30
 """Bytes of one JSON line, of a file of texts, and of a file that is mapped."""
@@ -29,6 +35,8 @@ class Recorded(NamedTuple):
     recipe: str | None = None
     """How the vectors were made of the model's states, `cls` for instance."""
     tool: str | None = None
+    state: ServerState | None = None
+    """What the server was like; None in a file of schema 1, or of another program."""
     path: str = ""
 
     def few(self) -> Recorded:
@@ -135,7 +143,7 @@ def _read_lines(path: str) -> Recorded:
                 entry = _object(line, path, number)
                 head = head or entry
                 rows.append((entry["text"], _vector(entry, path, number)))
-    return _headed(head, [text for text, _ in rows], [vector for _, vector in rows])
+    return _headed(head, [text for text, _ in rows], [vector for _, vector in rows], path)
 
 
 def _object(line: bytes, path: str, number: int) -> Mapping[str, Any]:
@@ -161,22 +169,79 @@ def _vector(entry: Mapping[str, Any], path: str, number: int) -> tuple[float, ..
         _refuse(path, Text(f"line {number} holds no vector of numbers", f"第 {number} 行没有数值向量"))
 
 
-def _headed(head: Mapping[str, Any], texts: Sequence[Any], vectors: Sequence[Sequence[float]]) -> Recorded:
+def _headed(head: Mapping[str, Any], texts: Sequence[Any], vectors: Sequence[Sequence[float]], path: str) -> Recorded:
     """What was read, with what the file says of where it comes from."""
+    schema = _json(head.get("schema", 1))
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise BadInput(
+            path,
+            Text(
+                f"it has schema {schema}, and this bgecheck reads up to {SCHEMA}",
+                f"文件的 schema 是 {schema}，当前 bgecheck 最多读到 {SCHEMA}",
+            ),
+            Text("read it with a newer bgecheck: pip install -U bgecheck", "升级后再读：pip install -U bgecheck"),
+        )
     origin = {key: clean(head[key], 200) for key in ("model", "recipe", "tool") if isinstance(head.get(key), str)}
-    return Recorded(tuple(texts), tuple(tuple(v) for v in vectors), **origin)
+    return Recorded(tuple(texts), tuple(tuple(v) for v in vectors), state=_state(_json(head.get("server"))), **origin)
+
+
+def _json(value: Any) -> Any:
+    """A value of the head; in the metadata of .safetensors, which holds strings alone, it stands as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _state(server: Any) -> ServerState | None:
+    """What the file says of the server, as far as it is what is written there."""
+    if not isinstance(server, Mapping):
+        return None
+    settings = server.get("settings")
+    pairs = list(settings.items())[:_MOST_SETTINGS] if isinstance(settings, Mapping) else []
+    return ServerState(
+        **{key: clean(server[key], 100) for key in ("version", "date") if isinstance(server.get(key), str)},
+        settings={clean(str(name), 100): clean(value, 200) for name, value in pairs if isinstance(value, str)},
+        latency=_number(server.get("latency_ms")),
+        memory=_positive(server.get("memory_mib")),
+        gpu_memory=_positive(server.get("gpu_memory_mib")),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 < value < 1e9 else None
+
+
+def _positive(value: Any) -> int | None:
+    return value if type(value) is int and 0 < value < 10**9 else None
 
 
 def _write_lines(path: str, recorded: Recorded) -> None:
+    head = _metadata(recorded)  # in the first line alone
     with _Whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
         for text, vector in zip(recorded.texts, recorded.vectors, strict=True):
-            line = {"text": text, "vector": list(vector), **_metadata(recorded)}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"text": text, "vector": list(vector), **head}, ensure_ascii=False) + "\n")
+            head = {}
 
 
-def _metadata(recorded: Recorded) -> dict[str, str]:
+def _metadata(recorded: Recorded) -> dict[str, Any]:
     origin = {"model": recorded.model, "recipe": recorded.recipe, "tool": recorded.tool}
-    return {key: value for key, value in origin.items() if value is not None}
+    head = {"schema": SCHEMA, **{key: value for key, value in origin.items() if value is not None}}
+    return head if recorded.state is None else {**head, "server": _described(recorded.state)}
+
+
+def _described(state: ServerState) -> dict[str, Any]:
+    server = {
+        "version": state.version,
+        "date": state.date,
+        "settings": dict(state.settings),
+        "latency_ms": state.latency,
+        "memory_mib": state.memory,
+        "gpu_memory_mib": state.gpu_memory,
+    }
+    return {key: value for key, value in server.items() if value is not None}
 
 
 # .npy
@@ -190,7 +255,7 @@ def _read_npy(path: str) -> Recorded:
     except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:
         _refuse(path, Text(f"not a .npy of numbers: {str(error)[:80]}", f"不是数值 .npy：{str(error)[:80]}"))
     texts, head = _beside(path)
-    return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path))
+    return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path), path)
 
 
 def _rows(matrix: Any, texts: int, path: str) -> list[list[float]]:
@@ -257,14 +322,14 @@ def _read_safetensors(path: str) -> Recorded:
         _refuse(path, Text("holds no tensor called vectors or embeddings", "没有名为 vectors 或 embeddings 的张量"))
     if "texts" not in head:
         texts, head = _beside(path)
-        return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path))
+        return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path), path)
     try:
         payload = json.loads(head["texts"])
     except (ValueError, RecursionError):
         payload = None
     if not isinstance(payload, list):
         _refuse(path, Text("its metadata holds no JSON list of texts", "元数据里的 texts 不是 JSON 列表"))
-    return _headed(head, payload[:MOST_TEXTS], _rows(matrix, len(payload), path))
+    return _headed(head, payload[:MOST_TEXTS], _rows(matrix, len(payload), path), path)
 
 
 def _write_safetensors(path: str, recorded: Recorded) -> None:
@@ -274,7 +339,8 @@ def _write_safetensors(path: str, recorded: Recorded) -> None:
     texts = json.dumps(list(recorded.texts), ensure_ascii=False)
     matrix = np.array(recorded.vectors, np.float32)
     with _Whole(path) as partial, open(partial, "wb") as file:
-        file.write(save({"vectors": matrix}, metadata={**_metadata(recorded), "texts": texts}))
+        head = {k: v if isinstance(v, str) else json.dumps(v) for k, v in _metadata(recorded).items()}
+        file.write(save({"vectors": matrix}, metadata={**head, "texts": texts}))
 
 
 class _Whole:

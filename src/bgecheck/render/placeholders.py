@@ -46,6 +46,7 @@ _WORDS = {
     "bundle": Text("CA file", "CA 文件"),
     "bundle_variable": Text("variable", "变量名"),
     "capability": Text("number", "数值"),
+    "changed": Text("what has changed since", "此后的变化"),
     "characters": Text("N", "N"),
     "chunk": Text("tokens", "token 数"),
     "container": Text("container", "容器名"),

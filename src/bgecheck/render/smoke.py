@@ -35,7 +35,7 @@ def _draw_rows(rows: Sequence[Finding], screen: Screen, console: Console) -> Non
         names = "  ".join(f"{screen.mark(f.status)} {f.id.partition('.')[2]}" for f in proved)
         console.print(Prose(names, "green"))
     for row in rows:
-        if row.status not in (Status.PASS, Status.SKIP):
+        if row.status not in (Status.PASS, Status.SKIP) or "compatibility" in row.values:
             console.print(Prose(f"{screen.mark(row.status)} {row.id}{screen.colon}{observed_part(row, screen)}"))
     skipped = [f for f in rows if f.status is Status.SKIP and f.caused_by is None]
     for row in skipped:

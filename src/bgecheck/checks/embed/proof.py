@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from bgecheck.checks.embed.state import server_state
 from bgecheck.checks.embed.texts import probe_texts
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.pages import PAGES
@@ -16,13 +17,18 @@ from bgecheck.http.failures import NotSent
 from bgecheck.knowledge.models import Model
 from bgecheck.knowledge.vectors import cosine, norm
 from bgecheck.model import Target, Text, Unavailable
+from bgecheck.model.state import ServerState
 
 if TYPE_CHECKING:
     from bgecheck.reference.recipes import Match
+    from bgecheck.reference.recorded import Recorded
     from bgecheck.run.context import Context
 
 MOST_SECONDS = 15.0
 """What computing may take, or a third of a run that has more; five texts of 24 layers take one on two idle cores."""
+
+MOST_NEIGHBOURS = 5
+"""Nearest texts of each that are compared before and after an upgrade."""
 
 SHORT_SECONDS = 2.0
 """What computing may take in a short run, which does without where it takes longer."""
@@ -49,6 +55,19 @@ class Proof(NamedTuple):
     """The pooling that the model is published with."""
     made_by: str | None = None
     """What the file says of the model and recipe that its vectors are of."""
+    upgrade: Upgrade | None = None
+    """For a file that says what the server was like."""
+
+
+class Upgrade(NamedTuple):
+    """A server when its vectors were recorded, and now."""
+
+    before: ServerState
+    now: ServerState
+    same_neighbours: float | None = None
+    """The share of the nearest texts that stay the nearest; None of few texts."""
+    neighbours: int = 0
+    """How many of each text were looked at."""
 
 
 def prove(context: Context, model: Model | None) -> Proof:
@@ -76,7 +95,19 @@ def _with_file(context: Context) -> Proof:
     few = recorded.few()
     served = embedded(context.server().embed_in_parts(few.texts))
     origin = ", ".join(part for part in (few.model, few.recipe, few.tool) if part)
-    return _pairs("file", few.path, served, few.vectors, origin or None)
+    proof = _pairs("file", few.path, served, few.vectors, origin or None)
+    return proof if few.state is None else proof._replace(upgrade=_upgrade(context, few, few.state, served))
+
+
+def _upgrade(context: Context, few: Recorded, before: ServerState, served: Embedded) -> Upgrade:
+    """What has changed since the file was written, and whether texts still find the same neighbours."""
+    from bgecheck.reference.neighbours import FEWEST_TEXTS, overlap
+
+    now = server_state(context.server(), context.target)
+    if len(few.texts) < FEWEST_TEXTS:
+        return Upgrade(before, now)
+    k = min(MOST_NEIGHBOURS, len(few.texts) // 3)
+    return Upgrade(before, now, overlap(few.vectors, served.vectors, k), k)
 
 
 def _with_server(context: Context, other: Target) -> Proof:

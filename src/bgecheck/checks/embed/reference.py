@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bgecheck.checks.embed.facts import AREA, LEFT_OUT, EmbedFacts
 from bgecheck.checks.embed.numbers import UNIT_NORM, dtype
-from bgecheck.checks.embed.proof import Proof
+from bgecheck.checks.embed.proof import Proof, Upgrade
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.engines.sglang.remedies import AGAIN, BOTH_WAYS, NO_CACHE_NO_CHUNKS, POOL_BY_CLS_OF_RELEASE, POOLS_LAST
 from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds, unclear
 from bgecheck.model.expected import AtLeast
+from bgecheck.model.state import changes
 
 if TYPE_CHECKING:
     from bgecheck.reference.recipes import Match, Recipe
@@ -23,6 +25,7 @@ EXACT = ("half", "float16", "float", "float32")
 """The dtype of a server that computes in more than bf16."""
 
 SAME_INDEX = AtLeast(0.998, "", "fp16, bf16 and fp32 of one model; what is below is quantised, cut, or another model")
+SAME_PRECISION = AtLeast(0.99999, "", "fp16 and fp32 of one model are 1e-6 to 8e-6 apart, bf16 8e-5 to 9e-4")
 NEAR = AtLeast(0.98, "", "quantised weights, or texts that are cut or closed in another way; another pooling is below")
 
 _AGAIN, _AGAIN_ZH = AGAIN.en, AGAIN.zh
@@ -173,6 +176,18 @@ def recipe_words(recipe: Recipe) -> Text:
             ),
             ("bgecheck embed --full --url {base_url}",),
         ),
+        "re-index": Advice(
+            Text(
+                "re-index: the vectors are not those recorded in {source} (lowest cosine {cosine}). {changed}",
+                "需要重建索引：向量与 {source} 里记录的不一致（最低余弦相似度 {cosine}）。{changed}",
+            ),
+            Text(
+                "re-embed everything with this server before it is searched, or go back to what the server was; an "
+                "index must not hold both",
+                "上线前用现在的服务重新编码全部内容，或退回之前的配置；同一个索引里不要混用两种向量",
+            ),
+            ("bgecheck embed --full --url {base_url}",),
+        ),
     },
     explains=("embed.semantic", "embed.golden"),
     needs=("embed.finite",),
@@ -205,10 +220,63 @@ def _elsewhere(proof: Proof) -> Outcome:
     ]
     if proof.made_by:
         evidence.append(Evidence(Text("the other side is", "对比对象"), proof.made_by))
-    values = {"cosine": round(worst, 6), "source": proof.source}
+    values: dict[str, Any] = {"cosine": round(worst, 6), "source": proof.source}
+    if proof.upgrade is not None:
+        return _upgraded(proof.upgrade, worst, wrong > 0, evidence, values)
     if not wrong:
         return holds(*evidence, **values)
     return broken(*evidence, advice="near" if NEAR.admits(worst) else "elsewhere", **values)
+
+
+COMPATIBLE = Text("index-compatible", "与旧索引兼容")
+HARMLESS = Text("numerically different, harmless", "数值略有不同，不影响检索")
+RE_INDEX = Text("re-index", "需要重建索引")
+
+
+def _upgraded(
+    upgrade: Upgrade, worst: float, differs: bool, evidence: list[Evidence], values: dict[str, Any]
+) -> Outcome:
+    """Vectors recorded by bgecheck: what an index that was built before may be used for, and what has changed."""
+    verdict = RE_INDEX if differs else COMPATIBLE if SAME_PRECISION.admits(worst) else HARMLESS
+    changed = list(changes(upgrade.before, upgrade.now))
+    evidence = [Evidence(Text("verdict for an index built before", "对旧索引的结论"), verdict), *evidence]
+    if upgrade.same_neighbours is not None:
+        subject = Text(
+            f"nearest {upgrade.neighbours} texts of each that stay its nearest",
+            f"每条文本最近的 {upgrade.neighbours} 条中仍为最近的比例",
+        )
+        evidence.append(Evidence(subject, f"{upgrade.same_neighbours:.0%}"))
+    evidence += [Evidence(name, f"{old} → {new}") for name, old, new in changed]
+    evidence += _costs(upgrade)
+    values |= {"compatibility": verdict.en, "since": upgrade.before.date}
+    if not differs:
+        return holds(*evidence, **values)
+    return broken(*evidence, advice="re-index", changed=_in_words(changed), **values)
+
+
+def _in_words(changed: Sequence[tuple[str, str, str]]) -> Text:
+    if not changed:
+        return Text(
+            "No setting that the server shows has changed: compare the files of the model",
+            "服务能看到的设置都没有变：请核对模型文件",
+        )
+    listed = ", ".join(f"{name} {old} → {new}" for name, old, new in changed)
+    return Text(f"Changed since: {listed}", f"此后的变化：{listed}")
+
+
+def _costs(upgrade: Upgrade) -> list[Evidence]:
+    """What a text and the server's processes cost before and now; no verdict, for load and machine may differ."""
+    before, now = upgrade.before, upgrade.now
+    costs = (
+        (Text("latency of a short text", "单条短文本的延迟"), before.latency, now.latency, "ms"),
+        (Text("memory of the server's processes", "服务进程占用的内存"), before.memory, now.memory, "MiB"),
+        (Text("GPU memory of the server's processes", "服务进程占用的显存"), before.gpu_memory, now.gpu_memory, "MiB"),
+    )
+    return [
+        Evidence(subject, f"{old:g} → {new:g} {unit}", background=True)
+        for subject, old, new, unit in costs
+        if old is not None and new is not None
+    ]
 
 
 def _bar(facts: EmbedFacts, proof: Proof, match: Match) -> AtLeast:

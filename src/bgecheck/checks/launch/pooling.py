@@ -89,7 +89,7 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
             )
         )
     if used == wanted:
-        return holds(evidence)
+        return holds(evidence, pooling=used.upper())
     version = facts.get("version")
     flag = facts.release is not None and (0, 5, 9) <= facts.release <= (0, 5, 16)
     return broken(
