@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -117,6 +117,11 @@ real-launch-lines: $(VENV)/.ready  ## Compare what preflight says of launch line
 real-preflight: $(VENV)/.ready  ## Start the true sglang on CPU by the lines that `preflight` has corrected, and have doctor judge it
 	real/setup.sh
 	$(BIN)/python real/preflighted.py
+
+real-upgrade: $(VENV)/.ready  ## Record vectors of one sglang on CPU and compare those of another release, dtype and start
+	real/setup.sh
+	real/setup_old.sh
+	$(BIN)/python real/upgraded.py
 
 real-plan: $(VENV)/.ready  ## Prove `plan`: two sglang servers by its script on CPU, its nginx in front, doctor through its paths
 	real/setup.sh

@@ -12,11 +12,13 @@ import pytest
 from bgecheck.checks import embed
 from bgecheck.checks.embed import measures
 from bgecheck.checks.embed.facts import EmbedFacts, More
+from bgecheck.checks.embed.proof import Proof, Upgrade
 from bgecheck.checks.embed.texts import COUNTED, TRIPLES
 from bgecheck.engines.sglang.running import Running
 from bgecheck.http.embeddings import Embedded, Refused
 from bgecheck.http.failures import Failure
-from bgecheck.model import Status, Target, say
+from bgecheck.model import Finding, Status, Target, say
+from bgecheck.model.state import ServerState
 from bgecheck.run import engine
 
 DIMS = 512
@@ -67,9 +69,13 @@ def facts(repeats: tuple[Embedded, ...] = (), batch: Embedded | None = None, **c
     return EmbedFacts(*asked, more=more, **beside)
 
 
-def status(row: str, given: EmbedFacts) -> Status:
+def judged(row: str, given: EmbedFacts) -> Finding:
     area = replace(embed.AREA, collector=lambda context: given, needs=())
-    return {f.id: f for f in engine.run([area], None)}[f"embed.{row}"].status
+    return {f.id: f for f in engine.run([area], None)}[f"embed.{row}"]
+
+
+def status(row: str, given: EmbedFacts) -> Status:
+    return judged(row, given).status
 
 
 def triples(right: int, margin: float) -> Embedded:
@@ -79,6 +85,52 @@ def triples(right: int, margin: float) -> Embedded:
         near, far = turned(0, 0.5 + margin, 1), turned(0, 0.5, 2)
         vectors += [axis(0), *((near, far) if number >= len(TRIPLES) - right else (far, near))]
     return answer(*vectors)
+
+
+BEFORE = ServerState(version="0.5.23", settings={"dtype": "float16"}, latency=10.0, memory=900)
+NOW = ServerState(version="0.5.23", settings={"dtype": "bfloat16"}, latency=12.0, memory=1900)
+
+
+def recorded(*cosines: float, upgrade: Upgrade | None = None) -> EmbedFacts:
+    """A comparison with a file; without `upgrade` one that does not tell what the server was like."""
+    proof = Proof("file", "v.jsonl", answer(axis(0)), DIMS, cosines, (1.0,) * len(cosines), upgrade=upgrade)
+    return facts()._replace(proof=proof)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "verdict", "wanted"),
+    [
+        (0.999991, "index-compatible", Status.PASS),
+        (0.999989, "numerically different, harmless", Status.PASS),
+        (0.99801, "numerically different, harmless", Status.PASS),
+        (0.99799, "re-index", Status.FAIL),
+        (math.nan, "re-index", Status.FAIL),
+    ],
+)
+def test_what_an_index_built_before_is_good_for_is_told_by_the_lowest_cosine(
+    lowest: float, verdict: str, wanted: Status
+) -> None:
+    finding = judged("reference", recorded(1.0, 1.0, lowest, upgrade=Upgrade(BEFORE, NOW, 0.5, 3)))
+    assert (finding.status, finding.values["compatibility"]) == (wanted, verdict)
+    shown = [(say(evidence.subject, "en"), say(evidence.observed, "en")) for evidence in finding.evidence]
+    assert shown[0] == ("verdict for an index built before", verdict)
+    assert ("dtype", "float16 → bfloat16") in shown
+    assert ("nearest 3 texts of each that stay its nearest", "50%") in shown
+    assert ("memory of the server's processes", "900 → 1900 MiB") in shown
+
+
+def test_what_has_changed_is_named_and_where_nothing_has_the_files_are_to_be_compared() -> None:
+    changed = say(judged("reference", recorded(0.4, upgrade=Upgrade(BEFORE, NOW))).cause, "en")
+    assert changed.endswith("Changed since: dtype float16 → bfloat16")
+    same = say(judged("reference", recorded(0.4, upgrade=Upgrade(BEFORE, BEFORE))).cause, "en")
+    assert same.endswith("No setting that the server shows has changed: compare the files of the model")
+
+
+def test_a_file_that_does_not_tell_what_the_server_was_like_gives_no_verdict_for_an_index() -> None:
+    for lowest, wanted in ((0.99801, Status.PASS), (0.99799, Status.FAIL)):
+        finding = judged("reference", recorded(1.0, lowest))
+        assert finding.status is wanted
+        assert "compatibility" not in finding.values
 
 
 def with_norm(length: float) -> EmbedFacts:
@@ -154,8 +206,7 @@ def test_a_length_may_be_off_by_so_much(off: float, sign: int, bad: bool) -> Non
 
 
 def cause(row: str, given: EmbedFacts) -> str:
-    area = replace(embed.AREA, collector=lambda context: given, needs=())
-    return say({f.id: f for f in engine.run([area], None)}[f"embed.{row}"].cause, "en")
+    return say(judged(row, given).cause, "en")
 
 
 @pytest.mark.parametrize(("margin", "random"), [(0.0299, True), (0.0301, False), (-0.0299, True), (-0.0301, False)])
