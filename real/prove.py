@@ -221,7 +221,7 @@ def silent(proof: Proof, logs: Path) -> None:
         (broken / name).unlink(missing_ok=True)
     line = launch_line(port, *RIGHT, model=str(broken))
     with started(line, logs / "tokenizer.log"):
-        report = proof.scene("tokenizer files removed", bgecheck("doctor", "--wait", "3m"), 1, "logs.tokenizer-missing")
+        report = proof.scene("tokenizer files removed", bgecheck("doctor", "--wait", "3m"), 1, "model.tokenizer")
         proof.holds("different texts had one vector", statuses(report)["embed.distinct"] == "fail")
 
 
