@@ -260,11 +260,19 @@ def _running(port: int) -> list[int]:
 
 
 def _listens(port: int) -> str | None:
+    """What is wrong where a port stays held; a process that was killed lets go of it a moment later."""
+    for _ in range(100):
+        if not _is_held(port):
+            return None
+        time.sleep(0.05)
+    return f"port {port} is still listened on"
+
+
+def _is_held(port: int) -> bool:
     lines = [
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
     ]
-    held = any(fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port for fields in lines)
-    return f"port {port} is still listened on" if held else None
+    return any(fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port for fields in lines)
 
 
 def _left() -> dict[str, int]:
