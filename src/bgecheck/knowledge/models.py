@@ -52,6 +52,22 @@ def is_reranker(name: str | None) -> bool:
     return "rerank" in re.split(r"[/\\]", (name or "").rstrip("/\\"))[-1].lower()
 
 
+_CHATS = re.compile(
+    r"(?:meta-)?(?:llama|qwen|qwq|mistral|mixtral|deepseek|chatglm|glm|yi|gemma|phi|internlm|baichuan|falcon|vicuna)"
+    r"[\d.]*(?:[-_.].*)?|.*-(?:chat|instruct|it)(?:-.*)?",
+    re.IGNORECASE,
+)
+_TRAINED_FOR_VECTORS = re.compile(
+    r"embed|retriev|rerank|similar|bge|gte|e5|sfr|instructor|vec|colbert|jina", re.IGNORECASE
+)
+
+
+def is_generating(name: str | None) -> bool:
+    """Whether the name is that of a model that generates texts, and nothing in it tells of vectors."""
+    last = re.split(r"[/\\]", (name or "").rstrip("/\\"))[-1]
+    return _CHATS.fullmatch(last) is not None and _TRAINED_FOR_VECTORS.search(last) is None
+
+
 class Model(NamedTuple):
     """What is known of one published embedding model."""
 
