@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from bgecheck.engines.allotted import Allotted
 from bgecheck.engines.base import Launch
 from bgecheck.model import Secret, Text
 
@@ -74,6 +76,20 @@ class Word(NamedTuple):
     """Whether it stands without quotes where YAML takes it for a number or a truth value."""
 
 
+class Placeholders(NamedTuple):
+    """What the program that reads a file replaces in a command before it runs it: `%(ENV_PORT)s`, `%i`."""
+
+    pattern: re.Pattern[str]
+    known: Mapping[str, str] = {}
+    """By name, which is the first group that has matched."""
+
+    def value(self, place: re.Match[str]) -> tuple[str, bool]:
+        """What stands in one's place, and whether it is not known; then it is `$NAME`, as every unknown variable."""
+        name = next((group for group in place.groups() if group), "")
+        width = int(place.groupdict().get("width") or 0)
+        return (self.known[name].zfill(width), False) if name in self.known else (f"${name}", True)
+
+
 class Change(NamedTuple):
     """One change of a command, with its reason."""
 
@@ -111,6 +127,10 @@ class Written:
     """The container's image, where the file names it."""
     own_network: bool = False
     """Whether that container has a network of its own, in which 127.0.0.1 is nobody else's."""
+    allotted: Allotted = field(default_factory=Allotted)
+    """What the file gives it beside the command."""
+    placeholders: Placeholders | None = field(default=None, repr=False)
+    """What is replaced in it before it runs."""
 
     @property
     def values(self) -> tuple[str, ...]:

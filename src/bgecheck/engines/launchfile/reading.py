@@ -159,7 +159,7 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
     inside = _raw(one.text, word)
     text, begin, end = (one.text, *inside) if inside else (word.value, 0, len(word.value))
     try:
-        read = commands(text, begin, end, variables=one.environment, past_cuts=True)
+        read = commands(text, begin, end, variables=one.environment, past_cuts=True, placeholders=one.placeholders)
     except UnclosedQuote:
         return [one]
     inner = []

@@ -119,7 +119,11 @@ def _replaced(command: Written, change: Change) -> list[_Edit]:
 def _removed(command: Written, at: int) -> _Edit:
     """A word with what parts it from the word before."""
     word, text = command.words[at], command.text
-    if word.value == CUT and word.spelling is Spelling.SHELL and text[word.end : command.block[-1][1]].strip():
+    if (
+        word.value == CUT
+        and word.spelling in (Spelling.SHELL, Spelling.SYSTEMD)
+        and text[word.end : command.block[-1][1]].strip()
+    ):
         return _Edit(word.start, word.end, "\\")
     before = command.words[at - 1].end if at else word.start
     between = text[before : word.start]

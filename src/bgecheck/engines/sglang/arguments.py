@@ -251,8 +251,8 @@ def _joined(words: Sequence[Word]) -> str:
 def _cut(at: int) -> Fault:
     """Blanks behind the backslash that was to continue the line."""
     why = Text(
-        "a blank stands behind the \\ at the end of a line: the command ends there, and the next line is run by itself",
-        "行尾的 \\ 后面有空格：命令在这里就结束了，下一行会被当成另一条命令",
+        "a blank stands behind the \\ at the end of a line: the command ends there, without the lines below",
+        "行尾的 \\ 后面有空格：命令在这里就结束了，下面几行不再属于它",
     )
     short = Text("no blank may follow it", "后面不能有空格")
     return Fault(kind="typography", option="\\", why=why, change=Change((at,), (), short))
