@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, LaunchFacts
+from bgecheck.checks.loopback import is_loopback
 from bgecheck.engines.sglang.arguments import keys
 from bgecheck.engines.sglang.engine import changes_in_words
 from bgecheck.engines.sglang.options import (
@@ -16,13 +17,6 @@ from bgecheck.engines.sglang.options import (
 from bgecheck.engines.sglang.remedies import START_WITH_CHANGES
 from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
 
-_LOOPBACK = ("localhost", "::1", "[::1]")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only the machine, or the container, itself reaches an address."""
-    return host in _LOOPBACK or host.startswith("127.")
-
 
 @AREA.check(
     "host",
@@ -34,7 +28,7 @@ def is_loopback(host: str) -> bool:
     ),
     fix=START_WITH_CHANGES,
     moments=BEFORE,
-    explains=("launch.line",),
+    explains=("launch.line", "host.container"),
 )
 def host_can_be_reached(facts: LaunchFacts) -> Outcome:
     """127.0.0.1 is the default too; outside of a container it is a choice."""

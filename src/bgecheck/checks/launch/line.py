@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bgecheck.checks.corrected import CorrectedLine
 from bgecheck.checks.launch.attention import fault_of_kernels, other_kernels
-from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
+from bgecheck.checks.launch.exposure import REACHABLE
 from bgecheck.checks.launch.facts import AREA, SHARE, LaunchFacts
 from bgecheck.checks.launch.memory import number
 from bgecheck.checks.launch.pooling import lacks_embedding
+from bgecheck.checks.loopback import is_loopback
 from bgecheck.engines.launchfile.rewriting import assigned_keys, corrected
 from bgecheck.engines.planned import CUT, Change
 from bgecheck.engines.sglang import engine as sglang

@@ -56,6 +56,8 @@ def _edits(command: Written, changes: Sequence[Change]) -> list[_Edit]:
     shared = _shared(words)
     touched = {shared[at] for change in changes for at in change.at if shared[at] is not None}
     appended = [word for change in changes if not change.at for word in change.new]
+    if appended and words[-1].spelling is Spelling.STRING:
+        touched.add(shared[-1])  # behind the last word is within its quotes
     edits: list[_Edit] = []
     for group in touched:
         assert group is not None

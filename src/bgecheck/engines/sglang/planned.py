@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bgecheck.engines.base import Launch
-from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
+from bgecheck.engines.launchfile.dockerrun import in_container
+from bgecheck.engines.launchfile.reading import STDIN, launches
 from bgecheck.engines.planned import Configured, Form, Planned, Word, Written
 from bgecheck.engines.sglang.arguments import faults, mended
 from bgecheck.engines.sglang.launchline import deciding, typed
