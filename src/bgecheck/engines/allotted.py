@@ -73,7 +73,7 @@ def bytes_of(text: str | None, *, kubernetes: bool = False) -> int | None:
 
 
 _PORTS = re.compile(
-    r"(?:(?P<address>\[[0-9a-fA-F:]+\]|[\d.]+):)?(?:(?P<outside>[\d-]*):)?(?P<inside>[\d-]+)(?:/(?P<kind>\w+))?"
+    r"(?:(?P<address>\[[0-9a-fA-F:]+\]|\d+(?:\.\d+){3}):)?(?:(?P<outside>[\d-]*):)?(?P<inside>[\d-]+)(?:/(?P<kind>\w+))?"
 )
 _MOST = 100
 

@@ -159,6 +159,16 @@ class Configured(NamedTuple):
     """By long name, as those of the line, which are stronger."""
 
 
+class Rival(NamedTuple):
+    """Another launch that takes the same port."""
+
+    place: str
+    """Where it stands."""
+    port: int
+    published: bool = False
+    """Whether it is the port that a container has on this machine, not that on which its server listens."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """What is to be launched. `doctor` has none."""
@@ -182,8 +192,8 @@ class Planned:
     """The file of options that its line names, where this machine has it."""
     interpreter: str | None = None
     """The program of this machine whose environment it will run with; None where that is not known."""
-    rival: str | None = None
-    """Where another launch of the same file stands that takes the same port."""
+    rival: Rival | None = None
+    """Another launch of the same file that takes the same port of this machine."""
     version: str | None = None
     """sglang's release, where it is known."""
     version_source: Text | None = None

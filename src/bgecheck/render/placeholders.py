@@ -74,6 +74,7 @@ _WORDS = {
     "exception": Text("exception", "异常"),
     "expected": Text("expected value", "期望值"),
     "failed": Text("M", "M"),
+    "mended_file": Text("the commands that correct the file", "改正该文件的命令"),
     "mistakes": Text("what is wrong", "问题所在"),
     "share": Text("share", "比例"),
     "faults": Text("faults", "故障"),

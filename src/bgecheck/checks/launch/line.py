@@ -51,6 +51,8 @@ def _shown(values: tuple[str, ...], change: Change) -> Text | str:
     old, new = " ".join(values[at] for at in change.at), " ".join(change.new)
     old = old.replace(CUT, "\\ ")
     new = f'"{new}"' if old == new else new
+    if new.startswith(f"{old} "):
+        return f"+ {new}"
     return f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}"
 
 
