@@ -132,6 +132,13 @@ class Written:
     placeholders: Placeholders | None = field(default=None, repr=False)
     """What is replaced in it before it runs."""
 
+    def stands_open(self, at: int) -> bool:
+        """Whether a word's value can be read in its place, and not only by who has the variable that holds it."""
+        word = self.words[at]
+        value = word.value.partition("=")[2] if word.value.startswith("--") else word.value
+        elsewhere = self.form is Form.COMPOSE and value not in self.text[word.start : word.end]
+        return not word.open and not elsewhere
+
     @property
     def values(self) -> tuple[str, ...]:
         """The words as the program gets them."""

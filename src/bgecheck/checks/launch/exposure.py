@@ -91,7 +91,7 @@ def key_is_not_visible(facts: LaunchFacts) -> Outcome:
     workers = options.get(ONE_TOKENIZER, "1")
     if workers.isdigit() and int(workers) > 1:
         return broken(Evidence(TOKENIZERS, workers, "1"), advice="unchecked")
-    literal = [at for at in keys(planned.written.words) if not planned.written.words[at].open]
+    literal = [at for at in keys(planned.written.words) if planned.written.stands_open(at)]
     if planned.contained and not literal:
         return holds(Evidence(API_KEY, Text("from a variable of the container", "来自容器的环境变量")))
     where = Text("in plain text", "明文") if literal else Text("from a variable", "来自变量")

@@ -20,7 +20,7 @@ class _Edit(NamedTuple):
 
 def corrected(command: Written, changes: Sequence[Change], keys: Sequence[int] = ()) -> tuple[str, ...]:
     """The lines of a command with its changes made; `keys` are the words that hold one, and become variables."""
-    hidden = [_hidden(command, at) for at in keys if not command.words[at].open]
+    hidden = [_hidden(command, at) for at in keys if command.stands_open(at)]
     hidden += [_Edit(start, end, f'"${name}"') for name, start, end in assigned_keys(command)]
     edits = _merged(_edits(command, changes) + hidden)
     lines: list[str] = []
