@@ -69,7 +69,7 @@ from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, br
                 "服务监听的是容器自己的 {host}：端口映射、探针、其他容器都访问不到",
             ),
             Text(f"start it with {ALL_ADDRESSES}", f"启动时加 {ALL_ADDRESSES}"),
-            explains=(),
+            explains=("launch.host",),
         ),
         "closed": Advice(
             Text(

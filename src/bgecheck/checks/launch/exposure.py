@@ -28,7 +28,7 @@ from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, ab
     ),
     fix=START_WITH_CHANGES,
     moments=BEFORE,
-    explains=("launch.line", "host.container"),
+    explains=("launch.line",),
 )
 def host_can_be_reached(facts: LaunchFacts) -> Outcome:
     """127.0.0.1 is the default too; outside of a container it is a choice."""
