@@ -712,3 +712,63 @@ def test_the_cache_of_another_user_is_not_judged_by_this_ones() -> None:
         facts_of("BAAI/bge-m3", offline, elsewhere=unit, user=None)
     facts = facts_of("BAAI/bge-m3", {**offline, "HF_HOME": "/nonexistent"}, elsewhere=unit, user=None)
     assert bad(facts) == {"readable": "offline"}
+
+
+def test_what_safetensors_itself_refuses_is_damage(tmp_path: Path) -> None:
+    """NaN and a remark that is no text: serde_json takes neither, Python's json both."""
+    folder = write_model(tmp_path / "m")
+    whole = (folder / "model.safetensors").read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    for remark in (float("nan"), 1):
+        spoilt = json.dumps({**header, "__metadata__": {"x": remark}}).encode()
+        (folder / "model.safetensors").write_bytes(len(spoilt).to_bytes(8, "little") + spoilt + whole[8 + length :])
+        assert bad(facts_of(str(folder))) == {"weights": "damaged"}
+    spoilt = json.dumps({**header, "__metadata__": {"format": "pt"}}).encode()
+    (folder / "model.safetensors").write_bytes(len(spoilt).to_bytes(8, "little") + spoilt + whole[8 + length :])
+    assert bad(facts_of(str(folder))) == {}
+
+
+def test_weights_of_whole_numbers_need_their_quantization(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "m")
+    whole = (folder / "model.safetensors").read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    at = 0
+    for name, entry in header.items():
+        if name != "__metadata__":
+            numbers = 1
+            for side in entry["shape"]:
+                numbers *= side
+            entry["dtype"], entry["data_offsets"] = "I8", [at, at + numbers]
+            at += numbers
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(at))
+    assert bad(facts_of(str(folder))) == {"weights": "quantized"}
+    changed(quantization_config={"quant_method": "w8a8_int8"})(folder)
+    assert bad(facts_of(str(folder))) == {}
+
+
+@pytest.mark.parametrize(("dtype", "cause"), [("floatt16", "dtype"), ("torch.float16", "dtype"), ("bfloat16", None)])
+def test_a_type_that_torch_does_not_have_is_named(tmp_path: Path, dtype: str, cause: str | None) -> None:
+    folder = write_model(tmp_path / "m")
+    changed(torch_dtype=dtype)(folder)
+    assert bad(facts_of(str(folder))).get("config") == cause
+
+
+def test_a_pooling_file_of_another_dimension_is_named(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "m")
+    pooling = folder / "1_Pooling" / "config.json"
+    pooling.parent.mkdir(exist_ok=True)
+    hidden = json.loads((folder / "config.json").read_text())["hidden_size"]
+    for dimension, cause in ((hidden, None), (hidden + 1, "dimension")):
+        pooling.write_text(json.dumps({"word_embedding_dimension": dimension, "pooling_mode_cls_token": True}))
+        assert bad(facts_of(str(folder))).get("pooling") == cause
+
+
+def test_a_cache_without_weights_is_one_warning(tmp_path: Path) -> None:
+    """The start fetches them: no other row stumbles over their absence."""
+    (in_hub_cache(tmp_path) / "model.safetensors").unlink()
+    judged = outcomes(facts_of(HUB_ID, {"HF_HOME": str(tmp_path), "HOME": "/nonexistent"}))
+    assert judged["weights"].advice == "resumes"
+    assert judged["loadable"].holds is None

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bgecheck.checks import embed, probe
+from bgecheck.checks.answering import Engine
 from bgecheck.checks.embed.facts import EmbedFacts
-from bgecheck.checks.probe.engines import Engine
 from bgecheck.checks.probe.facts import EDGE, Limits, ProbeFacts
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.pages import PAGES

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bgecheck.checks import embed, probe
+from bgecheck.checks.answering import Engine
 from bgecheck.checks.embed.facts import EmbedFacts
-from bgecheck.checks.probe.engines import Engine
 from bgecheck.checks.probe.facts import ProbeFacts
 from bgecheck.http.authorities import Authorities, Verification
 from bgecheck.http.embeddings import Embedded

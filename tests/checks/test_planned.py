@@ -427,3 +427,31 @@ def test_a_list_of_words_takes_strings_alone(tmp_path: Path, item: str, refused:
     assert ("no string" in str(rows["flags"].cause)) is refused
     if refused:
         assert f'- "{value}"' in "\n".join(rows["line"].commands)
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen2.5-7B-Instruct", "meta-llama/Llama-3.1-8B", "deepseek-ai/DeepSeek-V3"])
+def test_a_model_that_generates_by_its_name_is_named(name: str) -> None:
+    row = judged(f"python -m sglang.launch_server --model-path {name} --is-embedding")["pooling"]
+    assert row.status is Status.WARN
+    assert "generates texts" in str(row.cause)
+
+
+@pytest.mark.parametrize(
+    "name", ["Qwen/Qwen3-Embedding-0.6B", "intfloat/e5-mistral-7b-instruct", "Alibaba-NLP/gte-Qwen2-7B-instruct"]
+)
+def test_a_model_for_vectors_on_such_a_base_is_not(name: str) -> None:
+    row = judged(f"python -m sglang.launch_server --model-path {name} --is-embedding")["pooling"]
+    assert row.status is not Status.WARN
+
+
+def test_a_hub_id_is_judged_by_what_the_cache_has_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launch would load that snapshot: an encoder of no known name is one nevertheless."""
+    entry = tmp_path / "hub" / "models--acme--own"
+    snapshot = entry / "snapshots" / "0123456789abcdef"
+    snapshot.mkdir(parents=True)
+    (entry / "refs").mkdir()
+    (entry / "refs" / "main").write_text("0123456789abcdef")
+    (snapshot / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    rows = judged("python -m sglang.launch_server --model-path acme/own --is-embedding")
+    assert rows["prefix-cache"].status is Status.FAIL

@@ -80,7 +80,9 @@ def write_model(folder: Path, pooling: str | None = "cls", words: list[str] = WO
     if pooling:
         (folder / "1_Pooling").mkdir(exist_ok=True)
         switches = {switch: mode == pooling for mode, switch in POOLING.items()}
-        (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 8, **switches}))
+        (folder / "1_Pooling/config.json").write_text(
+            json.dumps({"word_embedding_dimension": config["hidden_size"], **switches})
+        )
     return folder
 
 

@@ -17,6 +17,7 @@ from bgecheck.machine.processes import variables
 from bgecheck.model import Target, Text, Unavailable
 
 if TYPE_CHECKING:
+    from bgecheck.engines.planned import Planned
     from bgecheck.run.context import Context
 
 
@@ -40,6 +41,8 @@ class Subject(NamedTuple):
     names: tuple[str | None, ...] = ()
     """What the model is called beside its path, the most telling first."""
     expect_dim: int | None = None
+    planned: Planned | None = None
+    """What is to be launched, where that is known."""
     elsewhere: Text | None = None
     """Why environment and limits of this program are not those that it has: of a container or unit, or not known."""
 
@@ -85,7 +88,7 @@ def _running(target: Target) -> Subject:
 def _planned(context: Context) -> Subject:
     """A server that is to be launched; without a command the machine as this user has it."""
     target, planned = context.target, context.planned
-    own = planned is None or planned.written.form in (Form.LINE, Form.SCRIPT)
+    own = planned is None or (planned.written.form in (Form.LINE, Form.SCRIPT) and not planned.contained)
     given = {**planned.launch.environment, **planned.written.environment} if planned else {}
     return Subject(
         model_path=target.model_path or (planned.model_path if planned else None),
@@ -97,6 +100,7 @@ def _planned(context: Context) -> Subject:
         interpreter=planned.interpreter if planned else None,
         names=(target.model, planned.served_name if planned else None),
         expect_dim=target.expect_dim,
+        planned=planned,
         elsewhere=None if own else Text("it is started in an environment of its own", "它在自己的环境里启动"),
     )
 

@@ -36,6 +36,7 @@ from bgecheck.cli.options import (
 )
 from bgecheck.model import BadInput, Target, Text
 from bgecheck.run import catalog
+from bgecheck.run.machine import Machine
 
 if TYPE_CHECKING:
     from bgecheck.engines.planned import Planned
@@ -107,7 +108,9 @@ def preflight(
     """Judge what is to be launched, and the machine that it is to run on. Nothing is asked, started or changed."""
     _one_source(words, file, pid)
     is_model("--model-path", model_path)
-    the_job = job(PREFLIGHT, catalog.BEFORE_LAUNCH, given(RunOptions, ctx)).with_settings(verify_hash=verify_hash)
+    the_job = job(PREFLIGHT, catalog.BEFORE_LAUNCH, given(RunOptions, ctx)).with_settings(
+        verify_hash=verify_hash, machine=Machine()
+    )
     launches: Sequence[Planned | None] = _launches(words, file, pid, sglang_version) or (None,)
     reports = [examine(the_job.with_settings(planned=one).plan, _target(one, model_path)) for one in launches]
     deliver(the_job, reports)

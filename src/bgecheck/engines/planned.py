@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from bgecheck.engines.allotted import Allotted
 from bgecheck.engines.base import Launch
 from bgecheck.model import Secret, Text
 
@@ -74,6 +76,20 @@ class Word(NamedTuple):
     """Whether it stands without quotes where YAML takes it for a number or a truth value."""
 
 
+class Placeholders(NamedTuple):
+    """What the program that reads a file replaces in a command before it runs it: `%(ENV_PORT)s`, `%i`."""
+
+    pattern: re.Pattern[str]
+    known: Mapping[str, str] = {}
+    """By name, which is the first group that has matched."""
+
+    def value(self, place: re.Match[str]) -> tuple[str, bool]:
+        """What stands in one's place, and whether it is not known; then it is `$NAME`, as every unknown variable."""
+        name = next((group for group in place.groups() if group), "")
+        width = int(place.groupdict().get("width") or 0)
+        return (self.known[name].zfill(width), False) if name in self.known else (f"${name}", True)
+
+
 class Change(NamedTuple):
     """One change of a command, with its reason."""
 
@@ -111,6 +127,17 @@ class Written:
     """The container's image, where the file names it."""
     own_network: bool = False
     """Whether that container has a network of its own, in which 127.0.0.1 is nobody else's."""
+    allotted: Allotted = field(default_factory=Allotted)
+    """What the file gives it beside the command."""
+    placeholders: Placeholders | None = field(default=None, repr=False)
+    """What is replaced in it before it runs."""
+
+    def stands_open(self, at: int) -> bool:
+        """Whether a word's value can be read in its place, and not only by who has the variable that holds it."""
+        word = self.words[at]
+        value = word.value.partition("=")[2] if word.value.startswith("--") else word.value
+        elsewhere = self.form is Form.COMPOSE and value not in self.text[word.start : word.end]
+        return not word.open and not elsewhere
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -139,6 +166,16 @@ class Configured(NamedTuple):
     """By long name, as those of the line, which are stronger."""
 
 
+class Rival(NamedTuple):
+    """Another launch that takes the same port."""
+
+    place: str
+    """Where it stands."""
+    port: int
+    published: bool = False
+    """Whether it is the port that a container has on this machine, not that on which its server listens."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """What is to be launched. `doctor` has none."""
@@ -162,8 +199,8 @@ class Planned:
     """The file of options that its line names, where this machine has it."""
     interpreter: str | None = None
     """The program of this machine whose environment it will run with; None where that is not known."""
-    rival: str | None = None
-    """Where another launch of the same file stands that takes the same port."""
+    rival: Rival | None = None
+    """Another launch of the same file that takes the same port of this machine."""
     version: str | None = None
     """sglang's release, where it is known."""
     version_source: Text | None = None

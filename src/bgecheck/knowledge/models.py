@@ -52,6 +52,22 @@ def is_reranker(name: str | None) -> bool:
     return "rerank" in re.split(r"[/\\]", (name or "").rstrip("/\\"))[-1].lower()
 
 
+_CHATS = re.compile(
+    r"(?:meta-)?(?:llama|qwen|qwq|mistral|mixtral|deepseek|chatglm|glm|yi|gemma|phi|internlm|baichuan|falcon|vicuna)"
+    r"[\d.]*(?:[-_.].*)?|.*-(?:chat|instruct|it)(?:-.*)?",
+    re.IGNORECASE,
+)
+_TRAINED_FOR_VECTORS = re.compile(
+    r"embed|retriev|rerank|similar|bge|gte|e5|sfr|instructor|vec|colbert|jina", re.IGNORECASE
+)
+
+
+def is_generating(name: str | None) -> bool:
+    """Whether the name is that of a model that generates texts, and nothing in it tells of vectors."""
+    last = re.split(r"[/\\]", (name or "").rstrip("/\\"))[-1]
+    return _CHATS.fullmatch(last) is not None and _TRAINED_FOR_VECTORS.search(last) is None
+
+
 class Model(NamedTuple):
     """What is known of one published embedding model."""
 
@@ -178,14 +194,31 @@ def lower_cases(name: str) -> bool | None:
 _BY_NAME = {model.name: model for model in MODELS}
 
 
-_OWNERS = {"bge": "BAAI", "qwen3": "Qwen", "e5": "intfloat", "multilingual": "intfloat", "m3e": "moka-ai"}
+_OWNERS = {
+    "bge": "BAAI",
+    "qwen3": "Qwen",
+    "e5": "intfloat",
+    "multilingual": "intfloat",
+    "m3e": "moka-ai",
+    "gte": "Alibaba-NLP",
+    "jina": "jinaai",
+    "bce": "maidalun1020",
+    "mxbai": "mixedbread-ai",
+    "snowflake": "Snowflake",
+}
 """Who publishes a family of models, by the first part of its name."""
+_OWNERS_OF_ONE = dict.fromkeys(
+    (f"gte-{size}{language}" for size in ("small", "base", "large") for language in ("", "-zh")), "thenlper"
+)
+"""Who publishes a model that another than its family's owner does."""
 
 
 _SPELLED = {
     "qwen3-embedding-0.6b": "Qwen3-Embedding-0.6B",
     "qwen3-embedding-4b": "Qwen3-Embedding-4B",
     "qwen3-embedding-8b": "Qwen3-Embedding-8B",
+    "gte-qwen2-1.5b-instruct": "gte-Qwen2-1.5B-instruct",
+    "gte-qwen2-7b-instruct": "gte-Qwen2-7B-instruct",
 }
 """Names with capitals on the hub, by how they are kept here."""
 
@@ -193,7 +226,7 @@ _SPELLED = {
 def repository(model: str) -> str:
     """The hub id of a model that a folder or a hub id names; its owner is left open where the family is not known."""
     entry, name = lookup(model), model.rstrip("/").rsplit("/", 1)[-1]
-    if entry and (owner := _OWNERS.get(entry.name.split("-")[0])):
+    if entry and (owner := _OWNERS_OF_ONE.get(entry.name) or _OWNERS.get(entry.name.split("-")[0])):
         # Names are kept in lower case here, and their capitals on the hub.
         spelled = name if name.lower() == entry.name and name != entry.name else _SPELLED.get(entry.name, entry.name)
         return f"{owner}/{spelled}"

@@ -98,6 +98,17 @@ def _refuse_others(config: Mapping[str, Any], kind: str, architectures: list[str
     )
 
 
+def pooled_dimension(folder: str) -> int | None:
+    """The dimension for which 1_Pooling/config.json was written; None where it names none."""
+    try:
+        config = _json(folder, os.path.join("1_Pooling", "config.json"))
+    except Unavailable:
+        return None
+    # The second name is that of sentence-transformers from 5.0 on.
+    dimension = config.get("word_embedding_dimension", config.get("embedding_dimension"))
+    return dimension if isinstance(dimension, int) and not isinstance(dimension, bool) else None
+
+
 def pooling_of(folder: str) -> str | None:
     """The pooling of 1_Pooling/config.json: cls, mean or last; None where the folder says none, or several."""
     try:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from bgecheck.model import Text, Unavailable
 from bgecheck.reference.damage import answer_in_place, substitute
@@ -56,7 +56,9 @@ def _safetensors(path: str) -> Header:
     if len(raw) < length:
         return Header(damage=answer_in_place(path) or _truncated(size, 8 + length, at_least=True))
     try:
-        header = json.loads(raw)
+        header = json.loads(raw, parse_constant=_no_number)
+        if not all(isinstance(text, str) for text in header.get("__metadata__", {}).values()):
+            raise TypeError  # HashMap<String, String> in tensor.rs
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         tensors = {name: Shaped(str(e["dtype"]), tuple(map(int, e["shape"]))) for name, e in entries.items()}
         spans = sorted((int(e["data_offsets"][0]), int(e["data_offsets"][1]), name) for name, e in entries.items())
@@ -73,6 +75,11 @@ def _safetensors(path: str) -> Header:
             )
         )
     return Header(tensors, _misplaced(spans, tensors))
+
+
+def _no_number(constant: str) -> NoReturn:
+    """NaN and Infinity, which Python's json takes and that of safetensors (serde_json) refuses. Raises `ValueError`."""
+    raise ValueError(constant)
 
 
 def _misplaced(spans: list[tuple[int, int, str]], tensors: Mapping[str, Shaped]) -> Text | None:

@@ -8,10 +8,10 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from bgecheck.machine.files import size
-from bgecheck.machine.processes import snapshot
 from bgecheck.model import Target, Text, Unavailable
 from bgecheck.model.deadline import Deadline
 from bgecheck.model.processes import ProcessTable
+from bgecheck.run.machine import Machine
 from bgecheck.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ class Context:
     _lock: RLock = field(default_factory=RLock, repr=False)
     _log_lock: RLock = field(default_factory=RLock, repr=False)
     """Of its own: reading a long log takes seconds, for which nobody waits who asks the server."""
-    _gpu_lock: RLock = field(default_factory=RLock, repr=False)
-    """Of its own: a driver may hang for good, for which nothing waits that is to be closed."""
+
+    _machine: Machine = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._machine = self.settings.machine or Machine()
         if self.log_size is None and self.target.log:
             self.log_size = size(self.target.log)
 
@@ -70,13 +71,11 @@ class Context:
 
     def processes(self) -> ProcessTable:
         """The process table that the target was found in, else one taken at first use."""
-        with self._lock:
-            return self._processes
+        return self.target.processes or self._machine.processes()
 
     def gpus(self) -> Gpus:
         """What the driver shows of the GPUs, asked once. Raises `Unavailable`."""
-        with self._gpu_lock:
-            return self._gpus
+        return self._machine.gpus()
 
     def session_log(self) -> SessionLog:
         """The sessions of the target's log, read once at first use. Raises `Unavailable`."""
@@ -111,16 +110,6 @@ class Context:
         with self._lock:
             if "_server" in self.__dict__:
                 self._server.close()
-
-    @cached_property
-    def _processes(self) -> ProcessTable:
-        return self.target.processes or snapshot()
-
-    @cached_property
-    def _gpus(self) -> Gpus:
-        from bgecheck.machine.gpus import read_gpus
-
-        return read_gpus()
 
     @cached_property
     def _session_log(self) -> SessionLog:

@@ -10,8 +10,8 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from bgecheck.checks.answering import Engine
 from bgecheck.checks.log_age import LogAge
-from bgecheck.checks.probe.engines import Engine
 from bgecheck.http.address import is_base_url
 from bgecheck.model import Finding, Redactor, Report, Status, Target, Text, Unavailable, Words, clean
 from bgecheck.model.deadline import Deadline

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bgecheck.model import Target
+from bgecheck.run.machine import Machine
 
 if TYPE_CHECKING:
     from bgecheck.engines.planned import Planned
@@ -43,6 +44,8 @@ class Settings:
     """Whether nothing runs yet: the machine is judged, and `planned`, and no server is asked."""
     planned: Planned | None = None
     """What is to be launched, where that was given."""
+    machine: Machine | None = None
+    """What one run asks this machine once, whatever it looks at; None where each target is looked at by itself."""
     on_read: Callable[[str, int, int], None] = lambda name, done, size: None
     """Is called while a large file is read: its name, the bytes that are done, and all of them."""
     verify_hash: bool = False

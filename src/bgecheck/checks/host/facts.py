@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.checks.subject import Subject, subject
+from bgecheck.engines.allotted import Allotted
 from bgecheck.engines.sglang.options import FROM_MODELSCOPE, address, attention, ranks, runs_on_cpu
 from bgecheck.http.proxies import DIRECT, Way, client_way
 from bgecheck.knowledge.manifests import expected_size
@@ -29,6 +30,7 @@ from bgecheck.model.target import authority
 from bgecheck.reference.folder import is_hub_id, on_hub
 
 if TYPE_CHECKING:
+    from bgecheck.engines.planned import Planned
     from bgecheck.run.context import Context
 
 AREA = Area("host", moments=ANY_TIME)
@@ -69,8 +71,15 @@ class HostFacts(NamedTuple):
     around: Surroundings = Surroundings(None)
     user: str = ""
     on_cpu: bool = False
+    planned: Planned | None = None
+    """What is to be launched, where a file or line tells of it."""
     cores: Cores | None = None
     attention: str | None = None
+
+    @property
+    def allotted(self) -> Allotted:
+        """What the launch file gives the server."""
+        return self.planned.written.allotted if self.planned else Allotted()
 
 
 @AREA.collect
@@ -105,6 +114,7 @@ def host_of(server: Subject) -> HostFacts:
         on_cpu=on_cpu,
         cores=cores(pid),
         attention=attention(server.options),
+        planned=server.planned,
     )
 
 

@@ -51,7 +51,7 @@ RUNTIME = 2_300_000_000
 def shm_is_large(facts: HostFacts) -> Outcome:
     """A single rank needs next to nothing of it, several as much as NCCL asks for."""
     if facts.elsewhere:
-        return absent(facts.elsewhere)
+        return _shm_of_the_container(facts)
     if facts.shm is None:
         return absent(Text("there is no /dev/shm", "没有 /dev/shm"))
     values: dict[str, Any] = {"ranks": facts.ranks, "available": amount(facts.shm.free)}
@@ -65,6 +65,19 @@ def shm_is_large(facts: HostFacts) -> Outcome:
     if not SHM_OF_ONE.admits(facts.shm.free):
         return broken(Evidence("/dev/shm", shown, f">= {amount(SHM_OF_ONE.value)}"), advice="full", **values)
     return holds(Evidence("/dev/shm", shown))
+
+
+def _shm_of_the_container(facts: HostFacts) -> Outcome:
+    """By the file that starts it."""
+    size = facts.allotted.shm
+    if size is None:
+        return absent(facts.elsewhere or Text("its size is not known", "不知道大小"))
+    if facts.ranks > 1 and not SHM_OF_RANKS.admits(size):
+        shown = Evidence(
+            Text("/dev/shm of the container", "容器的 /dev/shm"), amount(size), f">= {amount(SHM_OF_RANKS.value)}"
+        )
+        return broken(shown, ranks=facts.ranks, available=amount(size))
+    return holds(Evidence(Text("/dev/shm of the container", "容器的 /dev/shm"), amount(size)))
 
 
 @AREA.check(
@@ -85,11 +98,12 @@ def shm_is_large(facts: HostFacts) -> Outcome:
 )
 def enough_files_may_be_opened(facts: HostFacts) -> Outcome:
     """What a start gets: 65535 where the hard limit allows it, else what it had."""
-    if facts.elsewhere:
+    if facts.elsewhere and facts.allotted.files is None:
         return absent(facts.elsewhere)
-    if facts.nofile is None:
+    nofile = facts.nofile if facts.allotted.files is None else (facts.allotted.files, facts.allotted.files)
+    if nofile is None:
         return absent(Text("the limit cannot be read", "读不到这个上限"))
-    soft, hard = facts.nofile
+    soft, hard = nofile
     limit = soft if facts.runs and soft >= WANTED_FILES else max(soft, WANTED_FILES if hard >= WANTED_FILES else 0)
     shown = Evidence("nofile", Text(f"{soft}, hard {_written(hard)}", f"{soft}，硬上限 {_written(hard)}"), str(FILES))
     return holds(shown._replace(expected=None)) if FILES.admits(limit) else broken(shown, limit=limit)
@@ -122,7 +136,20 @@ def _written(limit: int) -> str:
             ),
             ("cat /sys/fs/cgroup/memory.max",),
             severity=Severity.ERROR,
-        )
+        ),
+        "given": Advice(
+            Text(
+                "the file limits the server to {available} of main memory, and a start takes {needed}: the system ends "
+                "it without a word in its log",
+                "文件里给服务的内存上限是 {available}，而启动需要 {needed}：系统会直接杀掉进程，日志里没有原因",
+            ),
+            Text(
+                "raise the limit: docker -m, in compose mem_limit, in a pod resources.limits.memory, in a unit "
+                "MemoryMax=",
+                "调大上限：docker 用 -m，compose 用 mem_limit，Pod 用 resources.limits.memory，systemd 用 MemoryMax=",
+            ),
+            severity=Severity.ERROR,
+        ),
     },
     severity=Severity.WARNING,
     explains=("logs.host-oom-killed",),
@@ -131,11 +158,11 @@ def memory_is_enough(facts: HostFacts) -> Outcome:
     """Of a server that runs it is too late to ask."""
     if facts.runs:
         return absent(Text("the server runs already", "服务已经在运行"))
+    needed = RUNTIME + (facts.weights or 0)
     if facts.elsewhere:
-        return absent(facts.elsewhere)
+        return _within_its_limit(facts, needed)
     if facts.memory is None:
         return absent(Text("the memory cannot be read", "读不到内存信息"))
-    needed = RUNTIME + (facts.weights or 0)
     limit = facts.memory.limit
     values = {"needed": amount(needed), "available": amount(facts.memory.available)}
     shown = Evidence(Text("available", "可用"), amount(facts.memory.available), f">= {amount(needed)}")
@@ -143,3 +170,17 @@ def memory_is_enough(facts: HostFacts) -> Outcome:
         bound = Evidence(Text("limit", "上限"), amount(limit), f">= {amount(needed)}")
         return broken(bound, advice="limit", **{**values, "available": amount(limit)})
     return holds(shown) if facts.memory.available >= needed else broken(shown, **values)
+
+
+def _within_its_limit(facts: HostFacts, needed: int) -> Outcome:
+    """By the limit that the file gives it: what its machine has free is not known here."""
+    limit = facts.allotted.memory
+    if limit is None:
+        return absent(facts.elsewhere or Text("its limit is not known", "不知道上限"))
+    where = facts.planned.place if facts.planned else ""
+    bound = Evidence(Text(f"memory limit in {where}", f"{where} 里的内存上限"), amount(limit))
+    if limit >= needed:
+        return holds(bound)
+    return broken(
+        bound._replace(expected=f">= {amount(needed)}"), advice="given", needed=amount(needed), available=amount(limit)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bgecheck.checks.launch.facts import AREA, LaunchFacts
+from bgecheck.checks.loopback import is_loopback
 from bgecheck.engines.sglang.arguments import keys
 from bgecheck.engines.sglang.engine import changes_in_words
 from bgecheck.engines.sglang.options import (
@@ -15,13 +16,6 @@ from bgecheck.engines.sglang.options import (
 )
 from bgecheck.engines.sglang.remedies import START_WITH_CHANGES
 from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
-
-_LOOPBACK = ("localhost", "::1", "[::1]")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only the machine, or the container, itself reaches an address."""
-    return host in _LOOPBACK or host.startswith("127.")
 
 
 @AREA.check(
@@ -97,7 +91,7 @@ def key_is_not_visible(facts: LaunchFacts) -> Outcome:
     workers = options.get(ONE_TOKENIZER, "1")
     if workers.isdigit() and int(workers) > 1:
         return broken(Evidence(TOKENIZERS, workers, "1"), advice="unchecked")
-    literal = [at for at in keys(planned.written.words) if not planned.written.words[at].open]
+    literal = [at for at in keys(planned.written.words) if planned.written.stands_open(at)]
     if planned.contained and not literal:
         return holds(Evidence(API_KEY, Text("from a variable of the container", "来自容器的环境变量")))
     where = Text("in plain text", "明文") if literal else Text("from a variable", "来自变量")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bgecheck.checks.cards import footprint_of, taken
+from bgecheck.checks.subject import subject
 from bgecheck.engines.base import Changes, Launch, Setting, Sources
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.server import Server
@@ -15,7 +17,7 @@ from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import Verdict, mended, verdict
 from bgecheck.engines.sglang.footprint import Footprint, fitting_share
 from bgecheck.engines.sglang.launchline import typed
-from bgecheck.engines.sglang.options import ENCODER_OPTIONS, MEMORY_SHARE
+from bgecheck.engines.sglang.options import ENCODER_OPTIONS, FROM_MODELSCOPE, MEMORY_SHARE
 from bgecheck.engines.sglang.planned import EXAMPLE
 from bgecheck.engines.sglang.releases import around, newest
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
@@ -26,6 +28,7 @@ from bgecheck.knowledge.models import Model, looks_both_ways, lookup
 from bgecheck.machine.files import model_config
 from bgecheck.machine.limits import cores
 from bgecheck.model import Area, Evidence, Outcome, Shell, Target, Text, Unavailable, absent, holds
+from bgecheck.reference.folder import is_hub_id, on_hub
 
 if TYPE_CHECKING:
     from bgecheck.machine.gpus import Gpu
@@ -163,7 +166,7 @@ def _of_plan(context: Context) -> LaunchFacts:
     judged = verdict(planned.written.words, around(planned.version), planned.configured)
     of_file: Mapping[str, str] = planned.configured.options if planned.configured else {}
     options = {**of_file, **typed(mended(planned.written.words, judged.changes)).options}
-    folder = context.target.model_path
+    folder = _cached(context)
     config = model_config(folder) if folder else {}
     name = _registered(folder, planned.model, planned.served_name)
     model = lookup(name)
@@ -180,6 +183,18 @@ def _of_plan(context: Context) -> LaunchFacts:
         gpus=_gpus(context, planned),
         amx=None if planned.contained or not (flags := cores().flags) else "amx_tile" in flags,
     )
+
+
+def _cached(context: Context) -> str | None:
+    """The model's folder; of a hub id the one that the cache of the server's user has for it, else the id."""
+    given = context.target.model_path
+    if not given or os.path.lexists(given) or not is_hub_id(given):
+        return given
+    server = subject(context)
+    if server.elsewhere:
+        return given
+    wanted = server.environment.get(FROM_MODELSCOPE, "").lower() in ("1", "true")
+    return on_hub(given, server.environment, from_modelscope=wanted).folder or given
 
 
 def _asked(planned: Planned, options: Mapping[str, str], model: Model | None) -> dict[str, Setting]:

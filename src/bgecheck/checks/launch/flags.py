@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from bgecheck.checks.launch.facts import AREA, LaunchFacts
 from bgecheck.engines.sglang.arguments import Fault, Verdict
-from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
+from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Shell, Text, absent, broken, holds
 
 
 @AREA.check(
@@ -17,6 +18,7 @@ from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, ab
         "sglang {version}会因参数错误启动失败：{mistakes}",
     ),
     fix=Text("{instead}", "{instead}"),
+    commands=("{mended_file}",),
     variants={
         "odd": Advice(
             Text(
@@ -59,7 +61,26 @@ def options_are_accepted(facts: LaunchFacts) -> Outcome:
         version=version,
         mistakes=_joined([_mistake(fault) for fault in shown]),
         instead=_instead(shown),
+        **_mended_file(shown),
     )
+
+
+def _mended_file(shown: Sequence[Fault]) -> dict[str, tuple[Shell, ...]]:
+    """Commands that correct a file of options, line by line, as far as one line takes its option."""
+    mended = []
+    for fault in shown:
+        path, _, line = fault.place.rpartition(":")
+        if not path or fault.change is None or len(fault.change.new) > _ONE_VALUE:
+            continue
+        name, value = [*fault.change.new, "true"][:_ONE_VALUE] if fault.change.new else ("", "")
+        edit = f"{line}c {name.lstrip('-')}: {value}" if name else f"{line}d"
+        mended.append(Shell(shlex.join(["sed", "-i", edit, path])))
+    # From the end of the file on, so that a line that goes moves none that is still to be corrected.
+    return {"mended_file": tuple(reversed(mended))} if mended else {}
+
+
+_ONE_VALUE = 2
+"""Words of an option with one value."""
 
 
 def _version(facts: LaunchFacts, judged: Verdict) -> Text:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bgecheck.checks.corrected import CorrectedLine
 from bgecheck.checks.launch.attention import fault_of_kernels, other_kernels
-from bgecheck.checks.launch.exposure import REACHABLE, is_loopback
+from bgecheck.checks.launch.exposure import REACHABLE
 from bgecheck.checks.launch.facts import AREA, SHARE, LaunchFacts
 from bgecheck.checks.launch.memory import number
 from bgecheck.checks.launch.pooling import lacks_embedding
+from bgecheck.checks.loopback import is_loopback
 from bgecheck.engines.launchfile.rewriting import assigned_keys, corrected
 from bgecheck.engines.planned import CUT, Change
 from bgecheck.engines.sglang import engine as sglang
@@ -50,6 +51,8 @@ def _shown(values: tuple[str, ...], change: Change) -> Text | str:
     old, new = " ".join(values[at] for at in change.at), " ".join(change.new)
     old = old.replace(CUT, "\\ ")
     new = f'"{new}"' if old == new else new
+    if new.startswith(f"{old} "):
+        return f"+ {new}"
     return f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}"
 
 

@@ -13,8 +13,8 @@ from bgecheck.engines.sglang.remedies import (
     UNLESS_EMBEDDING,
     UPGRADE_AND_START,
 )
-from bgecheck.knowledge.models import is_reranker
-from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Text, Words, absent, broken, holds
+from bgecheck.knowledge.models import is_generating, is_reranker
+from bgecheck.model import ANY_TIME, Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds
 
 _POOLS_LAST = Text(
     "this model takes the vector of the first token ([CLS]), and this server takes {pooling}: "
@@ -51,6 +51,21 @@ _NO_EMBEDDINGS = Text(
         "flag": Advice(_POOLS_LAST, RESTART_WITH_CHANGES, RESTART, before=START_WITH_CHANGES),
         "reranker": Advice(_RERANKER, _NO_EMBEDDINGS),
         "generates": Advice(_GENERATES, Text(f"start it with {EMBEDDING}", f"启动时加上 {EMBEDDING}")),
+        "chat": Advice(
+            Text(
+                f"{{name}} generates texts, by its name, and nothing in that name says that it was trained for "
+                f"embeddings: with {EMBEDDING} sglang returns the state of its last token, which finds next to nothing",
+                f"按名字看，{{name}} 是生成模型，并没有为向量训练过：加上 {EMBEDDING} 后 sglang 返回的是最后一个 token "
+                "的状态，检索效果很差",
+            ),
+            Text(
+                "serve an embedding model, bge-large-zh-v1.5 or Qwen3-Embedding-0.6B for instance; if this one was "
+                "trained for embeddings, its model card says so",
+                "换成向量模型，例如 bge-large-zh-v1.5、Qwen3-Embedding-0.6B；如果它确实为向量训练过，模型说明里会写",
+            ),
+            severity=Severity.WARNING,
+            explains=(),
+        ),
         "not-cls": Advice(
             Text(
                 "this model pools {wanted} and this server pools {pooling}: sglang does not read the model's "
@@ -71,6 +86,9 @@ def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     model = facts.model
     if facts.planned is not None and is_reranker(facts.model_name):
         return broken(Evidence(Text("model", "模型"), str(facts.model_name)), advice="reranker", name=facts.model_name)
+    if facts.planned is not None and not facts.architectures and model is None and is_generating(facts.planned.model):
+        evidence = Evidence(Text("model", "模型"), str(facts.planned.model))
+        return broken(evidence, advice="chat", name=facts.planned.model)
     if lacks_embedding(facts):
         evidence = Evidence(EMBEDDING, Text("not given", "没有给出"))
         return broken(evidence, advice="generates", name=facts.model_name)

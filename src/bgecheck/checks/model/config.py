@@ -91,6 +91,18 @@ _HEAD = "head -c 300 {folder}/config.json"
                 "换成建索引时用的模型，或改正 --expect-dim",
             ),
         ),
+        "dtype": Advice(
+            Text(
+                "config.json names the type {dtype}, which torch does not have: transformers ends the start with an "
+                "AttributeError",
+                "config.json 里的类型 {dtype} 在 torch 里不存在：transformers 会报 AttributeError，服务无法启动",
+            ),
+            Text(
+                "fetch config.json again, or write float32, float16 or bfloat16",
+                "重新下载 config.json，或改成 float32、float16、bfloat16",
+            ),
+            (_HEAD, "{fetch}"),
+        ),
         "misshapen": Advice(
             Text(
                 "the numbers of config.json fit no encoder: it was edited, or damaged",
@@ -128,6 +140,10 @@ def config_is_the_models(facts: ModelFacts) -> Outcome:
     evidence = Evidence("architectures", architectures[0])
     if architectures[0].endswith("ForSequenceClassification") or is_reranker(facts.place.given):
         return broken(evidence, advice="reranker", **values)
+    if (dtype := _dtype(config)) is not None and dtype not in _DTYPES:
+        return broken(
+            Evidence("torch_dtype", dtype, "float32, float16, bfloat16"), advice="dtype", dtype=dtype, **values
+        )
     if config.misshapen:
         return broken(Evidence("config.json", config.misshapen), advice="misshapen", **values)
     for outcome in (_of_the_entry(facts, values), _of_the_dimension(facts, values), _served(facts, evidence, values)):
@@ -136,10 +152,21 @@ def config_is_the_models(facts: ModelFacts) -> Outcome:
     return holds(*_described(config))
 
 
+_DTYPES = frozenset(
+    {"float32", "float", "float16", "half", "bfloat16", "float64", "double", "float8_e4m3fn", "float8_e5m2"}
+)
+"""Types of torch that a config.json may name; transformers looks each up with getattr(torch, NAME)."""
+
+
+def _dtype(config: Config) -> str | None:
+    """The type that config.json names."""
+    dtype = config.payload.get("dtype") or config.payload.get("torch_dtype")
+    return dtype if isinstance(dtype, str) else None
+
+
 def _described(config: Config) -> list[Evidence]:
     numbers = {name: config.number(name) for name in ("hidden_size", "max_position_embeddings", "num_hidden_layers")}
-    dtype = config.payload.get("torch_dtype") or config.payload.get("dtype")
-    shown = {**numbers, "torch_dtype": dtype if isinstance(dtype, str) else None}
+    shown = {**numbers, "torch_dtype": _dtype(config)}
     background = [Evidence(name, str(value), background=True) for name, value in shown.items() if value is not None]
     return [Evidence("architectures", config.architectures[0]), *background]
 

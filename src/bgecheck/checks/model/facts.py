@@ -18,7 +18,7 @@ from bgecheck.machine.files import read_text
 from bgecheck.machine.packages import version_of
 from bgecheck.model import ANY_TIME, Area, Text, Unavailable
 from bgecheck.model.deadline import Deadline, deadline_exceeded
-from bgecheck.reference.config import Shape, pooling_of, shape_of
+from bgecheck.reference.config import Shape, pooled_dimension, pooling_of, shape_of
 from bgecheck.reference.damage import Damage, substitute
 from bgecheck.reference.digest import sha256_of
 from bgecheck.reference.folder import Hub, is_hub_id, nameless, on_hub
@@ -80,6 +80,8 @@ class Pooling(NamedTuple):
     modules: tuple[str, ...] = ()
     """The steps of modules.json by class, without their package."""
     damages: tuple[Damage, ...] = ()
+    dimension: int | None = None
+    """Of the vectors that are pooled."""
 
 
 class Digest(NamedTuple):
@@ -345,7 +347,8 @@ def pooling_files(folder: str, listing: Listing) -> Pooling:
             damages.append(Damage(name, damage))
     if damages:
         return Pooling(there=there, damages=tuple(damages))
-    return Pooling(pooling_of(folder) if there else None, there, _modules(folder, listing))
+    mode, dimension = (pooling_of(folder), pooled_dimension(folder)) if there else (None, None)
+    return Pooling(mode, there, _modules(folder, listing), dimension=dimension)
 
 
 def _unreadable(path: str) -> Text | None:

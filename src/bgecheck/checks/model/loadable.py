@@ -30,6 +30,8 @@ SAFE = (2, 6)
 )
 def weights_can_be_opened(facts: ModelFacts) -> Outcome:
     """Safetensors always; a pickle depends on torch, which sglang's own loader does not ask about."""
+    if not facts.weights.files:
+        return absent(Text("there are no weights yet", "还没有权重文件"))
     name = facts.weights.files[0]
     if name.endswith(".safetensors"):
         return holds(Evidence(Text("format", "格式"), "safetensors"))

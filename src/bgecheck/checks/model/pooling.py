@@ -53,6 +53,16 @@ _OTHER_ENGINE = Text(
             severity=Severity.ERROR,
             explains=("embed.dimension", "embed.reference", "embed.semantic"),
         ),
+        "dimension": Advice(
+            Text(
+                "1_Pooling/config.json is for vectors of {pooled} numbers, and config.json says {hidden}: it is of "
+                "another model. sglang does not read it; sentence-transformers does",
+                "1_Pooling/config.json 写的是 {pooled} 维，而 config.json 是 {hidden} 维：它来自另一个模型。"
+                "sglang 不读这个文件，sentence-transformers 会读",
+            ),
+            Text("fetch 1_Pooling/config.json again", "重新下载 1_Pooling/config.json"),
+            ("{fetch}",),
+        ),
         "damaged": Advice(
             Text(
                 "{path} cannot be read; sglang does not need it, sentence-transformers does",
@@ -89,6 +99,10 @@ def pooling_is_the_models(facts: ModelFacts) -> Outcome:
     if files.mode and entry and files.mode != entry.pooling:
         expected = {"actual": files.mode.upper(), "expected": entry.pooling.upper()}
         return broken(Evidence(_FILE, files.mode.upper(), entry.pooling.upper()), **expected, **values)
+    hidden = facts.config.number("hidden_size")
+    if files.dimension is not None and hidden is not None and files.dimension != hidden:
+        evidence = Evidence(_FILE, str(files.dimension), str(hidden))
+        return broken(evidence, advice="dimension", pooled=files.dimension, hidden=hidden, **values)
     return _agreeing(facts, wanted)
 
 

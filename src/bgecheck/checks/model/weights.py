@@ -93,6 +93,19 @@ _RESUMES = Text(
             Text("fetch the missing files", "补齐缺失的文件"),
             ("ls -l {folder}", _AGAIN),
         ),
+        "quantized": Advice(
+            Text(
+                "the weights are whole numbers ({dtype}), and config.json has no quantization_config: sglang copies "
+                "them as they are, without the scale that belongs to them, and every vector is wrong",
+                "权重是整数（{dtype}），而 config.json 里没有 quantization_config：sglang 会原样加载，"
+                "缺少对应的缩放系数，每条向量都是错的",
+            ),
+            Text(
+                "fetch the model in its own precision, or the config.json that belongs to the quantized weights",
+                "下载原精度的模型，或补上与量化权重配套的 config.json",
+            ),
+            (_AGAIN,),
+        ),
         "misfit": Advice(
             Text(
                 "the weights and config.json are of two models: tensors that config.json describes are missing or have "
@@ -182,6 +195,9 @@ def _fitting(facts: ModelFacts, values: dict[str, Any]) -> Outcome:
             return broken(*wrong[:_SHOWN], advice="misfit", **values)
     elif tensors is not None and (layers := _layers_missing(facts)):
         return broken(layers, advice="misfit", **values)
+    if whole := _whole_numbers(facts):
+        name, dtype = whole
+        return broken(Evidence(name, dtype, "F32, F16, BF16"), advice="quantized", dtype=dtype, **values)
     count = f", {weights.numbers / 1e6:.1f} M" if weights.numbers else ""
     numbers = Text(f"{count} numbers" if count else "", f"{count} 个参数" if count else "")
     size = amount(weights.size)
@@ -189,6 +205,19 @@ def _fitting(facts: ModelFacts, values: dict[str, Any]) -> Outcome:
     left = [Evidence(Text("left over", "残留"), ", ".join(weights.unfinished[:_SHOWN]), background=True)]
     shown = Evidence(files, Text(size + numbers.en, size + numbers.zh))
     return holds(shown, *(left if weights.unfinished else ()))
+
+
+_WHOLE_NUMBERS = frozenset({"I8", "U8", "I16", "U16", "I32", "U32"})
+"""Types of safetensors in which nobody trains."""
+_QUANTIZATION = ("quantization_config", "compression_config")
+
+
+def _whole_numbers(facts: ModelFacts) -> tuple[str, str] | None:
+    """A matrix of whole numbers with its type, where nothing in the folder says how it was quantized."""
+    if any(facts.config.payload.get(name) for name in _QUANTIZATION) or facts.listing.has("hf_quant_config.json"):
+        return None
+    tensors = facts.weights.tensors or {}
+    return next(((n, t.dtype) for n, t in tensors.items() if n.endswith(".weight") and t.dtype in _WHOLE_NUMBERS), None)
 
 
 def _ending(name: str) -> str:

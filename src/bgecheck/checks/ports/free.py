@@ -112,6 +112,16 @@ _MOVE = Text(
             ),
             Text(f"give one of them another {PORT}", f"给其中一个换一个 {PORT}"),
         ),
+        "rival-published": Advice(
+            Text(
+                "the launch at {rival} takes port {port} of the machine too: only one of the two containers starts",
+                "{rival} 也占用宿主机的端口 {port}：两个容器只有一个能启动",
+            ),
+            Text(
+                "publish one of them at another port of the machine: 30001:30000 for instance",
+                "给其中一个换一个宿主机端口，例如 30001:30000",
+            ),
+        ),
         "range": Advice(
             Text(
                 "{given} is no port: the server loads its model, cannot bind it, and ends",
@@ -132,10 +142,12 @@ def port_is_free(facts: PortFacts) -> Outcome:
     plan = facts.plan
     if plan is not None and no_port(given := plan.planned.options.get("port", "")):
         return broken(Evidence(PORT, given, "1 - 65535"), advice="range", given=given)
+    if plan is not None and (rival := plan.planned.rival):
+        shown = Evidence(Text("published port", "映射的端口") if rival.published else PORT, str(rival.port))
+        advice = "rival-published" if rival.published else "rival"
+        return broken(shown, advice=advice, rival=rival.place, port=rival.port)
     if plan is None or (reason := _not_here(plan)) is not None:
         return absent(_NO_COMMAND if plan is None else reason or _NO_COMMAND)
-    if rival := plan.planned.rival:
-        return broken(Evidence(PORT, f"{plan.planned.port}"), advice="rival", rival=rival, port=plan.planned.port)
     if plan.unknown_host:
         return _elsewhere(plan, Evidence(plan.planned.host, plan.unknown_host))
     refused = next((b for b in plan.bindings if b.refused is not None), None)

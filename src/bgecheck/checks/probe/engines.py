@@ -1,8 +1,9 @@
 """Which server answers, by what each engine and gateway is known to write of itself."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from bgecheck.checks.answering import Engine
 from bgecheck.checks.refusals import kind_of
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.pages import PAGES
@@ -11,14 +12,6 @@ from bgecheck.http.failures import Failure
 from bgecheck.http.gateways import LITELLM, gateway_of
 from bgecheck.http.reply import Reply
 from bgecheck.model import clean
-
-
-class Engine(NamedTuple):
-    """Which server answers, as far as it tells. `version` may be a range that its pages show, as `>= 0.5.6`."""
-
-    name: str | None
-    version: str | None
-
 
 SGLANG = "sglang"
 READINESS = "/health/readiness"

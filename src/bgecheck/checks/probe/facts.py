@@ -10,7 +10,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from bgecheck.checks.probe.engines import SGLANG, Engine, engine_of, health_pages
+from bgecheck.checks.answering import Engine
+from bgecheck.checks.probe.engines import SGLANG, engine_of, health_pages
 from bgecheck.checks.probe.vitals import Pages, Vitals, status_pages, vitals
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.running import UNTOLD, Running, running

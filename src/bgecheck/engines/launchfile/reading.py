@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from bgecheck.engines.launchfile.compose import compose
+from bgecheck.engines.launchfile.dockerrun import in_container
+from bgecheck.engines.launchfile.manifests import manifests
 from bgecheck.engines.launchfile.shell import Command, UnclosedQuote, commands
 from bgecheck.engines.launchfile.units import dockerfile, programs, quote_without_end, unit
-from bgecheck.engines.launchfile.yamlfile import compose, manifests
 from bgecheck.engines.planned import CUT, Form, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
 
@@ -156,10 +158,10 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
     if at is None:
         return [one]
     word = one.words[at]
-    inside = _raw(one.text, word)
+    inside = _raw(one, word)
     text, begin, end = (one.text, *inside) if inside else (word.value, 0, len(word.value))
     try:
-        read = commands(text, begin, end, variables=one.environment, past_cuts=True)
+        read = commands(text, begin, end, variables=one.environment, past_cuts=True, placeholders=one.placeholders)
     except UnclosedQuote:
         return [one]
     inner = []
@@ -170,51 +172,6 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
         environment = {**one.environment, **command.exported, **command.assigned}
         inner.append(replace(one, words=words, environment=environment, line=_line(one, words)))
     return inner
-
-
-_CONTAINER = frozenset(("docker", "podman", "nerdctl"))
-_OF_IMAGE = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?sglang[\w.-]*(?::[\w.-]+)?(?:@sha256:\w+)?|[\w.-]+/[\w./-]+:[\w.-]+")
-
-
-def in_container(one: Written) -> Written:
-    """A command as `docker run` starts it: with the variables, folders and network that are given to the container."""
-    names = [os.path.basename(word.value) for word in one.words]
-    at = next((n for n, name in enumerate(names) if name in _CONTAINER and "run" in names[n + 1 : n + 4]), None)
-    if at is None:
-        return one
-    values = one.values[at + 1 :]
-    environment: dict[str, str] = {}
-    mounts: dict[str, str] = {}
-    network = None
-    for name, value in _given(values):
-        if name in ("e", "env"):
-            variable, equals, rest = value.partition("=")
-            environment |= {variable: rest} if equals else {}
-        elif name in ("v", "volume"):
-            source, _, rest = re.sub(r"^\$(?:PWD|\{PWD\}|\(pwd\))", ".", value).partition(":")
-            mounts |= {rest.partition(":")[0]: source} if rest and source[:1] in "./~" else {}
-        elif name in ("network", "net"):
-            network = value
-    image = next((value for value in values if _OF_IMAGE.fullmatch(value) and "=" not in value), None)
-    return replace(
-        one,
-        contained=True,
-        own_network=network != "host",
-        image=image,
-        environment={**one.environment, **environment},
-        mounts={target: os.path.abspath(os.path.expanduser(source)) for target, source in mounts.items()},
-    )
-
-
-def _given(values: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Options of a container's program with their values, as far as they have one."""
-    for at, value in enumerate(values):
-        if value.startswith("-"):
-            name, equals, rest = value.lstrip("-").partition("=")
-            if equals:
-                yield name, rest
-            elif at + 1 < len(values):
-                yield name, values[at + 1]
 
 
 def _line(one: Written, words: Sequence[Word]) -> int:
@@ -231,15 +188,18 @@ def _script_word(words: Sequence[Word]) -> int | None:
     return None
 
 
-def _raw(text: str, word: Word) -> tuple[int, int] | None:
+def _raw(one: Written, word: Word) -> tuple[int, int] | None:
     """Where a script stands as it is within its word; None where quotes or escapes change it."""
-    start, end = word.start, word.end
+    text, start, end = one.text, word.start, word.end
     if text[start : start + 1] in ("|", ">"):
         begins = text.find("\n", start, end)
         return (begins + 1, end) if text[start] == "|" and begins > 0 else None
     if text[start : start + 1] in ("'", '"') and text[end - 1] == text[start]:
         start, end = start + 1, end - 1
-    return (start, end) if text[start:end] == word.value else None
+    plain, places = text[start:end], one.placeholders
+    if places is not None:
+        plain = places.pattern.sub(lambda place: places.value(place)[0], plain)
+    return (start, end) if plain == word.value else None
 
 
 _READERS: dict[Form, Callable[[str, str], list[Written]]] = {

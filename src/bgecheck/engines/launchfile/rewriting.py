@@ -20,7 +20,7 @@ class _Edit(NamedTuple):
 
 def corrected(command: Written, changes: Sequence[Change], keys: Sequence[int] = ()) -> tuple[str, ...]:
     """The lines of a command with its changes made; `keys` are the words that hold one, and become variables."""
-    hidden = [_hidden(command, at) for at in keys if not command.words[at].open]
+    hidden = [_hidden(command, at) for at in keys if command.stands_open(at)]
     hidden += [_Edit(start, end, f'"${name}"') for name, start, end in assigned_keys(command)]
     edits = _merged(_edits(command, changes) + hidden)
     lines: list[str] = []
@@ -56,6 +56,8 @@ def _edits(command: Written, changes: Sequence[Change]) -> list[_Edit]:
     shared = _shared(words)
     touched = {shared[at] for change in changes for at in change.at if shared[at] is not None}
     appended = [word for change in changes if not change.at for word in change.new]
+    if appended and words[-1].spelling is Spelling.STRING:
+        touched.add(shared[-1])  # behind the last word is within its quotes
     edits: list[_Edit] = []
     for group in touched:
         assert group is not None
@@ -119,7 +121,11 @@ def _replaced(command: Written, change: Change) -> list[_Edit]:
 def _removed(command: Written, at: int) -> _Edit:
     """A word with what parts it from the word before."""
     word, text = command.words[at], command.text
-    if word.value == CUT and word.spelling is Spelling.SHELL and text[word.end : command.block[-1][1]].strip():
+    if (
+        word.value == CUT
+        and word.spelling in (Spelling.SHELL, Spelling.SYSTEMD)
+        and text[word.end : command.block[-1][1]].strip()
+    ):
         return _Edit(word.start, word.end, "\\")
     before = command.words[at - 1].end if at else word.start
     between = text[before : word.start]

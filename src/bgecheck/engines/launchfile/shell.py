@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bgecheck.engines.planned import CUT, Spelling, Word
+from bgecheck.engines.launchfile.interpolation import Reference, reference, value_of
+from bgecheck.engines.planned import CUT, Placeholders, Spelling, Word
 
 _BLANK = " \t\r"
 _ENDS = "\n;&|()"
@@ -15,7 +16,8 @@ _KEYWORDS = frozenset(("if", "then", "else", "elif", "while", "until", "do", "!"
 """Words behind which a command may begin."""
 _SETS = frozenset(("export", "readonly", "declare", "local", "typeset"))
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?=)")
-_NAME = re.compile(r"\{([A-Za-z_]\w*|\d+)(?:(:?[-=])([^{}]*)|\[[@*]\])?\}|([A-Za-z_]\w*)")
+_ARRAY = re.compile(r"\$\{([A-Za-z_]\w*)\[[@*]\]\}")
+_ARGUMENT = re.compile(r"\$\{\d+(?::?[-=]([^{}]*))?\}")
 _REDIRECTION = re.compile(r"(?:\d*|&)(?:>>|>\||>&|<&|<<<|<>|>|<)&?")
 _CUT = re.compile(r"\\[ \t]+(?=\r?\n)")
 _LINE_END = re.compile(r"\r?\n")
@@ -56,7 +58,11 @@ class Command:
 
     def words(self, spelling: Spelling = Spelling.SHELL) -> tuple[Word, ...]:
         """Its words with their places; those of one variable stand in one place."""
-        return tuple(Word(v, p.start, p.end, spelling, p.open) for p in self.pieces for v in p.values)
+        return tuple(
+            Word(v, p.start, p.end, spelling, p.open and (len(p.values) == 1 or "$" in v or "`" in v))
+            for p in self.pieces
+            for v in p.values
+        )
 
 
 def commands(
@@ -68,19 +74,20 @@ def commands(
     folded: bool = False,
     comments: bool = True,
     operators: bool = True,
-    opens: str = "",
+    placeholders: Placeholders | None = None,
+    remarks: str = "",
     past_cuts: bool = False,
 ) -> list[Command]:
     """The simple commands of a text or a part of it, in their order. Raises `UnclosedQuote`.
 
     `variables` are those that are set before; with `folded` a line break is a blank, as where no shell reads it.
     With `past_cuts` a line that ends with a backslash and blanks goes on in the next one, as it was meant, and the word
-    `CUT` stands there. Without `operators` all is one command. `opens` is a pattern of what the reader of the text
-    replaces by itself.
+    `CUT` stands there. Without `operators` all is one command. `placeholders` are what the program that reads the text
+    replaces by itself, and `remarks` is a pattern of how a line begins that it leaves out of a continued command.
     """
     reader = _Reader(text, start, len(text) if end is None else end, variables or {})
     reader.folded, reader.comments, reader.operators, reader.past_cuts = folded, comments, operators, past_cuts
-    reader.opens = re.compile(opens) if opens else None
+    reader.placeholders, reader.remarks = placeholders, re.compile(remarks) if remarks else None
     return reader.read()
 
 
@@ -91,7 +98,8 @@ class _Reader:
     comments = True
     operators = True
     past_cuts = False
-    opens: re.Pattern[str] | None = None
+    placeholders: Placeholders | None = None
+    remarks: re.Pattern[str] | None = None
 
     def __init__(self, text: str, start: int, end: int, variables: Mapping[str, str]) -> None:
         self.text, self.at, self.end = text, start, end
@@ -113,10 +121,10 @@ class _Reader:
         if char in _BLANK or (char == "\n" and self.folded):
             self.at += 1
         elif self.text.startswith(("\\\n", "\\\r\n"), self.at):
-            self.at = self.text.index("\n", self.at) + 1
+            self._next_line()
         elif self.past_cuts and self.pieces and (cut := _CUT.match(self.text, self.at, self.end)):
             self.pieces.append(Piece((CUT,), self.at, cut.end(), False, False))
-            self.at = self.text.index("\n", self.at) + 1
+            self._next_line()
         elif char == "#" and self.comments:
             self._skip_line()
         elif self.operators and (here := _HERE.match(self.text, self.at, self.end)):
@@ -168,6 +176,13 @@ class _Reader:
         after = self.text.find("\n", self.at, self.end)
         self.at = self.end if after < 0 else after
 
+    def _next_line(self) -> None:
+        """Go on behind the end of this line, past the lines that are remarks."""
+        self.at = self.text.index("\n", self.at) + 1
+        while self.remarks and self.at < self.end and self.remarks.match(self.text, self.at, self.end):
+            after = self.text.find("\n", self.at, self.end)
+            self.at = self.end if after < 0 else after + 1
+
     def _skip_blanks(self) -> None:
         while self.at < self.end and self.text[self.at] in _BLANK:
             self.at += 1
@@ -187,14 +202,15 @@ class _Reader:
             char = self.text[self.at]
             if char in _BLANK or char == "\n" or (self.operators and char in _ENDS + "<>"):
                 break
-            if self.opens and (replaced := self.opens.match(self.text, self.at, self.end)):
-                parts[-1] += replaced[0]
-                is_open, bare, self.at = True, False, replaced.end()
+            if self.placeholders and (place := self.placeholders.pattern.match(self.text, self.at, self.end)):
+                value, unknown = self.placeholders.value(place)
+                parts[-1] += value
+                is_open, bare, self.at = is_open or unknown, False, place.end()
             elif char == "\\":
                 self.at += 1
                 bare = False
-                if broken := _LINE_END.match(self.text, self.at, self.end):
-                    self.at = broken.end()
+                if _LINE_END.match(self.text, self.at, self.end):
+                    self._next_line()
                 else:
                     parts[-1] += self.text[self.at : self.at + 1]
                     self.at += 1
@@ -234,16 +250,17 @@ class _Reader:
         whole = re.compile(r'\$\{(\w+)\[@\]\}"').match(self.text, self.at, self.end)
         if whole and whole[1] in self.arrays:
             self.at = whole.end()
-            return self.arrays[whole[1]], False
+            return self.arrays[whole[1]], _holds_unknown(self.arrays[whole[1]])
         value, is_open = "", bool(whole) or self.text.startswith('$@"', self.at)
         while self.at < self.end:
             char = self.text[self.at]
             if char == '"':
                 self.at += 1
                 return (value,), is_open
-            if self.opens and (replaced := self.opens.match(self.text, self.at, self.end)):
-                value += replaced[0]
-                is_open, self.at = True, replaced.end()
+            if self.placeholders and (place := self.placeholders.pattern.match(self.text, self.at, self.end)):
+                known, unknown = self.placeholders.value(place)
+                value += known
+                is_open, self.at = is_open or unknown, place.end()
             elif char == "\\" and self.text[self.at + 1 : self.at + 2] in ('"', "\\", "$", "`", "\n"):
                 value += self.text[self.at + 1].strip("\n")
                 self.at += 2
@@ -267,9 +284,17 @@ class _Reader:
                 raise UnclosedQuote(begin)
             self.at = closing + 1
             return (self.text[begin + 2 : closing],), False
-        if name := _NAME.match(self.text, begin + 1, self.end):
-            self.at = name.end()
-            return self._of_variable(name, self.text[begin : name.end()], splits)
+        if array := _ARRAY.match(self.text, begin, self.end):
+            self.at = array.end()
+            values = self.arrays.get(array[1])
+            return (array[0],) if values is None else values, values is None or _holds_unknown(values)
+        if argument := _ARGUMENT.match(self.text, begin, self.end):
+            self.at = argument.end()
+            default = argument[1]
+            return (argument[0],) if default is None else self._split(default.strip("\"'"), splits), default is None
+        if name := reference(self.text, begin, self.end):
+            self.at = name.end
+            return self._of_variable(name, self.text[begin : name.end], splits)
         if self.text.startswith("${", begin):
             closing = self.text.find("}", begin, self.end)
             self.at = self.end if closing < 0 else closing + 1
@@ -280,19 +305,16 @@ class _Reader:
             return (self.text[begin : self.at],), True
         return ("$",), False
 
-    def _of_variable(self, match: re.Match[str], typed: str, splits: bool) -> tuple[tuple[str, ...], bool]:
-        name, operator, default = match[1] or match[4], match[2], match[3]
-        if name in self.arrays and "[" in typed:
-            return self.arrays[name], False
-        value = self.plain.get(name)
-        if (value is None or (value == "" and (operator or "").startswith(":"))) and operator:
-            value = default.strip("\"'")
-            if operator.endswith("="):
-                self.plain[name] = value
+    def _of_variable(self, name: Reference, typed: str, splits: bool) -> tuple[tuple[str, ...], bool]:
+        value = value_of(name, self.plain)
         if value is None:
             return (typed,), True
-        is_open = "$" in value
-        return (tuple(value.split()) if splits else (value,)), is_open
+        if name.operator.endswith("="):
+            self.plain[name.name] = value[0]
+        return self._split(value[0], splits), value[1]
+
+    def _split(self, value: str, splits: bool) -> tuple[str, ...]:
+        return tuple(value.split()) if splits else (value,)
 
     def _substituted(self) -> str:
         """The text of a command whose output stands here."""
@@ -345,6 +367,10 @@ class _Reader:
     def _keep(self, assigned: Mapping[str, str], exports: bool) -> None:
         self.plain |= assigned
         self.exported |= {n: v for n, v in assigned.items() if exports or n in self.exported}
+
+
+def _holds_unknown(values: Sequence[str]) -> bool:
+    return any("$" in value or "`" in value for value in values)
 
 
 def _assignment(piece: Piece) -> tuple[str, str, str] | None:

@@ -6,11 +6,14 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
+from bgecheck.engines.allotted import Allotted, bytes_of
+from bgecheck.engines.launchfile.envfile import variables_in
 from bgecheck.engines.launchfile.shell import UnclosedQuote, commands
-from bgecheck.engines.planned import CUT, Form, Spelling, Word, Written
+from bgecheck.engines.planned import CUT, Form, Placeholders, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
 
 
@@ -29,61 +32,107 @@ _SECTION = re.compile(r"[ \t]*\[([^\]\n]*)\][ \t]*\r?$", re.MULTILINE)
 _KEY = re.compile(r"[ \t]*([\w.-]+)[ \t]*=[ \t]*")
 
 
-def _keys(text: str, continued: re.Pattern[str]) -> Iterator[_Key]:
-    """The keys of a file with sections; `continued` matches what ends a line that goes on."""
+def _keys(text: str, goes_on: Callable[[str, int], bool], remarks: re.Pattern[str] | None = None) -> Iterator[_Key]:
+    """The keys of a file with sections; `goes_on` says whether a value does behind the line that ends at a place.
+
+    A line that begins as a remark in the middle of a value is none of it, and does not end it.
+    """
     section, at = "", 0
     while at < len(text):
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
+        end = line_end(text, at)
         if heading := _SECTION.match(text, at, end):
             section = heading[1]
         elif (key := _KEY.match(text, at, end)) and text[at] not in "#; \t":
             begin = at
-            while end < len(text) and continued.match(text, max(at, end - 1)):
-                after = text.find("\n", end + 1)
-                end = len(text) if after < 0 else after
+            while end < len(text) and (goes_on(text, end) or _is_remark(text, begin, end, remarks)):
+                end = line_end(text, end + 1)
             yield _Key(section, key[1], begin, key.end(), end)
         at = end + 1
 
 
-_BACKSLASH = re.compile(r"\\\r?\n|\r\n")
-_INDENTED = re.compile(r".?\r?\n[ \t]+\S", re.DOTALL)
+def _is_remark(text: str, begin: int, end: int, remarks: re.Pattern[str] | None) -> bool:
+    line = text.rfind("\n", 0, end) + 1
+    return remarks is not None and line > begin and remarks.match(text, line, end) is not None
+
+
+def _behind_backslash(text: str, end: int) -> bool:
+    """As systemd does, and where blanks behind the backslash have kept it from doing so."""
+    return text[text.rfind("\n", 0, end) + 1 : end].rstrip(" \t\r").endswith("\\")
+
+
+def _before_indented(text: str, end: int) -> bool:
+    return re.compile(r"\n[ \t]+\S").match(text, end) is not None
+
+
+_REMARKS = r"[ \t]*[#;]"
+_SPECIFIER = re.compile(r"%([A-Za-z%])")
 
 
 def unit(text: str, path: str) -> list[Written]:
     """The command of a systemd unit. Raises `BadInput`."""
     starts: list[_Key] = []
     environment: dict[str, str] = {}
-    folder = None
-    for key in _keys(text, _BACKSLASH):
+    of_files: dict[str, str] = {}
+    last: dict[str, str] = {}
+    for key in _keys(text, _behind_backslash, re.compile(_REMARKS)):
         value = text[key.start : key.end].strip()
         if key.name == "Environment":
             environment |= _pairs(value, path)
-        elif key.name == "WorkingDirectory":
-            folder = value.lstrip("-")
+        elif key.name == "EnvironmentFile":
+            of_files |= variables_in(value.lstrip("-"))
         elif key.name == "ExecStart":
             starts = [*starts, key] if value else []
-    return [_of_key(text, path, key, Form.SYSTEMD, environment, folder, r"%[A-Za-z%]") for key in starts]
-
-
-def _of_key(
-    text: str, path: str, key: _Key, form: Form, environment: Mapping[str, str], folder: str | None, opens: str
-) -> Written:
-    start = key.start
-    while form is Form.SYSTEMD and text[start : start + 1] in ("-", "@", ":", "+", "!", "|"):
-        start += 1
-    spelling = Spelling.SYSTEMD if form is Form.SYSTEMD else Spelling.SHELL
-    read = _read(text, path, start, key.end, environment, opens)
-    words = tuple(word for one in read for word in one.words(spelling))
-    return Written(
-        form=form,
+        else:
+            last[key.name] = value
+    whole = Written(
+        form=Form.SYSTEMD,
         text=text,
-        words=words,
+        words=(),
+        block=(),
+        environment={**environment, **of_files},
+        folder=last.get("WorkingDirectory", "").lstrip("-"),
+        allotted=Allotted(
+            memory=bytes_of(last.get("MemoryMax", last.get("MemoryLimit"))), files=_soft(last.get("LimitNOFILE"))
+        ),
+        placeholders=Placeholders(_SPECIFIER, {"%": "%"}),
+    )
+    return [_of_key(whole, path, key) for key in starts]
+
+
+def _soft(limit: str | None) -> int | None:
+    """The soft limit of `LimitNOFILE=1024:65536`."""
+    first = (limit or "").partition(":")[0]
+    return int(first) if first.isdigit() else None
+
+
+def _of_key(whole: Written, path: str, key: _Key) -> Written:
+    """A command of a file, of which `whole` has all but its words."""
+    text, start, of_systemd = whole.text, key.start, whole.form is Form.SYSTEMD
+    while of_systemd and text[start : start + 1] in ("-", "@", ":", "+", "!", "|"):
+        start += 1
+    try:
+        read = commands(
+            text,
+            start,
+            key.end,
+            variables=whole.environment if of_systemd else {},
+            folded=True,
+            comments=False,
+            operators=False,
+            placeholders=whole.placeholders,
+            remarks=_REMARKS if of_systemd else "",
+            past_cuts=of_systemd,
+        )
+    except UnclosedQuote as quote:
+        raise quote_without_end(path, text, quote.at) from None
+    spelling = Spelling.SYSTEMD if of_systemd else Spelling.SHELL
+    return replace(
+        whole,
+        words=tuple(word for one in read for word in one.words(spelling)),
         block=((key.begin, line_end(text, key.end)),),
         line=text.count("\n", 0, key.begin) + 1,
         name=key.section.partition(":")[2] or None,
-        environment=environment,
-        folder=folder if folder and os.path.isabs(folder) else None,
+        folder=whole.folder if whole.folder and os.path.isabs(whole.folder) else None,
     )
 
 
@@ -91,15 +140,6 @@ def line_end(text: str, at: int) -> int:
     """Where the line ends that a place is in."""
     after = text.find("\n", at)
     return len(text) if after < 0 else after
-
-
-def _read(text: str, path: str, start: int, end: int, variables: Mapping[str, str], opens: str) -> list:  # type: ignore[type-arg]
-    try:
-        return commands(
-            text, start, end, variables=variables, folded=True, comments=False, operators=False, opens=opens
-        )
-    except UnclosedQuote as quote:
-        raise quote_without_end(path, text, quote.at) from None
 
 
 def quote_without_end(path: str, text: str, at: int) -> BadInput:
@@ -121,19 +161,48 @@ def _pairs(value: str, path: str) -> dict[str, str]:
     return {name: rest for name, equals, rest in (word.partition("=") for word in words) if equals}
 
 
+_EXPANSION = re.compile(r"%\((\w+)\)(?P<width>\d*)[sd]|(%)%")
+
+
 def programs(text: str, path: str) -> list[Written]:
     """The commands of supervisord's programs. Raises `BadInput`."""
-    keys = list(_keys(text, _INDENTED))
+    keys = list(_keys(text, _before_indented))
+    of_all = next((text[k.start : k.end] for k in keys if (k.section, k.name) == ("supervisord", "environment")), "")
     read = []
     for key in keys:
         if key.name != "command" or not key.section.startswith("program:"):
             continue
         own = {one.name: text[one.start : one.end] for one in keys if one.section == key.section}
-        end = _without_remark(text, key)
-        environment = _pairs(own.get("environment", "").replace(",", " "), path)
-        folder = own.get("directory", "").strip() or None
-        read.append(_of_key(text, path, key._replace(end=end), Form.SUPERVISOR, environment, folder, r"%\(\w+\)[sd]"))
+        environment = {**_listed(of_all, path), **_listed(own.get("environment", ""), path)}
+        whole = Written(
+            form=Form.SUPERVISOR,
+            text=text,
+            words=(),
+            block=(),
+            environment=environment,
+            folder=own.get("directory", "").strip() or None,
+            placeholders=Placeholders(_EXPANSION, _expansions(key, own, environment, path)),
+        )
+        read.append(_of_key(whole, path, key._replace(end=_without_remark(text, key))))
     return read
+
+
+def _listed(value: str, path: str) -> dict[str, str]:
+    """`A="1",B="2"` as names and values."""
+    return _pairs(re.sub(r"[ \t];.*", "", value).replace(",", " "), path)
+
+
+def _expansions(key: _Key, own: Mapping[str, str], environment: Mapping[str, str], path: str) -> dict[str, str]:
+    """What supervisord replaces in a command, as far as its file says it; of several processes those of the first."""
+    first = own.get("numprocs_start", "").strip()
+    return {
+        "program_name": key.section.partition(":")[2],
+        "group_name": key.section.partition(":")[2],
+        "process_num": first if first.isdigit() else "0",
+        "here": os.path.dirname(os.path.abspath(path)),
+        "%": "%",
+        **{f"ENV_{name}": value for name, value in environment.items()},
+    }
 
 
 def _without_remark(text: str, key: _Key) -> int:
@@ -227,7 +296,7 @@ def _exec_form(text: str, start: int, end: int) -> list[Word] | None:
 
 def _shell_form(text: str, path: str, start: int, end: int, environment: Mapping[str, str]) -> list[Word]:
     try:
-        read = commands(text, start, end, variables=environment, past_cuts=True)
+        read = commands(text, start, end, variables=environment, past_cuts=True, remarks=r"[ \t]*#")
     except UnclosedQuote as quote:
         raise quote_without_end(path, text, quote.at) from None
     return [word for one in read[-1:] for word in one.words() if word.value != CUT]

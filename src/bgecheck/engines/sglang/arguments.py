@@ -13,6 +13,8 @@ from bgecheck.engines.sglang.launchline import long_name, options_at, parse_laun
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.releases import RENAMED, Option, Release, releases
 from bgecheck.model import Text
+from bgecheck.model.hygiene import KEY_VARIABLE
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +253,8 @@ def _joined(words: Sequence[Word]) -> str:
 def _cut(at: int) -> Fault:
     """Blanks behind the backslash that was to continue the line."""
     why = Text(
-        "a blank stands behind the \\ at the end of a line: the command ends there, and the next line is run by itself",
-        "行尾的 \\ 后面有空格：命令在这里就结束了，下一行会被当成另一条命令",
+        "a blank stands behind the \\ at the end of a line: the command ends there, without the lines below",
+        "行尾的 \\ 后面有空格：命令在这里就结束了，下面几行不再属于它",
     )
     short = Text("no blank may follow it", "后面不能有空格")
     return Fault(kind="typography", option="\\", why=why, change=Change((at,), (), short))
@@ -442,9 +444,11 @@ def _of_option(item: Item, typed: str, option: Option, release: Release) -> Iter
 
 
 def _missing(item: Item, typed: str, option: Option) -> Fault:
-    why = Text(f"{typed} has no value", f"{typed} 后面没有值")
-    droppable = option.name not in ("model-path", "host", "port", "api-key")
-    return Fault(kind="missing", option=typed, why=why, change=Change(item.at, (), why) if droppable else None)
+    why = Text(f"no value stands behind {typed}", f"缺少值：{typed}")
+    usual = {"host": DEFAULT_HOST, "port": str(DEFAULT_PORT), "api-key": f"${KEY_VARIABLE}"}.get(option.name)
+    if option.name == "model-path":
+        return Fault(kind="missing", option=typed, why=why)
+    return Fault(kind="missing", option=typed, why=why, change=Change(item.at, (typed, usual) if usual else (), why))
 
 
 def _wrong(item: Item, number: int, typed: str, option: Option) -> Fault:

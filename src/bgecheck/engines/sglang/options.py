@@ -30,6 +30,9 @@ def image(version: str | None, device: str | None) -> str:
     return f"${{SGLANG_IMAGE:-lmsysorg/sglang:{f'v{version}' if version else 'latest'}}}"
 
 
+PLAIN_IMAGE = re.compile(r"(?:^|/)lmsysorg/sglang(?:[:@]|$)")
+"""The image that sglang publishes, also by the name that a mirror gives it; no model is in it."""
+
 ENCODER_OPTIONS = {
     "is-embedding": "",
     "disable-radix-cache": "",
@@ -43,7 +46,8 @@ negative and the server dies in its start (seen with 0.5.23: exit code 137, `--m
 """
 
 HOST_OF_ALL = "0.0.0.0"
-ALL_ADDRESSES = f"--host {HOST_OF_ALL}"
+HOST = "--host"
+ALL_ADDRESSES = f"{HOST} {HOST_OF_ALL}"
 PORT = "--port"
 SERVED_NAME = "--served-model-name"
 EMBEDDING = "--is-embedding"

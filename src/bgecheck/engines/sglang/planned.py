@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bgecheck.engines.base import Launch
-from bgecheck.engines.launchfile.reading import STDIN, in_container, launches
-from bgecheck.engines.planned import Configured, Form, Planned, Word, Written
+from bgecheck.engines.launchfile.dockerrun import in_container
+from bgecheck.engines.launchfile.reading import STDIN, launches
+from bgecheck.engines.planned import Configured, Form, Planned, Rival, Word, Written
 from bgecheck.engines.sglang.arguments import faults, mended
 from bgecheck.engines.sglang.launchline import deciding, typed
+from bgecheck.engines.sglang.options import HOST_OF_ALL
 from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.machine.containers import container_of
@@ -55,20 +57,44 @@ def planned_in(path: str) -> tuple[Planned, ...]:
     return tuple(replace(one, rival=_rival(one, all_of_it[:at])) for at, one in enumerate(all_of_it))
 
 
-def _rival(one: Planned, earlier: Sequence[Planned]) -> str | None:
-    """The place of a launch of the same script that still has the port when this one starts."""
-    return next((other.place for other in reversed(earlier) if _in_the_way(other, one)), None)
+def _rival(one: Planned, earlier: Sequence[Planned]) -> Rival | None:
+    """A launch of the same file that still has the port when this one starts."""
+    return next((rival for other in reversed(earlier) if (rival := _in_the_way(other, one))), None)
 
 
-def _in_the_way(other: Planned, one: Planned) -> bool:
+def _in_the_way(other: Planned, one: Planned) -> Rival | None:
     before, after = other.written, one.written
-    if before.form is not Form.SCRIPT or before.text != after.text or before.own_network or after.own_network:
+    if before.form is not after.form or before.text != after.text or not _run_together(before, after):
+        return None
+    theirs, own = _ports_of(other), _ports_of(one)
+    taken = next((port for port, address in own for held, at in theirs if port == held and _meet(address, at)), None)
+    return None if taken is None else Rival(other.place, taken, after.own_network or before.own_network)
+
+
+def _run_together(before: Written, after: Written) -> bool:
+    """Whether both run at once on one machine; pods with the network of their node may stand on two nodes."""
+    if before.form is Form.COMPOSE:
+        return not (before.allotted.profiles and after.allotted.profiles) or bool(
+            before.allotted.profiles & after.allotted.profiles
+        )
+    if before.form is not Form.SCRIPT:
         return False
-    if (other.host, other.port) != (one.host, one.port) or "$" in one.options.get("port", ""):
-        return False
-    last, first = before.words[-1].end, after.words[0].start
-    between = before.text[last:first]
-    return bool(_BACKGROUND.match(between)) and not _BRANCH.search(between)
+    between = before.text[before.words[-1].end : after.words[0].start]
+    detached = any(re.fullmatch(r"-[a-z]*d[a-z]*|--detach", word) for word in before.values) and before.contained
+    return bool(detached or _BACKGROUND.match(between)) and not _BRANCH.search(between)
+
+
+def _ports_of(one: Planned) -> list[tuple[int, str]]:
+    """The ports of this machine that a launch takes, each with its address."""
+    if one.written.own_network:
+        ports = one.written.allotted.published or ()
+        return [(port.outside, port.address or HOST_OF_ALL) for port in ports if port.outside is not None]
+    return [] if "$" in one.options.get("port", "") else [(one.port, one.host)]
+
+
+def _meet(first: str, second: str) -> bool:
+    """Whether a port cannot be had at both addresses."""
+    return first == second or HOST_OF_ALL in (first, second) or "::" in (first, second)
 
 
 _BACKGROUND = re.compile(r"[^\n&]*(?:>&\d[^\n&]*)*&(?![&>\d])")
@@ -126,9 +152,14 @@ def _planned(command: Written, launch: Launch, place: str, folder: str | None) -
         model_path=_here(model, command.mounts, folder, command.contained),
         served_name=options.get("served-model-name") or model,
         device=options.get("device") or None,
-        api_key=Secret(options["api-key"]) if options.get("api-key") else None,
+        api_key=_key(options.get("api-key")),
         configured=file,
     )
+
+
+def _key(given: str | None) -> Secret | None:
+    """The key of a line; the name of a variable that holds it is none, and is needed to paste the corrected line."""
+    return Secret(given) if given and not re.fullmatch(r"\$\w+|\$\{\w+\}", given) else None
 
 
 def _configured(command: Written, options: Mapping[str, str], folder: str | None) -> Configured | None:
