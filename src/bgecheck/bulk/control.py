@@ -1,4 +1,4 @@
-"""The control text: its vector, asked for again and again, shows whether a server still computes as in the beginning."""
+"""The control text: its vector, asked for again and again, shows whether a server still computes as it did."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Pace:
             self.limit = max(1.0, self.limit * 0.9)
 
     def troubled(self, seconds: float, retry_after: float | None = None) -> None:
-        """The server was busy, late or gone after `seconds`: half as many requests, once for all that were in flight."""
+        """The server was busy, late or gone after `seconds`: half the requests, once for all that were in flight."""
         now = self._clock()
         if now - self._cut > seconds:
             self._cut = now

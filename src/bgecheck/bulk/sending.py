@@ -44,7 +44,7 @@ class Sending:
         self._unit = control.is_unit(self._control)
         self._changed = threading.Condition()
         self._queue: deque[Batch] = deque()
-        self._threads: dict[Replica, int] = {replica: 0 for replica in replicas}
+        self._threads: dict[Replica, int] = dict.fromkeys(replicas, 0)
         self._error: BaseException | None = None
         self._stopped = False
         self.answered = 0

@@ -123,8 +123,8 @@ def _require_agreement(ready: Sequence[Replica]) -> None:
             Text(
                 f"{first.url} and {other.url} give different vectors of the same texts (cosine {cosine:.4f}, expected "
                 f"{control.SAME}), so they cannot share a file; compare them: {command}",
-                f"{first.url} 和 {other.url} 对同样的文本给出不同的向量（余弦相似度 {cosine:.4f}，应为 {control.SAME}），"
-                f"不能分担同一个文件；对比：{command}",
+                f"{first.url} 和 {other.url} 对同样的文本给出不同的向量（余弦相似度 {cosine:.4f}，"
+                f"应为 {control.SAME}），不能分担同一个文件；对比：{command}",
             )
         )
 
