@@ -19,7 +19,7 @@ OVERHEAD = 64
 FORGETTING = 1.002
 """By which the fastest answer counts as slower with each further one: a server that has changed is found out."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 """Seconds after a server was busy or failed; doubled each time, with jitter."""
 
 MOST_ASKED_FOR = 120.0
