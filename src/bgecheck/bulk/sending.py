@@ -152,7 +152,7 @@ class Sending:
                 if len(batch.pieces) > 1 and (outcome.kind == "late" or batch.faults >= FAULTS):
                     self._halve(batch)
                 else:
-                    self._queue.appendleft(batch)
+                    self._queue.append(batch)  # behind others, whose answers show that the server is there
             case "busy" | "gone" | "barred":
                 self._trouble(replica, outcome)
                 self._queue.appendleft(batch)
@@ -241,6 +241,8 @@ class Sending:
 
     def _halve(self, batch: Batch) -> None:
         parts = batch.halves()
+        for part in parts:  # one of them is the reason, most likely; a single text is given up only after as many again
+            part.faults = FAULTS - 1 if batch.faults and len(part.pieces) > 1 else 0
         batch.window.open += len(parts) - 1
         self._queue.extendleft(reversed(parts))
 
