@@ -152,8 +152,8 @@ reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to
 	real/.venv/bin/python real/compare_encoder.py
 	$(BIN)/python benchmarks/encoder.py
 
-bench: $(VENV)/.ready  ## Start-up, doctor, logs and encoder against named peers (logs needs ripgrep and 1.1 GB for a while)
-	@over=0; for one in startup doctor logs encoder; do \
+bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder and bulk client against named peers (logs needs ripgrep and 1.1 GB for a while)
+	@over=0; for one in startup doctor logs encoder client; do \
 		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
 	done; exit $$over
 
