@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -140,6 +140,10 @@ real-http: $(VENV)/.ready  ## Prove `probe`, `doctor` and `snippet` over HTTP: s
 	real/setup_clients.sh
 	$(BIN)/python real/http_seen.py
 
+real-bulk: $(VENV)/.ready  ## Prove `embed --input`: 100,000 texts through faults and kills, 5,000 through the true sglang (some 20 minutes)
+	real/setup.sh
+	$(BIN)/python real/bulk.py
+
 real-vllm: $(VENV)/.ready  ## Prove that a right vLLM with a mean-pooling model is told as right (CPU, minutes)
 	real/setup_vllm.sh
 	$(BIN)/python real/right_vllm.py
@@ -153,8 +157,8 @@ reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to
 	real/.venv/bin/python real/compare_encoder.py
 	$(BIN)/python benchmarks/encoder.py
 
-bench: $(VENV)/.ready  ## Start-up, doctor, logs and encoder against named peers (logs needs ripgrep and 1.1 GB for a while)
-	@over=0; for one in startup doctor logs encoder; do \
+bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder and bulk client against named peers (logs needs ripgrep and 1.1 GB for a while)
+	@over=0; for one in startup doctor logs encoder client; do \
 		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
 	done; exit $$over
 

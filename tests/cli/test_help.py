@@ -208,6 +208,7 @@ def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -
     shutil.copy(demo.log, tmp_path / "sglang.log")
     (tmp_path / "bin").mkdir()
     (tmp_path / "compose.yml").write_text(COMPOSE, "utf-8")
+    (tmp_path / "texts.csv").write_text("id,text\n1,今天天气怎么样？\n2,如何重置密码？\n", "utf-8")
     for line in lines_of(command):
         if "--launch" in line:  # a script of the reader's own: tests/cli/test_wait.py
             continue
