@@ -24,6 +24,7 @@ ORDER = (
     "probe",
     "embed",
     "snippet",
+    "dedup",
     "plan",
     "demo",
     "explain",

@@ -7,7 +7,6 @@ import os
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
 
 import numpy as np
 
@@ -39,7 +38,7 @@ class Checkpoint:
     def __enter__(self) -> Checkpoint:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -103,7 +102,9 @@ class Checkpoint:
         name = next((name for name in _WORDS if before.get(name) != now[name]), "texts")
         if name == "threshold":
             was = clean(str(before.get(name)), 40)
-            return Text(f"begun with --threshold {was}, not {now[name]}", f"断点的 --threshold 是 {was}，不是 {now[name]}")
+            return Text(
+                f"begun with --threshold {was}, not {now[name]}", f"断点的 --threshold 是 {was}，不是 {now[name]}"
+            )
         return Text(f"{_WORDS[name].en} have changed since", f"{_WORDS[name].zh}已经变了")
 
 

@@ -2,8 +2,8 @@
 
 A nested loop over vectors, done in blocks. The block's unit vectors in float32 are multiplied with those that are kept
 so far, and then with each other. A product that is farther from the threshold than float32 can be wrong decides; the
-others are computed again from the vectors as they stand (`cosine.similarities`). So what is kept is what a loop with exact
-cosines keeps, whatever the sizes of the blocks, the library that multiplies and its threads.
+others are computed again from the vectors as they stand (`cosine.similarities`). So what is kept is what a loop with
+exact cosines keeps, whatever the sizes of the blocks, the library that multiplies and its threads.
 """
 
 from __future__ import annotations

@@ -12,10 +12,14 @@ from bgecheck.dedup.cosine import Doubles, Indexes, directions
 from bgecheck.dedup.greedy import APART, BLANK, DROPPED, KEPT, RECORD, Records
 from bgecheck.dedup.vectors import Vectors
 
-BINS = 40
-"""Of a histogram of similarities, from -1 to 1: 0.05 each."""
+BINS = 100
+"""Of a histogram of similarities, from -1 to 1: 0.02 each."""
 _SAMPLE = 512
 """Texts drawn at random, whose 130,816 pairs show how similar unrelated texts are."""
+_FEWEST = 50
+"""Texts of which the pairs say something of texts at large: 1,225 pairs."""
+_CLOSE = 0.1
+"""How far from the threshold a pair may be that is close to call."""
 _SEED = 20240917
 """Of that draw, so that a run can be repeated to the byte."""
 
@@ -61,7 +65,7 @@ class Outcome:
     copies: int
     """Texts that stand letter by letter before, and so have its vector; they were not compared."""
     unrelated: Unrelated | None
-    """None where there are not two texts to draw."""
+    """None where there are too few texts."""
 
     @property
     def kept(self) -> list[int]:
@@ -109,6 +113,7 @@ class Outcome:
     def _nearest(self, outcome: int, most: int) -> list[Pair]:
         numbers = self._compared(outcome)
         away = np.abs(self.records["similarity"][numbers] - self.threshold)
+        numbers, away = numbers[away <= _CLOSE], away[away <= _CLOSE]
         return [self._pair(number) for number in numbers[np.argsort(away, kind="stable")[:most]]]
 
     def _pair(self, number: int | np.int64) -> Pair:
@@ -161,14 +166,14 @@ def spread(records: Records, numbers: Indexes, place_of: Indexes, threshold: flo
 
 
 def unrelated(vectors: Vectors, threshold: float) -> Unrelated | None:
-    """The cosines of all pairs of some texts that are drawn at random; None where there are not two with a direction."""
+    """The cosines of all pairs of some texts that are drawn at random; None where too few have a direction."""
     rng = np.random.default_rng(_SEED)
     sample = np.sort(rng.choice(len(vectors), min(len(vectors), _SAMPLE), replace=False))
     units, usable = directions(vectors.take(sample))
     singles = units[usable].astype(np.float32)
-    cosines = (singles @ singles.T)[np.triu_indices(len(singles), 1)].astype(np.float64).clip(-1.0, 1.0)
-    if not len(cosines):
+    if len(singles) < _FEWEST:
         return None
+    cosines = (singles @ singles.T)[np.triu_indices(len(singles), 1)].astype(np.float64).clip(-1.0, 1.0)
     return Unrelated(
         pairs=len(cosines),
         histogram=binned(cosines),

@@ -51,7 +51,9 @@ def open_vectors(path: str, texts: Sequence[str]) -> Vectors:
     if len(vectors) != len(texts):
         _refuse(
             path,
-            Text(f"{len(vectors)} vectors, and {len(texts)} texts", f"有 {len(vectors)} 个向量，而文本有 {len(texts)} 条"),
+            Text(
+                f"{len(vectors)} vectors, and {len(texts)} texts", f"有 {len(vectors)} 个向量，而文本有 {len(texts)} 条"
+            ),
         )
     return vectors
 
@@ -82,7 +84,7 @@ def _from_npy(path: str) -> Vectors:
     except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:
         why = clean(str(error), 80)
         _refuse(path, Text(f"not a .npy of numbers: {why}", f"不是数值 .npy：{why}"))
-    return Vectors(tensor=Tensor(_matrix(matrix, path)), file=matrix)  # type: ignore[arg-type]  # its bytes
+    return Vectors(tensor=Tensor(_matrix(matrix, path)), file=matrix)
 
 
 def _from_safetensors(path: str) -> Vectors:
@@ -140,7 +142,8 @@ def _rows(path: str, texts: Sequence[str]) -> Iterator[NDArray[np.float64] | Non
                 entry = None
             if not isinstance(entry, dict) or not ({"vector", "embedding"} & entry.keys()):
                 _refuse(
-                    path, Text(f"line {number} is no JSON object with a vector", f"第 {number} 行不是带 vector 的 JSON 对象")
+                    path,
+                    Text(f"line {number} is no JSON object with a vector", f"第 {number} 行不是带 vector 的 JSON 对象"),
                 )
             _require_text(entry.get("text"), texts, count, path, number)
             vector = _vector(entry.get("vector", entry.get("embedding")), path, number)

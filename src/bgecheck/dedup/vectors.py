@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgecheck.dedup.cosine import Doubles, Indexes
 from bgecheck.reference.mapped import Tensor, release
+
+_BLOCK = 1024
+"""Rows that are read together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,13 @@ class Vectors:
         """The vectors of some of the texts, as of a list of its own."""
         mine = rows if self.rows is None else self.rows[rows]
         return Vectors(tensor=self.tensor, rows=mine, file=self.file)
+
+    def digest(self) -> str:
+        """The SHA-256 of the numbers, in the order of the texts."""
+        made = sha256()
+        for start in range(0, len(self), _BLOCK):
+            made.update(np.ascontiguousarray(self.between(start, start + _BLOCK)).data)
+        return made.hexdigest()
 
     def release(self) -> None:
         """Give back the memory of what was read of a mapped file."""

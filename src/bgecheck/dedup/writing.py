@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
-from bgecheck.dedup.outcome import Group, Outcome, Pair
+from bgecheck.dedup.outcome import Group, Outcome
 from bgecheck.model import BadInput, Text
 
 STDOUT = "-"
@@ -47,24 +47,26 @@ def lines_of_texts(outcome: Outcome, groups: bool) -> Iterator[str]:
     for group in outcome.groups():
         yield _one_line(outcome, group.kept) + "\n"
         for pair in group.dropped if groups else ():
-            yield f"\t{similarity(pair, outcome.threshold)}\t{_one_line(outcome, pair.text)}\n"
+            yield f"\t{similarity(pair.similarity, outcome.threshold)}\t{_one_line(outcome, pair.text)}\n"
 
 
-def similarity(pair: Pair, threshold: float) -> str:
-    """A similarity with six decimals, and more where it could be mistaken for the threshold otherwise."""
-    digits = next(
-        (n for n in (6, 9, 12) if (round(pair.similarity, n) > threshold) == (pair.similarity > threshold)
-         and round(pair.similarity, n) != round(threshold, n)), 17
-    )
-    return f"{pair.similarity:.{digits}f}" if digits < 17 else repr(pair.similarity)
+def similarity(value: float, threshold: float) -> str:
+    """A similarity with six decimals, and with more where they would not show on which side of the threshold it is."""
+    for digits in (6, 9, 12):
+        if round(value, digits) != round(threshold, digits):
+            return f"{value:.{digits}f}"
+    return repr(value)
 
 
 def _one_line(outcome: Outcome, number: int) -> str:
     text = outcome.texts[number]
-    if len(text.splitlines()) > 1:
+    if "\n" in text or "\r" in text:
         raise BadInput(
-            f"--write: {Text(f'text {number}', '').en}",
-            Text("it has several lines, and .txt has one for each text", "这条文本有多行，而 .txt 每行一条"),
+            f"--write *.txt ({number})",
+            Text(
+                f"text {number} (from 0) has several lines, and a .txt has one for each text",
+                f"第 {number} 条文本（从 0 数起）有多行，而 .txt 每行一条",
+            ),
             Text("write .jsonl or .csv", "改用 .jsonl 或 .csv"),
         )
     return text
@@ -80,14 +82,18 @@ def _json_lines(outcome: Outcome, groups: bool) -> Iterator[str]:
 
 def _members(outcome: Outcome, group: Group) -> list[Mapping[str, object]]:
     return [
-        {"number": pair.text, "text": outcome.texts[pair.text], "similarity": rounded(pair, outcome.threshold)}
+        {
+            "number": pair.text,
+            "text": outcome.texts[pair.text],
+            "similarity": rounded(pair.similarity, outcome.threshold),
+        }
         for pair in group.dropped
     ]
 
 
-def rounded(pair: Pair, threshold: float) -> float:
+def rounded(value: float, threshold: float) -> float:
     """The number that `similarity` writes."""
-    return float(similarity(pair, threshold))
+    return float(similarity(value, threshold))
 
 
 def _rows(outcome: Outcome, groups: bool) -> Iterator[str]:
@@ -96,7 +102,9 @@ def _rows(outcome: Outcome, groups: bool) -> Iterator[str]:
     for group in outcome.groups():
         yield _row((group.kept, outcome.texts[group.kept], *((group.kept, "") if groups else ())))
         for pair in group.dropped if groups else ():
-            yield _row((pair.text, outcome.texts[pair.text], group.kept, similarity(pair, outcome.threshold)))
+            yield _row(
+                (pair.text, outcome.texts[pair.text], group.kept, similarity(pair.similarity, outcome.threshold))
+            )
 
 
 def _row(cells: tuple[object, ...]) -> str:
@@ -114,7 +122,7 @@ def _dropped(outcome: Outcome) -> Iterator[str]:
                 "text": outcome.texts[pair.text],
                 "representative": pair.other,
                 "representative_text": outcome.texts[pair.other],
-                "similarity": rounded(pair, outcome.threshold),
+                "similarity": rounded(pair.similarity, outcome.threshold),
             }
         )
 
