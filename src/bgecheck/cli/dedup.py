@@ -45,7 +45,7 @@ RESULT = both("What comes out", "输出")
             "pairs to label, then a threshold",
             "先标注，再得到阈值",
         ),
-        ("bgecheck dedup texts.txt --vectors texts.npy -o html=report.html", "of vectors you have", "用已有的向量"),
+        ("bgecheck dedup questions.txt -o html=report.html", "a page to look at", "生成可查看的网页"),
     ),
 )
 def dedup(

@@ -51,6 +51,11 @@ class Checkpoint:
             return np.empty(0, RECORD)
         self._file.seek(0)
         head = self._file.readline(2**16)
+        if not head.endswith(b"\n") and self._head.startswith(head):  # it was killed while it wrote that line
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.write(self._head)
+            return np.empty(0, RECORD)
         if head != self._head:
             raise BadInput(self.path, self._difference(head), _OTHERWISE)
         blocks, end = [np.empty(0, RECORD)], self._file.tell()
