@@ -113,7 +113,7 @@ def budgets(folder: Path) -> Iterator[Budget]:
     )
     own, other = (max(run.memory for run in side) for side in zip(*runs, strict=True))
     detail = f"{own:.0f} MiB, {name} {other:.0f} MiB"
-    yield Budget(title=f"dedup, {SMALL:,} vectors: memory", figure=own / other, bound=MEMORY, unit="x", detail=detail)
+    yield Budget(title=f"{title}: memory", figure=own / other, bound=MEMORY, unit="x", detail=detail)
     before = peak()
     done = ours(folder, LARGE)
     fastest = max(before, peak())

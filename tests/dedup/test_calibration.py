@@ -52,8 +52,9 @@ def test_figures_by_hand() -> None:
     assert result.overlap == (1, 1)
     by_recall = {one.level: one.point.threshold for one in result.at_recall if one.point}
     assert by_recall == {0.9: 0.85, 0.95: 0.85, 0.99: 0.85}
-    by_precision = {one.level: (one.point.threshold, one.point.recall) for one in result.at_precision if one.point}
-    assert by_precision[0.95] == (0.91, pytest.approx(2 / 3))
+    precise = result.at_precision[1].point
+    assert precise is not None
+    assert (precise.threshold, precise.recall) == (0.91, 2 / 3)
 
 
 def test_at_the_guides_threshold_other_pairs_are_wrong() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bgecheck.cli.deduplicating import Request, embedded_texts, read_texts, require_path, vectors_for
+from bgecheck.cli.deduplicating import Request, require_path, texts_of, vectors_path
 from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, stdout_screen
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.dedup.calibration import calibrated
@@ -16,9 +19,11 @@ from bgecheck.dedup.cosine import directions, similarities
 from bgecheck.dedup.outcome import firsts
 from bgecheck.dedup.pairs import LabelledPair, read_pairs, write_pairs
 from bgecheck.dedup.proposals import proposed
+from bgecheck.dedup.vectorfile import open_vectors
 from bgecheck.model import BadInput, Text, clean
 from bgecheck.render.dedup.calibrated import calibration_as_json, drawn_calibration
 from bgecheck.render.screen import screen
+from bgecheck.textfile.reading import open_texts
 
 _FORMATS = ("table", "json")
 
@@ -40,11 +45,12 @@ def calibrate_threshold(asked: Request, path: str) -> None:
 
 
 def _propose(asked: Request, path: str) -> None:
-    texts, _ = read_texts(require_path(asked), asked.column)
     _require_folder(path)
-    numbers, _ = firsts(texts)
-    vectors = vectors_for(asked, texts).chosen(numbers)
-    pairs = [(texts[numbers[a]], texts[numbers[b]]) for a, b in proposed(vectors, asked.threshold)]
+    with open_texts(require_path(asked), asked.column) as records, ExitStack() as stack:
+        texts = texts_of(records)
+        numbers, _ = firsts(texts)
+        vectors = open_vectors(vectors_path(asked, records, stack), texts).chosen(numbers)
+        pairs = [(texts[numbers[a]], texts[numbers[b]]) for a, b in proposed(vectors, asked.threshold)]
     if not pairs:
         raise BadInput(
             str(asked.path),
@@ -109,22 +115,8 @@ def _vectors(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The vectors of the first and the second texts of the pairs, each of shape (pairs, dims)."""
     wanted = list(dict.fromkeys(text for pair in pairs for text in (pair.text_a, pair.text_b)))
-    if asked.vectors is None:
-        matrix = embedded_texts(asked, wanted).astype(np.float64)
-    else:
-        texts, _ = read_texts(require_path(asked), asked.column)
-        numbers = {text: number for number, text in reversed(list(enumerate(texts)))}
-        missing = next((text for text in wanted if text not in numbers), None)
-        if missing is not None:
-            raise BadInput(
-                f"--calibrate {path}",
-                Text(
-                    f"{clean(missing, 40)!r} is not in {asked.path}, so it has no vector",
-                    f"{asked.path} 里没有 {clean(missing, 40)!r}，所以没有它的向量",
-                ),
-                Text("leave out --vectors, so that the server is asked", "去掉 --vectors，由服务来编码"),
-            )
-        matrix = vectors_for(asked, texts).take(np.array([numbers[text] for text in wanted]))
+    with ExitStack() as stack:
+        matrix = _looked_up(asked, path, wanted) if asked.vectors is not None else _asked_for(asked, wanted, stack)
     usable = directions(matrix)[1]
     if not usable.all():
         text = clean(wanted[int(np.flatnonzero(~usable)[0])], 40)
@@ -136,6 +128,33 @@ def _vectors(
     places = {text: place for place, text in enumerate(wanted)}
     left, right = (np.array([places[pair[side]] for pair in pairs]) for side in (0, 1))  # type: ignore[index]
     return matrix[left], matrix[right]
+
+
+def _looked_up(asked: Request, path: str, wanted: Sequence[str]) -> NDArray[np.float64]:
+    """The vectors of texts out of the file of vectors, by the file of texts."""
+    with open_texts(require_path(asked), asked.column) as records:
+        texts = texts_of(records)
+    numbers = {text: number for number, text in reversed(list(enumerate(texts)))}
+    missing = next((text for text in wanted if text not in numbers), None)
+    if missing is not None:
+        raise BadInput(
+            f"--calibrate {path}",
+            Text(
+                f"{clean(missing, 40)!r} is not in {asked.path}, so it has no vector",
+                f"{asked.path} 里没有 {clean(missing, 40)!r}，所以没有它的向量",
+            ),
+            Text("leave out --vectors, so that the server is asked", "去掉 --vectors，由服务来编码"),
+        )
+    return open_vectors(str(asked.vectors), texts).take(np.array([numbers[text] for text in wanted]))
+
+
+def _asked_for(asked: Request, wanted: Sequence[str], stack: ExitStack) -> NDArray[np.float64]:
+    """The vectors that the server gives for texts."""
+    file = stack.enter_context(NamedTemporaryFile("w", encoding="utf-8", prefix="bgecheck-", suffix=".jsonl"))
+    file.writelines(json.dumps({"text": text}) + "\n" for text in wanted)
+    file.flush()
+    records = stack.enter_context(open_texts(file.name))
+    return open_vectors(vectors_path(asked, records, stack), wanted).take(np.arange(len(wanted)))
 
 
 def _require_folder(path: str) -> None:

@@ -60,25 +60,6 @@ def _compared(progress: Progress, rate: float) -> Text:
     )
 
 
-@contextmanager
-def embedding(language: Language) -> Iterator[Callable[[int, int], None]]:
-    """A function that shows how many of the texts are embedded."""
-    began = time.monotonic()
-    with pace(language) as show:
-
-        def step(done: int, total: int) -> None:
-            rate = done / max(1e-9, time.monotonic() - began)
-            left = duration((total - done) / rate if rate else 0.0)
-            show(
-                Text(
-                    f"{done:,} of {total:,} texts embedded; {rate:,.0f} texts/s, about {left.en} left",
-                    f"已编码 {done:,} / {total:,} 条；每秒 {rate:,.0f} 条，约剩 {left.zh}",
-                )
-            )
-
-        yield step
-
-
 def duration(seconds: float) -> Text:
     """A time to wait, to one or two figures."""
     if seconds < 90:

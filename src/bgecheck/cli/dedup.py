@@ -80,6 +80,26 @@ def dedup(
             zh="使用文件里的向量（.npy、.safetensors、.jsonl，每条文本一个），不请求服务",
         ),
     ] = None,
+    as_: Annotated[
+        str | None,
+        option(
+            "--as",
+            metavar="query|passage",
+            rich_help_panel=INPUT,
+            en="Put the model's own instruction for this side before each text: it moves all similarities.",
+            zh="在每条文本前加上模型自己的指令（query 或 passage），所有相似度都会随之变化",
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        option(
+            "--prefix",
+            metavar="TEXT",
+            rich_help_panel=INPUT,
+            en="Put this before each text.",
+            zh="在每条文本前加上这段文字",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         option(
@@ -116,7 +136,7 @@ def dedup(
             metavar="FILE",
             rich_help_panel=RESULT,
             en="Write what is kept: .txt, .jsonl or .csv, or - for stdout; beside it FILE.dropped.jsonl.",
-            zh="写出保留的文本：.txt、.jsonl、.csv，或 -（标准输出）；被去除的写在旁边的 .dropped.jsonl",
+            zh="写出保留的文本：.txt、.jsonl、.csv，或 -（标准输出）；被去除的写到同名 .dropped.jsonl",
         ),
     ] = None,
     groups: Annotated[

@@ -5,35 +5,40 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-import numpy as np
-from typer import Context
+from typer import Context, Exit
 
+from bgecheck.bulk.errors import WrongVectors
+from bgecheck.bulk.options import BulkOptions
 from bgecheck.cli.blank import not_blank, source
-from bgecheck.cli.comparing import comparing, embedding
+from bgecheck.cli.bulk import WRONG, instruction, require_side
+from bgecheck.cli.bulkshown import shown_progress
+from bgecheck.cli.comparing import comparing
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import target
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
 from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_writable, stdout_screen
+from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.cli.subjects import subject
 from bgecheck.dedup.checkpoint import Checkpoint, Origin
 from bgecheck.dedup.deduplicated import deduplicated
 from bgecheck.dedup.embedded import embedded
-from bgecheck.dedup.outcome import Outcome, firsts
+from bgecheck.dedup.outcome import Outcome
 from bgecheck.dedup.vectorfile import digest, open_vectors
-from bgecheck.dedup.vectors import Vectors, vectors_of
+from bgecheck.dedup.vectors import Vectors
 from bgecheck.dedup.writing import STDOUT, dropped_path, lines_of_texts, require_form, write
 from bgecheck.model import BadInput, Language, Text
 from bgecheck.render.dedup.payload import outcome_as_json
 from bgecheck.render.dedup.terminal import drawn_outcome
 from bgecheck.render.dedup.webpage import outcome_page
 from bgecheck.render.screen import screen
-from bgecheck.textfile.reading import open_texts
+from bgecheck.textfile.reading import Texts, open_texts
 
 GUIDES = 0.85
 """The guide's threshold, which is taken where none is given."""
@@ -72,6 +77,7 @@ def request(ctx: Context) -> Request:
     given = ctx.params
     for name in ("file", "column", "vectors", "calibrate", "write"):
         not_blank(name if name == "file" else f"--{name}", given[name])
+    require_side(given["as_"], given["prefix"])
     threshold = given["threshold"]
     return Request(
         ctx=ctx,
@@ -116,10 +122,17 @@ def deduplicate(asked: Request) -> bool:
     path = require_path(asked)
     checkpoint_path = _require_place(asked)
     require_stdout()
-    texts, origin = read_texts(path, asked.column)
-    vectors = vectors_for(asked, texts)
-    outcome = _decided(asked, texts, vectors, origin, checkpoint_path)
-    _deliver(asked, outcome)
+    with open_texts(path, asked.column) as records, ExitStack() as stack:
+        texts = texts_of(records)
+        numbers_path = vectors_path(asked, records, stack)
+        vectors = open_vectors(numbers_path, texts)
+        origin = {
+            "texts": f"{records.digest} {records.column or ''}".strip(),
+            "vectors": digest(numbers_path) if checkpoint_path else "",
+            "threshold": repr(asked.threshold),
+        }
+        outcome = _decided(asked, texts, vectors, origin, checkpoint_path)
+        _deliver(asked, outcome)
     return bool(outcome.apart)
 
 
@@ -134,32 +147,46 @@ def require_path(asked: Request) -> str:
     return asked.path
 
 
-def read_texts(path: str, column: str | None) -> tuple[list[str], str]:
-    """All texts of a file in their order, blank where a record holds none, and the digest of the file."""
-    with open_texts(path, column) as records:
-        texts = [record.text for record in records]
-        if not any(text.strip() for text in texts):
-            raise BadInput(
-                path, Text("there is no text in it", "里面没有文本"), Text("give a file of texts", "换一个文件")
-            )
-        return texts, f"{records.digest} {records.column or ''}".strip()
+def texts_of(records: Texts) -> list[str]:
+    """All texts of a file in their order, blank where a record holds none. Raises `BadInput` where all of them are."""
+    texts = [record.text for record in records]
+    if not any(text.strip() for text in texts):
+        raise BadInput(
+            records.path, Text("there is no text in it", "里面没有文本"), Text("give a file of texts", "换一个文件")
+        )
+    return texts
 
 
-def vectors_for(asked: Request, texts: Sequence[str]) -> Vectors:
-    """The vectors of the file that was given, else of the server: one for each text."""
+def vectors_path(asked: Request, records: Texts, stack: ExitStack) -> str:
+    """The file of vectors that was given, else one that the server's are written into: beside the output, or for now.
+
+    Raises `BadInput`, `Unavailable`; exits with 1 where the vectors are wrong.
+    """
     if asked.vectors is not None:
-        return open_vectors(asked.vectors, texts)
-    numbers, place_of = firsts(texts)
-    matrix = embedded_texts(asked, [texts[number] for number in numbers])
-    return Vectors(tensor=vectors_of(matrix).tensor, rows=np.maximum(place_of, 0))
-
-
-def embedded_texts(asked: Request, texts: Sequence[str]) -> np.ndarray:
-    """The vectors that the server gives for texts, none of them blank."""
+        return asked.vectors
     chosen = subject(asked.ctx)
     server = target(chosen.options)
-    with embedding(asked.language) as step:
-        return embedded(server, texts, seconds("--timeout", asked.ctx.params["timeout"]), step)
+
+    def note(words: Text) -> None:
+        to_stderr(words, asked.language, server.secrets())
+
+    folder = stack.enter_context(TemporaryDirectory(prefix="bgecheck-"))
+    out = f"{asked.write}.vectors.npy" if asked.write not in (None, STDOUT) else f"{folder}/vectors.npy"
+    given = asked.ctx.params
+    options = BulkOptions(seconds=seconds("--timeout", given["timeout"]))
+    try:
+        with shown_progress(asked.language) as show:
+            return embedded(
+                *(records, out, server, options),
+                instruction=lambda name: instruction(given["as_"], given["prefix"], server.model_path or name, note),
+                resume=asked.resume,
+                overwrite=asked.overwrite,
+                note=note,
+                on_progress=show,
+            )
+    except WrongVectors as wrong:
+        note(wrong.words)
+        raise Exit(WRONG) from wrong
 
 
 def _require_place(asked: Request) -> str | None:
@@ -203,28 +230,20 @@ def _require_place(asked: Request) -> str | None:
 
 
 def _decided(
-    asked: Request, texts: Sequence[str], vectors: Vectors, origin: str, checkpoint_path: str | None
+    asked: Request, texts: Sequence[str], vectors: Vectors, origin: Origin, checkpoint_path: str | None
 ) -> Outcome:
     """What comes of the texts; of a run with an output what is decided is kept on the way."""
     with comparing(asked.language) as step:
         if checkpoint_path is None:
             return deduplicated(texts, vectors, asked.threshold, progress=step)
         try:
-            with Checkpoint(checkpoint_path, _origin(asked, vectors, origin)) as checkpoint:
+            with Checkpoint(checkpoint_path, origin) as checkpoint:
                 outcome = deduplicated(texts, vectors, asked.threshold, checkpoint=checkpoint, progress=step)
                 write(str(asked.write), outcome, groups=asked.groups)
                 checkpoint.remove()
                 return outcome
         except OSError as error:
             _cannot_write(str(error.filename or asked.write), Text(str(error.strerror), str(error.strerror)), kept=True)
-
-
-def _origin(asked: Request, vectors: Vectors, texts: str) -> Origin:
-    return {
-        "texts": texts,
-        "vectors": digest(asked.vectors) if asked.vectors is not None else vectors.digest(),
-        "threshold": repr(asked.threshold),
-    }
 
 
 def _cannot_write(path: str, why: Text, *, kept: bool = False) -> NoReturn:

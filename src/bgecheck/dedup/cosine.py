@@ -17,8 +17,8 @@ Indexes = NDArray[np.int64]
 _SQUARABLE = 400
 """Binary exponents up to which squares neither overflow nor vanish beside each other; other rows are scaled first."""
 
-_GUARD = 128
-"""Bits of a quotient before it is rounded to the 53 of a float64."""
+_GUARD = 64
+"""Bits of a cosine, at least, before it is rounded to the 53 of a float64."""
 
 
 def directions(rows: Doubles) -> tuple[Doubles, NDArray[np.bool_]]:
@@ -75,10 +75,11 @@ def exact_cosine(left: Doubles, right: Doubles) -> float:
     dot = sum(map(mul, a, b))
     squares = sum(map(mul, a, a)) * sum(map(mul, b, b))
     # |cosine| = sqrt(dot**2 / squares). Whatever is cut off becomes one last bit, so that rounding goes the right way.
-    quotient, rest = divmod(dot * dot << 2 * _GUARD, squares)
+    shift = _GUARD + max(0, squares.bit_length() // 2 - dot.bit_length() + 1)
+    quotient, rest = divmod(dot * dot << 2 * shift, squares)
     root = math.isqrt(quotient)
     cut_off = rest != 0 or root * root != quotient
-    size = (2 * root + cut_off) / (1 << _GUARD + 1)
+    size = (2 * root + cut_off) / (1 << shift + 1)
     return math.copysign(size, dot)
 
 

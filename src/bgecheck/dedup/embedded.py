@@ -1,33 +1,40 @@
-"""The vectors of texts from a server, each text asked for once."""
+"""The vectors of a file of texts from a server, written into a file that the comparison maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bgecheck.engines.server import Server
-from bgecheck.engines.sglang.pages import PAGES
-from bgecheck.http.embeddings import Embedded
-from bgecheck.model import Target, Text, Unavailable
-from bgecheck.model.deadline import Deadline
-
-BATCH = 32
-"""Texts of one request; a server that computes fewer at once is asked for those."""
+from bgecheck.bulk.embedding import Note, Progress, already, embed_file
+from bgecheck.bulk.options import BulkOptions
+from bgecheck.bulk.start import replicas
+from bgecheck.bulk.store import place, prepare
+from bgecheck.bulk.tokens import Estimated
+from bgecheck.model import Target
+from bgecheck.textfile.reading import Texts
 
 
 def embedded(
-    target: Target, texts: Sequence[str], timeout: float, progress: Callable[[int, int], None]
-) -> NDArray[np.float32]:
-    """Vectors of shape (len(texts), dims). Raises `Unavailable` where the server gives none."""
-    rows: list[NDArray[np.float32]] = []
-    with closing(Server(target, Deadline(timeout * (2 + len(texts))), timeout, PAGES)) as server:
-        for start in range(0, len(texts), BATCH):
-            answer = server.embed_in_parts(texts[start : start + BATCH])
-            if not isinstance(answer, Embedded):
-                raise Unavailable(Text(f"no vectors of texts {start} to {start + BATCH}", ""))
-            rows.append(np.array(answer.vectors, np.float32))
-            progress(start + len(rows[-1]), len(texts))
-    return np.concatenate(rows)
+    texts: Texts,
+    out: str,
+    target: Target,
+    options: BulkOptions,
+    *,
+    instruction: Callable[[str | None], str],
+    resume: bool,
+    overwrite: bool,
+    note: Note,
+    on_progress: Callable[[Progress], None],
+) -> str:
+    """`out`, a .npy with a row for each text: NaN where the server gives none.
+
+    What is there whole, or begun, is gone on with where `resume` says so; `instruction` gives what is put before each
+    text, by the model's name. Raises `BadInput`, `WrongVectors`, and `Unavailable` where no server answers.
+    """
+    where = place(out)
+    begun = prepare(where, resume=resume, overwrite=overwrite)
+    servers = replicas([target], options, note)
+    options = replace(options, prefix=instruction(servers[0].server.model_name()))
+    if not (resume and already(where, texts, options)):
+        embed_file(texts, where, servers, Estimated(), options, resume=begun, note=note, on_progress=on_progress)
+    return out
