@@ -108,9 +108,8 @@ def budgets(folder: Path) -> Iterator[Budget]:
         raise Failed("the two keep different texts")
     own, other = (sorted(run.seconds for run in side)[1] for side in zip(*runs, strict=True))
     detail = f"{own:.2f} s, {name}'s matrix and the guide's loop {other:.2f} s"
-    yield Budget(
-        title=f"dedup, {SMALL:,} vectors", figure=other / own, bound=FASTER, unit="x", at_least=True, detail=detail
-    )
+    title = f"dedup, {SMALL:,} vectors"
+    yield Budget(title=title, figure=other / own, bound=FASTER, unit="x", at_least=True, detail=detail)
     own, other = (max(run.memory for run in side) for side in zip(*runs, strict=True))
     detail = f"{own:.0f} MiB, {name} {other:.0f} MiB"
     yield Budget(title=f"{title}: memory", figure=own / other, bound=MEMORY, unit="x", detail=detail)

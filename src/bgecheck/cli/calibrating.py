@@ -6,7 +6,8 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,10 +151,9 @@ def _looked_up(asked: Request, path: str, wanted: Sequence[str]) -> NDArray[np.f
 
 def _asked_for(asked: Request, wanted: Sequence[str], stack: ExitStack) -> NDArray[np.float64]:
     """The vectors that the server gives for texts."""
-    file = stack.enter_context(NamedTemporaryFile("w", encoding="utf-8", prefix="bgecheck-", suffix=".jsonl"))
-    file.writelines(json.dumps({"text": text}) + "\n" for text in wanted)
-    file.flush()
-    records = stack.enter_context(open_texts(file.name))
+    path = Path(stack.enter_context(TemporaryDirectory(prefix="bgecheck-")), "texts.jsonl")
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in wanted), encoding="utf-8")
+    records = stack.enter_context(open_texts(str(path)))
     return open_vectors(vectors_path(asked, records, stack), wanted).take(np.arange(len(wanted)))
 
 
