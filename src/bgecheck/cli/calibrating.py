@@ -80,7 +80,7 @@ def _calibrate(asked: Request, path: str) -> None:
     values = similarities(left, right, asked.threshold)
     calibration = calibrated(values, [bool(pair.same) for pair in labelled], asked.threshold)
     unlabelled = len(pairs) - len(labelled)
-    command = asked.again("--threshold", f"{calibration.best.threshold:g}")
+    command = asked.again(*([] if asked.path else ["FILE"]), "--threshold", f"{calibration.best.threshold:g}")
     for name, place in asked.reports:
         if name == "json":
             text = calibration_as_json(calibration, unlabelled)

@@ -32,10 +32,10 @@ the threshold, as the loop finds it. Of a kept one it is the nearest of those ke
 Records = NDArray[np.void]
 """Of `RECORD`, shape (texts,)."""
 
-BLOCK = 1024
+BLOCK = 512
 """Texts that are decided together."""
 _WIDE = 4096
-"""Kept vectors that one product takes: 16 MiB of products beside a block."""
+"""Kept vectors that one product takes: 8 MiB of products beside a block."""
 _NONE = -2.0
 """Below every product: of a pair that does not count."""
 _AT_ONCE = 256
@@ -82,7 +82,7 @@ def decisions(
 ) -> Iterator[Records]:
     """What becomes of the texts, a block after the other, from the first that is not in `decided`.
 
-    `threshold` lies in [-1, 1]. Memory: the kept vectors in float32, and some 40 MiB.
+    `threshold` lies in [-1, 1]. Memory: the kept vectors in float32, and some 60 MiB.
     """
     done = np.empty(0, RECORD) if decided is None else decided
     rule = _Rule(vectors, threshold)

@@ -43,7 +43,7 @@ def _rows(calibration: Calibration, screen: Screen) -> Iterator[tuple[str, ...]]
     best = calibration.best
     yield (
         screen.say(_BEST),
-        _with(best.threshold, calibration.threshold),
+        f"{best.threshold:g} {_bracketed(calibration.threshold)}",
         _with(best.precision, calibration.precision),
         _with(best.recall, calibration.recall),
         _with(best.f1, calibration.f1),
@@ -72,7 +72,11 @@ def _level(name: str, one: AtLevel, sure: str, screen: Screen) -> tuple[str, ...
 
 
 def _with(value: float, interval: Interval) -> str:
-    return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{value:.3f} {_bracketed(interval)}"
+
+
+def _bracketed(interval: Interval) -> str:
+    return f"[{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def _overlap(calibration: Calibration, screen: Screen) -> Iterator[str]:
