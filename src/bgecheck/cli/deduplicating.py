@@ -7,28 +7,18 @@ import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from typer import Context, Exit
+from typer import Context
 
-from bgecheck.bulk.errors import WrongVectors
-from bgecheck.bulk.options import BulkOptions
 from bgecheck.cli.blank import not_blank, source
-from bgecheck.cli.bulk import WRONG, instruction, require_side
-from bgecheck.cli.bulkshown import shown_progress
 from bgecheck.cli.comparing import comparing
-from bgecheck.cli.duration import seconds
-from bgecheck.cli.examine import target
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
 from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_writable, stdout_screen
-from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import require_stdout, to_stdout
-from bgecheck.cli.subjects import subject
 from bgecheck.dedup.checkpoint import Checkpoint, Origin
 from bgecheck.dedup.deduplicated import deduplicated
-from bgecheck.dedup.embedded import embedded
 from bgecheck.dedup.outcome import Outcome
 from bgecheck.dedup.vectorfile import digest, open_vectors
 from bgecheck.dedup.vectors import Vectors
@@ -77,7 +67,10 @@ def request(ctx: Context) -> Request:
     given = ctx.params
     for name in ("file", "column", "vectors", "calibrate", "write"):
         not_blank(name if name == "file" else f"--{name}", given[name])
-    require_side(given["as_"], given["prefix"])
+    if given["as_"] is not None:
+        from bgecheck.cli.bulk import require_side
+
+        require_side(given["as_"], given["prefix"])
     threshold = given["threshold"]
     return Request(
         ctx=ctx,
@@ -164,29 +157,9 @@ def vectors_path(asked: Request, records: Texts, stack: ExitStack) -> str:
     """
     if asked.vectors is not None:
         return asked.vectors
-    chosen = subject(asked.ctx)
-    server = target(chosen.options)
+    from bgecheck.cli.dedupserver import vectors_of_server
 
-    def note(words: Text) -> None:
-        to_stderr(words, asked.language, server.secrets())
-
-    folder = stack.enter_context(TemporaryDirectory(prefix="bgecheck-"))
-    out = f"{asked.write}.vectors.npy" if asked.write not in (None, STDOUT) else f"{folder}/vectors.npy"
-    given = asked.ctx.params
-    options = BulkOptions(seconds=seconds("--timeout", given["timeout"]))
-    try:
-        with shown_progress(asked.language) as show:
-            return embedded(
-                *(records, out, server, options),
-                instruction=lambda name: instruction(given["as_"], given["prefix"], server.model_path or name, note),
-                resume=asked.resume,
-                overwrite=asked.overwrite,
-                note=note,
-                on_progress=show,
-            )
-    except WrongVectors as wrong:
-        note(wrong.words)
-        raise Exit(WRONG) from wrong
+    return vectors_of_server(asked, records, stack)
 
 
 def _require_place(asked: Request) -> str | None:

@@ -14,8 +14,8 @@ Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Indexes = NDArray[np.int64]
 
-_SQUARABLE = 400
-"""Binary exponents up to which squares neither overflow nor vanish beside each other; other rows are scaled first."""
+_SMALLEST, _LARGEST = 2.0**-600, 2.0**600
+"""Squared lengths between which a row needs no scaling."""
 
 _GUARD = 64
 """Bits of a cosine, at least, before it is rounded to the 53 of a float64."""
@@ -26,16 +26,32 @@ def directions(rows: Doubles) -> tuple[Doubles, NDArray[np.bool_]]:
 
     A row without one becomes zero.
     """
+    squares = _squares(rows)
+    usable = np.ones(len(rows), bool)
+    if not _are_ordinary(squares):
+        rows, usable = _scaled(rows)
+        squares = np.where(usable, _squares(rows), 1.0)
+    units: Doubles = rows / np.sqrt(squares)[:, None]
+    return units, usable
+
+
+def _squares(rows: Doubles) -> Doubles:
+    squares: Doubles = np.einsum("ij,ij->i", rows, rows)
+    return squares
+
+
+def _are_ordinary(squares: Doubles) -> bool:
+    """Whether rows with these squared lengths have directions, and no square of theirs over- or underflows."""
+    return bool(np.all((squares > _SMALLEST) & (squares < _LARGEST)))
+
+
+def _scaled(rows: Doubles) -> tuple[Doubles, NDArray[np.bool_]]:
+    """Rows times powers of two that bring their largest component near 1, and which have a direction; others are 0."""
     largest = np.abs(rows).max(axis=1, initial=0.0)
     usable = np.isfinite(largest) & (largest > 0)
-    if not usable.all():
-        rows = np.where(usable[:, None], rows, 0.0)
     _, exponents = np.frexp(np.where(usable, largest, 1.0))
-    if (np.abs(exponents) > _SQUARABLE).any():
-        rows = np.ldexp(rows, -exponents[:, None])
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    units: Doubles = rows / np.where(usable, lengths, 1.0)[:, None]
-    return units, usable
+    scaled: Doubles = np.ldexp(np.where(usable[:, None], rows, 0.0), -exponents[:, None])
+    return scaled, usable
 
 
 def error_of_singles(dims: int) -> float:
@@ -60,7 +76,12 @@ def similarities(left: Doubles, right: Doubles, threshold: float) -> Doubles:
 
     float64 is enough where its error cannot bring a value to the other side of the threshold; the others are exact.
     """
-    values: Doubles = np.clip(np.einsum("ij,ij->i", directions(left)[0], directions(right)[0]), -1.0, 1.0)
+    lengths = [_squares(left), _squares(right)]
+    if all(map(_are_ordinary, lengths)):
+        dots = np.einsum("ij,ij->i", left, right) / np.sqrt(lengths[0]) / np.sqrt(lengths[1])
+    else:
+        dots = np.einsum("ij,ij->i", directions(left)[0], directions(right)[0])
+    values: Doubles = np.clip(dots, -1.0, 1.0)
     for position in np.flatnonzero(np.abs(values - threshold) <= error_of_doubles(left.shape[1])):
         values[position] = exact_cosine(left[position], right[position])
     return values

@@ -43,7 +43,7 @@ def _rows(calibration: Calibration, screen: Screen) -> Iterator[tuple[str, ...]]
     best = calibration.best
     yield (
         screen.say(_BEST),
-        f"{best.threshold:g} {_bracketed(calibration.threshold)}",
+        f"{best.threshold:g} {_bounds_of(calibration.threshold)}",
         _with(best.precision, calibration.precision),
         _with(best.recall, calibration.recall),
         _with(best.f1, calibration.f1),
@@ -72,11 +72,11 @@ def _level(name: str, one: AtLevel, sure: str, screen: Screen) -> tuple[str, ...
 
 
 def _with(value: float, interval: Interval) -> str:
-    return f"{value:.3f} {_bracketed(interval)}"
+    return f"{value:.3f} {_bounds_of(interval)}"
 
 
-def _bracketed(interval: Interval) -> str:
-    return f"[{interval.low:.2f}, {interval.high:.2f}]"
+def _bounds_of(interval: Interval) -> str:
+    return f"{interval.low:.2f}-{interval.high:.2f}"
 
 
 def _overlap(calibration: Calibration, screen: Screen) -> Iterator[str]:
@@ -122,9 +122,9 @@ def _remarks(calibration: Calibration, unlabelled: int) -> Iterator[Text]:
 
 
 _READING = Text(
-    "in brackets: 95 % of 1,000 resamples. Precision is that of these pairs, whose share of duplicates is not that of "
-    "your texts. The threshold holds for this model and this way of encoding alone",
-    "方括号内：1,000 次自助抽样的 95% 区间。精确率针对这些文本对，其中重复的比例与实际语料不同。"
+    "behind a figure: 95 % of 1,000 resamples. Precision is that of these pairs, whose share of duplicates is not that "
+    "of your texts. The threshold holds for this model and this way of encoding alone",
+    "数字后面是 1,000 次自助抽样的 95% 区间。精确率针对这些文本对，其中重复的比例与实际语料不同。"
     "阈值只适用于当前模型和编码方式",
 )
 
