@@ -106,18 +106,18 @@ def through_faults(count: int, folder: Path) -> bool:
     source, clean, faulty = folder / "texts.txt", folder / "clean.npy", folder / "faulty.npy"
     source.write_text("".join(f"{text}\n" for text in texts(count)), encoding="utf-8")
     with demo() as url:
-        began = time.monotonic()
         print("clean:", last_line(bgecheck("--url", url, "--input", str(source), "--to", str(clean))), flush=True)
-        seconds = time.monotonic() - began
     with demo(TROUBLE) as url:
         line = bgecheck("--url", url, "--input", str(source), "--to", str(faulty), "--resume")
         chance = random.Random()
-        for _ in range(KILLS):
+        for moment in sorted(chance.sample(range(count * 9 // 10), KILLS)):
             process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(4 + chance.random() * seconds / KILLS)
+            while process.poll() is None and how_far(faulty) < moment:
+                time.sleep(0.05)
+            time.sleep(chance.random())
             process.send_signal(signal.SIGKILL)
             late = process.wait() != -signal.SIGKILL
-            print(f"killed{' too late' * late}: {how_far(faulty)}", flush=True)
+            print(f"killed{' too late' * late}: {how_far(faulty)} records are kept", flush=True)
         print("with faults:", last_line(line), flush=True)
     same = clean.read_bytes() == faulty.read_bytes()
     rejected = [Path(f"{path}.rejected.jsonl").read_bytes() for path in (clean, faulty)]
@@ -125,10 +125,11 @@ def through_faults(count: int, folder: Path) -> bool:
     return same and rejected[0] == rejected[1] and complete(clean, rejected[0], count)
 
 
-def how_far(out: Path) -> str:
-    """The last whole line of the journal."""
-    lines = (out.parent / f"{out.name}.part/journal.jsonl").read_bytes().splitlines()
-    return f"{json.loads(lines[-1]).get('records', 0)} records are kept"
+def how_far(out: Path) -> int:
+    """The records that are done by the last whole line of the journal."""
+    journal = out.parent / f"{out.name}.part/journal.jsonl"
+    whole = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
+    return int(json.loads(whole[-1]).get("records", 0)) if len(whole) > 1 else 0
 
 
 def complete(path: Path, rejected: bytes, count: int) -> bool:

@@ -16,8 +16,8 @@ FEW_WAITING, MANY_WAITING = 3.0, 6.0
 OVERHEAD = 64
 """Tokens' worth of time that a request takes by itself, so that short ones do not look slow."""
 
-FORGETTING = 1.002
-"""By which the fastest answer counts as slower with each further one: a server that has changed is found out."""
+LOOK_ANEW = 500
+"""Answers after which the fastest one is forgotten, and seen anew with half the requests: servers and texts change."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 """Seconds after a server was busy or failed; doubled each time, with jitter."""
@@ -38,6 +38,7 @@ class Pace:
         self._clock = clock
         self._random = random.Random(seed)  # jitter only
         self._fastest = 0.0
+        self._answers = 0
         self._cut = 0.0
         self._trouble = 0
 
@@ -53,7 +54,10 @@ class Pace:
         """A request of so many tokens was answered after `seconds`, beside `in_flight` others that count itself."""
         self._trouble = 0
         cost = seconds / (tokens + OVERHEAD)
-        self._fastest = min(self._fastest * FORGETTING or cost, cost)
+        self._answers += 1
+        if self._answers % LOOK_ANEW == 0:
+            self._fastest, self.limit = 0.0, max(1.0, self.limit / 2)
+        self._fastest = min(self._fastest or cost, cost)
         waiting = self.limit * (1 - self._fastest / cost) if cost else 0.0
         if waiting < FEW_WAITING:
             if self.in_flight + 1 >= int(self.limit):  # a limit that is not used says nothing

@@ -28,6 +28,9 @@ GONE_SECONDS = 15.0
 MANY_BAD = 0.5
 """Share of the vectors of a window that cannot be right, from which on it is the server and not the texts."""
 
+LAST_ANSWERS = 1.0
+"""Seconds for which answers are waited for that nobody needs any more, so that their connections are closed."""
+
 _TICK = 0.25
 """Seconds after which those who wait look around."""
 
@@ -39,12 +42,12 @@ class Sending:
         self.replicas = list(replicas)
         self._options = options
         self._note = note
+        assert replicas[0].control is not None, "a replica is proved before texts are sent to it"
         self._control = replicas[0].control
-        assert self._control is not None, "a replica is proved before texts are sent to it"
         self._unit = control.is_unit(self._control)
         self._changed = threading.Condition()
         self._queue: deque[Batch] = deque()
-        self._threads: dict[Replica, int] = dict.fromkeys(replicas, 0)
+        self._threads: dict[Replica, list[threading.Thread]] = {replica: [] for replica in replicas}
         self._error: BaseException | None = None
         self._stopped = False
         self.answered = 0
@@ -79,11 +82,14 @@ class Sending:
             return window.is_done
 
     def stop(self) -> None:
-        """Send nothing more; requests in flight are not waited for."""
+        """Send nothing more, and wait a moment for what is in flight; a server that hangs is not waited for."""
         with self._changed:
             self._stopped = True
             self._queue.clear()
             self._changed.notify_all()
+        ends = time.monotonic() + LAST_ANSWERS
+        for thread in [thread for threads in self._threads.values() for thread in threads]:
+            thread.join(max(0.0, ends - time.monotonic()))
 
     def _alive(self) -> list[Replica]:
         return [replica for replica in self.replicas if not replica.lost]
@@ -91,9 +97,10 @@ class Sending:
     def _hire(self) -> None:
         """A thread for each request that may be in flight."""
         for replica in self._alive():
-            while self._threads[replica] < min(int(replica.pace.limit), len(self._queue) + replica.pace.in_flight):
-                self._threads[replica] += 1
-                threading.Thread(target=self._work, args=(replica,), name=f"bulk {replica.url}", daemon=True).start()
+            threads = self._threads[replica]
+            while len(threads) < min(int(replica.pace.limit), len(self._queue) + replica.pace.in_flight):
+                threads.append(threading.Thread(target=self._work, args=(replica,), name="bulk", daemon=True))
+                threads[-1].start()
 
     def _work(self, replica: Replica) -> None:
         try:
@@ -152,7 +159,7 @@ class Sending:
                 if len(batch.pieces) > 1 and (outcome.kind == "late" or batch.faults >= FAULTS):
                     self._halve(batch)
                 else:
-                    self._queue.appendleft(batch)
+                    self._queue.append(batch)  # behind others, whose answers show that the server is there
             case "busy" | "gone" | "barred":
                 self._trouble(replica, outcome)
                 self._queue.appendleft(batch)
@@ -186,13 +193,7 @@ class Sending:
         """Take the vectors that can be right; ask once more, alone, for those that cannot."""
         assert outcome.matrix is not None
         rows, window = outcome.matrix.rows, batch.window
-        assert self._control is not None
-        if rows.shape[1] != len(self._control):
-            words = Text(
-                f"{replica.url}: vectors of {rows.shape[1]} components, {len(self._control)} before",
-                f"{replica.url}：向量变成了 {rows.shape[1]} 维，之前是 {len(self._control)} 维",
-            )
-            raise WrongVectors(words)
+        self._require_dims(replica, rows)
         problems = self._problems(rows)
         window.servers.add(replica)
         window.tokens += outcome.matrix.tokens or batch.tokens
@@ -215,6 +216,14 @@ class Sending:
         ):
             # Nothing in it was at fault: the server takes no more texts than half of them.
             replica.texts = min(replica.texts, max(1, len(batch.within.pieces) // 2))
+
+    def _require_dims(self, replica: Replica, rows: NDArray[np.float32]) -> None:
+        if rows.shape[1] != len(self._control):
+            words = Text(
+                f"{replica.url}: vectors of {rows.shape[1]} components, {len(self._control)} before",
+                f"{replica.url}：向量变成了 {rows.shape[1]} 维，之前是 {len(self._control)} 维",
+            )
+            raise WrongVectors(words)
 
     def _problems(self, rows: NDArray[np.float32]) -> list[Rejection | None]:
         """What is wrong with each row: not finite, zero, or not of length 1 where the model's vectors are."""
@@ -241,6 +250,8 @@ class Sending:
 
     def _halve(self, batch: Batch) -> None:
         parts = batch.halves()
+        for part in parts:  # one of them is the reason, most likely; a single text is given up only after as many again
+            part.faults = FAULTS - 1 if batch.faults and len(part.pieces) > 1 else 0
         batch.window.open += len(parts) - 1
         self._queue.extendleft(reversed(parts))
 
@@ -289,13 +300,13 @@ class Sending:
                 return False
             replica.failing = None
             replica.proved = began
-        assert self._control is not None
-        seen = control.cosine(outcome.matrix.rows[0], self._control)
-        if not control.SAME.admits(seen):
+        self._require_dims(replica, outcome.matrix.rows)
+        cosine = control.cosine(outcome.matrix.rows[0], self._control)
+        if not control.SAME.admits(cosine):
             words = Text(
-                f"{replica.url}: the control text has another vector than at the beginning: cosine {seen:.4f}, "
+                f"{replica.url}: the control text has another vector than at the beginning: cosine {cosine:.4f}, "
                 f"expected {control.SAME}",
-                f"{replica.url}：对照文本的向量和开始时不同了：余弦相似度 {seen:.4f}（应为 {control.SAME}）",
+                f"{replica.url}：对照文本的向量和开始时不同了：余弦相似度 {cosine:.4f}（应为 {control.SAME}）",
             )
             raise WrongVectors(words)
         return True

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LIFETIME = 10 * 365 * 86400.0
 """Seconds that a run may take; each request has its own limit."""
 
+GONE_SECONDS = 15.0
+"""For which one of several is waited for."""
+
 LEARNING = 10.0
 """Seconds for which the page is waited for that tells how many texts are computed at once."""
 
@@ -32,17 +35,20 @@ def replicas(targets: Sequence[Target], options: BulkOptions, note: Callable[[Te
 
     Raises `GivenUp` where none does, `WrongVectors`, and `BadInput` for more texts a request than a server computes.
     """
-    ready: list[Replica] = []
-    problems: list[Text] = []
-    for target in targets:
-        replica = _opened(target, options)
-        try:
-            _prove(replica, options.patience if len(targets) == 1 else min(options.patience, 15.0))
-        except GivenUp as gone:
-            problems.append(_about(replica.url, gone.reason))
+    opened = [_opened(target, options) for target in targets]
+    try:
+        return _proved(opened, options, note)
+    except BaseException:
+        for replica in opened:
             replica.server.close()
-            continue
-        ready.append(replica)
+        raise
+
+
+def _proved(opened: Sequence[Replica], options: BulkOptions, note: Callable[[Text], None]) -> list[Replica]:
+    patience = options.patience if len(opened) == 1 else min(options.patience, GONE_SECONDS)
+    tried = [(replica, _problem(replica, patience)) for replica in opened]
+    ready = [replica for replica, problem in tried if problem is None]
+    problems = [problem for _, problem in tried if problem is not None]
     if not ready:
         raise GivenUp(problems[0] if len(problems) == 1 else _joined(problems))
     for words in problems:
@@ -57,18 +63,29 @@ def _opened(target: Target, options: BulkOptions) -> Replica:
     at_once = server.at_once(min(LEARNING, options.seconds))
     if options.texts > MOST_TEXTS and (at_once is None or at_once < options.texts):
         known = at_once if at_once is not None else "?"
+        url = server.base_url
+        server.close()
         raise BadInput(
             f"--batch {options.texts}",
             Text(
-                f"a request of more texts than a server computes at once can stop it for good, and {server.base_url} "
-                f"says: {known}",
-                f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死，而 {server.base_url} 给出的是：{known}",
+                f"a request of more texts than a server computes at once can stop it for good, and {url} says: {known}",
+                f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死，而 {url} 给出的是：{known}",
             ),
             Text(f"leave it out: {MOST_TEXTS} are sent", f"去掉它，默认每次 {MOST_TEXTS} 条"),
         )
     texts = min(options.texts, at_once or options.texts)
     requests = options.requests if at_once is None else min(options.requests, max(1, at_once // texts))
     return Replica(server, Pace(requests), options.seconds, texts)
+
+
+def _problem(replica: Replica, patience: float) -> Text | None:
+    """Why a server is left out, once it is closed; None for one that was proved."""
+    try:
+        _prove(replica, patience)
+    except GivenUp as gone:
+        replica.server.close()
+        return _about(replica.url, gone.reason)
+    return None
 
 
 def _prove(replica: Replica, patience: float) -> None:

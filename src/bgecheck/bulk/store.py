@@ -8,7 +8,7 @@ import shutil
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -134,14 +134,16 @@ class Store:
         self.dims = dims
         self._apart = apart
         self._row_bytes = 4 * dims
-        with _disk(where.folder):
+        self._files = ExitStack()
+        with self._files, _disk(where.folder):
             where.folder.mkdir(exist_ok=True)
             self.identity, self.done = _opened(where, identity)
-            self._journal = where.journal.open("ab")
+            self._journal = self._files.enter_context(where.journal.open("ab"))
             _lock(self._journal, where)
             self._rows = self._at("rows", HEAD_BYTES[where.form] + self.done.rows * self._row_bytes)
             self._rejected = self._at("rejected.jsonl", self.done.rejected_bytes)
             self._pieces = self._at("pieces.jsonl", self.done.pieces_bytes)
+            self._files = self._files.pop_all()  # else closed here, as all are where one cannot be opened
         self.resumed_at = self.done.records
         self._seconds = self.done.seconds
         self._began = self._synced = time.monotonic()
@@ -173,19 +175,17 @@ class Store:
 
     def close(self) -> None:
         """Close the files, whatever state they are in."""
-        for file in (self._rows, self._rejected, self._pieces, self._journal):
-            with suppress(OSError):
-                file.close()
+        with suppress(OSError):
+            self._files.close()
 
     def _at(self, name: str, size: int) -> BinaryIO:
         """A file of the folder, cut to what is whole of it."""
         path = self.where.folder / name
-        file = path.open("r+b" if path.exists() else "w+b")
+        file = self._files.enter_context(path.open("r+b" if path.exists() else "w+b"))
         have = file.seek(0, os.SEEK_END)
         if have < size and name == "rows" and not self.done.records:
             file.write(bytes(size - have))  # the head, which is written last
         elif have < size:
-            file.close()
             raise BadInput(
                 str(path),
                 Text(f"has {have} bytes, and the journal says {size}", f"只有 {have} 字节，而日志记录为 {size} 字节"),

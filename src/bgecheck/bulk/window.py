@@ -80,7 +80,7 @@ class Batch:
         """The same pieces in two requests."""
         middle = len(self.pieces) // 2
         parts = (self.pieces[:middle], self.pieces[middle:])
-        return [Batch(self.window, part, faults=self.faults // 2, within=self) for part in parts]
+        return [Batch(self.window, part, within=self) for part in parts]
 
 
 @dataclass(eq=False, slots=True)

@@ -1,0 +1,184 @@
+"""The command as a user has it: killed and resumed, with bad input, in both languages, its codes and lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from commandline import environment, run
+from fakes.answering import Answer, embedded, pages, serving, vector
+
+DIMS = 8
+TEXTS = [f"{number} 文本{'长' * (number % 40)}" for number in range(2000)]
+MEANINGLESS = ("--skip", "embed.semantic,embed.golden,embed.dimension,launch")
+"""Rows that a server of eight dimensions rightly fails."""
+
+
+def right(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+    texts = body["input"]
+    if any("refuse" in text for text in texts):
+        return 400, {"object": "error", "message": "no \x1b[31mred"}
+    time.sleep(0.005)
+    return 200, embedded(*(vector(text, DIMS) for text in texts))
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(pages(), right) as url:
+        yield url
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(TEXTS), encoding="utf-8")
+    return path
+
+
+def words(url: str, source: Path | str, out: Path, *more: str) -> list[str]:
+    return ["embed", "--url", url, "--input", str(source), "--to", str(out), *MEANINGLESS, *more]
+
+
+def test_a_run_that_is_killed_goes_on_and_gives_the_same_bytes(url: str, source: Path, tmp_path: Path) -> None:
+    clean, killed = tmp_path / "clean.npy", tmp_path / "killed.npy"
+    done = run(*words(url, source, clean))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("2000 texts | rejected 0 | ")
+    line = [sys.executable, "-m", "bgecheck", *words(url, source, killed, "--resume", "--concurrency", "1")]
+    process = subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    journal = killed.with_name("killed.npy.part") / "journal.jsonl"
+    ends = time.monotonic() + 30
+    while not (journal.exists() and b'"records":' in journal.read_bytes().partition(b"\n")[2]):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    time.sleep(random.random() * 0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "it was killed at work"
+    assert not killed.exists()
+    refused = run(*words(url, source, killed))
+    assert (refused.returncode, "--resume" in refused.stderr) == (2, True)
+    assert run(*words(url, source, killed, "--resume")).returncode == 0
+    assert killed.read_bytes() == clean.read_bytes()
+    assert not journal.parent.exists()
+    assert np.load(killed)[1999] == pytest.approx(vector(TEXTS[1999], DIMS), abs=1e-6)
+    again = run(*words(url, source, killed, "--resume", "--lang", "zh"))
+    assert (again.returncode, "已经完成：2000 条文本" in again.stdout) == (0, True)
+
+
+def test_an_interrupted_run_says_how_to_go_on(url: str, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    line = [sys.executable, "-m", "bgecheck", *words(url, source, out, "--api-key", "sk-a-key-to-hide")]
+    process = subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out.npy.part/journal.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (130, "")
+    assert "out.npy.part; go on with: --resume" in errors
+    assert "sk-a-key" not in errors
+
+
+def test_rejected_texts_are_told_and_kept_clean(url: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "texts.csv", tmp_path / "out.jsonl"
+    source.write_text("id,问题\n1,好\n2,refuse\n3,\n", encoding="gb18030")
+    done = run(*words(url, source, out, "--column", "问题", "--lang", "zh"))
+    assert done.returncode == 0
+    assert "3 条文本 | 无向量 2（空白 1、被拒绝 1；" in done.stdout
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [row["vector"] is None for row in rows] == [False, True, True]
+    lines = [json.loads(line) for line in Path(f"{out}.rejected.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["line"], line["reason"]) for line in lines] == [(3, "refused"), (4, "blank")]
+    assert lines[0]["message"] == "HTTP 400: no red"
+
+
+def test_texts_that_are_all_rejected_are_a_problem(url: str, tmp_path: Path) -> None:
+    source = tmp_path / "texts.txt"
+    source.write_text("refuse\n \n", encoding="utf-8")
+    assert run(*words(url, source, tmp_path / "out.npy")).returncode == 1
+
+
+def test_the_models_own_instruction_is_put_before_each_text(tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    def noting(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        sent.extend(body["input"])
+        return right(body, headers)
+
+    source = tmp_path / "texts.txt"
+    source.write_text("如何重置密码", encoding="utf-8")
+    with serving(pages(), noting) as url:
+        assert run(*words(url, source, tmp_path / "q.npy", "--as", "query")).returncode == 0
+        assert "为这个句子生成表示以用于检索相关文章：如何重置密码" in sent
+        done = run(*words(url, source, tmp_path / "p.npy", "--as", "passage"))
+        assert (done.returncode, "without an instruction" in done.stderr) == (0, True)
+        refused = run(*words(url, source, tmp_path / "m.npy", "--as", "query", "--model", "mine"))
+    assert (refused.returncode, "no instruction is on record for mine" in refused.stderr) == (2, True)
+
+
+def test_a_server_that_is_not_right_is_sent_no_file(tmp_path: Path, source: Path) -> None:
+    """The report of the smoke test says why, as without a file."""
+    count = [0]
+
+    def turning(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        count[0] += len(body["input"])
+        return 200, embedded(*(vector(text, DIMS)[:: -1 if count[0] % 2 else 1] for text in body["input"]))
+
+    with serving(pages(), turning) as url:
+        done = run(*words(url, source, tmp_path / "out.npy"))
+    assert done.returncode == 1
+    assert "embed.repeatable" in done.stdout
+    assert count[0] < 50
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_nobody_there_is_told_without_a_file(tmp_path: Path, source: Path) -> None:
+    done = run(*words("http://127.0.0.1:9", source, tmp_path / "out.npy"))
+    assert done.returncode in (1, 4)
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ((), "where the vectors go is not said"),
+        (("--to", "out.csv"), "not a supported format"),
+        (("--to", "out.npy", "--resume", "--overwrite"), "exclude each other"),
+        (("--to", "out.npy", "--column", "x"), "there is no column x"),
+        (("--to", "out.npy", "--as", "document"), "query, passage"),
+        (("--to", "out.npy", "--keep-chunks"), "only with --chunk"),
+        (("--to", "out.npy", "--chunk", "3"), "not between 16 and"),
+        (("--to", "out.npy", "--batch", "0"), "not between 1 and"),
+        (("--to", "out.npy", "a text"), "texts are given on the command line as well"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
+    more: tuple[str, ...], reason: str, source: Path, tmp_path: Path
+) -> None:
+    done = run("embed", "--url", "http://127.0.0.1:9", "--input", str(source), *more)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", [("--to", "x.npy"), ("--resume",), ("--truncate",), ("--chunk", "100")])
+def test_an_option_of_files_without_a_file_is_refused(option: tuple[str, ...]) -> None:
+    done = run("embed", "文本", *option)
+    assert (done.returncode, "--input FILE" in done.stderr) == (2, True)
+
+
+def test_two_servers_without_a_file_are_refused() -> None:
+    done = run("embed", "文本", "--url", "127.0.0.1:1", "--url", "127.0.0.1:2")
+    assert (done.returncode, "looks at one server" in done.stderr) == (2, True)
