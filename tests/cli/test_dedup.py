@@ -273,3 +273,13 @@ def test_a_server_whose_vectors_do_not_repeat_is_not_used(tmp_path: Path) -> Non
         done = run("dedup", str(tmp_path / "t.txt"), "--url", staged.url)
     assert (done.returncode, done.stdout) == (1, "")
     assert "has another vector" in done.stderr
+
+
+def test_a_page_stays_where_stdout_cannot_be_written(file: str, tmp_path: Path) -> None:
+    """It is no report of checks, in place of which the reason would stand."""
+    page_file = tmp_path / "r.html"
+    words = [*PROGRAM, *given(file), "-o", f"html={page_file}"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=50, check=False)
+    assert done.returncode == 2
+    assert "<svg" in page_file.read_text(encoding="utf-8")

@@ -96,8 +96,8 @@ def dedup(
             "--prefix",
             metavar="TEXT",
             rich_help_panel=INPUT,
-            en="Put this before each text.",
-            zh="在每条文本前加上这段文字",
+            en="Put these words before each text; they move all similarities.",
+            zh="给每条文本加上这段前缀，所有相似度都会随之变化",
         ),
     ] = None,
     threshold: Annotated[
