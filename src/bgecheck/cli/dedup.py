@@ -77,7 +77,7 @@ def dedup(
             metavar="FILE",
             rich_help_panel=INPUT,
             en="Take the vectors of this .npy, .safetensors or .jsonl, one for each text; ask no server.",
-            zh="使用文件里的向量（.npy、.safetensors、.jsonl，每条文本一个），不请求服务",
+            zh="使用文件里的向量，每条文本一个：.npy、.safetensors 或 .jsonl",
         ),
     ] = None,
     as_: Annotated[
@@ -118,7 +118,7 @@ def dedup(
             metavar="PAIRS.csv",
             rich_help_panel=INPUT,
             en="Find the threshold from labelled pairs (text_a,text_b,label); without the file, write pairs to label.",
-            zh="用标注过的文本对（text_a,text_b,label）求阈值；文件不存在时写出待标注的文本对",
+            zh="用标注过的文本对求阈值，列为 text_a、text_b、label；没有这个文件时先写出待标注的文本对",
         ),
     ] = None,
     url: Url = None,
@@ -153,7 +153,7 @@ def dedup(
         option(
             "--resume",
             rich_help_panel=RESULT,
-            en="Go on with a run that was interrupted.",
+            en="Go on where an interrupted run ended.",
             zh="继续被中断的运行",
         ),
     ] = False,
