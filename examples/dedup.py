@@ -1,7 +1,8 @@
 """Semantic de-duplication: keeps a text unless it is closer than a threshold to one that was kept before.
 
 It proves which texts the server puts close together, not that they mean the same: calibrate the threshold on pairs
-of your own. 0.85 is the guide's figure; its printed result is not what these questions give at that threshold.
+of your own (`bgecheck dedup --calibrate pairs.csv`). 0.85 is the guide's figure; its printed result is not what these
+questions give at that threshold. For files of any size: `bgecheck dedup FILE`, which keeps the same texts.
 """
 
 from __future__ import annotations

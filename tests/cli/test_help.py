@@ -176,6 +176,7 @@ def demo() -> Iterator[Staged]:
 
 MAY_SEE_NOTHING = ("bgecheck gpu", "bgecheck preflight")
 COMPOSE = "services: {bge: {command: python -m sglang.launch_server --model-path /m/bge --host 0.0.0.0}}"
+QUESTIONS = "如何重置登录密码？\n怎样重置登录密码？\n忘记登录密码怎么办？\n软件打不开\n"
 SHOWS_A_FAULT = {"bgecheck demo --fault repeat-differs": 1}
 LACKS = {"curl": "bgecheck snippet curl"}
 
@@ -209,6 +210,7 @@ def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -
     (tmp_path / "bin").mkdir()
     (tmp_path / "compose.yml").write_text(COMPOSE, "utf-8")
     (tmp_path / "texts.csv").write_text("id,text\n1,今天天气怎么样？\n2,如何重置密码？\n", "utf-8")
+    (tmp_path / "questions.txt").write_text(QUESTIONS, "utf-8")
     for line in lines_of(command):
         if "--launch" in line:  # a script of the reader's own: tests/cli/test_wait.py
             continue
@@ -223,6 +225,6 @@ def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -
         assert done.returncode in allowed, (line, done.stdout, done.stderr)
         assert done.stdout or ">" in line, line
         assert "Traceback" not in done.stderr
-    for name in ("report.json", "before.jsonl", "matrix.md", "report.schema.json"):
+    for name in ("report.json", "before.jsonl", "matrix.md", "report.schema.json", "report.html"):
         if any(name in line for line in lines_of(command)):
             assert (tmp_path / name).stat().st_size > 100

@@ -143,7 +143,7 @@ def test_a_report_that_cannot_be_written_makes_the_others_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The process ends with 2, which no report may contradict; what was judged is in them."""
-    place = output._replace
+    place = output.put_in_place
 
     def full(path: str, text: str) -> None:
         if path.endswith(".xml"):

@@ -140,30 +140,8 @@ class _FileRun:
         to_stderr(words, self.language, [secret for one in self.targets for secret in one.secrets()])
 
     def _prefix(self, server: Replica) -> str:
-        """What is put before each text: the option's, or what the model's card gives for this side."""
-        if self.options.prefix is not None or self.options.as_ is None:
-            return self.options.prefix or ""
-        from bgecheck.knowledge.models import lookup
-
-        name = _model_of(server, self.targets[0])
-        model = lookup(name)
-        if model is None or model.task_decides:
-            raise BadInput(
-                f"--as {self.options.as_}",
-                Text(f"no instruction is on record for {name}", f"没有 {name} 的指令记录")
-                if model is None
-                else Text(f"the instruction of {name} depends on your task", f"{name} 的指令取决于具体任务"),
-                Text("give its own: --prefix 'query: '", "自己指定：--prefix 'query: '"),
-            )
-        prefix = model.query_prefix if self.options.as_ == "query" else model.passage_prefix
-        if not prefix:
-            self.note(
-                Text(
-                    f"{model.name} takes a {self.options.as_} without an instruction: nothing is put before the texts",
-                    f"{model.name} 的 {self.options.as_} 不需要指令：文本前不加内容",
-                )
-            )
-        return prefix or ""
+        model = _model_of(server, self.targets[0])
+        return instruction(self.options.as_, self.options.prefix, model, self.note)
 
     def _size(self, server: Replica) -> int:
         """Tokens of a text or piece at most; 0 where texts are not cut. Raises `BadInput` where it is not known."""
@@ -211,6 +189,35 @@ class _FileRun:
         return counter
 
 
+def instruction(side: str | None, prefix: str | None, name: str | None, note: Callable[[Text], None]) -> str:
+    """What is put before each text: the prefix, or what the card of the model `name` gives for this side.
+
+    Raises `BadInput` where none is on record.
+    """
+    if prefix is not None or side is None:
+        return prefix or ""
+    from bgecheck.knowledge.models import lookup
+
+    model = lookup(name)
+    if model is None or model.task_decides:
+        raise BadInput(
+            f"--as {side}",
+            Text(f"no instruction is on record for {name}", f"没有 {name} 的指令记录")
+            if model is None
+            else Text(f"the instruction of {name} depends on your task", f"{name} 的指令取决于具体任务"),
+            Text("give its own: --prefix 'query: '", "自己指定：--prefix 'query: '"),
+        )
+    given = model.query_prefix if side == "query" else model.passage_prefix
+    if not given:
+        note(
+            Text(
+                f"{model.name} takes a {side} without an instruction: nothing is put before the texts",
+                f"{model.name} 的 {side} 不需要指令：文本前不加内容",
+            )
+        )
+    return given or ""
+
+
 def _named(options: FileOptions) -> str:
     if options.to is None:
         raise BadInput(
@@ -232,12 +239,7 @@ def _bulk_options(options: FileOptions, ctx: Context) -> BulkOptions:
     """The options in their units. Raises `BadInput`."""
     from bgecheck.bulk.options import MOST_TEXTS, BulkOptions
 
-    if options.as_ is not None:
-        one_of("--as", options.as_, SIDES)
-    if options.as_ is not None and options.prefix is not None:
-        raise BadInput(
-            "--as --prefix", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
-        )
+    require_side(options.as_, options.prefix)
     chunk = _within("--chunk", options.chunk, 16, 1_000_000)
     cut = options.truncate or chunk is not None
     if options.keep_chunks and (options.truncate or chunk is None):
@@ -260,6 +262,17 @@ def _bulk_options(options: FileOptions, ctx: Context) -> BulkOptions:
         seconds=seconds("--timeout", "2m" if source(ctx, "timeout") == "DEFAULT" else ctx.params["timeout"]),
         patience=seconds("--patience", options.patience),
     )
+
+
+def require_side(side: str | None, prefix: str | None) -> None:
+    """Raise `BadInput` for a side that there is not, and where a prefix is given too."""
+    if side is None:
+        return
+    one_of("--as", side, SIDES)
+    if prefix is not None:
+        raise BadInput(
+            "--as --prefix", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
+        )
 
 
 def _within(option: str, value: int | None, least: int, most: int) -> int | None:

@@ -25,6 +25,7 @@ ORDER = (
     "probe",
     "embed",
     "snippet",
+    "dedup",
     "plan",
     "demo",
     "explain",

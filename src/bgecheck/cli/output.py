@@ -47,7 +47,7 @@ class Sink:
 
     def _replace(self, path: str, text: str) -> None:
         try:
-            _replace(path, text)
+            put_in_place(path, text)
         except OSError as error:
             why = error.strerror or str(error)
             raise _unwritable(self.name, path, Text(why, why)) from error
@@ -122,7 +122,7 @@ def _sink(item: str, options: RunOptions, language: Language) -> Sink:
                     f"写成 -o {name}=文件，或用 -o {name} 输出到 stdout",
                 ),
             )
-        _writable(name, path)
+        require_writable(name, path)
         return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), path)
     if name != USUAL:
         require_stdout()
@@ -138,7 +138,7 @@ def stdout_screen(language: Language, *, verbose: bool = False, plugin: bool = F
     return screen(language, verbose=verbose, terminal=sys.stdout.isatty(), encoding=encoding, plugin=plugin)
 
 
-def _replace(path: str, text: str) -> None:
+def put_in_place(path: str, text: str) -> None:
     """Write beside the file and put it in its place; what is no regular file (a device, a pipe) is written to."""
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "w", encoding="utf-8") as file:
@@ -166,7 +166,7 @@ def _mode(path: str) -> int:
     return 0o666 & ~mask
 
 
-def _writable(name: str, path: str) -> None:
+def require_writable(name: str, path: str) -> None:
     """Refuse before the run what could not be written after it."""
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):

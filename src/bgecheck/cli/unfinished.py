@@ -67,6 +67,10 @@ def start_anew() -> None:
     running.__init__()  # type: ignore[misc]  # every field as it begins
 
 
+_OTHER_REPORTS = ("dedup",)
+"""Commands whose `-o` is no report of checks: a file that they have written stays as it is."""
+
+
 def write_unfinished(code: int, why: Text, words: Sequence[str], language: Language) -> bool:
     """Write the report of a run that ends with `code` to wherever one was asked for; whether stdout has it.
 
@@ -74,6 +78,8 @@ def write_unfinished(code: int, why: Text, words: Sequence[str], language: Langu
     """
     from bgecheck.cli.output import understood
 
+    if words and words[0] in _OTHER_REPORTS:
+        return False
     sinks = running.sinks or understood(words, language)
     chosen = [sink for sink in sinks if sink.is_for_a_reader]
     reports = _reports(code, why, words) if chosen else []

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 
-from bgecheck import __version__
 from bgecheck.model import Finding, Report, Text
 from bgecheck.model.report import exit_code
 from bgecheck.render.corrected import corrected_lines
 from bgecheck.render.headline import headline, headline_of
+from bgecheck.render.htmlpage import escaped, page, table
 from bgecheck.render.remedies import Remedy, remedies
 from bgecheck.render.root_causes import CAUSE, FIX, HEADING, SYMPTOM, consequence_line, symptoms
 from bgecheck.render.rows import counted, ignored, observed, remedy, status, status_word, subjects, worst_first
@@ -29,7 +27,6 @@ _LEGEND = Text(
     "“Not looked at” and “could not be judged” are no passes: the reason stands beside them.",
     "根因是不能由其他问题解释的问题：先解决它，由它引起的问题会随之消失。“未检查”和“无法判断”都不等于通过，原因写在旁边。",
 )
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def render(reports: Sequence[Report], screen: Screen) -> str:
@@ -39,35 +36,21 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
         body += _target(f"t{number}", subject, report, screen)
     about = reports[0].subject or reports[0].command if len(reports) == 1 else headline(reports, screen)
     verdict = verdict_word(reports[0], screen) if len(reports) == 1 else f"exit {exit_code(reports)}"
-    return (
-        f'<!doctype html>\n<html lang="{"zh-CN" if screen.language == "zh" else "en"}">\n<head>\n'
-        f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{_text(f'bgecheck {verdict} · {about}')}</title>\n<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(body)
-        + f"\n<footer>{_text(screen.say(_LEGEND))}<br>bgecheck {__version__}</footer>\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _style() -> str:
-    """How the page looks, shipped as a file beside the rooms of the renderers."""
-    with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "page.css"), encoding="utf-8") as file:
-        return file.read()
+    return page(f"bgecheck {verdict} · {about}", "\n".join(body), screen.say(_LEGEND), screen)
 
 
 def _summary(reports: Sequence[Report], screen: Screen) -> str:
     rows = [
         (
-            f'<a href="#t{number}">{_text(subject)}</a>',
-            f'<b class="{report.verdict}">{_text(verdict_word(report, screen))}</b>',
+            f'<a href="#t{number}">{escaped(subject)}</a>',
+            f'<b class="{report.verdict}">{escaped(verdict_word(report, screen))}</b>',
             "<br>".join(f"<code>{root.id}</code>" for root in report.root_causes),
         )
         for number, (subject, report) in enumerate(zip(subjects(reports), reports, strict=True), 1)
     ]
     code = screen.say(Text(f"exit {exit_code(reports)}", f"退出码 {exit_code(reports)}"))
-    head = f"<h1>{_text(headline(reports, screen))}</h1>\n<p>{_text(code)}</p>"
-    return f"<header>\n{head}\n{_table((_TARGET, _VERDICT, _ROOTS), rows, screen)}\n</header>"
+    head = f"<h1>{escaped(headline(reports, screen))}</h1>\n<p>{escaped(code)}</p>"
+    return f"<header>\n{head}\n{table((_TARGET, _VERDICT, _ROOTS), rows, screen)}\n</header>"
 
 
 def _target(anchor: str, subject: str, report: Report, screen: Screen) -> Iterator[str]:
@@ -76,18 +59,18 @@ def _target(anchor: str, subject: str, report: Report, screen: Screen) -> Iterat
     for group in groups:
         yield _remedy(anchor, group, report, screen)
     if groups:
-        yield f"<p>{_text(consequence_line(groups, report, screen))}</p>"
+        yield f"<p>{escaped(consequence_line(groups, report, screen))}</p>"
     if corrected := corrected_lines(report, screen):
-        command = _text("\n".join(corrected[1:]))
-        yield f"<section>\n<h2>{_text(corrected[0])}</h2>\n<pre><code>{command}</code></pre>\n</section>"
+        command = escaped("\n".join(corrected[1:]))
+        yield f"<section>\n<h2>{escaped(corrected[0])}</h2>\n<pre><code>{command}</code></pre>\n</section>"
     areas = dict.fromkeys(row.check.area for row in report.findings)
     by_area = {area: [row for row in report.findings if row.check.area == area] for area in areas}
     if by_area:
-        yield f"<h2>{_text(screen.say(_AREAS))}</h2>\n{_areas(anchor, by_area, screen)}"
+        yield f"<h2>{escaped(screen.say(_AREAS))}</h2>\n{_areas(anchor, by_area, screen)}"
     for area, rows in by_area.items():
         lines = [_row(anchor, row, screen) for row in worst_first(rows)]
-        table = _table((_STATUS, _SHOULD, _OBSERVED), lines, screen)
-        yield f'<section>\n<h3 id="{anchor}-{area}">{area}</h3>\n{table}\n</section>'
+        judged = table((_STATUS, _SHOULD, _OBSERVED), lines, screen)
+        yield f'<section>\n<h3 id="{anchor}-{area}">{area}</h3>\n{judged}\n</section>'
     yield "</article>"
 
 
@@ -101,11 +84,11 @@ def _head(subject: str, report: Report, screen: Screen) -> str:
         screen.say(Text(f"exit {code}", f"退出码 {code}")),
         *(f"{name} {value}" for name, value in about.items()),
     ]
-    notes = "".join(f'\n<p class="note">{_text(screen.say(note))}</p>' for note in report.notes)
+    notes = "".join(f'\n<p class="note">{escaped(screen.say(note))}</p>' for note in report.notes)
     return (
-        f'<header>\n<p class="verdict {report.verdict}">{_text(verdict_word(report, screen))}</p>\n'
-        f"<h1>{_text(subject)}</h1>\n<p>{_text(headline_of(report, screen))}</p>\n"
-        f'<ul class="facts">{"".join(f"<li>{_text(fact)}</li>" for fact in facts)}</ul>{notes}\n</header>'
+        f'<header>\n<p class="verdict {report.verdict}">{escaped(verdict_word(report, screen))}</p>\n'
+        f"<h1>{escaped(subject)}</h1>\n<p>{escaped(headline_of(report, screen))}</p>\n"
+        f'<ul class="facts">{"".join(f"<li>{escaped(fact)}</li>" for fact in facts)}</ul>{notes}\n</header>'
     )
 
 
@@ -117,50 +100,39 @@ def _remedy(anchor: str, group: Remedy, report: Report, screen: Screen) -> str:
         (CAUSE, [screen.say(cause) for cause in group.causes]),
         (FIX, [screen.say(fix) for fix in group.fixes]),
     )
-    rows = [f"<dt>{_text(screen.say(name))}</dt>{_definitions(lines)}" for name, lines in parts]
-    commands = "".join(f"<pre><code>{_text(command)}</code></pre>" for command in group.commands)
+    rows = [f"<dt>{escaped(screen.say(name))}</dt>{_definitions(lines)}" for name, lines in parts]
+    commands = "".join(f"<pre><code>{escaped(command)}</code></pre>" for command in group.commands)
     if commands:
-        rows.append(f"<dt>{_text(screen.say(_COMMANDS))}</dt><dd>{commands}</dd>")
-    heading = f'<span class="mark">{_text(screen.say(HEADING[group.severity]))}</span> {ids}'
+        rows.append(f"<dt>{escaped(screen.say(_COMMANDS))}</dt><dd>{commands}</dd>")
+    heading = f'<span class="mark">{escaped(screen.say(HEADING[group.severity]))}</span> {ids}'
     return f'<section class="cause {group.status}">\n<h2>{heading}</h2>\n<dl>{"".join(rows)}</dl>\n</section>'
 
 
 def _definitions(lines: Iterable[str]) -> str:
-    return f"<dd>{'<br>'.join(map(_text, lines))}</dd>"
+    return f"<dd>{'<br>'.join(map(escaped, lines))}</dd>"
 
 
 def _areas(anchor: str, by_area: dict[str, list[Finding]], screen: Screen) -> str:
     items = [
-        f'<li><a href="#{anchor}-{area}">{area}</a> {_text(counted(rows, screen))}</li>'
+        f'<li><a href="#{anchor}-{area}">{area}</a> {escaped(counted(rows, screen))}</li>'
         for area, rows in by_area.items()
     ]
     return f'<ul class="areas">{"".join(items)}</ul>'
 
 
 def _row(anchor: str, row: Finding, screen: Screen) -> tuple[str, str, str]:
-    mark = f'<span class="status {status(row)}">{_text(status_word(row, screen))}</span>'
-    name = f'<code id="{anchor}-{row.id}">{row.id}</code><br><small>{_text(screen.say(row.title))}</small>'
+    mark = f'<span class="status {status(row)}">{escaped(status_word(row, screen))}</span>'
+    name = f'<code id="{anchor}-{row.id}">{row.id}</code><br><small>{escaped(screen.say(row.title))}</small>'
     lines = [ignored(row, screen)] if row.ignored is not None else []
     lines += [screen.say(row.reason)] if row.reason is not None else []
     lines += [observed(evidence, screen) for evidence in row.evidence]
-    shown = [*map(_text, lines), *_relation(anchor, row, screen)]
+    shown = [*map(escaped, lines), *_relation(anchor, row, screen)]
     if row.status.bad and (row.ignored is not None or row.caused_by is not None):
-        shown += [f"<small>{_text(line)}</small>" for line in remedy(row, screen)[:2]]
+        shown += [f"<small>{escaped(line)}</small>" for line in remedy(row, screen)[:2]]
     return mark, name, "<br>".join(shown)
 
 
 def _relation(anchor: str, row: Finding, screen: Screen) -> list[str]:
     if row.caused_by is None:
-        return [f"<b>{_text(screen.say(_ROOT))}</b>"] if row.problem else []
+        return [f"<b>{escaped(screen.say(_ROOT))}</b>"] if row.problem else []
     return [screen.say(_FOLLOWS).format(f'<a href="#{anchor}-{row.caused_by}"><code>{row.caused_by}</code></a>')]
-
-
-def _table(heads: Sequence[Text], rows: Iterable[Sequence[str]], screen: Screen) -> str:
-    names = [_text(screen.say(head)) for head in heads]
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-
-
-def _text(text: str) -> str:
-    return escape(text)

@@ -1,0 +1,1 @@
+"""Semantic de-duplication: a text is kept unless its cosine similarity to one already kept exceeds a threshold."""

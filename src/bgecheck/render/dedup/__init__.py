@@ -1,0 +1,1 @@
+"""How a de-duplication is shown: on a terminal, as a page of HTML, and for programs."""
