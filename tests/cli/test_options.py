@@ -37,7 +37,9 @@ OPTIONS = {
     "embed": ROWS
     | SERVER
     | {"--log", "--model", "--model-path", "--api-key", "--expect-dim", "--full", "--timeout"}
-    | {"--reference", "--against", "--against-key", "--record"},
+    | {"--reference", "--against", "--against-key", "--record"}
+    | {"--input", "--to", "--column", "--as", "--prefix", "--chunk", "--overlap", "--keep-chunks", "--truncate"}
+    | {"--concurrency", "--batch", "--patience", "--resume", "--overwrite"},
     "snippet": SERVER | {"--model", "--api-key", "--timeout", "--lang"},
     "demo": ROWS | {"--fault", "--list", "--serve", "--quick", "--full", "--timeout"},
     "explain": {"--lang"},
@@ -45,6 +47,20 @@ OPTIONS = {
     "schema": set(),
     "config": (ROWS | {"--url", "--log", "--model", "--model-path", "--api-key", "--expect-dim", "--config", "--force"})
     | {"--wait", "--quick", "--full", "--timeout"},
+    "dedup": {
+        "--url",
+        "--target",
+        "--pid",
+        "--log",
+        "--model",
+        "--model-path",
+        "--api-key",
+        "--timeout",
+        "--config",
+        "--lang",
+    }
+    | {"--column", "--vectors", "--as", "--prefix", "--threshold", "--calibrate"}
+    | {"--write", "--groups", "--resume", "--overwrite", "--output"},
     "plan": {"--lang", "--output", "--write", "--overwrite", "--device", "--gpu-memory", "--gpus", "--host", "--port"}
     | {"--gateway-port", "--sglang-version"},
 }
@@ -70,8 +86,10 @@ def test_every_option_is_a_variable_too() -> None:
 
 
 def test_options_of_one_name_are_the_same_everywhere() -> None:
-    # What is waited for differs, how many servers a command takes, what it prints, which release it takes by itself.
+    # What is waited for differs, how many servers a command takes, what it prints, which release it takes by itself;
+    # where texts come from, what their instruction changes, and what is written and gone on with.
     own = {"--wait", "--url", "--output", "--sglang-version"}
+    own |= {"--column", "--as", "--prefix", "--write", "--resume", "--overwrite"}
     helps: dict[str, set[str]] = {}
     for command in PROGRAM.commands.values():
         for name, option in options(command).items():

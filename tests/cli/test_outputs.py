@@ -150,7 +150,7 @@ def test_a_report_that_cannot_be_written_makes_the_others_say_so(
             raise OSError(errno.ENOSPC, "No space left on device")
         place(path, text)
 
-    monkeypatch.setattr(output, "_replace", full)
+    monkeypatch.setattr(output, "put_in_place", full)
     words = ["-o", f"json={tmp_path}/r.json", "-o", f"junit={tmp_path}/r.xml"]
     assert run_here([*PORTS, *words]) == 2
     shown = capsys.readouterr()
