@@ -243,6 +243,7 @@ def test_a_text_comes_back_line_by_line(lines: list[str], tmp_path_factory: pyte
         (JUNK * 20, "is a binary file, not a log"),
         (b"LPKSHHRH" + bytes(16) + b"MESSAGE=text of a journal\n" * 9, "is a binary file, not a log"),
     ],
+    ids=("elf", "zip", "all-bytes", "junk", "journal"),
 )
 def test_a_file_that_is_no_log_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "a.log"
