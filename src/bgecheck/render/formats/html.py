@@ -36,15 +36,20 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
     """Of several targets a summary comes first, with a link to each."""
     body = [_summary(reports, screen)] if len(reports) != 1 else []
     for number, (subject, report) in enumerate(zip(subjects(reports), reports, strict=True), 1):
-        body += _target(f"t{number}", subject, report, screen)
+        body += article(f"t{number}", subject, report, screen)
     about = reports[0].subject or reports[0].command if len(reports) == 1 else headline(reports, screen)
     verdict = verdict_word(reports[0], screen) if len(reports) == 1 else f"exit {exit_code(reports)}"
+    return page(f"bgecheck {verdict} · {about}", body, screen)
+
+
+def page(title: str, body: Sequence[str], screen: Screen, style: str = "") -> str:
+    """A whole page that needs no other file; `style` is added to how reports look."""
     return (
         f'<!doctype html>\n<html lang="{"zh-CN" if screen.language == "zh" else "en"}">\n<head>\n'
         f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{_text(f'bgecheck {verdict} · {about}')}</title>\n<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{_text(title)}</title>\n<style>{_style()}{style}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
         + f"\n<footer>{_text(screen.say(_LEGEND))}<br>bgecheck {__version__}</footer>\n</main>\n</body>\n</html>\n"
     )
@@ -70,7 +75,8 @@ def _summary(reports: Sequence[Report], screen: Screen) -> str:
     return f"<header>\n{head}\n{_table((_TARGET, _VERDICT, _ROOTS), rows, screen)}\n</header>"
 
 
-def _target(anchor: str, subject: str, report: Report, screen: Screen) -> Iterator[str]:
+def article(anchor: str, subject: str, report: Report, screen: Screen) -> Iterator[str]:
+    """The report on one target in its parts, of which the first is the head."""
     yield f'<article id="{anchor}">\n{_head(subject, report, screen)}'
     groups = remedies(report)
     for group in groups:
