@@ -45,6 +45,9 @@ OPTIONS = {
     "schema": set(),
     "config": (ROWS | {"--url", "--log", "--model", "--model-path", "--api-key", "--expect-dim", "--config", "--force"})
     | {"--wait", "--quick", "--full", "--timeout"},
+    "watch": ((ROWS | SERVER) - {"--deadline", "--verbose"})
+    | {"--log", "--model", "--model-path", "--api-key", "--timeout", "--every", "--for", "--max-errors"}
+    | {"--on-alert", "--webhook", "--prometheus", "--jsonl", "--report"},
     "plan": {"--lang", "--output", "--write", "--overwrite", "--device", "--gpu-memory", "--gpus", "--host", "--port"}
     | {"--gateway-port", "--sglang-version"},
 }

@@ -18,6 +18,7 @@ from socketserver import TCPServer
 from typing import Any, NamedTuple, NoReturn
 
 from bgecheck.demo import dialect
+from bgecheck.demo.decay import DECAYS, decay_of
 from bgecheck.demo.lexicon import Encoder, half, scaled, tokens
 from bgecheck.demo.request import Deadly, Refusal, Wanted, read
 
@@ -91,6 +92,7 @@ class Service(ThreadingHTTPServer):
             chunk=options.chunked_prefill_size,
         )
         self.turn = threading.Lock()
+        self.decay = decay_of(os.environ.get(DECAYS, ""))
         self.starting = not options.skip_server_warmup
         """Whether the warm-up has yet to end."""
         self.counts = {"num_requests_total": 0, "prompt_tokens_total": 0, "cached_tokens_total": 0}
@@ -110,10 +112,12 @@ class Service(ThreadingHTTPServer):
         with self.turn:
             if self.options.fault == "dead-scheduler":
                 threading.Event().wait()  # nobody takes the request, and nobody says so
+            self.decay.age(len(batch))
             states, cached = self.encoder.encode(batch)
             self._count(batch, cached)
         if self.options.fault == "nan":
             return [[float("nan")] * len(state) for state in states]
+        states = [self.decay.of(state) for state in states]
         kept = states if self.options.fault == "unnormalised" else [scaled(state, 1.0) for state in states]
         return [half(vector) for vector in kept]
 
