@@ -3,9 +3,9 @@
 usage: watched.py            the demo: healthy, leak, heat, restart, vectors (some six minutes)
        watched.py sglang     a short healthy watch of the true sglang on CPU (after setup.sh)
 
-The clock of the watch runs 240 times as fast, so that a sample a minute is one each quarter of a second; the server, its
-memory and its vectors are true. For heat this machine has no GPU: NVML is the stand-in of the tests, which tells the
-temperature and clock that the script writes. Exit status 0 when all holds.
+The clock of the watch runs 240 times as fast, so that a sample a minute is one each quarter of a second; the server,
+its memory and its vectors are true. For heat this machine has no GPU: NVML is the stand-in of the tests, which tells
+the temperature and clock that the script writes. Exit status 0 when all holds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes wrong with the demo server over time, for `watch` to find: a leak, a slow-down as by heat, other vectors."""
+"""What goes wrong with the demo server over time, for `watch` to find: a leak, heat, other vectors."""
 
 from __future__ import annotations
 
