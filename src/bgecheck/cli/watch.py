@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -409,8 +408,8 @@ def _finish(the_job: Job, report: Report, facts: Facts, wish: _Wish) -> NoReturn
     if not any(sink.path is None for sink in the_job.sinks):
         from bgecheck.render.headline import headline_of
         from bgecheck.render.screen import screen
+        from bgecheck.render.verdict import verdict_word
 
-        with suppress(BrokenPipeError):
-            on = screen(the_job.language, verbose=False, terminal=False, encoding=FOR_PROGRAMS)
-            to_stderr(headline_of(report, on), the_job.language)
+        on = screen(the_job.language, verbose=False, terminal=False, encoding=FOR_PROGRAMS)
+        to_stderr(f"{verdict_word(report, on)} {headline_of(report, on)}", the_job.language)
     deliver(the_job, [report])

@@ -24,6 +24,10 @@ _LINE_EVERY = 60.0
 """Seconds between two plain lines about the newest sample."""
 
 
+_FOR_GOOD = ("HTTP 401", "HTTP 403", "HTTP 404")
+"""Refusals of a key or a path, which stay whatever one waits for."""
+
+
 class Display:
     """Takes samples and alerts as they come. Leaves no mark on a terminal when it ends."""
 
@@ -100,17 +104,17 @@ class Display:
 
     def _require_a_server(self, sample: Sample) -> None:
         """A watch that begins where nobody answers says so at once, not after a night."""
-        if sample.failure is None or sample.pid is not None:
-            return
         url, failure = self._target.base_url, sample.failure
-        if failure in ("HTTP 401", "HTTP 403"):
+        if failure is None or (sample.pid is not None and failure not in _FOR_GOOD):
+            return
+        if failure in _FOR_GOOD[:2]:
             words = Text(
                 f"{url} refuses without the right key ({failure}): export BGECHECK_API_KEY=...",
                 f"{url} 因 key 不对拒绝了请求（{failure}）：export BGECHECK_API_KEY=...",
             )
         else:
             words = Text(
-                f"{url} gives no vector ({failure}), and no server process is seen: see bgecheck doctor --url {url}",
-                f"{url} 没有返回向量（{failure}），也看不到服务进程：先运行 bgecheck doctor --url {url}",
+                f"{url} gives no vector ({failure}), and nothing to watch: see bgecheck doctor --url {url}",
+                f"{url} 没有返回向量（{failure}），没有可以观察的服务：先运行 bgecheck doctor --url {url}",
             )
         raise Unavailable(words)

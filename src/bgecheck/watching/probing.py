@@ -174,6 +174,8 @@ class Prober:
             self._first = vector
         if len(vector) != len(self._first):
             return Compared(odd=f"{len(vector)} numbers, {len(self._first)} at first")
+        if vector == self._first:  # not 1 - 2e-16, as rounding has it
+            return Compared(1.0)
         alike = cosine(vector, self._first)
         return Compared(None if math.isnan(alike) else alike)
 

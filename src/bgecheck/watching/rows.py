@@ -24,6 +24,9 @@ from bgecheck.watching.memory import DAY, FALLS, Growth, growth
 
 AREA = Area("watch", moments=FOR_A_WHILE)
 
+_NEARLY_A_DAY = 0.95 * DAY
+"""The last sample of a watch of 24 hours comes a little earlier."""
+
 FEWEST_FAILED = 2
 """Failed samples below which a share says nothing: of few samples a single one is more than a percent."""
 
@@ -152,7 +155,7 @@ def _growing(facts: Facts, segment: Segment, one: Growth) -> Outcome:
         evidence.append(_until_full(one, full))
     until = duration(full[0]) if full else Text("that", "那")
     urgent = full is not None and full[0] < DAY
-    unproven = not one.load_known and facts.seconds < DAY and not urgent
+    unproven = not one.load_known and facts.seconds < _NEARLY_A_DAY and not urgent
     advice = "load" if one.kind == "load" else "unproven" if unproven else None
     numbers = {"bytes_per_hour": round(trend.slope * 3600), "seconds_until_full": full and round(full[0])}
     return broken(*evidence, advice=advice, rate=rate(trend.slope), until=until, **numbers)
