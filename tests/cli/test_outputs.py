@@ -143,14 +143,14 @@ def test_a_report_that_cannot_be_written_makes_the_others_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The process ends with 2, which no report may contradict; what was judged is in them."""
-    place = output._replace
+    place = output.replace_file
 
     def full(path: str, text: str) -> None:
         if path.endswith(".xml"):
             raise OSError(errno.ENOSPC, "No space left on device")
         place(path, text)
 
-    monkeypatch.setattr(output, "_replace", full)
+    monkeypatch.setattr(output, "replace_file", full)
     words = ["-o", f"json={tmp_path}/r.json", "-o", f"junit={tmp_path}/r.xml"]
     assert run_here([*PORTS, *words]) == 2
     shown = capsys.readouterr()

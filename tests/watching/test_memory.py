@@ -146,11 +146,13 @@ def test_too_short_and_too_few_say_how_long_it_takes() -> None:
     seconds = SHORTEST.value / 0.9
     assert of(small(hours=seconds * 1.02 / HOUR, every=5.0)).kind == "leak"
     short = of(small(hours=seconds * 0.95 / HOUR, every=5.0))
-    assert (short.kind, short.needed) == ("too-little", pytest.approx(seconds, rel=0.02))
+    assert short.kind == "too-little"
+    assert short.needed == pytest.approx(seconds, rel=0.02)
     few = FEWEST.value / 0.9
     assert of(small(hours=few * 1.1 * 60 / HOUR, every=60.0)).kind == "leak"
     rare = of(small(hours=few * 0.9 * 60 / HOUR, every=60.0))
-    assert (rare.kind, rare.needed) == ("too-little", pytest.approx(few * 60, rel=0.05))
+    assert rare.kind == "too-little"
+    assert rare.needed == pytest.approx(few * 60, rel=0.05)
 
 
 def test_what_is_given_back_counts_against_growth() -> None:

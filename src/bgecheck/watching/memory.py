@@ -51,6 +51,8 @@ class Growth(NamedTuple):
     """Seconds after which more could be said."""
     largest_fall: float = 0.0
     load_known: bool = False
+    last: float = 0.0
+    """Bytes at the end, by the median of the last points."""
 
     @property
     def until_full(self) -> tuple[float, float, float | None] | None:
@@ -75,7 +77,7 @@ def growth(segment: Segment, used: str, free: str) -> Growth:
     fall = largest_fall(_smoothed(settled.values))
     kind, needed, known = _kind(segment, used, settled, trend, level, fall, room)
     grown = trend.slope * trend.seconds
-    return Growth(kind, trend, level, grown, room, needed, fall, known)
+    return Growth(kind, trend, level, grown, room, needed, fall, known, _smoothed(settled.values)[-1])
 
 
 def _least_seconds(segment: Segment, settled: Points) -> float:

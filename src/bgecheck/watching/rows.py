@@ -149,7 +149,7 @@ def _growing(facts: Facts, segment: Segment, one: Growth) -> Outcome:
     )
     evidence = [
         Evidence(_which(facts, segment), slope, Text("no growth", "不增长")),
-        Evidence(Text("grown", "增长量"), Text(f"{grown}, to {size(one.level)}", f"{grown}，现为 {size(one.level)}")),
+        Evidence(Text("grown", "增长量"), Text(f"{grown}, to {size(one.last)}", f"{grown}，现为 {size(one.last)}")),
     ]
     if full is not None:
         evidence.append(_until_full(one, full))
