@@ -8,7 +8,7 @@ from html import escape
 from statistics import median
 
 from bgecheck.model import Report, Text
-from bgecheck.render.formats.html import article, page
+from bgecheck.render.formats.html import article, page, style
 from bgecheck.render.screen import Screen
 from bgecheck.render.verdict import verdict_word
 from bgecheck.render.watching import event_line
@@ -18,17 +18,6 @@ from bgecheck.watching.memory import SETTLING, growth
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 900, 150, 92, 12, 22
 """Of a curve, in units of its own: labels stand to the left and below."""
-
-_STYLE = """
-figure { margin: 1rem 0; } figcaption { font-weight: 600; margin-bottom: .2rem; }
-svg { width: 100%; height: auto; background: var(--panel); border-radius: .3rem; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--dim); }
-svg .curve { fill: none; stroke: var(--link); stroke-width: 1.5; }
-svg .trend { stroke: var(--fail); stroke-width: 1.5; stroke-dasharray: 6 4; }
-svg .event { stroke: var(--warn); stroke-width: 1; } svg .alert { stroke: var(--fail); stroke-width: 1.5; }
-svg .grid { stroke: var(--line); stroke-width: 1; }
-ol.events { padding-left: 1.4rem; }
-"""
 
 _Shown = Callable[[float], str]
 _CURVES: tuple[tuple[str, str, Text, _Shown], ...] = (
@@ -52,7 +41,7 @@ def watch_page(report: Report, facts: Facts, screen: Screen) -> str:
     """The page: the head of the report, the curves with the events on them, then its rows."""
     head, *rest = article("t1", report.subject or report.command, report, screen)
     title = f"bgecheck watch {verdict_word(report, screen)} · {report.subject}"
-    return page(title, [head, *_figures(facts, screen), *_events(facts, screen), *rest], screen, _STYLE)
+    return page(title, [head, *_figures(facts, screen), *_events(facts, screen), *rest], screen, style("watchpage.css"))
 
 
 def _figures(facts: Facts, screen: Screen) -> Iterator[str]:

@@ -42,22 +42,23 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
     return page(f"bgecheck {verdict} · {about}", body, screen)
 
 
-def page(title: str, body: Sequence[str], screen: Screen, style: str = "") -> str:
-    """A whole page that needs no other file; `style` is added to how reports look."""
+def page(title: str, body: Sequence[str], screen: Screen, more: str = "") -> str:
+    """A whole page that needs no other file; `more` is added to how reports look."""
+    look = style("page.css") + more
     return (
         f'<!doctype html>\n<html lang="{"zh-CN" if screen.language == "zh" else "en"}">\n<head>\n'
         f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{_text(title)}</title>\n<style>{_style()}{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{_text(title)}</title>\n<style>{look}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
         + f"\n<footer>{_text(screen.say(_LEGEND))}<br>bgecheck {__version__}</footer>\n</main>\n</body>\n</html>\n"
     )
 
 
-def _style() -> str:
-    """How the page looks, shipped as a file beside the rooms of the renderers."""
-    with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "page.css"), encoding="utf-8") as file:
+def style(name: str) -> str:
+    """How a page looks, shipped as a file beside the rooms of the renderers."""
+    with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), name), encoding="utf-8") as file:
         return file.read()
 
 
