@@ -19,6 +19,7 @@ from bgecheck.cli.examine import WATCH, Job, deliver, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
+    LOOK,
     REPORT,
     ApiKey,
     ConfigFile,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from bgecheck.watching.running import Watch
 
 TELL = both("Whom to tell", "通知")
-HOW = both("How to watch", "如何观察")
+
 
 _SHORTEST, _LONGEST = 1.0, 3600.0
 """Seconds between two samples."""
@@ -113,14 +114,14 @@ def watch(
     api_key: ApiKey = None,
     interval: Annotated[
         str,
-        option("--every", metavar="DUR", rich_help_panel=HOW, en="Between two samples.", zh="采样间隔"),
+        option("--every", metavar="DUR", rich_help_panel=LOOK, en="Between two samples.", zh="采样间隔"),
     ] = "15s",
     length: Annotated[
         str | None,
         option(
             "--for",
             metavar="DUR",
-            rich_help_panel=HOW,
+            rich_help_panel=LOOK,
             en="30m, 8h, 7d; else until Ctrl-C.",
             zh="30m、8h、7d；默认到 Ctrl-C",
         ),
@@ -131,7 +132,7 @@ def watch(
         option(
             "--max-errors",
             metavar="PERCENT",
-            rich_help_panel=HOW,
+            rich_help_panel=LOOK,
             en="How many requests may fail.",
             zh="允许失败的请求比例",
         ),
