@@ -173,6 +173,7 @@ sglang:num_requests_total -5
 """
     assert metrics(page) == Metrics(running=None, queued=5, cached=100, answered=None)
     assert metrics(b"") == metrics(b"\xff\x00{") == Metrics()
+    assert metrics(b'sglang:num_requests_total{is_streaming="False"} 4.0\n') == Metrics(cached=0, answered=4)
     assert queued(b"... #queue-req: 4, x\n... #queue-req: 7, y\n") == 7
     assert queued(b"nothing") is None
 

@@ -29,7 +29,10 @@ class Metrics(NamedTuple):
 
 
 def metrics(page: bytes) -> Metrics:
-    """What a page tells, summed over its ranks; None for what is not on it."""
+    """What a page tells, summed over its ranks; None for what is not on it.
+
+    Cached tokens have a line only once there were some (metrics_collector.py, 0.5.23): beside requests none means 0.
+    """
     sums: dict[str, float] = {}
     for line in page.splitlines():
         match = _LINE.match(line)
@@ -40,7 +43,8 @@ def metrics(page: bytes) -> Metrics:
             sums[name] = sums.get(name, 0.0) + float(match[2])
         except ValueError:
             continue
-    return Metrics(**{name: int(value) for name, value in sums.items() if 0 <= value < 2**60})
+    counts = {name: int(value) for name, value in sums.items() if 0 <= value < 2**60}
+    return Metrics(**({"cached": 0} if "answered" in counts and "cached" not in sums else {}), **counts)
 
 
 def queued(log: bytes) -> int | None:
