@@ -311,7 +311,7 @@ def _judge(ctx: Context, the_job: Job, path: str, wish: _Wish) -> NoReturn:
     if earlier:
         notes.append(
             Text(
-                f"it holds {earlier} earlier watches, which are not judged",
+                f"only the newest watch in it is judged; it holds {earlier} more",
                 f"文件里还有 {earlier} 次更早的观察，没有纳入判断",
             )
         )

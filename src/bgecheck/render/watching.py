@@ -118,6 +118,6 @@ def _progress(sample: Sample, history: History, screen: Screen) -> str:
     tally, time = history.tally, duration(sample.elapsed)
     words = Text(
         f"{time.en}, {tally.samples} samples, {tally.failed} failed; Ctrl-C ends it with the verdict",
-        f"已观察{time.zh}，采样 {tally.samples} 次，失败 {tally.failed} 次；按 Ctrl-C 结束并给出结论",
+        f"已观察 {time.zh}，采样 {tally.samples} 次，失败 {tally.failed} 次；按 Ctrl-C 结束并给出结论",
     )
     return screen.say(words)

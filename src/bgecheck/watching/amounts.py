@@ -22,16 +22,16 @@ def rate(slope: float) -> str:
 def duration(seconds: float) -> Text:
     """A length of time in its two largest units."""
     if seconds < 60:
-        return Text(f"{seconds:.0f} s", f" {seconds:.0f} 秒")
+        return Text(f"{seconds:.0f} s", f"{seconds:.0f} 秒")
     minutes = round(seconds / 60)
     if minutes < 60:
-        return Text(f"{minutes} min", f" {minutes} 分钟")
+        return Text(f"{minutes} min", f"{minutes} 分钟")
     if minutes < 48 * 60:
         hours, rest = divmod(minutes, 60)
         more = Text(f" {rest} min", f" {rest} 分钟") if rest else Text("", "")
-        return Text(f"{hours} h{more.en}", f" {hours} 小时{more.zh}")
+        return Text(f"{hours} h{more.en}", f"{hours} 小时{more.zh}")
     days = seconds / 86400
-    return Text(f"{days:.0f} days", f" {days:.0f} 天") if days < 3650 else Text("more than 10 years", " 10 年以上")
+    return Text(f"{days:.0f} days", f"{days:.0f} 天") if days < 3650 else Text("more than 10 years", "10 年以上")
 
 
 def clock_time(elapsed: float) -> str:

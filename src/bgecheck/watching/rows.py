@@ -52,7 +52,7 @@ def server_was_watched(facts: Facts) -> Outcome:
             )
         )
     time = duration(facts.seconds)
-    shown = Text(f"{tally.samples} samples in {time.en}", f"{time.zh.strip()}内采样 {tally.samples} 次")
+    shown = Text(f"{tally.samples} samples in {time.en}", f"{time.zh}内采样 {tally.samples} 次")
     return holds(Evidence(Text("watched", "观察"), shown), *_interruptions(facts), samples=tally.samples)
 
 
@@ -65,7 +65,7 @@ def _interruptions(facts: Facts) -> list[Evidence]:
         found.append(Evidence(Text("held back", "未发送"), words))
     if tally.asleep:
         time = duration(tally.asleep)
-        words = Text(f"the machine slept {time.en}", f"机器休眠了{time.zh}")
+        words = Text(f"the machine slept {time.en}", f"机器休眠了 {time.zh}")
         found.append(Evidence(Text("not covered", "未覆盖"), words))
     if tally.clock_sets:
         words = Text(
@@ -85,7 +85,7 @@ def _interruptions(facts: Facts) -> list[Evidence]:
 _RESTART_LEAK = Text(
     "look for the change that began it (release, options, callers); until it is found restart within {until}, and not "
     "by the calendar",
-    "查清是什么改动引起的（版本、参数、调用方）；查清之前，{until}之内重启一次即可，不必按日历定期重启",
+    "查清是什么改动引起的（版本、参数、调用方）；查清之前，{until} 之内重启一次即可，不必按日历定期重启",
 )
 _LOAD = Advice(
     Text(
@@ -145,7 +145,7 @@ def _growing(facts: Facts, segment: Segment, one: Growth) -> Outcome:
     grown, time, (low, high) = size(one.grown), duration(trend.seconds), (rate(trend.lower), rate(trend.upper))
     slope = Text(
         f"+{rate(trend.slope)} (95 %: {low} to {high}) over {time.en}",
-        f"+{rate(trend.slope)}（95 % 区间 {low} 至 {high}），观察{time.zh}",
+        f"+{rate(trend.slope)}（95 % 区间 {low} 至 {high}），观察 {time.zh}",
     )
     evidence = [
         Evidence(_which(facts, segment), slope, Text("no growth", "不增长")),
@@ -167,7 +167,7 @@ def _until_full(one: Growth, full: tuple[float, float, float | None]) -> Evidenc
     free = size(one.free or 0)
     words = Text(
         f"in {middle.en} ({earliest.en} to {latest.en}), with {free} free",
-        f"约{middle.zh}后（{earliest.zh}至{latest.zh}），目前剩余 {free}",
+        f"约 {middle.zh}后（{earliest.zh}至 {latest.zh}），目前剩余 {free}",
     )
     return Evidence(Text("memory is full", "内存耗尽"), words)
 
@@ -186,7 +186,7 @@ def _not_growing(facts: Facts, segment: Segment, one: Growth) -> Outcome:
     time, upper = duration(one.trend.seconds), rate(max(0.0, one.trend.upper))
     words = Text(
         f"{size(one.level)}, no leak above {upper} (95 %) over {time.en}",
-        f"{size(one.level)}，观察{time.zh}，没有超过 {upper} 的泄漏（95 %）",
+        f"{size(one.level)}，观察 {time.zh}，没有超过 {upper} 的泄漏（95 %）",
     )
     fall = one.largest_fall
     more = []
@@ -208,7 +208,7 @@ def _too_little(facts: Facts, one: Growth) -> Text:
         bounds = Text(f": the slope is between {low} and {high}", f"：目前斜率在 {low} 到 {high} 之间")
     return Text(
         f"too little data after {so_far.en}{bounds.en}; it takes about {needed.en} in all",
-        f"数据不足（已观察{so_far.zh}）{bounds.zh}；总共约需{needed.zh}",
+        f"数据不足（已观察 {so_far.zh}）{bounds.zh}；总共约需 {needed.zh}",
     )
 
 

@@ -102,13 +102,13 @@ class Sampler:
         self._elapsed += since.seconds
         if since.asleep:
             time = duration(since.asleep)
-            events.append(Event("sleep", Text(f"the machine slept {time.en}", f"机器休眠了{time.zh}")))
+            events.append(Event("sleep", Text(f"the machine slept {time.en}", f"机器休眠了 {time.zh}")))
         if since.clock_set:
             moved = f"{since.clock_set:+.0f}"
             events.append(Event("clock", Text(f"the clock was set by {moved} s", f"系统时钟被调整了 {moved} 秒")))
         if since.seconds > _LATE * self._every:
             time = duration(since.seconds)
-            events.append(Event("gap", Text(f"no sample for {time.en}", f"{time.zh.strip()}没有采样")))
+            events.append(Event("gap", Text(f"no sample for {time.en}", f"{time.zh}没有采样")))
         return Sample(at=now.wall, elapsed=self._elapsed, asleep=since.asleep, clock_set=since.clock_set)
 
     def _follow_process(self, held: Held, events: list[Event]) -> None:
