@@ -85,7 +85,7 @@ def _interruptions(facts: Facts) -> list[Evidence]:
 _RESTART_LEAK = Text(
     "look for the change that began it (release, options, callers); until it is found restart within {until}, and not "
     "by the calendar",
-    "查清是什么改动引起的（版本、参数、调用方）；查清之前，{until} 之内重启一次即可，不必按日历定期重启",
+    "查清是什么改动引起的（版本、参数、调用方）；查清之前，{until}内重启一次即可，不必按日历定期重启",
 )
 _LOAD = Advice(
     Text(
@@ -153,7 +153,7 @@ def _growing(facts: Facts, segment: Segment, one: Growth) -> Outcome:
     ]
     if full is not None:
         evidence.append(_until_full(one, full))
-    until = duration(full[0]) if full else Text("the time that memory lasts", "内存耗尽")
+    until = duration(full[0]) if full else Text("the time that memory lasts", "内存用完前的时间")
     urgent = full is not None and full[0] < DAY
     unproven = not one.load_known and facts.seconds < _NEARLY_A_DAY and not urgent
     advice = "load" if one.kind == "load" else "unproven" if unproven else None
