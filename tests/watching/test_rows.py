@@ -245,3 +245,13 @@ def test_sleep_and_a_set_clock_are_told_and_change_nothing_else() -> None:
     assert "the machine slept 1 h" in words(seen["sampled"])
     assert "set 1 times" in words(seen["sampled"])
     assert code(given) == 0
+
+
+def test_a_signal_within_a_row_loses_that_row_alone() -> None:
+    """Ctrl-C may come between two columns of the table."""
+    taken = history(1, lambda hour: 4096)
+    whole = len(taken.facts().segments[0].times)
+    taken._times.append(1e9)
+    taken._sessions.append(0)
+    assert len(taken.facts().segments[0].times) == whole
+    assert rows(taken.facts())["host-memory"].status.bad is False

@@ -247,16 +247,20 @@ class History:
             at = pairs[-1][1]
         if len(pairs) >= self._capacity:  # a server that starts anew with each sample: the oldest rows go
             pairs = pairs[len(pairs) // 2 :]
-        self._times = array("d", (_middle(self._times[a:b]) for a, b in pairs))
-        self._sessions = array("l", (self._sessions[a] for a, _ in pairs))
-        for name, column in self._columns.items():
-            self._columns[name] = array("d", (_one_of(name, column[a:b]) for a, b in pairs))
-        self._stride *= 2
+        times = array("d", (_middle(self._times[a:b]) for a, b in pairs))
+        sessions = array("l", (self._sessions[a] for a, _ in pairs))
+        columns = {
+            name: array("d", (_one_of(name, column[a:b]) for a, b in pairs)) for name, column in self._columns.items()
+        }
+        # Together, as Ctrl-C may come at any moment and what was seen is still to be judged.
+        self._times, self._sessions, self._columns, self._stride = times, sessions, columns, 2 * self._stride
 
     def _segments(self) -> list[Segment]:
-        bounds = [0, *(i for i in range(1, len(self._times)) if self._sessions[i] != self._sessions[i - 1])]
+        # Rows that are whole: a signal may have ended the watch within one.
+        rows = min(len(self._times), len(self._sessions), *map(len, self._columns.values()))
+        bounds = [0, *(i for i in range(1, rows) if self._sessions[i] != self._sessions[i - 1])]
         segments = []
-        for begin, end in zip(bounds, [*bounds[1:], len(self._times)], strict=True):
+        for begin, end in zip(bounds, [*bounds[1:], rows], strict=True):
             columns = {name: column[begin:end] for name, column in self._columns.items()}
             if end > begin:
                 segments.append(Segment(self._sessions[begin], self._times[begin:end], columns))
