@@ -373,7 +373,10 @@ def _on_terminal(words: list[str], size: tuple[int, int]) -> str:
 
     main, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    # Of the size that the terminal has, whatever the one has in which the tests run.
     environment = commandline.environment({"TERM": "xterm-256color"})
+    for name in ("LINES", "COLUMNS"):
+        environment.pop(name, None)
     process = subprocess.Popen(
         [*commandline.PROGRAM, *words], stdin=child, stdout=child, stderr=child, env=environment, close_fds=True
     )
