@@ -39,8 +39,8 @@ def sparkline(values: Sequence[float], width: int, unicode: bool) -> str:
     """The newest values as a row of bars between their lowest and highest; blanks where nothing was seen."""
     marks = _BLOCKS if unicode else _PLAIN
     shown = values[-width:]
-    known = [value for value in shown if not math.isnan(value)]
-    low, high = min(known, default=0.0), max(known, default=0.0)
+    present = [value for value in shown if not math.isnan(value)]
+    low, high = min(present, default=0.0), max(present, default=0.0)
 
     def mark(value: float) -> str:
         if math.isnan(value):
@@ -63,9 +63,9 @@ def live(sample: Sample, history: History, screen: Screen) -> Group:
     width = max(10, min(_WIDEST, screen.width - 40))
     for name, (words, shown) in _NAMES.items():
         values = history.recent(name, width)
-        known = [value for value in values if not math.isnan(value)]
-        if known:
-            table.add_row(screen.say(words), shown(known[-1]), sparkline(values, width, screen.unicode))
+        present = [value for value in values if not math.isnan(value)]
+        if present:
+            table.add_row(screen.say(words), shown(present[-1]), sparkline(values, width, screen.unicode))
     head = f"{history.watched.model or '?'}  {history.watched.url}"
     rest = [
         Prose(event_line(when.elapsed, when.event, screen), _style(when.event))

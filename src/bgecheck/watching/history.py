@@ -281,8 +281,8 @@ def newly_cached(before: Sample | None, sample: Sample) -> int | None:
     if sample.cached_total is not None and before is not None and before.cached_total is not None:
         grown = sample.cached_total - before.cached_total
         grown = sample.cached_total if grown < 0 else grown
-    known = [count for count in (sample.cached, grown) if count is not None]
-    return max(known) if known else None
+    counts = [count for count in (sample.cached, grown) if count is not None]
+    return max(counts) if counts else None
 
 
 def _load(before: Sample | None, sample: Sample) -> float:
@@ -309,5 +309,5 @@ def _one_of(name: str, values: Sequence[float]) -> float:
 
 
 def _middle(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return median(known) if known else math.nan
+    present = [value for value in values if not math.isnan(value)]
+    return median(present) if present else math.nan

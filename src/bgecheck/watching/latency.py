@@ -37,18 +37,18 @@ class Slowdown(NamedTuple):
 
 def slowdown(facts: Facts) -> Slowdown:
     """The latency of the last quarter beside that of the first, quartiles apart so that noise is no slow-down."""
-    known = [value for value in facts.series("latency").values if not math.isnan(value)]
-    if not FEWEST.admits(len(known)):
-        return Slowdown(None, samples=len(known))
-    quarter = len(known) // 4
-    first, last = known[:quarter], known[-quarter:]
+    latencies = [value for value in facts.series("latency").values if not math.isnan(value)]
+    if not FEWEST.admits(len(latencies)):
+        return Slowdown(None, samples=len(latencies))
+    quarter = len(latencies) // 4
+    first, last = latencies[:quarter], latencies[-quarter:]
     before, after = median(first), median(last)
     apart = quantiles(last, n=4)[0] > quantiles(first, n=4)[2]
     slower = not SLOWER.admits(after / before if before > 0 else 1.0) and not BY.admits(after - before) and apart
     if not slower:
-        return Slowdown(False, before, after, samples=len(known))
+        return Slowdown(False, before, after, samples=len(latencies))
     why, correlation = _why(facts)
-    return Slowdown(True, before, after, why, correlation, len(known))
+    return Slowdown(True, before, after, why, correlation, len(latencies))
 
 
 def _why(facts: Facts) -> tuple[Why, float | None]:
@@ -66,8 +66,8 @@ def _why(facts: Facts) -> tuple[Why, float | None]:
 
 def _moves(name: str, values: Sequence[float]) -> bool:
     """Whether what the latency follows moved by an amount that matters."""
-    known = sorted(value for value in values if not math.isnan(value))
-    low, high = known[len(known) // 10], known[-1 - len(known) // 10]
+    ordered = sorted(value for value in values if not math.isnan(value))
+    low, high = ordered[len(ordered) // 10], ordered[-1 - len(ordered) // 10]
     if name == "temperature":
         return WARMER.admits(high - low)
     if name == "clock":

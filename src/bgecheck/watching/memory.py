@@ -75,9 +75,9 @@ def growth(segment: Segment, used: str, free: str) -> Growth:
     if trend is None or not FEWEST.admits(len(settled.values)) or not SHORTEST.admits(settled.seconds):
         return Growth("too-little", trend, level, free=room, needed=_least_seconds(segment, settled))
     fall = largest_fall(_smoothed(settled.values))
-    kind, needed, known = _kind(segment, used, settled, trend, level, fall, room)
+    kind, needed, has_load = _kind(segment, used, settled, trend, level, fall, room)
     grown = trend.slope * trend.seconds
-    return Growth(kind, trend, level, grown, room, needed, fall, known, _smoothed(settled.values)[-1])
+    return Growth(kind, trend, level, grown, room, needed, fall, has_load, _smoothed(settled.values)[-1])
 
 
 def _least_seconds(segment: Segment, settled: Points) -> float:
@@ -90,11 +90,11 @@ def _least_seconds(segment: Segment, settled: Points) -> float:
 def _kind(
     segment: Segment, used: str, settled: Points, trend: Trend, level: float, fall: float, room: float | None
 ) -> tuple[Kind, float, bool]:
-    """What it is; the seconds after which more could be said; and whether the load is known."""
+    """What it is; the seconds after which more could be said; and whether the load is has_load."""
     smallest = max(SLOWEST.value, (room or 0.0) / LASTS.value)
     if _grows_on(settled, trend, level, fall):
-        follows, known = _follows_the_load(segment, used, settled)
-        return ("load" if follows else "leak"), 0.0, known
+        follows, has_load = _follows_the_load(segment, used, settled)
+        return ("load" if follows else "leak"), 0.0, has_load
     if trend.upper <= smallest or trend.half_width <= smallest:
         return "flat", 0.0, False
     return "too-little", seconds_needed(trend, smallest) / (1 - SETTLING), False

@@ -74,13 +74,13 @@ def cards_of(gpus: Sequence[Gpu], pids: Iterable[int]) -> Cards:
     serving = [gpu for gpu in gpus if any(holder.pid in own for holder in gpu.holders or ())]
     looked_at = serving or (gpus if len(gpus) == 1 else ())
     held = [h.used for gpu in serving for h in gpu.holders or () if h.pid in own]
-    known = [size for size in held if size is not None]
+    sizes = [size for size in held if size is not None]
     free = [gpu.free for gpu in serving if gpu.free is not None]
     temperatures = [gpu.temperature for gpu in looked_at if gpu.temperature is not None]
     clocks = [gpu.clock for gpu in looked_at if gpu.clock is not None]
     reasons = [bool(gpu.throttled) for gpu in looked_at if gpu.throttled is not None]
     return Cards(
-        sum(known) if known and len(known) == len(held) else None,
+        sum(sizes) if sizes and len(sizes) == len(held) else None,
         min(free, default=None),
         max(temperatures, default=None),
         min(clocks, default=None),

@@ -58,28 +58,28 @@ def server_was_watched(facts: Facts) -> Outcome:
 
 def _interruptions(facts: Facts) -> list[Evidence]:
     """What the samples do not cover, each where it happened."""
-    tally, found = facts.tally, []
+    tally, interruptions = facts.tally, []
     if held := sum(tally.held_back.values()):
         reasons = ", ".join(f"{count} x {reason}" for reason, count in tally.held_back.most_common(3))
         words = Text(f"{held} samples without a request: {reasons}", f"{held} 次采样没有发送请求：{reasons}")
-        found.append(Evidence(Text("held back", "未发送"), words))
+        interruptions.append(Evidence(Text("held back", "未发送"), words))
     if tally.asleep:
         time = duration(tally.asleep)
         words = Text(f"the machine slept {time.en}", f"机器休眠了 {time.zh}")
-        found.append(Evidence(Text("not covered", "未覆盖"), words))
+        interruptions.append(Evidence(Text("not covered", "未覆盖"), words))
     if tally.clock_sets:
         words = Text(
             f"set {tally.clock_sets} times; durations are by a clock that nobody sets",
             f"被调整 {tally.clock_sets} 次；时长按单调时钟计算，不受影响",
         )
-        found.append(Evidence(Text("clock of the machine", "系统时钟"), words))
+        interruptions.append(Evidence(Text("clock of the machine", "系统时钟"), words))
     if facts.unread:
         words = Text(
             f"{facts.unread} of {facts.lines} lines cannot be read and are left out",
             f"{facts.lines} 行中有 {facts.unread} 行无法读取，已略过",
         )
-        found.append(Evidence(Text("file", "文件"), words))
-    return found
+        interruptions.append(Evidence(Text("file", "文件"), words))
+    return interruptions
 
 
 _RESTART_LEAK = Text(
@@ -118,14 +118,14 @@ def _memory_row(name: str, used: str, free: str, title: Text, cause: Text, missi
 
     def judge(facts: Facts) -> Outcome:
         judged = [(segment, growth(segment, used, free)) for segment in facts.segments]
-        seen = [(segment, one) for segment, one in judged if one.kind != "nothing"]
-        if not seen:
+        grown = [(segment, one) for segment, one in judged if one.kind != "nothing"]
+        if not grown:
             return absent(missing(facts))
         for kind in ("leak", "load"):
-            for segment, one in reversed(seen):
+            for segment, one in reversed(grown):
                 if one.kind == kind:
                     return _growing(facts, segment, one)
-        return _not_growing(facts, *max(seen, key=lambda pair: len(pair[0].times)))
+        return _not_growing(facts, *max(grown, key=lambda pair: len(pair[0].times)))
 
     judge.__doc__ = "A leak grows to the end, along a line, by more than noise, and gives nothing back."
     AREA.check(
@@ -358,31 +358,31 @@ def requests_are_answered(facts: Facts) -> Outcome:
 )
 def server_does_not_become_slower(facts: Facts) -> Outcome:
     """By the medians of the last and the first quarter, with their quartiles apart."""
-    seen = slowdown(facts)
-    if seen.slower is None:
+    slow = slowdown(facts)
+    if slow.slower is None:
         return absent(
             Text(
-                f"too little data: {seen.samples} latencies, and it takes {FEWEST.value:g}",
-                f"数据不足：只有 {seen.samples} 个延迟，至少要 {FEWEST.value:g} 个",
+                f"too little data: {slow.samples} latencies, and it takes {FEWEST.value:g}",
+                f"数据不足：只有 {slow.samples} 个延迟，至少要 {FEWEST.value:g} 个",
             )
         )
-    evidence = [_latencies(seen)]
-    if not seen.slower:
+    evidence = [_latencies(slow)]
+    if not slow.slower:
         return holds(*evidence)
-    if seen.correlation is not None:
+    if slow.correlation is not None:
         names = {"heat": Text("temperature or clock", "温度或频率"), "load": Text("load", "负载")}
         evidence.append(
             Evidence(
-                Text("correlation by ranks with {what}", "与{what}的秩相关").filled({"what": names[seen.why]}),
-                f"{seen.correlation:+.2f}",
+                Text("correlation by ranks with {what}", "与{what}的秩相关").filled({"what": names[slow.why]}),
+                f"{slow.correlation:+.2f}",
             )
         )
-    advice = None if seen.why == "unknown" else seen.why
-    return broken(*evidence, advice=advice, times=f"{seen.last / seen.first:.1f}")
+    advice = None if slow.why == "unknown" else slow.why
+    return broken(*evidence, advice=advice, times=f"{slow.last / slow.first:.1f}")
 
 
-def _latencies(seen: Slowdown) -> Evidence:
-    first, last = seen.first * 1000, seen.last * 1000
+def _latencies(slow: Slowdown) -> Evidence:
+    first, last = slow.first * 1000, slow.last * 1000
     words = Text(
         f"{first:.0f} ms in the first quarter, {last:.0f} ms in the last",
         f"前四分之一 {first:.0f} ms，后四分之一 {last:.0f} ms",

@@ -155,14 +155,14 @@ class Sampler:
             self._model = self._prober.model() or ""
             architectures = self._prober.architectures()
             names = (self.target.model_path, self._model)
-            known = [model.bidirectional for name in names if (model := lookup(name)) is not None]
+            by_name = [model.bidirectional for name in names if (model := lookup(name)) is not None]
             by_class = looks_both_ways(architectures)
             if by_class is not None:
                 self._encoder = by_class
             elif self._log is not None and self._log.encoder:
                 self._encoder = True
-            elif known:
-                self._encoder = known[0]
+            elif by_name:
+                self._encoder = by_name[0]
 
 
 def _sample(taken: Sample, held: Held, cards: Cards, probed: Probed) -> Sample:
