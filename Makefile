@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-watch real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -127,6 +127,11 @@ real-plan: $(VENV)/.ready  ## Prove `plan`: two sglang servers by its script on 
 	real/setup.sh
 	$(BIN)/python real/placed.py
 
+real-watch: $(VENV)/.ready  ## Prove `watch`: a leak, heat, a restart and other vectors are told apart, hours in minutes; then the true sglang
+	$(BIN)/python real/watched.py
+	real/setup.sh
+	$(BIN)/python real/watched.py sglang
+
 real-gateways: $(VENV)/.ready  ## Prove `probe` against sentence-transformers behind nginx (needs nginx and openssl)
 	real/setup_st.sh
 	$(BIN)/python real/gateways.py
@@ -161,8 +166,8 @@ reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to
 	real/.venv/bin/python real/compare_encoder.py
 	$(BIN)/python benchmarks/encoder.py
 
-bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder, bulk client and dedup against named peers (logs needs ripgrep and 1.1 GB for a while)
-	@over=0; for one in startup doctor logs encoder client dedup; do \
+bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder, bulk client, dedup and watch against named peers (logs needs ripgrep and 1.1 GB for a while)
+	@over=0; for one in startup doctor logs encoder client dedup watch; do \
 		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
 	done; exit $$over
 

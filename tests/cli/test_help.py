@@ -211,15 +211,20 @@ def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -
     (tmp_path / "compose.yml").write_text(COMPOSE, "utf-8")
     (tmp_path / "texts.csv").write_text("id,text\n1,今天天气怎么样？\n2,如何重置密码？\n", "utf-8")
     (tmp_path / "questions.txt").write_text(QUESTIONS, "utf-8")
+    (tmp_path / "page-me.sh").write_text("#!/bin/sh\n", "utf-8")
+    (tmp_path / "page-me.sh").chmod(0o755)
     for line in lines_of(command):
         if "--launch" in line:  # a script of the reader's own: tests/cli/test_wait.py
             continue
         if any(line.startswith(example) and shutil.which(needed) is None for needed, example in LACKS.items()):
             continue
-        changes = {"BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s"}
+        # What lasts a night, or until Ctrl-C, lasts two seconds here.
+        changes = {"BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s", "BGECHECK_EVERY": "1s", "BGECHECK_FOR": "2s"}
         if line not in lines_of(""):  # importing openai takes longer than all else of a run
             changes["BGECHECK_SKIP"] = "*.openai-client"
-        done = done_by(re.sub(r"(http://)?127\.0\.0\.1:30000", demo.url, line), tmp_path, changes)
+        done = done_by(
+            re.sub(r"(http://)?127\.0\.0\.1:30000", demo.url, line.replace("--for 8h", "--for 2s")), tmp_path, changes
+        )
         # Without a driver there is no GPU to look at, which is neither right nor wrong.
         allowed = {SHOWS_A_FAULT.get(line, 0), *([4] if line.startswith(MAY_SEE_NOTHING) else [])}
         assert done.returncode in allowed, (line, done.stdout, done.stderr)

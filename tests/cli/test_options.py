@@ -61,6 +61,9 @@ OPTIONS = {
     }
     | {"--column", "--vectors", "--as", "--prefix", "--threshold", "--calibrate"}
     | {"--write", "--groups", "--resume", "--overwrite", "--output"},
+    "watch": ((ROWS | SERVER) - {"--deadline", "--verbose"})
+    | {"--log", "--model", "--model-path", "--api-key", "--timeout", "--every", "--for", "--max-errors"}
+    | {"--on-alert", "--webhook", "--prometheus", "--jsonl", "--report"},
     "plan": {"--lang", "--output", "--write", "--overwrite", "--device", "--gpu-memory", "--gpus", "--host", "--port"}
     | {"--gateway-port", "--sglang-version"},
 }

@@ -57,9 +57,9 @@ def _in_python(text: str) -> Iterator[list[str]]:
 
 
 def _in_lines(text: str) -> Iterator[list[str]]:
-    """Of a unit file and of Nagios: what is behind the option that starts a program."""
+    """Of a unit file and of Nagios: what is behind the option that starts a program; of cron behind the times."""
     for line in text.replace("\\\n", " ").splitlines():
-        if re.match(r"\s*(Exec\w+=|command_line\s)", line):
+        if re.match(r"\s*(Exec\w+=|command_line\s)|(?:[\d*/,-]+ ){5}", line):
             yield from _in_shell(line)
 
 
@@ -95,7 +95,8 @@ def test_every_kind_of_example_has_a_command_line() -> None:
     assert have >= {
         *("deploy-gate.sh", "github-actions.yml", "gitlab-ci.yml", "kubernetes.yaml", "docker/compose.yaml"),
         *("docker/Dockerfile", "systemd/sglang-bge.service", "systemd/bgecheck.service", "nagios/bgecheck.cfg"),
-        *("ansible/fleet.yml", "pytest/conftest.py"),
+        *("ansible/fleet.yml", "pytest/conftest.py", "kubernetes-watch.yaml", "systemd/bgecheck-watch.service"),
+        "cron/bgecheck-watch",
     }
     assert len([path for path, _ in LINES if path.name == "kubernetes.yaml"]) == 4
 
@@ -160,6 +161,16 @@ def test_kubernetes_has_the_fields_that_its_kinds_need() -> None:
     assert probe["timeoutSeconds"] > int(probe["exec"]["command"][-1].rstrip("s"))
 
 
+def test_the_cron_job_gives_a_watch_its_time() -> None:
+    (job,) = yaml.safe_load_all((EXAMPLES / "kubernetes-watch.yaml").read_text(encoding="utf-8"))
+    assert (job["kind"], job["spec"]["concurrencyPolicy"]) == ("CronJob", "Forbid")
+    run = job["spec"]["jobTemplate"]["spec"]
+    (container,) = run["template"]["spec"]["containers"]
+    hours = int(container["args"][container["args"].index("--for") + 1].rstrip("h"))
+    assert hours * 3600 < run["activeDeadlineSeconds"] < 24 * 3600
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in run["template"]["spec"]["volumes"]}
+
+
 def test_a_unit_is_what_systemd_reads() -> None:
     units = sorted((EXAMPLES / "systemd").iterdir())
     for path in units:
@@ -167,7 +178,8 @@ def test_a_unit_is_what_systemd_reads() -> None:
         unit.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
         unit.read_string(path.read_text(encoding="utf-8").replace("\\\n", " "))
         assert {"Unit"} < {*unit.sections()} <= {"Unit", "Service", "Timer", "Install"}
-    assert (EXAMPLES / "systemd/bgecheck.timer").with_suffix(".service") in units
+    for timer in (path for path in units if path.suffix == ".timer"):
+        assert timer.with_suffix(".service") in units
 
 
 def test_nagios_has_a_service_for_its_command() -> None:

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../../examples"
 "$bin/check-jsonschema" --builtin-schema vendor.github-workflows github-actions.yml
 "$bin/check-jsonschema" --builtin-schema vendor.gitlab-ci gitlab-ci.yml
 "$bin/check-jsonschema" --builtin-schema vendor.compose-spec docker/compose.yaml
-"$bin/kubernetes-validate" --strict kubernetes.yaml
+"$bin/kubernetes-validate" --strict kubernetes.yaml kubernetes-watch.yaml
 (cd ansible && PATH="$bin:$PATH" ansible-playbook --syntax-check --inventory inventory.ini fleet.yml)
 
 if command -v promtool; then

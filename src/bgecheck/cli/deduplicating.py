@@ -97,7 +97,7 @@ def _reports(ctx: Context) -> tuple[tuple[str, str | None], ...]:
         name, _, path = item.partition("=")
         one_of("-o", name, FORMATS)
         if path and path != STDOUT:
-            require_writable(name, path)
+            require_writable(f"-o {name}={path}", path)
         chosen.append((name, path if path and path != STDOUT else None))
     if ctx.params["write"] == STDOUT:
         if any(path is None for _, path in chosen):

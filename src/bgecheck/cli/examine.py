@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from bgecheck.model.processes import ProcessTable
 
 
-PREFLIGHT = "preflight"
-"""The command that looks before the launch."""
+PREFLIGHT, WATCH = "preflight", "watch"
+"""The commands that look before the launch, and for a while."""
+
+_MOMENTS: Mapping[str, Moment] = {PREFLIGHT: "before", WATCH: "while"}
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def plan(
             "--quick --full", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
         )
     only, skip = patterns("--only", options.only), patterns("--skip", options.skip)
-    moment: Moment = "before" if command == PREFLIGHT else "after"
+    moment = _MOMENTS.get(command, "after")
     areas = catalog.select(catalog.at(moment, catalog.areas(names)), only=only, skip=skip, quick=cheap)
     if not areas:
         raise BadInput(

@@ -24,6 +24,7 @@ ORDER = (
     "gpu",
     "probe",
     "embed",
+    "watch",
     "snippet",
     "dedup",
     "plan",

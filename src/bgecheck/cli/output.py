@@ -50,7 +50,7 @@ class Sink:
             put_in_place(path, text)
         except OSError as error:
             why = error.strerror or str(error)
-            raise _unwritable(self.name, path, Text(why, why)) from error
+            raise _unwritable(f"-o {self.name}={path}", Text(why, why)) from error
 
 
 def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
@@ -122,7 +122,7 @@ def _sink(item: str, options: RunOptions, language: Language) -> Sink:
                     f"写成 -o {name}=文件，或用 -o {name} 输出到 stdout",
                 ),
             )
-        require_writable(name, path)
+        require_writable(f"-o {name}={path}", path)
         return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), path)
     if name != USUAL:
         require_stdout()
@@ -166,20 +166,20 @@ def _mode(path: str) -> int:
     return 0o666 & ~mask
 
 
-def require_writable(name: str, path: str) -> None:
-    """Refuse before the run what could not be written after it."""
+def require_writable(given: str, path: str) -> None:
+    """Refuse before the run what could not be written after it. Raises `BadInput`, which names what was `given`."""
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):
-        raise _unwritable(name, path, Text("it is a folder", "它是一个目录"))
+        raise _unwritable(given, Text("it is a folder", "它是一个目录"))
     if not os.path.isdir(folder):
-        raise _unwritable(name, path, Text(f"no folder {folder}", f"目录 {folder} 不存在"))
+        raise _unwritable(given, Text(f"no folder {folder}", f"目录 {folder} 不存在"))
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-        raise _unwritable(name, path, Text("permission denied", "没有写权限"))
+        raise _unwritable(given, Text("permission denied", "没有写权限"))
 
 
-def _unwritable(name: str, path: str, why: Text) -> BadInput:
+def _unwritable(given: str, why: Text) -> BadInput:
     return BadInput(
-        f"-o {name}={path}",
+        given,
         Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）"),
         Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
     )

@@ -19,6 +19,7 @@ from socketserver import TCPServer
 from typing import Any, NamedTuple, NoReturn
 
 from bgecheck.demo import dialect
+from bgecheck.demo.decay import DECAYS, decay_of
 from bgecheck.demo.lexicon import Encoder, half, scaled, tokens
 from bgecheck.demo.request import Deadly, Refusal, Wanted, read
 from bgecheck.demo.trouble import from_environment
@@ -94,6 +95,7 @@ class Service(ThreadingHTTPServer):
         )
         self.trouble = from_environment()
         self.turn = threading.Lock()
+        self.decay = decay_of(os.environ.get(DECAYS, ""))
         self.starting = not options.skip_server_warmup
         """Whether the warm-up has yet to end."""
         self.counts = {"num_requests_total": 0, "prompt_tokens_total": 0, "cached_tokens_total": 0}
@@ -113,10 +115,12 @@ class Service(ThreadingHTTPServer):
         with self.turn:
             if self.options.fault == "dead-scheduler":
                 threading.Event().wait()  # nobody takes the request, and nobody says so
+            self.decay.age(len(batch))
             states, cached = self.encoder.encode(batch)
             self._count(batch, cached)
         if self.options.fault == "nan":
             return [[float("nan")] * len(state) for state in states]
+        states = [self.decay.of(state) for state in states]
         kept = states if self.options.fault == "unnormalised" else [scaled(state, 1.0) for state in states]
         return [half(vector) for vector in kept]
 

@@ -233,6 +233,11 @@ class Server:
         thread.join(max(0.0, min(began + seconds - time.monotonic(), self._deadline.remaining())))
         return self._learned
 
+    def most_at_once(self) -> int | None:
+        """Texts that the server computes at once, few or many; None where neither a page nor its options tell."""
+        self.few_at_once()
+        return self._learned
+
     def _learn(self) -> None:
         process = self.target.server
         with suppress(Unavailable):

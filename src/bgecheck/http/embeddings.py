@@ -34,6 +34,8 @@ class Embedded:
     seconds: float
     packed: bool = False
     """Whether the vectors came as base64."""
+    cached: int | None = None
+    """`usage.prompt_tokens_details.cached_tokens`, where the server tells."""
 
     @property
     def has_numbers(self) -> bool:
@@ -288,7 +290,13 @@ def _vectors(payload: Any, reply: Reply, count: int) -> Answer:
         model=clean(model, 200) if isinstance(model, str) else None,
         seconds=reply.seconds,
         packed=isinstance(items[0].get("embedding"), str),
+        cached=_cached(usage),
     )
+
+
+def _cached(usage: Any) -> int | None:
+    details = usage.get("prompt_tokens_details") if isinstance(usage, Mapping) else None
+    return _whole(details.get("cached_tokens")) if isinstance(details, Mapping) else None
 
 
 def _no_json(reply: Reply) -> Unusable:

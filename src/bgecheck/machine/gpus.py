@@ -41,6 +41,8 @@ class Gpu:
     temperature: int | None = None
     slows_down_at: int | None = None
     throttled: tuple[str, ...] | None = None
+    clock: int | None = None
+    """Of the streaming multiprocessors, in MHz, now."""
     uncorrected: int | None = None
     """ECC errors that could not be corrected since the driver was loaded."""
     pending: bool | None = None
@@ -211,6 +213,7 @@ def _read(pynvml: Any, index: int, part: _Device, card: _Device, mig: bool | Non
         temperature=card.query("Temperature", pynvml.NVML_TEMPERATURE_GPU),
         slows_down_at=card.query("TemperatureThreshold", pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
         throttled=None if reasons is None else tuple(name for bit, name in THROTTLED.items() if reasons & bit),
+        clock=card.query("ClockInfo", pynvml.NVML_CLOCK_SM),
         uncorrected=card.query("TotalEccErrors", pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC),
         pending=_pending(card),
         mig=mig,

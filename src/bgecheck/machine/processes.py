@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -37,6 +37,28 @@ _SAME = 1.0
 
 _STATUS = 52
 """The field of /proc/PID/stat that holds what waitpid will tell of a process that has ended (proc(5))."""
+
+
+def family(pid: int) -> tuple[int, ...]:
+    """A process and all that it has started, directly or not, and that still runs; empty where it has ended."""
+    try:
+        own = psutil.Process(pid)
+        return (pid, *(child.pid for child in own.children(recursive=True)))
+    except (psutil.Error, OSError):
+        return ()
+
+
+def resident(pids: Iterable[int]) -> int | None:
+    """Bytes of main memory that processes hold, each page as often as one maps it; None where none may be seen."""
+    sizes = [size for pid in pids if (size := _resident(pid)) is not None]
+    return sum(sizes) if sizes else None
+
+
+def _resident(pid: int) -> int | None:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except (psutil.Error, OSError):
+        return None
 
 
 def exit_status(pid: int) -> int | None:

@@ -3,6 +3,7 @@
 from bgecheck.model.checks import (
     ANY_TIME,
     BEFORE,
+    FOR_A_WHILE,
     RUNNING,
     Advice,
     Area,
@@ -36,6 +37,7 @@ from bgecheck.model.words import (
 __all__ = [
     "ANY_TIME",
     "BEFORE",
+    "FOR_A_WHILE",
     "RUNNING",
     "Advice",
     "Area",

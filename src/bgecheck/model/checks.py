@@ -20,12 +20,13 @@ Reviewer = Callable[[Any], Mapping[str, "Evidence"]]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-Moment = Literal["before", "after"]
-"""Before the launch (`preflight`), or after it (`doctor` and its kind)."""
+Moment = Literal["before", "after", "while"]
+"""Before the launch (`preflight`), after it (`doctor` and its kind), or for a while (`watch`)."""
 
 BEFORE: frozenset[Moment] = frozenset(("before",))
 RUNNING: frozenset[Moment] = frozenset(("after",))
 ANY_TIME = BEFORE | RUNNING
+FOR_A_WHILE: frozenset[Moment] = frozenset(("while",))
 
 
 class Evidence(NamedTuple):

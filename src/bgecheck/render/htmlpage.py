@@ -20,7 +20,7 @@ def page(title: str, body: str, legend: str, screen: Screen, style: str = "") ->
         f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escaped(title)}</title>\n<style>{_style()}{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escaped(title)}</title>\n<style>{sheet('page.css')}{style}</style>\n</head>\n<body>\n<main>\n"
         + body
         + f"\n<footer>{escaped(legend)}<br>bgecheck {__version__}</footer>\n</main>\n</body>\n</html>\n"
     )
@@ -39,7 +39,7 @@ def escaped(text: str) -> str:
     return escape(text)
 
 
-def _style() -> str:
-    """How a page looks, shipped as a file beside this one."""
-    with open(os.path.join(os.path.dirname(__file__), "page.css"), encoding="utf-8") as file:
+def sheet(name: str) -> str:
+    """A style sheet that is shipped as a file beside this one."""
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
         return file.read()

@@ -9,6 +9,12 @@ from bgecheck.engines.sglang.remedies import OPTIONS_BY_ROW
 from bgecheck.model import Language, Text
 
 _WORDS = {
+    "degrees": Text("N", "N"),
+    "names": Text("names of rows", "检查项 ID"),
+    "rate": Text("MiB per hour", "每小时若干 MiB"),
+    "since": Text("that time", "那时"),
+    "times": Text("N", "N"),
+    "until": Text("that", "那时"),
     "beside": Text("size", "大小"),
     "build": Text("package and version", "包名和版本"),
     "built_for": Text("version", "版本"),

@@ -9,8 +9,11 @@ from importlib import import_module
 
 from bgecheck.model import Area, BadInput, Check, Moment, Severity, Text
 
-AREAS = ("logs", "host", "model", "ports", "gpu", "probe", "launch", "embed")
-"""The areas in the order of a report: from the ground up."""
+AREAS = ("logs", "host", "model", "ports", "gpu", "probe", "launch", "embed", "watch")
+"""The areas in the order of a report: from the ground up; the last is judged over time, by a command of its own."""
+
+_ELSEWHERE = {"watch": "bgecheck.watching.rows"}
+"""The modules of areas that are no checks of one moment."""
 
 BEFORE_LAUNCH = ("launch", "model", "gpu", "ports", "host")
 """The areas that are looked at before the launch; of each the rows whose `moments` say so."""
@@ -21,7 +24,7 @@ _ALIKE = 0.6
 
 def area(name: str) -> Area:
     """The area of that name."""
-    module = import_module(f"bgecheck.checks.{name}")
+    module = import_module(_ELSEWHERE.get(name, f"bgecheck.checks.{name}"))
     area: Area = module.AREA
     return area
 
@@ -33,7 +36,7 @@ def areas(names: Iterable[str] = AREAS) -> list[Area]:
 
 
 def at(moment: Moment, chosen: Sequence[Area]) -> list[Area]:
-    """The areas cut down to the rows that can be judged before the launch, or after it, and with the remedies of then.
+    """The areas cut down to the rows that can be judged at a moment, and with the remedies of then.
 
     Areas without such a row are dropped.
     """
@@ -42,7 +45,7 @@ def at(moment: Moment, chosen: Sequence[Area]) -> list[Area]:
 
 
 def _at(moment: Moment, check: Check) -> Check:
-    if moment == "after":
+    if moment != "before":
         return check
     variants = {name: advice.before_launch() for name, advice in check.variants.items()}
     return check._replace(advice=check.advice.before_launch(), variants=variants)

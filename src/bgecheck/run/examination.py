@@ -60,7 +60,7 @@ def examine(
     url = {"url": base_url} if target.url else {}
     return Report(
         command=plan.command,
-        findings=_with_ignored(findings, plan.ignored),
+        findings=with_ignored(findings, plan.ignored),
         target=redactor.value({**target.described(), **url, **_engine(findings)}),
         started_at=started,
         seconds=time.monotonic() - began,
@@ -90,7 +90,7 @@ def unfinished(plan: Plan, target: Target | None, findings: Mapping[str, Finding
     return replace(
         bare,
         command=plan.command,
-        findings=_with_ignored(attributed, plan.ignored),
+        findings=with_ignored(attributed, plan.ignored),
         target=about,
         fail_on=plan.fail_on,
         nagios=plan.nagios,
@@ -176,7 +176,7 @@ def _notes(target: Target, findings: Sequence[Finding]) -> tuple[Words, ...]:
     return tuple(notes)
 
 
-def _with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
+def with_ignored(findings: tuple[Finding, ...], ignored: dict[str, str]) -> tuple[Finding, ...]:
     """The findings with those ignored that were asked to be, and what follows from these alone."""
     reasons = {f.id: why for f in findings if f.status.bad and (why := _reason(f.id, ignored)) is not None}
     if not reasons:

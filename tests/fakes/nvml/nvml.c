@@ -195,6 +195,11 @@ Return nvmlDeviceGetCurrentClocksThrottleReasons(Handle device, Ulong *out)
     return numbers_of(device, "throttle", out, 1);
 }
 
+Return nvmlDeviceGetClockInfo(Handle device, Uint clock, Uint *out)
+{
+    return clock == 1 ? number_of(device, "clock", out) : INVALID;
+}
+
 Return nvmlDeviceGetTotalEccErrors(Handle device, Uint kind, Uint counter, Ulong *out)
 {
     return kind == 1 && counter == 0 ? numbers_of(device, "ecc", out, 1) : NOT_SUPPORTED;

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from bgecheck.checks import refusals
 from bgecheck.checks.embed.proof import Proof, embedded, prove
 from bgecheck.checks.embed.texts import (
-    COMMON,
     COUNTED,
     CROWD,
     FILLERS,
@@ -37,6 +36,7 @@ from bgecheck.http.embeddings import Answer, Embedded, describe, is_busy, is_lat
 from bgecheck.http.failures import NotSent
 from bgecheck.http.openai_client import OpenAIClient, OpenAIResult, Vectors
 from bgecheck.http.proxies import DIRECT, Way, client_way
+from bgecheck.knowledge.characters import COMMON
 from bgecheck.knowledge.models import Model, lookup
 from bgecheck.model import Area, Target, Text, Unavailable, clean
 from bgecheck.model.deadline import DEADLINE_EXCEEDED

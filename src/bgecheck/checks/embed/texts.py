@@ -5,13 +5,8 @@ from __future__ import annotations
 import random
 import re
 
+from bgecheck.knowledge.characters import COMMON
 from bgecheck.knowledge.models import Model
-
-COMMON = (
-    "天气今明山水花草书店车站老师学校公园电影音乐城市春夏秋冬红蓝白黑大小新旧来去看听说写想走跑吃喝买卖开关上下左右"
-)
-"""Characters that every Chinese BERT vocabulary holds, one token each."""
-
 
 CROWD = 8
 """Requests at the same time: enough to share a batch in the scheduler, few enough to harm nobody."""

@@ -22,7 +22,7 @@ _AREAS = Text("Areas", "领域")
 _COMMANDS = Text("run this", "执行")
 _ROOT = Text("root cause", "根因")
 _FOLLOWS = Text("follows from {}", "由 {} 引起")
-_LEGEND = Text(
+LEGEND = Text(
     "A root cause is a problem that no other problem explains: mend it first, and what follows from it is mended too. "
     "“Not looked at” and “could not be judged” are no passes: the reason stands beside them.",
     "根因是不能由其他问题解释的问题：先解决它，由它引起的问题会随之消失。“未检查”和“无法判断”都不等于通过，原因写在旁边。",
@@ -33,10 +33,10 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
     """Of several targets a summary comes first, with a link to each."""
     body = [_summary(reports, screen)] if len(reports) != 1 else []
     for number, (subject, report) in enumerate(zip(subjects(reports), reports, strict=True), 1):
-        body += _target(f"t{number}", subject, report, screen)
+        body += article(f"t{number}", subject, report, screen)
     about = reports[0].subject or reports[0].command if len(reports) == 1 else headline(reports, screen)
     verdict = verdict_word(reports[0], screen) if len(reports) == 1 else f"exit {exit_code(reports)}"
-    return page(f"bgecheck {verdict} · {about}", "\n".join(body), screen.say(_LEGEND), screen)
+    return page(f"bgecheck {verdict} · {about}", "\n".join(body), screen.say(LEGEND), screen)
 
 
 def _summary(reports: Sequence[Report], screen: Screen) -> str:
@@ -53,7 +53,8 @@ def _summary(reports: Sequence[Report], screen: Screen) -> str:
     return f"<header>\n{head}\n{table((_TARGET, _VERDICT, _ROOTS), rows, screen)}\n</header>"
 
 
-def _target(anchor: str, subject: str, report: Report, screen: Screen) -> Iterator[str]:
+def article(anchor: str, subject: str, report: Report, screen: Screen) -> Iterator[str]:
+    """The report on one target in its parts, of which the first is the head."""
     yield f'<article id="{anchor}">\n{_head(subject, report, screen)}'
     groups = remedies(report)
     for group in groups:

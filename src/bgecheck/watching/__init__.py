@@ -1,0 +1,1 @@
+"""Does a server hold: samples taken over time, what they show, and who is told."""
