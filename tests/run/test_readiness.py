@@ -216,9 +216,13 @@ def test_a_found_process_that_ends_silently_is_lost(port: int, log: Path) -> Non
 
 
 def test_the_last_line_of_the_log_is_told(port: int, log: Path) -> None:
-    with server(port, log, takes=8, ends="4:1") as process:  # late enough to be found on a busy machine
-        waited = wait(20, pid=process.pid)
-    (row,) = waited.report.root_causes
+    """Where a busy machine gave no time to read the log before the death, once more."""
+    for _ in range(2):
+        with server(port, log, takes=8, ends="4:1") as process:
+            waited = wait(20, pid=process.pid)
+        (row,) = waited.report.root_causes
+        if len(row.evidence) > 1:
+            break
     assert "Load weight begin" in say(row.evidence[-1].observed, "en")
 
 
