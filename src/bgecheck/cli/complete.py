@@ -13,6 +13,11 @@ Candidates = list[tuple[str, str]]
 EXIT_STYLES = ("plain", "nagios")
 
 
+def sides() -> Candidates:
+    """What texts may be embedded as."""
+    return [("query", ""), ("passage", "")]
+
+
 def ids(incomplete: str) -> Candidates:
     """Areas and ids of checks; after a comma, those for the part behind it."""
     from bgecheck.run import catalog

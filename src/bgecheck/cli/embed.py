@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Context
 
 from bgecheck import __version__
+from bgecheck.cli import complete
 from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.blank import not_blank
+from bgecheck.cli.bulk import FileOptions, embed_whole_file
 from bgecheck.cli.examine import Job, deliver, examine, is_text, job, openai_standby, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
@@ -36,10 +39,11 @@ from bgecheck.cli.options import (
     Severities,
     Skip,
     Timeout,
-    Url,
+    Urls,
     Verbose,
     given,
     option,
+    whole_number,
 )
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
@@ -54,6 +58,7 @@ REFERENCE = "embed.reference"
 POOLING = "launch.pooling"
 GOLDEN = "embed.golden"
 COMPARE = both("Compare", "对比")
+FILE = both("A whole file", "整个文件")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,7 @@ class ReferenceOptions:
         ("bgecheck embed --full", "every check of the vectors", "全部向量检查"),
         ("bgecheck embed --record before.jsonl", "before an upgrade", "升级前记录"),
         ("bgecheck embed --reference before.jsonl", "and after it", "升级后对比"),
+        ("bgecheck embed --input texts.csv --to vectors.npy", "a whole file", "整个文件"),
     ),
 )
 def embed(
@@ -90,7 +96,7 @@ def embed(
             ),
         ),
     ] = None,
-    url: Url = None,
+    url: Urls = None,
     named: Named = None,
     pid: Pid = None,
     log: Log = None,
@@ -134,6 +140,136 @@ def embed(
             zh="记录文本和向量：.jsonl、.npy、.safetensors",
         ),
     ] = None,
+    input: Annotated[
+        str | None,
+        option(
+            "--input",
+            metavar="FILE",
+            rich_help_panel=FILE,
+            en="Embed a whole file: .txt (a text a line), .csv, .jsonl, .parquet; - is stdin.",
+            zh="给整个文件编码：.txt（每行一条）、.csv、.jsonl、.parquet；- 表示标准输入",
+        ),
+    ] = None,
+    column: Annotated[
+        str | None,
+        option(
+            "--column",
+            metavar="NAME",
+            rich_help_panel=FILE,
+            en="The column or field that holds the texts; else text, or the only one.",
+            zh="文本所在的列（字段），默认 text 或唯一的一列",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        option(
+            "--to",
+            metavar="FILE",
+            rich_help_panel=FILE,
+            en="Where the vectors go: .jsonl, .npy, .safetensors or .parquet.",
+            zh="向量写到哪里：.jsonl、.npy、.safetensors、.parquet",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        option("--resume", rich_help_panel=FILE, en="Go on with a run that was interrupted.", zh="继续上次中断的运行"),
+    ] = False,
+    overwrite: Annotated[
+        bool, option("--overwrite", rich_help_panel=FILE, en="Replace an output that exists.", zh="覆盖已有的输出")
+    ] = False,
+    as_: Annotated[
+        str | None,
+        option(
+            "--as",
+            metavar="query|passage",
+            rich_help_panel=FILE,
+            autocompletion=complete.sides,
+            en="Put the model's own instruction for this side before each text.",
+            zh="按查询或文档，在每条文本前加模型自己的指令",
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        option(
+            "--prefix",
+            metavar="TEXT",
+            rich_help_panel=FILE,
+            en="Put this before each text.",
+            zh="在每条文本前加这段文字",
+        ),
+    ] = None,
+    chunk: Annotated[
+        int | None,
+        option(
+            "--chunk",
+            metavar="TOKENS",
+            rich_help_panel=FILE,
+            parser=whole_number("--chunk"),
+            en="Split longer texts into pieces of at most so many tokens, and average their vectors.",
+            zh="超过这么多 token 的文本切块，各块的向量取平均",
+        ),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        option(
+            "--overlap",
+            metavar="TOKENS",
+            rich_help_panel=FILE,
+            parser=whole_number("--overlap"),
+            en="That pieces have in common; else an eighth.",
+            zh="相邻块重叠的 token 数，默认八分之一",
+        ),
+    ] = None,
+    keep_chunks: Annotated[
+        bool,
+        option(
+            "--keep-chunks",
+            rich_help_panel=FILE,
+            en="Keep a vector for each piece, without averaging.",
+            zh="每块保留一条向量，不取平均",
+        ),
+    ] = False,
+    truncate: Annotated[
+        bool,
+        option(
+            "--truncate",
+            rich_help_panel=FILE,
+            en="Cut texts to what the model reads, or to --chunk tokens.",
+            zh="把文本截断到模型的最大长度，或 --chunk 个 token",
+        ),
+    ] = False,
+    batch: Annotated[
+        int | None,
+        option(
+            "--batch",
+            metavar="N",
+            rich_help_panel=FILE,
+            parser=whole_number("--batch"),
+            en="Texts of one request at most; else 32.",
+            zh="一次请求最多几条，默认 32",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        option(
+            "--concurrency",
+            metavar="N",
+            rich_help_panel=FILE,
+            parser=whole_number("--concurrency"),
+            en="Requests in flight to one server at most; else 16.",
+            zh="对一个服务最多几个并发请求，默认 16",
+        ),
+    ] = None,
+    patience: Annotated[
+        str,
+        option(
+            "--patience",
+            metavar="DUR",
+            rich_help_panel=FILE,
+            en="How long a server may give no vectors before the run ends.",
+            zh="服务多久没有返回向量就结束运行",
+        ),
+    ] = "5m",
     only: Only = None,
     skip: Skip = None,
     full: Full = False,
@@ -149,6 +285,10 @@ def embed(
     lang: Lang = None,
 ) -> None:
     """Judge the vectors of a server by a few new texts."""
+    if input is not None:
+        _no_text_beside(input, texts)
+        embed_whole_file(ctx, _shown)
+    given(FileOptions, ctx).require_input()
     options = given(ReferenceOptions, ctx)
     texts = _from_stdin() if texts == ["-"] else texts
     for text in texts or ():
@@ -163,6 +303,16 @@ def embed(
     if record is not None:
         _record(record, texts or (), looked_at, report, the_job)
     deliver(the_job, [report])
+
+
+def _no_text_beside(path: str, texts: Sequence[str] | None) -> None:
+    not_blank("--input", path)
+    if texts:
+        raise BadInput(
+            f"--input {path}",
+            Text("texts are given on the command line as well", "命令行上又给了文本"),
+            Text("give either a file or texts", "文件和文本只给一种"),
+        )
 
 
 def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Job:

@@ -65,6 +65,12 @@ def subject(ctx: typer.Context) -> Subject:
     chosen = subjects(ctx)
     if len(chosen) == 1:
         return chosen[0]
+    if CONFIG not in ctx.meta or not _targets(ctx):
+        raise BadInput(
+            f"--url {chosen[1].options.url}",
+            Text("this command looks at one server", "这个命令只看一个服务"),
+            Text("give --url once", "只给一个 --url"),
+        )
     names = [one.name or "" for one in chosen]
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     raise BadInput(

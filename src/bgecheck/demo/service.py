@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple, NoReturn
 from bgecheck.demo import dialect
 from bgecheck.demo.lexicon import Encoder, half, scaled, tokens
 from bgecheck.demo.request import Deadly, Refusal, Wanted, read
+from bgecheck.demo.trouble import from_environment
 
 LARGEST = 64 * 2**20
 """Bytes of a request body that are read; the true server has no limit."""
@@ -90,6 +92,7 @@ class Service(ThreadingHTTPServer):
             prefix_cache=not options.disable_radix_cache,
             chunk=options.chunked_prefill_size,
         )
+        self.trouble = from_environment()
         self.turn = threading.Lock()
         self.starting = not options.skip_server_warmup
         """Whether the warm-up has yet to end."""
@@ -303,14 +306,29 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.options.fault == "queue-full":
             self._answer(503, dialect.error("The request queue is full.", 503, "503"))
             return
+        trouble = self.server.trouble.next()
+        if trouble == "reset":
+            self._reset()
+            return
+        if trouble == "busy":
+            self._answer(503, dialect.error("The request queue is full.", 503, "503"))
+            return
         wanted = read(self._body, self.headers.get("Content-Type", ""), self.server.settings)
         vectors = self.server.compute(wanted.batch)
+        if self.server.trouble.spoils(len(vectors)):
+            vectors = [vector[::-1] for vector in vectors]
         items = [
             {"embedding": _packed(v) if wanted.base64 else _numbers(v), "index": n, "object": "embedding"}
             for n, v in enumerate(vectors)
         ]
         count = sum(map(len, wanted.batch))
         self._answer(200, dialect.answer(items, self.server.settings["model_path"], count))
+
+    def _reset(self) -> None:
+        """Cut the connection as a process does that dies: what was sent is lost, and the client is told so."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
 
     def _encode(self, path: str) -> None:
         """sglang's own route, which its warm-up uses; unlike the OpenAI one it does not hide NaN."""

@@ -219,6 +219,11 @@ class Server:
         One text waits `LEARNING_SECONDS` at most for the page that tells it; several wait for it as for any answer.
         """
         seconds = LEARNING_SECONDS if count == 1 else max(LEARNING_SECONDS, self._timeout)
+        learned = self.at_once(seconds)
+        return learned if learned is not None and learned < PLENTY else None
+
+    def at_once(self, seconds: float) -> int | None:
+        """Texts that the server computes at once, by its page or launch line, waited for so long; None if untold."""
         with self._lock:
             if self._learning is None:
                 thread = threading.Thread(target=self._learn, name="texts at once", daemon=True)
@@ -226,7 +231,7 @@ class Server:
                 thread.start()
             thread, began = self._learning
         thread.join(max(0.0, min(began + seconds - time.monotonic(), self._deadline.remaining())))
-        return self._learned if self._learned is not None and self._learned < PLENTY else None
+        return self._learned
 
     def _learn(self) -> None:
         process = self.target.server
@@ -246,6 +251,17 @@ class Server:
         body = request_body(texts, self.model_name(), encoding, dimensions)
         with self.turn():
             return self._embedded(body, len(texts), probing=probing)
+
+    def embed_raw(self, texts: Sequence[str], *, encoding: str, seconds: float) -> Reply | Failure:
+        """The reply to one request of `texts` as it came, within `seconds`; several at once where the caller says so.
+
+        The caller keeps to `at_once`. Raises `Unavailable` where no time is left.
+        """
+        body = request_body(texts, self.model_name(), encoding)
+        headers = {**self._headers(self.target.api_key), "Content-Type": "application/json"}
+        limit = min(BODY_LIMIT, PAGE_LIMIT + len(texts) * LARGEST_VECTOR)
+        url = self.base_url + "/embeddings"
+        return self._exchange("POST", url, headers=headers, body=body, limit=limit, least=seconds)
 
     def embed_in_parts(self, texts: Sequence[str]) -> Answer:
         """The vectors of `texts`, in as few requests as the server takes; the first answer without vectors, if any.

@@ -63,6 +63,7 @@ class Model(NamedTuple):
     architecture: str = "BertModel"
     """The class that config.json names; empty for a causal language model, of which sglang pools the last token."""
     query_prefix: str | None = None
+    passage_prefix: str | None = None
     cut_short: bool = False
     """Whether sentence-transformers, as published, cuts its texts at 128 or 256 tokens."""
     shortest: int | None = None
@@ -73,6 +74,16 @@ class Model(NamedTuple):
         return self.shortest is not None and self.shortest <= dims < self.dims
 
     @property
+    def task_decides(self) -> bool:
+        """Whether what is put before its texts depends on the task, so that none is right for all.
+
+        By the cards: instruction-tuned language models, e5-instruct, EmbeddingGemma and jina-embeddings-v3.
+        """
+        return (
+            self.architecture in ("", "Gemma3TextModel") or "instruct" in self.name or "jina-embeddings-v3" in self.name
+        )
+
+    @property
     def bidirectional(self) -> bool:
         """Whether its attention looks both ways."""
         return bool(self.architecture)
@@ -81,7 +92,7 @@ class Model(NamedTuple):
 _ZH = "为这个句子生成表示以用于检索相关文章："
 _EN = "Represent this sentence for searching relevant passages: "
 
-_E5 = "query: "
+_E5, _E5_PASSAGE = "query: ", "passage: "
 
 # Dims, lengths, pooling and prefixes as the models' cards and their 1_Pooling/config.json give them; the length is
 # what the model has positions for, not where sentence-transformers cuts; `shortest` as the card of a model trained
@@ -116,13 +127,24 @@ MODELS = (
     Model("gte-qwen2-1.5b-instruct", 1536, 32768, "last", True, architecture=""),
     Model("gte-qwen2-7b-instruct", 3584, 32768, "last", True, architecture=""),
     *(
-        Model(name, dims, 512, "mean", True, query_prefix=_E5)
+        Model(name, dims, 512, "mean", True, query_prefix=_E5, passage_prefix=_E5_PASSAGE)
         for size, dims in (("small", 384), ("base", 768), ("large", 1024))
         for name in (f"e5-{size}-v2", f"e5-{size}")
     ),
-    Model("multilingual-e5-small", 384, 512, "mean", True, query_prefix=_E5),
-    Model("multilingual-e5-base", 768, 512, "mean", True, architecture="XLMRobertaModel", query_prefix=_E5),
-    Model("multilingual-e5-large", 1024, 512, "mean", True, architecture="XLMRobertaModel", query_prefix=_E5),
+    Model("multilingual-e5-small", 384, 512, "mean", True, query_prefix=_E5, passage_prefix=_E5_PASSAGE),
+    *(
+        Model(
+            f"multilingual-e5-{size}",
+            dims,
+            512,
+            "mean",
+            True,
+            architecture="XLMRobertaModel",
+            query_prefix=_E5,
+            passage_prefix=_E5_PASSAGE,
+        )
+        for size, dims in (("base", 768), ("large", 1024))
+    ),
     Model("multilingual-e5-large-instruct", 1024, 512, "mean", True, architecture="XLMRobertaModel"),
     Model("e5-mistral-7b-instruct", 4096, 32768, "last", True, architecture=""),
     Model("jina-embeddings-v2-small-en", 512, 8192, "mean", False, architecture="JinaBertModel"),

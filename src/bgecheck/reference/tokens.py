@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bgecheck.machine.files import read_text, size
@@ -21,9 +22,22 @@ def ids_of(folder: str, texts: Sequence[str]) -> list[list[int]]:
     From tokenizer.json, else the word pieces of vocab.txt as tokenizer_config.json wants them.
     Raises `Unavailable` where the folder has neither, or one that cannot be read.
     """
-    try:
+    with _readable(folder):
         made = _tokenizer(folder)
         return [list(made.encode(text).ids) for text in texts]
+
+
+def tokenizer_of(folder: str) -> Any:
+    """The `tokenizers.Tokenizer` of a folder, which neither cuts nor pads. Raises `Unavailable` as `ids_of`."""
+    with _readable(folder):
+        return _tokenizer(folder)
+
+
+@contextmanager
+def _readable(folder: str) -> Iterator[None]:
+    """Turns a failure of the library, of which nobody knows the kind, into `Unavailable`."""
+    try:
+        yield
     except Unavailable:
         raise
     except BaseException as error:  # the library's own failures derive from Exception, its panics do not

@@ -1,0 +1,334 @@
+"""`bgecheck embed --input FILE`: a whole file of texts to vectors, after the server was proved to give right ones."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+from typer import Context
+
+from bgecheck.cli.blank import source
+from bgecheck.cli.bulkshown import last_line, shown_progress
+from bgecheck.cli.duration import seconds
+from bgecheck.cli.examine import deliver, examine, job, target
+from bgecheck.cli.nearest import one_of
+from bgecheck.cli.options import given
+from bgecheck.cli.several import under_name
+from bgecheck.cli.stderr import to_stderr
+from bgecheck.cli.stdout import to_stdout
+from bgecheck.cli.subjects import Subject, subjects
+from bgecheck.model import BadInput, Language, Report, Status, Target, Text, Unavailable
+
+if TYPE_CHECKING:
+    from bgecheck.bulk.options import BulkOptions
+    from bgecheck.bulk.replica import Replica
+    from bgecheck.bulk.store import Place
+    from bgecheck.bulk.tokens import Counter
+    from bgecheck.textfile.reading import Texts
+
+SIDES = ("query", "passage")
+MOST_IN_BATCH, MOST_REQUESTS = 1024, 64
+WRONG = 1
+"""The exit code where vectors are wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOptions:
+    """What is done with a whole file."""
+
+    input: str | None = None
+    column: str | None = None
+    to: str | None = None
+    chunk: int | None = None
+    overlap: int | None = None
+    keep_chunks: bool = False
+    truncate: bool = False
+    as_: str | None = None
+    prefix: str | None = None
+    batch: int | None = None
+    concurrency: int | None = None
+    patience: str = "5m"
+    resume: bool = False
+    overwrite: bool = False
+
+    def require_input(self) -> None:
+        """Raise `BadInput` for an option that means something only with a file."""
+        for name, value in (("to", self.to), ("column", self.column), ("chunk", self.chunk), ("prefix", self.prefix)):
+            if value is not None:
+                raise _needs_input(f"--{name} {value}")
+        for name, wanted in (("resume", self.resume), ("overwrite", self.overwrite), ("truncate", self.truncate)):
+            if wanted:
+                raise _needs_input(f"--{name}")
+
+
+def _needs_input(option: str) -> BadInput:
+    return BadInput(
+        option,
+        Text("it belongs to a whole file", "它只用于整个文件"),
+        Text("name the file with --input FILE", "用 --input FILE 指定文件"),
+    )
+
+
+def embed_whole_file(ctx: Context, shown: Callable[[Report], Report]) -> NoReturn:
+    """Embed the file of `--input` with the servers that are meant, each proved first; exits with the code of the run.
+
+    `shown` picks what of a report is shown where a server is not right.
+    """
+    from bgecheck.bulk.store import place, prepare
+    from bgecheck.textfile.reading import open_texts
+
+    options, chosen = given(FileOptions, ctx), subjects(ctx)
+    where = place(_named(options))
+    bulk = _bulk_options(options, ctx)
+    language = job("embed", ["launch", "embed"], chosen[0].run).language
+    with open_texts(options.input or "", options.column) as texts:
+        _ = texts.count  # a line that cannot be read is found before anything is asked for
+        resume = prepare(where, resume=options.resume, overwrite=options.overwrite)
+        if options.resume and not resume:
+            _exit_if_whole(where, texts, bulk, language)
+        targets = [under_name(target(one.options), one.name) for one in chosen]
+        _require_right(chosen, targets, shown)
+        run = _FileRun(where=where, texts=texts, targets=targets, options=options, language=language, resume=resume)
+        run.embed(bulk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FileRun:
+    """A run whose options are understood and whose servers were judged."""
+
+    where: Place
+    texts: Texts
+    targets: Sequence[Target]
+    options: FileOptions
+    language: Language
+    resume: bool
+
+    def embed(self, bulk: BulkOptions) -> NoReturn:
+        """Embed the file and exit."""
+        from bgecheck.bulk.embedding import embed_file
+        from bgecheck.bulk.errors import WrongVectors
+        from bgecheck.bulk.start import replicas
+
+        try:
+            servers = replicas(self.targets, bulk, self.note)
+            bulk = replace(bulk, prefix=self._prefix(servers[0]), size=self._size(servers[0]))
+            counter = self._counter(servers, bulk)
+            with shown_progress(self.language) as show:
+                summary = embed_file(
+                    *(self.texts, self.where, servers, counter, bulk),
+                    resume=self.resume,
+                    note=self.note,
+                    on_progress=show,
+                )
+        except WrongVectors as wrong:
+            self.note(_doubtful(wrong.words, wrong.since, self.where))
+            raise typer.Exit(WRONG) from wrong
+        except (KeyboardInterrupt, SystemExit, Unavailable):
+            if self.where.journal.exists():
+                self.note(_go_on(self.where))
+            raise
+        to_stdout(last_line(summary, self.where).to(self.language))
+        everything_failed = sum(summary.rejected.values()) >= summary.rows
+        raise typer.Exit(WRONG if everything_failed else 0)
+
+    def note(self, words: Text) -> None:
+        """A line on stderr, without keys."""
+        to_stderr(words, self.language, [secret for one in self.targets for secret in one.secrets()])
+
+    def _prefix(self, server: Replica) -> str:
+        """What is put before each text: the option's, or what the model's card gives for this side."""
+        if self.options.prefix is not None or self.options.as_ is None:
+            return self.options.prefix or ""
+        from bgecheck.knowledge.models import lookup
+
+        name = _model_of(server, self.targets[0])
+        model = lookup(name)
+        if model is None or model.task_decides:
+            raise BadInput(
+                f"--as {self.options.as_}",
+                Text(f"no instruction is on record for {name}", f"没有 {name} 的指令记录")
+                if model is None
+                else Text(f"the instruction of {name} depends on your task", f"{name} 的指令取决于具体任务"),
+                Text("give its own: --prefix 'query: '", "自己指定：--prefix 'query: '"),
+            )
+        prefix = model.query_prefix if self.options.as_ == "query" else model.passage_prefix
+        if not prefix:
+            self.note(
+                Text(
+                    f"{model.name} takes a {self.options.as_} without an instruction: nothing is put before the texts",
+                    f"{model.name} 的 {self.options.as_} 不需要指令：文本前不加内容",
+                )
+            )
+        return prefix or ""
+
+    def _size(self, server: Replica) -> int:
+        """Tokens of a text or piece at most; 0 where texts are not cut. Raises `BadInput` where it is not known."""
+        if self.options.chunk is not None:
+            return self.options.chunk
+        if not self.options.truncate:
+            return 0
+        from bgecheck.knowledge.models import lookup
+
+        model = lookup(_model_of(server, self.targets[0]))
+        limits = [server.server.max_model_len(), model.max_tokens if model else None]
+        known = [limit for limit in limits if limit]
+        if not known:
+            raise BadInput(
+                "--truncate",
+                Text("nobody tells how many tokens this model reads", "不知道这个模型最多读多少 token"),
+                Text("give the number: --truncate --chunk 511", "指定长度：--truncate --chunk 511"),
+            )
+        return min(known) - 1  # sglang refuses a text of exactly as many (measured on 0.5.3.post3 and 0.5.23)
+
+    def _counter(self, servers: Sequence[Replica], bulk: BulkOptions) -> Counter:
+        """The model's own tokenizer where its folder is here, else an estimate, which is said where texts are cut."""
+        from bgecheck.bulk.tokens import Estimated, Tokenized
+        from bgecheck.reference.folder import model_folder
+        from bgecheck.reference.tokens import tokenizer_of
+
+        counter: Counter = Estimated()
+        if bulk.too_long != "refuse":
+            told = (servers[0].server.model_info() or {}).get("model_path")
+            given_path = self.targets[0].model_path or (told if isinstance(told, str) else None)
+            try:
+                counter = Tokenized(tokenizer_of(model_folder(given_path)))
+            except Unavailable as missing:
+                self.note(_estimated(missing))
+        room = bulk.size - counter.special - len(counter.ends(bulk.prefix))
+        if bulk.too_long != "refuse" and room <= bulk.overlap:
+            raise BadInput(
+                f"--chunk {bulk.size}",
+                Text(
+                    f"beside prefix and special tokens it leaves {room} tokens, and {bulk.overlap} overlap",
+                    f"除去前缀和特殊 token 只剩 {room} 个 token，而重叠是 {bulk.overlap} 个",
+                ),
+                Text("give more, or a smaller --overlap", "改大一些，或减小 --overlap"),
+            )
+        return counter
+
+
+def _named(options: FileOptions) -> str:
+    if options.to is None:
+        raise BadInput(
+            f"--input {options.input}",
+            Text("where the vectors go is not said", "没有指定向量写到哪里"),
+            Text(
+                "name the output: --to vectors.jsonl, .npy, .safetensors or .parquet",
+                "指定输出：--to vectors.jsonl，或 .npy、.safetensors、.parquet",
+            ),
+        )
+    if options.resume and options.overwrite:
+        raise BadInput(
+            "--resume --overwrite", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
+        )
+    return options.to
+
+
+def _bulk_options(options: FileOptions, ctx: Context) -> BulkOptions:
+    """The options in their units. Raises `BadInput`."""
+    from bgecheck.bulk.options import MOST_TEXTS, BulkOptions
+
+    if options.as_ is not None:
+        one_of("--as", options.as_, SIDES)
+    if options.as_ is not None and options.prefix is not None:
+        raise BadInput(
+            "--as --prefix", Text("they exclude each other", "两者不能同时使用"), Text("give one", "只给一个")
+        )
+    chunk = _within("--chunk", options.chunk, 16, 1_000_000)
+    cut = options.truncate or chunk is not None
+    if options.keep_chunks and (options.truncate or chunk is None):
+        raise BadInput(
+            "--keep-chunks",
+            Text("there are pieces only with --chunk", "只有 --chunk 才会分块"),
+            Text("give --chunk 500", "加上 --chunk 500"),
+        )
+    overlap = _within("--overlap", options.overlap, 0, 1_000_000)
+    usual = (chunk or 0) // 8 if chunk is not None and not options.truncate else 0
+    return BulkOptions(
+        too_long="truncate"
+        if options.truncate
+        else ("apart" if options.keep_chunks else "average")
+        if cut
+        else "refuse",
+        overlap=usual if overlap is None or options.truncate else overlap,
+        texts=_within("--batch", options.batch, 1, MOST_IN_BATCH) or MOST_TEXTS,
+        requests=_within("--concurrency", options.concurrency, 1, MOST_REQUESTS) or 16,
+        seconds=seconds("--timeout", "2m" if source(ctx, "timeout") == "DEFAULT" else ctx.params["timeout"]),
+        patience=seconds("--patience", options.patience),
+    )
+
+
+def _within(option: str, value: int | None, least: int, most: int) -> int | None:
+    if value is not None and not least <= value <= most:
+        raise BadInput(
+            f"{option} {value}",
+            Text(f"not between {least} and {most}", f"不在 {least} 到 {most} 之间"),
+            Text("give a number in this range", "请给这个范围内的整数"),
+        )
+    return value
+
+
+def _exit_if_whole(where: Place, texts: Texts, bulk: BulkOptions, language: Language) -> None:
+    """Exit where the output is whole already, as a script that always resumes finds it. Raises `BadInput`."""
+    from bgecheck.bulk.embedding import already
+
+    about = already(where, texts, bulk)
+    if about is not None:
+        to_stdout(
+            Text(
+                f"{where.out} is whole already: {about['records']} texts",
+                f"{where.out} 已经完成：{about['records']} 条文本",
+            ).to(language)
+        )
+        raise typer.Exit(0)
+    if where.out.exists():
+        raise BadInput(
+            str(where.out),
+            Text("is there already, and not from a run that can be resumed", "已存在，且不是可以继续的运行留下的"),
+            Text("give --overwrite, or another name", "加上 --overwrite，或换一个名字"),
+        )
+
+
+def _require_right(chosen: Sequence[Subject], targets: Sequence[Target], shown: Callable[[Report], Report]) -> None:
+    """Judge each server's vectors and settings by a few texts; where a row fails, deliver the reports and exit."""
+    jobs = [job("embed", ["launch", "embed"], replace(one.run, quick=True), cheap=True) for one in chosen]
+    reports = [shown(examine(one.plan, at)) for one, at in zip(jobs, targets, strict=True)]
+    if any(finding.status is Status.FAIL and not finding.ignored for report in reports for finding in report.findings):
+        deliver(jobs[0], reports)
+
+
+def _model_of(server: Replica, at: Target) -> str | None:
+    return at.model_path or server.server.model_name()
+
+
+def _estimated(missing: Unavailable) -> Text:
+    return Text(
+        "lengths are estimated, one token a Chinese character, one for three letters: {why}",
+        "长度为估算（一个汉字一个 token，三个字母一个 token）：{why}",
+    ).filled({"why": missing.reason})
+
+
+def _doubtful(words: Text, since: int | None, where: Place) -> Text:
+    """What is wrong, and from which record on vectors are in doubt."""
+    if since is None:
+        return words
+    return Text(
+        f"{words.en}. Vectors are doubtful from record {since + 1} on; the {since} before it lie between right answers "
+        f"and are kept in {where.folder}. Mend the server, then go on with --resume",
+        f"{words.zh}。从第 {since + 1} 条起的向量不可信；之前的 {since} 条前后都核对无误，保存在 {where.folder}。"
+        "修好服务后用 --resume 继续",
+    )
+
+
+def _go_on(where: Place) -> Text:
+    words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
+    hidden = any(word.startswith(("--api-key", "--against-key")) for word in words)
+    line = "--resume" if hidden else f"bgecheck {shlex.join([*words, '--resume'])}"
+    return Text(
+        f"what was done is kept in {where.folder}; go on with: {line}",
+        f"已完成的部分保存在 {where.folder}；继续：{line}",
+    )

@@ -1,0 +1,70 @@
+"""Reads one column of a CSV or TSV file, whose first row names the columns; a quoted text may have several lines."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from bgecheck.model import Text
+from bgecheck.textfile.columns import chosen
+from bgecheck.textfile.encoding import LONGEST_LINE
+from bgecheck.textfile.lines import decoded
+from bgecheck.textfile.record import Record
+from bgecheck.textfile.refusal import refuse
+
+_DELIMITERS = (",", "\t", ";")
+
+
+def column(file: BinaryIO, name: str, encoding: str, wanted: str | None) -> str:
+    """The column that holds the texts. Raises `BadInput` where it is not there."""
+    return chosen(name, _header(file, name, encoding)[1], wanted)
+
+
+def records(file: BinaryIO, name: str, encoding: str, wanted: str) -> Iterator[Record]:
+    """The texts of a column; blank lines between the rows are none. Raises `BadInput` for what is no CSV."""
+    delimiter, header = _header(file, name, encoding)
+    at = header.index(wanted)
+    rows = _rows(file, name, encoding, delimiter)
+    next(rows)
+    for number, (line, row) in enumerate(rows):
+        if at < len(row):
+            yield Record(number, line, row[at])
+        else:
+            yield Record(number, line, "", "no-value")
+
+
+def _header(file: BinaryIO, name: str, encoding: str) -> tuple[str, list[str]]:
+    """What parts the columns, and their names: of comma, tab and semicolon the one that the first line has most of."""
+    lines = decoded(file, name, encoding)
+    first = next((line for line in lines if line.strip()), "")
+    lines.close()  # type: ignore[attr-defined]  # a generator
+    delimiter = max(_DELIMITERS, key=first.count)
+    _, row = next(_rows(file, name, encoding, delimiter), (0, []))
+    return delimiter, [cell.strip() for cell in row]
+
+
+def _rows(file: BinaryIO, name: str, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that hold anything, each with the line on which it begins."""
+    csv.field_size_limit(LONGEST_LINE)
+    reader = csv.reader(decoded(file, name, encoding), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            refuse(
+                name,
+                Text(
+                    f"the row that begins on line {line} is not CSV: {error}",
+                    f"从第 {line} 行开始的一行不是合法的 CSV：{error}",
+                ),
+                Text(
+                    'put a text with quotes or line breaks in quotes, and write a quote in it twice: "say ""yes"""',
+                    '含引号或换行的文本要整体加引号，其中的引号写两次："说 ""好"""',
+                ),
+            )
+        if row is None:
+            return
+        if row:
+            yield line, row

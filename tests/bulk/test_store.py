@@ -1,0 +1,178 @@
+"""What the journal calls whole is whole: after a kill within a write, a full disk, or a second run at the same time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bgecheck.bulk.options import BulkOptions
+from bgecheck.bulk.output import finish
+from bgecheck.bulk.store import Place, Store, place, prepare
+from bgecheck.bulk.tokens import Estimated
+from bgecheck.bulk.window import Rejection, Window, prepared
+from bgecheck.model import BadInput, Unavailable
+from bgecheck.textfile.record import Record
+
+DIMS = 4
+IDENTITY: dict[str, Any] = {
+    "schema": "bgecheck.bulk/1",
+    "input": {"sha256": "0", "records": 4, "column": None},
+    "model": "m",
+    "dims": DIMS,
+    "form": "npy",
+    "options": BulkOptions().identity(),
+}
+
+
+def window(first: int, options: BulkOptions | None = None) -> Window:
+    """Two records, the second of which was refused."""
+    made = prepared(
+        [Record(first, first + 1, "好"), Record(first + 1, first + 2, "坏")], Estimated(), options or BulkOptions()
+    )
+    made.pieces[0].vector = np.full(DIMS, first + 0.5, np.float32)
+    made.pieces[1].rejection = Rejection("refused", "no")
+    return made
+
+
+def opened(where: Place) -> Store:
+    return Store(where, IDENTITY, DIMS, apart=False)
+
+
+def test_what_was_written_after_the_last_line_of_the_journal_is_done_again(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    store.write(window(0), unit=False)
+    store.sync()
+    store.write(window(2), unit=False)
+    store.close()  # as a kill leaves it: rows without a line in the journal, and half a line
+    with where.journal.open("ab") as journal:
+        journal.write(b'{"records": 4')
+    store = opened(where)
+    assert (store.done.records, store.done.rows, store.done.rejected) == (2, 2, {"refused": 1})
+    store.write(window(2), unit=False)
+    store.sync()
+    store.close()
+    finish(where, IDENTITY, store.done, [])
+    vectors = np.load(where.out)
+    assert vectors[[0, 2], 0].tolist() == [0.5, 2.5]
+    assert np.isnan(vectors[[1, 3]]).all()
+    rejected = [json.loads(line) for line in where.rejected.read_text(encoding="utf-8").splitlines()]
+    assert [(r["number"], r["line"], r["reason"], r["text"]) for r in rejected] == [
+        (1, 2, "refused", "坏"),
+        (3, 4, "refused", "坏"),
+    ]
+    assert not where.folder.exists()
+    assert json.loads(where.run.read_text(encoding="utf-8"))["records"] == 4
+
+
+def test_finishing_after_a_kill_within_it_gives_the_same(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    store.write(window(0), unit=False)
+    store.sync()
+    store.close()
+    kept = {path.name: path.read_bytes() for path in where.folder.iterdir()}
+    finish(where, IDENTITY, store.done, [])
+    first = where.out.read_bytes()
+    where.folder.mkdir()
+    for name in ("journal.jsonl", "pieces.jsonl"):  # rows and rejected texts had been moved when it was killed
+        (where.folder / name).write_bytes(kept[name])
+    finish(where, IDENTITY, store.done, [])
+    assert where.out.read_bytes() == first
+    assert where.rejected.exists()
+
+
+def test_a_file_shorter_than_the_journal_says_is_refused(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    store.write(window(0), unit=False)
+    store.sync()
+    store.close()
+    os.truncate(where.folder / "rows", 130)
+    with pytest.raises(BadInput, match="130 bytes"):
+        opened(where)
+    where.journal.write_bytes(b"no json\n")
+    with pytest.raises(BadInput, match="damaged"):
+        opened(where)
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    with pytest.raises(BadInput, match="another run"):
+        opened(where)
+    store.close()
+    opened(where).close()
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    store.write(window(0), unit=False)
+    store.sync()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store.write(window(2), unit=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(Unavailable, match=r"No space left on device.*--resume"):
+            store.sync()
+    store.close()
+    store = opened(where)
+    assert store.done.records == 2
+    store.close()
+
+
+def test_the_vectors_of_pieces_are_averaged_by_tokens_or_kept(tmp_path: Path) -> None:
+    options = BulkOptions(too_long="average", size=6, overlap=0)
+    made = prepared([Record(0, 1, "一二三四五六")], Estimated(), options)
+    assert [piece.tokens for piece in made.pieces] == [6, 4]
+    made.pieces[0].vector, made.pieces[1].vector = np.eye(DIMS, dtype=np.float32)[:2]
+    where = place(str(tmp_path / "mean.npy"))
+    store = opened(where)
+    store.write(made, unit=True)
+    store.sync()
+    row = np.frombuffer((where.folder / "rows").read_bytes()[128:], "<f4")
+    store.close()
+    assert row.tolist() == pytest.approx([0.6 / 0.52**0.5, 0.4 / 0.52**0.5, 0, 0])
+    where = place(str(tmp_path / "apart.npy"))
+    store = Store(where, IDENTITY, DIMS, apart=True)
+    store.write(made, unit=True)
+    store.sync()
+    store.close()
+    assert store.done.rows == 2
+    lines = (where.folder / "pieces.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"number": 0, "chunk": 0, "text": "一二三四"},
+        {"number": 0, "chunk": 1, "text": "五六"},
+    ]
+
+
+def test_an_output_that_is_there_is_never_touched_unasked(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    where.out.write_bytes(b"mine")
+    with pytest.raises(BadInput, match="--overwrite"):
+        prepare(where, resume=False, overwrite=False)
+    assert prepare(where, resume=False, overwrite=True) is False
+    assert where.out.read_bytes() == b"mine", "it is replaced when the new one is whole"
+    where.out.unlink()
+    opened(where).close()
+    with pytest.raises(BadInput, match="--resume"):
+        prepare(where, resume=False, overwrite=False)
+    assert prepare(where, resume=True, overwrite=False) is True
+    assert prepare(where, resume=False, overwrite=True) is False
+    assert not where.folder.exists()
+
+
+@pytest.mark.parametrize(("name", "reason"), [("out.csv", "extension"), ("none/out.npy", "folder does not exist")])
+def test_an_output_that_cannot_be_is_refused(name: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=reason):
+        place(str(tmp_path / name))
