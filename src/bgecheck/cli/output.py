@@ -157,6 +157,33 @@ def _replace(path: str, text: str) -> None:
         raise
 
 
+def write_text(option: str, path: str, text: str) -> None:
+    """Write a file of an option, whole or not at all. Raises `BadInput`."""
+    try:
+        _replace(path, text)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise _not_writable(f"{option} {path}", Text(why, why)) from error
+
+
+def require_writable(option: str, path: str) -> None:
+    """Refuse before the run what could not be written after it. Raises `BadInput`."""
+    if (why := _problem(path)) is not None:
+        raise _not_writable(f"{option} {path}", why)
+
+
+def _problem(path: str) -> Text | None:
+    """Why a file cannot be written; None where it can."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        return Text("it is a folder", "它是一个目录")
+    if not os.path.isdir(folder):
+        return Text(f"no folder {folder}", f"目录 {folder} 不存在")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        return Text("permission denied", "没有写权限")
+    return None
+
+
 def _mode(path: str) -> int:
     """The permissions of the file that is replaced, else those of a new file."""
     with suppress(OSError):
@@ -167,19 +194,17 @@ def _mode(path: str) -> int:
 
 
 def _writable(name: str, path: str) -> None:
-    """Refuse before the run what could not be written after it."""
-    folder = os.path.dirname(path) or "."
-    if os.path.isdir(path):
-        raise _unwritable(name, path, Text("it is a folder", "它是一个目录"))
-    if not os.path.isdir(folder):
-        raise _unwritable(name, path, Text(f"no folder {folder}", f"目录 {folder} 不存在"))
-    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-        raise _unwritable(name, path, Text("permission denied", "没有写权限"))
+    if (why := _problem(path)) is not None:
+        raise _unwritable(name, path, why)
 
 
 def _unwritable(name: str, path: str, why: Text) -> BadInput:
+    return _not_writable(f"-o {name}={path}", why)
+
+
+def _not_writable(given: str, why: Text) -> BadInput:
     return BadInput(
-        f"-o {name}={path}",
+        given,
         Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）"),
         Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
     )
