@@ -1,4 +1,4 @@
-"""What follows from the measurements: the best setting, the knee, the one to work with, and how long many texts take."""
+"""What follows from the measurements: the fastest setting, the knee, the one to use, and how long many texts take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Advice:
     knee: Result | None
     """The smallest setting that is nearly as fast."""
     chosen: Result | None
-    """The smallest that is nearly as fast as the best of those that meet the objectives; without objectives the knee."""
+    """The smallest that is nearly as fast as the best of those that meet the objectives; without any the knee."""
     nearest: Result | None
     """Where no setting meets the objectives, the one that misses them least."""
     missed: tuple[Objective, ...] = ()

@@ -198,6 +198,7 @@ class _Run:
             bench.ended = Text("interrupted", "被中断")
         if self._own is not None:
             bench.repeated = self._own.times
+        bench.tokens = _mean_tokens(bench.results) or bench.tokens
         bench.took = time.monotonic() - self._began
 
     def _warm_up(self) -> None:
@@ -261,3 +262,10 @@ class _Run:
             if outcome.kind == "barred" or time.monotonic() > ends:
                 raise Lost(outcome.words)
             time.sleep(0.5)
+
+
+def _mean_tokens(results: Mapping[Setting, Result]) -> float:
+    """Tokens of one text, by the server's count of all that it answered; 0 where it does not tell."""
+    stretches = [stretch for result in results.values() for stretch in result.stretches]
+    texts = sum(stretch.texts for stretch in stretches)
+    return sum(stretch.tokens for stretch in stretches) / texts if texts else 0.0

@@ -1,4 +1,4 @@
-"""How long the texts of a load are: `64` (log-normal, its median in tokens), `64:400` (and its 95th percentile), `16-256`."""
+"""How long the texts of a load are: `64` (the median in tokens), `64:400` (and the 95th percentile), `16-256`."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ LONGEST_PAUSE = 1.0
 """Seconds of a Retry-After that a client waits, within a stretch that ends soon anyway."""
 
 LATE = 2.0
-"""Seconds after the last arrival, in which an open loop still sends what is due; what is due then was not kept up with."""
+"""Seconds after the last arrival in which an open loop still sends what is due; the rest was not kept up with."""
 
 
 @dataclass(frozen=True, slots=True)

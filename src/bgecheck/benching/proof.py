@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Wrong = Literal["dimension", "not-finite", "norm", "control"]
-"""Another dimension than before; NaN or infinite; a length that is zero, or not 1 where it was; another control text."""
+"""Another dimension; NaN or infinite; a length that is zero, or not 1 where it was; another vector of a known text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The texts of a load: made fresh in Chinese and English, so that no cache answers them, or those of the user's file."""
+"""The texts of a load: fresh ones in Chinese and English, which no cache answers, or those of the user's file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ CHINESE = (
 )
 """Characters that every Chinese vocabulary holds, one token each."""
 
-ENGLISH = (
-    "time year people way day man thing woman life child world school state family student group country problem hand "
-    "part place case week company system program question work night point home water room mother area money story "
-    "fact month lot right study book eye job word business issue side kind head house service friend power hour game "
-    "line end member law car city name team minute idea body information back parent face level office door health"
-).split()
+ENGLISH = tuple(
+    (
+        "time year people way day man thing woman life child world school state family student group country problem "
+        "hand part place case week company system program question work night point home water room mother area money "
+        "story fact month lot right study book eye job word business issue side kind head house service friend power "
+        "hour game line end member law car city name team minute idea body information back parent face level office"
+    ).split(" ")
+)
 """Words that are one token each in most vocabularies."""
 
 BASES = 512

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -30,12 +32,12 @@ from bgecheck.cli.options import (
     Verbose,
     option,
 )
-from bgecheck.cli.output import FOR_PROGRAMS, require_writable, stdout_screen, write_text
+from bgecheck.cli.output import FOR_PROGRAMS, require_writable, stdout_screen, unwritable_file, write_text
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.cli.subjects import subject
-from bgecheck.model import BadInput, Language, Redactor, Target, Text, say
+from bgecheck.model import BadInput, Language, Redactor, Target, Text, Words
 from bgecheck.model.report import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from bgecheck.benching.benching import Bench, BenchOptions
     from bgecheck.benching.texts import Own
     from bgecheck.engines.sglang.tuning import Tuning
-    from bgecheck.render.screen import Screen
 
 LOAD = both("What load", "怎样加压")
 SHAPES = ("table", "json")
@@ -163,6 +164,46 @@ def bench(
             zh="估算这么多文本需要多久：500k、10M",
         ),
     ] = None,
+    save: Annotated[
+        str | None,
+        option(
+            "--save",
+            metavar="FILE",
+            rich_help_panel=REPORT,
+            en="Keep what was measured, as JSON.",
+            zh="把结果存成 JSON",
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        option(
+            "--compare",
+            metavar="OLD NEW",
+            rich_help_panel=REPORT,
+            en="Measure nothing: compare two saved runs; exit 1 where the new one is slower.",
+            zh="不测量，对比两次保存的结果；变慢时退出码为 1",
+        ),
+    ] = None,
+    html: Annotated[
+        str | None,
+        option(
+            "--html",
+            metavar="FILE",
+            rich_help_panel=REPORT,
+            en="Write a page with the curves.",
+            zh="写出带曲线的网页",
+        ),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        option(
+            "--plot",
+            metavar="FILE",
+            rich_help_panel=REPORT,
+            en="Draw the curves as .png or .svg; needs matplotlib.",
+            zh="把曲线画成 .png 或 .svg，需要 matplotlib",
+        ),
+    ] = None,
     output: Annotated[
         str,
         option("--output", "-o", metavar="table|json", rich_help_panel=REPORT, en="Format on stdout.", zh="输出格式"),
@@ -177,29 +218,59 @@ def bench(
     if source(ctx, "output") == "ENVIRONMENT" and output not in SHAPES:
         output = SHAPES[0]  # the variable is meant for reports
     one_of("-o", output, SHAPES)
-    options = _options(ctx.params)
+    if compare is not None:
+        _compare(compare, chosen, output)
+    options, files = _options(ctx.params), _Files(save=save, html=html, plot=plot)
+    files.require()
     count = None if texts is None else _count(texts)
     the_subject = subject(ctx)
     own = None if input is None else _own(input, column)
     at = under_name(target(the_subject.options), the_subject.name)
-    _Run(at, options, own, count, chosen, output, verbose).measure()
+    _Run(
+        at=at,
+        options=options,
+        own=own,
+        count=count,
+        language=chosen,
+        output=output,
+        verbose=verbose,
+        files=files,
+    ).measure()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    """What is written beside the report on stdout."""
+
+    save: str | None
+    html: str | None
+    plot: str | None
+
+    def require(self) -> None:
+        """Refuse before the run what could not be written after it. Raises `BadInput`."""
+        given = [("--save", self.save), ("--html", self.html), ("--plot", self.plot)]
+        for name, path in given:
+            not_blank(name, path)
+            if path is not None:
+                require_writable(name, path)
+        if self.plot is not None:
+            from bgecheck.render.benchplot import require_plot
+
+            require_plot(self.plot)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
     """A run whose options are understood."""
 
-    def __init__(
-        self,
-        at: Target,
-        options: BenchOptions,
-        own: Own | None,
-        count: int | None,
-        chosen: Language,
-        output: str,
-        verbose: bool,
-    ) -> None:
-        self.at, self.options, self.own, self.count = at, options, own, count
-        self.language, self.output, self.verbose = chosen, output, verbose
+    at: Target
+    options: BenchOptions
+    own: Own | None
+    count: int | None
+    language: Language
+    output: str
+    verbose: bool
+    files: _Files
 
     def measure(self) -> NoReturn:
         """Measure, show what was measured, and exit."""
@@ -220,24 +291,61 @@ class _Run:
         raise typer.Exit(INTERRUPTED if made.interrupted else code)
 
     def _report(self, made: Bench, result: Advice, changes: list[Tuning]) -> int:
+        from bgecheck.benching.saved import as_json
         from bgecheck.render.benching import in_words, verdict
 
         holds, last = verdict(made, result, self.options.wanted)
         redactor = Redactor(self.at.secrets())
+        payload = redactor.value(as_json(made, result, changes, self.count, holds))
+        saved = json.dumps(payload, ensure_ascii=False) + "\n"
+        self._write(made, result, changes, (holds, last), saved)
         if self.output == "json":
-            raise NotImplementedError
-        screen = stdout_screen(self.language, verbose=self.verbose)
-        text = in_words(made, result, changes, self.count, screen)
-        to_stdout("".join(f"{redactor.text(line)}\n" for line in text.splitlines()) + self._last(last, made, screen))
+            to_stdout(saved, FOR_PROGRAMS)
+        else:
+            screen = stdout_screen(self.language, verbose=self.verbose)
+            took = screen.say(Text(f"{made.took:.1f} s", f"{made.took:.1f} 秒"))
+            text = in_words(made, result, changes, self.count, screen)
+            text += f"{screen.say(last)}{screen.separator}{took}"
+            to_stdout("".join(f"{redactor.text(line)}\n" for line in text.splitlines()))
         return 0 if holds else MISSED
 
-    def _last(self, last: Any, made: Bench, screen: Screen) -> str:
-        took = Text(f"{made.took:.1f} s", f"{made.took:.1f} 秒")
-        return Redactor(self.at.secrets()).text(f"{screen.say(last)}{screen.separator}{screen.say(took)}")
+    def _write(self, made: Bench, result: Advice, changes: list[Tuning], end: tuple[bool, Words], saved: str) -> None:
+        """Write the files that were asked for. Raises `BadInput`."""
+        if self.files.save is not None:
+            write_text("--save", self.files.save, saved)
+        if self.files.html is not None:
+            from bgecheck.render.benchpage import page
+
+            holds, last = end
+            redactor = Redactor(self.at.secrets())
+            text = page(*(made, result, changes, self.count, last, holds), language=self.language, redactor=redactor)
+            write_text("--html", self.files.html, text)
+        if self.files.plot is not None:
+            from bgecheck.render.benchplot import write_plot
+
+            try:
+                write_plot(made, self.files.plot)
+            except OSError as error:
+                raise unwritable_file("--plot", self.files.plot, error) from error
 
     def note(self, words: Text) -> None:
         """A line on stderr, without keys."""
         to_stderr(words, self.language, self.at.secrets())
+
+
+def _compare(files: tuple[str, str], chosen: Language, output: str) -> NoReturn:
+    """Compare two saved runs, and exit: 1 where the new one is slower. Raises `BadInput`."""
+    from bgecheck.benching.comparison import compared
+    from bgecheck.benching.saved import read_run
+    from bgecheck.render.benchcompared import compared_as_json, compared_in_words
+
+    old, new = map(read_run, files)
+    comparison = compared(old, new)
+    if output == "json":
+        to_stdout(compared_as_json(comparison), FOR_PROGRAMS)
+    else:
+        to_stdout(compared_in_words(comparison, stdout_screen(chosen)))
+    raise typer.Exit(MISSED if comparison.verdict == "slower" else 0)
 
 
 def _options(given: dict[str, Any]) -> BenchOptions:

@@ -162,8 +162,13 @@ def write_text(option: str, path: str, text: str) -> None:
     try:
         _replace(path, text)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise _not_writable(f"{option} {path}", Text(why, why)) from error
+        raise unwritable_file(option, path, error) from error
+
+
+def unwritable_file(option: str, path: str, error: OSError) -> BadInput:
+    """The refusal for a file of an option that could not be written."""
+    why = error.strerror or str(error)
+    return _not_writable(f"{option} {path}", Text(why, why))
 
 
 def require_writable(option: str, path: str) -> None:

@@ -171,7 +171,7 @@ def remarks(bench: Bench, advice: Advice, texts: int | None) -> list[Text]:
     if any(one.client_is_limit for one in marked):
         lines.append(
             Text(
-                "this client was at its limit (a core of Python): the server may do more; run bench on several machines",
+                "this client was at its limit (a core of Python): the server may do more; bench from several machines",
                 "本客户端已到极限（Python 占满一个核）：服务可能更快，可在多台机器上同时测",
             )
         )
@@ -196,9 +196,10 @@ def _to_use(chosen: Result, best: Result) -> Text:
         return Text(f"{en}, the fastest", f"{zh}，也是最快的")
     top = best.setting
     return Text(
-        f"{en}; {share:.0f} % of the fastest ({best.rate:.0f} at batch {top.batch} x {top.concurrency}), with fewer texts "
-        "in flight",
-        f"{zh}；是最快一组的 {share:.0f}%（每批 {top.batch} 条 × {top.concurrency} 并发，{best.rate:.0f} 条/秒），在途更少",
+        f"{en}; {share:.0f} % of the fastest ({best.rate:.0f} at batch {top.batch} x {top.concurrency}), with fewer "
+        "texts in flight",
+        f"{zh}；是最快一组的 {share:.0f}%（每批 {top.batch} 条 × {top.concurrency} 并发，{best.rate:.0f} 条/秒），"
+        "在途更少",
     )
 
 
@@ -208,7 +209,8 @@ def _highest(chosen: Result) -> Text:
     return Text(
         f"it keeps up with {setting.rate:g} requests/s of {setting.batch} texts: p50 {p50} ms, p99 {p99} ms from the "
         "moment each was due",
-        f"每秒 {setting.rate:g} 个请求（每个 {setting.batch} 条）跟得上：从该发送的时刻算起，p50 {p50} 毫秒，p99 {p99} 毫秒",
+        f"每秒 {setting.rate:g} 个请求（每个 {setting.batch} 条）跟得上：从该发送的时刻算起，p50 {p50} 毫秒，"
+        f"p99 {p99} 毫秒",
     )
 
 

@@ -64,8 +64,8 @@ def tunings(target: Target, page: Mapping[str, Any], seen: Seen) -> list[Tuning]
     if seen.at_once and seen.at_limit and seen.at_half and seen.at_limit > (1 + MORE_GAIN) * seen.at_half:
         gain = 100 * (seen.at_limit / seen.at_half - 1)
         reason = Text(
-            f"with {seen.at_once} texts in flight, as many as it computes at once, it was {gain:.0f} % faster than with "
-            f"half of them ({seen.at_limit:.0f} and {seen.at_half:.0f} texts/s): more at once may be faster still",
+            f"with {seen.at_once} texts in flight, as many as it computes at once, it was {gain:.0f} % faster than "
+            f"with half of them ({seen.at_limit:.0f} and {seen.at_half:.0f} texts/s): more at once may be faster still",
             f"在途 {seen.at_once} 条（它同时计算的上限）时比一半时快 {gain:.0f}%（{seen.at_limit:.0f} 和 "
             f"{seen.at_half:.0f} 条/秒）：放开上限可能更快",
         )
