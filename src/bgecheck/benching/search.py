@@ -1,16 +1,17 @@
-"""Finds the best settings of a grid within a time: every other batch size first, then around the best, then again."""
+"""Finds the best settings of a grid within a time: every other one first, then around the best, then the best again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bgecheck.benching.limits import Grid
 from bgecheck.benching.measured import Result, Setting, Stretch
 from bgecheck.benching.objective import Objective, meets
 from bgecheck.benching.statistics import WITHIN
 
-FIRST, SECOND = 0.5, 0.7
+FIRST, SECOND = 0.55, 0.8
 """Shares of the time after which the first look, and the one around the best, end."""
 
 SLICES = 40
@@ -19,8 +20,11 @@ SLICES = 40
 SHORTEST, LONGEST = 0.25, 8.0
 """Seconds of one stretch; a slow server's may take four times as long."""
 
+SLOW = 0.2
+"""Share of the time that two requests of each client may be expected to take: a setting that is slower is left out."""
+
 GAIN = 1.03
-"""Times as fast twice as many in flight have to be, twice in a row, for still more to be tried."""
+"""Times as fast four times as many requests in flight have to be, for still more to be tried."""
 
 NEAR = 2 * WITHIN
 """How far below the best a setting may seem to be whose neighbours are measured: noise and the knee's margin."""
@@ -30,6 +34,8 @@ CONTENDERS = 8
 
 AGAIN = 3
 """Times that contenders are measured again, in turn, so that a drift of the server is fair to all."""
+
+Step = TypeVar("Step", int, Setting)
 
 Measure = Callable[[Setting, float, float], Stretch]
 """Loads a setting for so many seconds, a slow server for up to so many."""
@@ -52,10 +58,16 @@ class Search:
     def run(self) -> None:
         """Measure until nothing is left to find out, or no time."""
         self.budget = self.remaining()
-        for batch in _every_other(self.grid.batches):
+        batches = _every_other(self.grid.batches)
+        for batch in batches if self._bounds_latency else _from_the_middle(batches):
             self._climb(batch)
         self._look_around()
         self._confirm()
+
+    @property
+    def _bounds_latency(self) -> bool:
+        """Whether more in flight can be too many though the throughput grows."""
+        return any(objective.is_latency for objective in self.wanted)
 
     def _used(self) -> float:
         return 1 - self.remaining() / self.budget if self.budget > 0 else 1.0
@@ -63,7 +75,7 @@ class Search:
     def _measured(self, setting: Setting, share: float) -> Result | None:
         """Load a setting for a share of the time; None where there is too little left for it."""
         seconds = min(LONGEST, max(SHORTEST, share * self.budget))
-        if self.remaining() < min(seconds, SHORTEST) or self._expected(setting) > self.remaining():
+        if self.remaining() < SHORTEST or self._expected(setting) > min(self.remaining(), SLOW * self.budget):
             return None
         stretch = self.measure(setting, min(seconds, self.remaining()), min(4 * seconds, self.remaining()))
         result = self.results.get(setting, Result(setting, ())).with_stretch(stretch)
@@ -78,27 +90,30 @@ class Search:
 
     def _climb(self, batch: int) -> None:
         """More and more requests in flight, until more bring nothing, or errors."""
-        before, flat = 0.0, 0
-        for setting in self.grid.of_batch(batch):
+        before = 0.0
+        for setting in _every_other(self.grid.of_batch(batch)):
             result = None if self._used() > FIRST else self._measured(setting, 1 / SLICES)
-            if result is None or not result.is_usable:
+            if result is None or not result.is_usable or result.rate < before * GAIN:
                 return
-            flat = flat + 1 if result.rate < before * GAIN else 0
-            if flat == 2:
+            if self._bounds_latency and self._misses(result) > 1 + NEAR:
                 return
-            before = max(before, result.rate)
+            before = result.rate
 
     def _look_around(self) -> None:
         """The neighbours of what is nearly the best, until all of them are known."""
+        left_out: set[Setting] = set()
         while self._used() < SECOND:
-            nearest = [
+            known = self.results.keys() | left_out
+            unknown = [
                 near
-                for result in self._nearly_best(self._usable())
+                for result in self._nearly_best()
                 for near in self.grid.neighbours(result.setting)
-                if near not in self.results and not self._is_beyond(near)
+                if near not in known and not self._is_beyond(near)
             ]
-            if not nearest or self._measured(nearest[0], 1 / SLICES) is None:
+            if not unknown:
                 return
+            if self._measured(unknown[0], 1 / SLICES) is None:
+                left_out.add(unknown[0])
 
     def _is_beyond(self, setting: Setting) -> bool:
         """Whether fewer in flight of the same batch size were too many already."""
@@ -118,42 +133,41 @@ class Search:
                 self.confirmed.add(setting)
 
     def _contenders(self) -> list[Setting]:
-        """The fastest and the smallest of those that are nearly the best, by the rate alone and by what is wanted."""
-        usable = self._usable()
-        groups = [self._nearly_best(usable)]
-        if self.wanted:
-            # Nearly met is worth another look: a few slow answers decide over a p99.
-            groups.append(self._nearly_best([one for one in usable if self._misses(one) <= 1 + NEAR]))
-        chosen: dict[Setting, None] = {}
-        for group in groups:
-            chosen |= dict.fromkeys(one.setting for one in group[: CONTENDERS // 2])
-            small = sorted(group, key=lambda one: (one.setting.in_flight, one.setting.concurrency))
-            chosen |= dict.fromkeys(one.setting for one in small[: CONTENDERS // 2])
-        return list(chosen)
+        """The fastest and the smallest of those that are nearly the best."""
+        fastest = self._nearly_best()
+        smallest = sorted(fastest, key=lambda one: (one.setting.in_flight, one.setting.concurrency))
+        half = CONTENDERS // 2
+        return list(dict.fromkeys(one.setting for one in (*fastest[:half], *smallest[:half])))
 
     def _misses(self, result: Result) -> float:
         return max(objective.distance(result) for objective in self.wanted)
 
-    def _usable(self) -> list[Result]:
-        return [result for result in self.results.values() if result.is_usable]
-
-    def _nearly_best(self, results: Sequence[Result]) -> list[Result]:
-        """The fastest first; with objectives those first that meet them."""
-        if not results:
-            return []
-        met = [result for result in results if self.wanted and meets(result, self.wanted)]
-        chosen = [_near(met), _near(results)]
-        return list(dict.fromkeys(result for group in chosen for result in group))
-
-
-def _near(results: Sequence[Result]) -> list[Result]:
-    enough = (1 - NEAR) * max((result.rate for result in results), default=0.0)
-    return sorted((one for one in results if one.rate >= enough), key=lambda one: -one.rate)
+    def _nearly_best(self) -> list[Result]:
+        """The fastest first; with objectives of those alone that nearly meet them, or that miss them least."""
+        usable = [result for result in self.results.values() if result.is_usable]
+        if self.wanted and usable:
+            least = max(1.0, min(map(self._misses, usable)))
+            # Nearly met is worth another look: a few slow answers decide over a p99.
+            usable = [one for one in usable if self._misses(one) <= least * (1 + NEAR)]
+        enough = (1 - NEAR) * max((one.rate for one in usable), default=0.0)
+        met = {one.setting for one in usable if meets(one, self.wanted)}
+        best_met = (1 - NEAR) * max((one.rate for one in usable if one.setting in met), default=0.0)
+        near = [one for one in usable if one.rate >= (best_met if one.setting in met else enough)]
+        return sorted(near, key=lambda one: -one.rate)
 
 
-def _every_other(batches: Sequence[int]) -> list[int]:
-    """Every other size, and the largest."""
-    return sorted({*batches[::2], batches[-1]})
+def _every_other(steps: Sequence[Step]) -> list[Step]:
+    """Every other step, and the last."""
+    return sorted({*steps[::2], *steps[-1:]})
+
+
+def _from_the_middle(batches: Sequence[int]) -> list[int]:
+    """The middle size, then larger ones, then smaller ones: where the time ends early, little is missed.
+
+    Single texts are the slowest of all, and the middle tells as well what the server is like.
+    """
+    middle = len(batches) // 2
+    return [*batches[middle:], *reversed(batches[:middle])]
 
 
 def comparable(results: Mapping[Setting, Result], confirmed: set[Setting]) -> list[Result]:

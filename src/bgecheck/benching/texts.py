@@ -17,13 +17,16 @@ CHINESE = (
 )
 """Characters that every Chinese vocabulary holds, one token each."""
 
-ENGLISH = tuple(
-    (
-        "time year people way day man thing woman life child world school state family student group country problem "
-        "hand part place case week company system program question work night point home water room mother area money "
-        "story fact month lot right study book eye job word business issue side kind head house service friend power "
-        "hour game line end member law car city name team minute idea body information back parent face level office"
-    ).split(" ")
+ENGLISH = (
+    *("time", "year", "people", "way", "day", "man", "thing", "woman", "life"),
+    *("child", "world", "school", "state", "family", "student", "group", "country", "problem"),
+    *("hand", "part", "place", "case", "week", "company", "system", "program", "question"),
+    *("work", "night", "point", "home", "water", "room", "mother", "area", "money"),
+    *("story", "fact", "month", "lot", "right", "study", "book", "eye", "job"),
+    *("word", "business", "issue", "side", "kind", "head", "house", "service", "friend"),
+    *("power", "hour", "game", "line", "end", "member", "law", "car", "city"),
+    *("name", "team", "minute", "idea", "body", "information", "back", "parent", "face"),
+    *("level", "office"),
 )
 """Words that are one token each in most vocabularies."""
 

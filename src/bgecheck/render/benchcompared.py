@@ -46,7 +46,8 @@ def _cells(pair: Pair) -> list[str]:
 
 
 def _interval(ratio: Interval) -> str:
-    return f"{percent(ratio.ratio)} ({percent(ratio.low)}, {percent(ratio.high)})"
+    low, high = (percent(end).removesuffix(" %") for end in (ratio.low, ratio.high))
+    return f"{percent(ratio.ratio)} ({low}, {high})"
 
 
 def last_line(comparison: Comparison) -> Text:
