@@ -95,7 +95,7 @@ class Search:
             result = None if self._used() > FIRST else self._measured(setting, 1 / SLICES)
             if result is None or not result.is_usable or result.rate < before * GAIN:
                 return
-            if self._bounds_latency and self._misses(result) > 1 + NEAR:
+            if any(one.is_latency and one.distance(result) > 1 + NEAR for one in self.wanted):
                 return
             before = result.rate
 
