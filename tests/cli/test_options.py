@@ -38,6 +38,9 @@ OPTIONS = {
     | SERVER
     | {"--log", "--model", "--model-path", "--api-key", "--expect-dim", "--full", "--timeout"}
     | {"--reference", "--against", "--against-key", "--record"},
+    "bench": SERVER
+    | {"--model", "--api-key", "--timeout", "--budget", "--batch", "--concurrency", "--rate", "--lengths", "--input"}
+    | {"--column", "--slo", "--texts", "--save", "--compare", "--html", "--plot", "--output", "--verbose", "--lang"},
     "snippet": SERVER | {"--model", "--api-key", "--timeout", "--lang"},
     "demo": ROWS | {"--fault", "--list", "--serve", "--quick", "--full", "--timeout"},
     "explain": {"--lang"},
@@ -71,7 +74,8 @@ def test_every_option_is_a_variable_too() -> None:
 
 def test_options_of_one_name_are_the_same_everywhere() -> None:
     # What is waited for differs, how many servers a command takes, what it prints, which release it takes by itself.
-    own = {"--wait", "--url", "--output", "--sglang-version"}
+    # A whole file is embedded at one batch size and concurrency, and measured at several.
+    own = {"--wait", "--url", "--output", "--sglang-version", "--input", "--batch", "--concurrency"}
     helps: dict[str, set[str]] = {}
     for command in PROGRAM.commands.values():
         for name, option in options(command).items():

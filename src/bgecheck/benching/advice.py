@@ -16,7 +16,7 @@ class Advice:
     """The settings that matter; None where none is."""
 
     best: Result | None
-    """The highest throughput."""
+    """The highest throughput; of those that were measured again, unless that was to find what meets the objectives."""
     knee: Result | None
     """The smallest setting that is nearly as fast."""
     chosen: Result | None
@@ -36,7 +36,7 @@ def advice(results: Mapping[Setting, Result], confirmed: set[Setting], wanted: S
     if usable and not meeting:
         nearest = min(usable, key=lambda one: max(objective.distance(one) for objective in wanted))
     return Advice(
-        best=max(sure, key=lambda one: one.rate, default=None),
+        best=max(usable if wanted else sure, key=lambda one: one.rate, default=None),
         knee=_knee(sure),
         chosen=_highest_rate(meeting) or _knee(meeting),
         nearest=nearest,

@@ -14,8 +14,8 @@ from bgecheck.render.curve import drawn_curve
 from bgecheck.render.prose import Prose
 from bgecheck.render.screen import Screen, drawn
 
-_WIDE = 72
-"""Columns from which on the table has all its columns."""
+_WIDE, _MIDDLE = 100, 60
+"""Columns from which on the table has all its columns, and from which on it has more than the most needed ones."""
 
 _HEAD = (
     Text("batch", "批大小"),
@@ -28,8 +28,8 @@ _HEAD = (
     Text("requests", "请求数"),
     Text("", ""),
 )
-_NARROW = (0, 1, 2, 4, 6, 8)
-"""The columns that a narrow screen has room for."""
+_SOME, _FEW = (0, 1, 2, 4, 6, 8), (0, 1, 2, 6)
+"""The columns that a screen of 60 and one of 40 has room for; sentences below say which setting to use."""
 
 ERRORS = {
     "busy": Text("busy (429, 503)", "繁忙（429、503）"),
@@ -100,13 +100,15 @@ def shown(bench: Bench, advice: Advice, everything: bool) -> list[Result]:
 
 def _table(results: Sequence[Result], advice: Advice, bench: Bench, screen: Screen) -> object:
     table = screen.table(head=True)
-    columns = range(len(_HEAD)) if screen.width >= _WIDE else _NARROW
+    columns = tuple(range(len(_HEAD))) if screen.width >= _WIDE else _SOME if screen.width >= _MIDDLE else _FEW
     heads = [screen.say(words) for words in _HEAD]
     if bench.options.rates:
         heads[1] = screen.say(Text("due/s", "到达/秒"))
     for column in columns:
         last = column == len(_HEAD) - 1
-        table.add_column(heads[column], justify="left" if last else "right", overflow="fold", ratio=1 if last else None)
+        table.add_column(
+            heads[column], justify="left" if last else "right", overflow="fold", min_width=12 if last else None
+        )
     for result in results:
         cells = _cells(result, advice, screen)
         table.add_row(*(cells[column] for column in columns))
