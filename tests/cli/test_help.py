@@ -213,7 +213,7 @@ def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -
             continue
         if any(line.startswith(example) and shutil.which(needed) is None for needed, example in LACKS.items()):
             continue
-        changes = {"BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s"}
+        changes = {"BGECHECK_URL": demo.url, "BGECHECK_TIMEOUT": "50s", "BGECHECK_BUDGET": "2s"}
         if line not in lines_of(""):  # importing openai takes longer than all else of a run
             changes["BGECHECK_SKIP"] = "*.openai-client"
         done = done_by(re.sub(r"(http://)?127\.0\.0\.1:30000", demo.url, line), tmp_path, changes)

@@ -60,13 +60,13 @@ LEAST_BUDGET = 2.0
     en="How fast is it: which batch size and concurrency, within which latency; never more than the server takes.",
     zh="有多快：批大小和并发取多少、延迟多少；压力不超过服务允许的上限",
     epilog=examples(
-        ("bgecheck bench --budget 30s", "find the best setting", "找出最佳设置"),
+        ("bgecheck bench", "find the best setting", "找出最佳设置"),
         (
-            "bgecheck bench --slo p99=2s --texts 10M --budget 20s",
+            "bgecheck bench --slo p99=2s --texts 10M",
             "a gate, and how long a job takes",
             "门禁，并估算耗时",
         ),
-        ("bgecheck bench --rate 20,40 --budget 10s", "does it keep up with this rate", "能否承受这个到达率"),
+        ("bgecheck bench --rate 20,40", "does it keep up with this rate", "能否承受这个到达率"),
     ),
 )
 def bench(
