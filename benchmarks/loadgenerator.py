@@ -19,6 +19,7 @@ import time
 
 import numpy as np
 from measured import Budget, report
+from numpy.typing import NDArray
 
 from bgecheck.benching.lengths import lengths
 from bgecheck.benching.load import Load
@@ -63,7 +64,7 @@ server.serve_forever()
 """
 
 
-def loaded(port: int, vector: np.ndarray, batch: int, seconds: float) -> tuple[Stretch, float]:  # type: ignore[type-arg]
+def loaded(port: int, vector: NDArray[np.float32], batch: int, seconds: float) -> tuple[Stretch, float]:
     """A stretch of one client, and the CPU seconds of a request."""
     address = parse_url(f"http://127.0.0.1:{port}")
     server = Server(Target(url=address.url, host=address.host, port=port), Deadline(600), 10.0, PAGES)

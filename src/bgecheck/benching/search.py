@@ -35,7 +35,7 @@ CONTENDERS = 8
 AGAIN = 3
 """Times that contenders are measured again, in turn, so that a drift of the server is fair to all."""
 
-Step = TypeVar("Step", int, Setting)
+Step = TypeVar("Step")
 
 Measure = Callable[[Setting, float, float], Stretch]
 """Loads a setting for so many seconds, a slow server for up to so many."""
@@ -158,7 +158,7 @@ class Search:
 
 def _every_other(steps: Sequence[Step]) -> list[Step]:
     """Every other step, and the last."""
-    return sorted({*steps[::2], *steps[-1:]})
+    return [step for place, step in enumerate(steps) if place % 2 == 0 or place == len(steps) - 1]
 
 
 def _from_the_middle(batches: Sequence[int]) -> list[int]:
