@@ -31,6 +31,9 @@ _HEAD = (
 _SOME, _FEW = (0, 1, 2, 4, 6, 8), (0, 1, 2, 6)
 """The columns that a screen of 60 and one of 40 has room for; sentences below say which setting to use."""
 
+FEW_REQUESTS = 20
+"""Of the advised setting, below which the advice is said to rest on few."""
+
 ERRORS = {
     "busy": Text("busy (429, 503)", "繁忙（429、503）"),
     "late": Text("no answer in time", "超时无响应"),
@@ -175,6 +178,13 @@ def remarks(bench: Bench, advice: Advice, texts: int | None) -> list[Text]:
             Text(
                 "this client was at its limit (a core of Python): the server may do more; bench from several machines",
                 "本客户端已到极限（Python 占满一个核）：服务可能更快，可在多台机器上同时测",
+            )
+        )
+    if chosen is not None and chosen.requests < FEW_REQUESTS:
+        lines.append(
+            Text(
+                f"it rests on {chosen.requests} requests: a longer --budget makes it surer",
+                f"只依据 {chosen.requests} 个请求：把 --budget 加长更可靠",
             )
         )
     if bench.repeated > 1:
