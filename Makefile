@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-watch real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-watch real-bench real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -149,6 +149,10 @@ real-bulk: $(VENV)/.ready  ## Prove `embed --input`: 100,000 texts through fault
 	real/setup.sh
 	$(BIN)/python real/bulk.py
 
+real-bench: $(VENV)/.ready  ## Prove `bench`: its advice beside an exhaustive sweep of the true sglang on CPU, three runs (7 minutes)
+	real/setup.sh
+	$(BIN)/python real/bench.py
+
 real-vllm: $(VENV)/.ready  ## Prove that a right vLLM with a mean-pooling model is told as right (CPU, minutes)
 	real/setup_vllm.sh
 	$(BIN)/python real/right_vllm.py
@@ -166,8 +170,8 @@ reference: $(VENV)/.ready  ## Compare the reference encoder with transformers to
 	real/.venv/bin/python real/compare_encoder.py
 	$(BIN)/python benchmarks/encoder.py
 
-bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder, bulk client, dedup and watch against named peers (logs needs ripgrep and 1.1 GB for a while)
-	@over=0; for one in startup doctor logs encoder client dedup watch; do \
+bench: $(VENV)/.ready  ## Start-up, doctor, logs, encoder, bulk client, dedup, watch and load generator against named peers (logs needs ripgrep and 1.1 GB for a while)
+	@over=0; for one in startup doctor logs encoder client dedup watch loadgenerator; do \
 		$(BIN)/python benchmarks/$$one.py || test $$? -eq 2 || over=1; \
 	done; exit $$over
 

@@ -40,6 +40,9 @@ OPTIONS = {
     | {"--reference", "--against", "--against-key", "--record"}
     | {"--input", "--to", "--column", "--as", "--prefix", "--chunk", "--overlap", "--keep-chunks", "--truncate"}
     | {"--concurrency", "--batch", "--patience", "--resume", "--overwrite"},
+    "bench": SERVER
+    | {"--model", "--api-key", "--timeout", "--budget", "--batch", "--concurrency", "--rate", "--lengths", "--input"}
+    | {"--column", "--slo", "--texts", "--save", "--compare", "--html", "--plot", "--output", "--verbose", "--lang"},
     "snippet": SERVER | {"--model", "--api-key", "--timeout", "--lang"},
     "demo": ROWS | {"--fault", "--list", "--serve", "--quick", "--full", "--timeout"},
     "explain": {"--lang"},
@@ -90,9 +93,9 @@ def test_every_option_is_a_variable_too() -> None:
 
 def test_options_of_one_name_are_the_same_everywhere() -> None:
     # What is waited for differs, how many servers a command takes, what it prints, which release it takes by itself;
-    # where texts come from, what their instruction changes, and what is written and gone on with.
+    # where texts come from and in what batches, what their instruction changes, and what is written and gone on with.
     own = {"--wait", "--url", "--output", "--sglang-version"}
-    own |= {"--column", "--as", "--prefix", "--write", "--resume", "--overwrite"}
+    own |= {"--input", "--batch", "--concurrency", "--column", "--as", "--prefix", "--write", "--resume", "--overwrite"}
     helps: dict[str, set[str]] = {}
     for command in PROGRAM.commands.values():
         for name, option in options(command).items():

@@ -24,6 +24,7 @@ ORDER = (
     "gpu",
     "probe",
     "embed",
+    "bench",
     "watch",
     "snippet",
     "dedup",

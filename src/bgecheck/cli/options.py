@@ -70,8 +70,8 @@ CONFIG = "bgecheck.config"
 PROBLEM = "bgecheck.config.problem"
 """Where that of `bgecheck config` keeps why there is none."""
 
-_LEFT_OUT = {"logs": ("log", "wait")}
-"""Settings that mean something else in a command: there they would win over a log that comes through a pipe."""
+_LEFT_OUT = {"logs": ("log", "wait"), "bench": ("output",)}
+"""Settings that mean something else in a command: a log would win over one that comes through a pipe."""
 
 
 def _configured(ctx: typer.Context, given: str | None) -> str | None:

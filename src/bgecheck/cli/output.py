@@ -41,16 +41,9 @@ class Sink:
         if self.path is None:
             to_stdout(text, None if self.name == USUAL else FOR_PROGRAMS)
         else:
-            self._replace(self.path, text)
+            write_text(f"-o {self.name}={self.path}", self.path, text)
         if self.name == "github":
             add_to_step_summary(reports, self.screen)
-
-    def _replace(self, path: str, text: str) -> None:
-        try:
-            put_in_place(path, text)
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise _unwritable(f"-o {self.name}={path}", Text(why, why)) from error
 
 
 def sinks(options: RunOptions, language: Language) -> tuple[Sink, ...]:
@@ -175,6 +168,20 @@ def require_writable(given: str, path: str) -> None:
         raise _unwritable(given, Text(f"no folder {folder}", f"目录 {folder} 不存在"))
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
         raise _unwritable(given, Text("permission denied", "没有写权限"))
+
+
+def write_text(given: str, path: str, text: str) -> None:
+    """Write a file whole or not at all. Raises `BadInput`, which names what was `given`."""
+    try:
+        put_in_place(path, text)
+    except OSError as error:
+        raise unwritable_file(given, error) from error
+
+
+def unwritable_file(given: str, error: OSError) -> BadInput:
+    """The refusal for a file that could not be written."""
+    why = error.strerror or str(error)
+    return _unwritable(given, Text(why, why))
 
 
 def _unwritable(given: str, why: Text) -> BadInput:
