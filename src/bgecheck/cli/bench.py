@@ -133,7 +133,7 @@ def bench(
             metavar="NAME",
             rich_help_panel=LOAD,
             en="The column or field that holds the texts; else text, or the only one.",
-            zh="文本所在的列（字段），默认 text 或唯一的一列",
+            zh="文本所在的列，默认 text 或唯一的一列",
         ),
     ] = None,
     budget: Annotated[

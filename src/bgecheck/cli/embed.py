@@ -157,7 +157,7 @@ def embed(
             metavar="NAME",
             rich_help_panel=FILE,
             en="The column or field that holds the texts; else text, or the only one.",
-            zh="文本在哪一列（默认 text）",
+            zh="文本所在的列，默认 text 或唯一的一列",
         ),
     ] = None,
     to: Annotated[
