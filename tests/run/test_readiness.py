@@ -498,7 +498,7 @@ def test_a_server_in_a_session_of_its_own_is_that_of_the_command_that_started_it
         try:
             waited = wait(20, child=child, pid=child.pid, log=str(log))
         finally:
-            subprocess.run(["pkill", "-f", f"--port {port}"], check=False)
+            subprocess.run(["pkill", "-f", "--", f"--port {port}"], check=True)
     assert (waited.report.verdict, waited.report.target["url"]) == ("pass", f"{at(port)}/v1")
 
 
