@@ -314,11 +314,13 @@ class _Run:
         if self.files.save is not None:
             write_text(f"--save {self.files.save}", self.files.save, saved)
         if self.files.html is not None:
-            from bgecheck.render.benchpage import page
+            from bgecheck.render.benchpage import bench_page
+            from bgecheck.render.screen import screen
 
             holds, last = end
             redactor = Redactor(self.at.secrets())
-            text = page(*(made, result, changes, self.count, last, holds), language=self.language, redactor=redactor)
+            on = screen(self.language, verbose=self.verbose, terminal=False, encoding=FOR_PROGRAMS)
+            text = bench_page(*(made, result, changes, self.count, last, holds), screen=on, redactor=redactor)
             write_text(f"--html {self.files.html}", self.files.html, text)
         if self.files.plot is not None:
             from bgecheck.render.benchplot import write_plot

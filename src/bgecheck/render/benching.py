@@ -180,6 +180,9 @@ def remarks(bench: Bench, advice: Advice, texts: int | None) -> list[Text]:
                 "本客户端已到极限（Python 占满一个核）：服务可能更快，可在多台机器上同时测",
             )
         )
+    once = max((one for one in bench.results.values() if one.is_usable), key=lambda one: one.rate, default=None)
+    if once is not None and best is not None and once.rate > best.rate:
+        lines.append(_once(once))
     if chosen is not None and chosen.requests < FEW_REQUESTS:
         lines.append(
             Text(
@@ -212,6 +215,16 @@ def _to_use(chosen: Result, best: Result) -> Text:
         "texts in flight",
         f"{zh}；是最快一组的 {share:.0f}%（每批 {top.batch} 条 × {top.concurrency} 并发，{best.rate:.0f} 条/秒），"
         "在途更少",
+    )
+
+
+def _once(result: Result) -> Text:
+    """Of a setting that was faster than the best of those that were measured again."""
+    batch, requests, rate = result.setting.batch, result.setting.concurrency, f"{result.rate:.0f}"
+    return Text(
+        f"batch {batch} x {requests} had {rate} texts/s and was measured once only: among many settings one is fast by "
+        "luck, so it does not count",
+        f"每批 {batch} 条 × {requests} 并发测到过 {rate} 条/秒，但只测了一次：设置多了难免有一组碰巧快，不作数",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from bgecheck.benching.advice import Advice
 from bgecheck.benching.benching import Bench
@@ -12,6 +11,8 @@ from bgecheck.benching.measured import Result
 from bgecheck.engines.sglang.tuning import Tuning
 from bgecheck.model import Language, Redactor, Text, Words, say
 from bgecheck.render.benching import commands, counts, mark, milliseconds, remarks
+from bgecheck.render.htmlpage import escaped, page, table
+from bgecheck.render.screen import Screen
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 860, 420, 70, 50
 """Of the drawing, and of the room for its labels, in pixels."""
@@ -20,14 +21,17 @@ COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e
 """Of the batch sizes, which can be told apart by most people; labels stand beside the lines as well."""
 
 STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:right}"
-    "td:last-child{text-align:left}svg{max-width:100%;height:auto}pre{background:#f4f4f4;padding:.6em;overflow:auto}"
-    ".bad{color:#b00}.good{color:#070}"
+    "svg { max-width: 100%; height: auto; } svg text { font-size: 12px; fill: currentColor; } "
+    "td { text-align: right; } td:last-child { text-align: left; }"
+)
+
+_LEGEND = Text(
+    "Each setting was measured as it stands, one after the other; latency is that of a whole request.",
+    "每种设置依次单独测量；延迟指整个请求的延迟。",
 )
 
 
-def page(
+def bench_page(
     bench: Bench,
     advice: Advice,
     changes: Sequence[Tuning],
@@ -35,13 +39,14 @@ def page(
     last: Words,
     holds: bool,
     *,
-    language: Language,
+    screen: Screen,
     redactor: Redactor,
 ) -> str:
     """The whole page."""
+    language = screen.language
 
     def spoken(words: Words) -> str:
-        return escape(redactor.text(say(words, language)))
+        return escaped(redactor.text(say(words, language)))
 
     title = Text(f"bench of {bench.model} at {bench.url}", f"{bench.url} 上 {bench.model} 的性能")
     head = Text(
@@ -54,13 +59,12 @@ def page(
         lines += f"<p>{spoken(words.filled({'what': one.words, 'why': one.reason}))}</p>"
         lines += f"<pre>{spoken(str(one.line))}</pre>" if one.line else ""
     shell = "".join(f"<pre>{spoken(line)}</pre>" for line in commands(bench, advice))
-    code = f'<p class="{"good" if holds else "bad"}"><b>{spoken(last)}</b></p>'
-    return (
-        f'<!doctype html><html lang="{"zh-CN" if language == "zh" else "en"}"><head><meta charset="utf-8">'
-        f"<title>{spoken(title)}</title><style>{STYLE}</style></head><body><h1>{spoken(title)}</h1>"
-        f"<p>{spoken(head)}</p>{code}{curves(bench, language)}{lines}{shell}{_table(bench, advice, spoken, language)}"
-        "</body></html>\n"
+    code = f'<p class="{"pass" if holds else "fail"}"><b>{spoken(last)}</b></p>'
+    body = (
+        f"<h1>{spoken(title)}</h1>\n<p>{spoken(head)}</p>\n{code}\n{curves(bench, language)}\n{lines}{shell}\n"
+        f"{_table(bench, advice, screen)}"
     )
+    return page(redactor.text(say(title, language)), body, screen.say(_LEGEND), screen, STYLE)
 
 
 def curves(bench: Bench, language: Language) -> str:
@@ -87,35 +91,35 @@ def curves(bench: Bench, language: Language) -> str:
             setting = one.setting
             shown = f"{setting.batch} x {setting.rate or setting.concurrency:g}: {one.rate:.0f}/s, p50 "
             shown += f"{milliseconds(one.quantile(0.5))} ms, p99 {milliseconds(one.quantile(0.99))} ms"
-            drawn.append(f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"><title>{escape(shown)}</title></circle>')
+            drawn.append(f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"><title>{escaped(shown)}</title></circle>')
         x, y = place(points[-1])
-        drawn.append(f'<text x="{x + 7}" y="{y + 4}" font-size="12" fill="{colour}">{size}</text>')
+        drawn.append(f'<text x="{x + 7}" y="{y + 4}" style="fill: {colour}">{size}</text>')
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(drawn)}</svg>'
 
 
 def _axes(low: float, high: float, top: float, language: Language) -> str:
     floor, right = HEIGHT - BOTTOM + 5, WIDTH - 60
-    lines = [f'<path d="M{LEFT} 5V{floor}H{right}" fill="none" stroke="#444"/>']
+    lines = [f'<path d="M{LEFT} 5V{floor}H{right}" fill="none" stroke="currentColor"/>']
     for share in (0.25, 0.5, 0.75, 1.0):
         y = round(floor - share * (HEIGHT - BOTTOM), 1)
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4}" font-size="12" text-anchor="end">{top * share:.0f}</text>')
-        lines.append(f'<path d="M{LEFT} {y}H{right}" stroke="#ddd"/>')
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{top * share:.0f}</text>')
+        lines.append(f'<path d="M{LEFT} {y}H{right}" stroke="currentColor" stroke-opacity=".15"/>')
     for share in (0.0, 0.5, 1.0):
         x = round(LEFT + share * (right - LEFT), 1)
         latency = milliseconds(math.exp(low + share * (high - low)))
-        lines.append(f'<text x="{x}" y="{floor + 18}" font-size="12" text-anchor="middle">{latency}</text>')
+        lines.append(f'<text x="{x}" y="{floor + 18}" text-anchor="middle">{latency}</text>')
     names = Text(
         "p50 in ms, logarithmic; texts/s; lines: batch sizes", "p50 毫秒（对数刻度）；条/秒；每条线是一种批大小"
     )
-    lines.append(f'<text x="{LEFT}" y="{floor + 38}" font-size="13">{escape(say(names, language))}</text>')
+    lines.append(f'<text x="{LEFT}" y="{floor + 38}">{escaped(say(names, language))}</text>')
     return "".join(lines)
 
 
-def _table(bench: Bench, advice: Advice, spoken: object, language: Language) -> str:
+def _table(bench: Bench, advice: Advice, screen: Screen) -> str:
     heads = [Text("batch", "批大小"), Text("at once", "并发"), Text("texts/s", "条/秒"), Text("tokens/s", "token/秒")]
     heads += [Text(f"{name} ms", f"{name} 毫秒") for name in ("p50", "p90", "p99")]
     heads += [Text("requests", "请求数"), Text("errors", "错误"), Text("", "")]
-    rows = "".join(f"<th>{escape(say(words, language))}</th>" for words in heads)
+    rows = []
     for one in sorted(bench.results.values(), key=lambda one: one.setting):
         setting = one.setting
         cells = [
@@ -125,8 +129,8 @@ def _table(bench: Bench, advice: Advice, spoken: object, language: Language) -> 
             f"{one.tokens:.0f}",
             *(milliseconds(one.quantile(share)) for share in (0.5, 0.9, 0.99)),
             str(one.requests),
-            say(counts(one.errors), language),
-            ", ".join(say(words, language) for words in mark(one, advice)),
+            screen.say(counts(one.errors)),
+            ", ".join(screen.say(words) for words in mark(one, advice)),
         ]
-        rows += "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-    return f"<table>{rows}</table>"
+        rows.append([escaped(cell) for cell in cells])
+    return table(heads, rows, screen)
