@@ -76,13 +76,13 @@ def grid(batches: Sequence[int], concurrencies: Sequence[int], at_once: int | No
 
 
 def _too_many(batch: int, at_once: int | None) -> BadInput:
-    told = at_once if at_once is not None else "?"
+    limit = at_once if at_once is not None else "?"
     return BadInput(
         f"--batch {batch}",
         Text(
             f"a request of more texts than a server computes at once can stop it for good; max_running_requests of "
-            f"this one: {told}",
-            f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死；这个服务的 max_running_requests：{told}",
+            f"this one: {limit}",
+            f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死；这个服务的 max_running_requests：{limit}",
         ),
         Text(
             f"give at most {min(MOST_BATCH, at_once or MOST_TEXTS)}", f"最多 {min(MOST_BATCH, at_once or MOST_TEXTS)}"

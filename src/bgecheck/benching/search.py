@@ -84,8 +84,8 @@ class Search:
 
     def _expected(self, setting: Setting) -> float:
         """Seconds that two requests of each client take at the rate that the nearest smaller setting has."""
-        known = [one for one in self.results.values() if one.rate > 0 and one.setting.in_flight <= setting.in_flight]
-        rate = max((one.rate for one in known), default=0.0)
+        smaller = [one for one in self.results.values() if one.rate > 0 and one.setting.in_flight <= setting.in_flight]
+        rate = max((one.rate for one in smaller), default=0.0)
         return 2 * setting.in_flight / rate if rate else 0.0
 
     def _climb(self, batch: int) -> None:
@@ -103,12 +103,12 @@ class Search:
         """The neighbours of what is nearly the best, until all of them are known."""
         left_out: set[Setting] = set()
         while self._used() < SECOND:
-            known = self.results.keys() | left_out
+            settled = self.results.keys() | left_out
             unknown = [
                 near
                 for result in self._nearly_best()
                 for near in self.grid.neighbours(result.setting)
-                if near not in known and not self._is_beyond(near)
+                if near not in settled and not self._is_beyond(near)
             ]
             if not unknown:
                 return

@@ -62,14 +62,14 @@ def _opened(target: Target, options: BulkOptions) -> Replica:
     server = Server(target, Deadline(LIFETIME), options.seconds, PAGES)
     at_once = server.at_once(min(LEARNING, options.seconds))
     if options.texts > MOST_TEXTS and (at_once is None or at_once < options.texts):
-        known = at_once if at_once is not None else "?"
+        limit = at_once if at_once is not None else "?"
         url = server.base_url
         server.close()
         raise BadInput(
             f"--batch {options.texts}",
             Text(
-                f"a request of more texts than a server computes at once can stop it for good, and {url} says: {known}",
-                f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死，而 {url} 给出的是：{known}",
+                f"a request of more texts than a server computes at once can stop it for good, and {url} says: {limit}",
+                f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死，而 {url} 给出的是：{limit}",
             ),
             Text(f"leave it out: {MOST_TEXTS} are sent", f"去掉它，默认每次 {MOST_TEXTS} 条"),
         )

@@ -75,10 +75,10 @@ def pieces(text: str, counter: Counter, size: int, overlap: int) -> list[str]:
     places = counter.ends(text)
     if len(places) <= size:
         return [text]
-    found = []
+    pieces = []
     for begin in range(0, len(places), size - overlap):
         part = places[begin : begin + size]
-        found.append(text[part[0][0] : part[-1][1]])
+        pieces.append(text[part[0][0] : part[-1][1]])
         if begin + size >= len(places):
             break
-    return found
+    return pieces

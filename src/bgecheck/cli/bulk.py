@@ -170,8 +170,8 @@ class _FileRun:
 
         counter: Counter = Estimated()
         if bulk.too_long != "refuse":
-            told = (servers[0].server.model_info() or {}).get("model_path")
-            given_path = self.targets[0].model_path or (told if isinstance(told, str) else None)
+            path = (servers[0].server.model_info() or {}).get("model_path")
+            given_path = self.targets[0].model_path or (path if isinstance(path, str) else None)
             try:
                 counter = Tokenized(tokenizer_of(model_folder(given_path)))
             except Unavailable as missing:

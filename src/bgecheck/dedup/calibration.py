@@ -135,10 +135,10 @@ class _Curve:
     def points(self, same: Doubles, other: Doubles) -> _Points:
         """Precision, recall and F1 at each candidate, where the sorted pairs have these weights as either kind."""
         hits, errors = (self._above(weights) for weights in (same, other))
-        found, total = hits + errors, same.sum()
-        precision = np.divide(hits, found, out=np.ones_like(hits), where=found > 0)
+        above, total = hits + errors, same.sum()
+        precision = np.divide(hits, above, out=np.ones_like(hits), where=above > 0)
         recall = hits / total
-        return _Points(self.thresholds, precision, recall, 2 * hits / (found + total))
+        return _Points(self.thresholds, precision, recall, 2 * hits / (above + total))
 
     def _above(self, weights: Doubles) -> Doubles:
         """The weight of the pairs above each candidate."""
@@ -206,8 +206,8 @@ def _interval(values: Iterable[float]) -> Interval:
 
 def _point(values: Doubles, labels: Labels, threshold: float) -> Point:
     """The figures at one threshold."""
-    found = values > threshold
-    hits, count, total = int((found & labels).sum()), int(found.sum()), int(labels.sum())
+    above = values > threshold
+    hits, count, total = int((above & labels).sum()), int(above.sum()), int(labels.sum())
     return Point(
         threshold=threshold,
         precision=hits / count if count else 1.0,

@@ -258,8 +258,8 @@ class _Reader:
                 self.at += 1
                 return (value,), is_open
             if self.placeholders and (place := self.placeholders.pattern.match(self.text, self.at, self.end)):
-                known, unknown = self.placeholders.value(place)
-                value += known
+                replaced, unknown = self.placeholders.value(place)
+                value += replaced
                 is_open, self.at = is_open or unknown, place.end()
             elif char == "\\" and self.text[self.at + 1 : self.at + 2] in ('"', "\\", "$", "`", "\n"):
                 value += self.text[self.at + 1].strip("\n")
