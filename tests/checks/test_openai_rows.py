@@ -154,7 +154,7 @@ def facts(outcome: Vectors | Raised, authorities: Authorities | None = None, ver
 
 
 def judged(given: ProbeFacts) -> Finding:
-    area = replace(probe.AREA, collector=lambda context: given)
+    area = replace(probe.AREA, collector=lambda context: given, later_collector=None)
     return {f.id: f for f in engine.run([area], None)}[PROBE]
 
 

@@ -102,6 +102,61 @@ def test_the_deadline_of_the_run_ends_every_collector() -> None:
     never.set()
 
 
+def late_area(later: Callable[[Any, Any], Any], first: Callable[[Any], Any] = lambda context: 1) -> Area:
+    """An area of an early row and of one that is late; both hold and show the facts they were judged by."""
+    area = Area("x", collector=first)
+    area.collect_later(later)
+    for name, late in (("early", False), ("late", True)):
+        area.check(name, title=T, cause=T, fix=T, late=late)(lambda facts: holds(facts=facts))
+    return area
+
+
+def test_a_late_row_delays_neither_the_rows_of_its_area_nor_the_areas_that_need_them() -> None:
+    free = threading.Event()
+
+    def later(context: Any, facts: Any) -> Any:
+        return (facts, free.wait(30))
+
+    second = area_of("y", "holds", collector=lambda context: free.set(), needs=("x.early",))
+    found = by_id(engine.run([late_area(later), second], None, seconds=30))
+    assert {id_: f.values.get("facts") for id_, f in found.items()} == {"x.early": 1, "x.late": [1, True], "y.a": None}
+    assert list(found) == ["x.early", "x.late", "y.a"]
+
+
+def test_a_late_collector_that_fails_or_hangs_is_the_reason_of_the_late_row_alone() -> None:
+    def crashed(context: Any, facts: Any) -> Any:
+        raise KeyError("lost")
+
+    found = by_id(engine.run([late_area(crashed)], None))
+    assert (found["x.early"].status, found["x.late"].status) == (Status.PASS, Status.ERROR)
+    assert "KeyError" in str(found["x.late"].reason)
+    never = threading.Event()
+    found = by_id(engine.run([late_area(lambda context, facts: never.wait(30))], None, seconds=0.2))
+    assert (found["x.early"].status, found["x.late"].status) == (Status.PASS, Status.ERROR)
+    assert "no answer within" in str(found["x.late"].reason)
+    never.set()
+
+
+def test_nothing_is_collected_later_where_the_area_could_not_be_looked_at() -> None:
+    asked: list[Any] = []
+
+    def first(context: Any) -> Any:
+        raise Unavailable(Text("no driver", "没有驱动"), looked=True)
+
+    found = by_id(engine.run([late_area(lambda *given: asked.append(given), first)], None))
+    assert asked == []
+    assert [f.status for f in found.values()] == [Status.ERROR, Status.SKIP]
+    assert "needs x.early" in str(found["x.late"].reason)
+
+
+def test_nothing_is_collected_later_for_rows_that_are_left_out() -> None:
+    asked: list[Any] = []
+    area = late_area(lambda *given: asked.append(given))
+    area.checks = area.checks[:1]
+    assert [f.id for f in engine.run([area], None)] == ["x.early"]
+    assert asked == []
+
+
 def test_an_area_that_needs_a_failed_row_is_not_even_collected() -> None:
     asked: list[Any] = []
     second = area_of("y", "holds", collector=asked.append, needs=("x.a",))

@@ -113,7 +113,7 @@ def demo(
 def _show(fault: str | None, run_options: RunOptions) -> None:
     from bgecheck.demo.stage import stage
 
-    the_job = job("doctor", catalog.AREAS, run_options)
+    the_job = job("doctor", catalog.AFTER_LAUNCH, run_options)
     with stage(fault) as staged:
         looked_at = target(TargetOptions(url=staged.url, log=staged.log, api_key=staged.api_key, pid=staged.pid))
         looked_at = replace(looked_at, given_url=None, origins={})  # nobody named it

@@ -138,8 +138,8 @@ def doctor(
     # Of several, or where one is waited for, the process of openai is started when its turn comes.
     alone = len(chosen) == 1 and not patience
     with openai_standby(run_options) if alone else nullcontext() as standby:
-        the_job = job("doctor", catalog.AREAS, run_options)
-        examinees = resolved(chosen, "doctor", catalog.AREAS, awaited=patience > 0)
+        the_job = job("doctor", catalog.AFTER_LAUNCH, run_options)
+        examinees = resolved(chosen, "doctor", catalog.AFTER_LAUNCH, awaited=patience > 0)
         if every:
             examinees = others(examinees[0], chosen[0].options, awaited=patience > 0)
         if len(examinees) == 1:
@@ -188,7 +188,7 @@ def _launched(
             Text("it starts one server, and several are meant", "它只启动一个服务，而这里指定了多个"),
             Text("name that one with --url", "用 --url 指定那一个"),
         )
-    the_job, options = job("doctor", catalog.AREAS, run_options), chosen[0].options
+    the_job, options = job("doctor", catalog.AFTER_LAUNCH, run_options), chosen[0].options
     target(replace(options, log=None))  # what is wrong with the options is told before anything is started
     with launched(command, options, the_job.language) as server:
         of_child = replace(chosen[0], options=replace(options, pid=server.child.pid, log=server.child.log))
@@ -197,7 +197,7 @@ def _launched(
             server.hush()
             return examine(plan, looked_at)
 
-        (one,) = resolved([of_child], "doctor", catalog.AREAS, awaited=True)
+        (one,) = resolved([of_child], "doctor", catalog.AFTER_LAUNCH, awaited=True)
         report = _report(the_job.language, one, patience, look, server=server)
         return the_job, [concluded(report, server, stops, _again(options, patience))]
 

@@ -15,6 +15,9 @@ Judge = Callable[..., "Outcome"]
 Collector = Callable[[Any], Any]
 """A function from the run's context to an area's frozen facts; it does all the I/O of the area."""
 
+LaterCollector = Callable[[Any, Any], Any]
+"""A function from the run's context and an area's facts to the same facts, with what takes longer than all others."""
+
 Reviewer = Callable[[Any], Mapping[str, "Evidence"]]
 """A pure function from an area's facts to what its failing rows point to together: evidence by the id of a row."""
 
@@ -114,6 +117,8 @@ class Check(NamedTuple):
     """Whether what it observed stands for its area, as long as all rows of the area hold."""
     moments: frozenset[Moment] = RUNNING
     """When it can be judged: before the launch, of a running server, or both."""
+    late: bool = False
+    """Whether it is judged by what the area's later collector adds; the rows beside it do not wait for that."""
 
     def advice_for(self, outcome: Outcome) -> Advice:
         """The cause and fix that fit this outcome."""
@@ -150,6 +155,7 @@ class Area:
     needs: tuple[str, ...] = ()
     """Rows of other areas without which the collector is not even started."""
     collector: Collector | None = None
+    later_collector: LaterCollector | None = None
     checks: list[Check] = field(default_factory=list)
     reviewer: Reviewer | None = None
     moments: frozenset[Moment] = RUNNING
@@ -163,6 +169,11 @@ class Area:
     def collect(self, collector: Collector) -> Collector:
         """Register the function that looks."""
         self.collector = collector
+        return collector
+
+    def collect_later(self, collector: LaterCollector) -> LaterCollector:
+        """Register the function that waits for what only the `late` rows need."""
+        self.later_collector = collector
         return collector
 
     @property
@@ -184,6 +195,7 @@ class Area:
         explains: tuple[str, ...] = (),
         costly: bool = False,
         headline: bool = False,
+        late: bool = False,
         moments: frozenset[Moment] | None = None,
         before: Text | None = None,
     ) -> Callable[[Judge], Judge]:
@@ -192,8 +204,9 @@ class Area:
         `needs` names rows that must hold before this one is judged; `explains` names rows (globs too)
         that fail as a consequence when this one does; `costly` rows are left out by `--quick`. What a
         `headline` row observed stands for its area on a screen, as long as all rows of the area hold.
-        `moments` says whether it can be judged before the launch, of a running server, or both; `before` is
-        what mends it before the launch, where that is not the same.
+        A `late` row is judged by what the later collector adds. `moments` says whether it can be judged
+        before the launch, of a running server, or both; `before` is what mends it before the launch,
+        where that is not the same.
         """
 
         def register(judge: Judge) -> Judge:
@@ -210,6 +223,7 @@ class Area:
                     explains=explains,
                     costly=costly,
                     headline=headline,
+                    late=late,
                     moments=self.moments if moments is None else moments,
                     judge=judge,
                 )

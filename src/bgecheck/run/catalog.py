@@ -9,8 +9,11 @@ from importlib import import_module
 
 from bgecheck.model import Area, BadInput, Check, Moment, Severity, Text
 
-AREAS = ("logs", "host", "model", "ports", "gpu", "probe", "launch", "embed", "watch")
-"""The areas in the order of a report: from the ground up; the last is judged over time, by a command of its own."""
+AFTER_LAUNCH = ("logs", "host", "model", "ports", "gpu", "probe", "launch", "embed")
+"""The areas that judge a running server, from the ground up."""
+
+AREAS = (*AFTER_LAUNCH, "watch")
+"""The areas in the order of a report; the last is judged over time, by a command of its own."""
 
 _ELSEWHERE = {"watch": "bgecheck.watching.rows"}
 """The modules of areas that are no checks of one moment."""

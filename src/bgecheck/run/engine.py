@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, NamedTuple
 
 from bgecheck.model import (
     Area,
@@ -59,6 +59,36 @@ def run(
     return _Run(list(areas), context, seconds, values or {}, redactor or Redactor(), on_finding, clock).findings()
 
 
+class _Collection(NamedTuple):
+    """What one thread does for an area: its collector, or afterwards the one for its late rows."""
+
+    area: Area
+    later: bool
+
+    @property
+    def name(self) -> str:
+        """Its node in the order of the run; neither areas nor rows have a blank in their names."""
+        return f"{self.area.name} later" if self.later else self.area.name
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The nodes that come before it."""
+        return (self.area.name,) if self.later else self.area.needs
+
+    def collect(self, context: Any, facts: Any) -> Any:
+        """The facts of the area; later the earlier `facts` with what is added to them."""
+        if self.later:
+            return self.area.later_collector(context, facts) if self.area.later_collector else facts
+        return self.area.collector(context) if self.area.collector else None
+
+
+def _collections(areas: Iterable[Area]) -> Iterator[_Collection]:
+    for area in areas:
+        yield _Collection(area, later=False)
+        if any(check.late for check in area.checks):
+            yield _Collection(area, later=True)
+
+
 class _Run:
     def __init__(
         self,
@@ -70,7 +100,8 @@ class _Run:
         on_finding: Callable[[Finding], None],
         clock: Callable[[], float],
     ) -> None:
-        self._areas = {area.name: area for area in areas}
+        self._areas = areas
+        self._collections = {collection.name: collection for collection in _collections(areas)}
         self._checks = {check.id: check for area in areas for check in area.checks}
         self._context = context
         self._values = values
@@ -94,7 +125,7 @@ class _Run:
                 if node in self._checks:
                     self._judge(self._checks[node])
                     sorter.done(node)
-                elif not self._start(self._areas[node]):
+                elif not self._start(self._collections[node]):
                     sorter.done(node)
             # Only when nothing is left to judge or start: a row may have opened another area.
             if not ready and self._due and (name := self._receive()):
@@ -104,32 +135,41 @@ class _Run:
         return attribute(tuple(self._found[id_] for id_ in self._checks))
 
     def _graph(self) -> dict[str, list[str]]:
-        graph = {name: [n for n in area.needs if n in self._checks] for name, area in self._areas.items()}
+        nodes = {*self._checks, *self._collections}
+        graph = {name: [n for n in one.needs if n in nodes] for name, one in self._collections.items()}
         for id_, check in self._checks.items():
-            graph[id_] = [check.area, *(n for n in check.needs if n in self._checks)]
+            graph[id_] = [self._collection(check).name, *(n for n in check.needs if n in self._checks)]
         return graph
 
-    def _start(self, area: Area) -> bool:
-        """Start the collector of `area`; False when its facts are settled at once."""
-        if blocker := self._blocker(area.needs):
-            self._facts[area.name] = _Blocked(blocker)
-            return False
-        now = self._clock()
-        if now >= self._ends:
-            self._facts[area.name] = deadline_exceeded()
-            return False
-        self._given[area.name] = max(0.0, min(area.seconds, self._ends - now))
-        self._due[area.name] = now + self._given[area.name]
-        # A daemon thread, not an executor: a hung driver must not keep the process alive.
-        threading.Thread(target=self._collect, args=(area,), name=f"collect-{area.name}", daemon=True).start()
-        return True
+    def _collection(self, check: Check) -> _Collection:
+        """Whose facts judge a row."""
+        return self._collections[f"{check.area} later" if check.late else check.area]
 
-    def _collect(self, area: Area) -> None:
+    def _start(self, collection: _Collection) -> bool:
+        """Start a collector; False when its facts are settled at once."""
+        name, area, now = collection.name, collection.area, self._clock()
+        facts = self._facts.get(area.name)
+        if isinstance(facts, BaseException):
+            self._facts[name] = facts
+        elif blocker := self._blocker(area.needs):
+            self._facts[name] = _Blocked(blocker)
+        elif now >= self._ends:
+            self._facts[name] = deadline_exceeded()
+        else:
+            self._given[name] = max(0.0, min(area.seconds, self._ends - now))
+            self._due[name] = now + self._given[name]
+            # A daemon thread, not an executor: a hung driver must not keep the process alive.
+            work = threading.Thread(target=self._collect, args=(collection, facts), name=f"collect-{name}", daemon=True)
+            work.start()
+            return True
+        return False
+
+    def _collect(self, collection: _Collection, facts: Any) -> None:
         try:
-            value = area.collector(self._context) if area.collector else None
+            value = collection.collect(self._context, facts)
         except BaseException as error:  # a library that calls sys.exit must not pass for a slow one
             value = error.with_traceback(None)  # whose frames would keep what the whole run has read
-        self._inbox.put((area.name, value))
+        self._inbox.put((collection.name, value))
 
     def _receive(self) -> str | None:
         """Wait for the next collector and store its facts; None for one that had been given up on."""
@@ -147,7 +187,7 @@ class _Run:
 
     def _review(self) -> None:
         """Add to rows that do not hold what they point to together."""
-        for area in self._areas.values():
+        for area in self._areas:
             bad = {check.id for check in area.checks if self._found[check.id].status.bad}
             if area.reviewer is None or not bad or isinstance(self._facts[area.name], BaseException):
                 continue
@@ -170,7 +210,7 @@ class _Run:
 
     def _judge(self, check: Check) -> None:
         started = self._clock()
-        facts = self._facts[check.area]
+        facts = self._facts[self._collection(check).name]
         blocker = facts.by if isinstance(facts, _Blocked) else self._blocker(check.needs)
         outcome = _blocked(self._found[blocker]) if blocker else judge(check, facts)
         try:

@@ -16,9 +16,8 @@ from bgecheck.engines.server import Server
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import Verdict, mended, verdict
 from bgecheck.engines.sglang.footprint import Footprint, fitting_share
-from bgecheck.engines.sglang.launchline import typed
+from bgecheck.engines.sglang.launchline import EXAMPLE, typed
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, FROM_MODELSCOPE, MEMORY_SHARE
-from bgecheck.engines.sglang.planned import EXAMPLE
 from bgecheck.engines.sglang.releases import around, newest
 from bgecheck.engines.sglang.remedies import UPGRADE, with_upgrade
 from bgecheck.engines.sglang.running import reported_options

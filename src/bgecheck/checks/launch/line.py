@@ -9,7 +9,6 @@ from bgecheck.checks.launch.facts import AREA, SHARE, LaunchFacts
 from bgecheck.checks.launch.memory import number
 from bgecheck.checks.launch.pooling import lacks_embedding
 from bgecheck.checks.loopback import is_loopback
-from bgecheck.engines.launchfile.rewriting import assigned_keys, corrected
 from bgecheck.engines.planned import CUT, Change
 from bgecheck.engines.sglang import engine as sglang
 from bgecheck.engines.sglang.arguments import keys, with_options
@@ -34,6 +33,8 @@ def line_needs_no_change(facts: LaunchFacts) -> Outcome:
     planned = facts.planned
     if planned is None:
         return absent(Text("the server runs", "服务已在运行"))
+    from bgecheck.engines.launchfile.rewriting import assigned_keys, corrected
+
     changes = corrections(facts)
     if not changes:
         return holds(Evidence(Text("changes", "改动"), "0"))

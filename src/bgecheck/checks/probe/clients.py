@@ -61,6 +61,7 @@ _AUTHORITIES = {
     commands=("bgecheck probe --url {base_url}", "bgecheck logs {log}"),
     variants={**ADVICE, **_AUTHORITIES},
     costly=True,
+    late=True,
 )
 def openai_gets_a_vector(facts: ProbeFacts) -> Outcome:
     """The guide's template in a process of its own: without retries, proxies and redirects."""

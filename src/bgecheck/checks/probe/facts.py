@@ -154,22 +154,28 @@ CHARACTER, OTHER = "天", "海"
 def collect(context: Context) -> ProbeFacts:
     """Ask the model list, the info pages and one real embedding; then, unless quick, what the server takes.
 
-    The process of openai gets its call once the model list tells base URL and model, and is waited for at the end; on
-    a server that computes few texts at once it is called when nothing else is sent.
+    The process of openai gets its call once the model list tells base URL and model, unless the server computes few
+    texts at once.
     """
     server, client = context.server(), context.openai
     models, shown = _models(server)
-    if isinstance(client, Unavailable):
-        return replace(_asked(context, server, models, shown), openai=client)
-    callable_ = client is not None and isinstance(models, Reply)
-    beside = callable_ and server.few_at_once() is None
-    asked = client is not None and beside and _call(client, context, server)
-    facts = _asked(context, server, models, shown)
-    if client is None or not callable_:
+    if isinstance(client, OpenAIClient) and isinstance(models, Reply) and server.few_at_once() is None:
+        _call(client, context, server)
+    return _asked(context, server, models, shown)
+
+
+@AREA.collect_later
+def with_openai(context: Context, facts: ProbeFacts) -> ProbeFacts:
+    """Add what openai made of the server; where it computes few texts at once, call it when nothing else is sent."""
+    client = context.openai
+    if client is None or isinstance(client, Unavailable):
+        return replace(facts, openai=client)
+    if not isinstance(facts.models, Reply):
         return facts
-    if asked:
+    if client.asked:
         return replace(facts, openai=_result(client, context))
-    return facts if beside else replace(facts, openai=_by_itself(client, context, server))
+    server = context.server()
+    return facts if server.few_at_once() is None else replace(facts, openai=_by_itself(client, context, server))
 
 
 def _by_itself(client: OpenAIClient, context: Context, server: Server) -> OpenAIResult | Unavailable | None:

@@ -15,6 +15,9 @@ OWN_DEMO = "bgecheck.demo.server"
 MODULES = ("sglang.launch_server", OWN_DEMO)
 """What `python -m` runs when it runs a server; the second is our own demo."""
 
+EXAMPLE = "bgecheck preflight -- python -m sglang.launch_server --model-path DIR"
+"""How a launch command is given."""
+
 ALIASES = {"model": "model-path", "tensor-parallel-size": "tp-size", "data-parallel-size": "dp-size"}
 
 SHORTEST = {

@@ -13,7 +13,7 @@ from bgecheck.engines.launchfile.dockerrun import in_container
 from bgecheck.engines.launchfile.reading import STDIN, launches
 from bgecheck.engines.planned import Configured, Form, Planned, Rival, Word, Written
 from bgecheck.engines.sglang.arguments import faults, mended
-from bgecheck.engines.sglang.launchline import deciding, typed
+from bgecheck.engines.sglang.launchline import EXAMPLE, deciding, typed
 from bgecheck.engines.sglang.options import HOST_OF_ALL
 from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.engines.sglang.releases import newest
@@ -21,9 +21,6 @@ from bgecheck.machine.containers import container_of
 from bgecheck.model import BadInput, Secret, ServerProcess, Text
 from bgecheck.model.hygiene import NAMED_LIKE_A_KEY
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
-
-EXAMPLE = "bgecheck preflight -- python -m sglang.launch_server --model-path DIR"
-"""How a launch command is given."""
 
 
 def written(words: Sequence[str], form: Form = Form.LINE) -> Written:
