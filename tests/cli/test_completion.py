@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bgecheck.cli.help import ORDER
+from bgecheck.cli.commands import COMMANDS
 from bgecheck.demo.faults import FAULTS
 from bgecheck.render.formats import FORMATS
 from bgecheck.run import catalog
@@ -38,7 +38,7 @@ def answers(line: str, **changes: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("bgecheck ", list(ORDER)),
+        ("bgecheck ", list(COMMANDS)),
         ("bgecheck do", ["doctor"]),
         ("bgecheck --ver", ["--version"]),
         ("bgecheck doctor --wa", ["--wait"]),

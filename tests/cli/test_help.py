@@ -16,7 +16,8 @@ from rich.cells import cell_len
 import forked
 from bgecheck import __version__
 from bgecheck.cli.app import program as whole_program
-from bgecheck.cli.help import ORDER, localise
+from bgecheck.cli.commands import COMMANDS
+from bgecheck.cli.help import localise
 from bgecheck.cli.main import run as run_here
 from bgecheck.demo.stage import Staged, stage
 from bgecheck.model import Language
@@ -25,7 +26,7 @@ from everycase import EVERY
 from forked import Ended
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
-PAGES = ("", *ORDER)
+PAGES = ("", *COMMANDS)
 
 
 def page(command: str, language: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> str:
@@ -115,7 +116,7 @@ def test_the_program_s_page_names_the_version_option_and_every_command_in_panels
     assert "--version" in done.stdout
     titles = re.findall(r"╭─ (\S.*?) ─", done.stdout)
     assert titles == ["Options", "Check a server", "Use a server", "Try and read"]
-    assert re.findall(r"│ ([a-z]+)  ", done.stdout) == list(ORDER)
+    assert re.findall(r"│ ([a-z]+)  ", done.stdout) == list(COMMANDS)
     titles = re.findall(r"╭─ (\S.*?) ─", run("doctor", "--help").stdout)
     assert titles == ["Arguments", "Options", "Which server", "What to check", "How to report"]
 
@@ -198,7 +199,7 @@ def done_by(line: str, folder: Path, changes: dict[str, str]) -> Ended | subproc
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("command", ORDER)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_examples_do_what_they_say(command: str, demo: Staged, tmp_path: Path) -> None:
     """Each line as a shell runs it, in a folder with the demo's log; the server is the demo's.
 

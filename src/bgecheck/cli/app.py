@@ -8,16 +8,14 @@ from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
+from typer.models import CommandInfo
 
 from bgecheck import __version__
-from bgecheck.cli.help import ORDER, Command, Program, examples
+from bgecheck.cli.commands import COMMANDS
+from bgecheck.cli.help import Command, Program, examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import Lang
 from bgecheck.cli.stdout import to_stdout
-
-CHECK = both("Check a server", "检查服务")
-USE = both("Use a server", "使用服务")
-LEARN = both("Try and read", "试用与查阅")
 
 app = typer.Typer(
     cls=Program,
@@ -37,23 +35,42 @@ app = typer.Typer(
 )
 
 
-def command(name: str, panel: str, en: str, zh: str, epilog: str) -> Callable[[Callable[..., None]], Any]:
+def command(name: str, epilog: str) -> Callable[[Callable[..., None]], Any]:
     """Add a function to the application, as the command `name`."""
-    return app.command(name, cls=Command, help=both(en, zh), epilog=epilog, rich_help_panel=panel)
+    summary = COMMANDS[name]
+    return app.command(name, cls=Command, help=summary.line, epilog=epilog, rich_help_panel=summary.panel)
 
 
 _registered = app.registered_commands
 """Of every module that was loaded."""
 
 
-def program(names: Collection[str] = ORDER) -> Any:
+def program(names: Collection[str] = tuple(COMMANDS)) -> Any:
     """The program with these commands alone; the module of the same name adds each to the application."""
     for name in names:
         import_module(f"bgecheck.cli.{name}")
-    app.registered_commands = [command for command in _registered if command.name in names]
+    return _built([command for command in _registered if command.name in names])
+
+
+def contents() -> Any:
+    """The program for its own page, which shows a line of each command: none of their modules is loaded."""
+    return _built(
+        [
+            CommandInfo(name, cls=Command, callback=_nothing, help=summary.line, rich_help_panel=summary.panel)
+            for name, summary in COMMANDS.items()
+        ]
+    )
+
+
+def _built(commands: list[CommandInfo]) -> Any:
+    app.registered_commands = commands
     built = get_command(app)
     app.registered_commands = _registered
     return built
+
+
+def _nothing() -> None:
+    """Stands for a command that is shown and not run."""
 
 
 def _version(wanted: bool) -> None:

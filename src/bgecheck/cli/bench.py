@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer import Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.benchshown import shown_progress
 from bgecheck.cli.blank import not_blank, source
 from bgecheck.cli.duration import seconds
@@ -56,9 +56,6 @@ LEAST_BUDGET = 2.0
 
 @command(
     "bench",
-    CHECK,
-    en="How fast is it: which batch size and concurrency, within which latency; never more than the server takes.",
-    zh="有多快：批大小和并发取多少、延迟多少；压力不超过服务允许的上限",
     epilog=examples(
         ("bgecheck bench", "find the best setting", "找出最佳设置"),
         (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Context
 
-from bgecheck.cli.app import LEARN, command
+from bgecheck.cli.app import command
 from bgecheck.cli.blank import source
 from bgecheck.cli.configfile.finding import KEY_VARIABLE, NAME
 from bgecheck.cli.help import examples
@@ -55,9 +55,6 @@ ACTIONS = ("init", "validate", "show")
 
 @command(
     "config",
-    LEARN,
-    en="The file bgecheck.toml: init writes one, validate checks it, show tells each setting and its source.",
-    zh="bgecheck.toml 文件：init 生成，validate 检查，show 列出每项设置及其来源",
     epilog=examples(
         ("bgecheck config init", "with the servers that run here", "写入本机正在运行的服务"),
         ("bgecheck config validate", "every problem, with its line", "列出全部问题及行号"),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Context
 
-from bgecheck.cli.app import USE, command
+from bgecheck.cli.app import command
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.options import (
@@ -34,9 +34,6 @@ RESULT = both("What comes out", "输出")
 
 @command(
     "dedup",
-    USE,
-    en="Semantic de-duplication: a text is kept unless it is closer than a threshold to one that was kept before.",
-    zh="语义去重：文本与之前保留的某条相似度超过阈值则去除",
     epilog=examples(
         ("bgecheck dedup questions.txt --threshold 0.9", "by the server running here", "用本机的服务"),
         ("bgecheck dedup questions.txt --write kept.txt", "and write what is kept", "并写出保留的文本"),

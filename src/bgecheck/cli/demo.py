@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Context
 
 from bgecheck.cli import complete
-from bgecheck.cli.app import LEARN, command
+from bgecheck.cli.app import command
 from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import language
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 
 @command(
     "demo",
-    LEARN,
-    en="An embedded server to try all of this on, and to show each fault. It is not a language model.",
-    zh="自带的演示服务，用来试用和演示各种故障；它不是语言模型",
     epilog=examples(
         ("bgecheck demo", "doctor against a healthy server", "对正常的演示服务做全面检查"),
         ("bgecheck demo --fault repeat-differs", "200 OK, and wrong vectors", "返回 200，但向量是错的"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import Job, deliver, examine, job, openai_standby, target
 from bgecheck.cli.help import examples
@@ -62,9 +62,6 @@ PATIENCE = "10m"
 
 @command(
     "doctor",
-    CHECK,
-    en="Everything after launch: finds the running server, checks every area, root cause first.",
-    zh="启动后的全面检查：自动找到正在运行的服务，逐个领域检查，先给出根因",
     epilog=examples(
         ("bgecheck doctor", "the server running here", "检查本机正在运行的服务"),
         ("bgecheck doctor --url 127.0.0.1:30000", "one that is named", "指定服务"),

@@ -12,7 +12,7 @@ from typer import Argument, Context
 
 from bgecheck import __version__
 from bgecheck.cli import complete
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.blank import not_blank
 from bgecheck.cli.bulk import FileOptions, embed_whole_file
 from bgecheck.cli.examine import Job, deliver, examine, is_text, job, openai_standby, target
@@ -73,9 +73,6 @@ class ReferenceOptions:
 
 @command(
     "embed",
-    CHECK,
-    en="Are the vectors right: dims, norm, first numbers, and a short proof; --full makes every check of them.",
-    zh="向量对不对：维度、范数、前几个数值和简短的验证；完整检查用 --full",
     epilog=examples(
         ('bgecheck embed "今天天气怎么样？"', "the smoke test", "冒烟测试"),
         ("bgecheck embed --full", "every check of the vectors", "全部向量检查"),

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument
 
 from bgecheck.cli import complete
-from bgecheck.cli.app import LEARN, command
+from bgecheck.cli.app import command
 from bgecheck.cli.counting import pattern
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both, language
@@ -20,9 +20,6 @@ from bgecheck.run import catalog
 
 @command(
     "explain",
-    LEARN,
-    en="The page of one check: what it checks, why it fails, what fixes it.",
-    zh="一项检查的说明：查什么、为什么不通过、怎么解决",
     epilog=examples(
         ("bgecheck explain launch.prefix-cache", "one check", "一项检查"),
         ("bgecheck explain ports", "all checks of an area", "一个领域的全部检查"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer import Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.examine import deliver, job
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
@@ -31,9 +31,6 @@ from bgecheck.cli.several import reports
 
 @command(
     "gpu",
-    CHECK,
-    en="Driver, memory, who holds it, health, and whether this model fits.",
-    zh="驱动、显存、被谁占用、健康状况、这个模型放不放得下",
     epilog=examples(
         ("bgecheck gpu", "the GPUs of this machine", "本机的 GPU"),
         ("bgecheck gpu --model-path models/bge-large-zh-v1.5", "does this model fit", "放不放得下这个模型"),

@@ -10,32 +10,12 @@ import typer
 from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
 from bgecheck.cli.blank import no_blank_options
+from bgecheck.cli.commands import COMMANDS
 from bgecheck.cli.completion import Installing
 from bgecheck.cli.language import both, chinese
 from bgecheck.cli.nearest import nearest
 from bgecheck.cli.stdout import discard, require_stdout, unwritable
 from bgecheck.model import BadInput, Language, Text
-
-ORDER = (
-    "doctor",
-    "preflight",
-    "logs",
-    "ports",
-    "gpu",
-    "probe",
-    "embed",
-    "bench",
-    "watch",
-    "snippet",
-    "dedup",
-    "plan",
-    "demo",
-    "explain",
-    "matrix",
-    "schema",
-    "config",
-)
-"""The commands in the order of the help."""
 
 _LABELS = {
     "ARGUMENTS_PANEL_TITLE": Text("Arguments", "参数"),
@@ -176,7 +156,7 @@ class Program(_Help, TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names in the order of the help."""
-        return [name for name in ORDER if name in self.commands]
+        return [name for name in COMMANDS if name in self.commands]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called. Raises `BadInput` for one that does not exist."""
@@ -186,7 +166,7 @@ class Program(_Help, TyperGroup):
 
 
 def _no_command(given: str, names: Sequence[str]) -> BadInput:
-    near, choice = nearest(given, names), ", ".join(ORDER)
+    near, choice = nearest(given, names), ", ".join(COMMANDS)
     return BadInput(
         given,
         Text("no such command", "没有这个命令"),

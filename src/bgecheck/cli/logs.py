@@ -9,7 +9,7 @@ from typing import Annotated
 
 from typer import Argument, Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.blank import is_typed, not_blank
 from bgecheck.cli.duration import moment, seconds
 from bgecheck.cli.examine import Job, deliver, examine, job, target
@@ -44,9 +44,6 @@ from bgecheck.model import BadInput, Report, Target, Text
 
 @command(
     "logs",
-    CHECK,
-    en="What happened in the newest session of a log, and what was its root cause.",
-    zh="日志里最近一次启动发生了什么，根因是什么",
     epilog=examples(
         ("bgecheck logs sglang.log", "the newest start in a log", "日志里最近一次启动"),
         ("bgecheck logs", "that of the running server", "本机服务的日志"),

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import typer
 
-from bgecheck.cli.app import program
-from bgecheck.cli.help import ORDER, localise
+from bgecheck.cli.app import contents, program
+from bgecheck.cli.commands import COMMANDS
+from bgecheck.cli.help import localise
 from bgecheck.cli.language import preferred, shown_on
 from bgecheck.cli.stderr import refusal, refuse, to_stderr
 from bgecheck.cli.stdout import discard, to_stdout, unwritable
@@ -25,6 +27,9 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What Typer raises for any wrong command line; only this child of it has a public name."""
 
 
+COMPLETION = "_BGECHECK_COMPLETE"
+"""The variable by which a shell asks Typer to complete a line, which is not among the words then."""
+
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 """In the order of a `Text`."""
 
@@ -33,7 +38,7 @@ def run(words: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     start_anew()
     language = preferred(words)
-    parser = program(_needed(words))
+    parser = _parser(words)
     localise(parser, shown_on(sys.stdout, language))
     try:
         code = parser.main(args=list(words), prog_name="bgecheck", standalone_mode=False)
@@ -60,9 +65,12 @@ def run(words: Sequence[str]) -> int:
         return _refused(_not_installed(option, error) if error.filename else unwritable(error), language, words)
 
 
-def _needed(words: Sequence[str]) -> Sequence[str]:
-    """The command that a line begins with; else all of them, as the help, completion and a misspelt name need them."""
-    return words[:1] if words and words[0] in ORDER else ORDER
+def _parser(words: Sequence[str]) -> Any:
+    """The program as far as a line needs it: one command, its own page, or all as completion and a misspelt name do."""
+    if words and words[0] in COMMANDS:
+        return program(words[:1])
+    shows_page = not words or words[0] in ("-h", "--help")
+    return contents() if shows_page and COMPLETION not in os.environ else program()
 
 
 def _refused(bad: BadInput, language: Language, words: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bgecheck.cli.app import LEARN, command
+from bgecheck.cli.app import command
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import language
 from bgecheck.cli.options import Lang, option
@@ -15,9 +15,6 @@ from bgecheck.run import catalog
 
 @command(
     "matrix",
-    LEARN,
-    en="The troubleshooting matrix: all checks that bgecheck can make.",
-    zh="排障矩阵：bgecheck 能做的全部检查",
     epilog=examples(
         ("bgecheck matrix", "all ids", "全部检查项 ID"),
         ("bgecheck matrix --markdown > matrix.md", "the whole page", "完整页面"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context
 
-from bgecheck.cli.app import USE, command
+from bgecheck.cli.app import command
 from bgecheck.cli.blank import not_blank, source
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both, language
@@ -31,9 +31,6 @@ _MOST_CARDS = 64
 
 @command(
     "plan",
-    USE,
-    en="Several models on one machine: ports, memory shares, launch lines, nginx and compose files.",
-    zh="一台机器部署多个模型：端口、显存比例、启动命令、nginx 与 compose 文件",
     epilog=examples(
         ("bgecheck plan bge-m3=m3 gte-large-zh=gte --gpu-memory 24G", "where", "怎么放"),
         ("bgecheck plan bge-m3 --gpu-memory 24G --write deploy", "with the files", "并写出文件"),

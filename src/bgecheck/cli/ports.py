@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer import Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.examine import deliver, job
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
@@ -30,9 +30,6 @@ from bgecheck.cli.several import reports
 
 @command(
     "ports",
-    CHECK,
-    en="Who listens, on which address, and is it the server that is meant.",
-    zh="谁在监听、监听在哪个地址、是不是要找的服务",
     epilog=examples(
         ("bgecheck ports", "of the server running here", "本机服务的端口"),
         ("bgecheck ports --url 127.0.0.1:30000 -v", "a port that is named", "指定端口"),

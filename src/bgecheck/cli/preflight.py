@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.blank import not_blank
 from bgecheck.cli.examine import PREFLIGHT, deliver, examine, is_model, job, target
 from bgecheck.cli.help import examples
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
 @command(
     PREFLIGHT,
-    CHECK,
-    en="Everything before launch: the launch command, the model's files, GPU, port and host.",
-    zh="启动前的全面检查：启动命令、模型文件、GPU、端口和主机",
     epilog=examples(
         ("bgecheck preflight -- sglang serve DIR", "a launch command", "检查一条启动命令"),
         ("bgecheck preflight --file compose.yml", "those in a file", "检查文件里的启动命令"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer import Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.examine import deliver, job
 from bgecheck.cli.help import examples
 from bgecheck.cli.options import (
@@ -37,9 +37,6 @@ from bgecheck.cli.several import reports
 
 @command(
     "probe",
-    CHECK,
-    en="Does HTTP work as the clients need it: URL shape, key, model, a real embedding, limits.",
-    zh="HTTP 接口能不能用：地址写法、key、模型名、真实的 embedding 请求、各种上限",
     epilog=examples(
         ("bgecheck probe --url 127.0.0.1:30000", "a server that is named", "指定服务"),
         ("bgecheck probe --model bge-large-zh-v1.5", "and the model's name", "同时核对模型名"),

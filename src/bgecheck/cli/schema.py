@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument
 
-from bgecheck.cli.app import LEARN, command
+from bgecheck.cli.app import command
 from bgecheck.cli.help import examples
 from bgecheck.cli.language import both
 from bgecheck.cli.nearest import one_of
@@ -15,9 +15,6 @@ from bgecheck.cli.stdout import to_stdout
 
 @command(
     "schema",
-    LEARN,
-    en="The JSON schema that every -o json report keeps to, or that of bgecheck.toml.",
-    zh="-o json 报告的 JSON schema，或 bgecheck.toml 的 JSON schema",
     epilog=examples(
         ("bgecheck schema > report.schema.json", "to validate reports with", "用来校验报告"),
         ("bgecheck schema config", "of bgecheck.toml", "bgecheck.toml 的 schema"),

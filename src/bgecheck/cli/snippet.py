@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Context
 
 from bgecheck.cli import complete
-from bgecheck.cli.app import USE, command
+from bgecheck.cli.app import command
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import target
 from bgecheck.cli.help import examples
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 @command(
     "snippet",
-    USE,
-    en="Client code for this endpoint, or the values of a client's form; run before it is shown.",
-    zh="这个服务的客户端代码，或客户端表单要填的值；展示前先运行一遍",
     epilog=examples(
         ("bgecheck snippet", "the openai package", "Python（openai 包）"),
         ("bgecheck snippet curl --url 127.0.0.1:30000", "a server that is named", "指定服务"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bgecheck.cli.help import ORDER
+from bgecheck.cli.commands import COMMANDS
 from bgecheck.model import BadInput, Finding, Language, Report, Target, Text
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _reports(code: int, why: Text, words: Sequence[str]) -> list[Report]:
 
 def _report(code: int, why: Text, words: Sequence[str]) -> Report:
     seconds = time.monotonic() - running.began
-    command = words[0] if words and words[0] in ORDER else "bgecheck"
+    command = words[0] if words and words[0] in COMMANDS else "bgecheck"
     bare = Report(command=command, findings=(), target={}, started_at=running.started_at, seconds=seconds)
     if running.plan is not None and code >= FIRST_OF_SIGNALS:
         from bgecheck.run.examination import unfinished

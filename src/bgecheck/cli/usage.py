@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from bgecheck.cli.help import ORDER
+from bgecheck.cli.commands import COMMANDS
 from bgecheck.cli.nearest import nearest
 from bgecheck.model import BadInput, Text
 
@@ -57,7 +57,7 @@ def _is_of_the_command(given: str, words: Sequence[str]) -> bool:
 def _no_option(given: str, called: str | None, program: Any, see: Text) -> BadInput:
     """An option that the command does not have: it belongs to another one, is misplaced, or misspelt."""
     # `config` shows the settings of all commands.
-    owners = [name for name in ORDER if name != "config" and given in _options(program.commands[name])]
+    owners = [name for name in COMMANDS if name != "config" and given in _options(program.commands[name])]
     if called and given in _options(program):
         remedy = Text(f"write it before the command: bgecheck {given}", f"写到命令前面：bgecheck {given}")
     elif called and owners:
@@ -74,7 +74,7 @@ def _no_option(given: str, called: str | None, program: Any, see: Text) -> BadIn
 def _did_you_mean(given: str, called: str | None, program: Any, see: Text) -> Text:
     """The nearest option, best of the command itself, before the page to read."""
     own = _options(program.commands[called] if called else program)
-    elsewhere = {option: name for name in reversed(ORDER) for option in _options(program.commands[name])}
+    elsewhere = {option: name for name in reversed(COMMANDS) for option in _options(program.commands[name])}
     near = nearest(given, [*own, *elsewhere])
     if near is None:
         return see

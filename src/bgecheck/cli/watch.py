@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from typer import Argument, Context
 
-from bgecheck.cli.app import CHECK, command
+from bgecheck.cli.app import command
 from bgecheck.cli.blank import is_typed, not_blank
 from bgecheck.cli.duration import long_seconds
 from bgecheck.cli.examine import WATCH, Job, deliver, job, target
@@ -82,9 +82,6 @@ class _Wish:
 
 @command(
     WATCH,
-    CHECK,
-    en="Does it hold: memory, latency, errors, log and vectors over hours and days.",
-    zh="扛得住吗：持续观察内存、延迟、错误、日志和向量",
     epilog=examples(
         ("bgecheck watch", "the server here, until Ctrl-C", "观察本机服务，按 Ctrl-C 结束"),
         ("bgecheck watch --for 8h --report night.html", "a night, with a page", "观察一夜并生成页面"),
