@@ -15,7 +15,7 @@ from bgecheck.cli.options import RunOptions
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.cli.step_summary import add_to_step_summary
 from bgecheck.model import BadInput, Language, Report, Text
-from bgecheck.render.formats import FORMATS, USUAL, renderer
+from bgecheck.render.formats import FORMATS, USUAL, Render, renderer
 from bgecheck.render.screen import Screen, screen
 
 FOR_PROGRAMS = "utf-8"
@@ -29,6 +29,7 @@ class Sink:
     name: str
     screen: Screen
     path: str | None
+    render: Render
 
     @property
     def is_for_a_reader(self) -> bool:
@@ -37,7 +38,7 @@ class Sink:
 
     def write(self, reports: Sequence[Report]) -> None:
         """Render and deliver; a file is written whole or not at all. Raises `BadInput`."""
-        text = renderer(self.name)(reports, self.screen)
+        text = self.render(reports, self.screen)
         if self.path is None:
             to_stdout(text, None if self.name == USUAL else FOR_PROGRAMS)
         else:
@@ -105,6 +106,8 @@ def _sink(item: str, options: RunOptions, language: Language) -> Sink:
     name, has_path, path = item.partition("=")
     if name not in FORMATS:
         raise BadInput(f"-o {name}", Text("no such format", "没有这种格式"), choice(name, FORMATS))
+    # Here and not when there is a report: what a format imports is loaded while openai is.
+    render = renderer(name)
     if has_path and path.strip() != "-":
         if not path.strip():
             raise BadInput(
@@ -116,12 +119,16 @@ def _sink(item: str, options: RunOptions, language: Language) -> Sink:
                 ),
             )
         require_writable(f"-o {name}={path}", path)
-        return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), path)
+        return Sink(
+            name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), path, render
+        )
     if name != USUAL:
         require_stdout()
-        return Sink(name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), None)
+        return Sink(
+            name, screen(language, verbose=options.verbose, terminal=False, encoding=FOR_PROGRAMS), None, render
+        )
     plugin = options.exit_style == "nagios"
-    return Sink(name, stdout_screen(language, verbose=options.verbose, plugin=plugin), None)
+    return Sink(name, stdout_screen(language, verbose=options.verbose, plugin=plugin), None, render)
 
 
 def stdout_screen(language: Language, *, verbose: bool = False, plugin: bool = False) -> Screen:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as RichText
 
 from bgecheck.model import Report, Status, Text
 from bgecheck.render.areas import area_table, row_tables
@@ -14,10 +17,6 @@ from bgecheck.render.screen import Screen, drawn, style_of
 from bgecheck.render.several import draw_failures, draw_notes
 from bgecheck.render.smoke import draw_vector
 from bgecheck.render.verdict import several_line, verdict_word
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 
 def render(reports: Sequence[Report], screen: Screen) -> str:
@@ -49,8 +48,6 @@ def _have_servers(reports: Sequence[Report]) -> bool:
 
 def _draw_several(reports: Sequence[Report], screen: Screen, console: Console, whole: bool) -> None:
     """The summary, the root causes of what failed where they were not shown above, and the last line."""
-    from rich.text import Text as RichText
-
     if reports:
         if whole:
             console.print()
@@ -65,8 +62,6 @@ def _draw_several(reports: Sequence[Report], screen: Screen, console: Console, w
 
 def _summary(reports: Sequence[Report], screen: Screen) -> Table:
     """One line for each of several servers or logs."""
-    from rich.text import Text as RichText
-
     table = screen.table(head=True)
     subject = Text("server", "服务") if _have_servers(reports) else Text("log", "日志")
     if any("launch" in report.target for report in reports):
