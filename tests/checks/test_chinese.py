@@ -53,14 +53,15 @@ AS_IT_STANDS = frozenset(
     """
     actual address age aim allowed answered architecture args_fraction args_model args_port asked available
     backend bad base_url belong beside bound build built_for bundle bundle_variable capability card characters
-    chunk connections container cosine count covered cuda days declared degrees detail device dims driver
-    dropped dtype each engine error exception expected failed folder found free front given gpu held hidden
-    holders host hub image index inside left length limit link location log longer margin message missing model
-    model_weights most moved ms name names needed norm one one_expected one_url openai option other
-    other_expected other_free other_url outside own_port owner owner_pid owners page path pids place pool pooled
-    pooling port positions process program range ranks rate reader real refused release releases right rival
-    running seconds seen sent served server_pid server_port share shared signs source start_pid status taken
-    tensor times tokens told total used value variable version visible wanted why workers wrong
+    chunk command connections container cosine count covered cuda days declared degrees detail device dims
+    driver dropped dtype each engine error exception expected failed folder found free front given gpu held
+    hidden holders host hub image index inside left length limit link location log longer margin message missing
+    model model_weights most mounted moved ms name names needed norm one one_expected one_url openai option
+    other other_expected other_free other_url outside own_port owner owner_pid owners page path pids place pool
+    pooled pooling port positions process program python range ranks rate reader real refused release releases
+    right rival running script seconds seen sent served server_pid server_port share shared signs source
+    start_pid status step taken tensor times tokens told total unit used value variable version visible wanted
+    why workers wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

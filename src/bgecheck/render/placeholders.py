@@ -10,6 +10,12 @@ from bgecheck.model import Language, Text
 
 _WORDS = {
     "degrees": Text("N", "N"),
+    "mounted": Text("folder", "目录"),
+    "script": Text("start script", "启动脚本"),
+    "command": Text("command", "命令"),
+    "python": Text("interpreter", "解释器"),
+    "unit": Text("unit", "单元"),
+    "step": Text("step", "步骤"),
     "names": Text("names of rows", "检查项 ID"),
     "rate": Text("MiB per hour", "每小时若干 MiB"),
     "since": Text("that time", "那时"),

@@ -7,6 +7,10 @@ import re
 from bgecheck.engines.sglang.log.session import Hit, Session
 
 _PATH = re.compile(r"['\"](/[^'\"]{1,400})['\"]|PermissionError at (/\S{1,400}) when|cannot open (/\S{1,400}):")
+_SCRIPT = re.compile(
+    r"^-?(?:\S*/)?(?:ba|da|z|k)?sh: (?:line \d+: |第 ?\d+ ?行[:：] ?|\d+: )?(?:exec: )?([\w./~+-]{1,200}): (?:Permission denied|权限不够)\s*$"
+    r"|exec: \\?\"([^\"\\]{1,200})\\?\": (?:\S+ )?permission denied|^(?:/\S+/)?(?:env|nohup): .*['‘]([^'’]{1,200})['’]: Permission denied"
+)
 _PORT = re.compile(r"bind on address \('[^']*', (\d{1,5})")
 
 _KINDS = (
@@ -14,21 +18,24 @@ _KINDS = (
     ("membind", re.compile(r"^setting membind: ")),
     ("threads", re.compile(r"can't start new thread|pthread_create failed")),
     ("port", _PORT),
+    ("script", _SCRIPT),
     ("read-only", re.compile(r"Read-only file system.*?['\"]/")),
     ("path", _PATH),
 )
 
 
 def kind(session: Session, hit: Hit) -> str | None:
-    """What was refused; None where the line names neither a path nor a port."""
+    """What was refused; None where the line names neither a path, a program nor a port."""
     return next((kind for kind, words in _KINDS if words.search(hit.text)), None)
 
 
 def values(session: Session, hit: Hit) -> dict[str, str]:
-    """The path or the port that was refused."""
+    """The path, the program or the port that was refused."""
     refused = {}
     if match := _PATH.search(hit.text):
         refused = {"path": next(filter(None, match.groups()))}
+    if match := _SCRIPT.search(hit.text):
+        refused["script"] = next(filter(None, match.groups()))
     if match := _PORT.search(hit.text):
         refused["port"] = match[1]
     return refused

@@ -1,5 +1,5 @@
 """The causes that a log of sglang can show, in the order of the rows; importing this package declares them."""
 
-from bgecheck.engines.sglang.log.causes import device, model_files, serving, container, router, fallback  # isort: skip
+from bgecheck.engines.sglang.log.causes import device, model_files, serving, container, script, router, fallback  # isort: skip
 
-__all__ = ["container", "device", "fallback", "model_files", "router", "serving"]
+__all__ = ["container", "device", "fallback", "model_files", "router", "script", "serving"]

@@ -9,7 +9,16 @@ from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
+_COMPOSE = re.compile(
+    r"^(?:\S+\.ya?ml: )?yaml: (?:line \d+: |construct errors)|^(?:validating )?\S+\.ya?ml: |[Aa]dditional propert(?:y|ies) \S+ (?:is|are) not allowed"
+    r"|^service \"[\w.-]+\" refers to undefined|^parsing \S+\.ya?ml"
+)
+
 _KINDS = (
+    ("scheduling", re.compile(r"FailedScheduling|nodes are available: ")),
+    ("volume", re.compile(r"FailedMount|MountVolume\.SetUp failed|FailedAttachVolume")),
+    ("probe", re.compile(r"failed (?:startup|liveness) probe|(?:Startup|Liveness) probe failed")),
+    ("file", _COMPOSE),
     ("retries", re.compile(r"entered FATAL state")),
     ("options", re.compile(r"exec: -\S*: invalid option")),
     ("architecture", re.compile(r"[Ee]xec format error|no matching manifest for |no match for platform")),
@@ -156,6 +165,47 @@ cause(
             weight=GENERAL,
         ),
         pattern(
+            "nodes are available: ",
+            "Warning  FailedScheduling  5s  default-scheduler  0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+            regex=r"\b0/\d+ nodes are available: ",
+            near="Normal  Scheduled  5s  default-scheduler  Successfully assigned emb/sglang-0 to gpu01",
+            source="kubernetes",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "SetUp failed for volume ",
+            'Warning  FailedMount  5s  kubelet  MountVolume.SetUp failed for volume "models" : hostPath type check failed: '
+            "/data/models is not a directory",
+            near='Normal  SuccessfulAttachVolume  9s  attachdetach-controller  AttachVolume.Attach succeeded for volume "pvc-1"',
+            source="kubernetes",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "probe",
+            "Normal   Killing    1m   kubelet  Container sglang failed startup probe, will be restarted",
+            regex=r"Container \S+ failed (?:startup|liveness) probe, will be (?:restarted|killed)",
+            near='Warning  Unhealthy  2m  kubelet  Readiness probe failed: Get "http://10.0.0.5:30000/health": dial tcp',
+            source="kubernetes",
+            weight=GENERAL,
+        ),
+        pattern(
+            "yaml: ",
+            "yaml: line 12: mapping values are not allowed in this context",
+            regex=r"^(?:\S+\.ya?ml: )?yaml: line \d+: ",
+            near="yaml.scanner.ScannerError: mapping values are not allowed here",
+            source="docker compose, kubectl",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "not allowed",
+            "validating /srv/docker-compose.yml: services.emb additional properties 'shmsize' not allowed",
+            regex=r"^(?:validating )?\S+\.ya?ml: .*[Aa]dditional propert(?:y|ies) .*not allowed"
+            r"|^services\.\S+ [Aa]dditional property \S+ is not allowed",
+            near="additional properties are not allowed in this request ('top_p' was unexpected)",
+            source="docker compose",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "OCI runtime create failed",
             "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: unable to "
             "start container process: error during container init",
@@ -238,6 +288,54 @@ cause(
                 "先 docker login，或在 /etc/docker/daemon.json 配置镜像加速（registry-mirrors），或用 docker save、docker load 拷贝镜像",
             ),
             ("docker pull lmsysorg/sglang:latest",),
+        ),
+        "scheduling": Advice(
+            Text(
+                "Kubernetes found no node for the pod, so that no container was started: the line says of how many nodes what is "
+                "missing (Insufficient nvidia.com/gpu: all GPUs are given away, or the device plugin does not run there)",
+                "Kubernetes 没有找到能放下这个 Pod 的节点，容器没有启动：报错行里写了缺什么、有几个节点（Insufficient "
+                "nvidia.com/gpu 表示 GPU 已分配完，或节点上没有运行 device plugin）",
+            ),
+            Text(
+                "free what is missing or ask for less in resources.limits; for taints add a toleration",
+                "释放资源，或调小 resources.limits；节点有 taint 时加 toleration",
+            ),
+            (
+                "kubectl describe nodes | grep -A 12 'Allocated resources'",
+                "kubectl get pods --all-namespaces -o wide --field-selector=status.phase=Running",
+            ),
+        ),
+        "volume": Advice(
+            Text(
+                "a volume of the pod could not be mounted, so that no container was started (the line names the volume and the reason)",
+                "Pod 的卷挂载失败，容器没有启动（报错行里写了卷名和原因）",
+            ),
+            Text(
+                "make the folder or claim that it names on that node, or correct the volume of the manifest",
+                "在该节点上创建报错里的目录或 PVC，或改正清单里的 volumes",
+            ),
+            ("kubectl get pvc,pv", "kubectl get events --sort-by=.lastTimestamp"),
+        ),
+        "probe": Advice(
+            Text(
+                "Kubernetes ended the container because its startup or liveness probe failed: the server was not ready within the "
+                "time of the probe, or the probe asks another port or path",
+                "Kubernetes 因探针失败结束了容器：服务没有在探针允许的时间内就绪，或探针的端口、路径写错了",
+            ),
+            Text(
+                "give the start more time with a startupProbe on /health (failureThreshold x periodSeconds of 300 s or more), and read "
+                "the log of the run that was ended for its own error",
+                "用 startupProbe 探测 /health 并给足时间（failureThreshold × periodSeconds 不少于 300 秒）；再看被结束的那次运行自己的日志",
+            ),
+            ("kubectl logs --previous POD | bgecheck logs",),
+        ),
+        "file": Advice(
+            Text(
+                "the compose file or manifest cannot be read, so that nothing was started (the line says where)",
+                "compose 文件或清单无法解析，什么都没有启动（报错行里写了位置）",
+            ),
+            Text("correct that line, and check the file", "改正那一行，再检查一遍文件"),
+            ("docker compose config --quiet",),
         ),
         "daemon": Advice(
             Text(

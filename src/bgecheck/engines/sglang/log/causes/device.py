@@ -1527,8 +1527,8 @@ cause(
     shows=span("device", "memory"),
     title=Text("/dev/shm is large enough", "/dev/shm 足够大"),
     because=Text(
-        "NCCL found /dev/shm too small: a container has 64 MB by default",
-        "NCCL 发现 /dev/shm 太小：容器默认只有 64 MB",
+        "the shared memory in /dev/shm was used up: a container has 64 MB of it by default",
+        "共享内存 /dev/shm 不够用：容器默认只有 64 MB",
     ),
     fix=Text(
         "start the container with --shm-size 8g or --ipc=host, in a pod mount an emptyDir with `medium: Memory` at /dev/shm; where "

@@ -310,6 +310,8 @@ def _in_configuration(session: Session, text: str) -> str | None:
     return "model-path-not-found" if any("config" in line for line in frames) else None
 
 
+_MOUNT = re.compile(r"bind source path does not exist: (/\S{0,300}[^\s.])")
+
 cause(
     "model-path-not-found",
     [
@@ -389,6 +391,21 @@ cause(
         "把 --model-path 指向含 config.json 的目录，注意要用服务（容器）内看到的路径",
     ),
     commands=("ls -l {args_model}/config.json",),
+    variants={
+        "mount": Advice(
+            Text(
+                "Docker was to mount {mounted} into the container, and this machine has no such folder: no container was started",
+                "Docker 要把 {mounted} 挂载进容器，而本机没有这个目录：容器没有启动",
+            ),
+            Text(
+                "mount the folder of this machine that holds the model (-v FOLDER:{mounted}), by its whole path",
+                "改为挂载本机上存放模型的目录（-v 目录:{mounted}），写完整路径",
+            ),
+            ("ls -ld {mounted}",),
+        ),
+    },
+    variant=lambda session, hit: "mount" if _MOUNT.search(hit.text) else None,
+    values=lambda session, hit: {"mounted": mount[1]} if (mount := _MOUNT.search(hit.text)) else {},
 )
 
 # The same messages name a folder or a repository; what stands in them decides.

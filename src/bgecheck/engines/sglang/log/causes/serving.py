@@ -615,6 +615,18 @@ cause(
             ),
             ("sudo usermod -aG docker $USER", "newgrp docker"),
         ),
+        "script": Advice(
+            Text(
+                "{script} may not be executed by the user that starts it: it has no execute permission, or lies on a file system "
+                "mounted with noexec",
+                "启动它的用户无权执行 {script}：文件没有执行权限，或所在文件系统以 noexec 挂载",
+            ),
+            Text(
+                "make it executable (in an image: in the Dockerfile, or on the host before it is mounted), then start again",
+                "加上执行权限后重新启动（镜像里的在 Dockerfile 中加，挂载进去的在宿主机上加）",
+            ),
+            ("ls -lL {script}", "chmod +x {script}"),
+        ),
         "path": Advice(
             Text(
                 "the user that runs the server has no access to {path}",
@@ -745,13 +757,32 @@ def _module(session: Session, text: str) -> str | None:
 
 
 _NEWER_TORCH = "we now require users to upgrade torch"
+_COMMAND = re.compile(
+    r"(?P<command>\bpython[\d.]*|\bsglang|\bpip[\d.]*)['’]?[:：] ?(?:command not found|not found|未找到命令|No such file|没有那个文件)"
+    r"|(?:not found|未找到命令)[:：] ?(?P<last>python[\d.]*|sglang|pip[\d.]*)"
+)
+_WITHOUT_SGLANG = re.compile(r"(?:(?P<python>\S{0,200}python[\d.]*): .*)?No module named '?sglang'?(?!\.\w)")
 
 
 def _broken(session: Session, hit: Hit) -> str | None:
-    """`option` where an option needs a package, `pickled` where weights need a newer torch."""
+    """`option` where an option needs a package, `pickled` where weights need a newer torch, `command` without Python."""
     if _NEWER_TORCH in hit.text:
         return "pickled"
+    if _COMMAND.search(hit.text):
+        return "command"
+    if _WITHOUT_SGLANG.search(hit.text):
+        return "elsewhere"
     return "option" if optional.switches_in(session, hit.text) else None
+
+
+def _about_environment(session: Session, hit: Hit) -> dict[str, Words]:
+    """The options that need a package, the command that the shell did not find, the Python that has no sglang."""
+    missing, bare = _COMMAND.search(hit.text), _WITHOUT_SGLANG.search(hit.text)
+    return {
+        "dropped": optional.written(optional.switches_in(session, hit.text)),
+        "command": (missing["command"] or missing["last"]) if missing else "",
+        "python": (bare["python"] if bare else None) or "python3",
+    }
 
 
 cause(
@@ -816,7 +847,7 @@ cause(
         pattern(
             "No such file or directory",
             "env: 'python': No such file or directory",
-            regex=r"(?:env|exec|nohup)\b.*[:：] ['‘]?(?:\S*/)?(?:python[\d.]*|sglang)['’]?: No such file or directory",
+            regex=r"(?:env|exec|nohup)\b.*(?:[:：]|command) ['‘]?(?:\S*/)?(?:python[\d.]*|sglang)['’]?: No such file or directory",
             near="env: 'nvcc': No such file or directory",
             source="coreutils",
             weight=SPECIFIC,
@@ -967,6 +998,36 @@ cause(
     commands=("python -m venv fresh && fresh/bin/{pip} install --upgrade pip sglang", "which python; pip check"),
     variants={
         "option": NO_PACKAGE,
+        "command": Advice(
+            Text(
+                "the shell found no {command}: the environment that holds sglang is not activated where this runs (cron, "
+                "systemd, ssh and nohup do not read what your terminal reads), or its Python is called python3",
+                "shell 找不到 {command}：运行这条命令的地方没有激活 sglang 所在的环境（cron、systemd、ssh、nohup 不会加载"
+                "你终端里的配置），或者 Python 的命令是 python3",
+            ),
+            Text(
+                "start the server with the whole path of the interpreter of that environment: /PATH/bin/python -m sglang.launch_server",
+                "用那个环境里解释器的完整路径启动：/路径/bin/python -m sglang.launch_server",
+            ),
+            (
+                "command -v sglang python3 python",
+                "ls -d ~/*/bin/sglang ~/*/envs/*/bin/sglang /opt/*/bin/sglang 2>/dev/null",
+            ),
+        ),
+        "elsewhere": Advice(
+            Text(
+                "this Python ({python}) has no sglang: it was installed into another environment, or not at all",
+                "当前的 Python（{python}）里没有 sglang：装在了别的环境里，或没有安装",
+            ),
+            Text(
+                "start the server with the interpreter of the environment that has it, or install it into this one",
+                "用装有 sglang 的环境里的解释器启动，或在当前环境安装",
+            ),
+            (
+                "ls -d ~/*/bin/sglang ~/*/envs/*/bin/sglang /opt/*/bin/sglang 2>/dev/null",
+                "{python} -m pip install --upgrade sglang",
+            ),
+        ),
         "pickled": Advice(
             Text(
                 "torch is older than 2.6, with which transformers no longer opens weights in .bin or .pt files "
@@ -981,7 +1042,7 @@ cause(
         ),
     },
     variant=_broken,
-    values=lambda session, hit: {"dropped": optional.written(optional.switches_in(session, hit.text))},
+    values=_about_environment,
     changes=lambda session, hit: dict.fromkeys(optional.switches_in(session, hit.text)) or None,
 )
 
