@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bgecheck.engines.planned import Change, Word
 from bgecheck.engines.sglang.arguments import Fault, faults, keys, mended, verdict, with_options
+from bgecheck.engines.sglang.meant import nearest
 from bgecheck.engines.sglang.releases import around, newest, releases
 from bgecheck.model import Text
 from launchlines import RELEASES, Line, lines
@@ -204,3 +205,20 @@ def test_a_name_without_a_value_is_left_out() -> None:
     given = words(f"{MODEL} --served-model-name --port 31000")
     (fault,) = faults(given, newest())
     assert fault.change == Change((5,), (), fault.why)
+
+
+@pytest.mark.parametrize(
+    ("typed", "value", "option"),
+    [
+        ("prot", "30000", "port"),
+        ("hots", "0.0.0.0", "host"),
+        ("porr", "30000", "port"),
+        ("dtyep", "half", "dtype"),
+        ("tb", "2", None),
+        ("prto", "30000", None),
+        ("proto", "30000", None),
+        ("topr", "30000", None),
+    ],
+)
+def test_one_slip_of_the_finger_is_understood_and_more_is_not(typed: str, value: str, option: str | None) -> None:
+    assert nearest(typed, value) == ({option: value} if option else {})

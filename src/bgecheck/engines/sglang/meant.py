@@ -68,11 +68,27 @@ def nearest(name: str, value: str, release: Release | None = None) -> dict[str, 
     if plain in FOREIGN:
         meant, own = FOREIGN[plain]
         return _accepted(release, meant, value if own is None else own)
-    candidates = [*RENAMED.get(plain, ()), *get_close_matches(plain, release.options, n=3, cutoff=0.85)]
+    slips = [option for option in release.options if _is_one_slip(plain, option)]
+    candidates = [*RENAMED.get(plain, ()), *get_close_matches(plain, release.options, n=3, cutoff=0.85), *slips]
     for candidate in candidates:
         if accepted := _accepted(release, candidate, value):
             return accepted
     return {}
+
+
+_SHORTEST = 4
+"""Letters of a name from which on one wrong letter still leaves more that is right: `prot` is port, `tb` is not tp."""
+
+
+def _is_one_slip(typed: str, option: str) -> bool:
+    """Whether one letter is wrong, or two neighbours are swapped, in a name of the same length."""
+    if len(typed) != len(option) or len(typed) < _SHORTEST:
+        return False
+    wrong = [at for at, pair in enumerate(zip(typed, option, strict=True)) if pair[0] != pair[1]]
+    if len(wrong) != 2:  # a swap
+        return len(wrong) == 1
+    first, second = wrong
+    return second == first + 1 and typed[first : second + 1] == option[first : second + 1][::-1]
 
 
 def _accepted(release: Release, name: str, value: str) -> dict[str, str]:
