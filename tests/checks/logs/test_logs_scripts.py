@@ -72,6 +72,12 @@ def _words(finding: Finding, language: Language = "en") -> str:
             f"{UNIT}Failed to load environment files: No such file or directory",
             "EnvironmentFile=-PATH",
         ),
+        (f"{UNIT}Start request repeated too quickly.", "journalctl -u emb.service"),
+        (
+            f"{UNIT}Main process exited, code=exited, status=1/FAILURE\n{UNIT}Failed with result 'exit-code'.",
+            "journalctl -u",
+        ),
+        (f"{UNIT}start operation timed out. Terminating.\n{UNIT}Failed with result 'timeout'.", "Type=exec"),
     ],
 )
 def test_what_failed_before_the_server(line: str, wanted: str, tmp_path: Path) -> None:
@@ -123,6 +129,12 @@ def test_what_failed_before_the_server(line: str, wanted: str, tmp_path: Path) -
             "container-failed",
             "startupProbe",
         ),
+        (
+            "Warning  BackOff    2m (x40 over 10m)  kubelet  Back-off restarting failed container emb in pod emb-6d4b",
+            "container-failed",
+            "kubectl logs --previous",
+        ),
+        ("    State:  Waiting\n      Reason:   CrashLoopBackOff", "container-failed", "kubectl logs --previous"),
         ("yaml: line 12: mapping values are not allowed in this context", "container-failed", "docker compose config"),
         (
             "validating /srv/docker-compose.yml: services.emb additional properties 'shmsize' not allowed",
@@ -155,6 +167,21 @@ def test_another_module_than_sglang_is_still_a_missing_module(tmp_path: Path) ->
 def test_a_script_whose_small_faults_stop_nothing(line: str, tmp_path: Path) -> None:
     text = Snippet("", "serving", "", ()).log("0.5.23")
     assert _roots(tmp_path, f"{line}\n{text}") == []
+
+
+def test_the_program_s_own_error_counts_more_than_what_started_it(tmp_path: Path) -> None:
+    own = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.25 GiB."
+    for around in (
+        f"{UNIT}Failed with result 'exit-code'.",
+        "Warning  BackOff  2m  kubelet  Back-off restarting failed container e",
+    ):
+        assert [root.id for root in _roots(tmp_path, f"{own}\n{around}\n")] == ["logs.gpu-oom-weights"]
+
+
+def test_an_orderly_stop_by_systemd_is_no_fault(tmp_path: Path) -> None:
+    text = Snippet("", "serving", "", ()).log("0.5.23")
+    stop = f"{UNIT}Stopping sglang embeddings...\n{UNIT}Deactivated successfully.\n"
+    assert _roots(tmp_path, text + stop) == []
 
 
 def test_a_start_after_the_failed_one_is_judged_alone(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ _KINDS = (
     ("volume", re.compile(r"FailedMount|MountVolume\.SetUp failed|FailedAttachVolume")),
     ("probe", re.compile(r"failed (?:startup|liveness) probe|(?:Startup|Liveness) probe failed")),
     ("file", _COMPOSE),
+    ("crashes", re.compile(r"Back-off restarting failed container|CrashLoopBackOff")),
     ("retries", re.compile(r"entered FATAL state")),
     ("options", re.compile(r"exec: -\S*: invalid option")),
     ("architecture", re.compile(r"[Ee]xec format error|no matching manifest for |no match for platform")),
@@ -189,6 +190,20 @@ cause(
             weight=GENERAL,
         ),
         pattern(
+            "ack-off restarting failed container",
+            "Warning  BackOff    2m (x40 over 10m)  kubelet  Back-off restarting failed container emb in pod emb-0_default",
+            near="Normal   Started    2m  kubelet  Started container emb",
+            source="kubernetes: the program has a log of its own",
+            weight=GENERAL,
+        ),
+        pattern(
+            "CrashLoopBackOff",
+            "      Reason:       CrashLoopBackOff",
+            near="      Reason:       ContainerCreating",
+            source="kubernetes: the program has a log of its own",
+            weight=GENERAL,
+        ),
+        pattern(
             "yaml: ",
             "yaml: line 12: mapping values are not allowed in this context",
             regex=r"^(?:\S+\.ya?ml: )?yaml: line \d+: ",
@@ -326,6 +341,18 @@ cause(
                 "give the start more time with a startupProbe on /health (failureThreshold x periodSeconds of 300 s or more), and read "
                 "the log of the run that was ended for its own error",
                 "用 startupProbe 探测 /health 并给足时间（failureThreshold × periodSeconds 不少于 300 秒）；再看被结束的那次运行自己的日志",
+            ),
+            ("kubectl logs --previous POD | bgecheck logs",),
+        ),
+        "crashes": Advice(
+            Text(
+                "Kubernetes starts the container again and again, it ends each time, and no error of the program stands in this log",
+                "Kubernetes 反复启动容器，程序每次都退出；这份日志里没有程序自己的报错",
+            ),
+            Text(
+                "read the log of the run that ended, and its exit code: 137 is signal 9, mostly for want of memory; 2 an option that "
+                "sglang refuses",
+                "看上一次运行的日志和退出码：137 是信号 9，多为内存不足；2 是 sglang 不接受的参数",
             ),
             ("kubectl logs --previous POD | bgecheck logs",),
         ),

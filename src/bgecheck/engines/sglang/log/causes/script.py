@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bgecheck.engines.sglang.log.cause import cause
-from bgecheck.engines.sglang.log.rules import PLAIN, SPECIFIC, pattern
+from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PLAIN, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
@@ -30,6 +30,7 @@ _STEPS = {"EXEC": "program", "CHDIR": "folder", "USER": "user", "GROUP": "user"}
 """The variant of each step of systemd's that has a remedy of its own."""
 
 _NO_VARIABLES = re.compile(r"[Ff]ailed to load environment files")
+_ENDED = re.compile(r"Start request repeated too quickly|start operation timed out|Failed with result '")
 _UNIT = re.compile(r"\b(?P<unit>[\w@.:-]{1,100}\.service)\b")
 _REFUSED = re.compile(
     r"^-?(?:\S+: )?(?:line \d+: |第 ?\d+ ?行[:：] ?)?(?P<script>[\w./~+-]{1,200}): "
@@ -46,6 +47,9 @@ def _kind(session: Session, hit: Hit) -> str | None:
         return _STEPS.get(values["step"], "step") if "unit" in values else None
     if _NO_VARIABLES.search(text):
         return "variables-file" if "unit" in values else None
+    if _ENDED.search(text):
+        timed_out = "timed out" in text or "'timeout'" in text
+        return ("too-slow" if timed_out else "ended") if "unit" in values else None
     if _CRLF.search(text):
         return "line-ends" if "script" in values else "line-ends-somewhere"
     if _OPTION.search(text):
@@ -217,6 +221,28 @@ cause(
             source="systemd",
             weight=PLAIN,
         ),
+        pattern(
+            "Start request repeated too quickly",
+            "sglang.service: Start request repeated too quickly.",
+            near="sglang.service: Scheduled restart job, restart counter is at 1.",
+            source="systemd: the program has a log of its own",
+            weight=GENERAL,
+        ),
+        pattern(
+            "Failed with result '",
+            "sglang.service: Failed with result 'exit-code'.",
+            regex=r"\.service: Failed with result '(?:exit-code|timeout|resources|protocol)'",
+            near="sglang.service: Deactivated successfully.",
+            source="systemd: the program has a log of its own",
+            weight=LAST,
+        ),
+        pattern(
+            "start operation timed out",
+            "sglang.service: start operation timed out. Terminating.",
+            near="sglang.service: Consumed 1min 12.301s CPU time.",
+            source="systemd",
+            weight=GENERAL,
+        ),
     ],
     shows=("args",),
     title=Text("the start script or unit could be run", "启动脚本（systemd 单元）能正常执行"),
@@ -349,6 +375,33 @@ cause(
                 "按 systemd.exec(5) 改正单元里与这一步对应的设置，然后 systemctl daemon-reload",
             ),
             ("systemctl cat {unit}",),
+        ),
+        "ended": Advice(
+            Text(
+                "systemd started {unit}, its program ended by itself, and no error of the program stands in this log",
+                "systemd 启动了 {unit}，程序随后自己退出；这份日志里没有程序自己的报错",
+            ),
+            Text(
+                "read what the program itself wrote: the journal of the unit, or the file that StandardOutput= and StandardError= name",
+                "看程序自己的输出：该单元的 journal，或 StandardOutput=、StandardError= 指向的文件",
+            ),
+            (
+                "journalctl -u {unit} -n 2000 -o cat --no-pager | bgecheck logs",
+                "systemctl show -p StandardOutput -p StandardError {unit}",
+            ),
+        ),
+        "too-slow": Advice(
+            Text(
+                "{unit} was not up within TimeoutStartSec=, and systemd ended it: Type=notify waits for a message that sglang never "
+                "sends, and an ExecStartPost= that waits for the server counts too",
+                "{unit} 没有在 TimeoutStartSec= 内启动完成，被 systemd 结束：Type=notify 等的是 sglang 从不发送的通知；"
+                "等待服务就绪的 ExecStartPost= 也计算在内",
+            ),
+            Text(
+                "set Type=exec and TimeoutStartSec=600 in the unit, then: systemctl daemon-reload",
+                "在单元里写 Type=exec 和 TimeoutStartSec=600，然后 systemctl daemon-reload",
+            ),
+            ("systemctl show -p Type -p TimeoutStartUSec {unit}", "sudo systemctl edit {unit}"),
         ),
         "variables-file": Advice(
             Text(
