@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bgecheck.engines.sglang.log.cause import cause
-from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PLAIN, SPECIFIC, pattern
+from bgecheck.engines.sglang.log.rules import GENERAL, PLAIN, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
@@ -30,7 +30,7 @@ _STEPS = {"EXEC": "program", "CHDIR": "folder", "USER": "user", "GROUP": "user"}
 """The variant of each step of systemd's that has a remedy of its own."""
 
 _NO_VARIABLES = re.compile(r"[Ff]ailed to load environment files")
-_ENDED = re.compile(r"Start request repeated too quickly|start operation timed out|Failed with result '")
+_ENDED = re.compile(r"Start request repeated too quickly|start operation timed out")
 _UNIT = re.compile(r"\b(?P<unit>[\w@.:-]{1,100}\.service)\b")
 _REFUSED = re.compile(
     r"^-?(?:\S+: )?(?:line \d+: |第 ?\d+ ?行[:：] ?)?(?P<script>[\w./~+-]{1,200}): "
@@ -48,8 +48,7 @@ def _kind(session: Session, hit: Hit) -> str | None:
     if _NO_VARIABLES.search(text):
         return "variables-file" if "unit" in values else None
     if _ENDED.search(text):
-        timed_out = "timed out" in text or "'timeout'" in text
-        return ("too-slow" if timed_out else "ended") if "unit" in values else None
+        return ("too-slow" if "timed out" in text else "ended") if "unit" in values else None
     if _CRLF.search(text):
         return "line-ends" if "script" in values else "line-ends-somewhere"
     if _OPTION.search(text):
@@ -227,14 +226,6 @@ cause(
             near="sglang.service: Scheduled restart job, restart counter is at 1.",
             source="systemd: the program has a log of its own",
             weight=GENERAL,
-        ),
-        pattern(
-            "Failed with result '",
-            "sglang.service: Failed with result 'exit-code'.",
-            regex=r"\.service: Failed with result '(?:exit-code|timeout|resources|protocol)'",
-            near="sglang.service: Deactivated successfully.",
-            source="systemd: the program has a log of its own",
-            weight=LAST,
         ),
         pattern(
             "start operation timed out",
