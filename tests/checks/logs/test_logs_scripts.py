@@ -73,10 +73,6 @@ def _words(finding: Finding, language: Language = "en") -> str:
             "EnvironmentFile=-PATH",
         ),
         (f"{UNIT}Start request repeated too quickly.", "journalctl -u emb.service"),
-        (
-            f"{UNIT}Main process exited, code=exited, status=1/FAILURE\n{UNIT}Failed with result 'exit-code'.",
-            "journalctl -u",
-        ),
         (f"{UNIT}start operation timed out. Terminating.\n{UNIT}Failed with result 'timeout'.", "Type=exec"),
     ],
 )
@@ -172,10 +168,16 @@ def test_a_script_whose_small_faults_stop_nothing(line: str, tmp_path: Path) -> 
 def test_the_program_s_own_error_counts_more_than_what_started_it(tmp_path: Path) -> None:
     own = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.25 GiB."
     for around in (
-        f"{UNIT}Failed with result 'exit-code'.",
+        f"{UNIT}Start request repeated too quickly.",
         "Warning  BackOff  2m  kubelet  Back-off restarting failed container e",
     ):
         assert [root.id for root in _roots(tmp_path, f"{own}\n{around}\n")] == ["logs.gpu-oom-weights"]
+
+
+def test_a_unit_that_is_started_again_is_not_given_up(tmp_path: Path) -> None:
+    lines = ("Main process exited, code=exited, status=1/FAILURE", "Failed with result 'exit-code'.")
+    lines += ("Scheduled restart job, restart counter is at 1.",)
+    assert [root.id for root in _roots(tmp_path, "".join(f"{UNIT}{line}\n" for line in lines))] == ["logs.wrong-engine"]
 
 
 def test_an_orderly_stop_by_systemd_is_no_fault(tmp_path: Path) -> None:
