@@ -87,7 +87,7 @@ def test_many_texts_as_with_plain_float64(
     dims: int, threshold: float, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With kept vectors in several parts; a cosine of numpy's is enough, as none is within 1e-12 of the threshold."""
-    monkeypatch.setattr(greedy, "_WIDE", 50)
+    monkeypatch.setattr(greedy, "WIDE", 50)
     rows = np.random.default_rng(7).standard_normal((150, dims)).astype(np.float32)
 
     def plain(a: Matrix, b: Matrix) -> float:

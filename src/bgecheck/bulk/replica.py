@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -74,6 +75,8 @@ class Replica:
     """What it last said in place of vectors."""
     lost: bool = False
     """Whether it was given up."""
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What a request waits for before it is sent, where other programs send to the same server too."""
     proved: float = field(default=float("-inf"))
     """When, by the monotonic clock, the last right answer to the control text was asked for."""
 
@@ -84,9 +87,10 @@ class Replica:
 
     def ask(self, texts: Sequence[str]) -> Outcome:
         """The vectors of texts, or what stands in their way."""
-        began = time.monotonic()
-        reply = self.server.embed_raw(texts, encoding=self.encoding, seconds=self.seconds)
-        seconds = time.monotonic() - began
+        with self.turn():
+            began = time.monotonic()
+            reply = self.server.embed_raw(texts, encoding=self.encoding, seconds=self.seconds)
+            seconds = time.monotonic() - began
         if isinstance(reply, Reply) and (matrix := matrix_of(reply, len(texts))) is not None:
             return Outcome("vectors", seconds, matrix)
         answer = read(reply, len(texts))

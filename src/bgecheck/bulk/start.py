@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from bgecheck.bulk import control
@@ -30,12 +31,22 @@ LEARNING = 10.0
 """Seconds for which the page is waited for that tells how many texts are computed at once."""
 
 
-def replicas(targets: Sequence[Target], options: BulkOptions, note: Callable[[Text], None]) -> list[Replica]:
+Turns = Callable[[str, int], Callable[[], AbstractContextManager[None]]]
+"""For a server, by its URL, and the requests that it takes at once: what each request to it waits for."""
+
+
+def _at_once(_url: str, _requests: int) -> Callable[[], AbstractContextManager[None]]:
+    return nullcontext
+
+
+def replicas(
+    targets: Sequence[Target], options: BulkOptions, note: Callable[[Text], None], turns: Turns = _at_once
+) -> list[Replica]:
     """The servers that answer, each proved by itself and all of them to agree; one that does not answer is noted.
 
     Raises `GivenUp` where none does, `WrongVectors`, and `BadInput` for more texts a request than a server computes.
     """
-    opened = [_opened(target, options) for target in targets]
+    opened = [_opened(target, options, turns) for target in targets]
     try:
         return _proved(opened, options, note)
     except BaseException:
@@ -57,7 +68,7 @@ def _proved(opened: Sequence[Replica], options: BulkOptions, note: Callable[[Tex
     return ready
 
 
-def _opened(target: Target, options: BulkOptions) -> Replica:
+def _opened(target: Target, options: BulkOptions, turns: Turns) -> Replica:
     """A server with what it takes: never more texts at a time than it computes at once."""
     server = Server(target, Deadline(LIFETIME), options.seconds, PAGES)
     at_once = server.at_once(min(LEARNING, options.seconds))
@@ -75,7 +86,7 @@ def _opened(target: Target, options: BulkOptions) -> Replica:
         )
     texts = min(options.texts, at_once or options.texts)
     requests = options.requests if at_once is None else min(options.requests, max(1, at_once // texts))
-    return Replica(server, Pace(requests), options.seconds, texts)
+    return Replica(server, Pace(requests), options.seconds, texts, turn=turns(server.base_url, requests))
 
 
 def _problem(replica: Replica, patience: float) -> Text | None:

@@ -196,17 +196,14 @@ class Store:
         return file
 
     def _write_records(self, window: Window, unit: bool) -> None:
-        by_record: list[list[Piece]] = [[] for _ in window.records]
-        for piece in window.pieces:
-            by_record[piece.record].append(piece)
         rows = []
-        for record, pieces in zip(window.records, by_record, strict=True):
+        for record, pieces in zip(window.records, window.by_record(), strict=True):
             rejection = next((piece.rejection for piece in pieces if piece.rejection), None)
             if rejection is not None:
                 self._reject(record, rejection, None)
                 rows.append(nothing(self.dims))
             else:
-                rows.append(_averaged(pieces, unit))
+                rows.append(averaged(pieces, unit))
         self._append(rows)
 
     def _write_pieces(self, window: Window) -> None:
@@ -233,7 +230,7 @@ class Store:
         self._rejected.write(_line({**line, "text": record.text[:SHOWN_TEXT]}))
 
 
-def _averaged(pieces: Iterable[Piece], unit: bool) -> bytes:
+def averaged(pieces: Iterable[Piece], unit: bool) -> bytes:
     """One vector: the only one, or the mean of the pieces' by their tokens, at length 1 where theirs have it."""
     import numpy as np
 

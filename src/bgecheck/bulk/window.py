@@ -105,6 +105,13 @@ class Window:
         """Whether it may be written."""
         return not self.open and self.proved
 
+    def by_record(self) -> list[list[Piece]]:
+        """The pieces of each record."""
+        pieces: list[list[Piece]] = [[] for _ in self.records]
+        for piece in self.pieces:
+            pieces[piece.record].append(piece)
+        return pieces
+
 
 def windows(records: Iterable[Record]) -> Iterator[list[Record]]:
     """The records in windows of `RECORDS`, or fewer where they hold many characters."""

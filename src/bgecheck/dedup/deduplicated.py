@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bgecheck.dedup.checkpoint import Checkpoint
-from bgecheck.dedup.greedy import BLOCK, KEPT, decisions
+from bgecheck.dedup.greedy import KEPT, Records, decisions
 from bgecheck.dedup.outcome import Outcome, firsts, spread, unrelated
 from bgecheck.dedup.vectors import Vectors
 
@@ -30,6 +30,14 @@ class Progress:
         return ahead * (self.kept + self.kept / max(1, self.decided) * ahead / 2)
 
 
+Decide = Callable[[Vectors, float, Records | None], Iterator[Records]]
+"""What becomes of vectors at a threshold, a block after the other, after the records that are decided already."""
+
+
+def _here(vectors: Vectors, threshold: float, decided: Records | None) -> Iterator[Records]:
+    return decisions(vectors, threshold, decided=decided)
+
+
 def deduplicated(
     texts: Sequence[str],
     vectors: Vectors,
@@ -37,8 +45,11 @@ def deduplicated(
     *,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
+    decide: Decide = _here,
 ) -> Outcome:
     """Decide all texts; `vectors` has one for each, and of a text that stands there twice the first counts.
+
+    `decide` applies the rule; by default this process does.
 
     Raises `BadInput` where the checkpoint is of other input, `OSError` where it cannot be written.
     """
@@ -48,7 +59,7 @@ def deduplicated(
     decided = sum(map(len, blocks))
     kept = sum(int((block["outcome"] == KEPT).sum()) for block in blocks)
     pairs = 0
-    for records in decisions(chosen, threshold, decided=blocks[0] if blocks else None, block=BLOCK):
+    for records in decide(chosen, threshold, blocks[0] if blocks else None):
         if checkpoint is not None:
             checkpoint.add(records)
         blocks.append(records)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ Records = NDArray[np.void]
 
 BLOCK = 512
 """Texts that are decided together."""
-_WIDE = 4096
+WIDE = 4096
 """Kept vectors that one product takes: 8 MiB of products beside a block."""
 _NONE = -2.0
 """Below every product: of a pair that does not count."""
@@ -52,10 +53,10 @@ class _Part:
 
 
 class _Kept:
-    """The unit vectors that were kept so far, in parts of `_WIDE`: growing copies nothing."""
+    """The unit vectors that were kept so far, in parts of `WIDE`: growing copies nothing."""
 
     def __init__(self, dims: int, most: int) -> None:
-        self._dims, self._wide = dims, max(1, min(_WIDE, most))
+        self._dims, self._wide = dims, max(1, min(WIDE, most))
         self._parts: list[_Part] = []
 
     def add(self, units: Singles, indexes: Indexes) -> None:
@@ -85,23 +86,19 @@ def decisions(
     `threshold` lies in [-1, 1]. Memory: the kept vectors in float32, and some 60 MiB.
     """
     done = np.empty(0, RECORD) if decided is None else decided
-    rule = _Rule(vectors, threshold)
+    rule = _InOrder(vectors, threshold)
     rule.take_up(done)
     for start in range(len(done), len(vectors), block):
         yield rule.decide(start, min(start + block, len(vectors)))
 
 
-class _Rule:
-    """The kept vectors, and the threshold that the next ones are held against."""
+class _InOrder:
+    """The blocks one after the other, and the unit vectors that were kept so far."""
 
     def __init__(self, vectors: Vectors, threshold: float) -> None:
-        self._vectors, self._threshold = vectors, threshold
-        error = error_of_singles(vectors.dims)
-        # A comparison with an array of float32 is made in float32: these are rounded away from the threshold.
-        self._low = np.nextafter(np.float32(threshold - error), np.float32(-np.inf))
-        self._high = np.nextafter(np.float32(threshold + error), np.float32(np.inf))
+        self._vectors = vectors
+        self._rule = Rule(vectors, threshold)
         self._kept = _Kept(vectors.dims, len(vectors))
-        self._products = np.empty(0, np.float32)
 
     def take_up(self, decided: Records) -> None:
         """Go on after texts that were decided before."""
@@ -113,17 +110,42 @@ class _Rule:
 
     def decide(self, start: int, stop: int) -> Records:
         """What becomes of the texts from `start` up to `stop`, which follow those that were decided."""
-        block = _Block(self._vectors.between(start, stop), start)
+        block = Block(self._vectors.between(start, stop), start)
         for kept, indexes in self._kept:
             if len(block.open):
-                self._hold_against(block, kept, indexes)
-        self._hold_against_each_other(block)
+                self._rule.hold_against(block, kept, indexes)
+        self._rule.hold_against_each_other(block)
         self._kept.add(block.units_open(), block.open + start)
-        self._set_similarities(block)
+        self._rule.set_similarities(block)
         self._vectors.release()
         return block.records
 
-    def _hold_against(self, block: _Block, kept: Singles, indexes: Indexes) -> None:
+
+class Rows(Protocol):
+    """Vectors as they stand, by the indexes of their texts."""
+
+    @property
+    def dims(self) -> int:
+        """Components of a vector."""
+        ...
+
+    def take(self, indexes: Indexes) -> Doubles:
+        """The vectors of some texts, shape (len(indexes), dims)."""
+        ...
+
+
+class Rule:
+    """The threshold that the texts of a block are held against; `rows` has those that they are compared with."""
+
+    def __init__(self, rows: Rows, threshold: float) -> None:
+        self._rows, self._threshold = rows, threshold
+        error = error_of_singles(rows.dims)
+        # A comparison with an array of float32 is made in float32: these are rounded away from the threshold.
+        self._low = np.nextafter(np.float32(threshold - error), np.float32(-np.inf))
+        self._high = np.nextafter(np.float32(threshold + error), np.float32(np.inf))
+        self._products = np.empty(0, np.float32)
+
+    def hold_against(self, block: Block, kept: Singles, indexes: Indexes) -> None:
         """Drop those of a block that exceed the threshold with one of a part of the kept ones."""
         products = self._multiplied(block.units_open(), kept)
         highest = block.approach(products, indexes)
@@ -132,7 +154,7 @@ class _Rule:
             block.drop(row, self._first(block.rows[row], products[position], indexes))
         block.close_dropped()
 
-    def _hold_against_each_other(self, block: _Block) -> None:
+    def hold_against_each_other(self, block: Block) -> None:
         """Decide those that no text of before has dropped, in their order, against those of the block."""
         open_rows, outcomes = block.open, block.records["outcome"]
         products = self._multiplied(block.units_open(), block.units_open())
@@ -164,20 +186,23 @@ class _Rule:
         doubtful = candidates[candidates < sure[0]] if len(sure) else candidates
         for begin in range(0, len(doubtful), _AT_ONCE):
             some = indexes[doubtful[begin : begin + _AT_ONCE]]
-            others = self._vectors.take(some)
+            others = self._rows.take(some)
             exceeds = similarities(np.broadcast_to(row, others.shape), others, self._threshold) > self._threshold
             if exceeds.any():
                 return int(some[exceeds.argmax()])
         return int(indexes[sure[0]]) if len(sure) else None
 
-    def _set_similarities(self, block: _Block) -> None:
-        """The cosines of the records from the vectors as they stand, on the side of the threshold that is decided."""
-        paired = np.flatnonzero(block.records["other"] >= 0)
-        others = self._vectors.take(block.records["other"][paired])
+    def set_similarities(self, block: Block, since: int = 0) -> None:
+        """The cosines of the records from the vectors as they stand, on the side of the threshold that is decided.
+
+        Those whose other text stands before `since` have theirs already.
+        """
+        paired = np.flatnonzero(block.records["other"] >= since)
+        others = self._rows.take(block.records["other"][paired])
         block.records["similarity"][paired] = similarities(block.rows[paired], others, self._threshold)
 
 
-class _Block:
+class Block:
     """The texts that are decided together: their vectors, what is decided of them, and which are still open."""
 
     def __init__(self, rows: Doubles, start: int) -> None:
@@ -189,7 +214,7 @@ class _Block:
         self.records["other"], self.records["similarity"] = -1, np.nan
         self._units = units.astype(np.float32)
         self._open_units = self._units if usable.all() else self._units[self.open]
-        self._highest = np.full(len(rows), _NONE, np.float32)
+        self.highest = np.full(len(rows), _NONE, np.float32)
 
     def units_open(self) -> Singles:
         """The unit vectors of those that are open."""
@@ -199,11 +224,22 @@ class _Block:
         """Note for those that are open the nearest text of these, where none was nearer; their highest products."""
         columns = products.argmax(axis=1)
         highest: Singles = products[np.arange(len(products)), columns]
-        nearer = highest > self._highest[self.open]
+        nearer = highest > self.highest[self.open]
         rows = self.open[nearer]
-        self._highest[rows] = highest[nearer]
+        self.highest[rows] = highest[nearer]
         self.records["other"][rows] = indexes[columns[nearer]]
         return highest
+
+    def take_over(self, records: Records, highest: Singles) -> None:
+        """Take what came of this block where it was held against other texts than here, all of them before those here.
+
+        Of several such results the first one, in the order of the texts that it is of, has to be taken first.
+        """
+        theirs = records["outcome"][self.open] == DROPPED
+        taken = self.open[theirs | (highest[self.open] > self.highest[self.open])]
+        self.records[taken] = records[taken]
+        self.highest[taken] = highest[taken]
+        self.close_dropped()
 
     def drop(self, row: int, representative: int | None) -> None:
         """Drop a text for its representative; one that has none stays."""
