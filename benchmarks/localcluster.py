@@ -16,11 +16,10 @@ BLOCK_BYTES = 8 * 2**20
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_TQDM": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_agent_register_timeout_ms": "120000",  # a busy machine starts slowly
-    "RAY_health_check_timeout_ms": "10000",
+    "RAY_health_check_timeout_ms": "30000",
+    "RAY_worker_niceness": "0",  # 15 otherwise, at which a worker on a busy machine gets no turn at all
 }
 
 

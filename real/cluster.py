@@ -119,18 +119,19 @@ class Embeddings:
         return counts
 
     def requests(self) -> int:
-        """How many requests the server has answered, by its log."""
-        assert self.staged.log is not None
-        return Path(self.staged.log).read_text(encoding="utf-8", errors="replace").count("POST /v1/embeddings")
+        """How many requests were sent so far, by the server's slots; 0 from the start of their table on."""
+        return self.slots()["given"]
 
 
-def kill_worker(cluster: Any, name: str) -> str:
-    """Kill one worker process whose title begins so; its id."""
-    for process in workers(cluster):
-        if process.cmdline()[:1] and process.cmdline()[0].startswith(name):
-            process.send_signal(signal.SIGKILL)
-            return f"killed {name} ({process.pid})"
-    return f"no {name} to kill"
+def kill_worker(cluster: Any, *names: str) -> str:
+    """Kill one worker process whose title begins with one of these, the first of them first; its title and id."""
+    for name in names:
+        for process in workers(cluster):
+            title = "".join(process.cmdline()[:1])
+            if title.startswith(name):
+                process.send_signal(signal.SIGKILL)
+                return f"killed {title} ({process.pid})"
+    raise SystemExit(f"no process {names} to kill")
 
 
 def workers(cluster: Any) -> Iterator[psutil.Process]:
@@ -162,8 +163,8 @@ def hold_embeddings(cluster: Any, count: int, folder: Path) -> Iterator[bool]:
 
         def after_a_third(kill: Callable[[], str]) -> None:
             begun, ends = work.requests(), time.monotonic() + LIMIT
-            while work.requests() - begun < usual // 3 and time.monotonic() < ends:
-                time.sleep(0.02)
+            while abs(work.requests() - begun) < usual // 3 and time.monotonic() < ends:
+                time.sleep(0.2)
             print(f"after {work.requests() - begun} of some {usual} requests: {kill()}", flush=True)
 
         yield work.hold("a worker killed", lambda: after_a_third(lambda: kill_worker(cluster, "ray::MapWorker")))
@@ -216,7 +217,9 @@ def hold_deduplication(cluster: Any, count: int, folder: Path) -> Iterator[bool]
 
     middle = count // BLOCK // 2
     yield run("de-duplication", {})
-    yield run("de-duplication, a worker killed", {middle: lambda: kill_worker(cluster, "ray::")})
+    yield run(
+        "de-duplication, a worker killed", {middle: lambda: kill_worker(cluster, "ray::_hold", "ray::_", "ray::IDLE")}
+    )
     yield run("de-duplication, a node killed", {middle: lambda: kill_node(cluster)})
     numbers = np.random.default_rng(1).permutation(count)
     items = [{"number": int(number), "vector": rows[number]} for number in numbers]

@@ -21,11 +21,12 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
-IMPORTED_AS = {"nvidia-ml-py": "pynvml", "pyyaml": "yaml"}
+IMPORTED_AS = {"faiss-cpu": "faiss", "nvidia-ml-py": "pynvml", "pyyaml": "yaml"}
 FOLDERS = ("src", "docs", "examples", "benchmarks", "real", "fuzz")
 PAGES = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))]
 PUBLISHED = {
     "docs.oasis-open.org",
+    "docs.ray.io",
     "raw.githubusercontent.com",
     "github.com/sgl-project/sglang",
     "hf-mirror.com",

@@ -144,7 +144,7 @@ def test_a_cluster_that_does_not_decide_is_one_line(
     def late(*_: Any, **__: Any) -> None:
         raise Late
 
-    monkeypatch.setattr(deduplication.required(), "get", late)
+    monkeypatch.setattr(vars(deduplication)["required"](), "get", late)
     with pytest.raises(Unavailable) as unavailable:
         list(decisions(FileSource(str(tmp_path / "vectors.npy")), 0.6, patience=5))
     assert "ray status" in str(unavailable.value.reason)

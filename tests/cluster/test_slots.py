@@ -25,13 +25,13 @@ def test_as_many_as_there_are_and_no_more(clock: Clock) -> None:
     assert [slots.take(lease, 2) for lease in "abc"] == [True, True, False]
     slots.give_back("a")
     assert slots.take("c", 2)
-    assert (slots.taken, slots.peak) == (2, 2)
+    assert (slots.taken, slots.peak, slots.given) == (2, 2, 3)
 
 
 def test_a_question_that_is_repeated_takes_no_second_slot(clock: Clock) -> None:
     slots = Slots(clock)
     assert [slots.take("a", 2) for _ in range(3)] == [True] * 3
-    assert slots.taken == 1
+    assert (slots.taken, slots.given) == (1, 1)
     slots.give_back("a")
     slots.give_back("a")
     assert slots.taken == 0

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 GROUP = 16
 """Blocks of kept texts that one task takes: 256 MB of 1024 dims in float32."""
 
+GROUP_OF_INDEX = 256
+"""Of one index: a million texts, 9 GB of 1024 dims. A search pays only where the products would take far longer."""
+
 AHEAD = 8
 """Blocks that are held against what is kept before their turn comes: they give the cluster its work."""
 
@@ -59,19 +62,21 @@ def decisions(
     *,
     decided: Records | None = None,
     search: Search | None = None,
-    group: int = GROUP,
+    group: int | None = None,
     ahead: int = AHEAD,
     patience: float = PATIENCE,
 ) -> Iterator[Records]:
     """What becomes of the texts, a block after the other, after those of `decided`: as `dedup.greedy.decisions` has it.
 
-    With `search` approximately: each `group` of kept blocks gets an index, which is asked in its place. Raises
+    With `search` approximately: each `group` of kept blocks gets an index, which is asked in its place; what is no
+    whole group yet is compared exactly. A group has `GROUP` blocks by default, with `search` `GROUP_OF_INDEX`. Raises
     `Unavailable` where a block is not decided within `patience` seconds, and `BadInput`.
     """
     if search is not None:
         approximate.required()
     done = np.empty(0, RECORD) if decided is None else decided
-    run = _Run(source, threshold, search, group, patience)
+    size = group or (GROUP if search is None else GROUP_OF_INDEX)
+    run = _Run(source, threshold, search, size, patience)
     run.take_up(done)
     bounds = deque(source.bounds(len(done)))
     pending: deque[_Ahead] = deque()

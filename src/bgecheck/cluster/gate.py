@@ -72,9 +72,9 @@ class Gate:
             self._freed.notify()
 
     async def counts(self) -> dict[str, int]:
-        """Slots that there are, that are taken, and that were taken at once at most."""
+        """Slots that there are, that are taken, that were taken at once at most, and how often one was given."""
         slots = self._slots
-        return {"most": slots.most or 0, "taken": slots.taken, "peak": slots.peak}
+        return {"most": slots.most or 0, "taken": slots.taken, "peak": slots.peak, "given": slots.given}
 
     async def _end_when_idle(self) -> None:
         while time.monotonic() - self._asked < IDLE:

@@ -27,6 +27,8 @@ class Slots:
         """Slots that there are: the fewest that anyone has learned from the server."""
         self.peak = 0
         """The most that were ever taken at once."""
+        self.given = 0
+        """How often a slot was given."""
 
     @property
     def taken(self) -> int:
@@ -42,6 +44,7 @@ class Slots:
             return False
         if self._clock() < self._opens:
             return False
+        self.given += lease not in self._ends
         self.renew([lease])
         return True
 
