@@ -34,7 +34,7 @@ from bgecheck.dedup.greedy import decisions as of_one_process
 from bgecheck.dedup.vectors import Vectors, vectors_of
 
 DIMS, SECONDS_A_TEXT, AT_ONCE = 1024, 0.004, 64
-TEXTS, SERVERS, WORKERS = (2000, 4000, 8000), (1, 2, 4), (1, 2, 4)
+TEXTS, SERVERS, WORKERS = (1000, 2000, 4000), (1, 2, 3), (1, 2, 3)
 VECTORS, NODES = (4096, 8192, 16384), (1, 2, 3)
 THRESHOLD, BLOCK, GROUP = 0.85, 1024, 4
 
