@@ -61,7 +61,7 @@ AS_IT_STANDS = frozenset(
     outside own own_port owner owner_pid owners page path pids place plain pool pooled pooling port positions
     process program python query_norm range ranks rate read_as reader real refused release releases right rival rows
     running script seconds seen sent served server_pid server_port share shared shortest signs source start_pid
-    status step store stored taken tensor times tokens told total unit uri used value variable version visible
+    status step store stored taken tensor times tokens told total unit used value variable version visible
     wanted why workers wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
