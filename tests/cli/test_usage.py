@@ -134,7 +134,7 @@ def test_bad_input_is_refused_in_one_line(
         (["embed", "--model", "", "text"], "--model '': it is blank", "--model ''：内容为空"),
         (["doctor", "--model-path", ""], "--model-path '': it is blank", "--model-path ''：内容为空"),
         (["embed", "--against", ""], "--against '': it is blank", "--against ''：内容为空"),
-        (["embed", "--check-store", ""], "--check-store '': blank", "--check-store ''：为空"),
+        (["embed", "--check-store", ""], "--check-store '': it is blank", "--check-store ''：内容为空"),
         (["demo", "--fault", ""], "--fault '': it is blank", "--fault ''：内容为空"),
         (["doctor", "--ignore", ""], "--ignore '': it is blank", "--ignore ''：内容为空"),
         (["doctor", "--ignore", ":later"], "'': no row has this id", "''：没有这个检查项 ID"),
