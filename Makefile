@@ -17,7 +17,7 @@ UV := .venv-uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lowest pythons check lint types layers docs format
-.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-cluster real-watch real-bench real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
+.PHONY: real real-gate real-install real-parsers real-launch-lines real-preflight real-plan real-upgrade real-bulk real-dedup real-cluster real-watch real-bench real-stores real-vllm remedies real-vectors real-gateways real-http real-network reference bench examples pictures formats fuzz mutants clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -152,6 +152,10 @@ real-bulk: $(VENV)/.ready  ## Prove `embed --input`: 100,000 texts through fault
 real-bench: $(VENV)/.ready  ## Prove `bench`: its advice beside an exhaustive sweep of the true sglang on CPU, three runs (7 minutes)
 	real/setup.sh
 	$(BIN)/python real/bench.py
+
+real-stores:  ## Prove `embed --check-store` on true Chroma, Milvus Lite, Qdrant and PostgreSQL with pgvector (needs an index)
+	real/setup_stores.sh
+	real/.venv-stores/bin/python real/stores.py
 
 real-vllm: $(VENV)/.ready  ## Prove that a right vLLM with a mean-pooling model is told as right (CPU, minutes)
 	real/setup_vllm.sh

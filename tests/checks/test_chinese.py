@@ -46,22 +46,23 @@ WORDS = frozenset(
 )
 """Placeholders that are filled with a word of ours, which has a half in each language."""
 
-CHINESE = frozenset({"faults_zh", "instruction_zh", "own_zh", "recipe_zh"})
+CHINESE = frozenset({"faults_zh", "instruction_zh", "kind_zh", "own_zh", "recipe_zh"})
 """Placeholders whose value is written in Chinese for the Chinese half of a text."""
 
 AS_IT_STANDS = frozenset(
     """
-    actual address age aim allowed answered architecture args_fraction args_model args_port asked available
-    backend bad base_url belong beside bound build built_for bundle bundle_variable capability card characters
-    chunk command connections container cosine count covered cuda days declared degrees detail device dims
-    driver dropped dtype each engine error exception expected failed folder found free front given gpu held
-    hidden holders host hub image index inside left length limit link location log longer margin message missing
-    model model_weights most mounted moved ms name names needed norm one one_expected one_url openai option
-    other other_expected other_free other_url outside own_port owner owner_pid owners page path pids place pool
-    pooled pooling port positions process program python range ranks rate reader real refused release releases
-    right rival running script seconds seen sent served server_pid server_port share shared signs source
-    start_pid status step taken tensor times tokens told total unit used value variable version visible wanted
-    why workers wrong
+    actual address age aim allowed answered architecture args_fraction args_model args_port asked available backend
+    bad base_url belong beside bound build built_for bundle bundle_variable capability card characters chunk
+    collection command connections container cosine count covered create cuda days declared degrees detail device
+    dims distance driver dropped dtype each engine error exception expected failed folder foreign formula found free
+    front given gpu held hidden highest holders host hub image index inside keys left length lengths limit link
+    location log longer longest lowest made margin matching message missing model model_weights most mounted moved
+    ms name names needed norm one one_expected one_url openai option other other_expected other_free other_url
+    outside own own_port owner owner_pid owners page path pids place plain pool pooled pooling port positions
+    process program python query_norm range ranks rate read_as reader real refused release releases right rival rows
+    running script seconds seen sent served server_pid server_port share shared shortest signs source start_pid
+    status step store stored taken tensor times tokens told total unit used value variable version visible
+    wanted why workers wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

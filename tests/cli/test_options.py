@@ -37,7 +37,7 @@ OPTIONS = {
     "embed": ROWS
     | SERVER
     | {"--log", "--model", "--model-path", "--api-key", "--expect-dim", "--full", "--timeout"}
-    | {"--reference", "--against", "--against-key", "--record"}
+    | {"--reference", "--against", "--against-key", "--record", "--check-store", "--text-field"}
     | {"--input", "--to", "--column", "--as", "--prefix", "--chunk", "--overlap", "--keep-chunks", "--truncate"}
     | {"--concurrency", "--batch", "--patience", "--resume", "--overwrite"},
     "bench": SERVER

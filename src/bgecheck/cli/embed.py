@@ -47,12 +47,14 @@ from bgecheck.cli.options import (
 )
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
+from bgecheck.cli.storing import StoreOptions, named_store
 from bgecheck.cli.subjects import subject
 from bgecheck.model import BadInput, Finding, Report, Status, Target, Text, Unavailable
 
 if TYPE_CHECKING:
     from bgecheck.engines.server import Server
     from bgecheck.model.state import ServerState
+    from bgecheck.stores.address import Address
 
 REFERENCE = "embed.reference"
 POOLING = "launch.pooling"
@@ -79,6 +81,7 @@ class ReferenceOptions:
         ("bgecheck embed --record before.jsonl", "before an upgrade", "升级前记录"),
         ("bgecheck embed --reference before.jsonl", "and after it", "升级后对比"),
         ("bgecheck embed --input texts.csv --to vectors.npy", "a whole file", "整个文件"),
+        ("bgecheck embed --check-store qdrant://localhost:6333/docs", "does the index fit", "检查向量库"),
     ),
 )
 def embed(
@@ -135,6 +138,26 @@ def embed(
             rich_help_panel=COMPARE,
             en="Write texts and vectors: .jsonl, .npy or .safetensors.",
             zh="记录文本和向量：.jsonl、.npy、.safetensors",
+        ),
+    ] = None,
+    check_store: Annotated[
+        str | None,
+        option(
+            "--check-store",
+            metavar="URI",
+            rich_help_panel=COMPARE,
+            en="Does an index fit: of Chroma, Milvus, Qdrant or pgvector, for example qdrant://HOST:6333/NAME.",
+            zh="检查向量库与服务是否匹配：Chroma、Milvus、Qdrant、pgvector，例如 qdrant://主机:6333/集合名",
+        ),
+    ] = None,
+    text_field: Annotated[
+        str | None,
+        option(
+            "--text-field",
+            metavar="NAME",
+            rich_help_panel=COMPARE,
+            en="The field of the store that holds the texts, where that is not clear.",
+            zh="向量库里存放文本的字段，无法自动判断时指定",
         ),
     ] = None,
     input: Annotated[
@@ -284,16 +307,19 @@ def embed(
     """Judge the vectors of a server by a few new texts."""
     if input is not None:
         _no_text_beside(input, texts)
+        given(StoreOptions, ctx).require_none(f"--input {input}")
         embed_whole_file(ctx, _shown)
     given(FileOptions, ctx).require_input()
-    options = given(ReferenceOptions, ctx)
+    options, store = given(ReferenceOptions, ctx), named_store(given(StoreOptions, ctx))
     texts = _from_stdin() if texts == ["-"] else texts
     for text in texts or ():
         _usable(text)
     chosen = subject(ctx)
     with openai_standby(chosen.run) as standby:
-        the_job = _plan(chosen.run, options, texts or ())
+        the_job = _plan(chosen.run, options, texts or (), store)
         looked_at = under_name(target(chosen.options), chosen.name)
+        if store is not None:
+            looked_at = replace(looked_at, other_keys=(*looked_at.other_keys, *store.secrets))
         if against is not None:
             the_job = the_job.with_settings(against=_other(options, looked_at))
         report = _shown(examine(the_job.plan, looked_at, standby=standby))
@@ -312,7 +338,7 @@ def _no_text_beside(path: str, texts: Sequence[str] | None) -> None:
         )
 
 
-def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]) -> Job:
+def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str], store: Address | None) -> Job:
     """The cheap rows, or all with --full; a comparison has all the time it takes where it is asked for."""
     from bgecheck.reference.recorded import checked, read_recorded
 
@@ -324,8 +350,9 @@ def _plan(options: RunOptions, reference: ReferenceOptions, texts: Sequence[str]
         checked(reference.record)
     recorded = None if reference.reference is None else read_recorded(reference.reference)
     proves = any(o is not None for o in (reference.reference, reference.against, reference.record))
-    made = job("embed", ["launch", "embed"], options, texts, cheap=not options.full)
-    return made.with_settings(recorded=recorded, proves=proves)
+    areas = ["launch", "embed", *(["store"] if store else [])]
+    made = job("embed", areas, options, texts, cheap=not options.full)
+    return made.with_settings(recorded=recorded, proves=proves, store=store)
 
 
 def _shown(report: Report) -> Report:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_STORE = "store"
+"""The area whose rows are shown with what was observed, though they hold: it was asked for by name."""
+
+
 def draw_vector(report: Report, screen: Screen, console: Console) -> bool:
     """Draw the first vector and what was proved of it; False where the report is of another command or has none."""
     entry = next((f for f in report.findings if isinstance(f.data, FirstVector)), None)
@@ -30,12 +34,13 @@ def draw_vector(report: Report, screen: Screen, console: Console) -> bool:
 
 def _draw_rows(rows: Sequence[Finding], screen: Screen, console: Console) -> None:
     """What holds in one paragraph; then what does not, and what could not be proved, each with its numbers."""
-    proved = [f for f in rows if f.status is Status.PASS]
+    proved = [f for f in rows if f.status is Status.PASS and f.check.area != _STORE]
     if proved:
         names = "  ".join(f"{screen.mark(f.status)} {f.id.partition('.')[2]}" for f in proved)
         console.print(Prose(names, "green"))
     for row in rows:
-        if row.status not in (Status.PASS, Status.SKIP) or "compatibility" in row.values:
+        shown = row.check.area == _STORE and row.status is Status.PASS
+        if row.status not in (Status.PASS, Status.SKIP) or "compatibility" in row.values or shown:
             console.print(Prose(f"{screen.mark(row.status)} {row.id}{screen.colon}{observed_part(row, screen)}"))
     skipped = [f for f in rows if f.status is Status.SKIP and f.caused_by is None]
     for row in skipped:

@@ -12,8 +12,8 @@ from bgecheck.model import Area, BadInput, Check, Moment, Severity, Text
 AFTER_LAUNCH = ("logs", "host", "model", "ports", "gpu", "probe", "launch", "embed")
 """The areas that judge a running server, from the ground up."""
 
-AREAS = (*AFTER_LAUNCH, "watch")
-"""The areas in the order of a report; the last is judged over time, by a command of its own."""
+AREAS = (*AFTER_LAUNCH, "store", "watch")
+"""The areas in the order of a report; the last two only where they are asked for."""
 
 _ELSEWHERE = {"watch": "bgecheck.watching.rows"}
 """The modules of areas that are no checks of one moment."""

@@ -13,6 +13,7 @@ from bgecheck.run.machine import Machine
 if TYPE_CHECKING:
     from bgecheck.engines.planned import Planned
     from bgecheck.reference.recorded import Recorded
+    from bgecheck.stores.address import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Settings:
     """Vectors recorded elsewhere, to compare with."""
     against: Target | None = None
     """Another server to compare with."""
+    store: Address | None = None
+    """A vector store whose index is to be compared."""
     proves: bool = False
     """A comparison with the model's own weights was asked for, though the run is quick."""
     since: datetime | timedelta | None = None

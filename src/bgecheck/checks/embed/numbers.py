@@ -12,6 +12,7 @@ from typing import Any
 from bgecheck.checks import refusals
 from bgecheck.checks.embed.facts import AREA, EmbedFacts, more_of, wanted_dims
 from bgecheck.checks.first_vector import FirstVector
+from bgecheck.checks.likeness import UNIT_NORM
 from bgecheck.engines.sglang.options import FP16, MAY_BE_CUT, NO_WARM_UP, PRECISION
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.engines.sglang.remedies import AGAIN, FULL_BATCH, LARGER_BATCH, WITHOUT_OVERLAP
@@ -38,9 +39,6 @@ from bgecheck.model import (
     not_yet,
     unclear,
 )
-from bgecheck.model.expected import AtMost
-
-UNIT_NORM = AtMost(5e-3, "", "abs(norm - 1): fp16 <= 5e-4, bf16 <= 4e-3, fp32 <= 1e-6 (random BERT-large)")
 
 COMPARED = (
     "embed.prefix-independent",

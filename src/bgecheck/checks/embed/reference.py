@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bgecheck.checks.embed.facts import AREA, LEFT_OUT, EmbedFacts
-from bgecheck.checks.embed.numbers import UNIT_NORM, dtype
+from bgecheck.checks.embed.numbers import dtype
 from bgecheck.checks.embed.proof import Proof, Upgrade
+from bgecheck.checks.likeness import NEAR, SAME_INDEX, UNIT_NORM, recipe_words
 from bgecheck.engines.sglang.pages import SHOW_MODEL_PAGE
 from bgecheck.engines.sglang.remedies import AGAIN, BOTH_WAYS, NO_CACHE_NO_CHUNKS, POOL_BY_CLS_OF_RELEASE, POOLS_LAST
 from bgecheck.model import Advice, Evidence, Outcome, Text, Unavailable, absent, broken, holds, unclear
@@ -16,7 +17,7 @@ from bgecheck.model.expected import AtLeast
 from bgecheck.model.state import changes
 
 if TYPE_CHECKING:
-    from bgecheck.reference.recipes import Match, Recipe
+    from bgecheck.reference.recipes import Match
 
 SAME_WEIGHTS = AtLeast(0.999, "", "fp16 is off by 8e-6, another pooling by 0.02 to 0.6 (random BERT-large)")
 SAME_WEIGHTS_BF16 = AtLeast(0.998, "", "bf16 is off by 8e-5 to 9e-4 (random BERT-large)")
@@ -24,28 +25,8 @@ SHARP = AtLeast(0.99999, "", "fp16 is off by 1e-6 to 8e-6; a text as near as thi
 EXACT = ("half", "float16", "float", "float32")
 """The dtype of a server that computes in more than bf16."""
 
-SAME_INDEX = AtLeast(0.998, "", "fp16, bf16 and fp32 of one model; what is below is quantised, cut, or another model")
 SAME_PRECISION = AtLeast(0.99999, "", "fp16 and fp32 of one model are 1e-6 to 8e-6 apart, bf16 8e-5 to 9e-4")
-NEAR = AtLeast(0.98, "", "quantised weights, or texts that are cut or closed in another way; another pooling is below")
-
 _AGAIN, _AGAIN_ZH = AGAIN.en, AGAIN.zh
-_TOKENS = {"cls": "[CLS]", "last": "the last token", "mean": "the mean of all tokens"}
-_TOKENS_ZH = {"cls": "[CLS] 的输出", "last": "最后一个 token 的输出", "mean": "全部 token 的均值"}
-_OTHER = {
-    "inner-mean": Text("the mean without [CLS] and [SEP]", "去掉 [CLS]、[SEP] 后的均值"),
-    "max": Text("the largest of each component", "逐维最大值"),
-    "pooler": Text("the pooler's output", "pooler 层的输出"),
-    "token": Text("a token in the middle", "中间某个 token 的输出"),
-}
-
-
-def recipe_words(recipe: Recipe) -> Text:
-    """A recipe in words."""
-    what = _OTHER.get(recipe.pooling) or Text(_TOKENS[recipe.pooling], _TOKENS_ZH[recipe.pooling])
-    after = Text(", the instruction before it", "，文本前加了指令") if recipe.instruction else Text("", "")
-    if recipe.causal:
-        after = Text(after.en + ", with causal attention", after.zh + "，注意力只看前文")
-    return Text(what.en + after.en, what.zh + after.zh)
 
 
 @AREA.check(
@@ -189,7 +170,7 @@ def recipe_words(recipe: Recipe) -> Text:
             ("bgecheck embed --full --url {base_url}",),
         ),
     },
-    explains=("embed.semantic", "embed.golden"),
+    explains=("embed.semantic", "embed.golden", "store.vectors"),
     needs=("embed.finite",),
 )
 def vectors_equal_the_reference(facts: EmbedFacts) -> Outcome:

@@ -79,7 +79,14 @@ _NO_EMBEDDINGS = Text(
             ),
         ),
     },
-    explains=("embed.reference", "embed.golden", "embed.semantic", "logs.encoder-vectors-wrong", "launch.line"),
+    explains=(
+        "embed.reference",
+        "embed.golden",
+        "embed.semantic",
+        "store.vectors",
+        "logs.encoder-vectors-wrong",
+        "launch.line",
+    ),
 )
 def pooling_is_the_models(facts: LaunchFacts) -> Outcome:
     """BertModel: LAST up to 0.5.8, CLS as an embedding server in 0.5.9-0.5.16, CLS from 0.5.17 (bert.py, pooler)."""
