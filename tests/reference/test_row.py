@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from bgecheck.checks import embed
 from bgecheck.checks.embed.facts import collect
-from bgecheck.checks.embed.reference import recipe_words
 from bgecheck.checks.embed.texts import probe_texts
+from bgecheck.checks.likeness import recipe_words
 from bgecheck.knowledge.models import lookup
 from bgecheck.model import Finding, Status, Target, Text, Unavailable
 from bgecheck.model.deadline import Deadline

@@ -125,7 +125,7 @@ class _Curve:
     def __init__(self, values: Doubles) -> None:
         self._values = values
         distinct, self._begins = np.unique(values, return_index=True)
-        edges = np.concatenate([[max(-1.0, distinct[0] - 0.02)], distinct, [min(1.0, distinct[-1] + 0.02)]])
+        edges = np.concatenate([[distinct[0] - 0.02], distinct, [min(1.0, distinct[-1] + 0.02)]])
         self._edges = edges
         self.thresholds = np.array([_between(low, high) for low, high in pairwise(edges)])
 

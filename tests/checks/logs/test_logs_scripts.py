@@ -175,8 +175,11 @@ def test_the_program_s_own_error_counts_more_than_what_started_it(tmp_path: Path
 
 
 def test_a_unit_that_is_started_again_is_not_given_up(tmp_path: Path) -> None:
-    lines = ("Main process exited, code=exited, status=1/FAILURE", "Failed with result 'exit-code'.")
-    lines += ("Scheduled restart job, restart counter is at 1.",)
+    lines = (
+        "Main process exited, code=exited, status=1/FAILURE",
+        "Failed with result 'exit-code'.",
+        "Scheduled restart job, restart counter is at 1.",
+    )
     assert [root.id for root in _roots(tmp_path, "".join(f"{UNIT}{line}\n" for line in lines))] == ["logs.wrong-engine"]
 
 
