@@ -102,10 +102,14 @@ def test_the_deadline_of_the_run_ends_every_collector() -> None:
     never.set()
 
 
-def late_area(later: Callable[[Any, Any], Any], first: Callable[[Any], Any] = lambda context: 1) -> Area:
+def late_area(
+    later: Callable[[Any, Any], Any],
+    first: Callable[[Any], Any] = lambda context: 1,
+    after: tuple[str, ...] = (),
+) -> Area:
     """An area of an early row and of one that is late; both hold and show the facts they were judged by."""
     area = Area("x", collector=first)
-    area.collect_later(later)
+    area.collect_later(after)(later)
     for name, late in (("early", False), ("late", True)):
         area.check(name, title=T, cause=T, fix=T, late=late)(lambda facts: holds(facts=facts))
     return area
@@ -121,6 +125,21 @@ def test_a_late_row_delays_neither_the_rows_of_its_area_nor_the_areas_that_need_
     found = by_id(engine.run([late_area(later), second], None, seconds=30))
     assert {id_: f.values.get("facts") for id_, f in found.items()} == {"x.early": 1, "x.late": [1, True], "y.a": None}
     assert list(found) == ["x.early", "x.late", "y.a"]
+
+
+def test_a_late_collector_waits_for_the_areas_that_it_would_disturb() -> None:
+    order: list[str] = []
+
+    def slow(context: Any) -> None:
+        threading.Event().wait(0.1)
+        order.append("y")
+
+    areas = [
+        late_area(lambda context, facts: order.append("x later"), after=("y", "not in this run")),
+        area_of("y", "holds", collector=slow, needs=("x.early",)),
+    ]
+    assert [f.status for f in engine.run(areas, None, seconds=30)] == [Status.PASS] * 3
+    assert order == ["y", "x later"]
 
 
 def test_a_late_collector_that_fails_or_hangs_is_the_reason_of_the_late_row_alone() -> None:

@@ -156,6 +156,8 @@ class Area:
     """Rows of other areas without which the collector is not even started."""
     collector: Collector | None = None
     later_collector: LaterCollector | None = None
+    later_needs: tuple[str, ...] = ()
+    """Areas that the later collector waits for, because it would disturb what they look at."""
     checks: list[Check] = field(default_factory=list)
     reviewer: Reviewer | None = None
     moments: frozenset[Moment] = RUNNING
@@ -171,10 +173,14 @@ class Area:
         self.collector = collector
         return collector
 
-    def collect_later(self, collector: LaterCollector) -> LaterCollector:
-        """Register the function that waits for what only the `late` rows need."""
-        self.later_collector = collector
-        return collector
+    def collect_later(self, after: tuple[str, ...] = ()) -> Callable[[LaterCollector], LaterCollector]:
+        """Register the function for what only the `late` rows need, which is looked at `after` those areas."""
+
+        def register(collector: LaterCollector) -> LaterCollector:
+            self.later_collector, self.later_needs = collector, after
+            return collector
+
+        return register
 
     @property
     def entry(self) -> str:

@@ -73,7 +73,7 @@ class _Collection(NamedTuple):
     @property
     def needs(self) -> tuple[str, ...]:
         """The nodes that come before it."""
-        return (self.area.name,) if self.later else self.area.needs
+        return (self.area.name, *self.area.later_needs) if self.later else self.area.needs
 
     def collect(self, context: Any, facts: Any) -> Any:
         """The facts of the area; later the earlier `facts` with what is added to them."""

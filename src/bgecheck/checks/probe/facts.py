@@ -152,36 +152,29 @@ CHARACTER, OTHER = "天", "海"
 
 @AREA.collect
 def collect(context: Context) -> ProbeFacts:
-    """Ask the model list, the info pages and one real embedding; then, unless quick, what the server takes.
-
-    The process of openai gets its call once the model list tells base URL and model, unless the server computes few
-    texts at once.
-    """
-    server, client = context.server(), context.openai
-    models, shown = _models(server)
-    if isinstance(client, OpenAIClient) and isinstance(models, Reply) and server.few_at_once() is None:
-        _call(client, context, server)
-    return _asked(context, server, models, shown)
+    """Ask the model list, the info pages and one real embedding; then, unless quick, what the server takes."""
+    server = context.server()
+    return _asked(context, server, *_models(server))
 
 
-@AREA.collect_later
+@AREA.collect_later(after=("embed",))
 def with_openai(context: Context, facts: ProbeFacts) -> ProbeFacts:
-    """Add what openai made of the server; where it computes few texts at once, call it when nothing else is sent."""
+    """Add what openai made of the server: it is called when nothing else is sent, which its request would disturb.
+
+    Its process has had all the time until then to import it.
+    """
     client = context.openai
     if client is None or isinstance(client, Unavailable):
         return replace(facts, openai=client)
     if not isinstance(facts.models, Reply):
         return facts
-    if client.asked:
-        return replace(facts, openai=_result(client, context))
-    server = context.server()
-    return facts if server.few_at_once() is None else replace(facts, openai=_by_itself(client, context, server))
+    return replace(facts, openai=_by_itself(client, context, context.server()))
 
 
 def _by_itself(client: OpenAIClient, context: Context, server: Server) -> OpenAIResult | Unavailable | None:
     try:
         with server.turn():
-            return _result(client, context) if _call(client, context, server) else None
+            return client.result(context.deadline.remaining()) if _call(client, context, server) else None
     except Unavailable as unavailable:
         return unavailable
 
@@ -477,13 +470,6 @@ def _call(client: OpenAIClient, context: Context, server: Server) -> bool:
         return False
     client.call(_base_url(server), context.target.api_key, name, (PROBE_TEXT,), seconds)
     return True
-
-
-def _result(client: OpenAIClient, context: Context) -> OpenAIResult | Unavailable:
-    try:
-        return client.result(context.deadline.remaining())
-    except Unavailable as unavailable:
-        return unavailable
 
 
 def is_lost(models: Reply, first: Answer) -> bool:

@@ -60,7 +60,7 @@ def collect(context: Context) -> StoreFacts:
     return StoreFacts(address, read_store(address, context.deadline.remaining()))
 
 
-@AREA.collect_later
+@AREA.collect_later(after=("embed",))
 def embed_again(context: Context, facts: StoreFacts) -> StoreFacts:
     """Embed the texts of the sample, with the model's instructions where they do not match without."""
     if isinstance(facts.outcome, Unreadable):
