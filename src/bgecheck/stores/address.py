@@ -160,9 +160,9 @@ def _options(given: str, parts: SplitResult, store: Store) -> dict[str, str]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name, value in options.items():
         if name not in _OPTIONS[store]:
-            known = ", ".join(name for name in _OPTIONS[store] if name not in _SECRET_OPTIONS)
+            usable = ", ".join(name for name in _OPTIONS[store] if name not in _SECRET_OPTIONS)
             shown = clean(name, 40)
-            _refuse(given, Text(f"?{shown}= means nothing here; known: {known}", f"不认识 ?{shown}=；可用：{known}"))
+            _refuse(given, Text(f"?{shown}= means nothing here; known: {usable}", f"不认识 ?{shown}=；可用：{usable}"))
         if not value.strip():
             _refuse(given, Text(f"?{name}= is blank", f"?{name}= 为空"))
     return options
@@ -170,13 +170,13 @@ def _options(given: str, parts: SplitResult, store: Store) -> dict[str, str]:
 
 def _key(parts: SplitResult, options: Mapping[str, str], store: Store, environment: Mapping[str, str]) -> Secret | None:
     """The key of the address, else that of the environment; of Qdrant and Chroma the part before @ is one too."""
-    named = next((options[name] for name in _SECRET_OPTIONS if name in options), None)
+    in_options = next((options[name] for name in _SECRET_OPTIONS if name in options), None)
     password, user = unquote(parts.password or ""), unquote(parts.username or "")
     if store in ("qdrant", "chroma"):
         password = password or user
     if store == "milvus" and user:
         password = f"{user}:{password}" if password else user
-    given = named or password or next((environment[name] for name in _KEYS[store] if environment.get(name)), None)
+    given = in_options or password or next((environment[name] for name in _KEYS[store] if environment.get(name)), None)
     return Secret(given) if given else None
 
 
@@ -226,8 +226,8 @@ def _remote(given: str, parts: SplitResult, made: Address) -> Address:
             ),
         )
     port = parts.port or (443 if made.tls and made.store != "milvus" else _PORTS[made.store])
-    named = made.collection or (names[0] if names else None)
-    return replace(made, host=parts.hostname, port=port, collection=named)
+    collection = made.collection or (names[0] if names else None)
+    return replace(made, host=parts.hostname, port=port, collection=collection)
 
 
 def _local(given: str, parts: SplitResult, made: Address) -> Address:

@@ -136,6 +136,6 @@ def _index(client: Any, name: str, field: str) -> Mapping[str, Any]:
     for index in client.list_indexes(name, field_name=field) or client.list_indexes(name):
         described = client.describe_index(name, index) or {}
         if described.get("field_name", field) == field:
-            found: Mapping[str, Any] = described
-            return found
+            index_of_field: Mapping[str, Any] = described
+            return index_of_field
     return {}

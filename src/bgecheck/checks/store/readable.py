@@ -133,11 +133,11 @@ def store_can_be_read(facts: StoreFacts) -> Outcome:
     stored = facts.outcome
     count = "" if stored.count is None else f"{stored.count} "
     texts = sum(row.text is not None for row in stored.rows)
-    named = f"{NAMES[facts.address.store]} {stored.collection}"
+    collection = f"{NAMES[facts.address.store]} {stored.collection}"
     field = stored.text_field or "-"
     return holds(
         Evidence(
-            named,
+            collection,
             Text(
                 f"{count}rows; {len(stored.rows)} read, {texts} with a text (field {field})",
                 f"{count}行；读取 {len(stored.rows)} 条，其中 {texts} 条有文本（字段 {field}）",

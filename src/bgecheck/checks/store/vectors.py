@@ -214,23 +214,23 @@ def _nothing_to_compare(stored: Stored, served: Served) -> Outcome:
 
 
 def _values(facts: StoreFacts, served: Served, nearest: Remade) -> dict[str, Any]:
-    found = cosines(served, nearest)
-    own = own_is_nearest(served, nearest) if not all(map(SAME_INDEX.admits, found)) else (True,) * len(found)
-    differing = [row for row, value in zip(served.compared, found, strict=True) if not SAME_INDEX.admits(value)]
-    finite = [value for value in found if math.isfinite(value)] or [math.nan]
+    of_rows = cosines(served, nearest)
+    own = own_is_nearest(served, nearest) if not all(map(SAME_INDEX.admits, of_rows)) else (True,) * len(of_rows)
+    differing = [row for row, value in zip(served.compared, of_rows, strict=True) if not SAME_INDEX.admits(value)]
+    finite = [value for value in of_rows if math.isfinite(value)] or [math.nan]
     plain = cosines(served, served.remade[0])
     return {
         **values_of(facts),
         "name": served.model.name if served.model else "?",
-        "count": len(found),
-        "matching": sum(map(SAME_INDEX.admits, found)),
+        "count": len(of_rows),
+        "matching": sum(map(SAME_INDEX.admits, of_rows)),
         "plain": sum(map(SAME_INDEX.admits, plain)),
         "own": sum(own),
-        "foreign": sum(not mine and not SAME_INDEX.admits(value) for mine, value in zip(own, found, strict=True)),
+        "foreign": sum(not mine and not SAME_INDEX.admits(value) for mine, value in zip(own, of_rows, strict=True)),
         "lowest": f"{min(finite):.4f}",
         "highest": f"{max(finite):.4f}",
         "keys": _keys(differing),
-        "pattern": _pattern(found, own),
+        "pattern": _pattern(of_rows, own),
     }
 
 

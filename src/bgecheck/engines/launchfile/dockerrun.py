@@ -78,7 +78,9 @@ def _of_this_machine(given: Given) -> dict[str, str]:
 
 def _allotted(given: Given, network: str, names_cards: bool) -> Allotted:
     targets = [target for _, target in _volumes(given)]
-    known = all(target.startswith("/") and "$" not in target for target in targets) and "volumes-from" not in given
+    are_all_there = (
+        all(target.startswith("/") and "$" not in target for target in targets) and "volumes-from" not in given
+    )
     shared = given.get("ipc", ["private"])[-1] not in ("private", "shareable") or "/dev/shm" in targets
     files = [value for value in given.get("ulimit", []) if value.startswith("nofile=")]
     return Allotted(
@@ -87,7 +89,7 @@ def _allotted(given: Given, network: str, names_cards: bool) -> Allotted:
         shm=None if shared else bytes_of(given["shm-size"][-1]) if "shm-size" in given else SHM_BY_DEFAULT,
         files=int(soft) if files and (soft := files[-1].partition("=")[2].partition(":")[0]).isdigit() else None,
         cards=names_cards or bool({"gpus", "runtime", "device", "privileged"} & given.keys()),
-        mounted=tuple(targets) if known else None,
+        mounted=tuple(targets) if are_all_there else None,
     )
 
 

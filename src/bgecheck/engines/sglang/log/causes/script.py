@@ -9,7 +9,7 @@ from bgecheck.engines.sglang.log.rules import GENERAL, PLAIN, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
-_AT = r"^-?(?P<script>[\w./~+-]{1,200}): ?(?:line (?P<line>\d+): |第 ?(?P<zeile>\d+) ?行[:：] ?|(?P<number>\d+): )?"
+_AT = r"^-?(?P<script>[\w./~+-]{1,200}): ?(?:line (?P<line>\d+): |第 ?(?P<row>\d+) ?行[:：] ?|(?P<number>\d+): )?"
 """What a shell writes before its message: the script, or its own name, and the line."""
 
 _NOT_FOUND = r"(?:(?:command )?not found|未找到命令)"
@@ -71,7 +71,7 @@ def _values(session: Session, hit: Hit) -> dict[str, str]:
     if refused := _REFUSED.search(hit.text):
         values["script"] = refused["script"]
     elif (at := re.search(_AT, hit.text)) and not _SHELLS.search(at["script"]):
-        number = at["line"] or at["zeile"] or at["number"]
+        number = at["line"] or at["row"] or at["number"]
         values |= {"script": at["script"], **({"number": number} if number else {})}
     return values
 
