@@ -254,7 +254,7 @@ cause(
             Text(
                 "let every line of the command but the last end in a backslash with nothing behind it, stop the server that was "
                 "started without these options, and start again",
-                "除最后一行外，命令的每一行都以反斜杠结尾，后面不能有任何字符；停掉缺参数启动的服务，再重新启动",
+                "命令的每一行末尾只写反斜杠（最后一行不写），反斜杠后不留空格；停掉缺参数启动的服务，再重新启动",
             ),
             (
                 "grep -nE '\\\\[[:blank:]]+$' {script}",
