@@ -1,10 +1,11 @@
-"""Requests that may be refused carry a mark, which the engine's access log shows; all others go as clients' do."""
+"""What a server is asked and what its pages tell: requests that may be refused carry a mark, texts have a limit."""
 
 from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,6 +16,7 @@ from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.log.marks import ACCESS
 from bgecheck.engines.sglang.pages import PAGES
 from bgecheck.http.address import parse_url
+from bgecheck.knowledge.models import lookup
 from bgecheck.model import Secret, Target
 from bgecheck.model.deadline import Deadline
 
@@ -62,3 +64,54 @@ def test_only_what_may_be_refused_is_marked_and_only_for_the_engine_whose_log_is
         f"/v1/embeddings{mark}",
         f"/v1/embeddings{mark}",
     ]
+
+
+@contextmanager
+def answering(pages: dict[str, Any]) -> Iterator[Server]:
+    """A server of sglang's with these pages, and 404 for every other one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            page = pages.get(self.path)
+            body = json.dumps(page).encode()
+            self.send_response(404 if page is None else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        address = parse_url(f"http://127.0.0.1:{serving.server_port}")
+        target = Target(url=address.url, host=address.host, port=address.port)
+        with closing(Server(target, Deadline(20), 5.0, PAGES)) as server:
+            yield server
+        serving.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("of_server", "of_model", "longest"),
+    [
+        (None, None, None),
+        (512, None, 511),
+        (None, "bge-large-zh-v1.5", 511),
+        (128, "bge-large-zh-v1.5", 127),
+        (8192, "bge-large-zh-v1.5", 511),
+        (True, "bge-large-zh-v1.5", 511),
+        (-1, None, None),
+    ],
+)
+def test_a_text_has_one_token_less_than_the_shorter_limit(
+    of_server: int | None, of_model: str | None, longest: int | None
+) -> None:
+    card = {"id": "m", "owned_by": "sglang"} | ({} if of_server is None else {"max_model_len": of_server})
+    with answering({"/v1/models": {"data": [card]}}) as server:
+        assert server.longest_text(lookup(of_model)) == longest
+
+
+@pytest.mark.parametrize(("mark", "is_demo"), [(True, True), (False, False), ("true", False), (None, False)])
+def test_a_demo_is_what_marks_itself(mark: Any, is_demo: bool) -> None:
+    with answering({"/model_info": {"model_path": "/m", "bgecheck_demo": mark}}) as server:
+        assert server.is_demo() is is_demo

@@ -147,7 +147,7 @@ class _Run:
         )
 
     def _fresh(self, rng: random.Random) -> Fresh:
-        longest = (self._replica.server.max_model_len() or USUAL_LONGEST) - 1
+        longest = self._replica.server.longest_text(None) or USUAL_LONGEST - 1
         if self._options.lengths.low > longest:
             raise BadInput(
                 f"--lengths {self._options.lengths}",

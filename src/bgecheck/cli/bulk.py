@@ -151,16 +151,14 @@ class _FileRun:
             return 0
         from bgecheck.knowledge.models import lookup
 
-        model = lookup(_model_of(server, self.targets[0]))
-        of_model = model.max_tokens if model else None
-        limits = [limit for limit in (server.server.max_model_len(), of_model) if limit]
-        if not limits:
+        longest = server.server.longest_text(lookup(_model_of(server, self.targets[0])))
+        if longest is None:
             raise BadInput(
                 "--truncate",
                 Text("nobody tells how many tokens this model reads", "不知道这个模型最多读多少 token"),
                 Text("give the number: --truncate --chunk 511", "指定长度：--truncate --chunk 511"),
             )
-        return min(limits) - 1  # sglang refuses a text of exactly as many (measured on 0.5.3.post3 and 0.5.23)
+        return longest
 
     def _counter(self, servers: Sequence[Replica], bulk: BulkOptions) -> Counter:
         """The model's own tokenizer where its folder is here, else an estimate, which is said where texts are cut."""

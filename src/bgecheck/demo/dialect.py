@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from bgecheck.engines.base import DEMO_MARK
+
 READY = "The server is fired up and ready to roll!"
 NOTICE = "This is bgecheck's demo server: its vectors are made of characters, it is not a language model."
 WARM_UP = "The capital city of France is"
@@ -219,8 +221,7 @@ def model_info(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The body of `/model_info` (0.5.9 on) and `/get_model_info`."""
     of, path = release(settings["version"]), settings["model_path"]
     info: dict[str, Any] = {"model_path": path, "tokenizer_path": path, "is_generation": False}
-    # Said to bgecheck itself, which then tests no meaning where there is none.
-    info["bgecheck_demo"] = True
+    info[DEMO_MARK] = True
     info |= {"preferred_sampling_params": None, "weight_version": "default"}
     if of >= (0, 5, 9):
         info["served_model_name"] = settings["served_model_name"]

@@ -25,6 +25,9 @@ class Setting(NamedTuple):
 PROBE_MARK = "bgecheck=probe"
 """In the query of a request that is made to see whether it is refused: access logs show it, servers pass over it."""
 
+DEMO_MARK = "bgecheck_demo"
+"""Set in `/model_info` by the demo server, whose vectors have no meaning and come of no weights."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from bgecheck.engines.base import PROBE_MARK, Pages
+from bgecheck.engines.base import DEMO_MARK, PROBE_MARK, Pages
 from bgecheck.http.client import Http, Transport
 from bgecheck.http.embeddings import SMALL_IDS, Answer, Embedded, joined, may_be_too_many, read, request_body
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.handshake import handshake
 from bgecheck.http.reply import BODY_LIMIT, PAGE_LIMIT, Reply
 from bgecheck.http.tls import Authorities, Certificate
-from bgecheck.knowledge.models import is_reranker, lookup
+from bgecheck.knowledge.models import Model, is_reranker, lookup
 from bgecheck.machine.sidebyside import side_by_side
 from bgecheck.model import Secret, Target, Text, Unavailable, clean
 from bgecheck.model.deadline import DEADLINE_EXCEEDED, Deadline, deadline_exceeded
@@ -188,6 +188,18 @@ class Server:
         """Tokens that the first model of `/v1/models` takes, by its own entry."""
         length = next((card.get("max_model_len") for card in self._cards()), None)
         return length if isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 else None
+
+    def longest_text(self, model: Model | None) -> int | None:
+        """Tokens of the longest text that is taken and read whole; None where neither server nor registry has a limit.
+
+        One less than the limit: sglang refuses a text of exactly as many (measured on 0.5.3.post3 and 0.5.23).
+        """
+        limits = [limit for limit in (self.max_model_len(), model.max_tokens if model else None) if limit]
+        return min(limits) - 1 if limits else None
+
+    def is_demo(self) -> bool:
+        """Whether the server's own page marks it as the demo of this project."""
+        return (self.model_info() or {}).get(DEMO_MARK) is True
 
     def _cards(self) -> list[Mapping[str, Any]]:
         reply = self.models()

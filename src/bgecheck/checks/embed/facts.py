@@ -302,7 +302,7 @@ def _described(facts: EmbedFacts, server: Server) -> EmbedFacts:
     return facts._replace(
         running=running(page, process.flags if process else None),
         loaded=clean(path, 200) if isinstance(path, str) else None,
-        demo=info.get("bgecheck_demo") is True,
+        demo=server.is_demo(),
     )
 
 

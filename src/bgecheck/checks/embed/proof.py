@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bgecheck.checks.embed.state import server_state
 from bgecheck.checks.embed.texts import probe_texts
+from bgecheck.checks.served_folder import refuse_demo, served_folder
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang.pages import PAGES
 from bgecheck.http.embeddings import Answer, Embedded, describe
@@ -146,10 +147,11 @@ def _is_short(context: Context) -> bool:
 
 
 def _computed(context: Context, model: Model | None) -> Proof:
-    folder, wanted = _folder(context), model.pooling if model else None
     from bgecheck.reference.config import pooling_of, shape_of
     from bgecheck.reference.nearest import Folder, nearest
 
+    refuse_demo(context)
+    folder, wanted = served_folder(context), model.pooling if model else None
     shape, texts = shape_of(folder), probe_texts(random.Random())
     served = embedded(context.server().embed_in_parts(texts))
     proof = Proof("weights", folder, served, shape.hidden, wanted=pooling_of(folder) or wanted)
@@ -159,18 +161,6 @@ def _computed(context: Context, model: Model | None) -> Proof:
     pace = _Pace(context)
     match, counted = nearest(asked, texts, served.vectors, pace.begin)
     return proof._replace(match=match, counted=counted)
-
-
-def _folder(context: Context) -> str:
-    """The folder that the user named, else the one of the server's process or of its own page."""
-    from bgecheck.reference.folder import model_folder
-
-    info = context.server().model_info() or {}
-    if info.get("bgecheck_demo") is True:
-        raise Unavailable(Text("the demo server has no model weights", "演示服务没有模型权重"), looked=False)
-    path = info.get("model_path")
-    local = context.target.is_local and isinstance(path, str)
-    return model_folder(context.target.model_path or (path if local else None))
 
 
 _LONGER = Text(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bgecheck.bulk.tokens import Estimated
+from bgecheck.checks.served_folder import refuse_demo, served_folder
 from bgecheck.checks.store.measures import comparable, is_all_alike
 from bgecheck.checks.store.served import Instruction, Remade, Served
 from bgecheck.engines.server import Server
@@ -128,8 +129,7 @@ def _norms(vectors: Sequence[tuple[float, ...] | None]) -> tuple[float, ...]:
 
 def _short_enough(rows: Sequence[Row], server: Server, model: Model | None) -> tuple[list[Row], int]:
     """The rows whose texts the model reads whole, and how many have longer ones: these could end a server."""
-    limits = [server.max_model_len(), model.max_tokens if model else None]
-    limit = min([length for length in limits if length] or [SHORTEST_LENGTH])
+    limit = server.longest_text(model) or SHORTEST_LENGTH - 1
     longest = max((len(prefix) for _, prefix in _prefixes(model)), default=0)
     with_text = [row for row in rows if row.text]
     counts = Estimated().counts([row.text or "" for row in with_text])
@@ -166,7 +166,9 @@ def _computed(context: Context, stored: Stored, served: Served) -> Served:
 
     rows = served.compared[:COMPUTED_TEXTS]
     try:
-        folder = _folder(context)
+        if context.target.model_path is None:
+            refuse_demo(context)
+        folder = served_folder(context)
         shape = shape_of(folder)
         if any(len(row.vector) != shape.hidden for row in rows):
             return served
@@ -182,18 +184,6 @@ def _computed(context: Context, stored: Stored, served: Served) -> Served:
     except Unavailable:  # it would only say more
         return served
     return served._replace(match=match, folder=folder)
-
-
-def _folder(context: Context) -> str:
-    """The folder that the user named, else the one of the server's own page. Raises `Unavailable`."""
-    from bgecheck.reference.folder import model_folder
-
-    info = context.server().model_info() or {}
-    if info.get("bgecheck_demo") is True and context.target.model_path is None:
-        raise Unavailable(Text("the demo server has no model weights", "演示服务没有模型权重"), looked=False)
-    path = info.get("model_path")
-    local = context.target.is_local and isinstance(path, str)
-    return model_folder(context.target.model_path or (path if local else None))
 
 
 def _pace(context: Context) -> Callable[[int, int], None]:
