@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from bgecheck.engines.sglang.log.marks import SHELL_LINE
 from bgecheck.engines.sglang.log.session import Hit, Session
 
 _PATH = re.compile(r"['\"](/[^'\"]{1,400})['\"]|PermissionError at (/\S{1,400}) when|cannot open (/\S{1,400}):")
 _SCRIPT = re.compile(
-    r"^-?(?:\S*/)?(?:ba|da|z|k)?sh: (?:line \d+: |第 ?\d+ ?行[:：] ?|\d+: )?(?:exec: )?([\w./~+-]{1,200}): (?:Permission denied|权限不够)\s*$"
+    rf"^-?(?:\S*/)?(?:ba|da|z|k)?sh: {SHELL_LINE}"
+    r"(?:exec: )?([\w./~+-]{1,200}): (?:Permission denied|权限不够)\s*$"
     r"|exec: \\?\"([^\"\\]{1,200})\\?\": (?:\S+ )?permission denied|^(?:/\S+/)?(?:env|nohup): .*['‘]([^'’]{1,200})['’]: Permission denied"
 )
 _PORT = re.compile(r"bind on address \('[^']*', (\d{1,5})")

@@ -7,6 +7,9 @@ import re
 from bgecheck.model import Text
 
 READY = "The server is fired up and ready to roll!"
+SHELL_LINE = r"(?:line \d+: |第 ?\d+ ?行[:：] ?|\d+: )?"
+"""The line of a script as a shell writes it before its message: bash in English and Chinese, dash; zsh has none."""
+
 PHASES = ("args", "device", "load", "memory", "graph", "warm-up", "serving")
 """How far a start has come, in the order in which sglang goes through it."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from bgecheck.engines.sglang.log.cause import cause
+from bgecheck.engines.sglang.log.marks import SHELL_LINE
 from bgecheck.engines.sglang.log.rules import GENERAL, PLAIN, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
-_AT = r"^-?(?P<script>[\w./~+-]{1,200}): ?(?:line (?P<line>\d+): |第 ?(?P<row>\d+) ?行[:：] ?|(?P<number>\d+): )?"
+_AT = rf"^-?(?P<script>[\w./~+-]{{1,200}}): ?{SHELL_LINE}"
 """What a shell writes before its message: the script, or its own name, and the line."""
 
 _NOT_FOUND = r"(?:(?:command )?not found|未找到命令)"
@@ -33,7 +34,7 @@ _NO_VARIABLES = re.compile(r"[Ff]ailed to load environment files")
 _ENDED = re.compile(r"Start request repeated too quickly|start operation timed out")
 _UNIT = re.compile(r"\b(?P<unit>[\w@.:-]{1,100}\.service)\b")
 _REFUSED = re.compile(
-    r"^-?(?:\S+: )?(?:line \d+: |第 ?\d+ ?行[:：] ?)?(?P<script>[\w./~+-]{1,200}): "
+    rf"^-?(?:\S+: )?{SHELL_LINE}(?P<script>[\w./~+-]{{1,200}}): "
     r"(?:\S{1,200}: (?:bad interpreter|错误的解释器)|(?:cannot execute|无法执行)[:：])"
 )
 """A script that the shell could not run: it names the script behind its own name."""
@@ -61,7 +62,7 @@ def _kind(session: Session, hit: Hit) -> str | None:
 
 
 def _values(session: Session, hit: Hit) -> dict[str, str]:
-    """What the line names: the script and its line, the option, the variable, the unit and its program."""
+    """What the line names: the script, the option, the variable, the unit and its program."""
     values: dict[str, str] = {}
     for mark in (_OPTION, _UNSET, _STEP, _UNIT):
         if match := mark.search(hit.text):
@@ -71,8 +72,7 @@ def _values(session: Session, hit: Hit) -> dict[str, str]:
     if refused := _REFUSED.search(hit.text):
         values["script"] = refused["script"]
     elif (at := re.search(_AT, hit.text)) and not _SHELLS.search(at["script"]):
-        number = at["line"] or at["row"] or at["number"]
-        values |= {"script": at["script"], **({"number": number} if number else {})}
+        values["script"] = at["script"]
     return values
 
 
