@@ -191,6 +191,13 @@ def test_terminal_escapes_and_bidi_are_taken_out(foreign: str, harmless: str) ->
         "{'authorization': 'Basic topsecret'}",
         "ServerArgs(ssl_keyfile_password='topsecret')",
         "x-api-key: topsecret",
+        "['python', '-m', 'sglang.launch_server', '--api-key', 'topsecret', '--port', '30000']",
+        '["--admin-api-key", "topsecret"]',
+        r'{"cmd": "[\"--api-key\", \"topsecret\"]"}',
+        'exec "python" "--api-key" "topsecret" failed',
+        "launch_server --ssl-keyfile-password topsecret --port 1",
+        "text-embeddings-router --hf-api-token topsecret",
+        "launch_server --api-key API_KEYtopsecret]",
     ],
 )
 def test_what_looks_like_a_key_is_hidden(line: str) -> None:
@@ -210,11 +217,32 @@ def test_what_looks_like_a_key_is_hidden(line: str) -> None:
         f'python -m sglang.launch_server --model-path m --api-key "{KEY_IN_SHELL}" --port 30000',
         f': "{KEY_IN_SHELL}" && bgecheck doctor',
         "see http://127.0.0.1:30000/v1",
+        "usage: launch_server.py [-h] [--api-key API_KEY] [--admin-api-key ADMIN_API_KEY] [--port PORT]",
+        "[--ssl-keyfile-password SSL_KEYFILE_PASSWORD]",
     ],
 )
 def test_what_is_no_key_is_not_hidden(text: str) -> None:
     """A variable of the shell stands for a key in the commands that we print: they must work when pasted."""
     assert Redactor().value(Shell(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "shown"),
+    [
+        ("      --api-key", "      topsecret", "      ***"),
+        ("- --api-key", "- topsecret", "- ***"),
+        ('- "--admin-api-key"', '- "topsecret of two words"', '- "***"'),
+        ('    "--api-key",', '    "topsecret",', '    "***",'),
+        ("  --api-key \\", "  topsecret \\", "  ***"),
+        ("  --api-key", "  --port", "  --port"),
+        ("  --port", "  30000", "  30000"),
+        ("      --api-key \x1b[0m", "      topsecret", "      ***"),
+    ],
+)
+def test_a_key_on_a_line_of_its_own_is_hidden(option: str, value: str, shown: str) -> None:
+    lines = Redactor().value(["python", option, value, "topic"])
+    assert lines[2].removesuffix(" \\") == shown
+    assert lines[3] == "topic"
 
 
 secrets = st.text(st.characters(exclude_characters="*…", exclude_categories=["Cs"]), min_size=4, max_size=20).filter(

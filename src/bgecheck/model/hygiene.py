@@ -6,9 +6,9 @@ import base64
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote, quote_plus
 
 from bgecheck.model.words import Shell, Text
@@ -44,6 +44,9 @@ _PILES = re.compile(
     "\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
 """More marks over one letter than any script writes, which cover the lines above and below."""
+_KEY_OPTION = r"--(?:[a-z]+-){0,3}(?:api-key|password|hf-token|hf-api-token)"
+"""The options of sglang, its router and text-embeddings-inference that take a secret."""
+
 _KEY_SHAPES = (
     re.compile(r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*['\"]?basic\s+)[^\s'\",;]+"),
     # A variable of the shell that stands for a key is no key: our own commands name one.
@@ -52,18 +55,31 @@ _KEY_SHAPES = (
         r"(?!None\b|null\b|(?-i:\$[A-Z_]+\b)|\?export it first\})[^\s'\",)}&]+"
     ),
     re.compile(
-        rf"(?i)(--(?:admin-)?api-key[= ]+)(?!(?-i:\"?\$[A-Z_]+\"?|\"{re.escape(KEY_IN_SHELL)}\")(?:\s|$))"
-        r"(?:'[^']*'|\"[^\"]*\"|\S+)"
+        # As typed, and as a list of words: `'--api-key', 'KEY'`. `[--api-key API_KEY]` is argparse's usage.
+        rf"(?i)({_KEY_OPTION}(?:[= ]+|\\*['\"],?\s*(?=\\*['\"])))"
+        rf"(?!(?-i:\"?\$[A-Z_]+\"?|\"{re.escape(KEY_IN_SHELL)}\"|\\)(?:\s|$))(?!(?-i:[A-Z_]+\]))"
+        r"(?:\\*'[^']*'|\\*\"[^\"]*\"|\S+)"
     ),
     re.compile(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
     re.compile(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
     re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
 )
-_KEY_MARKS = ("bearer", "authorization", "apikey", "api-key", "api_key", "password", "hf_", "@", "sk-")
+_KEY_MARKS = ("bearer", "authorization", "apikey", "api-key", "api_key", "password", "hf_", "hf-", "@", "sk-")
 """Every key shape holds one of them; most texts hold none, and are not searched for the shapes."""
+
+_KEY_COMES = re.compile(rf"(?i){_KEY_OPTION}['\",\s\\]*$")
+_VALUE = re.compile(r"^(?P<before>\s*(?:- )?\\*['\"]?)(?!--)[^\s'\"].*?(?P<after>\s*\\*['\"]?,?\s*)$")
 
 HIDDEN = "***"
 CUT = "…"
+
+
+def values_hidden(lines: Sequence[str]) -> list[str]:
+    """Lines of a text that has a word in each, as of `kubectl describe`, without those that follow a key's option."""
+    return [
+        _VALUE.sub(rf"\g<before>{HIDDEN}\g<after>", line) if _KEY_COMES.search(above) else line
+        for above, line in zip(("", *lines), lines, strict=False)
+    ]
 
 
 def clean(text: str, limit: int = LIMIT) -> str:
@@ -143,6 +159,10 @@ def command_line(argv: Iterable[str]) -> str:
     return clean(Redactor().text(" ".join(words)), _COMMAND)
 
 
+def _are_lines(values: Sequence[Any]) -> TypeGuard[Sequence[str]]:
+    return all(isinstance(value, str) for value in values)
+
+
 class Redactor:
     """Hides the secrets that it is given, and whatever looks like a key, in everything that leaves the program."""
 
@@ -188,5 +208,6 @@ class Redactor:
         if isinstance(value, Mapping):
             return {self.text(clean(str(key))): self.value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self.value(item) for item in value]
+            lines = [type(item)(clean(item)) if isinstance(item, str) else item for item in value]
+            return [self.value(item) for item in (values_hidden(lines) if _are_lines(lines) else lines)]
         return value

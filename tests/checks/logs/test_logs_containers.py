@@ -132,3 +132,15 @@ def test_a_user_who_may_not_use_docker(line: str, tmp_path: Path) -> None:
     assert root.id == "logs.permission-denied"
     assert "usermod -aG docker" in _words(root)
     assert "TRITON_CACHE_DIR" not in _words(root)
+
+
+@pytest.mark.parametrize("between", range(4))
+def test_a_key_among_the_lines_above_is_hidden_wherever_they_begin(between: int, tmp_path: Path) -> None:
+    """`kubectl describe pod` writes each word of a command on a line of its own."""
+    command = ["Command:", "  python", "  -m", "  sglang.launch_server", "  --api-key", "  topsecret"]
+    ended = [*["  --disable-radix-cache"] * between, "State:  Terminated", "  Reason:  OOMKilled", "  Exit Code:  137"]
+    [root] = _roots(tmp_path, "\n".join(["Name:  bge-0", *command, *ended]) + "\n")
+    lines = root.values["context"]
+    assert "  Reason:  OOMKilled".strip() in [line.strip() for line in lines]
+    assert "topsecret" not in "\n".join(lines)
+    assert ("***" in "\n".join(lines)) is (between < 2)

@@ -236,7 +236,7 @@ class Follower:
         if kind.blank:
             return
         self._sessions.settle_exception()
-        self._catch_up(index, RECENT if kind.deep else ABOVE)
+        self._catch_up(index, RECENT if kind.deep else ABOVE + 1)
         session, phase, ready = self.session, self.session.phase, self.session.ready_line
         outcome = self._sessions.outcome = Outcome()
         for number, text in self._unwrapper.texts(self._first + index, self._raws[index]):

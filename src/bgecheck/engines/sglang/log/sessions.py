@@ -13,6 +13,7 @@ from bgecheck.engines.sglang.log.kinds import JUDGED
 from bgecheck.engines.sglang.log.rules import GENERAL, Pattern
 from bgecheck.engines.sglang.log.session import RECENT, Hit, Session
 from bgecheck.logfile.lines import Unwrapper
+from bgecheck.model.hygiene import values_hidden
 
 ABOVE = 3
 """Lines above a hit that are kept with it."""
@@ -56,7 +57,8 @@ class Sessions:
         """Whether there is something that an answered request proves to be over."""
         self.raised: tuple[int, bytes] | None = None
         """The last exception of a kind that was only counted."""
-        self._above: deque[str] = deque(maxlen=ABOVE)
+        self._above: deque[str] = deque(maxlen=ABOVE + 1)
+        """The lines above the next, and one more: that one may end with the option whose key is the first of them."""
         self._counted = 0
         """The number of the last line that was counted."""
 
@@ -65,6 +67,10 @@ class Sessions:
         self._stamp(text)
         self._above.append(text[:400])
         self.session.recent.append(text[:400])
+
+    def _before(self) -> tuple[str, ...]:
+        """What is shown of the lines above."""
+        return tuple(values_hidden(self._above)[-ABOVE:])
 
     def lose_context(self) -> None:
         """Forget the lines above: between them and the next, others were passed over."""
@@ -306,7 +312,7 @@ class Sessions:
         if kind not in session.refused:
             if len(session.refused) >= _REFUSED:
                 return
-            session.refused[kind] = Hit("", number, text[:2000], GENERAL, False, session.phase, tuple(self._above))
+            session.refused[kind] = Hit("", number, text[:2000], GENERAL, False, session.phase, self._before())
             self.waiting.append(session.refused[kind])
         session.requests[kind] += 1
         self.outcome.refused = kind
@@ -330,7 +336,7 @@ class Sessions:
             _keep(earlier.also, pattern, earlier.line, number, text)
             return
         # A line that says more replaces an earlier one of the same cause as what is shown.
-        hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, tuple(self._above))
+        hit = Hit(cause, number, text[:2000], pattern.weight, pattern.fatal, session.phase, self._before())
         hit.source, hit.answered, hit.newest = pattern.source, session.requests["ok"], number
         hit.frames = _frames(session.recent)
         if earlier is not None:
