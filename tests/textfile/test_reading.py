@@ -172,7 +172,9 @@ def test_a_field_of_jsonl_is_chosen_and_what_is_no_string_is_marked(tmp_path: Pa
     path.write_text('"a"\n"b"\n', encoding="utf-8")
     assert words(path) == ["a", "b"]
     path.write_text('{"text": "a"}\n{"text": \n', encoding="utf-8")
-    assert "line 2 is not JSON" in refused(path).reason.en
+    problem = refused(path)
+    assert "line 2 is not JSON" in problem.reason.en
+    assert f"sed -n 2p {path}" in problem.remedy.en
     path.write_text("3\n", encoding="utf-8")
     assert "line 1 is no JSON object" in refused(path).reason.en
 

@@ -10,7 +10,7 @@ from bgecheck.model import Text, clean
 from bgecheck.textfile.columns import chosen
 from bgecheck.textfile.lines import decoded
 from bgecheck.textfile.record import Problem, Record
-from bgecheck.textfile.refusal import refuse
+from bgecheck.textfile.refusal import look_at, refuse
 
 
 def field(file: BinaryIO, name: str, encoding: str, wanted: str | None) -> str | None:
@@ -75,5 +75,5 @@ def _leniently(line: str, name: str, number: int) -> Any:
         refuse(
             name,
             Text(f"line {number} is not JSON: {why}", f"第 {number} 行不是 JSON：{why}"),
-            Text(f"look at it: sed -n {number}p FILE", f"看一下这一行：sed -n {number}p 文件"),
+            Text(f"look at it: {look_at(name, number)}", f"看一下这一行：{look_at(name, number)}"),
         )
