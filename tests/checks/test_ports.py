@@ -23,10 +23,11 @@ from bgecheck.engines.sglang.discovery import Orphan, resolve
 from bgecheck.engines.sglang.launchline import parse_launch
 from bgecheck.engines.sglang.workers import Schedulers
 from bgecheck.machine.processes import snapshot
-from bgecheck.machine.sockets import Listener, accepts, free_port, is_own, listeners
-from bgecheck.model import Finding, Language, Report, ServerProcess, Status, Target
+from bgecheck.machine.sockets import Inside, Listener, accepts, free_port, is_own, listeners
+from bgecheck.model import Finding, Language, Report, ServerProcess, Status, Target, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.model.hygiene import KEY_IN_SHELL
+from bgecheck.model.processes import Start
 from bgecheck.render.formats import table
 from bgecheck.render.screen import Screen
 from bgecheck.run import engine
@@ -253,6 +254,87 @@ def test_a_port_of_another_program_shows_its_command_line(facts: PortFacts, stat
     if status is Status.FAIL:
         assert "kill 5" in str(row.fix)
         assert "30001" in str(row.fix)
+
+
+def words_of(finding: Finding) -> str:
+    return "; ".join(f"{say(e.subject, 'en')}: {say(e.observed, 'en')}" for e in finding.evidence)
+
+
+def test_of_several_holders_the_server_s_own_process_is_the_one_that_counts() -> None:
+    row = judged(held(held_by(5, "app"), held_by(9, sglang=True), server=launched()))["ports.owner"]
+    assert row.status is Status.PASS
+    assert "pid 9" in words_of(row)
+
+
+def test_at_most_four_holders_and_five_left_over_workers_are_listed() -> None:
+    orphans = tuple(Orphan(40 + n, f"sglang::worker:{n}") for n in range(6))
+    remains = [held_by(40 + n, "sglang::worker", left_over=True) for n in range(6)]
+    rows = judged(held(*remains, left_over=orphans))
+    assert [f"sglang::worker:{n}" in words_of(rows["ports.owner"]) for n in range(6)] == [True] * 4 + [False] * 2
+    assert [f"sglang::worker:{n}" in words_of(rows["ports.orphans"]) for n in range(6)] == [True] * 5 + [False]
+    assert rows["ports.owner"].commands[-1] == "kill 40 41 42 43 44 45"  # all of them, listed or not
+
+
+CONTAINER = Inside((), ("172.17.0.2", "172.18.0.5"))
+
+
+@pytest.mark.parametrize(
+    ("aim", "inside", "status"),
+    [
+        (("172.17.0.2", 31000), CONTAINER, Status.PASS),
+        (("172.18.0.5", 31000), CONTAINER, Status.PASS),
+        (("172.17.0.2", 30000), CONTAINER, Status.FAIL),
+        (("172.17.0.9", 31000), CONTAINER, Status.FAIL),
+        (("172.17.0.2", 31000), None, Status.SKIP),  # Docker's own program, and nothing to compare with
+    ],
+)
+def test_docker_forwards_the_port_to_the_server_s_own_container(
+    aim: tuple[str, int], inside: Inside | None, status: Status
+) -> None:
+    proxy = held_by(5, "docker-proxy", leads_to=aim)
+    row = judged(held(proxy, server=launched(port=31000), inside=inside))["ports.owner"]
+    assert row.status is status
+    if status is Status.FAIL:
+        assert f"{aim[0]}:{aim[1]}, another container than that of pid 7" in str(row.cause)
+
+
+@pytest.mark.parametrize(
+    ("owners", "more", "is_earlier"),
+    [
+        ((held_by(5, sglang=True, earlier=True),), {}, True),
+        ((held_by(5, sglang=True, earlier=True), held_by(6, sglang=True)), {}, False),
+        ((held_by(5, "nginx", earlier=True, gateway=True),), {}, False),
+        ((held_by(5, "docker-proxy", earlier=True, leads_to=("172.17.0.2", 1)),), {}, False),
+        ((held_by(5, sglang=True, earlier=True),), {"no_engine": True}, False),
+        ((held_by(5, sglang=True, earlier=True),), {"server": launched(5)}, False),
+    ],
+)
+def test_an_old_server_is_not_the_one_that_is_waited_for(
+    owners: tuple[Owner, ...], more: dict[str, Any], is_earlier: bool
+) -> None:
+    facts = held(*owners, **more)
+    facts = facts._replace(target=replace(facts.target, start=Start(70, 100.0, launched=True)))
+    row = judged(facts)["ports.owner"]
+    assert ("which began before pid 70" in str(row.cause)) is is_earlier
+    if is_earlier:
+        assert row.status is Status.FAIL
+        assert "begun with pid 70" in say(row.evidence[0].expected or "", "en")
+
+
+def test_without_a_server_to_compare_with_a_gateway_that_answers_is_not_blamed() -> None:
+    """It was named by its address, and what answers there may be an engine of another kind."""
+    rows = [judged(held(held_by(5, "app"), given_url=url, no_engine=none))["ports.owner"] for url, none in CASES]
+    assert [row.status for row in rows] == [Status.SKIP, Status.FAIL, Status.FAIL]
+
+
+CASES = (("http://127.0.0.1:30000", False), ("http://127.0.0.1:30000", True), (None, False))
+
+
+def test_a_paused_server_s_processes_are_listed_up_to_four() -> None:
+    paused = replace(launched(), stopped=(7, 8, 9, 10, 11))
+    row = judged(held(held_by(7, sglang=True), server=paused, serving=True))["ports.workers"]
+    assert row.commands == ("kill -CONT 7 8 9 10 11",)
+    assert len(row.evidence) == 4
 
 
 def test_a_server_that_lost_its_port_is_started_again_on_a_free_one_as_it_was() -> None:
