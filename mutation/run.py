@@ -364,6 +364,7 @@ def codes(code: CodeType) -> Iterator[CodeType]:
 
 def functions_of(path: str) -> list[FunctionType]:
     """Every function of a module that is imported."""
+    gc.unfreeze()  # what the tests keep from collection for the processes that they fork is not among the objects
     # `isinstance` would wake what stands for a module that is not imported yet.
     return [one for one in gc.get_objects() if type(one) is FunctionType and one.__code__.co_filename == path]
 
