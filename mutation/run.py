@@ -313,9 +313,8 @@ def in_function(mutant: Mutant) -> bool:
 def tests_for(mutant: Mutant, lines: dict[str, list[str]], seconds: dict[str, float], budget: float) -> list[str]:
     """The tests that run the changed statement, or all where it is in no function: the fastest first, within budget."""
     span, inside = statement(mutant)
-    running = {test for n in span for test in lines.get(str(n), ()) if test}
-    if not running and not inside:
-        running = set(seconds)
+    # What runs when the module is imported is every test's, whoever calls a lambda that stands in it.
+    running = {test for n in span for test in lines.get(str(n), ()) if test} if inside else set(seconds)
     chosen, spent = [], 0.0
     for test in sorted(running, key=lambda t: (seconds.get(t, 0.0), t)):
         spent += seconds.get(test, 0.0)

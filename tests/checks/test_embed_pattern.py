@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bgecheck.checks.embed import pattern
-from bgecheck.checks.embed.facts import EmbedFacts
-from bgecheck.checks.embed.pattern import ROWS, Suspect, ranked
+from bgecheck.checks.embed.facts import AREA, EmbedFacts
+from bgecheck.checks.embed.pattern import ROWS, Fault, Suspect, ranked
 from bgecheck.http.embeddings import Embedded
-from bgecheck.model import say
+from bgecheck.model import Language, Outcome, Text, say
 from checks.test_embed import right
 from checks.test_embed import shaken as with_prefix_cache
 
@@ -104,22 +104,45 @@ def test_what_accounts_for_contradicting_vectors_comes_before_a_lack_of_meaning(
     assert ranked(failed("semantic", "golden"))[0].fault.name == "other-model"
 
 
-def test_of_faults_with_the_same_share_the_one_with_more_signs_comes_first() -> None:
-    names = [one.fault.name for one in ranked(failed(*SHAKEN.split(), "long-batch", "never-twice"))]
-    assert names[0] == "chance"
-    assert names.index("chance") < names.index("chunked-prefill")
+def test_of_faults_with_the_same_share_the_one_with_more_signs_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (Fault(name, Text(name, name), frozenset(rows)) for name, rows in (("a", ["order"]), ("b", ROWS[:2])))
+    both = Fault("c", Text("c", "c"), frozenset(ROWS), frozenset(ROWS))
+    for faults in ((one, two, both), (two, both, one), (both, one, two)):
+        monkeypatch.setattr(pattern, "FAULTS", tuple(fault._replace(may=frozenset(ROWS)) for fault in faults))
+        assert [suspect.fault.name for suspect in ranked(failed("order", *ROWS[:2]))] == ["b", "a", "c"]
 
 
-def hint(facts: EmbedFacts) -> str:
-    return " ".join(say(evidence.observed, "en") for evidence in pattern.suspicion(facts).values())
+def hint(facts: EmbedFacts, language: Language = "en") -> str:
+    return " ".join(say(evidence.observed, language) for evidence in pattern.suspicion(facts).values())
 
 
-def test_the_hint_names_at_most_three_with_their_signs() -> None:
+def test_the_hint_names_at_most_three_with_their_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = with_prefix_cache()
-    words = hint(facts)
-    assert words.startswith("1. prefix cache on a bidirectional encoder (5/5 signs); 2. ")
-    assert "4. " not in words
-    assert [*pattern.suspicion(facts)] == ["embed.repeatable"]
+    assert hint(facts).startswith("1. prefix cache on a bidirectional encoder (5/5 signs); 2. ")
+    assert hint(facts, "zh").startswith("1. 双向编码器开着前缀缓存（5/5 项吻合）；2. ")
+    [(row, evidence)] = pattern.suspicion(facts).items()
+    assert (row, evidence.background) == ("embed.repeatable", True)
+    monkeypatch.setattr(pattern, "suspects", lambda facts, fails: [Suspect(f, 1, 1) for f in pattern.FAULTS[:4]])
+    assert "3. chunked prefill (1/1 signs)" in hint(facts)
+    assert "4. " not in hint(facts)
+
+
+def test_without_a_row_that_fails_there_is_nothing_to_explain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pattern, "suspects", lambda facts, fails: [Suspect(pattern.FAULTS[0], 1, 1)])
+    assert pattern.suspicion(right()) == {}
+
+
+def test_a_row_that_cannot_be_judged_has_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of a judge is shown by its row; the others are still compared."""
+
+    def judge(facts: EmbedFacts) -> Outcome:
+        raise ZeroDivisionError
+
+    rows = [check._replace(judge=judge) if check.id == "embed.order" else check for check in AREA.checks]
+    monkeypatch.setattr(pattern, "AREA", replace(AREA, checks=rows))
+    fails = pattern.failing(with_prefix_cache())
+    assert "order" not in fails
+    assert fails["repeatable"]
 
 
 def test_a_fault_with_fewer_than_a_third_of_its_signs_is_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
