@@ -16,7 +16,8 @@ from bgecheck.checks.cards import chosen
 from bgecheck.checks.gpu import ENOUGH, GIB, GpuFacts
 from bgecheck.machine.files import weights_size
 from bgecheck.machine.gpus import THROTTLED, Gpu, Holder
-from bgecheck.model import Status, Text
+from bgecheck.machine.kernellog import Xid
+from bgecheck.model import Language, Status, Text, say
 from gpucards import OWN, STRANGER, WORKER, card, facts, held, judged, words
 
 
@@ -146,6 +147,69 @@ def test_a_fault_is_said_with_its_number(trouble: dict[str, Any], said: str) -> 
     assert said in words(health)
 
 
+@pytest.mark.parametrize(("temperature", "status"), [(86, "pass"), (87, "warn"), (90, "warn")])
+def test_three_degrees_below_its_limit_a_card_is_too_hot(temperature: int, status: str) -> None:
+    """The limit is 90 °C."""
+    assert statuses(facts(card(temperature=temperature)))["health"] == status
+
+
+def test_four_faults_are_named_in_the_cause_and_six_as_evidence() -> None:
+    health = judged(facts(*(card(n, uncorrected=n + 1) for n in range(7))))["health"]
+    faults: tuple[tuple[Language, str], ...] = (("en", "GPU {} has"), ("zh", "GPU {} 有"))
+    for language, faulty in faults:
+        assert [faulty.format(n) in say(health.cause, language) for n in range(7)] == [True] * 4 + [False] * 3
+    assert len(health.evidence) == 6
+
+
+@pytest.mark.parametrize(("times", "shown"), [(1, ""), (2, " (2 times)")])
+def test_how_often_an_error_came_is_told_where_it_came_again(times: int, shown: str) -> None:
+    health = judged(facts(card(), xids=(Xid("0000:65:00", 79, times),)))["health"]
+    assert f"Xid 79 of the card at 0000:65:00{shown}" in words(health)
+    assert ("times)" in words(health)) is bool(shown)
+    assert (f"（{times} 次）" in say(health.cause, "zh")) is bool(shown)
+
+
+@pytest.mark.parametrize(("used", "status"), [(1.99, "pass"), (2.01, "skip")])
+def test_memory_in_use_that_is_nobody_s_is_left_open_from_two_gib_on(used: float, status: str) -> None:
+    """The driver itself reserves up to about one GiB of a large card."""
+    assert statuses(facts(card(used=used)))["others"] == status
+    beside = facts(card(0, held(0.1), used=used + 0.1))
+    assert statuses(beside)["others"] == status
+
+
+@pytest.mark.parametrize(("gib", "status"), [(0.49, "pass"), (0.51, "warn")])
+def test_others_matter_from_half_a_gib_on(gib: float, status: str) -> None:
+    row = judged(facts(card(0, held(gib))))["others"]
+    assert str(row.status) == status
+    assert (row.evidence[0].expected is None) is (status == "pass")
+    assert statuses(facts(card()))["others"] == "pass"
+
+
+def test_exactly_what_is_needed_is_enough() -> None:
+    free = card(used=20).free
+    assert free is not None
+    assert [statuses(facts(card(used=20), needed=free + more))["memory"] for more in (0, 1)] == ["pass", "fail"]
+
+
+def test_four_holders_are_named_the_largest_first() -> None:
+    holders = [held(1 + n, 600 + n) for n in range(5)]
+    row = judged(facts(card(0, *holders, used=23)))["memory"]
+    assert "held by pid 604 (5.0 GiB), pid 603 (4.0 GiB), pid 602 (3.0 GiB), pid 601 (2.0 GiB)" in words(row)
+    assert "pid 600" not in words(row)
+
+
+def test_left_over_workers_are_listed_up_to_four_and_ended_all() -> None:
+    holders = [held(1, 600 + n) for n in range(5)]
+    row = judged(facts(card(0, *holders), left_over=frozenset(range(600, 605))))["others"]
+    assert [f"pid {pid} " in say(row.cause, "en") for pid in range(600, 605)] == [True] * 4 + [False]
+    assert len(row.evidence) == 4
+    assert row.commands[-1] == "kill 600 601 602 603 604"
+
+
+def test_up_to_eight_cards_are_listed() -> None:
+    assert len(judged(facts(*(card(n) for n in range(9))))["visible"].evidence) == 8
+
+
 def test_a_warm_card_is_no_fault_and_xid_errors_are_said_to_be_unseen() -> None:
     health = judged(facts(card(temperature=86)))["health"]
     assert health.status is Status.PASS
@@ -206,6 +270,11 @@ def test_any_text_in_cuda_visible_devices_leaves_known_cards_once(visible: str, 
     kept = chosen(CARDS, visible, by_bus=by_bus)
     assert len(kept) == len(set(kept))
     assert set(kept) <= set(CARDS)
+
+
+def test_a_choice_of_no_card_shows_what_was_chosen_of_which() -> None:
+    row = judged(facts(card(0), card(1), visible="7", chosen=()))["visible"]
+    assert (row.evidence[0].observed, row.evidence[0].expected) == ("7", "0, 1")
 
 
 def test_a_choice_of_no_card_breaks_the_entry_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bgecheck.knowledge.sizes import known_size, size_of
 from bgecheck.machine.gpus import Gpu, Holder
 from bgecheck.machine.kernellog import Xid, xids
 from bgecheck.machine.torchbuild import Build, builds
-from bgecheck.model import Finding
+from bgecheck.model import Finding, say
 from gpucards import STRANGER, card, facts, held, judged, words
 
 LINE = "python -m sglang.launch_server --model-path BAAI/bge-large-zh-v1.5 --is-embedding"
@@ -210,6 +211,79 @@ def test_the_driver_against_what_is_installed(
     assert str(found.status) == status
     newer = (Build("torch", "2.9.1+cu128", (12, 8)), Build("sgl-kernel", "0.3.21+cu130", (13, 0)))
     assert str(rows(card(), cuda=(12, 8), builds=newer)["driver"].status) == "fail", "the kernels count too"
+
+
+@pytest.mark.parametrize(
+    ("build", "needs", "driver"),
+    [((13, 0), "13.0", "580"), ((12, 8), "12.8", "525"), ((11, 7), "11.7", "450"), ((14, 1), "14.1", "580")],
+)
+def test_the_driver_to_install_is_the_oldest_that_runs_what_is_installed(
+    build: tuple[int, int], needs: str, driver: str
+) -> None:
+    """Of an unknown CUDA the newest driver that is known."""
+    row = rows(card(), cuda=(10, 2), builds=(Build("torch", "2.9.1", build),))["driver"]
+    assert f"built for CUDA {needs}, and the driver runs CUDA up to 10.2" in words(row)
+    assert f"to {driver} or newer" in words(row)
+    assert "driver 580.65.06" in say(row.evidence[0].subject, "en")
+
+
+def test_a_torch_without_cuda_is_named_whatever_the_kernels_are_built_for() -> None:
+    without = (Build("torch", "2.9.1+cpu", None), Build("sgl-kernel", "0.3.21", (12, 8)))
+    row = rows(card(), builds=without)["driver"]
+    assert "torch 2.9.1+cpu" in words(row)
+    assert "without CUDA" in words(row)
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("0.5.9", "pass"), ("0.4.10.post2", "pass"), ("0.5.9.post1", "skip"), ("0.5.10", "skip"), (None, "skip")],
+)
+def test_a_driver_for_cuda_12_runs_the_releases_up_to_0_5_9(version: str | None, status: str) -> None:
+    known = planned(card(), cuda=(12, 8))
+    assert known.planned is not None
+    release = known._replace(planned=replace(known.planned, version=version))
+    assert str(judged(release)["driver"].status) == status
+    older = release._replace(nvml=replace(release.nvml, cuda=(11, 8)))
+    assert str(judged(older)["driver"].status) == "fail"
+
+
+def test_the_oldest_of_the_cards_that_a_launch_takes_decides_on_the_generation() -> None:
+    two = (card(0), card(1, capability=(7, 0), name="Tesla V100"))
+    assert str(rows(*two)["capability"].status) == "pass"
+    assert str(rows(*two, line="--tp-size 2")["capability"].status) == "fail"
+
+
+@pytest.mark.parametrize(("short", "ends_them"), [(0, True), (1, False)])
+def test_left_over_workers_are_ended_where_that_makes_room(short: int, ends_them: bool) -> None:
+    names, need = {STRANGER: "sglang::schedul"}, int(NEED.least)
+    tight = Holder(STRANGER, need + 1 - 5 - short)
+    full = replace(card(0, tight), free=5)
+    row = rows(full, left_over=frozenset({STRANGER}), names=names)["memory"]
+    assert (f"kill {STRANGER}" in row.commands) is ends_them
+    assert f"pid {STRANGER}" in words(row)
+
+
+def test_others_that_nobody_has_left_are_not_to_be_ended() -> None:
+    row = rows(card(0, held(22), used=23))["memory"]
+    assert "end the processes that hold the rest" in words(row)
+    assert not any(command.startswith("kill") for command in row.commands)
+
+
+def test_the_cards_that_are_missing_are_counted_in_words() -> None:
+    one, two = rows(card(), line="--base-gpu-id 1")["devices"], rows(card(0), card(1), line="--tp-size 4")["devices"]
+    assert "takes GPU 1 of those that it sees" in words(one)
+    assert "1 is left to it" in words(one)
+    assert "takes GPU 0-3 of those that it sees" in words(two)
+    assert "2 are left to it" in words(two)
+    assert [row.evidence[0].expected for row in (one, two)] == [">= 2", ">= 4"]
+
+
+def test_ranks_are_put_on_one_card_only_where_it_has_room_for_all_that_they_share() -> None:
+    of_a_rank = footprint(known_size("bge-large-zh-v1.5"), {"tp-size": "2"})  # type: ignore[arg-type]
+    whole = of_a_rank.least + of_a_rank.weights_and_least
+    for spare, fits in ((0.05, True), (-0.05, False)):
+        row = rows(card(used=24 - whole / GIB - spare), line="--tp-size 2")
+        assert any("launch_server" in command for command in row["devices"].commands) is fits
 
 
 def test_an_error_of_the_card_in_the_kernel_log_is_told_with_its_number(tmp_path: Path) -> None:
