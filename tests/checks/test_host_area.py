@@ -85,6 +85,12 @@ def test_a_server_that_runs_has_been_reached_by_itself() -> None:
     assert outcomes(runs=True, way=Way("http_proxy", None, "127.0.0.1"))["proxy-env"].holds is None
 
 
+def test_the_numbers_are_those_of_their_sources() -> None:
+    """NCCL's guide, what sglang 0.5.23 was measured to take and leave, and what it raises its limit to."""
+    assert (SHM_OF_RANKS.value, SHM_OF_ONE.value, TEMPORARY.value) == (1_000_000_000, 1_048_576, 16_777_216)
+    assert (FILES.value, WANTED_FILES, RUNTIME) == (4096, 65535, 2_300_000_000)
+
+
 DOCKERS = Space(64 * 2**20, 64 * 2**20)
 ONE, SEVERAL = int(SHM_OF_ONE.value), int(SHM_OF_RANKS.value)
 
@@ -123,7 +129,10 @@ LEAST = int(FILES.value)
     ],
 )
 def test_open_files(soft: int, hard: int, runs: bool, holds: bool) -> None:
-    assert outcomes(nofile=(soft, hard), runs=runs)["nofile"].holds is holds
+    row = outcomes(nofile=(soft, hard), runs=runs)["nofile"]
+    assert row.holds is holds
+    if not holds:
+        assert row.values["limit"] == soft
 
 
 @pytest.mark.parametrize(
@@ -158,6 +167,12 @@ SMALL = int(TEMPORARY.value)
 )
 def test_temporary_files(held: Temporary, rows: dict[str, str | None]) -> None:
     assert bad(temporary=held) == rows
+
+
+def test_both_disks_are_shown_where_they_have_room() -> None:
+    row = outcomes(temporary=Temporary("/tmp", ROOMY), download=Download("/cache", 1, ROOMY))["disk"]
+    assert [evidence.subject for evidence in row.evidence] == ["/tmp", "/cache"]
+    assert outcomes(temporary=None, download=None)["disk"].evidence == ()
 
 
 def test_a_download_needs_room() -> None:

@@ -64,6 +64,30 @@ def test_what_keeps_clients_or_the_model_away(options: str, command: str, status
     assert (row.status, cause in causes(row)) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("volumes", "status", "shown"),
+    [
+        ("-v /data:/models/m", Status.PASS, ""),
+        ("-v /data:/models/", Status.PASS, ""),
+        ("-v /data:/model", Status.FAIL, "/model"),
+        ("-v /data:/data -v /cache:/root", Status.FAIL, "/data, /root"),
+        ("", Status.FAIL, "none"),
+    ],
+)
+def test_the_folder_of_the_model_stands_in_a_volume(volumes: str, status: Status, shown: str) -> None:
+    row = docker(f"--gpus all {volumes} -p 30000:30000")["container"]
+    assert row.status is status
+    if status is Status.FAIL:
+        assert say(row.evidence[0].observed, "en") == shown
+        assert say(row.evidence[0].observed, "zh") == ("、".join(shown.split(", ")) if volumes else "无")
+
+
+@pytest.mark.parametrize(("published", "shown"), [("8000:31000", "8000:31000"), ("31000", "31000:31000")])
+def test_a_published_port_at_which_nobody_listens_is_shown_as_it_is(published: str, shown: str) -> None:
+    row = docker(f"--gpus all -v /data:/models -p {published}")["container"]
+    assert (row.status, row.evidence[0].observed) == (Status.FAIL, shown)
+
+
 @pytest.mark.parametrize(("limit", "status"), [("2g", Status.FAIL), ("2300000000", Status.PASS), ("8g", Status.PASS)])
 def test_the_memory_that_the_file_allows(limit: str, status: Status) -> None:
     assert docker(f"{GIVEN} -m {limit}")["memory"].status is status
