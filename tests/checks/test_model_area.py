@@ -772,3 +772,58 @@ def test_a_cache_without_weights_is_one_warning(tmp_path: Path) -> None:
     judged = outcomes(facts_of(HUB_ID, {"HF_HOME": str(tmp_path), "HOME": "/nonexistent"}))
     assert judged["weights"].advice == "resumes"
     assert judged["loadable"].holds is None
+
+
+@pytest.mark.parametrize(("beyond", "advice"), [(63, None), (64, "beyond")])
+def test_ids_beyond_the_table_that_no_text_uses_are_harmless(tmp_path: Path, beyond: int, advice: str | None) -> None:
+    facts = facts_of(str(write_model(tmp_path / "m")))
+    rows = facts.config.number("vocab_size")
+    assert rows is not None
+    reserved = facts._replace(vocabulary=facts.vocabulary._replace(largest=rows + beyond))
+    assert outcomes(reserved)["tokenizer"].advice == advice
+
+
+def test_a_tokenizer_that_cannot_be_counted_is_shown_by_its_file(tmp_path: Path) -> None:
+    facts = facts_of(str(write_model(tmp_path / "m")))
+    whole = outcomes(facts)["tokenizer"].evidence[0]
+    large = outcomes(facts._replace(vocabulary=facts.vocabulary._replace(entries=None)))["tokenizer"].evidence[0]
+    assert (whole.subject, say(whole.observed, "en")) == ("tokenizer.json", f"{len(WORDS)} entries")
+    assert (say(large.subject, "en"), large.observed) == ("file", "tokenizer.json")
+
+
+def test_the_first_damaged_file_is_the_one_to_fetch(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "bge-large-zh-v1.5", **LARGE)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_text("")
+    facts = facts_of(str(folder))
+    assert len(facts.vocabulary.damages) == 2
+    first = facts.vocabulary.damages[0].file
+    assert outcomes(facts)["tokenizer"].values["path"] == f"{folder}/{first}"
+    assert commands(facts, "tokenizer")[-1].split()[3] == first
+
+
+def test_a_broken_pooling_file_is_fetched_over_the_one_that_is_there(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "bge-large-zh-v1.5", **LARGE)
+    (folder / "1_Pooling" / "config.json").write_text("{")
+    [fetch] = [line for line in commands(facts_of(str(folder)), "pooling") if line.startswith("hf download")]
+    assert fetch.endswith("--force-download")
+    assert "1_Pooling/config.json" in fetch
+
+
+def test_how_an_encoder_is_pooled_without_a_file_depends_on_the_release(tmp_path: Path) -> None:
+    """sglang pools a decoder by its last token in every release."""
+    folders = write_model(tmp_path / "bge-large-zh-v1.5", **LARGE), causal(tmp_path / "Qwen3-Embedding-0.6B")
+    reasons = []
+    for folder in folders:
+        shutil.rmtree(folder / "1_Pooling")
+        outcome = outcomes(facts_of(str(folder)))["pooling"]
+        assert outcome.holds is None
+        reasons.append(say(outcome.reason or "", "en"))
+    assert "the model pools CLS; " in reasons[0]
+    assert reasons[1] == "1_Pooling/config.json: missing"
+
+
+def test_the_torch_that_was_found_is_shown(tmp_path: Path) -> None:
+    facts = facts_of(str(by_torch(tmp_path / "bge-tiny")))._replace(torch="2.5.1+cu124")
+    [evidence] = outcomes(facts)["loadable"].evidence
+    assert (evidence.observed, evidence.expected) == ("2.5.1+cu124", ">= 2.6")
