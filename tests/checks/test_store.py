@@ -337,3 +337,157 @@ def test_without_texts_nothing_is_called_right() -> None:
 def test_a_vector_that_is_not_finite_is_not_the_same() -> None:
     vectors = [*RIGHT[:3], (math.nan,) * DIMS, *RIGHT[4:]]
     assert of(vectors)["vectors"].status is Status.FAIL
+
+
+# What is shown beside a verdict.
+
+
+def shown(finding: Finding) -> dict[str, str]:
+    """The evidence by its subject."""
+    return {en(evidence.subject): en(evidence.observed) for evidence in finding.evidence}
+
+
+def test_what_was_read_is_counted_and_how_is_kept_for_the_verbose() -> None:
+    row = of(RIGHT)["readable"]
+    assert shown(row)["Qdrant docs"] == "8 rows; 8 read, 8 with a text (field text)"
+    assert [evidence.background for evidence in row.evidence] == [False, True]
+    nameless = of(RIGHT, text_field=None, count=None)["readable"]
+    assert shown(nameless)["Qdrant docs"] == "rows; 8 read, 8 with a text (field -)"
+
+
+@pytest.mark.parametrize(("count", "more"), [(12, False), (13, True)])
+def test_a_dozen_names_are_listed(count: int, more: bool) -> None:
+    names = tuple(f"c{n:02}" for n in range(count))
+    row = judged(Unreadable(kind="several", names=names))["readable"]
+    assert en(row.evidence[0].observed) == ", ".join(names[:12]) + ", ..." * more
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "names", "words"),
+    [
+        ("failed", "Boom", ("a",), "Boom"),
+        ("unreachable", "refused", ("a",), "refused"),
+        ("several", "Boom", ("a", "b"), "a, b"),
+        ("locked", "Boom", (), "Boom"),
+        ("empty", "", (), "empty"),
+    ],
+)
+def test_what_stands_beside_a_store_that_cannot_be_read(
+    kind: Any, detail: str, names: tuple[str, ...], words: str
+) -> None:
+    row = judged(Unreadable(kind=kind, detail=detail, names=names))["readable"]
+    assert shown(row) == {"qdrant://h:6333/docs": words}
+
+
+def test_both_lengths_and_the_zeros_are_shown() -> None:
+    padded = of([(*vector, *[0.0] * FEWEST_ZEROS) for vector in RIGHT], dims=DIMS + FEWEST_ZEROS)["dimension"]
+    assert shown(padded) == {
+        "dimension of the store, and of the server": str(DIMS + FEWEST_ZEROS),
+        "numbers that are 0 at the end of each": str(FEWEST_ZEROS),
+    }
+    assert padded.values["name"] == "bge-large-zh-v1.5"
+    declared = of(RIGHT, dims=1536)["dimension"]
+    assert shown(declared)["declared"] == "1536"
+    assert "declared" not in shown(of(RIGHT, dims=None)["dimension"])
+    held = stored()
+    assert judged(held, served(held, model=None))["dimension"].values["name"] == "?"
+
+
+def test_vectors_of_nothing_but_zeros_have_no_dimension_of_their_own() -> None:
+    row = of([(0.0,) * DIMS] * COUNT)["dimension"]
+    assert (row.status, row.values["real"]) == (Status.FAIL, 0)
+
+
+@pytest.mark.parametrize(("like", "is_cut"), [(5, True), (4, False)])
+def test_more_than_half_of_cut_vectors_are_the_beginning_of_the_servers(like: int, is_cut: bool) -> None:
+    whole = [tuple(math.sin(7.0 * n * n + k) for k in range(64)) for n in range(1, COUNT + 1)]
+    held = stored([vector[:32] if n < like else RIGHT[n] for n, vector in enumerate(whole)])
+    row = judged(held, served(held, whole))["dimension"]
+    assert ("not known to be trained" in en(row.cause)) is is_cut
+
+
+def test_the_metric_is_shown_with_both_norms() -> None:
+    vectors = [axis(0), axis(1, 0.5), axis(2, 2.0), *RIGHT[3:]]
+    row = of(vectors, metric="ip", number_type="halfvec", quantised="int8")["metric"]
+    assert shown(row) == {
+        "metric": "distance = Cosine",
+        "norm of the stored vectors": "0.5 to 2",
+        "norm of the server's vectors": "1",
+        "stored as": "halfvec",
+        "quantised index": "int8",
+    }
+    assert [evidence.background for evidence in row.evidence] == [False, False, True, True, True]
+    assert row.values["rows"] == COUNT
+    bare = stored(metric=None, metric_source="idx", count=None)
+    unindexed = judged(bare, served(bare), POSTGRES)["metric"]
+    assert shown(unindexed)["metric"] == "no index"
+    assert unindexed.values["rows"] == "?"
+
+
+@pytest.mark.parametrize(("norms", "farthest"), [((1.0, 1.2, 0.9), "1.2"), ((1.1, math.inf, 3.0), "inf"), ((), "nan")])
+def test_the_norm_farthest_from_one_is_named(norms: tuple[float, ...], farthest: str) -> None:
+    held = stored(metric="ip")
+    assert judged(held, served(held, norms=norms))["metric"].values["query_norm"] == farthest
+
+
+@pytest.mark.parametrize(("squared", "kind"), [(True, "平方距离"), (False, "距离")])
+def test_a_squared_distance_is_called_so(squared: bool, kind: str) -> None:
+    row = of([RIGHT[0], turned(0, 0.6)], metric="l2", squared=squared)["metric"]
+    assert row.values["kind_zh"] == kind
+
+
+def test_the_pair_that_is_shown_is_the_first_text_and_the_next_that_is_another() -> None:
+    near = turned(0, 0.99801)
+    row = of([RIGHT[0], near, turned(0, 0.5), turned(0, 0.6)], metric="l2")["metric"]
+    assert row.values["cosine"] == "0.5000"
+    alike = of([RIGHT[0], near], metric="l2")["metric"]
+    assert alike.values["cosine"] == "?"
+
+
+@pytest.mark.parametrize(
+    ("dims", "number_type", "words"),
+    [
+        (2000, "", "USING hnsw (v vector_cosine_ops)"),
+        (2001, "", "USING hnsw ((v::halfvec(2001)) halfvec_cosine_ops)"),
+        (2001, "halfvec", "USING hnsw (v halfvec_cosine_ops)"),
+    ],
+)
+def test_pgvector_indexes_two_thousand_components(dims: int, number_type: str, words: str) -> None:
+    """`column cannot have more than 2000 dimensions for hnsw index`, as pgvector answers."""
+    held = stored(
+        [axis(n, dims=dims) for n in range(COUNT)],
+        metric=None, metric_source="", count=MANY_ROWS, number_type=number_type,
+    )  # fmt: skip
+    row = judged(held, served(held, [axis(n, dims=dims) for n in range(COUNT)]), POSTGRES)["metric"]
+    assert words in en(row.fix)
+
+
+def test_the_texts_left_out_are_counted_for_the_verbose() -> None:
+    held = stored()
+    subject = "texts left out, longer than the model reads or refused"
+    row = judged(held, served(held, left_out=3))["vectors"]
+    assert shown(row)[subject] == "3"
+    assert next(e for e in row.evidence if en(e.subject) == subject).background
+    assert subject not in shown(of(RIGHT)["vectors"])
+
+
+def test_eight_fields_that_may_hold_the_texts_are_named() -> None:
+    held = stored(fields=tuple(f"f{n}" for n in range(9)))
+    reason = en(judged(held, served(held, compared=(), remade=()))["vectors"].reason)
+    assert [f"f{n}" in reason for n in range(9)] == [True] * 8 + [False]
+
+
+def test_the_lowest_cosine_is_of_the_vectors_that_are_numbers() -> None:
+    row = of([*RIGHT[:3], (math.nan,) * DIMS, turned(4, 0.9), *RIGHT[5:]])["vectors"]
+    assert (row.values["lowest"], row.values["highest"], row.values["name"]) == (
+        "0.9000",
+        "1.0000",
+        "bge-large-zh-v1.5",
+    )
+
+
+def test_vectors_of_another_length_are_shown_with_both() -> None:
+    first, rest = axis(0, dims=48), [axis(n, dims=48) for n in range(1, COUNT)]
+    held = stored([(*first[:-1], 0.5), *rest])
+    row = judged(held, served(held, RIGHT))["vectors"]
+    assert "vectors of different lengths: 48 / 32" in en(row.reason)
