@@ -245,7 +245,8 @@ AREA = Area("embed", seconds=math.inf, needs=("probe.reachable",))
 def collect(context: Context) -> EmbedFacts:
     """Send short texts that no server has seen before; stop at the first that brings no vector.
 
-    As the smoke test, openai makes the first call for the texts, while it is imported the fresh texts are sent.
+    As the smoke test, openai makes the first call for the texts. While it is imported the fresh texts are sent, and it
+    is called when they are answered: a server that mixes up requests in flight would show that in rows of others.
     """
     server, rng = context.server(), random.Random()
     client = context.openai if context.settings.smoke and not isinstance(context.openai, Unavailable) else None
@@ -255,8 +256,8 @@ def collect(context: Context) -> EmbedFacts:
         spared = NotSent(_A_RERANKER)
         return EmbedFacts(context.target, server.served(), tuple(texts), spared, (), None, reranker=name)
     few = server.few_at_once(len(texts))
-    beside = client is not None and few is None and _call(client, context, server, texts)
-    asked = None if beside else server.embed_in_parts(texts)
+    calls = client is not None and (few is None or len(texts) <= few)
+    asked = None if calls else server.embed_in_parts(texts)
     if asked is not None and not isinstance(asked, Embedded):
         refused = EmbedFacts(context.target, server.served(), tuple(texts), asked, (), None)
         return _described(refused._replace(elsewhere=_beside(server, asked)), server)
@@ -267,7 +268,7 @@ def collect(context: Context) -> EmbedFacts:
     if asked is not None or isinstance(first, Embedded):
         facts = _repeated(facts, ask, fresh, few)
     if client is not None:
-        facts = _with_openai(facts, client, context, called=beside)
+        facts = _with_openai(facts, client, context, calls=calls)
     facts = _described(facts, server)
     if not isinstance(facts.asked, Embedded) or facts.unanswered():
         return facts
@@ -326,7 +327,7 @@ def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str], few: int | 
     together = fresh[:few]
     # The others are new in the batch: what a server keeps of them shows when it comes again in the opposite order.
     batch = ask(together) if len(together) > 1 else None
-    others = ask.at_once([text for text in fresh if text is not fresh[1]])
+    others = tuple(ask([text]) for text in fresh if text is not fresh[1])
     facts = facts._replace(batch=batch, others=others)
     if batch is None or not may_be_too_many(batch):
         return facts
@@ -334,47 +335,34 @@ def _repeated(facts: EmbedFacts, ask: _Asking, fresh: Sequence[str], few: int | 
     return facts._replace(batch=None if may_be_too_many(pair) else pair, too_many=batch)
 
 
-def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context, *, called: bool) -> EmbedFacts:
+def _with_openai(facts: EmbedFacts, client: OpenAIClient, context: Context, *, calls: bool) -> EmbedFacts:
     """What openai made of the texts, and the same texts in a request of our own after it.
 
-    A server that computes few texts at once is `called` only now, when nothing else is sent to it.
+    It is not called with more texts than the server computes at once.
     """
     server, target = context.server(), context.target
     try:
-        openai: OpenAIResult | Unavailable = _result(client, context, facts.texts, called)
+        openai: OpenAIResult | Unavailable = _called(client, context, facts.texts, calls)
     except Unavailable as unavailable:
         openai = unavailable
-    if called:
+    if calls:
         asked = server.embed_in_parts(facts.texts) if isinstance(facts.repeats[0], Embedded) else facts.asked
         facts = facts._replace(asked=asked, elsewhere=_beside(server, asked))
     return facts._replace(openai=openai, way=client_way(target.url, target.host, target.port))
 
 
-def _result(client: OpenAIClient, context: Context, texts: Sequence[str], called: bool) -> OpenAIResult:
-    """What came of openai's call. Raises `Unavailable`."""
-    if called:
-        return client.result(context.deadline.remaining())
-    server = context.server()
-    few = server.few_at_once()
-    if few is None or len(texts) > few:
+def _called(client: OpenAIClient, context: Context, texts: Sequence[str], calls: bool) -> OpenAIResult:
+    """Call openai at the base URL where the server was found to answer. Raises `Unavailable`."""
+    if not calls:
         raise Unavailable(_NOT_CALLED, looked=False)
+    server = context.server()
+    name, seconds = server.model_name() or "default", context.deadline.timeout(context.settings.timeout)
     with server.turn():
-        if not _call(client, context, server, texts):
-            raise Unavailable(_NOT_CALLED, looked=False)
+        client.call(server.base_url, context.target.api_key, name, texts, seconds)
         return client.result(context.deadline.remaining())
 
 
 _NOT_CALLED = Text("openai was not called with these texts", "没有用 openai 发送这些文本")
-
-
-def _call(client: OpenAIClient, context: Context, server: Server, texts: Sequence[str]) -> bool:
-    """Give the process of openai its call, at the base URL where the server was found to answer."""
-    try:
-        name, seconds = server.model_name() or "default", context.deadline.timeout(context.settings.timeout)
-    except Unavailable:
-        return False
-    client.call(server.base_url, context.target.api_key, name, texts, seconds)
-    return True
 
 
 _IN_VAIN = 2
