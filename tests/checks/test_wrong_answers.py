@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from bgecheck.model import Status, say
 from checks.test_embed_causes import words
-from fakes.answering import Answer, bad, embedded, found, pages, same, serving
+from fakes.answering import Answer, bad, beyond_text, embedded, found, pages, same, serving, vector
 
 Embed = Callable[[dict[str, Any], Mapping[str, str]], Answer]
 
@@ -99,3 +101,34 @@ def test_a_firewall_is_not_blamed_on_the_key(answer: Answer, of_the_key: bool) -
 def test_a_right_server_is_none_of_these() -> None:
     with serving(pages(), same) as url:
         assert bad(found(url, "probe", "embed")) == set()
+
+
+class Mixing:
+    """A server that gives requests in flight at the same time each other's vectors, and takes its time for each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._last: list[list[float]] = []
+
+    def __call__(self, body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        if (answer := beyond_text(body)) is not None:
+            return answer
+        with self._lock:
+            self._in_flight += 1
+        time.sleep(0.05)
+        vectors = [vector(text) for text in body["input"]]
+        with self._lock:
+            mixed, self._in_flight = self._in_flight > 1, self._in_flight - 1
+            answered = [self._last[-1]] * len(vectors) if mixed and self._last else vectors
+            self._last += vectors
+        return 200, embedded(*answered, tokens=sum(len(text) + 2 for text in body["input"]))
+
+
+def test_requests_in_flight_that_are_mixed_up_break_the_row_of_requests_in_flight_alone() -> None:
+    """Whatever is compared for another row is sent when nothing else is, by openai too."""
+    for texts in ([], ["今天天气"]):
+        with serving(pages(), Mixing()) as url:
+            rows = found(url, "embed", openai=True, texts=texts)
+        broken = {name for name, row in rows.items() if row.status.bad and name != "embed.semantic"}
+        assert broken == ({"embed.concurrent"} if not texts else set()), texts
