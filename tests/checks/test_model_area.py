@@ -827,3 +827,17 @@ def test_the_torch_that_was_found_is_shown(tmp_path: Path) -> None:
     facts = facts_of(str(by_torch(tmp_path / "bge-tiny")))._replace(torch="2.5.1+cu124")
     [evidence] = outcomes(facts)["loadable"].evidence
     assert (evidence.observed, evidence.expected) == ("2.5.1+cu124", ">= 2.6")
+
+
+def test_whole_weights_are_shown_with_their_size_and_numbers(tmp_path: Path) -> None:
+    one = outcomes(facts_of(str(flat(tmp_path / "one"))))["weights"].evidence
+    assert [say(evidence.subject, "en") for evidence in one] == ["model.safetensors"]
+    assert re.fullmatch(r"[\d.]+ \wB, [\d.]+ M numbers", say(one[0].observed, "en"))
+    facts = facts_of(str(flat(tmp_path / "two")))
+    two = facts.weights._replace(files=("a.safetensors", "b.safetensors"), unfinished=tuple("123456"))
+    shown, left = outcomes(facts._replace(weights=two))["weights"].evidence
+    assert say(shown.subject, "en") == "2 × *.safetensors"
+    assert say(shown.observed, "zh").endswith(" M 个参数")
+    assert (left.observed, left.background) == ("1, 2, 3, 4, 5", True)
+    unread = outcomes(facts._replace(weights=two._replace(tensors=None)))["weights"].evidence[0]
+    assert "numbers" not in say(unread.observed, "en")

@@ -17,7 +17,7 @@ import pytest
 import forked
 from bgecheck.checks import ports
 from bgecheck.checks.ports.facts import PlannedPorts, PortFacts
-from bgecheck.engines.planned import Form
+from bgecheck.engines.planned import Form, Rival
 from bgecheck.engines.sglang.discovery import Orphan
 from bgecheck.engines.sglang.launchline import typed
 from bgecheck.engines.sglang.ownports import own_ports, ranks_in_each_others_way
@@ -279,3 +279,34 @@ def test_two_launches_of_a_script_on_one_port(between: str, collides: bool, tmp_
     first, second, third = planned_in(str(script))
     assert (first.rival, third.rival) == (None, None)
     assert (second.rival and second.rival.place) == (first.place if collides else None)
+
+
+@pytest.mark.parametrize(("published", "words_of_it"), [(True, "published port"), (False, "--port")])
+def test_the_other_launch_on_the_same_port_is_shown_by_what_both_take(published: bool, words_of_it: str) -> None:
+    of = facts()
+    assert of.plan is not None
+    planned = replace(of.plan.planned, rival=Rival("two.sh:1", 30000, published=published))
+    found = judged(of._replace(plan=of.plan._replace(planned=planned)))
+    assert (str(found.status), say(found.evidence[0].subject, "en")) == ("fail", words_of_it)
+    assert ("at another port of the machine" in words(found)) is published
+
+
+def test_the_range_of_the_system_is_shown_from_its_first_to_its_last_port() -> None:
+    found = judged(facts(tried=(Binding("127.0.0.1", None),), port=40000, given_out=range(32768, 61000)))
+    assert "32768-60999: another program may get 40000 by chance" in words(found)
+
+
+def test_at_most_four_holders_of_a_port_are_listed() -> None:
+    owners = tuple(
+        ports.facts.Owner(Listener("127.0.0.1", 30000, pid), "python", False, command=f"python -m app{pid}")
+        for pid in range(800, 805)
+    )
+    found = judged(facts(tried=IN_USE, owners=owners))
+    listed = " ".join(say(evidence.observed, "en") for evidence in found.evidence)
+    assert [f"pid {pid}" in listed for pid in range(800, 805)] == [True] * 4 + [False]
+
+
+def test_a_fixed_port_is_said_to_be_held_by_whom() -> None:
+    with listening() as held:
+        found = rows(f"--port {closed_port()} --nccl-port {held}")["internal"]
+    assert f"pid {os.getpid()} (" in words(found)
