@@ -250,6 +250,10 @@ COMMAND = re.compile(
     r"|(?:\S*/)?sglang serve) [^>|;&]*"
 )
 """A launch command as a shell, a container or a service manager repeats it."""
+LISTED = re.compile(
+    r"\[ ?(?:'(?:[^'\\]|\\.){0,2000}'|\"(?:[^\"\\]|\\.){0,2000}\")(?:, ?(?:'(?:[^'\\]|\\.){0,2000}'|\"(?:[^\"\\]|\\.){0,2000}\")){2,} ?\]"
+)
+"""A command as a list of words, as Python and JSON write it."""
 WEIGHTS = re.compile(r"Load weight (begin|end)\..*?avail mem=(\d+\.?\d*) GB(?:, mem usage=(\d+\.?\d*) GB)?")
 """The free memory of the GPU before and after the weights were loaded, and what they take, in GiB."""
 TYPE = re.compile(r"\btype=(\w+)")
@@ -281,7 +285,12 @@ EVENTS = (
     "usage: launch_server.py",
     "launch_server.py",
     "sglang.launch_server -",
+    "sglang.launch_server'",
+    'sglang.launch_server"',
     "sglang serve -",
+    "sglang', 'serve'",
+    'sglang", "serve"',
+    'sglang","serve"',
     "Automatically detected platform",
 )
 """What a line holds that changes the state of a session."""
