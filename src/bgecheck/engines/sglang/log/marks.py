@@ -225,7 +225,12 @@ OTHER_ENGINES = (
     ("LM Studio", re.compile(r"\bLM ?STUDIO\b|model has crashed without additional information", re.IGNORECASE)),
     ("LiteLLM", re.compile(r"\blitellm\b", re.IGNORECASE)),
     ("New API", re.compile(r"\b(?:One|New) API v\S+ (?:started|ready)")),
-    (ROUTER, re.compile(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
+    (
+        ROUTER,
+        re.compile(
+            r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::|^Error starting router: |sglang_router[/\\.]launch_router"
+        ),
+    ),
     (
         "nginx",
         re.compile(r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"),
