@@ -695,6 +695,14 @@ cause(
     "disk-full",
     [
         pattern(
+            "phemeral",
+            "Message:          The node was low on resource: ephemeral-storage. Threshold quantity: 5Gi, available: 4Gi.",
+            regex=r"The node was low on resource: ephemeral-storage|[Ee]phemeral local storage usage exceeds the total limit",
+            near="  ephemeral-storage:  200Mi",
+            source="kubernetes: the pod was evicted",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "No space left on device",
             "OSError: [Errno 28] No space left on device: '/root/.cache/huggingface/hub/tmp1'",
             near="failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
@@ -743,6 +751,26 @@ cause(
         "清理空间，或把 HF_HOME、TRITON_CACHE_DIR、TMPDIR 指到有空间的磁盘",
     ),
     commands=("df -h", "du -sh ~/.cache"),
+    variants={
+        "evicted": Advice(
+            Text(
+                "Kubernetes evicted the pod: the disk of its node ran low, or its containers wrote more to it than their limit allows "
+                "(ephemeral-storage)",
+                "Pod 被 Kubernetes 驱逐：节点磁盘空间不足，或容器写入本地磁盘的数据超过上限（ephemeral-storage）",
+            ),
+            Text(
+                "keep models and caches on a volume of their own (HF_HOME and TRITON_CACHE_DIR on it), or free space on that node and raise "
+                "ephemeral-storage in resources.limits",
+                "把模型和缓存放到单独的卷上（HF_HOME、TRITON_CACHE_DIR 指到卷里）；或清理该节点的磁盘，并调大 resources.limits 里的 "
+                "ephemeral-storage",
+            ),
+            (
+                "kubectl describe nodes | grep -A 12 'Allocated resources'",
+                "kubectl get events --sort-by=.lastTimestamp",
+            ),
+        ),
+    },
+    variant=lambda session, hit: "evicted" if "phemeral" in hit.text else None,
 )
 
 
@@ -768,6 +796,8 @@ def _broken(session: Session, hit: Hit) -> str | None:
     """`option` where an option needs a package, `pickled` where weights need a newer torch, `command` without Python."""
     if _NEWER_TORCH in hit.text:
         return "pickled"
+    if "smg-grpc-servicer" in hit.text:
+        return "servicer"
     if _COMMAND.search(hit.text):
         return "command"
     if _WITHOUT_SGLANG.search(hit.text):
@@ -820,6 +850,14 @@ cause(
 cause(
     "python-env-broken",
     [
+        pattern(
+            "smg-grpc-servicer",
+            "ImportError: gRPC mode requires the smg-grpc-servicer package. If not installed, run: pip install smg-grpc-servicer[sglang].",
+            regex=r"^(?:Import|Runtime)Error: .*\brequires (?:the )?smg-grpc-servicer\b",
+            near="[2026-11-02 22:10:05] gRPC HTTP sidecar disabled: this smg-grpc-servicer has no hook for it",
+            source="0.5.10 to 0.5.23: --grpc-mode (sglang #21801, #28298)",
+            weight=SPECIFIC,
+        ),
         pattern(
             "No module named",
             "ModuleNotFoundError: No module named 'uvicorn'",
@@ -1027,6 +1065,18 @@ cause(
                 "ls -d ~/*/bin/sglang ~/*/envs/*/bin/sglang /opt/*/bin/sglang 2>/dev/null",
                 "{python} -m pip install --upgrade sglang",
             ),
+        ),
+        "servicer": Advice(
+            Text(
+                "--grpc-mode serves through the package smg-grpc-servicer, which is missing here or of a release that does not fit this sglang",
+                "--grpc-mode 依赖 smg-grpc-servicer 这个包：当前环境没有装，或版本与 sglang 不匹配",
+            ),
+            Text(
+                "upgrade it in the environment of the server; or leave out --grpc-mode, and write http:// instead of grpc:// in the router's "
+                "--worker-urls",
+                "在服务所在的环境里升级它；或去掉 --grpc-mode，并把 router 的 --worker-urls 里的 grpc:// 改成 http://",
+            ),
+            ("{pip} install --upgrade 'smg-grpc-servicer[sglang]'",),
         ),
         "pickled": Advice(
             Text(
