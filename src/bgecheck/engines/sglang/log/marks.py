@@ -143,6 +143,8 @@ NOISE = (
     '"event": "request.',
 )
 """Lines that quote other text: what they hold is never a cause."""
+PROSE = re.compile(r"[\u4e00-\u9fff].*[，。？！]")
+"""What somebody wrote into a log that he passed on: a sentence in Chinese, which tells of errors and is none."""
 IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
 SGLANG = re.compile(
     r"\bsglang[/\\](?:srt|python|cli|lang|kernels|jit_kernel|launch_server|utils|version|__init__|__main__|global_config)\b|"

@@ -105,7 +105,7 @@ class Sessions:
         text = text[:JUDGED]
         if not any(mark in text for mark in marks.NOISE):
             self._advance(number, text)
-            if not self._is_code(text):
+            if not self._is_code(text) and not (session.sglang and marks.PROSE.match(text)):
                 self._look(number, text, patterns)
         elif (match := marks.IMPORT.search(text)) and len(session.imports) < _MODULES:
             session.imports.setdefault(match[1], (number, text[:2000]))
