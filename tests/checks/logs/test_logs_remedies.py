@@ -510,3 +510,13 @@ def test_a_command_that_is_logged_as_a_list_is_the_one_to_correct(line: str, tmp
     error = "launch_server.py: error: unrecognized arguments: --enable-embedding"
     (root,) = roots(judged(written(tmp_path / "sglang.log", f"{line}\n{error}\n")))
     assert root.commands == ("python3 -m sglang.launch_server --model-path /data/m --port 31000",)
+
+
+@pytest.mark.parametrize(("given", "row"), [("True", "logs.engine-internal-error"), ("False", "logs.ready")])
+def test_ranks_that_exchange_parts_of_unequal_size(given: str, row: str, tmp_path: Path) -> None:
+    lines = ("@scheduler", "ValueError: input tensor must be the same size as output size times world size", "@died")
+    text = Snippet("", "graph", "", lines).log("0.5.9")
+    text = text.replace("is_embedding=", f"tp_size=8, dp_size=4, enable_dp_attention={given}, is_embedding=")
+    (root,) = roots(judged(written(tmp_path / "sglang.log", text)))
+    assert root.id == row
+    assert given == "False" or [line for line in root.commands if "--tp-size 8" in line and "--dp-size" not in line]

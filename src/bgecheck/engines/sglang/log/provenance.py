@@ -54,6 +54,13 @@ _CHINESE: Mapping[str, str] = {
     ),
     "torchvision of another torch": "与 torch 版本不配套的 torchvision",
     "transformers 4.5x with torch below 2.6": "transformers 4.5x 配 2.6 以下的 torch",
+    "transformers 4.x before a tokenizer_config.json of 5 (transformers #45566)": (
+        "transformers 4.x 读取按 5 写的 tokenizer_config.json（transformers #45566）"
+    ),
+    "torch on native Windows": "原生 Windows 上的 torch",
+    "--enable-dp-attention with --dp-size below --tp-size (sglang #19760)": (
+        "--enable-dp-attention 且 --dp-size 小于 --tp-size（sglang #19760）"
+    ),
     "transformers 5 under an older sglang": "transformers 5 配较旧的 sglang",
     "transformers newer than sglang": "transformers 比 sglang 新",
     "transformers older than sglang": "transformers 比 sglang 旧",

@@ -1564,6 +1564,20 @@ def _in_auto_configuration(session: Session, text: str) -> str | None:
     return "transformers-too-old" if from_transformers else None
 
 
+def _of_transformers(text: str) -> str | None:
+    """Where it is not the model type that transformers does not know: the tokenizer's file, or sglang beside it."""
+    if "attribute 'keys'" in text or "AddedToken()" in text:
+        return "tokenizer"
+    return "apart" if _APART.search(text) else None
+
+
+def _in_tokenizer_file(session: Session, text: str) -> str | None:
+    """What transformers stumbles over while it reads tokenizer_config.json."""
+    frames = [line for line in session.recent if line.startswith('  File "')][-3:]
+    read = any(re.search(r"/transformers/tokenization_\w+\.py\"", line) for line in frames)
+    return "transformers-too-old" if read else None
+
+
 _APART = re.compile(
     r"cannot import name|BACKENDS_MAPPING|already used by a Transformers config|object has no attribute|^AttributeError: module"
 )
@@ -1607,6 +1621,20 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "'list' object has no attribute 'keys'",
+            "AttributeError: 'list' object has no attribute 'keys'",
+            near="AttributeError: 'dict' object has no attribute 'keys_of'",
+            source="transformers 4.x before a tokenizer_config.json of 5 (transformers #45566)",
+            choose=_in_tokenizer_file,
+        ),
+        pattern(
+            "AddedToken() got multiple values for keyword argument 'special'",
+            "TypeError: tokenizers.AddedToken() got multiple values for keyword argument 'special'",
+            near="TypeError: AddedToken() got an unexpected keyword argument 'special'",
+            source="transformers 5.0 to 5.2 (transformers #44062)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "Backend should be defined in the BACKENDS_MAPPING",
             "ValueError: Backend should be defined in the BACKENDS_MAPPING. Offending backend: torchvision",
             near="[2026-11-02 22:10:05] Attention backend not explicitly specified. Use flashinfer backend by default.",
@@ -1647,6 +1675,18 @@ cause(
     ),
     commands=("{pip} install --upgrade sglang transformers",),
     variants={
+        "tokenizer": Advice(
+            Text(
+                "the model's tokenizer_config.json is written for another transformers than the installed one, which cannot read the special "
+                "tokens in it; the file is not damaged",
+                "模型的 tokenizer_config.json 是按另一个版本的 transformers 写的，当前版本读不了其中的特殊 token；文件没有损坏",
+            ),
+            Text(
+                "use a newer sglang, which brings a newer transformers; transformers upgraded alone may not fit this sglang",
+                "升级 sglang，让它带上更新的 transformers；单独升级 transformers 可能与当前 sglang 不匹配",
+            ),
+            ("{pip} install --upgrade sglang", "{pip} check"),
+        ),
         "apart": Advice(
             Text(
                 "the installed transformers is older or newer than this version of sglang was written for: it lacks what sglang takes from it",
@@ -1659,5 +1699,5 @@ cause(
             ("{pip} check", "{pip} install --upgrade --force-reinstall sglang"),
         ),
     },
-    variant=lambda session, hit: "apart" if _APART.search(hit.text) else None,
+    variant=lambda session, hit: _of_transformers(hit.text),
 )

@@ -416,6 +416,11 @@ def _own_bug(session: Session, text: str) -> str | None:
     return "engine-internal-error" if frames and "/sglang/srt/managers/" in frames[-1] else None
 
 
+def _among_ranks(session: Session, text: str) -> str | None:
+    """A collective over parts of unequal size, in the attention that is divided by requests."""
+    return "engine-internal-error" if session.argument("enable_dp_attention") == "True" else None
+
+
 def _of_nothing(session: Session, text: str) -> str:
     """A batch without a token, which is a text without one, or else a fault of sglang's own."""
     batches = (BATCH.search(line) for line in reversed(session.recent))
@@ -424,6 +429,9 @@ def _of_nothing(session: Session, text: str) -> str:
 
 
 EMPTY = "empty-text"
+_RANKS = "times world size"
+_ALONE: Mapping[str, str | None] = {"enable-dp-attention": None, "dp-size": None}
+"""What divides the attention among the cards."""
 
 cause(
     EMPTY,
@@ -489,6 +497,14 @@ cause(
             weight=GENERAL,
             choose=_own_bug,
         ),
+        pattern(
+            "times world size",
+            "ValueError: input tensor must be the same size as output size times world size",
+            regex=r"^(?:ValueError|RuntimeError): (?:input|output) tensor (?:size )?must be .*\bworld size$",
+            near="ValueError: the batch is 8 times world size of 4",
+            source="--enable-dp-attention with --dp-size below --tp-size (sglang #19760)",
+            choose=_among_ranks,
+        ),
     ],
     shows=("serving",),
     title=Text("sglang's own checks hold", "sglang 的内部自检通过"),
@@ -501,10 +517,24 @@ cause(
         "升级 sglang；仍复现就带上这几行去提 issue",
     ),
     commands=("{pip} install --upgrade sglang",),
-    variants={"option": PART, "custom-all-reduce": OWN_ALL_REDUCE},
-    variant=optional.variant,
+    variants={
+        "option": PART,
+        "custom-all-reduce": OWN_ALL_REDUCE,
+        "ranks": Advice(
+            Text(
+                "the cards exchanged parts of unequal size: --enable-dp-attention with --dp-size below --tp-size fails so in this release",
+                "各卡交换的数据大小不一致：这个版本的 --enable-dp-attention 在 --dp-size 小于 --tp-size 时会这样出错",
+            ),
+            Text(
+                "start without --enable-dp-attention and --dp-size, which a model that fits one card does not need, or upgrade sglang",
+                "去掉 --enable-dp-attention 和 --dp-size 启动（单卡放得下的模型用不着），或升级 sglang",
+            ),
+            ("{launch_line}", "{pip} install --upgrade sglang"),
+        ),
+    },
+    variant=lambda session, hit: "ranks" if _RANKS in hit.text else optional.variant(session, hit),
     values=optional.values,
-    changes=optional.without,
+    changes=lambda session, hit: _ALONE if _RANKS in hit.text else optional.without(session, hit),
 )
 
 cause(
@@ -851,6 +881,14 @@ cause(
     "python-env-broken",
     [
         pattern(
+            "use_libuv was requested",
+            "RuntimeError: use_libuv was requested but PyTorch was build without libuv support",
+            regex=r"use_libuv was requested but PyTorch was buil[dt] without",
+            near="[2026-11-02 22:10:05] use_libuv was requested",
+            source="torch on native Windows",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "smg-grpc-servicer",
             "ImportError: gRPC mode requires the smg-grpc-servicer package. If not installed, run: pip install smg-grpc-servicer[sglang].",
             regex=r"^(?:Import|Runtime)Error: .*\brequires (?:the )?smg-grpc-servicer\b",
@@ -1117,7 +1155,8 @@ cause(
         pattern(
             "assert get_embedding",
             "    assert get_embedding == True",
-            near="    get_embedding: bool = False,",
+            regex=r"assert get_embedding(?! is False)",
+            near='    assert get_embedding is False, "embedding is not supported yet"',
             source="0.4.6, 0.4.7",
             weight=SPECIFIC,
             choose=_generates,
