@@ -79,8 +79,8 @@ def _values(session: Session, hit: Hit) -> dict[str, str]:
         "code": _ENDED_WITH,
     }
     matches = {name: mark.search(hit.text) for name, mark in marks.items()}
-    named = {name: next(filter(None, match.groups()), "").rstrip(":.") for name, match in matches.items() if match}
-    return {"container": "NAME", **named, **_pod(hit)}
+    values = {name: next(filter(None, match.groups()), "").rstrip(":.") for name, match in matches.items() if match}
+    return {"container": "NAME", **values, **_pod(hit)}
 
 
 def _pod(hit: Hit) -> dict[str, str]:
