@@ -52,7 +52,7 @@ CHINESE = frozenset({"faults_zh", "instruction_zh", "kind_zh", "own_zh", "recipe
 AS_IT_STANDS = frozenset(
     """
     actual address age aim allowed answered architecture args_fraction args_model args_port asked available backend
-    bad base_url belong beside bound build built_for bundle bundle_variable capability card characters chunk
+    bad base_url belong beside bound build built_for bundle bundle_variable capability card characters chunk code
     collection command connections container cosine count covered create cuda days declared degrees detail device
     dims distance driver dropped dtype each engine error exception expected failed folder foreign formula found free
     front given gpu held hidden highest holders host hub image index inside keys left length lengths limit link
@@ -62,7 +62,7 @@ AS_IT_STANDS = frozenset(
     process program python query_norm range ranks rate read_as reader real refused release releases right rival rows
     running script seconds seen sent served server_pid server_port share shared shortest signs source start_pid
     status step store stored taken tensor times tokens told total unit used value variable version visible
-    wanted why workers wrong
+    wanted why worker workers wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bgecheck.engines.base import Launch
 from bgecheck.engines.sglang import relaunch
-from bgecheck.engines.sglang.launchline import launch_program, launch_words, parse_launch, typed
+from bgecheck.engines.sglang.launchline import launch_program, launch_words, listed_words, parse_launch, typed
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, changes_in_words
 from bgecheck.engines.sglang.relaunch import encoder_changes, launch_line, on_gpu, place, stop
 from bgecheck.engines.sglang.releases import newest, release_of, releases
@@ -215,6 +215,29 @@ def test_an_ambiguous_beginning_is_no_option() -> None:
 def test_a_command_that_a_log_repeats(line: str, options: dict[str, str] | None) -> None:
     words = launch_words(line)
     assert (dict(typed(words).options) if words else None) == options
+
+
+@pytest.mark.parametrize(
+    ("listed", "line"),
+    [
+        (
+            "['python', '-m', 'sglang.launch_server', '--model-path', '/m/a b']",
+            "python -m sglang.launch_server --model-path '/m/a b'",
+        ),
+        ('["sglang","serve","--model-path","m"]', "sglang serve --model-path m"),
+        (
+            "['env', 'HIP_VISIBLE_DEVICES=1', 'sglang', 'serve', 'm']",
+            "env HIP_VISIBLE_DEVICES=1 sglang serve --model-path m",
+        ),
+        (r'["sglang", "serve", "--model-path", "C:\\m\\a"]', r"sglang serve --model-path 'C:\m\a'"),
+        ("['python', '-m', 'sglang.launch_server', '--help']", None),
+        ("['python', '-m', 'vllm.entrypoints.api_server', '--model', 'm']", None),
+        ("['a', 'b', 'c']", None),
+    ],
+)
+def test_a_command_as_a_list_of_words(listed: str, line: str | None) -> None:
+    words = listed_words(listed)
+    assert (launch_line(typed(words), {}) if words else None) == line
 
 
 RUN = "python3 -m sglang.launch_server --model-path m"

@@ -217,6 +217,9 @@ _WRAPPINGS = re.compile(
     r"|(?:\d{1,4}: )"  # srun --label
     r"|(?:\[\d{1,4},\d{1,4}\]<std(?:out|err)>:(?: (?=\S))?)"  # mpirun --tag-output
     r"|(?:\[default\d{1,5}\]:)"  # torchrun --tee
+    # Jenkins' timestamper, consoles of clouds
+    r"|(?:\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)\](?: |$))"
+    r"|(?:│ )"  # a pane of k9s or tmux, as it is copied with its frame
     r"|(?:\[pod/[^\]]{1,200}\] )"  # kubectl logs --prefix
     # journald and syslog, also in Chinese; `ts` writes the time alone
     r"|(?:(?:<\d{1,3}>)?(?:[A-Z][a-z]{2}|\d{1,2}月) [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?"
@@ -249,6 +252,8 @@ def unwrapped(text: str) -> tuple[str, bool]:
         text = _COLOURS.sub("", text)
     if "\0" in text:
         text = text.replace("\0", "")
+    if text.endswith("│"):
+        text = text[:-1].rstrip()
     for _ in range(_NESTED):
         wrapping = _WRAPPINGS.match(text)
         if wrapping is None:

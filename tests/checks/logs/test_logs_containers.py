@@ -144,3 +144,85 @@ def test_a_key_among_the_lines_above_is_hidden_wherever_they_begin(between: int,
     assert "  Reason:  OOMKilled".strip() in [line.strip() for line in lines]
     assert "topsecret" not in "\n".join(lines)
     assert ("***" in "\n".join(lines)) is (between < 2)
+
+
+STATE = """Containers:
+  sglang:
+    Image:         lmsysorg/sglang:v0.5.9
+    State:          Waiting
+      Reason:       CrashLoopBackOff
+    Last State:     Terminated
+      Reason:       Error
+      Exit Code:    {}
+    Ready:          False
+Events:
+  Warning  BackOff  10s (x12 over 5m)  kubelet  Back-off restarting failed container emb in pod emb-0_models(7f8061d3)
+"""
+PS = """CONTAINER ID   IMAGE                    COMMAND                  CREATED         STATUS      PORTS     NAMES
+3b1f0c1e2d4a   lmsysorg/sglang:v0.5.9   "python3 -m sglang.l…"   3 minutes ago   {}             sglang-bge
+"""
+COMPOSE_PS = """NAME           IMAGE                    COMMAND                  SERVICE   CREATED         STATUS
+models-emb-1   lmsysorg/sglang:v0.5.9   "python3 -m sglang.l…"   emb       3 minutes ago   Exited (1) 2 minutes ago
+"""
+INSPECT = """        "State": {{
+            "Status": "exited",
+            "OOMKilled": false,
+            "ExitCode": {},
+            "Error": ""
+        }},
+        "Name": "/sglang-bge", "Image": "lmsysorg/sglang:v0.5.9"
+"""
+KILLED_BY_PROBE = (
+    STATE.format(137) + "  Normal  Killing  1m  kubelet  Container sglang failed liveness probe, will be restarted\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "wanted"),
+    [
+        (STATE.format(1), "container-failed", "kubectl logs --previous -n models emb-0 "),
+        (STATE.format(2), "container-failed", "kubectl logs --previous -n models emb-0 "),
+        (STATE.format(137), "host-oom-killed", "signal 9"),
+        (STATE.format(139), "segfault", ""),
+        (KILLED_BY_PROBE, "container-failed", "startupProbe"),
+        ("emb-0   0/1     CrashLoopBackOff   6 (2m ago)   10m", "container-failed", "kubectl logs --previous emb-0 "),
+        ("emb-0   0/1     ImagePullBackOff   0            10m", "container-failed", "lmsysorg/sglang"),
+        ("      Reason:       ErrImagePull", "container-failed", "lmsysorg/sglang"),
+        ("      Reason:       CreateContainerConfigError", "container-failed", "kubectl get secrets,configmaps"),
+        (PS.format("Exited (1) 2 minutes ago"), "container-failed", "docker logs sglang-bge 2>&1"),
+        (COMPOSE_PS, "container-failed", "docker logs models-emb-1 2>&1"),
+        (PS.format("Restarting (2) 12 seconds ago"), "container-failed", "exit code 2"),
+        (PS.format("Exited (137) 2 minutes ago"), "host-oom-killed", "signal 9"),
+        (PS.format("Exited (139) 2 minutes ago"), "segfault", ""),
+        (INSPECT.format(1), "container-failed", "docker logs NAME 2>&1"),
+        (INSPECT.format(137), "host-oom-killed", "signal 9"),
+        ("Message:  The node was low on resource: memory. Threshold quantity: 100Mi.", "host-oom-killed", ""),
+    ],
+)
+def test_what_a_runtime_says_of_a_container_is_read(text: str, row: str, wanted: str, tmp_path: Path) -> None:
+    (root,) = _roots(tmp_path, text + "\n")
+    assert root.id == f"logs.{row}"
+    assert wanted in _words(root)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PS.format("Up 3 hours"),
+        PS.format("Exited (0) 2 minutes ago"),
+        PS.format("Exited (143) 2 minutes ago"),
+        PS.format("Up 3 hours")
+        + '8c1f   redis:7   "docker-entrypoint.s…"   2 days ago   Exited (1) 2 days ago   cache\n',
+        INSPECT.format(0),
+        STATE.partition("    State")[0] + "    State:  Running\n    Ready:  True\n    Restart Count:  0\n",
+    ],
+)
+def test_a_container_that_runs_or_was_stopped_has_no_cause(text: str, tmp_path: Path) -> None:
+    assert [root.id for root in _roots(tmp_path, text)] == ["logs.wrong-engine"]
+
+
+def test_an_error_of_the_program_says_more_than_how_it_ended(tmp_path: Path) -> None:
+    (root,) = _roots(
+        tmp_path, STATE.format(1) + "OSError: /data/m does not appear to have a file named config.json. Checkout x\n"
+    )
+    assert root.id == "logs.model-path-not-found"

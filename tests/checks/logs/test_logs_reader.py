@@ -334,6 +334,8 @@ FOREIGN = (
     ("sglang-router", "[Router (Rust)] 2026-11-26 - INFO"),
     ("sglang-router", "INFO smg::server: listening"),
     ("sglang-router", "INFO smg_grpc::client: connected"),
+    ("sglang-router", "python3 -m sglang_router.launch_router --worker-urls http://10.0.0.7:30000"),
+    ("sglang-router", "Error starting router: Configuration error: Validation failed"),
     ("nginx", '10.0.0.1 - - [26/Nov/2026:10:00:01 +0000] "POST /v1/embeddings HTTP/1.1" 502 157'),
     ("nginx", "2026/11/26 10:00:01 [error] 29#29: *1 connect() failed"),
 )

@@ -420,3 +420,103 @@ def test_a_pod_gets_a_larger_shm_by_a_volume(tmp_path: Path) -> None:
     words = _words(_root(tmp_path, _log("0.5.9", "device", "@scheduler", line, DIED)))
     assert "--shm-size" in words
     assert "emptyDir with `medium: Memory` at /dev/shm" in words
+
+
+SETTLING = """+ python3 -m sglang.launch_server --model-path /data/m --host 0.0.0.0
+Traceback (most recent call last):
+  File "/opt/venv/lib/python3.12/site-packages/sglang/launch_server.py", line 11, in <module>
+    server_args = prepare_server_args(sys.argv[1:])
+  File "/opt/venv/lib/python3.12/site-packages/sglang/srt/{}", line 642, in __post_init__
+    {}
+    ^^^^^^^^^
+TypeError: '>' not supported between instances of {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "types", "wanted"),
+    [
+        (
+            "server_args.py",
+            "if gpu_mem > 60 * 1024:",
+            "'NoneType' and 'int'",
+            "--host 0.0.0.0 --mem-fraction-static 0.3",
+        ),
+        ("server_args.py", "if self.max_running_requests > 1:", "'NoneType' and 'int'", "add --max-running-requests"),
+        (
+            "arg_groups/memory_hook.py",
+            "size = max(args.chunked_prefill_size, 2048)",
+            "'int' and 'NoneType'",
+            "add --chunked-prefill-size",
+        ),
+        ("server_args.py", "if limit > 1:", "'NoneType' and 'int'", "--help"),
+    ],
+)
+def test_an_option_that_was_not_given_is_named(file: str, code: str, types: str, wanted: str, tmp_path: Path) -> None:
+    (root,) = roots(judged(written(tmp_path / "sglang.log", SETTLING.format(file, code, types))))
+    assert root.id == "logs.bad-cli-arguments"
+    assert wanted in "\n".join([str(root.fix), *root.commands])
+
+
+def test_a_number_that_a_model_compares_is_no_option(tmp_path: Path) -> None:
+    text = SETTLING.format("models/bert.py", "if self.tp_size > 1:", "'NoneType' and 'int'")
+    (root,) = roots(judged(written(tmp_path / "sglang.log", text)))
+    assert "add --tp-size" not in str(root.fix)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ImportError: gRPC mode requires the smg-grpc-servicer package. If not installed, run: pip install x",
+        "RuntimeError: --enable-metrics requires smg-grpc-servicer ≥ 0.5.3 (the version that accepts it); upgrade it.",
+    ],
+)
+def test_the_package_of_grpc_mode_is_named(error: str, tmp_path: Path) -> None:
+    text = Snippet("", "args", "", ("Traceback (most recent call last):", error)).log("0.5.23")
+    (root,) = roots(judged(written(tmp_path / "sglang.log", text)))
+    assert root.id == "logs.python-env-broken"
+    assert [command for command in root.commands if "--upgrade 'smg-grpc-servicer[sglang]'" in command]
+
+
+def test_an_evicted_pod_is_told_of_its_own_disk(tmp_path: Path) -> None:
+    line = "Message:          The node was low on resource: ephemeral-storage. Threshold quantity: 5Gi, available: 4Gi."
+    (root,) = roots(judged(written(tmp_path / "pod.txt", f"Reason:           Evicted\n{line}\n")))
+    assert root.id == "logs.disk-full"
+    assert "resources.limits" in str(root.fix)
+
+
+def test_a_server_without_an_address_to_listen_on(tmp_path: Path) -> None:
+    error = "requests.exceptions.InvalidURL: Invalid URL 'http://:8000/model_info': No host supplied"
+    text = Snippet(
+        "",
+        "warm-up",
+        "",
+        ("[@] Initialization failed. warmup error: Traceback (most recent call last):", error, "Killed"),
+    )
+    (root,) = roots(judged(written(tmp_path / "sglang.log", text.log("0.5.9"))))
+    assert root.id == "logs.bad-cli-arguments"
+    assert [command for command in root.commands if "--host 0.0.0.0" in command]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "subprocess.CalledProcessError: Command '['python3', '-m', 'sglang.launch_server', '--model-path', '/data/m', "
+        "'--port', '31000']' returned non-zero exit status 1.",
+        '[launcher] cmd=["python3","-m","sglang.launch_server","--model-path","/data/m","--port","31000"]',
+    ],
+)
+def test_a_command_that_is_logged_as_a_list_is_the_one_to_correct(line: str, tmp_path: Path) -> None:
+    error = "launch_server.py: error: unrecognized arguments: --enable-embedding"
+    (root,) = roots(judged(written(tmp_path / "sglang.log", f"{line}\n{error}\n")))
+    assert root.commands == ("python3 -m sglang.launch_server --model-path /data/m --port 31000",)
+
+
+@pytest.mark.parametrize(("given", "row"), [("True", "logs.engine-internal-error"), ("False", "logs.ready")])
+def test_ranks_that_exchange_parts_of_unequal_size(given: str, row: str, tmp_path: Path) -> None:
+    lines = ("@scheduler", "ValueError: input tensor must be the same size as output size times world size", "@died")
+    text = Snippet("", "graph", "", lines).log("0.5.9")
+    text = text.replace("is_embedding=", f"tp_size=8, dp_size=4, enable_dp_attention={given}, is_embedding=")
+    (root,) = roots(judged(written(tmp_path / "sglang.log", text)))
+    assert root.id == row
+    assert given == "False" or [line for line in root.commands if "--tp-size 8" in line and "--dp-size" not in line]

@@ -23,6 +23,38 @@ GAVE_UP = (
 )
 OLDER = OLD + "ERROR - Timeout 300s waiting for workers to become healthy"
 EMPTY = OLD + "ERROR - Timeout waiting for workers to become healthy: no workers provided"
+SMG = "2026-02-26 13:55:38 {} smg::{}: /home/runner/work/sglang/sglang/src/{}: "
+GRPC = (
+    SMG.format(" INFO", "server", "server.rs:794")
+    + 'Starting router on 0.0.0.0:8000 | mode: Regular { worker_urls: ["grpc://10.0.0.7:50051"] }'
+)
+BOTH = (
+    "Both HTTP and gRPC health checks failed for grpc://10.0.0.7:50051: HTTP: Health check failed: error sending "
+    "request for url (http://10.0.0.7:50051/health), gRPC: gRPC failed (tried SGLang and vLLM): gRPC connection "
+    "failed: transport error"
+)
+STEP = SMG.format(" WARN", "workflow::event", "workflow/event.rs:233") + (
+    f'Step failed instance_id=c2d6835f step_id=detect_connection_mode error="{BOTH}" will_retry=true'
+)
+JOB = SMG.format(" WARN", "core::job_queue", "core/job_queue.rs:640") + (
+    "Failed job: type=AddWorker, worker=grpc://10.0.0.7:50051, duration=1801.220s, "
+    f"error=Workflow failed at step detect_connection_mode: {BOTH}"
+)
+ACTIVE = SMG.format(" INFO", "core::steps::worker::shared::activate", "activate.rs:31") + (
+    "Activated 1 worker(s) (marked as healthy)"
+)
+CLIENT = NEW.replace(" INFO", "ERROR") + (
+    "core::worker: src/core/worker.rs:517: Failed to connect gRPC client for worker grpc://localhost:20000: "
+    "transport error"
+)
+SCHEME = NEW.replace(" INFO", " WARN") + (
+    "core::worker: src/core/worker.rs:615: HTTP health check failed for grpc://192.168.1.200:31001: reqwest::Error "
+    '{ kind: Builder, url: "grpc://192.168.1.200:31001/health", source: BadScheme }'
+)
+ADDRESS = (
+    "Error starting router: Configuration error: Invalid value for field 'worker_url': http://10.0.0.7:30000,8998 - "
+    "Invalid URL format: invalid port number"
+)
 
 
 def _roots(path: Path, *lines: str) -> list[str]:
@@ -42,6 +74,13 @@ def _roots(path: Path, *lines: str) -> list[str]:
         ((NONE, DISCOVERY), "logs.wrong-engine"),
         ((NONE, HEALTHY), "logs.wrong-engine"),
         ((TWO, WAITS), "logs.wrong-engine"),
+        ((GRPC, STEP), ROW),
+        ((GRPC, STEP, JOB), ROW),
+        ((GRPC, STEP, ACTIVE), "logs.wrong-engine"),
+        ((GRPC, ACTIVE, STEP, JOB), "logs.wrong-engine"),
+        ((GRPC, CLIENT), ROW),
+        ((GRPC, ACTIVE, SCHEME), ROW),
+        ((ADDRESS, "Traceback (most recent call last):", "ValueError: " + ADDRESS.partition(": ")[2]), ROW),
         ((TWO, WAITS, HEALTHY), "logs.wrong-engine"),
     ],
 )
@@ -54,6 +93,28 @@ def test_those_it_waited_for_are_asked(tmp_path: Path) -> None:
     (root,) = roots(judged(written(tmp_path / "router.log", text)))
     assert "http://10.0.0.7:8000, http://10.0.0.8:8000" in str(root.cause)
     assert [command for command in root.commands if command.endswith("http://10.0.0.7:8000/health")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "cause", "command"),
+    [
+        ((GRPC, STEP), "grpc://10.0.0.7:50051", "</dev/tcp/10.0.0.7/50051'"),
+        ((GRPC, STEP.replace("for grpc://", "for http://")), "http://10.0.0.7:50051", "http://10.0.0.7:50051/health"),
+        (
+            (GRPC, CLIENT, CLIENT.replace("20000", "20001")),
+            "grpc://localhost:20000",
+            "</dev/tcp/localhost/20000'",
+        ),
+        ((GRPC, SCHEME), "took grpc://192.168.1.200:31001", "install --upgrade sglang-router"),
+        ((ADDRESS,), "cannot read the address", "sglang_router.launch_router --help"),
+    ],
+)
+def test_what_kept_a_server_out_has_its_own_remedy(
+    lines: tuple[str, ...], cause: str, command: str, tmp_path: Path
+) -> None:
+    (root,) = roots(judged(written(tmp_path / "router.log", "\n".join(lines))))
+    assert cause in str(root.cause)
+    assert command in "\n".join(root.commands)
 
 
 def test_a_server_that_is_called_so_is_none(tmp_path: Path) -> None:

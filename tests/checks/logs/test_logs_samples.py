@@ -107,6 +107,8 @@ DRESSES: dict[str, Callable[[str], bytes]] = {
     "kubectl --prefix --timestamps": _each("[pod/bge-7d9f/sglang] 2026-11-02T22:10:05.123456789Z "),
     "loguru of a launcher": _each("2026-11-02 22:10:05.123 | ERROR    | launcher.main:pump:42 - "),
     "torchrun --tee": _each("[default0]:"),
+    "Jenkins": _each("[2026-11-02T22:10:05.123Z] "),
+    "a pane of k9s": lambda text: "\n".join(f"│ {line:<160} │" for line in text.split("\n")).encode(),
     "NUL bytes": lambda text: b"\0" * 512 + text.encode() + b"\0\0",
     "a progress bar before each line": _each("\rFetching 3 files:  33%|###  | 1/3\r"),
     "chinese of a GBK console": lambda text: ("正在启动服务…\n" + text).encode("gb18030"),

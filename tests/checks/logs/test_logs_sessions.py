@@ -496,3 +496,21 @@ def test_an_empty_log_says_nothing_yet(log: Path) -> None:
     rows = _judge(log, "")
     assert Status.PASS not in {row.status for row in rows.values()}
     assert _problems(rows) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_a_fault"),
+    [
+        ("上周这台机器报过 torch.OutOfMemoryError: CUDA out of memory，后来加了 0.5 就好了。", False),
+        ("之前报错：OSError: [Errno 28] No space left on device，清理以后正常！", False),
+        ("cp: 写入 '/data/models/model.safetensors' 出错: 设备上没有空间", True),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 594.00 MiB. 显存不够了，怎么办？", True),
+        ("错误：torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 594.00 MiB，进程退出。", True),
+    ],
+)
+def test_a_sentence_that_somebody_wrote_between_the_lines_is_no_error(
+    line: str, is_a_fault: bool, tmp_path: Path
+) -> None:
+    rows = _judge(tmp_path / "sglang.log", _args(radix_off=True), LOADING, line, DIED)
+    fatal = {name for name, row in rows.items() if row.status is Status.FAIL and "ready" not in name}
+    assert bool(fatal & {"logs.gpu-oom-weights", "logs.disk-full", "logs.gpu-oom-serving"}) is is_a_fault, fatal

@@ -244,11 +244,13 @@ def _of_lines(hit: Hit) -> str | None:
 
 
 def _arguments(session: Session) -> dict[str, str]:
-    """What commands need of the resolved options."""
+    """What commands need of the resolved options, or of the launch command where the log has no others."""
+    given = launched(session)
+    options = given.options if given else {}
     return {
         "args_model": session.argument("model_path") or "<model>",
-        "args_port": session.argument("port") or "<port>",
-        "args_fraction": session.argument("mem_fraction_static") or "auto",
+        "args_port": session.argument("port") or options.get("port") or "<port>",
+        "args_fraction": session.argument("mem_fraction_static") or options.get("mem-fraction-static") or "auto",
     }
 
 

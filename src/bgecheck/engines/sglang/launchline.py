@@ -90,6 +90,16 @@ def launch_words(line: str, at: int = 0) -> tuple[str, ...]:
     return tuple(words) if options.get("model-path") or options.get("config") else ()
 
 
+def listed_words(listed: str) -> tuple[str, ...]:
+    """The words of a launch command that a program writes as a list, brackets and all; () where it starts no model."""
+    words = tuple(re.sub(r"\\(.)", r"\1", word[1:-1]) for word in _LISTED.findall(listed))
+    options = typed(words).options
+    return words if options.get("model-path") or options.get("config") else ()
+
+
+_LISTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+
+
 def _of_a_command(word: str) -> bool:
     """Whether a word can stand in a command: a bare parenthesis opens a remark on it, as `(code=exited, status=1)`."""
     return not word.startswith("(")

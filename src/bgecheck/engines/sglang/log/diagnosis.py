@@ -98,13 +98,17 @@ def _of_router(session: Session) -> Mapping[str, Hit]:
     return {NO_WORKER: none} if none and (some is None or some.newest < none.newest) else {}
 
 
+_AGAIN = re.compile(r"CrashLoopBackOff|ack-off restarting|entered FATAL state")
+"""That a program is started again and again: a line that says how it ended says more."""
+
+
 def _decisive(session: Session) -> Hit | None:
     """The fatal line that says most, and of those the first: what comes later follows from it.
 
     What was written before the ready line was survived, unless the ready line is false; what comes after an
     orderly stop belongs to the stop.
     """
-    first = min(_fatal(session), key=lambda h: (-h.weight, h.line), default=None)
+    first = min(_fatal(session), key=lambda h: (-h.weight, _AGAIN.search(h.text) is not None, h.line), default=None)
     if first is not None and first.text.startswith('  File "') and (raised := session.last_exception):
         # A frame tells the cause, the message that ends its traceback tells it better.
         return replace(first, line=raised[0], text=raised[1]) if raised[0] > first.line else first

@@ -143,6 +143,10 @@ NOISE = (
     '"event": "request.',
 )
 """Lines that quote other text: what they hold is never a cause."""
+PROSE = re.compile(
+    r"(?!错误|警告|致命|失败|无法|不能|段错误|内存|设备|作业|单元|已)(?=[\u4e00-\u9fff])(?:[^\u4e00-\u9fff]*[\u4e00-\u9fff]){6}.*[，。？！]"
+)
+"""What somebody wrote between the lines of a log: a sentence in Chinese that tells of errors, and is none of a program."""
 IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
 SGLANG = re.compile(
     r"\bsglang[/\\](?:srt|python|cli|lang|kernels|jit_kernel|launch_server|utils|version|__init__|__main__|global_config)\b|"
@@ -225,7 +229,12 @@ OTHER_ENGINES = (
     ("LM Studio", re.compile(r"\bLM ?STUDIO\b|model has crashed without additional information", re.IGNORECASE)),
     ("LiteLLM", re.compile(r"\blitellm\b", re.IGNORECASE)),
     ("New API", re.compile(r"\b(?:One|New) API v\S+ (?:started|ready)")),
-    (ROUTER, re.compile(r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::")),
+    (
+        ROUTER,
+        re.compile(
+            r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::|^Error starting router: |sglang_router[/\\.]launch_router"
+        ),
+    ),
     (
         "nginx",
         re.compile(r"^\S+ \S+ \S+ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:|\[(?:emerg|alert|crit|error|warn|notice)\] \d+#\d+"),
@@ -250,6 +259,10 @@ COMMAND = re.compile(
     r"|(?:\S*/)?sglang serve) [^>|;&]*"
 )
 """A launch command as a shell, a container or a service manager repeats it."""
+LISTED = re.compile(
+    r"\[ ?(?:'(?:[^'\\]|\\.){0,2000}'|\"(?:[^\"\\]|\\.){0,2000}\")(?:, ?(?:'(?:[^'\\]|\\.){0,2000}'|\"(?:[^\"\\]|\\.){0,2000}\")){2,} ?\]"
+)
+"""A command as a list of words, as Python and JSON write it."""
 WEIGHTS = re.compile(r"Load weight (begin|end)\..*?avail mem=(\d+\.?\d*) GB(?:, mem usage=(\d+\.?\d*) GB)?")
 """The free memory of the GPU before and after the weights were loaded, and what they take, in GiB."""
 TYPE = re.compile(r"\btype=(\w+)")
@@ -281,7 +294,12 @@ EVENTS = (
     "usage: launch_server.py",
     "launch_server.py",
     "sglang.launch_server -",
+    "sglang.launch_server'",
+    'sglang.launch_server"',
     "sglang serve -",
+    "sglang', 'serve'",
+    'sglang", "serve"',
+    'sglang","serve"',
     "Automatically detected platform",
 )
 """What a line holds that changes the state of a session."""

@@ -28,6 +28,7 @@ _CHINESE: Mapping[str, str] = {
         "sglang 只在装了算子包时才导入它，没装也照样调用（Ascend/sglang #86）"
     ),
     "sglang-router 0.1 and 0.2": "sglang-router 0.1、0.2",
+    "sglang-router 0.2 before November 2025 (sglang #12630)": "2025 年 11 月之前的 sglang-router 0.2（sglang #12630）",
     "sglang-router 0.1 and 0.2 (sglang #2778)": "sglang-router 0.1、0.2（sglang #2778）",
     "0.4.x before 0.4.6; a kernel over no rows (sglang #3304, #5230)": (
         "0.4.6 之前的 0.4.x（对零行张量启动算子，sglang #3304、#5230）"
@@ -53,6 +54,13 @@ _CHINESE: Mapping[str, str] = {
     ),
     "torchvision of another torch": "与 torch 版本不配套的 torchvision",
     "transformers 4.5x with torch below 2.6": "transformers 4.5x 配 2.6 以下的 torch",
+    "transformers 4.x before a tokenizer_config.json of 5 (transformers #45566)": (
+        "transformers 4.x 读取按 5 写的 tokenizer_config.json（transformers #45566）"
+    ),
+    "torch on native Windows": "原生 Windows 上的 torch",
+    "--enable-dp-attention with --dp-size below --tp-size (sglang #19760)": (
+        "--enable-dp-attention 且 --dp-size 小于 --tp-size（sglang #19760）"
+    ),
     "transformers 5 under an older sglang": "transformers 5 配较旧的 sglang",
     "transformers newer than sglang": "transformers 比 sglang 新",
     "transformers older than sglang": "transformers 比 sglang 旧",
@@ -68,6 +76,15 @@ _REMARKS: Mapping[str, str] = {
     "a kernel over no rows (sglang #3304, #5230)": "算子收到零行输入（sglang #3304、#5230）",
     "an image of NVIDIA's that is given options only (sglang #3855)": "只给了参数的 NVIDIA 镜像（sglang #3855）",
     "the program has a log of its own": "程序另有自己的日志",
+    "what follows is killed (137) and started again": "随后被强制结束（137）并重新启动",
+    "the pod was evicted": "Pod 被驱逐",
+    "--host without a value, at the warm-up (sglang #18201)": "--host 的值为空时的预热（sglang #18201）",
+    "the implementation of transformers in place of an own one (sglang #8256)": (
+        "用 transformers 的实现代替 sglang 自己的（sglang #8256）"
+    ),
+    "an option that was not given, and that sglang could not settle (sglang #11103)": (
+        "参数没有给，sglang 也无法自动确定（sglang #11103）"
+    ),
     "a kernel of sampling on sm75": "sm75 上的采样算子",
     "bf16 on sm75 (sglang #1058)": "sm75 上的 bf16（sglang #1058）",
     "all but 13, 31, 43 and 45, which programs cause": "13、31、43、45 由程序引起，不算",

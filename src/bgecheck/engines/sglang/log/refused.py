@@ -41,7 +41,36 @@ def refusal(session: Session, hit: Hit) -> Refusal | None:
     for pattern, read in _READERS:
         if match := pattern.search(text):
             return read(match, session)
-    return None
+    return _unset(hit) if "'NoneType'" in text else None
+
+
+SETTLES = re.compile(r"/(?:server_args\w*|arg_groups/\w+)\.py\"")
+"""What a frame of the code holds in which sglang settles its options."""
+
+_COMPARED = re.compile(r"\b(?:self|server_args|args)\.([a-z_]+)")
+"""An option in a line of sglang's own code."""
+
+
+def _unset(hit: Hit) -> Refusal | None:
+    """The option that was compared with a number though it was not given: by the line of code above the error."""
+    if not hit.frames or not SETTLES.search(hit.frames[-1]):
+        return None
+    code = next((line for line in reversed(hit.before) if line.startswith("    ") and line.strip(" ^~")), "")
+    if "gpu_mem" in code:
+        return Refusal(
+            variant="no-memory",
+            option=f"--{_SHARE}",
+            allowed=_ON_CPU[_SHARE],
+            changes=_ON_CPU,
+        )
+    names = [name.replace("_", "-") for name in _COMPARED.findall(code)]
+    name = next((name for name in names if (option := newest().option(name)) and not option.switch), None)
+    return None if name is None else Refusal(variant="unset", option=f"--{name}")
+
+
+_SHARE = "mem-fraction-static"
+_ON_CPU = {_SHARE: "0.3"}
+"""What a model of this size needs where sglang cannot ask the device for its memory."""
 
 
 def values(session: Session, hit: Hit) -> dict[str, Words]:
@@ -242,6 +271,10 @@ def _host(match: re.Match[str], session: Session) -> Refusal:
     return Refusal(variant="host", option="--host", value=match[1], changes={"host": "0.0.0.0"})
 
 
+def _blank_host(match: re.Match[str], session: Session) -> Refusal:
+    return Refusal(variant="blank-host", option="--host", changes={"host": "0.0.0.0"})
+
+
 def _colon(match: re.Match[str], session: Session) -> Refusal:
     name = session.argument("served_model_name") or _value_in(session.command, "served-model-name") or ""
     return Refusal(
@@ -273,6 +306,7 @@ _READERS = tuple(
         (r"AssertionError: (\d+) is not divisible by (\d+)", _heads),
         (r"in the model config \((\w+)\) does not match .{0,80}argument \((\w+)\)", _quantization),
         (r"attempting to bind on address \('([^']*)', \d+\): (?:\[[^\]]*\] )?(?:cannot|can't) assign", _host),
+        (r"Invalid URL '(https?)://:\d+/", _blank_host),
         (r"served_model_name cannot contain a colon", _colon),
     )
 )

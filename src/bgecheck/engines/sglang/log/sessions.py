@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bgecheck.engines.base import PROBE_MARK
-from bgecheck.engines.sglang.launchline import launch_words
+from bgecheck.engines.sglang.launchline import launch_words, listed_words
 from bgecheck.engines.sglang.log import marks
 from bgecheck.engines.sglang.log.kinds import JUDGED
 from bgecheck.engines.sglang.log.rules import GENERAL, Pattern
@@ -111,7 +111,7 @@ class Sessions:
         text = text[:JUDGED]
         if not any(mark in text for mark in marks.NOISE):
             self._advance(number, text)
-            if not self._is_code(text):
+            if not self._is_code(text) and not (session.sglang and marks.PROSE.match(text)):
                 self._look(number, text, patterns)
         elif (match := marks.IMPORT.search(text)) and len(session.imports) < _MODULES:
             session.imports.setdefault(match[1], (number, text[:2000]))
@@ -232,7 +232,7 @@ class Sessions:
                 # What came before it was survived.
                 session.hits = {name: hit for name, hit in session.hits.items() if not hit.fatal}
                 session.last_exception = None
-        if (match := marks.COMMAND.search(text)) and (command := launch_words(text[: match.end()], match.start())):
+        if command := _launched(text):
             session.command = command
         if match := marks.WEIGHTS.search(text):
             session.free.setdefault(match[1], float(match[2]))
@@ -354,6 +354,14 @@ class Sessions:
                 self.session.last_exception = (number, text[:JUDGED])
 
 
+def _launched(text: str) -> tuple[str, ...]:
+    """The words of the launch command that a line repeats, as a shell takes it or as a list; () where it repeats none."""
+    if (match := marks.COMMAND.search(text)) and (words := launch_words(text[: match.end()], match.start())):
+        return words
+    listed = marks.LISTED.search(text) if "sglang" in text else None
+    return listed_words(listed[0]) if listed else ()
+
+
 def _says_more(weight: int, text: str, earlier: Hit) -> bool:
     """Whether a line is the better proof of a cause: it weighs more, or is the exception that a warning announced."""
     if weight != earlier.weight:
@@ -374,5 +382,5 @@ def _frames(above: Iterable[str]) -> tuple[str, ...]:
 
 def _keep(also: dict[str, tuple[int, str]], pattern: Pattern, count: int, number: int, text: str) -> None:
     """Keep a further line of a cause: the first of each pattern, a few of them, and no frame of a traceback."""
-    if number != count and len(also) < _ALSO and not text.startswith("  "):
+    if number != count and len(also) < _ALSO and not text.startswith(("  File ", "    ")):
         also.setdefault(pattern.sample, (number, text[:2000]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from bgecheck.engines.sglang.log.cause import cause
-from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
+from bgecheck.engines.sglang.log.marks import ORDERLY
+from bgecheck.engines.sglang.log.rules import GENERAL, PLAIN, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.model import Advice, Text
 
@@ -20,6 +21,8 @@ _KINDS = (
     ("probe", re.compile(r"failed (?:startup|liveness) probe|(?:Startup|Liveness) probe failed")),
     ("file", _COMPOSE),
     ("crashes", re.compile(r"Back-off restarting failed container|CrashLoopBackOff")),
+    ("config", re.compile(r"Error: (?:secret|configmap) \"|couldn't find key|CreateContainerConfigError")),
+    ("ended", re.compile(r"(?:Exited|Restarting) \(\d+\)|\"ExitCode\": ")),
     ("retries", re.compile(r"entered FATAL state")),
     ("options", re.compile(r"exec: -\S*: invalid option")),
     ("architecture", re.compile(r"[Ee]xec format error|no matching manifest for |no match for platform")),
@@ -40,10 +43,24 @@ _KINDS = (
 _PROGRAM = re.compile(r"exec: \\?\"([^\"\\]{1,200})|exec (/\S{1,200}): |can't open file '([^']{1,300})'")
 _IMAGE = re.compile(r"(?:access denied for|manifest for|pull image \\?\"?|image \\?\") ?([\w./:@-]{3,200})")
 _PLATFORM = re.compile(r"manifest for (linux/[\w/]{3,20})")
-_CONTAINER = re.compile(r"container name \"?/?([\w.-]{1,100})")
+_CONTAINER = re.compile(
+    r"container name \"?/?([\w.-]{1,100})"
+    r"|^\s*[0-9a-f]{12} .*\) .*\bago .*?([\w.-]{1,100})\s*$"
+    r"|^\s*([\w.-]{1,100}) .* (?:Exited|Restarting) \("
+)
+"""The container of a line: `docker ps` opens with its id and ends with its name, `docker compose ps` opens with its name."""
+_POD = re.compile(r" in pod ([\w.-]{1,253})_([\w-]{1,63})(?:\(|\s*$)|^([\w.-]{1,253}) +\d+/\d+ ")
+"""The pod that a line is about, by name and namespace; one of a list by its name alone."""
+_PREVIOUS = (
+    "kubectl logs --previous -n {namespace} {own_pod} | bgecheck logs",
+    "kubectl logs --previous {pod} | bgecheck logs",
+)
+"""The log of the run that ended: by what is known of the pod."""
+
+_ENDED_WITH = re.compile(r"(?:(?:Exited|Restarting) \(|\"ExitCode\": )(\d+)")
 
 
-_NAMED = {"image": "image", "program": "program", "name": "container"}
+_NAMED = {"image": "image", "program": "program"}
 """Kinds whose words need what the line names."""
 
 
@@ -54,9 +71,36 @@ def _kind(session: Session, hit: Hit) -> str | None:
 
 def _values(session: Session, hit: Hit) -> dict[str, str]:
     """What the line names: the program, the image, the platform, the container."""
-    marks = {"program": _PROGRAM, "image": _IMAGE, "platform": _PLATFORM, "container": _CONTAINER}
+    marks = {
+        "program": _PROGRAM,
+        "image": _IMAGE,
+        "platform": _PLATFORM,
+        "container": _CONTAINER,
+        "code": _ENDED_WITH,
+    }
     matches = {name: mark.search(hit.text) for name, mark in marks.items()}
-    return {name: next(filter(None, match.groups()), "").rstrip(":.") for name, match in matches.items() if match}
+    values = {name: next(filter(None, match.groups()), "").rstrip(":.") for name, match in matches.items() if match}
+    return {"container": "NAME", **values, **_pod(hit)}
+
+
+def _pod(hit: Hit) -> dict[str, str]:
+    """The pod of its lines: with its namespace, or as `pod` where they do not tell that; `POD` where they name none."""
+    lines = (hit.text, *(text for _, text in hit.also.values()))
+    match = next(filter(None, map(_POD.search, lines)), None)
+    if match and match[1]:
+        return {"own_pod": match[1], "namespace": match[2]}
+    return {"pod": match[3] if match else "POD"}
+
+
+def _ended(session: Session, text: str) -> str | None:
+    """How a container that has ended is told by its exit code: killed, crashed, stopped in order, or by itself."""
+    match = _ENDED_WITH.search(text)
+    code = match[1] if match else ""
+    if code in ORDERLY:
+        return None
+    return {"137": "host-oom-killed", "139": "segfault", "132": "segfault", "134": "segfault"}.get(
+        code, "container-failed"
+    )
 
 
 cause(
@@ -128,9 +172,9 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
-            "ImagePull",
+            "Image",
             "Warning  Failed     12s (x3 over 60s)  kubelet  Error: ImagePullBackOff",
-            regex=r"Error: (?:ImagePullBackOff|ErrImagePull|InvalidImageName)",
+            regex=r"(?:Error: |^\s*Reason: +|\d/\d+ +)(?:ImagePullBackOff|ErrImagePull|InvalidImageName)",
             near="imagePullPolicy: IfNotPresent",
             source="kubernetes",
             weight=GENERAL,
@@ -186,8 +230,8 @@ cause(
             "Normal   Killing    1m   kubelet  Container sglang failed startup probe, will be restarted",
             regex=r"Container \S+ failed (?:startup|liveness) probe, will be (?:restarted|killed)",
             near='Warning  Unhealthy  2m  kubelet  Readiness probe failed: Get "http://10.0.0.5:30000/health": dial tcp',
-            source="kubernetes",
-            weight=GENERAL,
+            source="kubernetes: what follows is killed (137) and started again",
+            weight=PLAIN,
         ),
         pattern(
             "ack-off restarting failed container",
@@ -202,6 +246,48 @@ cause(
             near="      Reason:       ContainerCreating",
             source="kubernetes: the program has a log of its own",
             weight=GENERAL,
+        ),
+        pattern(
+            "Error: ",
+            '  Warning  Failed     5s (x3 over 30s)   kubelet            Error: secret "hf-token" not found',
+            regex=r"\bError: (?:(?:secret|configmap) \"[\w.-]+\" not found|couldn't find key \S+ in (?:Secret|ConfigMap) \S+)",
+            near='Error from server (NotFound): pods "sglang-0" not found',
+            source="kubernetes",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "CreateContainerConfigError",
+            "      Reason:       CreateContainerConfigError",
+            near="      Reason:       ContainerCreating",
+            source="kubernetes",
+            weight=GENERAL,
+        ),
+        pattern(
+            "xited (",
+            '3b1f0c1e2d4a   lmsysorg/sglang:v0.5.9    "python3 -m sglang.l…"   3 minutes ago   Exited (1) 2 minutes ago             sglang-bge',
+            regex=r"\b(?:sglang|launch_server)\b.* Exited \(\d+\) .*\bago\b",
+            near='8c1f0c1e2d4b   redis:7   "docker-entrypoint.s…"   2 days ago   Exited (1) 2 days ago   cache',
+            source="docker ps -a: the program has a log of its own",
+            weight=GENERAL,
+            choose=_ended,
+        ),
+        pattern(
+            "estarting (",
+            '3b1f0c1e2d4a   lmsysorg/sglang:v0.5.9    "python3 -m sglang.l…"   3 minutes ago   Restarting (1) 12 seconds ago            sglang-bge',
+            regex=r"\b(?:sglang|launch_server)\b.* Restarting \(\d+\) .*\bago\b",
+            near='8c1f0c1e2d4b   redis:7   "docker-entrypoint.s…"   2 days ago   Restarting (1) 5 seconds ago   cache',
+            source="docker ps: the program has a log of its own",
+            weight=GENERAL,
+            choose=_ended,
+        ),
+        pattern(
+            '"ExitCode": ',
+            '            "ExitCode": 1,',
+            regex=r"^\s*\"ExitCode\": [1-9]\d*,?\s*$",
+            near='            "ExitCode": 0,',
+            source="docker inspect: the program has a log of its own",
+            weight=GENERAL,
+            choose=_ended,
         ),
         pattern(
             "yaml: ",
@@ -342,7 +428,7 @@ cause(
                 "the log of the run that was ended for its own error",
                 "用 startupProbe 探测 /health 并给足时间（failureThreshold × periodSeconds 不少于 300 秒）；再看被结束的那次运行自己的日志",
             ),
-            ("kubectl logs --previous POD | bgecheck logs",),
+            _PREVIOUS,
         ),
         "crashes": Advice(
             Text(
@@ -354,7 +440,31 @@ cause(
                 "sglang refuses",
                 "看上一次运行的日志和退出码：137 是信号 9，多为内存不足；2 是 sglang 不接受的参数",
             ),
-            ("kubectl logs --previous POD | bgecheck logs",),
+            _PREVIOUS,
+        ),
+        "config": Advice(
+            Text(
+                "the pod takes a value from a Secret or ConfigMap that its namespace does not have, so that no container was started (an event of "
+                "the pod names it)",
+                "Pod 引用的 Secret 或 ConfigMap（或其中的键）在该命名空间里不存在，容器没有启动（Pod 的事件里写了是哪一个）",
+            ),
+            Text(
+                "create it in that namespace under that name and key, or take the reference out of the manifest",
+                "在该命名空间里按这个名字和键创建，或从清单里去掉引用",
+            ),
+            ("kubectl get events --sort-by=.lastTimestamp", "kubectl get secrets,configmaps"),
+        ),
+        "ended": Advice(
+            Text(
+                "the container has ended with exit code {code}, and this is what Docker says of it: no line of the server itself is in it",
+                "容器已退出，退出码 {code}；这里只有 Docker 的状态，没有服务自己的日志",
+            ),
+            Text(
+                "read its own log: 1 is an error that stands there, 2 an option that sglang refuses, 126 and 127 a program that the image does "
+                "not have",
+                "看容器自己的日志：1 是程序报错，2 是 sglang 不接受的参数，126 和 127 是镜像里没有要执行的程序",
+            ),
+            ("docker logs {container} 2>&1 | bgecheck logs -",),
         ),
         "file": Advice(
             Text(

@@ -2097,6 +2097,23 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "Exit Code: ",
+            "      Exit Code:    137",
+            regex=r"^\s*Exit Code: +137\s*$",
+            near="      Exit Code:    143",
+            source="kubectl describe",
+            weight=GENERAL,
+            choose=_host_memory,
+        ),
+        pattern(
+            "The node was low on resource: ",
+            "Message:          The node was low on resource: memory. Threshold quantity: 100Mi, available: 88Mi. Container sglang was using 4Gi.",
+            regex=r"The node was low on resource: memory\b",
+            near="Message:          The node was low on resource: ephemeral-storage. Threshold quantity: 5Gi, available: 4Gi.",
+            source="kubernetes: the pod was evicted",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "with code 137",
             "embedding-1 exited with code 137",
             near="embedding-1 exited with code 13",
@@ -2268,6 +2285,14 @@ cause(
             near="embedding.service: Main process exited, code=killed, status=9/KILL",
             weight=GENERAL,
             source="systemd",
+        ),
+        pattern(
+            "Exit Code: ",
+            "      Exit Code:    139",
+            regex=r"^\s*Exit Code: +(?:139|132|134)\s*$",
+            near="      Exit Code:    137",
+            weight=GENERAL,
+            source="kubectl describe",
         ),
         pattern(
             "xited with code 139",

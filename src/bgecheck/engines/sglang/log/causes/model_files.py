@@ -20,6 +20,12 @@ def _opening(session: Session, text: str) -> str | None:
     return "bad-cli-arguments" if session.phase == "warm-up" else None
 
 
+def _unset(session: Session, text: str) -> str | None:
+    """A value that was not given: the innermost frame is of the code in which sglang settles its options."""
+    frames = [line for line in session.recent if line.startswith('  File "')]
+    return "bad-cli-arguments" if frames and refused.SETTLES.search(frames[-1]) else None
+
+
 _OWN_PARSER = r"^(?!(?:\S*/)?(?:huggingface-cli|hf|modelscope|pip3?) ).*"
 """Opens the pattern of what argparse says of any program: not what a start script says that fetches the model first."""
 
@@ -146,6 +152,22 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "not supported between instances of",
+            "TypeError: '>' not supported between instances of 'NoneType' and 'int'",
+            regex=r"^TypeError: '[<>]=?' not supported between instances of (?:'NoneType' and '(?:int|float)'|'(?:int|float)' and 'NoneType')",
+            near="TypeError: '<' not supported between instances of 'str' and 'int'",
+            source="0.5.x: an option that was not given, and that sglang could not settle (sglang #11103)",
+            choose=_unset,
+        ),
+        pattern(
+            "No host supplied",
+            "requests.exceptions.InvalidURL: Invalid URL 'http://:8000/model_info': No host supplied",
+            regex=r"Invalid URL 'https?://:\d+/\w+': No host supplied",
+            near="requests.exceptions.InvalidURL: Invalid URL 'http://proxy:x/': No host supplied",
+            source="0.4.6 to 0.5.23: --host without a value, at the warm-up (sglang #18201)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "arg_groups/",
             '  File "/usr/lib/python3.12/site-packages/sglang/srt/arg_groups/validation_hook.py", line 120, in validate',
             regex=r"arg_groups/\w+\.py\", line \d+, in (?:check_|_?handle_|_?validate|_?parse|_?merge)",
@@ -261,6 +283,33 @@ cause(
                 "监听全部地址（0.0.0.0），或填本机已有的地址；{value} 若能转到本机，客户端仍用它访问",
             ),
             (*_CORRECTED, "ip -brief address"),
+        ),
+        "unset": Advice(
+            Text(
+                "sglang needs {option}, which the launch line does not give, and found no value for it by itself",
+                "启动命令没有给出 {option}，sglang 自己也算不出它的值",
+            ),
+            Text("add {option} with its value", "补上 {option} 及其值"),
+            ("{launch_line}",),
+        ),
+        "no-memory": Advice(
+            Text(
+                "sglang could not tell how much memory the device has, by which it settles {option}: it runs on the CPU, or sees no GPU",
+                "sglang 读不到设备的显存容量，无法自动确定 {option}：在 CPU 上运行，或看不到 GPU",
+            ),
+            Text(
+                "on the CPU, add {option} {allowed}; on a machine with a GPU, make it visible to the server first (docker: --gpus all)",
+                "CPU 上运行就加上 {option} {allowed}；机器有 GPU 就先让服务能看到它（docker 用 --gpus all）",
+            ),
+            ("{launch_line}", "nvidia-smi -L"),
+        ),
+        "blank-host": Advice(
+            Text(
+                "--host is given without an address, and sglang's own warm-up cannot ask such a server",
+                "--host 的值是空的，sglang 自己的预热请求没有地址可用",
+            ),
+            _INSTEAD,
+            _CORRECTED,
         ),
         "colon": Advice(
             Text("--served-model-name {value} holds a colon", "--served-model-name {value} 里有冒号"),
@@ -1433,6 +1482,14 @@ cause(
     "unsupported-architecture",
     [
         pattern(
+            "embedding is not supported yet",
+            "AssertionError: embedding is not supported yet",
+            regex=r"^AssertionError: embedding is not supported yet",
+            near="NotImplementedError: Tieword embedding is not supported yet for the data type",
+            source="0.4.7 to 0.5.x: the implementation of transformers in place of an own one (sglang #8256)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "are not supported for now",
             "ValueError: Model architectures ['XLMRobertaLoRA'] are not supported for now. Supported architectures: dict_keys",
             regex=r"Model architectures \[.*\] are not supported for now",
@@ -1507,6 +1564,20 @@ def _in_auto_configuration(session: Session, text: str) -> str | None:
     return "transformers-too-old" if from_transformers else None
 
 
+def _of_transformers(text: str) -> str | None:
+    """Where it is not the model type that transformers does not know: the tokenizer's file, or sglang beside it."""
+    if "attribute 'keys'" in text or "AddedToken()" in text:
+        return "tokenizer"
+    return "apart" if _APART.search(text) else None
+
+
+def _in_tokenizer_file(session: Session, text: str) -> str | None:
+    """What transformers stumbles over while it reads tokenizer_config.json."""
+    frames = [line for line in session.recent if line.startswith('  File "')][-3:]
+    read = any(re.search(r"/transformers/tokenization_\w+\.py\"", line) for line in frames)
+    return "transformers-too-old" if read else None
+
+
 _APART = re.compile(
     r"cannot import name|BACKENDS_MAPPING|already used by a Transformers config|object has no attribute|^AttributeError: module"
 )
@@ -1550,6 +1621,20 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "'list' object has no attribute 'keys'",
+            "AttributeError: 'list' object has no attribute 'keys'",
+            near="AttributeError: 'dict' object has no attribute 'keys_of'",
+            source="transformers 4.x before a tokenizer_config.json of 5 (transformers #45566)",
+            choose=_in_tokenizer_file,
+        ),
+        pattern(
+            "AddedToken() got multiple values for keyword argument 'special'",
+            "TypeError: tokenizers.AddedToken() got multiple values for keyword argument 'special'",
+            near="TypeError: AddedToken() got an unexpected keyword argument 'special'",
+            source="transformers 5.0 to 5.2 (transformers #44062)",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "Backend should be defined in the BACKENDS_MAPPING",
             "ValueError: Backend should be defined in the BACKENDS_MAPPING. Offending backend: torchvision",
             near="[2026-11-02 22:10:05] Attention backend not explicitly specified. Use flashinfer backend by default.",
@@ -1590,6 +1675,18 @@ cause(
     ),
     commands=("{pip} install --upgrade sglang transformers",),
     variants={
+        "tokenizer": Advice(
+            Text(
+                "the model's tokenizer_config.json is written for another transformers than the installed one, which cannot read the special "
+                "tokens in it; the file is not damaged",
+                "模型的 tokenizer_config.json 是按另一个版本的 transformers 写的，当前版本读不了其中的特殊 token；文件没有损坏",
+            ),
+            Text(
+                "use a newer sglang, which brings a newer transformers; transformers upgraded alone may not fit this sglang",
+                "升级 sglang，让它带上更新的 transformers；单独升级 transformers 可能与当前 sglang 不匹配",
+            ),
+            ("{pip} install --upgrade sglang", "{pip} check"),
+        ),
         "apart": Advice(
             Text(
                 "the installed transformers is older or newer than this version of sglang was written for: it lacks what sglang takes from it",
@@ -1602,5 +1699,5 @@ cause(
             ("{pip} check", "{pip} install --upgrade --force-reinstall sglang"),
         ),
     },
-    variant=lambda session, hit: "apart" if _APART.search(hit.text) else None,
+    variant=lambda session, hit: _of_transformers(hit.text),
 )

@@ -1,4 +1,4 @@
-"""The cause in a log of sglang's router: it has no server to pass requests on to."""
+"""The cause in a log of sglang's router (sglang-router, later sgl-model-gateway): it has no server to pass requests on to."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import re
 
 from bgecheck.engines.sglang.log.cause import cause
 from bgecheck.engines.sglang.log.marks import ROUTER
-from bgecheck.engines.sglang.log.rules import SPECIFIC, pattern
+from bgecheck.engines.sglang.log.rules import LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import NO_WORKER, SOME_WORKER, Hit, Session
 from bgecheck.engines.sglang.pages import SHOW_WORKERS
 from bgecheck.model import Advice, Text
 
-_AT = re.compile(r"https?://[\w.-]+(?::\d+)?")
+_AT = re.compile(r"(?:https?|grpc)://[\w.-]+(?::\d+)?")
+_OWN = re.compile(
+    r"(?:checks failed for|client for worker|check failed for|'worker_url':) ((?:https?|grpc)://[^\s:/]+(?::\d+)?)"
+)
+"""The server that a line is about; behind it stand the addresses that were tried."""
 
 
 def _none(session: Session, text: str) -> str | None:
     return NO_WORKER if session.engine == ROUTER else None
+
+
+def _none_yet(session: Session, text: str) -> str | None:
+    """One server that does not answer is told only while no other was added: the router passes requests on to those."""
+    return None if SOME_WORKER in session.hits else _none(session, text)
 
 
 def _some(session: Session, text: str) -> str | None:
@@ -23,14 +32,39 @@ def _some(session: Session, text: str) -> str | None:
 
 
 def _kind(session: Session, hit: Hit) -> str | None:
-    """`named`, where the line names servers that it waited for."""
-    return "named" if _AT.search(hit.text) else None
+    """What kept the servers out: an address that it cannot read or takes for another, or that none answered.
+
+    Of `named` ones it has given up; of `grpc` and `asked` ones it may still ask.
+    """
+    if "Configuration error: " in hit.text:
+        return "address"
+    if "BadScheme" in hit.text:
+        return "scheme"
+    if not (servers := _servers(hit)):
+        return None
+    if servers[0].startswith("grpc"):
+        return "grpc"
+    return "asked" if "checks failed" in hit.text else "named"
+
+
+def _servers(hit: Hit) -> list[str]:
+    """The servers that its lines are about."""
+    lines = [hit.text, *(text for _, text in hit.also.values())]
+    own = [match[1] for line in lines for match in _OWN.finditer(line)]
+    return list(dict.fromkeys(own or _AT.findall(hit.text)))
 
 
 def _values(session: Session, hit: Hit) -> dict[str, str]:
     """The servers that a line names, and one of them to ask."""
-    servers = list(dict.fromkeys(_AT.findall(hit.text)))
-    return {"workers": ", ".join(servers[:4]), "worker": servers[0]} if servers else {}
+    if not (servers := _servers(hit)):
+        return {}
+    host, _, port = servers[0].partition("://")[2].partition(":")
+    return {
+        "workers": ", ".join(servers[:4]),
+        "worker": servers[0],
+        "worker_host": host,
+        "worker_port": port or ("443" if servers[0].startswith("https") else "80"),
+    }
 
 
 cause(
@@ -54,6 +88,61 @@ cause(
             source="sglang-router 0.1 and 0.2 (sglang #2778)",
             weight=SPECIFIC,
             choose=_none,
+        ),
+        pattern(
+            "health checks failed for ",
+            "2026-02-26 14:25:41  WARN smg::core::job_queue: src/core/job_queue.rs:640: Failed job: type=AddWorker, "
+            "worker=grpc://10.0.0.7:50051, duration=1801.220s, error=Workflow failed at step detect_connection_mode: Both HTTP and gRPC "
+            "health checks failed for grpc://10.0.0.7:50051: HTTP: Health check failed: error sending request for url "
+            "(http://10.0.0.7:50051/health), gRPC: gRPC failed (tried SGLang and vLLM): gRPC connection failed: transport error",
+            regex=r"Both HTTP and gRPC health checks failed for \S+: HTTP: ",
+            near="2026-02-26 13:55:39 DEBUG smg::core::steps::worker::local::detect_connection: "
+            "src/core/steps/worker/local/detect_connection.rs:103: Detecting connection mode for grpc://10.0.0.7:50051 (timeout: 5s, "
+            "max_attempts: 20)",
+            source="sglang-router 0.2 to 0.3, sgl-model-gateway",
+            weight=LAST,
+            choose=_none_yet,
+        ),
+        pattern(
+            "Failed to connect gRPC client for worker ",
+            "2025-10-07 23:31:33 ERROR sglang_router_rs::core::worker: src/core/worker.rs:517: Failed to connect gRPC client for worker "
+            "grpc://localhost:20000: transport error",
+            near="2025-10-07 23:31:33 DEBUG sglang_router_rs::grpc_client::sglang_scheduler: src/grpc_client/sglang_scheduler.rs:28: "
+            "Connecting to SGLang scheduler at grpc://localhost:20000",
+            source="sglang-router 0.2 (sglang #11310)",
+            weight=LAST,
+            choose=_none_yet,
+        ),
+        pattern(
+            "HTTP health check failed for grpc://",
+            "2025-11-04 15:12:31  WARN sglang_router_rs::core::worker: src/core/worker.rs:615: HTTP health check failed for "
+            'grpc://192.168.1.200:31001: reqwest::Error { kind: Builder, url: "grpc://192.168.1.200:31001/health", source: BadScheme }',
+            regex=r"HTTP health check failed for grpc://.*\bBadScheme\b",
+            near="2025-11-04 15:12:31  WARN sglang_router_rs::core::worker: src/core/worker.rs:615: HTTP health check failed for "
+            'http://192.168.1.200:31001: reqwest::Error { kind: Request, url: "http://192.168.1.200:31001/health" }',
+            source="sglang-router 0.2 before November 2025 (sglang #12630)",
+            weight=LAST,
+            choose=_none,
+        ),
+        pattern(
+            "Configuration error: ",
+            "Error starting router: Configuration error: Invalid value for field 'worker_url': http://10.0.0.7:30000,8998 - Invalid URL "
+            "format: invalid port number",
+            regex=r"Configuration error: Invalid value for field 'worker_url': ",
+            near="Error starting router: Configuration error: Validation failed: Cannot find policy file",
+            source="sglang-router 0.3 (sglang 0.5.8)",
+            weight=LAST,
+            choose=_none,
+        ),
+        pattern(
+            " worker(s) (marked as healthy)",
+            "2026-02-26 13:55:39  INFO smg::core::steps::worker::shared::activate: src/core/steps/worker/shared/activate.rs:31: Activated "
+            "1 worker(s) (marked as healthy)",
+            regex=r"Activated [1-9]\d* worker\(s\)",
+            near="2026-02-26 13:55:38  INFO smg::server: src/server.rs:875: Workers initialized: 0 total, 0 healthy",
+            source="sglang-router 0.3 (sglang 0.5.8)",
+            fatal=False,
+            choose=_some,
         ),
         pattern(
             "workers are healthy",
@@ -109,6 +198,57 @@ cause(
                 "在 router 所在的机器上逐个访问这些服务，不通就看它自己的日志；只是模型加载慢的话，调大 --worker-startup-timeout-secs",
             ),
             ("curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' {worker}/health",),
+        ),
+        "grpc": Advice(
+            Text(
+                "this is the log of sglang's router: {workers} did not answer its health checks, and no other server was added; until one is, "
+                "it has none to pass requests on to. It asks again while a model loads, up to --worker-startup-timeout-secs",
+                "这是 sglang router 的日志：{workers} 没有通过健康检查，后面也没有别的服务，请求无处可转。"
+                "模型加载期间 router 会一直重试，直到 --worker-startup-timeout-secs",
+            ),
+            Text(
+                "see whether the port is open from the router's machine, and read the server's own log if not: behind grpc:// sglang is started "
+                "with --grpc-mode, without it the router is given http://",
+                "在 router 所在的机器上看端口通不通，不通就看服务自己的日志；写成 grpc:// 的服务要加 --grpc-mode 启动，没加就改写成 http://",
+            ),
+            ("timeout 5 bash -c '</dev/tcp/{worker_host}/{worker_port}' && echo open",),
+        ),
+        "asked": Advice(
+            Text(
+                "this is the log of sglang's router: {workers} did not answer its health checks, and no other server was added; until one is, "
+                "it has none to pass requests on to. It asks again while a model loads, up to --worker-startup-timeout-secs",
+                "这是 sglang router 的日志：{workers} 没有通过健康检查，后面也没有别的服务，请求无处可转。"
+                "模型加载期间 router 会一直重试，直到 --worker-startup-timeout-secs",
+            ),
+            Text(
+                "see whether it answers from the router's machine, and read its own log if not; a server that listens on 127.0.0.1 alone is "
+                "reached from no other machine",
+                "在 router 所在的机器上访问这个服务，不通就看它自己的日志；只监听 127.0.0.1 的服务，别的机器访问不到",
+            ),
+            ("curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' {worker}/health",),
+        ),
+        "scheme": Advice(
+            Text(
+                "this is the log of sglang's router: it took {worker}, which speaks gRPC, for an HTTP server and asks it for a page, so that it "
+                "never counts as healthy (a fault of this release of the router)",
+                "这是 sglang router 的日志：它把走 gRPC 的 {worker} 当成了 HTTP 服务去探活，因此永远不健康（这个版本 router 的缺陷）",
+            ),
+            Text(
+                "upgrade the router and start it again, or start that server without --grpc-mode and write http:// in --worker-urls",
+                "升级 router 后重启；或让该服务去掉 --grpc-mode，并在 --worker-urls 里写 http://",
+            ),
+            ("{pip} install --upgrade sglang-router",),
+        ),
+        "address": Advice(
+            Text(
+                "sglang's router did not start: it cannot read the address of a server in its launch line (the line names it)",
+                "sglang router 没有启动：启动命令里有服务地址写错了（报错行里写了是哪一个）",
+            ),
+            Text(
+                "correct the address: http://HOST:PORT, several divided by blanks; behind --prefill the bootstrap port is a word of its own",
+                "改正地址：http://主机:端口，多个用空格分隔；--prefill 后面的 bootstrap 端口要单独写，用空格隔开",
+            ),
+            ("python -m sglang_router.launch_router --help",),
         ),
     },
     variant=_kind,

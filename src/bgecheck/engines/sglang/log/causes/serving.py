@@ -416,6 +416,11 @@ def _own_bug(session: Session, text: str) -> str | None:
     return "engine-internal-error" if frames and "/sglang/srt/managers/" in frames[-1] else None
 
 
+def _among_ranks(session: Session, text: str) -> str | None:
+    """A collective over parts of unequal size, in the attention that is divided by requests."""
+    return "engine-internal-error" if session.argument("enable_dp_attention") == "True" else None
+
+
 def _of_nothing(session: Session, text: str) -> str:
     """A batch without a token, which is a text without one, or else a fault of sglang's own."""
     batches = (BATCH.search(line) for line in reversed(session.recent))
@@ -424,6 +429,9 @@ def _of_nothing(session: Session, text: str) -> str:
 
 
 EMPTY = "empty-text"
+_RANKS = "times world size"
+_ALONE: Mapping[str, str | None] = {"enable-dp-attention": None, "dp-size": None}
+"""What divides the attention among the cards."""
 
 cause(
     EMPTY,
@@ -489,6 +497,14 @@ cause(
             weight=GENERAL,
             choose=_own_bug,
         ),
+        pattern(
+            "times world size",
+            "ValueError: input tensor must be the same size as output size times world size",
+            regex=r"^(?:ValueError|RuntimeError): (?:input|output) tensor (?:size )?must be .*\bworld size$",
+            near="ValueError: the batch is 8 times world size of 4",
+            source="--enable-dp-attention with --dp-size below --tp-size (sglang #19760)",
+            choose=_among_ranks,
+        ),
     ],
     shows=("serving",),
     title=Text("sglang's own checks hold", "sglang 的内部自检通过"),
@@ -501,10 +517,24 @@ cause(
         "升级 sglang；仍复现就带上这几行去提 issue",
     ),
     commands=("{pip} install --upgrade sglang",),
-    variants={"option": PART, "custom-all-reduce": OWN_ALL_REDUCE},
-    variant=optional.variant,
+    variants={
+        "option": PART,
+        "custom-all-reduce": OWN_ALL_REDUCE,
+        "ranks": Advice(
+            Text(
+                "the cards exchanged parts of unequal size: --enable-dp-attention with --dp-size below --tp-size fails so in this release",
+                "各卡交换的数据大小不一致：这个版本的 --enable-dp-attention 在 --dp-size 小于 --tp-size 时会这样出错",
+            ),
+            Text(
+                "start without --enable-dp-attention and --dp-size, which a model that fits one card does not need, or upgrade sglang",
+                "去掉 --enable-dp-attention 和 --dp-size 启动（单卡放得下的模型用不着），或升级 sglang",
+            ),
+            ("{launch_line}", "{pip} install --upgrade sglang"),
+        ),
+    },
+    variant=lambda session, hit: "ranks" if _RANKS in hit.text else optional.variant(session, hit),
     values=optional.values,
-    changes=optional.without,
+    changes=lambda session, hit: _ALONE if _RANKS in hit.text else optional.without(session, hit),
 )
 
 cause(
@@ -695,6 +725,14 @@ cause(
     "disk-full",
     [
         pattern(
+            "phemeral",
+            "Message:          The node was low on resource: ephemeral-storage. Threshold quantity: 5Gi, available: 4Gi.",
+            regex=r"The node was low on resource: ephemeral-storage|[Ee]phemeral local storage usage exceeds the total limit",
+            near="  ephemeral-storage:  200Mi",
+            source="kubernetes: the pod was evicted",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "No space left on device",
             "OSError: [Errno 28] No space left on device: '/root/.cache/huggingface/hub/tmp1'",
             near="failed to extend /dev/shm/nccl-HkzR2b to 33030532 bytes, error: No space left on device (28)",
@@ -743,6 +781,26 @@ cause(
         "清理空间，或把 HF_HOME、TRITON_CACHE_DIR、TMPDIR 指到有空间的磁盘",
     ),
     commands=("df -h", "du -sh ~/.cache"),
+    variants={
+        "evicted": Advice(
+            Text(
+                "Kubernetes evicted the pod: the disk of its node ran low, or its containers wrote more to it than their limit allows "
+                "(ephemeral-storage)",
+                "Pod 被 Kubernetes 驱逐：节点磁盘空间不足，或容器写入本地磁盘的数据超过上限（ephemeral-storage）",
+            ),
+            Text(
+                "keep models and caches on a volume of their own (HF_HOME and TRITON_CACHE_DIR on it), or free space on that node and raise "
+                "ephemeral-storage in resources.limits",
+                "把模型和缓存放到单独的卷上（HF_HOME、TRITON_CACHE_DIR 指到卷里）；或清理该节点的磁盘，并调大 resources.limits 里的 "
+                "ephemeral-storage",
+            ),
+            (
+                "kubectl describe nodes | grep -A 12 'Allocated resources'",
+                "kubectl get events --sort-by=.lastTimestamp",
+            ),
+        ),
+    },
+    variant=lambda session, hit: "evicted" if "phemeral" in hit.text else None,
 )
 
 
@@ -768,6 +826,8 @@ def _broken(session: Session, hit: Hit) -> str | None:
     """`option` where an option needs a package, `pickled` where weights need a newer torch, `command` without Python."""
     if _NEWER_TORCH in hit.text:
         return "pickled"
+    if "smg-grpc-servicer" in hit.text:
+        return "servicer"
     if _COMMAND.search(hit.text):
         return "command"
     if _WITHOUT_SGLANG.search(hit.text):
@@ -820,6 +880,22 @@ cause(
 cause(
     "python-env-broken",
     [
+        pattern(
+            "use_libuv was requested",
+            "RuntimeError: use_libuv was requested but PyTorch was build without libuv support",
+            regex=r"use_libuv was requested but PyTorch was buil[dt] without",
+            near="[2026-11-02 22:10:05] use_libuv was requested",
+            source="torch on native Windows",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "smg-grpc-servicer",
+            "ImportError: gRPC mode requires the smg-grpc-servicer package. If not installed, run: pip install smg-grpc-servicer[sglang].",
+            regex=r"^(?:Import|Runtime)Error: .*\brequires (?:the )?smg-grpc-servicer\b",
+            near="[2026-11-02 22:10:05] gRPC HTTP sidecar disabled: this smg-grpc-servicer has no hook for it",
+            source="0.5.10 to 0.5.23: --grpc-mode (sglang #21801, #28298)",
+            weight=SPECIFIC,
+        ),
         pattern(
             "No module named",
             "ModuleNotFoundError: No module named 'uvicorn'",
@@ -1028,6 +1104,18 @@ cause(
                 "{python} -m pip install --upgrade sglang",
             ),
         ),
+        "servicer": Advice(
+            Text(
+                "--grpc-mode serves through the package smg-grpc-servicer, which is missing here or of a release that does not fit this sglang",
+                "--grpc-mode 依赖 smg-grpc-servicer 这个包：当前环境没有装，或版本与 sglang 不匹配",
+            ),
+            Text(
+                "upgrade it in the environment of the server; or leave out --grpc-mode, and write http:// instead of grpc:// in the router's "
+                "--worker-urls",
+                "在服务所在的环境里升级它；或去掉 --grpc-mode，并把 router 的 --worker-urls 里的 grpc:// 改成 http://",
+            ),
+            ("{pip} install --upgrade 'smg-grpc-servicer[sglang]'",),
+        ),
         "pickled": Advice(
             Text(
                 "torch is older than 2.6, with which transformers no longer opens weights in .bin or .pt files "
@@ -1067,7 +1155,8 @@ cause(
         pattern(
             "assert get_embedding",
             "    assert get_embedding == True",
-            near="    get_embedding: bool = False,",
+            regex=r"assert get_embedding(?! is False)",
+            near='    assert get_embedding is False, "embedding is not supported yet"',
             source="0.4.6, 0.4.7",
             weight=SPECIFIC,
             choose=_generates,
