@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,7 @@ from bgecheck.cli.options import (
     given,
     option,
 )
-from bgecheck.model import BadInput, Target, Text
+from bgecheck.model import BadInput, Report, Target, Text
 from bgecheck.run import catalog
 from bgecheck.run.machine import Machine
 
@@ -110,7 +111,16 @@ def preflight(
     )
     launches: Sequence[Planned | None] = _launches(words, file, pid, sglang_version) or (None,)
     reports = [examine(the_job.with_settings(planned=one).plan, _target(one, model_path)) for one in launches]
-    deliver(the_job, reports)
+    deliver(the_job, [_noted(report, one) for report, one in zip(reports, launches, strict=True)])
+
+
+def _noted(report: Report, planned: Planned | None) -> Report:
+    """The report with what of its file or command was not judged."""
+    if planned is None:
+        return report
+    from bgecheck.engines.launchfile.unread import not_judged
+
+    return replace(report, notes=(*report.notes, *not_judged(planned.written)))
 
 
 def _where(planned: Planned) -> str:

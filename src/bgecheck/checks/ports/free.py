@@ -181,6 +181,8 @@ def _not_here(plan: PlannedPorts) -> Words | None:
         return Text(
             f"the port stands in a variable that is not known here: {given}", f"端口在变量 {given} 里，取值未知"
         )
+    if word := plan.planned.may_stand_in("port"):
+        return Text(f"the port may stand in {word}, which is not known here", f"端口可能写在 {word} 里，而它的内容未知")
     return None
 
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 from bgecheck.engines.base import Launch
 from bgecheck.engines.launchfile.dockerrun import in_container
 from bgecheck.engines.launchfile.reading import STDIN, launches
+from bgecheck.engines.launchfile.unread import why_unread
 from bgecheck.engines.planned import Configured, Form, Planned, Rival, Word, Written
-from bgecheck.engines.sglang.arguments import faults, mended
-from bgecheck.engines.sglang.launchline import EXAMPLE, deciding, typed
+from bgecheck.engines.sglang.arguments import faults, hidden_options, mended
+from bgecheck.engines.sglang.launchline import EXAMPLE, NAMES, deciding, typed
 from bgecheck.engines.sglang.options import HOST_OF_ALL
 from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.engines.sglang.releases import newest
@@ -41,7 +42,7 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
     if not launch.program:
         raise BadInput(
             shlex.join(given)[:120],
-            Text("it does not launch sglang", "不是启动 sglang 的命令"),
+            why_unread(shlex.join(given), NAMES) or Text("it does not launch sglang", "不是启动 sglang 的命令"),
             Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
         )
     return planned(in_container(written(given)), " ".join(launch.program[-3:]))
@@ -49,7 +50,7 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
 
 def planned_in(path: str) -> tuple[Planned, ...]:
     """What a file launches, one or several. Raises `BadInput`."""
-    commands = launches(path, _starts)
+    commands = launches(path, _starts, NAMES)
     all_of_it = [planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in commands]
     return tuple(replace(one, rival=_rival(one, all_of_it[:at])) for at, one in enumerate(all_of_it))
 
@@ -76,7 +77,8 @@ def _run_together(before: Written, after: Written) -> bool:
         )
     if before.form is not Form.SCRIPT:
         return False
-    between = before.text[before.words[-1].end : after.words[0].start]
+    end, begin = before.words[-1].end, after.words[0].start
+    between = before.text[end:begin] if begin > end else before.text[end:].partition("\n")[0]  # two rounds of a loop
     detached = any(re.fullmatch(r"-[a-z]*d[a-z]*|--detach", word) for word in before.values) and before.contained
     return bool(detached or _BACKGROUND.match(between)) and not _BRANCH.search(between)
 
@@ -151,6 +153,7 @@ def _planned(command: Written, launch: Launch, place: str, folder: str | None) -
         device=options.get("device") or None,
         api_key=_key(options.get("api-key")),
         configured=file,
+        unknown=hidden_options(command.words, newest()),
     )
 
 
