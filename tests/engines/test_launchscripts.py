@@ -524,3 +524,36 @@ def test_any_order_of_keywords_comes_to_an_end(parts: list[str]) -> None:
         return
     assert len(read) <= 5000
     assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(
+    ("before", "user"),
+    [
+        ("sudo -u bge", "bge"),
+        ("sudo -E -H --user=bge", "bge"),
+        ("sudo", "root"),
+        ("sudo -E", "root"),
+        ("nohup env A=1 gosu bge:bge", "bge"),
+        ("runuser -u bge --", "bge"),
+        ("setpriv --reuid 65534 --clear-groups", "65534"),
+        ("nice -n 5", None),
+        ("", None),
+        ("sudo docker run lmsysorg/sglang:v0.5.9", None),
+        ("sudo -u $WHO", None),
+    ],
+)
+def test_the_user_of_a_command(before: str, user: str | None, tmp_path: Path) -> None:
+    (one,) = planned(tmp_path, f"{before} {RUN} --model-path /m\n")
+    assert one.written.user == user
+    if "$" not in before:
+        assert planned_as_typed(f"{before} {RUN} --model-path /m".split()).written.user == user
+
+
+def test_the_user_of_a_file(tmp_path: Path) -> None:
+    for name, text, user in (
+        ("a.sh", f"su - bge -c '{RUN} --model-path /m'\n", "bge"),
+        ("a.sh", f"su -c '{RUN} --model-path /m' bge\n", "bge"),
+        ("a.service", f"[Service]\nUser=bge\nExecStart=/v/bin/{RUN} --model-path /m\n", "bge"),
+        ("a.conf", f"[program:a]\nuser=bge\ncommand=/v/bin/{RUN} --model-path /m\n", "bge"),
+    ):
+        assert planned(tmp_path, text, name)[0].written.user == user

@@ -139,6 +139,8 @@ class Written:
     """What the file gives it beside the command."""
     placeholders: Placeholders | None = field(default=None, repr=False)
     """What is replaced in it before it runs."""
+    user: str | None = None
+    """The user of this machine that it is run as, where the file or the command names one."""
     cut_off: tuple[CutOff, ...] = ()
     """Lines below it that were meant to belong to it."""
     unread: tuple[int, ...] = ()

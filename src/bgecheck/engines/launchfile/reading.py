@@ -15,6 +15,7 @@ from bgecheck.engines.launchfile.manifests import manifests
 from bgecheck.engines.launchfile.shell import Command, Document, Sourced, commands, script
 from bgecheck.engines.launchfile.units import dockerfile, programs, quote_without_end, unit
 from bgecheck.engines.launchfile.unread import Names, nothing_launched, refuse_template, refuse_templates, unread_lines
+from bgecheck.engines.launchfile.users import user_in
 from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import CUT, CutOff, Form, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
@@ -241,7 +242,7 @@ def _inner(given: Written, starts: Starts) -> list[Written]:
     """A command, or those of the script that it has a shell run (`bash -c '...'`)."""
     if given.words and os.path.basename(given.words[0].value) in _TALKS:
         return []
-    one = in_container(given)
+    one = as_user(in_container(given))
     if starts(one.values):
         return [one]
     at = _script_word(one.words)
@@ -278,6 +279,12 @@ def _replaced_before(one: Written, word: Word) -> frozenset[str]:
     """Variables that compose replaces in a script by its own, before the shell of the container reads it."""
     typed = one.text[word.start : word.end] if one.form is Form.COMPOSE else ""
     return frozenset(re.findall(r"(?<!\$)\$\{?([A-Za-z_]\w*)", typed))
+
+
+def as_user(one: Written) -> Written:
+    """A command with the user that it is run as."""
+    user = None if one.contained else user_in(one.values)
+    return replace(one, user=user) if user and "$" not in user else one
 
 
 def _line(one: Written, words: Sequence[Word]) -> int:

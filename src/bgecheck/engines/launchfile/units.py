@@ -93,9 +93,12 @@ def unit(text: str, path: str) -> list[Written]:
         environment={**environment, **of_files},
         folder=last.get("WorkingDirectory", "").lstrip("-"),
         allotted=Allotted(
-            memory=bytes_of(last.get("MemoryMax", last.get("MemoryLimit"))), files=_soft(last.get("LimitNOFILE"))
+            memory=bytes_of(last.get("MemoryMax", last.get("MemoryLimit"))),
+            files=_soft(last.get("LimitNOFILE")),
+            low_ports="CAP_NET_BIND_SERVICE" in last.get("AmbientCapabilities", ""),
         ),
         placeholders=Placeholders(_SPECIFIER, {"%": "%"}),
+        user=last.get("User") or None,
     )
     return [_of_key(whole, path, key) for key in starts]
 
@@ -220,6 +223,7 @@ def programs(text: str, path: str) -> list[Written]:
             block=(),
             environment=environment,
             folder=own.get("directory", "").strip() or None,
+            user=own.get("user", "").strip() or None,
             placeholders=Placeholders(_EXPANSION, _expansions(key, own, environment, path)),
         )
         read.append(_of_key(whole, path, key._replace(end=_without_remark(text, key))))

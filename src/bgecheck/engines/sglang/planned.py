@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bgecheck.engines.base import Launch
 from bgecheck.engines.launchfile.dockerrun import in_container
-from bgecheck.engines.launchfile.reading import STDIN, launches
+from bgecheck.engines.launchfile.reading import STDIN, as_user, launches
 from bgecheck.engines.launchfile.unread import why_unread
 from bgecheck.engines.planned import Configured, Form, Planned, Rival, Word, Written
 from bgecheck.engines.sglang.arguments import faults, hidden_options, mended
@@ -45,7 +45,7 @@ def planned_as_typed(words: Sequence[str]) -> Planned:
             why_unread(shlex.join(given), NAMES) or Text("it does not launch sglang", "不是启动 sglang 的命令"),
             Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
         )
-    return planned(in_container(written(given)), " ".join(launch.program[-3:]))
+    return planned(as_user(in_container(written(given))), " ".join(launch.program[-3:]))
 
 
 def planned_in(path: str) -> tuple[Planned, ...]:
