@@ -5,6 +5,7 @@ Loops whose rounds are known are gone through round by round, functions at their
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ _STEP = re.compile(r"\(\([ \t]*(?:(\w+)(?:\+\+|--)|(?:\+\+|--)(\w+)|(\w+)[ \t]*[
 _REDIRECTION = re.compile(r"(?:\d*|&)(?:>>|>\||>&|<&|<<<|<>|>|<)&?")
 _CUT = re.compile(r"\\[ \t]+(?=\r?\n)")
 _HERE = re.compile(r"\d*<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
+VENV, CONDA = "VIRTUAL_ENV", "CONDA_DEFAULT_ENV"
+"""Variables of an environment that is activated: of venv its folder, of conda its name."""
+_CONDA = frozenset(("conda", "mamba", "micromamba"))
 _MOST_WORDS, _MOST_COMMANDS, _LONGEST_VALUE = 5000, 5000, 20_000
 
 
@@ -355,11 +359,21 @@ class _Reader(WordReader):
         elif name == "read":
             for one in values:
                 self.state.forget(one) if one.isidentifier() else None
-        elif name in ("source", ".") and values and self.sourced is not None:
-            self._keep(self.sourced(values[0]), exports=False)
+        elif name in ("source", ".") and values:
+            self._source(values[0])
+        elif name in _CONDA and values[:1] == ("activate",):
+            self._keep({CONDA: values[-1]}, exports=True)
         elif name in ("exit", "return"):
             self.flow.leave()
         return False
+
+    def _source(self, path: str) -> None:
+        """Read the variables of a file; of one that activates an environment, which that is."""
+        if os.path.basename(path) == "activate":
+            folder = os.path.dirname(os.path.dirname(path))
+            self._keep({VENV: folder} if folder else {CONDA: path}, exports=True)
+        elif self.sourced is not None:
+            self._keep(self.sourced(path), exports=False)
 
     def _eval(self, pieces: Sequence[Piece]) -> bool:
         """The commands of a text that the shell reads once more; each stands where that text does."""
