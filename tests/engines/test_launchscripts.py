@@ -18,7 +18,7 @@ from bgecheck.engines.launchfile.unread import not_judged
 from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import Change, Planned
 from bgecheck.engines.sglang.arguments import faults
-from bgecheck.engines.sglang.planned import planned_as_typed, planned_in
+from bgecheck.engines.sglang.planned import all_as_typed, planned_as_typed, planned_in
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.model import BadInput, Text
 
@@ -522,7 +522,7 @@ def test_any_order_of_keywords_comes_to_an_end(parts: list[str]) -> None:
         read = commands("\n".join(parts))
     except UnclosedQuote:
         return
-    assert len(read) <= 5000
+    assert len(read) < 20_000
     assert time.monotonic() - begun < 2
 
 
@@ -557,3 +557,58 @@ def test_the_user_of_a_file(tmp_path: Path) -> None:
         ("a.conf", f"[program:a]\nuser=bge\ncommand=/v/bin/{RUN} --model-path /m\n", "bge"),
     ):
         assert planned(tmp_path, text, name)[0].written.user == user
+
+
+def test_a_long_text_is_not_read_a_hundred_times() -> None:
+    line = f"{RUN} --model-path /m --port $i\n"
+    filling = "true 'x' # a remark\n" * 40_000
+    for text in (
+        f"for i in {{1..60}}; do\n{line}{filling}done\n",
+        f"f() {{\n{line}{filling}}}\n" + "f\n" * 60,
+    ):
+        begun = time.monotonic()
+        ports = [one.words()[-1].value for one in commands(text) if len(one.pieces) > 4]
+        assert time.monotonic() - begun < 20
+        assert ports[-1] == "$i"
+
+
+TYPED = {
+    "a shell that reads a line": (["bash", "-c", f"{RUN} --model-path /m --port 1"], [("/m", "1")]),
+    "one line": ([f"{RUN} --model-path /m --port 1"], [("/m", "1")]),
+    "one line on several": ([f"{RUN} \\\n  --model-path /m \\\n  --port 1"], [("/m", "1")]),
+    "a prompt": ([f"$ {RUN} --model-path /m"], [("/m", None)]),
+    "variables": ([f"P=1; {RUN} --model-path $M --port $P"], [("$M", "1")]),
+    "a file for its output": ([f"cd /x && nohup {RUN} --model-path /m --port 1 > log 2>&1 &"], [("/m", "1")]),
+    "a loop": ([f"for p in 1 2; do {RUN} --model-path /m --port $p & done"], [("/m", "1"), ("/m", "2")]),
+    "words": ([*RUN.split(), "--model-path", "/m n"], [("/m n", None)]),
+}
+
+
+@pytest.mark.parametrize("case", TYPED)
+def test_a_command_as_typed(case: str) -> None:
+    words, expected = TYPED[case]
+    read = all_as_typed(words)
+    assert [(one.model, one.options.get("port")) for one in read] == expected
+    assert {str(one.written.form) for one in read} == {"command line"}
+    assert not [fault for one in read for fault in faults(one.written.words, newest()) if fault.refused]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([""], "it does not launch sglang"),
+        ([" "], "it does not launch sglang"),
+        ([f"{RUN} --model-path '/m"], "a quote has no end in it"),
+        (
+            ["torchrun", "-m", "sglang.launch_server"],
+            "it names sglang's program or options, in a form that is not read",
+        ),
+        ([RUN, "--model-path", "/m"], "it names sglang's program or options, in a form"),
+        ([f"{RUN} --model-path {{{{ model }}}}"], "it is a template: line 1 has {{ in it"),
+    ],
+)
+def test_a_command_that_is_not_read_says_why(words: list[str], reason: str) -> None:
+    with pytest.raises(BadInput) as bad:
+        all_as_typed(words)
+    assert reason in str(bad.value)
+    assert "\n" not in str(bad.value)

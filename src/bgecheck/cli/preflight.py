@@ -145,12 +145,12 @@ def _one_source(words: list[str] | None, file: str | None, pid: int | None) -> N
 def _launches(words: list[str] | None, file: str | None, pid: int | None, version: str | None) -> Sequence[Planned]:
     """What is to be launched, by the source that was given; nothing without one. Raises `BadInput`."""
     from bgecheck.engines.sglang.installed import installed_in, with_version
-    from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, planned_of
+    from bgecheck.engines.sglang.planned import all_as_typed, planned_in, planned_of
 
+    installed = cache(installed_in)
     if words:
-        return (with_version(planned_as_typed(words), version),)
+        return tuple(with_version(one, version, installed) for one in all_as_typed(words))
     if file is not None:
-        installed = cache(installed_in)
         return tuple(with_version(one, version, installed) for one in planned_in(file))
     if pid is not None:
         server = target(TargetOptions(pid=pid)).server

@@ -10,6 +10,8 @@ _MOST_JUMPS = 500
 """Rounds and calls of one text."""
 _MOST_ROUNDS = 64
 """Of one loop; one with more has a variable that is not known."""
+_MOST_READ_AGAIN = 2**20
+"""Characters of a text that are read more than once."""
 _DEEP = 20
 
 
@@ -75,6 +77,7 @@ class Flow:
         """Where the body of each function begins."""
         self.called: set[str] = set()
         self.jumps = 0
+        self.read_again = 0
 
     @property
     def defining(self) -> bool:
@@ -93,8 +96,8 @@ class Flow:
             loop.body = at
             self._begin_round(loop)
 
-    def done(self) -> int | None:
-        """Where the next round begins; None behind the last one."""
+    def done(self, at: int) -> int | None:
+        """Where the next round begins; None behind the last one, whose end is here."""
         if not self.frames or not isinstance(loop := self.frames[-1], _Loop):
             return None
         loop.round += 1
@@ -102,6 +105,9 @@ class Flow:
             self.frames.pop()
             return None
         self.jumps += 1
+        self.read_again += at - loop.body
+        if self.read_again > _MOST_READ_AGAIN:
+            loop.values = None  # one more round stands for all that are left
         self._begin_round(loop)
         return loop.body
 
@@ -162,15 +168,16 @@ class Flow:
     def call(self, name: str, arguments: tuple[str, ...] | None, back: int) -> int | None:
         """Where the body of a function begins; None where it cannot be followed."""
         calls = sum(isinstance(frame, _Group) and frame.back is not None for frame in self.frames)
-        if name not in self.bodies or self.defining or self.jumps >= _MOST_JUMPS or calls >= _DEEP:
+        spent = self.jumps >= _MOST_JUMPS or calls >= _DEEP or self.read_again > _MOST_READ_AGAIN
+        if name not in self.bodies or self.defining or spent:
             return None
         self.jumps += 1
         self.called.add(name)
-        self.frames.append(_Group(back=back, arguments=self.state.arguments))
+        self.frames.append(_Group(body=self.bodies[name], back=back, arguments=self.state.arguments))
         self.state.arguments = arguments
         return self.bodies[name]
 
-    def close(self) -> int | None:
+    def close(self, at: int) -> int | None:
         """`}`: where it goes on behind a call; None where it does right here."""
         if not self.frames or not isinstance(group := self.frames[-1], _Group):
             return None
@@ -179,6 +186,7 @@ class Flow:
             self.bodies[group.defines] = group.body
             self._set(group.before)
         if group.back is not None:
+            self.read_again += at - group.body
             self.state.arguments = group.arguments
         return group.back
 
@@ -195,7 +203,7 @@ class Flow:
         if name is None:
             return None
         self.called.add(name)
-        self.frames.append(_Group(back=end, arguments=None))
+        self.frames.append(_Group(body=self.bodies[name], back=end, arguments=None))
         self.state.arguments = None
         return self.bodies[name]
 

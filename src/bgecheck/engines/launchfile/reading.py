@@ -46,11 +46,23 @@ def launches(path: str, starts: Starts, names: Names) -> list[Written]:
     unread = unread_lines(text, [outer for outer, _ in launching], names)
     whole = [replace(one, unread=unread, cut_off=_cut_off(outer, [o for o, _ in read])) for outer, one in launching]
     for one in whole:
-        refuse_template(path, one.text, one.words[_program(one, starts) :])
+        refuse_template(f"--file {path}", one.text, one.words[program_at(one, starts) :])
     return whole
 
 
-def _program(one: Written, starts: Starts) -> int:
+def launches_in(line: Written, starts: Starts) -> list[Written]:
+    """The commands of a command as typed that start a server: itself, or those of a line that it has a shell read.
+
+    Raises `UnclosedQuote`.
+    """
+    text = line.words[0].value if len(line.words) == 1 else ""
+    read = [line]
+    if re.search(r"\s", text):
+        read = [replace(_of_script(text, one), form=line.form) for one in script(text, {}, None)[0] if one.pieces]
+    return [inner for one in read for inner in _inner(one, starts) if starts(inner.values)]
+
+
+def program_at(one: Written, starts: Starts) -> int:
     """The number of the word at which the program of a launch begins."""
     return max(at for at in range(len(one.words)) if starts(one.values[at:]))
 

@@ -35,7 +35,7 @@ _HERE = re.compile(r"\d*<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
 VENV, CONDA = "VIRTUAL_ENV", "CONDA_DEFAULT_ENV"
 """Variables of an environment that is activated: of venv its folder, of conda its name."""
 _CONDA = frozenset(("conda", "mamba", "micromamba"))
-_MOST_WORDS, _MOST_COMMANDS, _LONGEST_VALUE = 5000, 5000, 20_000
+_MOST_WORDS, _LONGEST_VALUE = 5000, 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ class _Reader(WordReader):
 
     def read(self) -> list[Command]:
         while True:
-            while self.at < self.end and len(self.pieces) < _MOST_WORDS and len(self.all) < _MOST_COMMANDS:
+            while self.at < self.end and len(self.pieces) < _MOST_WORDS:
                 self._step()
             self._finish()
             if self._enter():
@@ -234,7 +234,7 @@ class _Reader(WordReader):
         elif word == "{":
             self.flow.group()
         elif word in ("done", "}"):
-            at = self.flow.done() if word == "done" else self.flow.close()
+            at = self.flow.done(self.at) if word == "done" else self.flow.close(self.at)
             self.at = self.at if at is None else at
             return at is not None
         return word in _KEYWORDS

@@ -182,21 +182,25 @@ def _elsewhere(text: str, names: Names) -> Refusal:
 _PLAIN = Text("type it as a plain blank", "改成普通空格")
 
 
-def why_unread(text: str, names: Names) -> Text | None:
-    """Why a text that names the program was not read as a launch; None where it does not name it."""
+def why_unread(text: str, names: Names, typed: bool = False) -> Text | None:
+    """Why a text that names the program was not read as a launch; None where it does not name it.
+
+    Of a command as `typed` no line is named.
+    """
     first = next(_naming(text, names.program), None) or next(_naming(text, names.options), None)
     if first is None:
         return None
-    line, typed, _ = first
-    if blank := _BLANKS.search(typed):
+    line, holding, _ = first
+    place = Text("it", "这条命令") if typed else Text(f"line {line}", f"第 {line} 行")
+    if blank := _BLANKS.search(holding):
         sign = f"U+{ord(blank[0]):04X}"
         return Text(
-            f"line {line} has a blank in it that no shell takes for one ({sign})",
-            f"第 {line} 行有一个 shell 不认的空白字符（{sign}）",
+            f"{place.en} has a blank in it that no shell takes for one ({sign})",
+            f"{place.zh}里有一个 shell 不认的空白字符（{sign}）",
         )
     return Text(
-        f"line {line} names sglang's program or options, in a form that is not read",
-        f"第 {line} 行提到 sglang 的程序或参数，但这种写法读不了",
+        f"{place.en} names sglang's program or options, in a form that is not read",
+        f"{place.zh}提到 sglang 的程序或参数，但这种写法读不了",
     )
 
 
@@ -216,24 +220,27 @@ def _of_script(read: Sequence[Written]) -> Refusal:
     return None
 
 
-def refuse_template(path: str, text: str, words: Sequence[Word]) -> None:
-    """Raise `BadInput` where a word of a launch has a place in it that another program fills first."""
+def refuse_template(given: str, text: str, words: Sequence[Word]) -> None:
+    """Raise `BadInput` where a word of a launch has a place in it that another program fills first.
+
+    `given` is the option or the command that it came by.
+    """
     word = next((word for word in words if "{{" in word.value), None)
     place = re.search(r"\{\{.*", word.value) if word else None
     if word and place:
-        raise _template(path, text, text.count("\n", 0, word.start) + 1, place[0])
+        raise _template(given, text, text.count("\n", 0, word.start) + 1, place[0])
 
 
 def refuse_templates(path: str, text: str) -> None:
     """Raise `BadInput` where a text that cannot be read has such places."""
     if place := _TEMPLATE.search(text):
-        raise _template(path, text, text.count("\n", 0, place.start()) + 1, place[0])
+        raise _template(f"--file {path}", text, text.count("\n", 0, place.start()) + 1, place[0])
 
 
-def _template(path: str, text: str, line: int, place: str) -> BadInput:
+def _template(given: str, text: str, line: int, place: str) -> BadInput:
     typed, how = clean(place, 60), "helm template CHART | bgecheck preflight --file -"
     return BadInput(
-        f"--file {path}",
+        given,
         Text(f"it is a template: line {line} has {typed} in it", f"这是模板：第 {line} 行有 {typed}"),
         Text(f"render it first: {how}", f"先渲染再检查：{how}")
         if _OF_HELM.search(text)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bgecheck.engines.base import Launch
-from bgecheck.engines.launchfile.dockerrun import in_container
-from bgecheck.engines.launchfile.reading import STDIN, as_user, launches
-from bgecheck.engines.launchfile.unread import why_unread
+from bgecheck.engines.launchfile.reading import STDIN, launches, launches_in, program_at
+from bgecheck.engines.launchfile.unread import refuse_template, why_unread
+from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import Configured, Form, Planned, Rival, Word, Written
 from bgecheck.engines.sglang.arguments import faults, hidden_options, mended
 from bgecheck.engines.sglang.launchline import EXAMPLE, NAMES, deciding, typed
@@ -36,16 +36,31 @@ def written(words: Sequence[str], form: Form = Form.LINE) -> Written:
 
 
 def planned_as_typed(words: Sequence[str]) -> Planned:
-    """What the words behind `--` launch. Raises `BadInput` where that is no server."""
-    given = shlex.split(words[0]) if len(words) == 1 and " " in words[0] else words
-    launch = typed(given)
-    if not launch.program:
-        raise BadInput(
-            shlex.join(given)[:120],
-            why_unread(shlex.join(given), NAMES) or Text("it does not launch sglang", "不是启动 sglang 的命令"),
-            Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
-        )
-    return planned(as_user(in_container(written(given))), " ".join(launch.program[-3:]))
+    """What the words behind `--` launch, the first of several. Raises `BadInput` where that is no server."""
+    return all_as_typed(words)[0]
+
+
+def all_as_typed(words: Sequence[str]) -> tuple[Planned, ...]:
+    """What the words behind `--` launch, one or several. Raises `BadInput` where that is no server."""
+    line = " ".join(words) if len(words) == 1 else shlex.join(words)
+    try:
+        commands = launches_in(written(words), _starts)
+    except UnclosedQuote:
+        raise _no_launch(line, Text("a quote has no end in it", "引号没有配对")) from None
+    if not commands:
+        why = why_unread(line, NAMES, typed=True) or Text("it does not launch sglang", "不是启动 sglang 的命令")
+        raise _no_launch(line, why)
+    for one in commands:
+        refuse_template(" ".join(line.split())[:120], one.text, one.words[program_at(one, _starts) :])
+    return tuple(planned(one, " ".join(typed(as_meant(one.words)).program[-3:])) for one in commands)
+
+
+def _no_launch(line: str, why: Text) -> BadInput:
+    return BadInput(
+        " ".join(line.split())[:120] or "--",
+        why,
+        Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
+    )
 
 
 def planned_in(path: str) -> tuple[Planned, ...]:
