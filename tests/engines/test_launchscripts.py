@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 import textwrap
 import time
 from pathlib import Path
@@ -65,6 +69,10 @@ LOOPS = {
     "set before, then not known": ("p=1\nfor p in $(ports); do X --port $p; done", ["$p"]),
     "more rounds than are gone through": ("for i in {1..900}; do X --port $i; done", ["$i"]),
     "none": ("for i in; do X --port $i; done", ["$i"]),
+    "counted by let": ("P=7\nfor m in a b; do X --port $P; let P++; done", ["7", "8"]),
+    "counted as long as it holds": ("p=1; while [ $p -le 2 ]; do X --port $p; p=$((p+1)); done", ["$p"]),
+    "a counter beside what is not known": ("P=1\nfor m in $(models); do X --port $P; P=$((P+1)); done", ["$P"]),
+    "for ever": ("P=1\nwhile true; do X --port $P; sleep 5; break; done", ["1"]),
     "a counter of another kind": ("for ((i=9; i>0; i--)); do X --port $i; done", ["$i"]),
 }
 
@@ -76,7 +84,7 @@ def test_a_loop_is_gone_through_round_by_round(case: str, tmp_path: Path) -> Non
     assert read == [("/m/bge", port) for port in ports]
 
 
-STEPS = {
+STEPS: dict[str, tuple[str, list[tuple[str | None, str | None]]]] = {
     "a string that grows, by eval": (
         """
         CMD="RUN --model-path /m/bge"
@@ -163,6 +171,28 @@ STEPS = {
         RUN --model-path /m --port $PORT
         """,
         [("/m", "$PORT")],
+    ),
+    "a variable before a function": (
+        "P=1\nstart() { RUN --model-path /m --port $P; }\nP=2 start\nstart",
+        [("/m", "2"), ("/m", "1")],
+    ),
+    "a shell of its own": (
+        "P=1\n(P=2; RUN --model-path /m --port $P)\nRUN --model-path /m --port $P",
+        [("/m", "2"), ("/m", "1")],
+    ),
+    "unset": ("P=1\nunset P\nRUN --model-path /m --port ${P:-9}", [("/m", "9")]),
+    "a value that is set perhaps": ("P=1\ntrue || P=2\nRUN --model-path /m --port $P", [("/m", "$P")]),
+    "another value in a branch": (
+        "P=1\nif grep -q x file; then P=2; fi\nRUN --model-path /m --port $P",
+        [("/m", "$P")],
+    ),
+    "more in a branch": (
+        'A=(--model-path /m)\nif true; then A+=(--port 1); fi\nRUN "${A[@]}"',
+        [("/m", "1")],
+    ),
+    "more behind an operator": (
+        'A="--model-path /m"\ntrue && A="$A --port 1"\nRUN $A',
+        [("/m", "1")],
     ),
     "changed values": (
         "DIR=/m/bge/; N=/x/BGE\nRUN --model-path ${DIR%/} --port 1 --tokenizer-path ${N##*/}",
@@ -612,3 +642,33 @@ def test_a_command_that_is_not_read_says_why(words: list[str], reason: str) -> N
         all_as_typed(words)
     assert reason in str(bad.value)
     assert "\n" not in str(bad.value)
+
+
+AS_BASH = [text.replace("X", f"{RUN} --model-path /m/bge") for text, ports in LOOPS.values() if "$" not in ports[0]]
+AS_BASH += [
+    text
+    for case, (text, read) in STEPS.items()
+    if not any("$" in (value or "") for pair in read for value in pair)
+    and not re.search(r"tmux|su -|docker|sudo|xargs|calls itself|branches|interpreter", case + text)
+]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize("text", AS_BASH)
+def test_bash_runs_what_was_read(text: str, tmp_path: Path) -> None:
+    """The commands that a true shell starts, with a program in place of the interpreter that writes its words down."""
+    text = textwrap.dedent(text).replace("RUN", RUN)
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\nline=$(printf '%s\\037' \"$@\")\nprintf '%s\\n' \"$line\" >>{tmp_path}/started\n")
+    python.chmod(0o755)
+    script = tmp_path / "serve.sh"
+    script.write_text(f"{text}\nwait\n")
+    environment = {"PATH": f"{python.parent}:{os.environ['PATH']}"}
+    subprocess.run(
+        ["bash", str(script), "x"], cwd=tmp_path, env=environment, capture_output=True, timeout=20, check=False
+    )
+    log = tmp_path / "started"
+    started = [line.split("\x1f")[:-1] for line in log.read_text().splitlines()] if log.exists() else []
+    read = [list(one.written.values[one.written.values.index("-m") :]) for one in planned_in(str(script))]
+    assert sorted(started) == sorted(read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -41,6 +41,8 @@ class _Loop:
     """None where they are not known."""
     body: int = -1
     round: int = 0
+    learns: State | None = None
+    """What was set before the body, while that is read to see what it changes; nobody knows how often."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class _Branches:
     before: State
     is_case: bool
     ends: list[State] = field(default_factory=list)
+    has_else: bool = False
     leaves: bool = False
     """Whether the branch that is read now ends the script."""
 
@@ -65,6 +68,12 @@ class _Group:
     """Where it goes on behind the call."""
     arguments: tuple[str, ...] | None = None
     """Of who has called."""
+    replaced: Mapping[str, str | None] = field(default_factory=dict)
+    """What variables were before the call that it sets for itself."""
+
+
+def _defines(frame: object) -> bool:
+    return isinstance(frame, _Group) and frame.defines is not None
 
 
 class Flow:
@@ -81,8 +90,8 @@ class Flow:
 
     @property
     def defining(self) -> bool:
-        """Whether what is read is the body of a function, which runs when that is called."""
-        return any(isinstance(frame, _Group) and frame.defines for frame in self.frames)
+        """Whether what is read does not run yet: the body of a function, or of a loop that is read twice."""
+        return any(frame.learns if isinstance(frame, _Loop) else _defines(frame) for frame in self.frames)
 
     def loop(self, name: str | None, values: Sequence[str] | None) -> None:
         """A loop begins; one that no variable counts has no name."""
@@ -94,12 +103,19 @@ class Flow:
         """`do`: the body of the loop begins."""
         if self.frames and isinstance(loop := self.frames[-1], _Loop) and loop.body < 0:
             loop.body = at
+            loop.learns = self.state.copy() if loop.values is None and not self.defining else None
             self._begin_round(loop)
 
     def done(self, at: int) -> int | None:
         """Where the next round begins; None behind the last one, whose end is here."""
         if not self.frames or not isinstance(loop := self.frames[-1], _Loop):
             return None
+        if loop.learns is not None:
+            end, before, loop.learns = self.state.copy(), loop.learns, None
+            self._set(before)
+            _merge(self.state, end)
+            self._begin_round(loop)
+            return loop.body
         loop.round += 1
         if loop.values is None or loop.round >= len(loop.values) or loop.body < 0 or self.defining:
             self.frames.pop()
@@ -123,10 +139,11 @@ class Flow:
         """`if` or `case` begins."""
         self.frames.append(_Branches(before=self.state.copy(), is_case=is_case))
 
-    def next_branch(self, is_case: bool) -> None:
+    def next_branch(self, is_case: bool, is_last: bool = False) -> None:
         """`else`, `elif` or `;;`: another branch begins, with what was set before all of them."""
         if self.frames and isinstance(frame := self.frames[-1], _Branches) and frame.is_case is is_case:
             self._end_branch(frame)
+            frame.has_else = is_last
             self._set(frame.before.copy())
 
     def end_branches(self, is_case: bool) -> None:
@@ -142,6 +159,8 @@ class Flow:
         merged = first.copy()
         for other in others:
             _merge(merged, other)
+        if not others and not frame.has_else:
+            _merge(merged, frame.before, grown_is_fine=True)
         self._set(merged)
 
     def leave(self) -> None:
@@ -157,6 +176,24 @@ class Flow:
     def _set(self, state: State) -> None:
         self.state.plain, self.state.arrays, self.state.arguments = state.plain, state.arrays, state.arguments
 
+    def may_set(self, name: str, value: str) -> None:
+        """A variable gets a value behind `&&` or `||`: perhaps, and then it had none or is to have more."""
+        before = self.state.plain.get(name)
+        if before is None or value.startswith(before):
+            self.state.plain[name] = value
+        else:
+            self.state.forget(name)
+
+    def subshell(self) -> None:
+        """`(` begins commands whose variables are their own."""
+        self.frames.append(_Group(before=self.state.copy()))
+
+    def end_subshell(self) -> None:
+        """`)`: what was set before counts again."""
+        if self.frames and isinstance(group := self.frames[-1], _Group) and group.before and not group.defines:
+            self.frames.pop()
+            self._set(group.before)
+
     def group(self) -> None:
         """`{` begins commands that belong together."""
         self.frames.append(_Group())
@@ -165,8 +202,8 @@ class Flow:
         """A function begins, whose commands run when it is called."""
         self.frames.append(_Group(defines=name, body=body, before=self.state.copy()))
 
-    def call(self, name: str, arguments: tuple[str, ...] | None, back: int) -> int | None:
-        """Where the body of a function begins; None where it cannot be followed."""
+    def call(self, name: str, arguments: tuple[str, ...] | None, given: Mapping[str, str], back: int) -> int | None:
+        """Where the body of a function begins; None where it cannot be followed. `given` are variables of its own."""
         calls = sum(isinstance(frame, _Group) and frame.back is not None for frame in self.frames)
         spent = self.jumps >= _MOST_JUMPS or calls >= _DEEP or self.read_again > _MOST_READ_AGAIN
         if name not in self.bodies or self.defining or spent:
@@ -174,6 +211,10 @@ class Flow:
         self.jumps += 1
         self.called.add(name)
         self.frames.append(_Group(body=self.bodies[name], back=back, arguments=self.state.arguments))
+        group, plain = self.frames[-1], self.state.plain
+        assert isinstance(group, _Group)
+        group.replaced = {name: plain.get(name) for name in given}
+        plain.update(given)
         self.state.arguments = arguments
         return self.bodies[name]
 
@@ -188,6 +229,9 @@ class Flow:
         if group.back is not None:
             self.read_again += at - group.body
             self.state.arguments = group.arguments
+        for name, value in group.replaced.items():
+            self.state.plain.pop(name, None)
+            self.state.plain |= {} if value is None else {name: value}
         return group.back
 
     def uncalled(self, end: int) -> int | None:
@@ -208,15 +252,22 @@ class Flow:
         return self.bodies[name]
 
 
-def _merge(merged: State, other: State) -> None:
-    """Keep of each variable what both have, which is how its value begins where that is several words."""
+def _merge(merged: State, other: State, *, grown_is_fine: bool = False) -> None:
+    """Keep of each variable what both have, which is how its value begins where that is several words.
+
+    `grown_is_fine` keeps also what begins with all that the other has.
+    """
     for name in {*merged.plain, *other.plain}:
         value, another = merged.plain.get(name), other.plain.get(name)
+        if grown_is_fine and (another is None or (value or "").startswith(another)):
+            continue
         if value != another:
             both = _common((value or "").split(), (another or "").split())
             merged.plain[name] = " ".join([*both, f"${name}"])
     for name in {*merged.arrays, *other.arrays}:
         items, others = merged.arrays.get(name, ()), other.arrays.get(name, ())
+        if grown_is_fine and items[: len(others)] == others:
+            continue
         if items != others:
             merged.arrays[name] = (*_common(items, others), f"${{{name}[@]}}")
 

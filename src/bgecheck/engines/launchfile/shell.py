@@ -126,7 +126,9 @@ class _Reader(WordReader):
     def __init__(self, text: str, start: int, end: int, variables: Mapping[str, str]) -> None:
         super().__init__(text, start, end, variables)
         self.flow = Flow(self.state)
-        self.call: tuple[str, tuple[str, ...] | None] | None = None
+        self.call: tuple[str, tuple[str, ...] | None, Mapping[str, str]] | None = None
+        self.perhaps = False
+        """Whether the command that is read now runs only by what the one before comes to."""
         self.documents: list[Document] = []
         self.sourced: Sourced | None = None
         self.exported: dict[str, str] = {}
@@ -176,13 +178,10 @@ class _Reader(WordReader):
             target = self._word().values
             self.written_to += target if ">" in sent[0] and not sent[0].endswith("&") else ()
         elif self.operators and not self.pieces and char == "(" and (step := _STEP.match(self.text, self.at, self.end)):
+            self.at = step.end()
             self._count(step)
         elif self.operators and char in ENDS:
-            self._finish()
-            if self.text.startswith(";;", self.at):
-                self.flow.next_branch(is_case=True)
-                self.at += 1
-            self.at += 1
+            self._end_command()
             if char == "\n":
                 self._skip_here_documents()
             self._enter()
@@ -192,14 +191,27 @@ class _Reader(WordReader):
             self._begin_word()
 
     def _count(self, step: re.Match[str]) -> None:
-        """`((PORT++))`: one more where the number is known."""
-        self.at = step.end()
+        """`((PORT++))` or `let PORT++`: one more where the number is known."""
         name = step[1] or step[2] or step[3]
         value = integer(f"{name} {'-' if '--' in step[0] else '+'} 1", self.state.plain)
         if step[3] or value is None:
             self.state.forget(name)
         else:
             self.state.plain[name] = str(value)
+
+    def _end_command(self) -> None:
+        """End a command at the operator that stands here."""
+        begins = not self.pieces
+        self._finish()
+        sign = self.text[self.at : self.at + 2]
+        self.perhaps = sign in ("&&", "||")
+        if sign == ";;":
+            self.flow.next_branch(is_case=True)
+        elif sign[0] == "(" and begins:
+            self.flow.subshell()
+        elif sign[0] == ")":
+            self.flow.end_subshell()
+        self.at += 2 if sign in ("&&", "||", ";;") else 1
 
     def _begin_word(self) -> None:
         if self.operators and not self.pieces and (function := _FUNCTION.match(self.text, self.at, self.end)):
@@ -228,7 +240,7 @@ class _Reader(WordReader):
         elif word in ("if", "case"):
             self.flow.branch(is_case=word == "case")
         elif word in ("else", "elif"):
-            self.flow.next_branch(is_case=False)
+            self.flow.next_branch(is_case=False, is_last=word == "else")
         elif word in ("fi", "esac"):
             self.flow.end_branches(is_case=word == "esac")
         elif word == "{":
@@ -326,7 +338,7 @@ class _Reader(WordReader):
             self._keep(assigned, exports=False)
         elif name in _SETS and self.operators:
             self._set(name, pieces[first + 1 :])
-        elif not self.operators or not self._follow(name, pieces[first + 1 :]):
+        elif not self.operators or not self._follow(name, pieces[first + 1 :], assigned):
             self._add(pieces[first:], assigned, pieces[0].start)
 
     def _add(self, pieces: Sequence[Piece], assigned: Mapping[str, str], start: int) -> None:
@@ -343,12 +355,12 @@ class _Reader(WordReader):
         names = [v for p in pieces for v in p.values if v in self.state.plain]
         self.exported |= {name: self.state.plain[name] for name in names if exports}
 
-    def _follow(self, name: str, pieces: Sequence[Piece]) -> bool:
+    def _follow(self, name: str, pieces: Sequence[Piece], assigned: Mapping[str, str]) -> bool:
         """Do what a command of the shell itself does, or call a function; whether the command is done with."""
         values = tuple(v for piece in pieces for v in piece.values)
         if name in self.flow.bodies:
             unknown = any(piece.open and piece.values in (("$@",), ("$*",)) for piece in pieces)
-            self.call = (name, None if unknown else values)
+            self.call = (name, None if unknown else values, assigned)
             return True
         if name == "eval":
             return self._eval(pieces)
@@ -356,9 +368,12 @@ class _Reader(WordReader):
             self.state.arguments = values[1:]
         elif name == "shift" and self.state.arguments is not None:
             self.state.arguments = self.state.arguments[int(values[0]) if values and values[0].isdigit() else 1 :]
-        elif name == "read":
-            for one in values:
-                self.state.forget(one) if one.isidentifier() else None
+        elif name in ("read", "mapfile", "readarray", "printf", "getopts", "unset"):
+            self._unset(name, values)
+        elif name == "let":
+            for step in values:
+                if match := _STEP.match(f"(({step}))"):
+                    self._count(match)
         elif name in ("source", ".") and values:
             self._source(values[0])
         elif name in _CONDA and values[:1] == ("activate",):
@@ -366,6 +381,14 @@ class _Reader(WordReader):
         elif name in ("exit", "return"):
             self.flow.leave()
         return False
+
+    def _unset(self, name: str, values: Sequence[str]) -> None:
+        """Variables get a value that is not known, or none."""
+        given = values[1:2] if name == "printf" and values[:1] == ("-v",) else () if name == "printf" else values
+        for variable in (one for one in given if one.isidentifier()):
+            self.state.forget(variable)
+            if name == "unset":
+                self.state.plain.pop(variable)
 
     def _source(self, path: str) -> None:
         """Read the variables of a file; of one that activates an environment, which that is."""
@@ -393,7 +416,11 @@ class _Reader(WordReader):
         return (before + value)[:_LONGEST_VALUE]
 
     def _keep(self, assigned: Mapping[str, str], exports: bool) -> None:
-        self.state.plain |= assigned
+        for name, value in assigned.items():
+            if self.perhaps:
+                self.flow.may_set(name, value)
+            else:
+                self.state.plain[name] = value
         self.exported |= {n: v for n, v in assigned.items() if exports or n in self.exported}
 
 
