@@ -265,6 +265,14 @@ def test_a_place_of_many_rounds_is_written_back_once(tmp_path: Path) -> None:
         assert corrected(one.written, (added,)) == (f"  {RUN} --model-path /m/bge-$p --port $p --is-embedding &",)
 
 
+def test_rounds_of_a_loop_are_told_apart(tmp_path: Path) -> None:
+    read = planned(tmp_path, f"{RUN} --model-path /m\nfor m in a b; do {RUN} --model-path /m/$m/ --port 30001 & done\n")
+    where = [one.place.removeprefix(f"{tmp_path}/serve.sh") for one in read]
+    assert where == [":1", ":2 (a, --port 30001)", ":2 (b, --port 30001)"]
+    assert read[2].rival is not None
+    assert read[2].rival.place == read[1].place
+
+
 def test_rounds_that_take_one_port_are_rivals(tmp_path: Path) -> None:
     first, second = planned(tmp_path, f"for m in a b; do {RUN} --model-path /m/$m --port 30005 & done\n")
     assert first.rival is None

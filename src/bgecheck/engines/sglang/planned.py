@@ -15,7 +15,7 @@ from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import Configured, Form, Planned, Rival, Word, Written
 from bgecheck.engines.sglang.arguments import faults, hidden_options, mended
 from bgecheck.engines.sglang.launchline import EXAMPLE, NAMES, deciding, typed
-from bgecheck.engines.sglang.options import HOST_OF_ALL
+from bgecheck.engines.sglang.options import HOST_OF_ALL, PORT
 from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.machine.containers import container_of
@@ -52,7 +52,8 @@ def all_as_typed(words: Sequence[str]) -> tuple[Planned, ...]:
         raise _no_launch(line, why)
     for one in commands:
         refuse_template(" ".join(line.split())[:120], one.text, one.words[program_at(one, _starts) :])
-    return tuple(planned(one, " ".join(typed(as_meant(one.words)).program[-3:])) for one in commands)
+    all_of_it = [planned(one, " ".join(typed(as_meant(one.words)).program[-3:])) for one in commands]
+    return tuple(_told_apart(one) if len(all_of_it) > 1 else one for one in all_of_it)
 
 
 def _no_launch(line: str, why: Text) -> BadInput:
@@ -67,7 +68,16 @@ def planned_in(path: str) -> tuple[Planned, ...]:
     """What a file launches, one or several. Raises `BadInput`."""
     commands = launches(path, _starts, NAMES)
     all_of_it = [planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in commands]
+    places = [one.place for one in all_of_it]
+    all_of_it = [_told_apart(one) if places.count(one.place) > 1 else one for one in all_of_it]
     return tuple(replace(one, rival=_rival(one, all_of_it[:at])) for at, one in enumerate(all_of_it))
+
+
+def _told_apart(one: Planned) -> Planned:
+    """A launch with what it takes beside its place, where a loop or a function launches several there."""
+    model = os.path.basename((one.model or "").rstrip("/"))
+    port = f"{PORT} {one.options.get('port', one.port)}"
+    return one if one.written.name else replace(one, place=f"{one.place} ({', '.join(filter(None, (model, port)))})")
 
 
 def _rival(one: Planned, earlier: Sequence[Planned]) -> Rival | None:
