@@ -256,7 +256,34 @@ def test_the_interpreters_own_environment_is_asked(tmp_path: Path) -> None:
     "line", ["conda run -n x python -m sglang.launch_server", "sudo python -m sglang.launch_server"]
 )
 def test_another_programs_environment_is_not_known(line: str) -> None:
-    assert interpreter(line.split()) is None
+    assert interpreter(typed(line).written) is None
+
+
+def test_an_environment_that_a_script_activates_is_the_one_that_is_asked(tmp_path: Path) -> None:
+    python = tmp_path / "env/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho 0.5.16\n")
+    python.chmod(0o755)
+    script = tmp_path / "serve.sh"
+    for line, found in (
+        (f"source {tmp_path}/env/bin/activate", str(python)),
+        (f". {tmp_path}/env/bin/activate", str(python)),
+        (f"export PATH={tmp_path}/env/bin:$PATH", str(python)),
+        (f"source {tmp_path}/gone/bin/activate", None),
+        ("source $ENVS/env/bin/activate", None),
+        ("conda activate bge", None),
+        ("source activate bge", None),
+        ("micromamba activate bge", None),
+    ):
+        script.write_text(f"{line}\n{MODEL}\n")
+        (planned,) = planned_in(str(script))
+        assert with_version(planned, None).interpreter == found
+    script.write_text(f"bash -lc 'source {tmp_path}/env/bin/activate && exec {MODEL}'\n")
+    (planned,) = planned_in(str(script))
+    assert with_version(planned, None).version == "0.5.16"
+    script.write_text(f"su - bge -c '{MODEL}'\n")
+    (planned,) = planned_in(str(script))
+    assert with_version(planned, None).interpreter is None
 
 
 def test_a_version_that_is_none_is_bad_input() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +25,9 @@ from bgecheck.engines.sglang.discovery import Orphan
 from bgecheck.engines.sglang.launchline import typed
 from bgecheck.engines.sglang.ownports import own_ports, ranks_in_each_others_way
 from bgecheck.engines.sglang.planned import planned_as_typed, planned_in
+from bgecheck.machine.access import User, this_user
 from bgecheck.machine.processes import snapshot
-from bgecheck.machine.sockets import Binding, Listener, bindings, connections, given_out
+from bgecheck.machine.sockets import Binding, Listener, bindings, connections, given_out, unprivileged
 from bgecheck.model import Finding, Target, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
@@ -168,7 +172,7 @@ def owner(**more: object) -> ports.facts.Owner:
         (facts(tried=IN_USE, owners=(owner(name="docker-proxy"),)), "published for a container"),
         (facts(tried=IN_USE, owners=(ports.facts.Owner(Listener("0.0.0.0", 30000), None, False),)), "of another user"),
         (facts(tried=IN_USE, busy=3), "3 open connections"),
-        (facts(tried=(Binding("0.0.0.0", 13),), host="0.0.0.0", port=80, free=30000), "below 1024"),
+        (facts(tried=(Binding("0.0.0.0", 13),), host="0.0.0.0", port=80, unprivileged=1024), "below 1024"),
         (facts(tried=(Binding("127.0.0.1", 24),)), "EMFILE"),
         (facts(tried=(Binding("::1", 97),), host="::1"), "no address of this machine"),
         (facts(unknown_host="Name or service not known", host="gpu-01"), "gpu-01 is no address"),
@@ -310,3 +314,69 @@ def test_a_fixed_port_is_said_to_be_held_by_whom() -> None:
     with listening() as held:
         found = rows(f"--port {closed_port()} --nccl-port {held}")["internal"]
     assert f"pid {os.getpid()} (" in words(found)
+
+
+NOBODY = User(65534, frozenset({65534}), "nobody")
+
+
+@pytest.mark.parametrize(
+    ("port", "lowest", "user", "tried", "part"),
+    [
+        (80, 1024, NOBODY, None, "port 80 is below 1024, which the user nobody may not bind"),
+        (80, 1024, None, errno.EACCES, "port 80 is below 1024"),
+        (30000, 31000, None, errno.EACCES, "port 30000 is below 31000"),
+        (1023, 1024, NOBODY, None, "port 1023 is below 1024"),
+        (1024, 1024, NOBODY, None, ""),
+        (80, 80, NOBODY, None, ""),
+        (80, 1024, User(0, frozenset(), "root"), None, ""),
+        (30000, 1024, None, errno.EACCES, "cannot be bound: EACCES"),
+    ],
+)
+def test_a_port_that_a_user_may_not_bind(
+    port: int, lowest: int, user: User | None, tried: int | None, part: str
+) -> None:
+    if user and user.uid and this_user() == user:
+        pytest.skip("this is that user")
+    finding = judged(
+        facts(port=port, tried=(Binding("127.0.0.1", tried),), unprivileged=lowest, user=user, free=max(lowest, 30001))
+    )
+    assert str(finding.status) == ("fail" if part else "pass")
+    assert part in words(finding)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone may bind every port")
+def test_the_user_of_a_launch_is_the_one_that_binds(tmp_path: Path) -> None:
+    port = next(p for p in range(1000, 1023) if not bindings("127.0.0.1", p, 1.0)[0].refused)
+    if port >= unprivileged():
+        pytest.skip("every user may bind it")
+    found = rows(f"--port {port}", f"sudo -u nobody {LINE}")["free"]
+    assert "which the user nobody may not bind" in words(found)
+    assert found.commands[-1].startswith("sudo -u nobody ")
+    assert str(rows(f"--port {port}", f"sudo {LINE}")["free"].status) == "pass"
+    unit = tmp_path / "bge.service"
+    for capability, low in (("", False), ("AmbientCapabilities=CAP_NET_BIND_SERVICE\n", True)):
+        unit.write_text(f"[Service]\nUser=nobody\n{capability}ExecStart={LINE} --port {port}\n")
+        (planned,) = planned_in(str(unit))
+        assert (planned.written.user, planned.written.allotted.low_ports) == ("nobody", low)
+
+
+def test_an_orphan_whose_parent_is_gone_is_the_holder(tmp_path: Path) -> None:
+    script = tmp_path / "orphan.py"
+    script.write_text(
+        "import os, socket, sys, time\n"
+        "if os.fork():\n    os._exit(0)\n"
+        "os.setsid()\n"
+        "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()\n"
+        "print(os.getpid(), s.getsockname()[1], flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        pid, port = map(int, child.stdout.readline().split())
+        child.wait(10)
+    try:
+        found = rows(f"--port {port}")["free"]
+        assert f"port {port} is held by pid {pid} " in words(found)
+        assert f"kill {pid}" in words(found)
+    finally:
+        os.kill(pid, signal.SIGKILL)

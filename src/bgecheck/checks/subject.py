@@ -11,7 +11,7 @@ from bgecheck.engines.planned import Form
 from bgecheck.engines.sglang.log.launched import launched
 from bgecheck.engines.sglang.log.modelname import model_of
 from bgecheck.engines.sglang.log.session import Session
-from bgecheck.machine.access import User, this_user, user_of
+from bgecheck.machine.access import User, this_user, user_named, user_of
 from bgecheck.machine.containers import container_of
 from bgecheck.machine.processes import variables
 from bgecheck.model import Target, Text, Unavailable
@@ -96,13 +96,20 @@ def _planned(context: Context) -> Subject:
         options=planned.options if planned else {},
         starts=True,
         asked_for=not planned.contained or target.model_path != planned.model_path if planned else True,
-        user=this_user() if own else None,
+        user=_user(planned, own),
         interpreter=planned.interpreter if planned else None,
         names=(target.model, planned.served_name if planned else None),
         expect_dim=target.expect_dim,
         planned=planned,
         elsewhere=None if own else Text("it is started in an environment of its own", "它在自己的环境里启动"),
     )
+
+
+def _user(planned: Planned | None, own: bool) -> User | None:
+    """The user that a launch names, else the one that starts it; None where that is not known."""
+    if planned is not None and planned.written.user:
+        return user_named(planned.written.user)
+    return this_user() if own else None
 
 
 def _interpreter(argv: tuple[str, ...], folder: str | None, environment: Mapping[str, str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,7 @@ from bgecheck.cli.options import (
     given,
     option,
 )
-from bgecheck.model import BadInput, Target, Text
+from bgecheck.model import BadInput, Report, Target, Text
 from bgecheck.run import catalog
 from bgecheck.run.machine import Machine
 
@@ -110,7 +111,16 @@ def preflight(
     )
     launches: Sequence[Planned | None] = _launches(words, file, pid, sglang_version) or (None,)
     reports = [examine(the_job.with_settings(planned=one).plan, _target(one, model_path)) for one in launches]
-    deliver(the_job, reports)
+    deliver(the_job, [_noted(report, one) for report, one in zip(reports, launches, strict=True)])
+
+
+def _noted(report: Report, planned: Planned | None) -> Report:
+    """The report with what of its file or command was not judged."""
+    if planned is None:
+        return report
+    from bgecheck.engines.launchfile.unread import not_judged
+
+    return replace(report, notes=(*report.notes, *not_judged(planned.written)))
 
 
 def _where(planned: Planned) -> str:
@@ -135,12 +145,12 @@ def _one_source(words: list[str] | None, file: str | None, pid: int | None) -> N
 def _launches(words: list[str] | None, file: str | None, pid: int | None, version: str | None) -> Sequence[Planned]:
     """What is to be launched, by the source that was given; nothing without one. Raises `BadInput`."""
     from bgecheck.engines.sglang.installed import installed_in, with_version
-    from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, planned_of
+    from bgecheck.engines.sglang.planned import all_as_typed, planned_in, planned_of
 
+    installed = cache(installed_in)
     if words:
-        return (with_version(planned_as_typed(words), version),)
+        return tuple(with_version(one, version, installed) for one in all_as_typed(words))
     if file is not None:
-        installed = cache(installed_in)
         return tuple(with_version(one, version, installed) for one in planned_in(file))
     if pid is not None:
         server = target(TargetOptions(pid=pid)).server

@@ -51,6 +51,8 @@ class Allotted:
     """The paths in the container at which volumes stand."""
     profiles: frozenset[str] = frozenset()
     """The profiles of a compose file in which it runs; in none of them it always does."""
+    low_ports: bool = False
+    """Whether it may bind ports that else only root may."""
     open_to_peers: bool = False
     """Whether another service of its network publishes a port, and may pass requests on."""
 

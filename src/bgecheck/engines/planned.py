@@ -100,6 +100,14 @@ class Change(NamedTuple):
     reason: Text
 
 
+class CutOff(NamedTuple):
+    """Options on a line that is a command of its own, because a remark or an empty line has ended the one above."""
+
+    line: int
+    typed: str
+    """Its first word."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """A command as it stands in a text."""
@@ -131,6 +139,12 @@ class Written:
     """What the file gives it beside the command."""
     placeholders: Placeholders | None = field(default=None, repr=False)
     """What is replaced in it before it runs."""
+    user: str | None = None
+    """The user of this machine that it is run as, where the file or the command names one."""
+    cut_off: tuple[CutOff, ...] = ()
+    """Lines below it that were meant to belong to it."""
+    unread: tuple[int, ...] = ()
+    """Lines of its file that name the engine's program and stand in no command that was read."""
 
     def stands_open(self, at: int) -> bool:
         """Whether a word's value can be read in its place, and not only by who has the variable that holds it."""
@@ -199,6 +213,8 @@ class Planned:
     """The file of options that its line names, where this machine has it."""
     interpreter: str | None = None
     """The program of this machine whose environment it will run with; None where that is not known."""
+    unknown: str | None = None
+    """A word of its line that may hold options, and is not known here: `$EXTRA`, `"$@"`, `$(cat options)`."""
     rival: Rival | None = None
     """Another launch of the same file that takes the same port of this machine."""
     version: str | None = None
@@ -210,6 +226,10 @@ class Planned:
     def options(self) -> Mapping[str, str]:
         """Launch options by long name, those of its file of options among them; a switch is `""`."""
         return {**self.configured.options, **self.launch.options} if self.configured else self.launch.options
+
+    def may_stand_in(self, name: str) -> str | None:
+        """The word of its line, not known here, that may hold an option which it does not give; None without one."""
+        return None if name in self.options else self.unknown
 
     @property
     def contained(self) -> bool:

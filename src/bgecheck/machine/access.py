@@ -37,6 +37,16 @@ def this_user() -> User | None:
     return User(os.geteuid(), frozenset({os.getegid(), *os.getgroups()}), _name(os.geteuid()))
 
 
+def user_named(name: str) -> User | None:
+    """A user of this machine by its name or number; None where there is none."""
+    with suppress(ImportError, KeyError, OSError, OverflowError):
+        import pwd
+
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+        return User(entry.pw_uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)), entry.pw_name)
+    return None
+
+
 def user_of(pid: int) -> User | None:
     """The user of a process; None where it may not be seen."""
     try:

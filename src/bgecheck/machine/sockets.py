@@ -142,6 +142,19 @@ def given_out() -> range | None:
     return range(low, high + 1)
 
 
+_UNPRIVILEGED = 1024
+"""The first port that every user may bind, where the system does not say another."""
+
+
+def unprivileged() -> int:
+    """The first port that every user may bind."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return _UNPRIVILEGED
+
+
 def reached_by_ipv4() -> bool:
     """Whether this machine has an IPv4 address beside its own loopback."""
     try:

@@ -41,6 +41,8 @@ def host_can_be_reached(facts: LaunchFacts) -> Outcome:
     address = host or planned.host
     given = Text("command line", "启动命令行") if host else Text("the default", "默认值")
     evidence = Evidence(Text(f"host ({given.en})", f"host（{given.zh}）"), address)
+    if host is None and (word := planned.may_stand_in("host")):
+        return absent(Text(f"it may stand in {word}, which is not known here", f"可能写在 {word} 里，而它的内容未知"))
     if planned.written.own_network and is_loopback(address):
         return broken(evidence, host=address, changes=changes_in_words(REACHABLE))
     if is_loopback(address):

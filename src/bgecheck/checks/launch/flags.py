@@ -97,7 +97,7 @@ def _version(facts: LaunchFacts, judged: Verdict) -> Text:
 
 
 def _evidence(fault: Fault) -> Evidence:
-    given = f"{fault.option} {fault.value}".strip() if fault.kind != "stray" else fault.option
+    given = f"{fault.option} {fault.value}".strip() if fault.kind not in ("stray", "cut-off") else fault.option
     subject = f"{fault.place}: {given}" if fault.place else given
     expected = " ".join(fault.change.new) if fault.change is not None and fault.change.new else None
     return Evidence(subject, fault.why, expected)
@@ -122,6 +122,17 @@ def _instead(shown: Sequence[Fault]) -> Text:
             part = Text(f"add {fault.option} and its value", f"补上 {fault.option} 和它的值")
         elif fault.kind == "missing" and fault.change is None:
             part = Text(f"give {fault.option} a value", f"给 {fault.option} 补上值")
+        elif fault.kind == "unsplit":
+            part = Text(
+                "part its options: leave out the quotes around the variable, or its braces in a unit",
+                "把参数分开：去掉变量两边的引号，在 unit 里去掉花括号",
+            )
+        elif fault.kind == "cut-off":
+            part = Text(
+                f"take away the remark or empty line above line {fault.value}, so that its options belong to the "
+                "command",
+                f"删掉第 {fault.value} 行上面的注释或空行，让这些参数接回命令",
+            )
         elif fault.option == "\\":
             part = Text("leave out the blank behind the \\", "去掉 \\ 后面的空格")
         elif fault.kind == "file":

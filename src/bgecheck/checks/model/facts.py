@@ -108,6 +108,8 @@ class ModelFacts(NamedTuple):
     vocabulary: Vocabulary = Vocabulary()
     pooling: Pooling = Pooling()
     torch: str | None = None
+    python: str | None = None
+    """The interpreter whose torch that is."""
     digest: Digest | Text | None = None
     """None where it was not asked for, a text where it could not be had."""
     expect_dim: int | None = None
@@ -299,6 +301,7 @@ def look(place: Place, server: Subject) -> ModelFacts:
         vocabulary=vocabulary_of(folder, listing, _BESIDE if server.pid is not None else _LARGEST),
         pooling=pooling_files(folder, listing),
         torch=version_of("torch", server.interpreter) if server.interpreter else None,
+        python=server.interpreter,
         expect_dim=server.expect_dim,
     )
 

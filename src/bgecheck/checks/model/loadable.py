@@ -23,7 +23,7 @@ SAFE = (2, 6)
         "upgrade torch to 2.6 or newer (a newer sglang brings it), or use the model with its weights in safetensors",
         "把 torch 升级到 2.6 以上（新版 sglang 自带），或改用 safetensors 格式的权重",
     ),
-    commands=("pip show torch",),
+    commands=("{python} -m pip show torch",),
     severity=Severity.WARNING,
     needs=("model.weights",),
     explains=("logs.python-env-broken",),
@@ -44,4 +44,8 @@ def weights_can_be_opened(facts: ModelFacts) -> Outcome:
             )
         )
     evidence = Evidence("torch", facts.torch or "", ">= 2.6")
-    return holds(evidence) if (int(release[1]), int(release[2])) >= SAFE else broken(evidence, version=facts.torch)
+    return (
+        holds(evidence)
+        if (int(release[1]), int(release[2])) >= SAFE
+        else broken(evidence, version=facts.torch, python=facts.python or "python")
+    )

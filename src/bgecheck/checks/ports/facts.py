@@ -13,6 +13,7 @@ from bgecheck.engines.sglang.discovery import Orphan, orphans, running_servers
 from bgecheck.engines.sglang.ownports import OwnPort, own_ports
 from bgecheck.engines.sglang.relaunch import launch_line, launch_of, place, stop
 from bgecheck.engines.sglang.workers import Schedulers, schedulers
+from bgecheck.machine.access import User, this_user, user_named
 from bgecheck.machine.containers import container_of, leads_to
 from bgecheck.machine.processes import user_name
 from bgecheck.machine.sockets import (
@@ -29,6 +30,7 @@ from bgecheck.machine.sockets import (
     listeners,
     reached_by_ipv4,
     resolved,
+    unprivileged,
 )
 from bgecheck.model import Area, Evidence, ServerProcess, Shell, Target, Text, Unavailable
 from bgecheck.model.hygiene import clean, command_line
@@ -43,10 +45,6 @@ CONNECT = 1.0
 
 ANSWER = 1.5
 """Seconds for the pages of another program, which are only asked for where nothing else tells what it is."""
-
-
-UNPRIVILEGED = 1024
-"""The first port that every user may bind."""
 
 
 class Owner(NamedTuple):
@@ -159,6 +157,17 @@ class PlannedPorts(NamedTuple):
     ipv4: bool = False
     """Whether this machine has an IPv4 address."""
     opened: tuple[Opened, ...] = ()
+    unprivileged: int = 0
+    """The first port that every user may bind."""
+    user: User | None = None
+    """Who is to bind it, where that is not known to be this user."""
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the user of the launch may not bind its port, though this one may."""
+        own = this_user()
+        other = self.user is not None and self.user.uid != 0 and own is not None and own.uid != self.user.uid
+        return other and self.planned.port < self.unprivileged and not self.planned.written.allotted.low_ports
 
 
 AREA = Area("ports", seconds=10.0)
@@ -229,7 +238,8 @@ def _before_launch(context: Context) -> PortFacts:
 
     held = owners(planned.port)
     plan = _planned_ports(planned, context.deadline.timeout(CONNECT), owners)
-    free = free_port(planned.port if planned.port >= UNPRIVILEGED else DEFAULT_PORT - 1)
+    lowest = unprivileged()
+    free = free_port(planned.port if planned.port >= lowest else max(DEFAULT_PORT, lowest) - 1)
     return facts._replace(owners=held, server=_holding(held, running), free=free, plan=plan)
 
 
@@ -258,6 +268,8 @@ def _planned_ports(planned: Planned, seconds: float, owners: Callable[[int], tup
         given_out=given_out(),
         ipv4=reached_by_ipv4(),
         opened=tuple(Opened(own, owners(own.port)) for own in own_ports(planned.options, planned.port)),
+        unprivileged=unprivileged(),
+        user=user_named(planned.written.user) if planned.written.user else None,
     )
 
 

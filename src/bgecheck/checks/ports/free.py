@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from bgecheck.checks.ports.facts import AREA, KILLED, UNPRIVILEGED, Owner, PlannedPorts, PortFacts, killed
+from bgecheck.checks.ports.facts import AREA, KILLED, Owner, PlannedPorts, PortFacts, killed
 from bgecheck.engines.planned import Form
 from bgecheck.engines.sglang.options import ALL_ADDRESSES, HOST_OF_ALL, PORT, no_port
 from bgecheck.engines.sglang.ownports import ranks_in_each_others_way
 from bgecheck.engines.sglang.relaunch import launch_line
+from bgecheck.machine.access import this_user
 from bgecheck.machine.containers import PORTS_SHOWN
 from bgecheck.machine.sockets import FORWARDERS
 from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds
@@ -88,8 +89,8 @@ _MOVE = Text(
         ),
         "privileged": Advice(
             Text(
-                "port {port} is below 1024, which this user may not bind",
-                "端口 {port} 小于 1024，当前用户没有绑定权限",
+                "port {port} is below {limit}, which the user {reader} may not bind",
+                "端口 {port} 小于 {limit}，用户 {reader} 没有绑定权限",
             ),
             _MOVE,
             _MOVED,
@@ -150,6 +151,8 @@ def port_is_free(facts: PortFacts) -> Outcome:
         return absent(_NO_COMMAND if plan is None else reason or _NO_COMMAND)
     if plan.unknown_host:
         return _elsewhere(plan, Evidence(plan.planned.host, plan.unknown_host))
+    if plan.forbidden:
+        return _privileged(facts, plan, Evidence(Text("user", "用户"), plan.user.name if plan.user else ""))
     refused = next((b for b in plan.bindings if b.refused is not None), None)
     if refused is None:
         return holds(*_remarks(plan))
@@ -159,10 +162,17 @@ def port_is_free(facts: PortFacts) -> Outcome:
         return _taken(facts, plan, evidence)
     if refused.refused in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return _elsewhere(plan, evidence)
-    if refused.refused in (errno.EACCES, errno.EPERM) and plan.planned.port < UNPRIVILEGED:
-        return broken(evidence, advice="privileged", **_moved(plan, facts.free))
+    if refused.refused in (errno.EACCES, errno.EPERM) and plan.planned.port < plan.unprivileged:
+        return _privileged(facts, plan, evidence)
     why = _error(refused.refused or 0)
     return broken(evidence, advice="refused", host=plan.planned.host, why=why, **_moved(plan, facts.free))
+
+
+def _privileged(facts: PortFacts, plan: PlannedPorts, evidence: Evidence) -> Outcome:
+    user = plan.user or this_user()
+    limit = Evidence("net.ipv4.ip_unprivileged_port_start", str(plan.unprivileged))
+    reader, moved = user.name if user else "", _moved(plan, facts.free)
+    return broken(evidence, limit, advice="privileged", limit=plan.unprivileged, reader=reader, **moved)
 
 
 _NO_COMMAND = Text("no launch command was given", "没有给出启动命令")
@@ -181,6 +191,8 @@ def _not_here(plan: PlannedPorts) -> Words | None:
         return Text(
             f"the port stands in a variable that is not known here: {given}", f"端口在变量 {given} 里，取值未知"
         )
+    if word := plan.planned.may_stand_in("port"):
+        return Text(f"the port may stand in {word}, which is not known here", f"端口可能写在 {word} 里，而它的内容未知")
     return None
 
 

@@ -23,6 +23,8 @@ _LONG = {"e": "env", "v": "volume", "net": "network", "p": "publish", "P": "publ
 def in_container(one: Written) -> Written:
     """A command as `docker run` starts it: with the variables, folders, network and limits of the container."""
     names = [os.path.basename(word.value) for word in one.words]
+    if _runs_inside(names):
+        return replace(one, contained=True, own_network=True)
     at = next((n for n, name in enumerate(names) if name in _CONTAINER and "run" in names[n + 1 : n + 4]), None)
     if at is None:
         return one
@@ -43,6 +45,13 @@ def in_container(one: Written) -> Written:
         mounts=_of_this_machine(given),
         allotted=_allotted(given, network, "NVIDIA_VISIBLE_DEVICES" in environment),
     )
+
+
+def _runs_inside(names: Sequence[str]) -> bool:
+    """Whether a command runs in a container or pod that is there: `docker exec`, `compose exec`, `kubectl exec`."""
+    clients = (*_CONTAINER, "docker-compose", "kubectl")
+    at = next((n for n, name in enumerate(names) if name in clients), None)
+    return at is not None and "exec" in names[at + 1 : at + 6] and "run" not in names[at + 1 : at + 4]
 
 
 def _is_program(value: str) -> bool:

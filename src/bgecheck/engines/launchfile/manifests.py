@@ -21,7 +21,7 @@ from bgecheck.engines.launchfile.yamlfile import (
     words_of,
 )
 from bgecheck.engines.planned import Form, Word, Written
-from bgecheck.model import Text
+from bgecheck.model import BadInput, Text
 
 
 class _Pod(NamedTuple):
@@ -39,10 +39,12 @@ def manifests(text: str, path: str) -> list[Written]:
     documents = [one for document in file.documents() for one in _flat(document)]
     services = [document for document in documents if scalar(node_at(document, "kind")) == "Service"]
     read = []
+    maps = _config_maps(documents)
     for document in documents:
         for pod in _pods(document):
             own_network = scalar(node_at(pod.spec, "hostNetwork")) != "true"
-            containers = (_container(file, node, pod, services) for node in items(node_at(pod.spec, "containers")))
+            nodes = (node for key in ("initContainers", "containers") for node in items(node_at(pod.spec, key)))
+            containers = (_container(file, node, pod, services, maps) for node in nodes)
             read += [replace(one, own_network=own_network) for one in containers]
     return read[:MOST]
 
@@ -60,28 +62,55 @@ def _pods(document: Any) -> Iterator[_Pod]:
     name = scalar(node_at(document, "metadata", "name")) or scalar(node_at(document, "kind")) or ""
     places = ((), ("spec", "template"), ("spec", "jobTemplate", "spec", "template"))
     lws = (("spec", "leaderWorkerTemplate", "leaderTemplate"), ("spec", "leaderWorkerTemplate", "workerTemplate"))
-    for place in (*places, *lws):
+    for place in (*places, *lws, _KSERVE):
         template = node_at(document, *place) if place else document
-        spec = node_at(template, "spec")
+        spec = template if place is _KSERVE else node_at(template, "spec")
         if spec is not None and node_at(spec, "containers") is not None:
             yield _Pod(name, spec, _texts(node_at(template, "metadata", "labels")))
+
+
+_KSERVE = ("spec", "predictor")
+"""Where an InferenceService has its containers, without a template around them."""
+
+
+def _config_maps(documents: Sequence[Any]) -> dict[str, dict[str, str]]:
+    """The values of the ConfigMaps of the file, by their names."""
+    maps = (document for document in documents if scalar(node_at(document, "kind")) == "ConfigMap")
+    return {scalar(node_at(one, "metadata", "name")) or "": _texts(node_at(one, "data")) for one in maps}
+
+
+def _environment(node: Any, maps: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """A container's variables, as far as the file says their values."""
+    variables: dict[str, str] = {}
+    for item in items(node_at(node, "envFrom")):
+        prefix = scalar(node_at(item, "prefix")) or ""
+        values = maps.get(scalar(node_at(item, "configMapRef", "name")) or "", {})
+        variables |= {prefix + name: value for name, value in values.items()}
+    for item in items(node_at(node, "env")):
+        name, value = scalar(node_at(item, "name")), scalar(node_at(item, "value"))
+        reference = node_at(item, "valueFrom", "configMapKeyRef")
+        if value is None and reference is not None:
+            values = maps.get(scalar(node_at(reference, "name")) or "", {})
+            value = values.get(scalar(node_at(reference, "key")) or "")
+        if name is not None and value is not None:
+            variables[name] = _referred(value, variables)[0]
+    return variables
 
 
 def _texts(node: Any) -> dict[str, str]:
     return {name: value.value for name, (_, value) in pairs(node).items() if value.id == "scalar"}
 
 
-def _container(file: File, node: Any, pod: _Pod, services: Sequence[Any]) -> Written:
+def _container(
+    file: File, node: Any, pod: _Pod, services: Sequence[Any], maps: Mapping[str, Mapping[str, str]]
+) -> Written:
     keys = pairs(node)
-    environment = {
-        name: value
-        for item in items(node_at(node, "env"))
-        if (name := scalar(node_at(item, "name"))) and (value := scalar(node_at(item, "value"))) is not None
-    }
+    environment = _environment(node, maps)
     words: list[Word] = []
     blocks = []
     for key in ("command", "args"):
         if key in keys:
+            _refuse_string(file, key, keys[key][1])
             words += words_of(file, keys[key][1], environment, lambda value: _referred(value, environment))
             blocks.append(block_of(file, *keys[key]))
     name = scalar(node_at(node, "name"))
@@ -105,6 +134,21 @@ def _container(file: File, node: Any, pod: _Pod, services: Sequence[Any]) -> Wri
             cards=_has_cards(node, pod.spec),
             mounted=tuple(target for _, target in mounts),
         ),
+    )
+
+
+def _refuse_string(file: File, key: str, node: Any) -> None:
+    """Raise `BadInput` for a command that is one string: the API server takes a list of strings alone."""
+    if not scalar(node):
+        return
+    line = node.start_mark.line + 1
+    raise BadInput(
+        f"--file {file.path}",
+        Text(
+            f"{key} at line {line} is a string, and Kubernetes takes a list of strings alone",
+            f"第 {line} 行的 {key} 是字符串，而 Kubernetes 只接受字符串列表",
+        ),
+        Text(f"write it as a list: {key}: [python3, -m, ...]", f"改成列表：{key}: [python3, -m, ...]"),
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bgecheck.engines.allotted import Allotted, bytes_of
 from bgecheck.engines.launchfile.envfile import variables_in
-from bgecheck.engines.launchfile.shell import UnclosedQuote, commands
+from bgecheck.engines.launchfile.interpolation import interpolated
+from bgecheck.engines.launchfile.shell import commands
+from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import CUT, Form, Placeholders, Spelling, Word, Written
 from bgecheck.model import BadInput, Text
 
@@ -76,14 +79,12 @@ def unit(text: str, path: str) -> list[Written]:
     last: dict[str, str] = {}
     for key in _keys(text, _behind_backslash, re.compile(_REMARKS)):
         value = text[key.start : key.end].strip()
-        if key.name == "Environment":
-            environment |= _pairs(value, path)
-        elif key.name == "EnvironmentFile":
-            of_files |= variables_in(value.lstrip("-"))
-        elif key.name == "ExecStart":
+        if key.name == "ExecStart":
             starts = [*starts, key] if value else []
         else:
-            last[key.name] = value
+            _set(key.name, value, path, (environment, of_files, last))
+    for key, value in _of_drop_ins(path):
+        _set(key.name, value, path, (environment, of_files, last))
     whole = Written(
         form=Form.SYSTEMD,
         text=text,
@@ -92,11 +93,51 @@ def unit(text: str, path: str) -> list[Written]:
         environment={**environment, **of_files},
         folder=last.get("WorkingDirectory", "").lstrip("-"),
         allotted=Allotted(
-            memory=bytes_of(last.get("MemoryMax", last.get("MemoryLimit"))), files=_soft(last.get("LimitNOFILE"))
+            memory=bytes_of(last.get("MemoryMax", last.get("MemoryLimit"))),
+            files=_soft(last.get("LimitNOFILE")),
+            low_ports="CAP_NET_BIND_SERVICE" in last.get("AmbientCapabilities", ""),
         ),
         placeholders=Placeholders(_SPECIFIER, {"%": "%"}),
+        user=last.get("User") or None,
     )
     return [_of_key(whole, path, key) for key in starts]
+
+
+def _set(name: str, value: str, path: str, into: tuple[dict[str, str], dict[str, str], dict[str, str]]) -> None:
+    """Keep a key of a unit: with the variables, those of files, or the settings that the last line decides."""
+    environment, of_files, last = into
+    if name == "Environment":
+        environment.clear() if not value else environment.update(_pairs(value, path))
+    elif name == "EnvironmentFile":
+        of_files.clear() if not value else of_files.update(variables_in(value.lstrip("-")))
+    else:
+        last[name] = value
+
+
+_MOST_DROP_INS, _LARGEST_DROP_IN = 50, 64 * 1024
+
+
+def _of_drop_ins(path: str) -> Iterator[tuple[_Key, str]]:
+    """Keys and values of the files in `NAME.service.d` beside a unit. Raises `BadInput` where one has the command."""
+    for each in sorted(glob.glob(f"{glob.escape(path)}.d/*.conf"))[:_MOST_DROP_INS]:
+        try:
+            with open(each, encoding="utf-8", errors="replace") as file:
+                text = file.read(_LARGEST_DROP_IN)
+        except OSError:
+            continue
+        for key in _keys(text, _behind_backslash, re.compile(_REMARKS)):
+            value = text[key.start : key.end].strip()
+            if key.name == "ExecStart" and value:
+                unit_of = os.path.basename(path)
+                raise BadInput(
+                    f"--file {path}",
+                    Text(f"{each} replaces its ExecStart=", f"{each} 覆盖了它的 ExecStart="),
+                    Text(
+                        f"give what systemd makes of both: systemctl cat {unit_of} | bgecheck preflight --file -",
+                        f"检查合并后的内容：systemctl cat {unit_of} | bgecheck preflight --file -",
+                    ),
+                )
+            yield key, value
 
 
 def _soft(limit: str | None) -> int | None:
@@ -122,6 +163,7 @@ def _of_key(whole: Written, path: str, key: _Key) -> Written:
             placeholders=whole.placeholders,
             remarks=_REMARKS if of_systemd else "",
             past_cuts=of_systemd,
+            splits=not of_systemd,
         )
     except UnclosedQuote as quote:
         raise quote_without_end(path, text, quote.at) from None
@@ -181,6 +223,7 @@ def programs(text: str, path: str) -> list[Written]:
             block=(),
             environment=environment,
             folder=own.get("directory", "").strip() or None,
+            user=own.get("user", "").strip() or None,
             placeholders=Placeholders(_EXPANSION, _expansions(key, own, environment, path)),
         )
         read.append(_of_key(whole, path, key._replace(end=_without_remark(text, key))))
@@ -215,22 +258,8 @@ _INSTRUCTION = re.compile(r"[ \t]*([A-Za-z]+)[ \t]+")
 
 def dockerfile(text: str, path: str) -> list[Written]:
     """The command that an image runs: its last ENTRYPOINT with its last CMD. Raises `BadInput`."""
-    environment: dict[str, str] = {}
-    last: dict[str, tuple[int, int, int]] = {}
-    folder = image = None
-    for name, begin, start, end in _instructions(text):
-        value = text[start:end]
-        if name in ("ENV", "ARG"):
-            old = re.match(r"(\w+)[ \t]+(?!=)(.+)", value) if name == "ENV" and "=" not in value.split()[0] else None
-            environment |= {old[1]: old[2].strip()} if old else _pairs(value, path)
-        elif name == "WORKDIR":
-            folder = value.strip()
-        elif name == "FROM":
-            image = next((word for word in value.split() if not word.startswith("--")), None)
-        elif name in ("ENTRYPOINT", "CMD"):
-            last[name] = (begin, start, end)
-            if name == "ENTRYPOINT" and last.get("CMD", (0,))[0] < begin:
-                last.pop("CMD", None)
+    stage = _last_stage(text, path)
+    environment, last = stage.environment, stage.last
     words: list[Word] = []
     blocks = []
     for name in ("ENTRYPOINT", "CMD"):
@@ -253,12 +282,63 @@ def dockerfile(text: str, path: str) -> list[Written]:
             block=tuple(sorted(blocks)),
             line=text.count("\n", 0, blocks[0][0]) + 1,
             environment=environment,
-            folder=folder,
+            folder=stage.folder,
             contained=True,
             own_network=True,
-            image=image,
+            image=stage.image,
         )
     ]
+
+
+@dataclass(slots=True)
+class _Stage:
+    """What the instructions of one stage of an image leave."""
+
+    image: str | None = None
+    folder: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    """That of the running container: an ARG is gone by then."""
+    built_with: dict[str, str] = field(default_factory=dict)
+    """What is replaced in the instructions themselves."""
+    last: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Line, begin and end of ENTRYPOINT and CMD."""
+
+
+def _last_stage(text: str, path: str) -> _Stage:
+    """The stage that becomes the image; it begins with what the one has that it is built from."""
+    stage, stages = _Stage(), dict[str, _Stage]()
+    before: dict[str, str] = {}
+    for name, begin, start, end in _instructions(text):
+        value = text[start:end]
+        if name == "FROM":
+            before = before if stages else stage.built_with
+            stage = _of_base(interpolated(value, before)[0].split(), stages)
+        elif name in ("ENV", "ARG"):
+            old = re.match(r"(\w+)[ \t]+(?!=)(.+)", value) if name == "ENV" and "=" not in value.split()[0] else None
+            pairs = {old[1]: old[2].strip()} if old else _pairs(value, path)
+            stage.built_with |= {n: interpolated(v, stage.built_with)[0] for n, v in pairs.items()}
+            stage.built_with |= {n: before[n] for n in value.split() if name == "ARG" and n in before}
+            stage.environment |= {n: stage.built_with[n] for n in pairs if name == "ENV"}
+        elif name == "WORKDIR":
+            stage.folder = value.strip()
+        elif name in ("ENTRYPOINT", "CMD"):
+            stage.last[name] = (begin, start, end)
+            if name == "ENTRYPOINT" and stage.last.get("CMD", (0,))[0] < begin:
+                stage.last.pop("CMD", None)
+    return stage
+
+
+def _of_base(words: Sequence[str], stages: dict[str, _Stage]) -> _Stage:
+    """The stage that a FROM begins, on an image or on an earlier stage."""
+    words = [word for word in words if not word.startswith("--")]
+    base = words[0] if words else ""
+    earlier = stages.get(base)
+    stage = _Stage(base or None)
+    if earlier is not None:
+        stage = _Stage(earlier.image, earlier.folder, dict(earlier.environment), {}, dict(earlier.last))
+        stage.built_with |= stage.environment
+    stages[words[2] if len(words) > 2 and words[1].lower() == "as" else str(len(stages))] = stage
+    return stage
 
 
 def _instructions(text: str) -> Iterator[tuple[str, int, int, int]]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bgecheck.engines.launchfile.shell import UnclosedQuote, commands
+from bgecheck.engines.launchfile.shell import commands
 from bgecheck.engines.launchfile.units import line_end
+from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import Spelling, Word
 from bgecheck.model import BadInput, Text, clean
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bgecheck.engines.planned import CUT, Change, Configured, Word
+from bgecheck.engines.planned import CUT, Change, Configured, Word, Written
 from bgecheck.engines.sglang.launchline import long_name, options_at, parse_launch
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.releases import RENAMED, Option, Release, releases
@@ -23,8 +23,8 @@ class Fault:
 
     kind: str
     """`unknown`, `ambiguous`, `choice`, `type`, `missing`, `switch`, `stray`, `required`, `retired`, `typography`,
-    `file`, `unquoted`, which are refused; `deprecated`, `overridden`, `marks`, which are not; `default`, `short`,
-    which change nothing."""
+    `unsplit`, `file`, `unquoted`, which are refused; `deprecated`, `overridden`, `marks`, `cut-off`, which are not;
+    `default`, `short`, which change nothing."""
     option: str
     """As it was typed."""
     why: Text
@@ -37,7 +37,7 @@ class Fault:
     @property
     def refused(self) -> bool:
         """Whether the parser ends the start because of it."""
-        return self.kind not in ("deprecated", "overridden", "marks", "default", "short")
+        return self.kind not in ("deprecated", "overridden", "marks", "cut-off", "default", "short")
 
     @property
     def harmless(self) -> bool:
@@ -137,7 +137,9 @@ def _of_words(words: Sequence[Word], first: int, release: Release, configured: C
         of_words += _judged(item, words, release)
     of_words += _twice(items, release)
     of_words += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
-    if not any(_means(item, release, "model-path") for item in items) and not _named_by(configured, items, release):
+    hidden = any(item.name is None and (item.open or _unsplit(item.at[0], item.values[0])) for item in items)
+    named = hidden or any(_means(item, release, "model-path") for item in items)
+    if not named and not _named_by(configured, items, release):
         serves = first and words[first - 1].value == "serve" and items and items[0].name is None
         if not serves and not any(fault.kind == "ambiguous" for fault in of_words):
             of_words.append(_required())
@@ -270,6 +272,7 @@ def _plain(word: str, before: str) -> str:
         short = len(bare[dashes.end() :].split("=")[0]) == 1
         bare = ("-" if short else "--") + bare[dashes.end() :]
     if bare.startswith("--"):
+        bare = re.sub("(?<=\\w)[\u00a0\u3000]+(?=[^=])", "=", bare, count=1) if "=" not in bare else bare
         name, equals, value = bare.replace("\uff1d", "=").partition("=")
         return unicodedata.normalize("NFKC", name) + equals + value.strip(_QUOTES)
     number = re.sub("^[\u2010-\u2015\u2212\ufe63\uff0d]", "-", bare).replace("\uff0e", ".")
@@ -337,6 +340,8 @@ def _judged(item: Item, words: Sequence[Word], release: Release) -> list[Fault]:
 def _stray(item: Item, words: Sequence[Word], release: Release) -> list[Fault]:
     """A word that belongs to no option: the value of a switch, or nothing at all."""
     at, value = item.at[0], item.values[0]
+    if unsplit := _unsplit(at, value):
+        return [unsplit]
     before = words[at - 1].value
     if item.open or (before == "serve" and not before.startswith("-")):
         return []
@@ -357,6 +362,23 @@ def _stray(item: Item, words: Sequence[Word], release: Release) -> list[Fault]:
             change=Change(gone, (), Text("a switch takes no value", "开关不带值") if switch else why),
         )
     ]
+
+
+def _unsplit(at: int, value: str) -> Fault | None:
+    """Options in one word: a variable in quotes, which a shell does not split, or one in braces in a unit."""
+    parts = tuple(value.split())
+    if not value.startswith("--") or len(parts) < _SEVERAL or any(mark in value for mark in "'\"\\"):
+        return None
+    why = Text(
+        f"{value} reaches sglang as one word: a variable in quotes, or as ${{NAME}} in a unit, is not split",
+        f"{value} 作为一个词传给了 sglang：变量加引号，或在 unit 里写成 ${{NAME}}，就不会拆分",
+    )
+    return Fault(
+        kind="unsplit", option=value, why=why, change=Change((at,), parts, Text("one word each", "各成一个词"))
+    )
+
+
+_SEVERAL = 2
 
 
 def _words_of(changed: Mapping[str, str], values: Sequence[str]) -> tuple[str, ...]:
@@ -549,6 +571,28 @@ def verdict(words: Sequence[Word], candidates: Sequence[Release], configured: Co
         _key(f): f for one in by_release for f in one if not all(_key(f) in each for each in keys) and not f.harmless
     }
     return Verdict(tuple(release.version for release in candidates), common, tuple(other.values()))
+
+
+def cut_off(one: Written) -> tuple[Fault, ...]:
+    """The options that stand below a line and do not belong to it."""
+    return tuple(
+        Fault(
+            kind="cut-off",
+            option=each.typed,
+            value=str(each.line),
+            why=Text(
+                f"line {each.line} is a command of its own: a remark or an empty line has ended the one above it",
+                f"第 {each.line} 行成了单独的一条命令：上面的注释或空行把命令截断了",
+            ),
+        )
+        for each in one.cut_off
+    )
+
+
+def hidden_options(words: Sequence[Word], release: Release) -> str | None:
+    """The first word of a line that may hold options, and is not known; None where there is none."""
+    items = _items(words, first_argument([word.value for word in words]), release)
+    return next((item.values[0] for item in items if item.name is None and item.open), None)
 
 
 def _key(fault: Fault) -> tuple[str, str, str]:

@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from bgecheck.engines.planned import Planned
+from bgecheck.engines.launchfile.shell import CONDA, VENV
+from bgecheck.engines.planned import Planned, Written
 from bgecheck.engines.sglang.launchline import is_python
 from bgecheck.engines.sglang.releases import numbers
 from bgecheck.machine.bounded import bounded
@@ -20,7 +21,12 @@ _SECONDS, _OUTPUT, _MEMORY = 5.0, 4096, 2**30
 _ASK = "import importlib.metadata as m; print(m.version('sglang'))"
 """Asks an interpreter without importing sglang, and torch with it, which takes ten seconds."""
 
-_ELSEWHERE = frozenset(("conda", "mamba", "micromamba", "uv", "sudo", "singularity", "apptainer", "srun", "kubectl"))
+_ELSEWHERE = frozenset(
+    (
+        *("conda", "mamba", "micromamba", "uv", "poetry", "pipenv", "pixi"),
+        *("sudo", "singularity", "apptainer", "srun", "kubectl"),
+    )
+)
 """Programs that choose the environment by themselves."""
 
 
@@ -54,7 +60,7 @@ def with_version(planned: Planned, given: str | None, installed: Callable[[str],
         )
     if tag := _tag(planned.written.image):
         return replace(planned, version=tag, version_source=Text("the image's tag", "镜像标签"))
-    program = None if planned.contained else interpreter(planned.written.values, planned.written.folder)
+    program = None if planned.contained else interpreter(planned.written)
     version = installed(program) if program else None
     if version is None:
         return replace(planned, interpreter=program)
@@ -71,22 +77,30 @@ def _tag(image: str | None) -> str | None:
     return tag[1] if tag else None
 
 
-def interpreter(words: Sequence[str], folder: str | None = None) -> str | None:
+def interpreter(one: Written) -> str | None:
     """The Python of this machine that a command runs sglang with; None where that cannot be known."""
-    if any(os.path.basename(word) in _ELSEWHERE for word in words[:12]):
+    if any(os.path.basename(word) in _ELSEWHERE for word in one.values[:12]):
         return None
-    for word in words:
+    for word in one.values:
         name = os.path.basename(word)
         if name == "sglang" or is_python(name):
-            path = _program(word, folder)
+            path = _program(word, one)
             return path if path is None or name != "sglang" else _beside(path)
     return None
 
 
-def _program(word: str, folder: str | None) -> str | None:
-    if os.sep not in word:
-        return shutil.which(word)
-    path = os.path.join(folder or os.getcwd(), os.path.expanduser(word))
+def _program(word: str, one: Written) -> str | None:
+    """Where a program lies; of a bare name by the environment that the text activates, and by its PATH."""
+    given = one.environment
+    if os.sep in word:
+        path = os.path.join(one.folder or os.getcwd(), os.path.expanduser(word))
+    elif CONDA in given or one.user:
+        return None  # which one that is decides conda, or the profile of that user
+    elif VENV in given:
+        path = os.path.join(one.folder or os.getcwd(), given[VENV], "bin", word)
+    else:
+        folders = [folder for folder in given.get("PATH", "").split(os.pathsep) if folder and "$" not in folder]
+        return (shutil.which(word, path=os.pathsep.join(folders)) if folders else None) or shutil.which(word)
     return path if os.access(path, os.X_OK) else None
 
 

@@ -8,12 +8,20 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from bgecheck.engines.base import Launch
+from bgecheck.engines.launchfile.unread import Names
 from bgecheck.model.hygiene import NAMED_LIKE_A_KEY
 
 OWN_DEMO = "bgecheck.demo.server"
 
 MODULES = ("sglang.launch_server", OWN_DEMO)
 """What `python -m` runs when it runs a server; the second is our own demo."""
+
+NAMES = Names(
+    program=re.compile(r"sglang\.launch_server\b|\bsglang[ \t]+serve\b|\blaunch_server\.py\b"),
+    options=re.compile(r"--model-path\b"),
+    command="python3 -m sglang.launch_server",
+)
+"""What a line has in it that may be part of a launch."""
 
 EXAMPLE = "bgecheck preflight -- python -m sglang.launch_server --model-path DIR"
 """How a launch command is given."""
@@ -228,6 +236,8 @@ def _arguments(argv: Sequence[str]) -> Sequence[str] | None:
         return _served(argv[1:])
     if program == "launch_server.py":
         return argv[1:]
+    if argv[0][:1] in ("$", "`") and tuple(argv[1:2]) == ("-m",):
+        return argv[3:] if argv[2:3] and argv[2] in MODULES else None  # the interpreter stands in a variable
     return _run_by_python(argv[1:]) if _PYTHON.fullmatch(program) else None
 
 

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bgecheck.engines.base import Launch
-from bgecheck.engines.launchfile.dockerrun import in_container
-from bgecheck.engines.launchfile.reading import STDIN, launches
+from bgecheck.engines.launchfile.reading import STDIN, launches, launches_in, program_at
+from bgecheck.engines.launchfile.unread import refuse_template, why_unread
+from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import Configured, Form, Planned, Rival, Word, Written
-from bgecheck.engines.sglang.arguments import faults, mended
-from bgecheck.engines.sglang.launchline import EXAMPLE, deciding, typed
-from bgecheck.engines.sglang.options import HOST_OF_ALL
+from bgecheck.engines.sglang.arguments import faults, hidden_options, mended
+from bgecheck.engines.sglang.launchline import EXAMPLE, NAMES, deciding, typed
+from bgecheck.engines.sglang.options import HOST_OF_ALL, PORT
 from bgecheck.engines.sglang.optionsfile import configured
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.machine.containers import container_of
@@ -35,23 +36,48 @@ def written(words: Sequence[str], form: Form = Form.LINE) -> Written:
 
 
 def planned_as_typed(words: Sequence[str]) -> Planned:
-    """What the words behind `--` launch. Raises `BadInput` where that is no server."""
-    given = shlex.split(words[0]) if len(words) == 1 and " " in words[0] else words
-    launch = typed(given)
-    if not launch.program:
-        raise BadInput(
-            shlex.join(given)[:120],
-            Text("it does not launch sglang", "不是启动 sglang 的命令"),
-            Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
-        )
-    return planned(in_container(written(given)), " ".join(launch.program[-3:]))
+    """What the words behind `--` launch, the first of several. Raises `BadInput` where that is no server."""
+    return all_as_typed(words)[0]
+
+
+def all_as_typed(words: Sequence[str]) -> tuple[Planned, ...]:
+    """What the words behind `--` launch, one or several. Raises `BadInput` where that is no server."""
+    line = " ".join(words) if len(words) == 1 else shlex.join(words)
+    try:
+        commands = launches_in(written(words), _starts)
+    except UnclosedQuote:
+        raise _no_launch(line, Text("a quote has no end in it", "引号没有配对")) from None
+    if not commands:
+        why = why_unread(line, NAMES, typed=True) or Text("it does not launch sglang", "不是启动 sglang 的命令")
+        raise _no_launch(line, why)
+    for one in commands:
+        refuse_template(" ".join(line.split())[:120], one.text, one.words[program_at(one, _starts) :])
+    all_of_it = [planned(one, " ".join(typed(as_meant(one.words)).program[-3:])) for one in commands]
+    return tuple(_told_apart(one) if len(all_of_it) > 1 else one for one in all_of_it)
+
+
+def _no_launch(line: str, why: Text) -> BadInput:
+    return BadInput(
+        " ".join(line.split())[:120] or "--",
+        why,
+        Text(f"give the whole command: {EXAMPLE}", f"写完整的启动命令：{EXAMPLE}"),
+    )
 
 
 def planned_in(path: str) -> tuple[Planned, ...]:
     """What a file launches, one or several. Raises `BadInput`."""
-    commands = launches(path, _starts)
+    commands = launches(path, _starts, NAMES)
     all_of_it = [planned(one, f"{'stdin' if path == STDIN else path}:{one.line}") for one in commands]
+    places = [one.place for one in all_of_it]
+    all_of_it = [_told_apart(one) if places.count(one.place) > 1 else one for one in all_of_it]
     return tuple(replace(one, rival=_rival(one, all_of_it[:at])) for at, one in enumerate(all_of_it))
+
+
+def _told_apart(one: Planned) -> Planned:
+    """A launch with what it takes beside its place, where a loop or a function launches several there."""
+    model = os.path.basename((one.model or "").rstrip("/"))
+    port = f"{PORT} {one.options.get('port', one.port)}"
+    return one if one.written.name else replace(one, place=f"{one.place} ({', '.join(filter(None, (model, port)))})")
 
 
 def _rival(one: Planned, earlier: Sequence[Planned]) -> Rival | None:
@@ -76,7 +102,8 @@ def _run_together(before: Written, after: Written) -> bool:
         )
     if before.form is not Form.SCRIPT:
         return False
-    between = before.text[before.words[-1].end : after.words[0].start]
+    end, begin = before.words[-1].end, after.words[0].start
+    between = before.text[end:begin] if begin > end else before.text[end:].partition("\n")[0]  # two rounds of a loop
     detached = any(re.fullmatch(r"-[a-z]*d[a-z]*|--detach", word) for word in before.values) and before.contained
     return bool(detached or _BACKGROUND.match(between)) and not _BRANCH.search(between)
 
@@ -151,6 +178,7 @@ def _planned(command: Written, launch: Launch, place: str, folder: str | None) -
         device=options.get("device") or None,
         api_key=_key(options.get("api-key")),
         configured=file,
+        unknown=hidden_options(command.words, newest()),
     )
 
 
