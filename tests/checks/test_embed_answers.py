@@ -159,6 +159,49 @@ def test_the_dimension_says_what_became_of_the_vectors(
 
 
 @pytest.mark.parametrize(
+    ("served", "expect", "advice"),
+    [
+        (("somebody/my-model",), 768, "index-or-model"),
+        (("bge-small-zh-v1.5",), 768, "index"),
+        (("bge-large-zh-v1.5",), None, None),
+    ],
+)
+def test_a_dimension_is_held_against_the_index_or_the_model_by_who_named_it(
+    served: tuple[str, ...], expect: int | None, advice: str | None
+) -> None:
+    """Of a model that nobody knows it cannot be told which of the two is wrong."""
+    given = facts(sized(512), served=served, expect_dim=expect)
+    outcome = next(check for check in embed.AREA.checks if check.id == "embed.dimension").judge(given)
+    assert (outcome.holds, outcome.advice) == (False, advice)
+
+
+FEW = "batch size 3 > maximum allowed batch size 2"
+FRESH_ONE, FRESH_OTHER = replace(ONE, tokens=3), replace(ONE, vectors=((0.0, 1.0, *(0.0,) * 510),), tokens=3)
+
+
+@pytest.mark.parametrize(
+    ("batch", "advice", "taken"),
+    [
+        (replace(ONE, vectors=(*FRESH_OTHER.vectors, *FRESH_ONE.vectors), nulls=(0, 0), indexes=(0, 1)), "few", 2),
+        (None, "few", 1),
+        (
+            replace(ONE, vectors=(*FRESH_ONE.vectors, *FRESH_OTHER.vectors), nulls=(0, 0), indexes=(0, 1)),
+            "shuffled",
+            None,
+        ),
+    ],
+)
+def test_where_three_texts_are_refused_two_are_compared(batch: Answer | None, advice: str, taken: int | None) -> None:
+    given = facts(FRESH_ONE, FRESH_ONE, FRESH_ONE, FRESH_ONE, others=(FRESH_OTHER,))
+    given = given._replace(batch=batch, too_many=refused(413, FEW))
+    outcome = next(c for c in embed.AREA.checks if c.id == "embed.batch-equals-single").judge(given)
+    assert (outcome.holds, outcome.advice, outcome.values.get("taken")) == (False, advice, taken)
+    subjects = [say(evidence.subject, "en") for evidence in outcome.evidence]
+    assert (subjects[0] == "a batch of 3 texts") is (advice == "few")
+    assert any("in a batch of 2" in subject for subject in subjects) is (batch is not None)
+
+
+@pytest.mark.parametrize(
     ("vector", "status", "words"),
     [
         ((1.0, 0.0), Status.PASS, ""),
