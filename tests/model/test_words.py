@@ -19,7 +19,19 @@ from hypothesis import strategies as st
 
 from bgecheck.knowledge.models import MODELS, Model, is_reranker, looks_both_ways, lookup
 from bgecheck.knowledge.vectors import closest_pair, cosine, norm
-from bgecheck.model import Redactor, Secret, Severity, Shell, Status, Text, clean, fill, fill_command, say
+from bgecheck.model import (
+    Redactor,
+    Secret,
+    Severity,
+    Shell,
+    Status,
+    Text,
+    clean,
+    fill,
+    fill_command,
+    fill_commands,
+    say,
+)
 from bgecheck.model.expected import AtLeast, AtMost
 from bgecheck.model.hygiene import KEY_IN_SHELL, LIMIT
 from cases import failures
@@ -243,6 +255,23 @@ def test_a_key_on_a_line_of_its_own_is_hidden(option: str, value: str, shown: st
     lines = Redactor().value(["python", option, value, "topic"])
     assert lines[2].removesuffix(" \\") == shown
     assert lines[3] == "topic"
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        ("{edits}", ("sed -i 1d a", "sed -i 2d a")),
+        ("{none}", ()),
+        ("{name}", ("bge",)),
+        ("echo {edits}", ("echo '['\"'\"'sed -i 1d a'\"'\"', '\"'\"'sed -i 2d a'\"'\"']'",)),
+        ("ls {name}", ("ls bge",)),
+        ("ls {none}", ()),
+        ("ls", ("ls",)),
+    ],
+)
+def test_a_command_that_is_a_value_of_several_lines_is_these_lines(command: str, lines: tuple[str, ...]) -> None:
+    values = {"edits": ["sed -i 1d a", "sed -i 2d a"], "none": None, "name": "bge"}
+    assert fill_commands(command, values) == lines
 
 
 secrets = st.text(st.characters(exclude_characters="*…", exclude_categories=["Cs"]), min_size=4, max_size=20).filter(
