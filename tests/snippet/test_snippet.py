@@ -146,6 +146,8 @@ def test_an_answer_without_a_vector_is_a_problem_and_no_endpoint(answer: Answer,
 @pytest.mark.parametrize("count", [768, 767])
 def test_a_vector_without_any_number_is_no_success(name: str, odd: float | None, count: int) -> None:
     """It ran, and what came is for `bgecheck embed`; a single number among them is not judged here."""
+    if name == "curl" and not shutil.which("curl"):
+        pytest.skip("curl is not installed")
     with serving(pages(), lambda body, headers: (200, embedded([odd] * count + [0.5] * (768 - count)))) as url:
         done = run(url, name)
     assert done.returncode == (1 if count == 768 else 0)
