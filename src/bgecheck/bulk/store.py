@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from bgecheck.bulk.window import Piece, Rejection, Window
-from bgecheck.model import BadInput, Text, Unavailable, clean
+from bgecheck.model import BadInput, Text, Unavailable, reason_of
 from bgecheck.textfile.matrix import HEAD
 from bgecheck.textfile.record import Record
 from bgecheck.textfile.tables import nothing
@@ -299,10 +299,10 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = clean(error.strerror or type(error).__name__, 80)
+        why = reason_of(error)
         raise Unavailable(
             Text(
-                f"{path} cannot be written: {why}; what was done so far is kept, go on with --resume",
-                f"{path} 无法写入：{why}；已完成的部分已保留，处理后用 --resume 继续",
+                f"{path} cannot be written: {why.en}; what was done so far is kept, go on with --resume",
+                f"{path} 无法写入：{why.zh}；已完成的部分已保留，处理后用 --resume 继续",
             )
         ) from error

@@ -23,7 +23,7 @@ from bgecheck.dedup.outcome import Outcome
 from bgecheck.dedup.vectorfile import digest, open_vectors
 from bgecheck.dedup.vectors import Vectors
 from bgecheck.dedup.writing import STDOUT, dropped_path, lines_of_texts, require_form, write
-from bgecheck.model import BadInput, Language, Text
+from bgecheck.model import BadInput, Language, Text, reason_of
 from bgecheck.render.dedup.payload import outcome_as_json
 from bgecheck.render.dedup.terminal import drawn_outcome
 from bgecheck.render.dedup.webpage import outcome_page
@@ -216,7 +216,7 @@ def _decided(
                 checkpoint.remove()
                 return outcome
         except OSError as error:
-            _cannot_write(str(error.filename or asked.write), Text(str(error.strerror), str(error.strerror)), kept=True)
+            _cannot_write(str(error.filename or asked.write), reason_of(error), kept=True)
 
 
 def _cannot_write(path: str, why: Text, *, kept: bool = False) -> NoReturn:
@@ -239,7 +239,7 @@ def _deliver(asked: Request, outcome: Outcome) -> None:
             try:
                 put_in_place(path, text)
             except OSError as error:
-                _cannot_write(path, Text(str(error.strerror), str(error.strerror)))
+                _cannot_write(path, reason_of(error))
     if asked.write == STDOUT:
         to_stdout("".join(lines_of_texts(outcome, asked.groups)), FOR_PROGRAMS)
 

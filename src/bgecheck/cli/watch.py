@@ -48,7 +48,7 @@ from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.subjects import subject
 from bgecheck.cli.unfinished import FIRST_OF_SIGNALS
-from bgecheck.model import BadInput, Redactor, Report, Target, Text, Words
+from bgecheck.model import BadInput, Redactor, Report, Target, Text, Words, reason_of
 from bgecheck.model.report import INTERRUPTED, PROBLEM
 
 if TYPE_CHECKING:
@@ -398,9 +398,11 @@ def _finish(the_job: Job, report: Report, facts: Facts, wish: _Wish) -> NoReturn
         try:
             put_in_place(wish.page, watch_page(report, facts, on))
         except OSError as error:  # a verdict after a night is not lost for the page
-            why = error.strerror or type(error).__name__
+            why = reason_of(error)
             to_stderr(
-                Text(f"--report {wish.page}: cannot be written ({why})", f"--report {wish.page}：无法写入（{why}）"),
+                Text(
+                    f"--report {wish.page}: cannot be written ({why.en})", f"--report {wish.page}：无法写入（{why.zh}）"
+                ),
                 the_job.language,
             )
     if not any(sink.path is None for sink in the_job.sinks):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from bgecheck.model import BadInput, Text
+from bgecheck.model import BadInput, Text, reason_of
 from bgecheck.watching.history import Facts, History
 from bgecheck.watching.sample import LINE_LIMIT, Sample, Watched, as_line, from_line
 
@@ -32,10 +32,10 @@ class Lines:
         try:
             return open(path, "ab", buffering=0)
         except OSError as error:
-            why = error.strerror or type(error).__name__
+            why = reason_of(error)
             raise BadInput(
                 f"--jsonl {path}",
-                Text(f"cannot be written ({why})", f"无法写入（{why}）"),
+                Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）"),
                 Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
             ) from None
 
@@ -90,8 +90,8 @@ def read(path: str) -> tuple[Facts, int, float]:
                 else:
                     history.take(line.sample)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise _unusable(path, Text(f"cannot be read ({why})", f"无法读取（{why}）")) from None
+        why = reason_of(error)
+        raise _unusable(path, Text(f"cannot be read ({why.en})", f"无法读取（{why.zh}）")) from None
     if history is None:
         raise _unusable(path, Text("holds no sample of bgecheck watch", "里面没有 bgecheck watch 的采样"))
     return history.facts(unread, lines), watches - 1, began

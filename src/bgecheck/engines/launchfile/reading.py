@@ -14,7 +14,7 @@ from bgecheck.engines.launchfile.manifests import manifests
 from bgecheck.engines.launchfile.shell import Command, UnclosedQuote, commands
 from bgecheck.engines.launchfile.units import dockerfile, programs, quote_without_end, unit
 from bgecheck.engines.planned import CUT, Form, Spelling, Word, Written
-from bgecheck.model import BadInput, Text
+from bgecheck.model import BadInput, Text, reason_of
 
 LARGEST = 2**20
 """Bytes of a file: a launch script is some kilobytes long."""
@@ -56,8 +56,8 @@ def _text(path: str) -> str:
             with open(path, "rb") as file:
                 data = file.read(LARGEST + 1)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise _bad(path, Text(f"it cannot be read ({why})", f"无法读取（{why}）")) from error
+        why = reason_of(error)
+        raise _bad(path, Text(f"it cannot be read ({why.en})", f"无法读取（{why.zh}）")) from error
     if len(data) > LARGEST:
         raise _bad(path, Text("it is larger than 1 MiB", "超过 1 MiB"))
     try:
