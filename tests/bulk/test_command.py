@@ -194,6 +194,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_an_output_that_is_the_input_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "v.npy.rejected.jsonl"
+    path.write_text('{"text": "a"}\n', encoding="utf-8")
+    (tmp_path / "t.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    for source, out in ((tmp_path / "t.jsonl", "t.jsonl"), (path, "v.npy")):
+        before = source.read_bytes()
+        done = run(*words("http://127.0.0.1:9", source, tmp_path / out, "--overwrite"))
+        assert (done.returncode, "is read in this run, and would be lost" in done.stderr) == (2, True)
+        assert source.read_bytes() == before
+
+
 @pytest.mark.parametrize("option", [("--to", "x.npy"), ("--resume",), ("--truncate",), ("--chunk", "100")])
 def test_an_option_of_files_without_a_file_is_refused(option: tuple[str, ...]) -> None:
     done = run("embed", "文本", *option)

@@ -283,3 +283,14 @@ def test_a_page_stays_where_stdout_cannot_be_written(file: str, tmp_path: Path) 
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=50, check=False)
     assert done.returncode == 2
     assert "<svg" in page_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--write", "-o"])
+def test_what_is_read_is_never_written_over(file: str, option: str) -> None:
+    for path in (file, file.replace(".txt", ".npy")):
+        if option == "--write" and path.endswith(".npy"):
+            continue
+        before = Path(path).read_bytes()
+        done = run(*given(file), option, path if option == "--write" else f"html={path}", "--overwrite", "--lang", "zh")
+        assert (done.returncode, "是本次运行的输入，会被覆盖" in done.stderr) == (2, True)
+        assert Path(path).read_bytes() == before

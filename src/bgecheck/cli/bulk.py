@@ -17,6 +17,7 @@ from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.nearest import one_of
 from bgecheck.cli.options import given
+from bgecheck.cli.output import require_apart
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout
@@ -83,6 +84,8 @@ def embed_whole_file(ctx: Context, shown: Callable[[Report], Report]) -> NoRetur
 
     options, chosen = given(FileOptions, ctx), subjects(ctx)
     where = place(_named(options))
+    for path in (where.out, where.rejected, where.pieces, where.run):
+        require_apart(f"--to {options.to}", str(path), options.input)
     bulk = _bulk_options(options, ctx)
     language = job("embed", ["launch", "embed"], chosen[0].run).language
     with open_texts(options.input or "", options.column) as texts:

@@ -15,7 +15,7 @@ from bgecheck.cli.blank import not_blank, source
 from bgecheck.cli.comparing import comparing
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
-from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_writable, stdout_screen
+from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_apart, require_writable, stdout_screen
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.dedup.checkpoint import Checkpoint, Origin
 from bgecheck.dedup.deduplicated import deduplicated
@@ -98,6 +98,7 @@ def _reports(ctx: Context) -> tuple[tuple[str, str | None], ...]:
         one_of("-o", name, FORMATS)
         if path and path != STDOUT:
             require_writable(f"-o {name}={path}", path)
+            require_apart(f"-o {item}", path, *(ctx.params[one] for one in ("file", "vectors", "calibrate")))
         chosen.append((name, path if path and path != STDOUT else None))
     if ctx.params["write"] == STDOUT:
         if any(path is None for _, path in chosen):
@@ -174,6 +175,8 @@ def _require_place(asked: Request) -> str | None:
             )
         return None
     require_form(path)
+    for one in (path, dropped_path(path)):
+        require_apart(f"--write {path}", one, asked.path, asked.vectors)
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         _cannot_write(path, Text("no such folder", "目录不存在"))

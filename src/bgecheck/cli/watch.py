@@ -43,7 +43,7 @@ from bgecheck.cli.options import (
     option,
     whole_number,
 )
-from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_writable
+from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_apart, require_writable
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.subjects import subject
@@ -210,6 +210,7 @@ def watch(
     not_blank("--jsonl", jsonl)
     if report is not None:
         require_writable(f"--report {report}", report)
+        require_apart(f"--report {report}", report, saved)
     the_job = _job(ctx, wish)
     if saved is not None:
         _judge(ctx, the_job, saved, wish)
