@@ -194,6 +194,26 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_an_option_that_was_not_given_before_shows_as_none(url: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "t.txt", tmp_path / "o.npy"
+    source.write_text("一\n二\n", encoding="utf-8")
+    assert run(*words(url, source, out)).returncode == 0
+    done = run(*words(url, source, out, "--resume", "--prefix", "问："))
+    assert (done.returncode, "prefix - then, prefix 问： now" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("more", [("--as", "query"), ("--truncate",), ("--chunk", "20"), ("--prefix", "问：")])
+def test_a_whole_output_is_left_as_it_is_whatever_options_made_it(
+    more: tuple[str, ...], url: str, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "t.txt", tmp_path / "o.npy"
+    source.write_text("一\n二\n", encoding="utf-8")
+    line = words(url, source, out, "--resume", *more)
+    assert run(*line).returncode == 0
+    again = run(*line)
+    assert (again.returncode, again.stdout) == (0, f"{out} is whole already: 2 texts\n"), again.stderr
+
+
 def test_an_output_that_is_the_input_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.npy.rejected.jsonl"
     path.write_text('{"text": "a"}\n', encoding="utf-8")

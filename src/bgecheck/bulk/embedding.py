@@ -258,8 +258,13 @@ def _require_same(where: Place, begun: Mapping[str, Any], ours: Mapping[str, Any
 def _shown(value: Any, other: Any) -> str:
     """A value, of a mapping what differs from the other one."""
     if isinstance(value, Mapping) and isinstance(other, Mapping):
-        value = ", ".join(f"{key} {value[key]}" for key in value if value[key] != other.get(key))
+        value = ", ".join(f"{key} {_plain(value[key])}" for key in value if value[key] != other.get(key))
     return clean(str(value), 120)
+
+
+def _plain(value: Any) -> str:
+    """A value that can be told from none."""
+    return "-" if value in (None, "") else str(value)
 
 
 def _require_same_server(where: Place, right: NDArray[np.float32]) -> None:

@@ -92,7 +92,7 @@ def embed_whole_file(ctx: Context, shown: Callable[[Report], Report]) -> NoRetur
         _ = texts.count  # a line that cannot be read is found before anything is asked for
         resume = prepare(where, resume=options.resume, overwrite=options.overwrite)
         if options.resume and not resume:
-            _exit_if_whole(where, texts, bulk, language)
+            _exit_if_whole(where, texts, _as_made(where, bulk, options, chosen[0].options.model_path), language)
         targets = [under_name(target(one.options), one.name) for one in chosen]
         _require_right(chosen, targets, shown)
         run = _FileRun(where=where, texts=texts, targets=targets, options=options, language=language, resume=resume)
@@ -284,6 +284,22 @@ def _within(option: str, value: int | None, least: int, most: int) -> int | None
             Text("give a number in this range", "请给这个范围内的整数"),
         )
     return value
+
+
+def _as_made(where: Place, bulk: BulkOptions, options: FileOptions, model_path: str | None) -> BulkOptions:
+    """The options of a run whose output may be whole already: what a server would tell is taken from that output."""
+    from bgecheck.bulk.output import finished
+
+    about = finished(where) or {}
+    made = about.get("options", {})
+    prefix = options.prefix or ""
+    if options.as_ is not None:
+        try:
+            prefix = instruction(options.as_, None, model_path or about.get("model"), lambda words: None)
+        except BadInput:  # by another name than the model's own, behind which the server's process told which it is
+            prefix = made.get("prefix", "")
+    size = options.chunk or (made.get("size", 0) if options.truncate else 0)
+    return replace(bulk, prefix=prefix, size=size)
 
 
 def _exit_if_whole(where: Place, texts: Texts, bulk: BulkOptions, language: Language) -> None:
