@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,8 @@ def test_bad_input_is_one_line_and_exit_2(file: str, tmp_path: Path, capsys: pyt
         (["dedup", file, "--vectors", str(tmp_path / "other.jsonl")], "line 1 is of another text"),
         (["dedup", file, "--vectors", file], "its extension is not a supported format of vectors"),
         ([*given(file), "--threshold", "85"], "write it as 0.85"),
+        ([*given(file), "--threshold", "85%"], "write it as 0.85"),
+        ([*given(file), "--threshold", "1.5"], "write it as 0.9"),
         ([*given(file), "--threshold", "nan"], "not a cosine similarity"),
         ([*given(file), "--write", str(tmp_path / "there.txt")], "it is there already"),
         ([*given(file), "--write", str(tmp_path / "k.xlsx")], "its extension is not a supported format"),
@@ -265,6 +268,26 @@ def test_pairs_are_proposed_then_labelled_then_give_a_threshold(demo: Staged, tm
     shown = run(*words, "--lang", "zh")
     assert "F1 最高" in shown.stdout
     assert f"--threshold {payload['best']['threshold']:g}" in shown.stdout
+
+
+def test_the_command_that_finds_a_threshold_runs_as_it_is_printed(demo: Staged, tmp_path: Path) -> None:
+    """On one line, however long, and with the server that was named."""
+    file = tmp_path / f"{'t' * 90}.txt"
+    file.write_text("一\n二\n", encoding="utf-8")
+    for language in ("en", "zh"):
+        more = ("--prefix", "问: ", "--api-key", "k-secret", "--lang", language, "-o", f"html={tmp_path / 'r.html'}")
+        done = run("dedup", str(file), "--url", demo.url, *more, "-o", "table")
+        command = f"bgecheck dedup {file} --prefix '问: ' --url {demo.url} --calibrate pairs.csv"
+        assert f"\n  {command}\n" in done.stdout
+        assert f"<pre>{escape(command)}</pre>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+        assert "k-secret" not in done.stdout
+
+
+def test_where_nobody_answers_the_command_that_finds_the_cause_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("一\n二\n", encoding="utf-8")
+    done = run("dedup", str(tmp_path / "t.txt"), "--url", "http://127.0.0.1:1", "--lang", "zh")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.endswith("；查原因：bgecheck doctor --url http://127.0.0.1:1/v1\n")
 
 
 def test_a_server_whose_vectors_do_not_repeat_is_not_used(tmp_path: Path) -> None:

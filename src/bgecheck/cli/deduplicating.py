@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from typer import Context
 
-from bgecheck.cli.blank import not_blank, source
+from bgecheck.cli.blank import is_typed, not_blank, source
 from bgecheck.cli.comparing import comparing
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
@@ -33,6 +33,20 @@ from bgecheck.textfile.reading import Texts, open_texts
 GUIDES = 0.85
 """The guide's threshold, which is taken where none is given."""
 FORMATS = ("table", "html", "json")
+
+
+_OF_SERVER = {
+    "as_": "--as",
+    "prefix": "--prefix",
+    "url": "--url",
+    "named": "--target",
+    "pid": "--pid",
+    "log": "--log",
+    "model": "--model",
+    "model_path": "--model-path",
+    "config": "--config",
+}
+"""Options that another run on the same texts needs too, to come to the same vectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +72,18 @@ class Request:
         """The command line of another run on the same texts, to be copied."""
         words = ["bgecheck", "dedup", *([self.path] if self.path else [])]
         words += ["--column", self.column] if self.column else []
-        words += ["--vectors", self.vectors] if self.vectors else []
+        words += ["--vectors", self.vectors] if self.vectors else self._server()
         return shlex.join([*words, *options])
+
+    def _server(self) -> list[str]:
+        """What the command line says of the server and of what is put before each text; a key is never shown."""
+        given = [(flag, self.ctx.params[name]) for name, flag in _OF_SERVER.items() if is_typed(self.ctx, name)]
+        return [
+            word
+            for flag, values in given
+            for value in (values if isinstance(values, list | tuple) else [values])
+            for word in (flag, str(value))
+        ]
 
 
 def request(ctx: Context) -> Request:
