@@ -214,6 +214,16 @@ def test_a_whole_output_is_left_as_it_is_whatever_options_made_it(
     assert (again.returncode, again.stdout) == (0, f"{out} is whole already: 2 texts\n"), again.stderr
 
 
+def test_the_report_of_the_servers_goes_into_its_file_where_they_are_right(url: str, tmp_path: Path) -> None:
+    source, report = tmp_path / "t.txt", tmp_path / "r.json"
+    source.write_text("一\n二\n", encoding="utf-8")
+    done = run(*words(url, source, tmp_path / "o.npy", "-o", f"json={report}"))
+    assert (done.returncode, done.stdout.startswith("2 texts | ")) == (0, True)
+    assert json.loads(report.read_text(encoding="utf-8"))["exit_code"] == 0
+    refused = run(*words(url, source, tmp_path / "p.npy", "-o", "json"))
+    assert (refused.returncode, "write the report into a file: -o json=FILE" in refused.stderr) == (2, True)
+
+
 def test_an_output_that_is_the_input_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.npy.rejected.jsonl"
     path.write_text('{"text": "a"}\n', encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from typer import Context
 
-from bgecheck.cli.blank import source
+from bgecheck.cli.blank import is_typed, source
 from bgecheck.cli.bulkshown import last_line, shown_progress
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import deliver, examine, job, target
@@ -88,6 +88,8 @@ def embed_whole_file(ctx: Context, shown: Callable[[Report], Report]) -> NoRetur
         require_apart(f"--to {options.to}", str(path), options.input)
     bulk = _bulk_options(options, ctx)
     language = job("embed", ["launch", "embed"], chosen[0].run).language
+    if is_typed(ctx, "output"):
+        _require_files(chosen[0].run.output or [])
     with open_texts(options.input or "", options.column) as texts:
         _ = texts.count  # a line that cannot be read is found before anything is asked for
         resume = prepare(where, resume=options.resume, overwrite=options.overwrite)
@@ -323,12 +325,30 @@ def _exit_if_whole(where: Place, texts: Texts, bulk: BulkOptions, language: Lang
         )
 
 
+def _require_files(outputs: Sequence[str]) -> None:
+    """Raise `BadInput` for a report on stdout, where the line of the run goes."""
+    for one in outputs:
+        name, _, path = one.partition("=")
+        if name != "table" and path in ("", "-"):
+            raise BadInput(
+                f"--input -o {one}",
+                Text("the last line of the run goes to stdout", "stdout 留给本次运行的结果行"),
+                Text(f"write the report into a file: -o {name}=FILE", f"把报告写进文件：-o {name}=文件"),
+            )
+
+
 def _require_right(chosen: Sequence[Subject], targets: Sequence[Target], shown: Callable[[Report], Report]) -> None:
-    """Judge each server's vectors and settings by a few texts; where a row fails, deliver the reports and exit."""
+    """Judge each server's vectors and settings by a few texts; where a row fails, deliver the reports and exit.
+
+    Reports into files are written either way.
+    """
     jobs = [job("embed", ["launch", "embed"], replace(one.run, quick=True), cheap=True) for one in chosen]
     reports = [shown(examine(one.plan, at)) for one, at in zip(jobs, targets, strict=True)]
     if any(finding.status is Status.FAIL and not finding.ignored for report in reports for finding in report.findings):
         deliver(jobs[0], reports)
+    for sink in jobs[0].sinks:
+        if sink.path is not None:
+            sink.write(reports)
 
 
 def _model_of(server: Replica, at: Target) -> str | None:

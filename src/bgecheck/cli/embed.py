@@ -72,6 +72,19 @@ class ReferenceOptions:
     against_key: str | None = None
     record: str | None = None
 
+    def require_none(self, beside: str) -> None:
+        """Raise `BadInput` where one was given beside an option with which it means nothing."""
+        for name, value in (("reference", self.reference), ("against", self.against), ("record", self.record)):
+            if value is not None:
+                raise BadInput(
+                    f"{beside} --{name}",
+                    Text("they exclude each other", "两者不能同时使用"),
+                    Text(
+                        f"compare or record by a run of its own: bgecheck embed --{name} {value}",
+                        f"对比或记录要单独运行：bgecheck embed --{name} {value}",
+                    ),
+                )
+
 
 @command(
     "embed",
@@ -308,6 +321,7 @@ def embed(
     if input is not None:
         _no_text_beside(input, texts)
         given(StoreOptions, ctx).require_none(f"--input {input}")
+        given(ReferenceOptions, ctx).require_none(f"--input {input}")
         embed_whole_file(ctx, _shown)
     given(FileOptions, ctx).require_input()
     options, store = given(ReferenceOptions, ctx), named_store(given(StoreOptions, ctx))
