@@ -169,6 +169,7 @@ def test_bad_input_is_one_line_and_exit_2(file: str, tmp_path: Path, capsys: pyt
         ([*given(file), "--threshold", "85%"], "write it as 0.85"),
         ([*given(file), "--threshold", "1.5"], "write it as 0.9"),
         ([*given(file), "--threshold", "nan"], "not a cosine similarity"),
+        ([*given(file), "--calibrate", "p.csv", "--write", "k.txt"], "a calibration keeps and drops no texts"),
         ([*given(file), "--write", str(tmp_path / "there.txt")], "it is there already"),
         ([*given(file), "--write", str(tmp_path / "k.xlsx")], "its extension is not a supported format"),
         ([*given(file), "--write", str(tmp_path / "no/k.txt")], "no such folder"),

@@ -32,6 +32,12 @@ _FORMATS = ("table", "json")
 def calibrate_threshold(asked: Request, path: str) -> None:
     """Write pairs to label where the file is not there yet, else find the threshold. Raises `BadInput`."""
     require_stdout()
+    if asked.write is not None:
+        raise BadInput(
+            f"--calibrate {path} --write {asked.write}",
+            Text("a calibration keeps and drops no texts", "校准不保留也不去除文本"),
+            Text("write with the threshold that it finds, in a run of its own", "先求出阈值，再单独运行 --write"),
+        )
     for name, _ in asked.reports:
         if name not in _FORMATS:
             raise BadInput(
