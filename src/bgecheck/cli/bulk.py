@@ -56,12 +56,16 @@ class FileOptions:
     resume: bool = False
     overwrite: bool = False
 
-    def require_input(self) -> None:
-        """Raise `BadInput` for an option that means something only with a file."""
+    def require_input(self, *, records: bool) -> None:
+        """Raise `BadInput` for an option that means something only with a file, or where vectors are recorded."""
         for name, value in (("to", self.to), ("column", self.column), ("chunk", self.chunk), ("prefix", self.prefix)):
             if value is not None:
                 raise _needs_input(f"--{name} {value}")
-        for name, wanted in (("resume", self.resume), ("overwrite", self.overwrite), ("truncate", self.truncate)):
+        for name, wanted in (
+            ("resume", self.resume),
+            ("overwrite", self.overwrite and not records),
+            ("truncate", self.truncate),
+        ):
             if wanted:
                 raise _needs_input(f"--{name}")
 
