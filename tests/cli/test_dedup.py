@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -269,6 +270,23 @@ def test_pairs_are_proposed_then_labelled_then_give_a_threshold(demo: Staged, tm
     shown = run(*words, "--lang", "zh")
     assert "F1 最高" in shown.stdout
     assert f"--threshold {payload['best']['threshold']:g}" in shown.stdout
+
+
+def test_an_interrupted_run_says_how_to_go_on(demo: Staged, tmp_path: Path) -> None:
+    file, out = tmp_path / "t.txt", tmp_path / "kept.txt"
+    file.write_text("".join(f"第 {number} 条文本\n" for number in range(20_000)), encoding="utf-8")
+    words = ["dedup", str(file), "--url", demo.url, "--write", str(out)]
+    process = subprocess.Popen(
+        [*PROGRAM, *words], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    part = Path(f"{out}.vectors.npy.part")
+    while not (part / "journal.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (130, "")
+    assert f"what was done is kept in {part}; go on with: bgecheck {' '.join(words)} --resume" in errors
 
 
 def test_the_command_that_finds_a_threshold_runs_as_it_is_printed(demo: Staged, tmp_path: Path) -> None:

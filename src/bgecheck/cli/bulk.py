@@ -138,7 +138,7 @@ class _FileRun:
             raise typer.Exit(WRONG) from wrong
         except (KeyboardInterrupt, SystemExit, Unavailable):
             if self.where.journal.exists():
-                self.note(_go_on(self.where))
+                self.note(go_on(str(self.where.folder)))
             raise
         to_stdout(last_line(summary, self.where).to(self.language))
         everything_failed = sum(summary.rejected.values()) >= summary.rows
@@ -370,6 +370,11 @@ def _doubtful(words: Text, since: int | None, where: Place) -> Text:
     """What is wrong, and from which record on vectors are in doubt."""
     if since is None:
         return words
+    if not since:
+        return Text(
+            f"{words.en}. No vector is sure, and none is kept. Mend the server, then begin anew with --overwrite",
+            f"{words.zh}。没有一条向量可以确认，都不保留。修好服务后用 --overwrite 重新开始",
+        )
     return Text(
         f"{words.en}. Vectors are doubtful from record {since + 1} on; the {since} before it lie between right answers "
         f"and are kept in {where.folder}. Mend the server, then go on with --resume",
@@ -378,11 +383,12 @@ def _doubtful(words: Text, since: int | None, where: Place) -> Text:
     )
 
 
-def _go_on(where: Place) -> Text:
+def go_on(kept: str) -> Text:
+    """Where the work of an interrupted run is kept, and the command that goes on with it."""
     words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
     hidden = any(word.startswith(("--api-key", "--against-key")) for word in words)
     line = "--resume" if hidden else f"bgecheck {shlex.join([*words, '--resume'])}"
     return Text(
-        f"what was done is kept in {where.folder}; go on with: {line}",
-        f"已完成的部分保存在 {where.folder}；继续：{line}",
+        f"what was done is kept in {kept}; go on with: {line}",
+        f"已完成的部分保存在 {kept}；继续：{line}",
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ from bgecheck.cli.comparing import comparing
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
 from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_apart, require_writable, stdout_screen
+from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.dedup.checkpoint import Checkpoint, Origin
 from bgecheck.dedup.deduplicated import deduplicated
@@ -23,7 +24,7 @@ from bgecheck.dedup.outcome import Outcome
 from bgecheck.dedup.vectorfile import digest, open_vectors
 from bgecheck.dedup.vectors import Vectors
 from bgecheck.dedup.writing import STDOUT, dropped_path, lines_of_texts, require_form, write
-from bgecheck.model import BadInput, Language, Text, reason_of
+from bgecheck.model import BadInput, Language, Text, Unavailable, reason_of
 from bgecheck.render.dedup.payload import outcome_as_json
 from bgecheck.render.dedup.terminal import drawn_outcome
 from bgecheck.render.dedup.webpage import outcome_page
@@ -141,6 +142,7 @@ def deduplicate(asked: Request) -> bool:
     checkpoint_path = _require_place(asked)
     require_stdout()
     with open_texts(path, asked.column) as records, ExitStack() as stack:
+        stack.enter_context(_saying_how_to_go_on(asked))
         texts = texts_of(records)
         numbers_path = vectors_path(asked, records, stack)
         vectors = open_vectors(numbers_path, texts)
@@ -152,6 +154,21 @@ def deduplicate(asked: Request) -> bool:
         outcome = _decided(asked, texts, vectors, origin, checkpoint_path)
         _deliver(asked, outcome)
     return bool(outcome.apart)
+
+
+@contextmanager
+def _saying_how_to_go_on(asked: Request) -> Iterator[None]:
+    """Names the command that goes on, where a run that is interrupted has something to go on with."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, Unavailable):
+        kept = [f"{asked.write}.checkpoint", f"{asked.write}.vectors.npy.part"]
+        there = next((one for one in kept if asked.write and os.path.exists(one)), None)
+        if there is not None:
+            from bgecheck.cli.bulk import go_on
+
+            to_stderr(go_on(there), asked.language)
+        raise
 
 
 def require_path(asked: Request) -> str:
