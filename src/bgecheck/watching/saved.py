@@ -14,6 +14,24 @@ from bgecheck.watching.sample import LINE_LIMIT, Sample, Watched, as_line, from_
 STDOUT = "-"
 
 
+_HEAD = b'"schema":"bgecheck.watch/'
+"""In each line of samples."""
+
+
+def _require_samples(path: str) -> None:
+    """Raise `BadInput` for a file that holds something else, which samples would be written behind."""
+    if not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        begun = file.read(LINE_LIMIT)
+    if begun and _HEAD not in begun:
+        raise BadInput(
+            f"--jsonl {path}",
+            Text("it is there already, and holds no samples of bgecheck watch", "已存在，且不是 bgecheck watch 的采样"),
+            Text("name another file", "换一个文件名"),
+        )
+
+
 class Lines:
     """Writes samples to a file, behind what is there, or to stdout. Raises `BadInput` where it cannot be opened."""
 
@@ -30,6 +48,7 @@ class Lines:
         if path == STDOUT:
             return sys.stdout.buffer
         try:
+            _require_samples(path)
             return open(path, "ab", buffering=0)
         except OSError as error:
             why = reason_of(error)
