@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from typer import Context
 
+from bgecheck.cli.apart import require_apart
 from bgecheck.cli.blank import is_typed, source
 from bgecheck.cli.bulkshown import last_line, shown_progress
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import deliver, examine, job, target
 from bgecheck.cli.nearest import one_of
 from bgecheck.cli.options import given
-from bgecheck.cli.output import require_apart
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import to_stdout

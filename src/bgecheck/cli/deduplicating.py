@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from typer import Context
 
+from bgecheck.cli.apart import require_apart
 from bgecheck.cli.blank import is_typed, not_blank, source
 from bgecheck.cli.comparing import comparing
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
-from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_apart, require_writable, stdout_screen
+from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_writable, stdout_screen
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.dedup.checkpoint import Checkpoint, Origin
@@ -123,7 +124,6 @@ def _reports(ctx: Context) -> tuple[tuple[str, str | None], ...]:
         one_of("-o", name, FORMATS)
         if path and path != STDOUT:
             require_writable(f"-o {name}={path}", path)
-            require_apart(f"-o {item}", path, *(ctx.params[one] for one in ("file", "vectors", "calibrate")))
         chosen.append((name, path if path and path != STDOUT else None))
     if ctx.params["write"] == STDOUT:
         if any(path is None for _, path in chosen):

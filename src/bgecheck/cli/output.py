@@ -177,18 +177,6 @@ def require_writable(given: str, path: str) -> None:
         raise _unwritable(given, Text("permission denied", "没有写权限"))
 
 
-def require_apart(given: str, path: str, *inputs: str | None) -> None:
-    """Refuse an output that would be written over what is read. Raises `BadInput`, which names what was `given`."""
-    for one in inputs:
-        with suppress(OSError):
-            if one is not None and os.path.samefile(one, path):
-                raise BadInput(
-                    given,
-                    Text(f"{path} is read in this run, and would be lost", f"{path} 是本次运行的输入，会被覆盖"),
-                    Text("name another file", "换一个文件名"),
-                )
-
-
 def write_text(given: str, path: str, text: str) -> None:
     """Write a file whole or not at all. Raises `BadInput`, which names what was `given`."""
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from typer import Argument, Context
 
+from bgecheck.cli.apart import require_apart
 from bgecheck.cli.app import command
 from bgecheck.cli.blank import is_typed, not_blank
 from bgecheck.cli.duration import long_seconds
@@ -43,7 +44,7 @@ from bgecheck.cli.options import (
     option,
     whole_number,
 )
-from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_apart, require_writable
+from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_writable
 from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.subjects import subject
