@@ -50,6 +50,8 @@ def main() -> int:
     (HERE / "logs").mkdir(exist_ok=True)
     proof, began = Proof(), time.monotonic()
     old, new = str(HERE / "logs" / "old.jsonl"), str(HERE / "logs" / "new.jsonl")
+    for path in (old, new):
+        Path(path).unlink(missing_ok=True)
     proof.scene("0.5.3.post3, recorded", asked(OLD_PYTHON, *TEXTS, "--record", old), 1, "launch.pooling")
     proof.scene("0.5.23, recorded", asked(PYTHON, *TEXTS, "--record", new), 0, None)
     compared(proof, "0.5.23 after a restart", asked(PYTHON, "--reference", new), "index-compatible", None)

@@ -148,7 +148,7 @@ def test_a_file_that_is_no_saved_run_is_refused(content: str, reason: str, tmp_p
 
 def test_runs_of_other_settings_or_texts_are_not_compared(tmp_path: Path) -> None:
     old, new = read_run(saved(tmp_path / "a", 1, 1)), read_run(saved(tmp_path / "b", 1, 2, tokens=100))
-    with pytest.raises(BadInput, match="texts of 50 and 100 tokens"):
+    with pytest.raises(BadInput, match=r"texts of 50 and 100 tokens.*--lengths, and longer \(--budget\)"):
         compared(old, new)
     with pytest.raises(BadInput, match="no setting in common"):
         compared(old, type(old)(old.path, "u", "m", 50, {}))

@@ -194,6 +194,47 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_an_option_that_was_not_given_before_shows_as_none(url: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "t.txt", tmp_path / "o.npy"
+    source.write_text("一\n二\n", encoding="utf-8")
+    assert run(*words(url, source, out)).returncode == 0
+    done = run(*words(url, source, out, "--resume", "--prefix", "问："))
+    assert (done.returncode, "prefix - then, prefix 问： now" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("more", [("--as", "query"), ("--truncate",), ("--chunk", "20"), ("--prefix", "问：")])
+def test_a_whole_output_is_left_as_it_is_whatever_options_made_it(
+    more: tuple[str, ...], url: str, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "t.txt", tmp_path / "o.npy"
+    source.write_text("一\n二\n", encoding="utf-8")
+    line = words(url, source, out, "--resume", *more)
+    assert run(*line).returncode == 0
+    again = run(*line)
+    assert (again.returncode, again.stdout) == (0, f"{out} is whole already: 2 texts\n"), again.stderr
+
+
+def test_the_report_of_the_servers_goes_into_its_file_where_they_are_right(url: str, tmp_path: Path) -> None:
+    source, report = tmp_path / "t.txt", tmp_path / "r.json"
+    source.write_text("一\n二\n", encoding="utf-8")
+    done = run(*words(url, source, tmp_path / "o.npy", "-o", f"json={report}"))
+    assert (done.returncode, done.stdout.startswith("2 texts | ")) == (0, True)
+    assert json.loads(report.read_text(encoding="utf-8"))["exit_code"] == 0
+    refused = run(*words(url, source, tmp_path / "p.npy", "-o", "json"))
+    assert (refused.returncode, "write the report into a file: -o json=FILE" in refused.stderr) == (2, True)
+
+
+def test_an_output_that_is_the_input_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "v.npy.rejected.jsonl"
+    path.write_text('{"text": "a"}\n', encoding="utf-8")
+    (tmp_path / "t.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    for source, out in ((tmp_path / "t.jsonl", "t.jsonl"), (path, "v.npy")):
+        before = source.read_bytes()
+        done = run(*words("http://127.0.0.1:9", source, tmp_path / out, "--overwrite"))
+        assert (done.returncode, "is read in this run, and would be lost" in done.stderr) == (2, True)
+        assert source.read_bytes() == before
+
+
 @pytest.mark.parametrize("option", [("--to", "x.npy"), ("--resume",), ("--truncate",), ("--chunk", "100")])
 def test_an_option_of_files_without_a_file_is_refused(option: tuple[str, ...]) -> None:
     done = run("embed", "文本", *option)

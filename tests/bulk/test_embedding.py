@@ -256,7 +256,7 @@ def test_never_more_texts_than_the_server_computes_at_once(tmp_path: Path) -> No
     server = Counting(lambda *_: time.sleep(0.002))
     with served(server, page={"max_running_requests": 5}) as targets:
         embed(targets, TEXTS[:100], tmp_path / "out.npy")
-        with pytest.raises(BadInput, match="says: 5"):
+        with pytest.raises(BadInput, match="computes 5"):
             replicas(targets, BulkOptions(texts=64), lambda words: None)
     assert server.most_at_once <= 5
     assert is_right(tmp_path / "out.npy", TEXTS[:100])

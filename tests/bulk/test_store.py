@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,34 @@ def test_an_output_that_is_there_is_never_touched_unasked(tmp_path: Path) -> Non
 def test_an_output_that_cannot_be_is_refused(name: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=reason):
         place(str(tmp_path / name))
+
+
+def test_a_run_that_begins_anew_does_not_take_the_files_of_one_at_work(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    store.write(window(0), unit=False)
+    with pytest.raises(BadInput, match="another run"):
+        prepare(where, resume=False, overwrite=True)
+    store.sync()
+    store.close()
+    assert prepare(where, resume=False, overwrite=True) is False
+    assert not where.folder.exists()
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_a_text_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out.npy.part").write_text("", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"out\.npy\.part beside it is no folder"):
+        place(str(tmp_path / "out.npy"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # also root may write, but not on a read-only disk
+    with pytest.raises(BadInput, match="its folder cannot be written"):
+        place(str(tmp_path / "other.npy"))
+
+
+def test_parquet_without_its_library_is_refused_before_a_text_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(BadInput, match=r"needs pyarrow.*bgecheck\[parquet\]"):
+        place(str(tmp_path / "out.parquet"))

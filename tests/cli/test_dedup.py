@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +167,10 @@ def test_bad_input_is_one_line_and_exit_2(file: str, tmp_path: Path, capsys: pyt
         (["dedup", file, "--vectors", str(tmp_path / "other.jsonl")], "line 1 is of another text"),
         (["dedup", file, "--vectors", file], "its extension is not a supported format of vectors"),
         ([*given(file), "--threshold", "85"], "write it as 0.85"),
+        ([*given(file), "--threshold", "85%"], "write it as 0.85"),
+        ([*given(file), "--threshold", "1.5"], "write it as 0.9"),
         ([*given(file), "--threshold", "nan"], "not a cosine similarity"),
+        ([*given(file), "--calibrate", "p.csv", "--write", "k.txt"], "a calibration keeps and drops no texts"),
         ([*given(file), "--write", str(tmp_path / "there.txt")], "it is there already"),
         ([*given(file), "--write", str(tmp_path / "k.xlsx")], "its extension is not a supported format"),
         ([*given(file), "--write", str(tmp_path / "no/k.txt")], "no such folder"),
@@ -267,6 +272,43 @@ def test_pairs_are_proposed_then_labelled_then_give_a_threshold(demo: Staged, tm
     assert f"--threshold {payload['best']['threshold']:g}" in shown.stdout
 
 
+def test_an_interrupted_run_says_how_to_go_on(demo: Staged, tmp_path: Path) -> None:
+    file, out = tmp_path / "t.txt", tmp_path / "kept.txt"
+    file.write_text("".join(f"第 {number} 条文本\n" for number in range(20_000)), encoding="utf-8")
+    words = ["dedup", str(file), "--url", demo.url, "--write", str(out)]
+    process = subprocess.Popen(
+        [*PROGRAM, *words], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    part = Path(f"{out}.vectors.npy.part")
+    while not (part / "journal.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (130, "")
+    assert f"what was done is kept in {part}; go on with: bgecheck {' '.join(words)} --resume" in errors
+
+
+def test_the_command_that_finds_a_threshold_runs_as_it_is_printed(demo: Staged, tmp_path: Path) -> None:
+    """On one line, however long, and with the server that was named."""
+    file = tmp_path / f"{'t' * 90}.txt"
+    file.write_text("一\n二\n", encoding="utf-8")
+    for language in ("en", "zh"):
+        more = ("--prefix", "问: ", "--api-key", "k-secret", "--lang", language, "-o", f"html={tmp_path / 'r.html'}")
+        done = run("dedup", str(file), "--url", demo.url, *more, "-o", "table")
+        command = f"bgecheck dedup {file} --prefix '问: ' --url {demo.url} --calibrate pairs.csv"
+        assert f"\n  {command}\n" in done.stdout
+        assert f"<pre>{escape(command)}</pre>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+        assert "k-secret" not in done.stdout
+
+
+def test_where_nobody_answers_the_command_that_finds_the_cause_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("一\n二\n", encoding="utf-8")
+    done = run("dedup", str(tmp_path / "t.txt"), "--url", "http://127.0.0.1:1", "--lang", "zh")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.endswith("；查原因：bgecheck doctor --url http://127.0.0.1:1/v1\n")
+
+
 def test_a_server_whose_vectors_do_not_repeat_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("一\n二\n", encoding="utf-8")
     with stage("repeat-differs") as staged:
@@ -283,3 +325,14 @@ def test_a_page_stays_where_stdout_cannot_be_written(file: str, tmp_path: Path) 
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=50, check=False)
     assert done.returncode == 2
     assert "<svg" in page_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--write", "-o"])
+def test_what_is_read_is_never_written_over(file: str, option: str) -> None:
+    for path in (file, file.replace(".txt", ".npy")):
+        if option == "--write" and path.endswith(".npy"):
+            continue
+        before = Path(path).read_bytes()
+        done = run(*given(file), option, path if option == "--write" else f"html={path}", "--overwrite", "--lang", "zh")
+        assert (done.returncode, "是本次运行的输入，会被覆盖" in done.stderr) == (2, True)
+        assert Path(path).read_bytes() == before

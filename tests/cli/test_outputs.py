@@ -195,3 +195,14 @@ def test_a_summary_of_a_step_that_is_full_or_cannot_be_written_changes_no_verdic
 def test_a_misspelt_format_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_here(["doctor", "-o", "jnuit", "--lang", "en"]) == 2
     assert "did you mean junit? Choose: table, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["logs"], ["doctor", "--log"], ["embed", "--reference"], ["embed", "--input"]])
+def test_a_report_is_never_written_over_what_is_read(words: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "read.jsonl"
+    path.write_text('{"text": "a", "vector": [1.0]}\n', encoding="utf-8")
+    more = ["--to", str(tmp_path / "v.npy")] if "--input" in words else []
+    url = [] if words == ["logs"] else ["--url", "http://127.0.0.1:1"]
+    done = run(*words, str(path), *more, *url, "-o", f"html={path}")
+    assert (done.returncode, "is read in this run, and would be lost" in done.stderr) == (2, True), done.stderr
+    assert path.read_text(encoding="utf-8").startswith('{"text"')

@@ -251,6 +251,19 @@ def test_without_texts_the_built_in_ones_are_recorded(demo: Staged, tmp_path: Pa
     assert len(Path(path).read_text(encoding="utf-8").splitlines()) == 3 * len(TRIPLES)
 
 
+def test_what_was_recorded_before_is_replaced_only_where_that_is_wanted(demo: Staged, tmp_path: Path) -> None:
+    """Given after the upgrade in place of --reference, --record would leave nothing to compare with."""
+    path = tmp_path / "v.jsonl"
+    words = ("今天", "--url", demo.url, "--record", str(path))
+    assert run(*words).returncode == 0
+    before = path.read_bytes()
+    refused = run("明天", *words)
+    assert (refused.returncode, f"to compare with it: --reference {path}" in refused.stderr) == (2, True)
+    assert path.read_bytes() == before
+    assert run("明天", *words, "--overwrite").returncode == 0
+    assert path.read_bytes() != before
+
+
 def test_other_vectors_under_the_same_texts_fail(demo: Staged, tmp_path: Path) -> None:
     path = str(tmp_path / "v.jsonl")
     run("今天", "明天", "--url", demo.url, "--record", path)

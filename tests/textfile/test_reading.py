@@ -247,3 +247,21 @@ def test_texts_go_through_csv_and_jsonl_unchanged(texts: list[str], codec: str) 
         file = io.BytesIO(content.encode(codec))
         made = Texts("-", form, "text", codec, file)  # type: ignore[arg-type]  # mypy widens the name of the form
         assert [record.text for record in made] == texts
+
+
+def test_what_python_says_of_a_damaged_line_is_chinese_in_a_chinese_sentence(tmp_path: Path) -> None:
+    for name, content, words in (
+        ("a.jsonl", '{"text": "a"}\n{"text": b}\n', "第 2 行不是 JSON（第 10 个字符处）"),
+        ("a.csv", 'text,b\n"open,2\n', "从第 2 行开始的一行不是合法的 CSV：引号没有闭合"),
+    ):
+        path = tmp_path / name
+        path.write_text(content, encoding="utf-8")
+        assert refused(path).reason.zh == words
+
+
+def test_the_command_that_converts_a_file_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "my texts.txt"
+    path.write_bytes("hello\n世界\n".encode("utf-16-le"))
+    remedy = refused(path).remedy
+    for words in (remedy.en, remedy.zh):
+        assert f"iconv -f UTF-16LE -t UTF-8 '{path}' > utf8.txt" in words

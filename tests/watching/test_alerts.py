@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bgecheck.http.failures import Kind
 from bgecheck.model import BadInput, Severity, Text, Words
 from bgecheck.watching.alerts import Alert, Alerts, Hysteresis
 from bgecheck.watching.notifying import Notifier, webhook
@@ -197,3 +198,12 @@ def test_what_is_no_url_is_refused_without_showing_it(url: str) -> None:
 def test_usual_webhooks_are_taken() -> None:
     for url in ("https://hooks.example.com/services/T0/B0/x", "http://127.0.0.1:8080/alert?key=1"):
         assert webhook(f" {url} ") == url
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_each_kind_of_failure_has_words_in_chinese(kind: str) -> None:
+    alerts = Alerts()
+    down = Sample(at=0.0, elapsed=0.0, failure=kind)
+    (alert,) = [alert for sample in (down, down) for alert in alerts.of_sample(sample)]
+    assert alert.text.en.endswith(f"requests fail: {kind}")
+    assert not alert.text.zh.removeprefix("请求失败：").isascii()

@@ -177,3 +177,17 @@ def test_a_full_disk_is_counted_and_not_fatal() -> None:
     assert [lines.write(Sample(at=1.0, elapsed=float(n))) for n in range(3)] == [False] * 3
     assert lines.lost == 3
     lines.close()
+
+
+def test_samples_are_written_behind_samples_and_behind_nothing_else(tmp_path: Path) -> None:
+    texts, samples = tmp_path / "texts.txt", tmp_path / "s.jsonl"
+    texts.write_text("一条文本\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="holds no samples"):
+        Lines(str(texts))
+    assert texts.read_text(encoding="utf-8") == "一条文本\n"
+    samples.touch()
+    for _ in range(2):
+        lines = Lines(str(samples))
+        assert lines.write(Sample(at=1.0, elapsed=0.0))
+        lines.close()
+    assert len(samples.read_bytes().splitlines()) == 2

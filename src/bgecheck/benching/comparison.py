@@ -69,10 +69,10 @@ def compared(old: Run, new: Run) -> Comparison:
 
     common = sorted(old.settings.keys() & new.settings.keys())
     if not common:
-        raise _apart(old, new, Text("they have no setting in common", "没有共同的设置"))
+        raise _apart(old, new, Text("they have no setting in common", "没有共同的设置"), _SAME_OPTIONS)
     if abs(old.tokens - new.tokens) > OTHER_TEXTS * max(old.tokens, new.tokens):
         en = f"texts of {old.tokens:g} and {new.tokens:g} tokens on average cannot be compared"
-        raise _apart(old, new, Text(en, f"文本平均长度 {old.tokens:g} 和 {new.tokens:g} token，不能对比"))
+        raise _apart(old, new, Text(en, f"文本平均长度 {old.tokens:g} 和 {new.tokens:g} token，不能对比"), _LONGER)
     rng = np.random.default_rng(SEED)
     closed = [setting for setting in common if not setting.rate]
     chosen = closed or common
@@ -107,15 +107,18 @@ def _ratio(old: Saved, new: Saved, share: float) -> float:
     return quantile(new.latencies, share) / quantile(old.latencies, share)
 
 
-def _apart(old: Run, new: Run, why: Text) -> BadInput:
-    return BadInput(
-        f"--compare {old.path} {new.path}",
-        why,
-        Text(
-            "measure both with the same --batch, --concurrency, --rate and --lengths",
-            "两次用相同的 --batch、--concurrency、--rate、--lengths 测量",
-        ),
-    )
+_SAME_OPTIONS = Text(
+    "measure both with the same --batch, --concurrency, --rate and --lengths",
+    "两次用相同的 --batch、--concurrency、--rate、--lengths 测量",
+)
+_LONGER = Text(
+    "measure both with the same --lengths, and longer (--budget): few texts differ in their average",
+    "两次用相同的 --lengths，并加长 --budget：文本太少，平均长度会有偏差",
+)
+
+
+def _apart(old: Run, new: Run, why: Text, remedy: Text) -> BadInput:
+    return BadInput(f"--compare {old.path} {new.path}", why, remedy)
 
 
 def percent(ratio: float) -> str:

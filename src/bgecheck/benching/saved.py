@@ -13,7 +13,7 @@ from bgecheck.benching.advice import Advice, seconds_for
 from bgecheck.benching.benching import Bench
 from bgecheck.benching.measured import Part, Result, Setting
 from bgecheck.engines.sglang.tuning import Tuning
-from bgecheck.model import BadInput, Text, clean, say
+from bgecheck.model import BadInput, Text, clean, reason_of, say
 
 SCHEMA = "bgecheck.bench/1"
 
@@ -119,7 +119,8 @@ def read_run(path: str) -> Run:
             content = file.read(LARGEST + 1)
         payload = orjson.loads(content) if len(content) <= LARGEST else None
     except OSError as error:
-        raise _unusable(path, Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}")) from error
+        why = reason_of(error)
+        raise _unusable(path, Text(f"cannot be read: {why.en}", f"无法读取：{why.zh}")) from error
     except orjson.JSONDecodeError as error:
         raise _unusable(path, Text("is no JSON", "不是 JSON")) from error
     if not isinstance(payload, Mapping) or payload.get("schema") != SCHEMA:

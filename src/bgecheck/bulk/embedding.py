@@ -19,7 +19,7 @@ from bgecheck.bulk.sending import Sending
 from bgecheck.bulk.store import SCHEMA, Done, Place, Store, identity_of
 from bgecheck.bulk.tokens import Counter
 from bgecheck.bulk.window import Window, prepared, windows
-from bgecheck.model import BadInput, Text, Unavailable, clean
+from bgecheck.model import BadInput, Text, Unavailable, clean, reason_of
 from bgecheck.textfile.reading import Texts
 from bgecheck.textfile.record import Record
 
@@ -142,11 +142,11 @@ def _finish(where: Place, ours: Mapping[str, Any], done: Done, texts: Texts) -> 
     try:
         finish(where, ours, done, texts)
     except OSError as error:
-        why = clean(error.strerror or type(error).__name__, 80)
+        why = reason_of(error)
         raise Unavailable(
             Text(
-                f"{where.out} cannot be written: {why}; all vectors are in {where.folder}, go on with --resume",
-                f"{where.out} 无法写入：{why}；全部向量已保存在 {where.folder}，处理后用 --resume 继续",
+                f"{where.out} cannot be written: {why.en}; all vectors are in {where.folder}, go on with --resume",
+                f"{where.out} 无法写入：{why.zh}；全部向量已保存在 {where.folder}，处理后用 --resume 继续",
             )
         ) from error
 
@@ -258,8 +258,13 @@ def _require_same(where: Place, begun: Mapping[str, Any], ours: Mapping[str, Any
 def _shown(value: Any, other: Any) -> str:
     """A value, of a mapping what differs from the other one."""
     if isinstance(value, Mapping) and isinstance(other, Mapping):
-        value = ", ".join(f"{key} {value[key]}" for key in value if value[key] != other.get(key))
+        value = ", ".join(f"{key} {_plain(value[key])}" for key in value if value[key] != other.get(key))
     return clean(str(value), 120)
+
+
+def _plain(value: Any) -> str:
+    """A value that can be told from none."""
+    return "-" if value in (None, "") else str(value)
 
 
 def _require_same_server(where: Place, right: NDArray[np.float32]) -> None:

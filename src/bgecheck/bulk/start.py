@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -61,7 +62,7 @@ def _proved(opened: Sequence[Replica], options: BulkOptions, note: Callable[[Tex
     ready = [replica for replica, problem in tried if problem is None]
     problems = [problem for _, problem in tried if problem is not None]
     if not ready:
-        raise GivenUp(problems[0] if len(problems) == 1 else _joined(problems))
+        raise GivenUp(_with_remedy(problems, [replica.url for replica in opened]))
     for words in problems:
         note(Text(f"left out: {words.en}", f"不使用：{words.zh}"))
     _require_agreement(ready)
@@ -73,20 +74,27 @@ def _opened(target: Target, options: BulkOptions, turns: Turns) -> Replica:
     server = Server(target, Deadline(LIFETIME), options.seconds, PAGES)
     at_once = server.at_once(min(LEARNING, options.seconds))
     if options.texts > MOST_TEXTS and (at_once is None or at_once < options.texts):
-        limit = at_once if at_once is not None else "?"
-        url = server.base_url
+        refusal = _too_many(options.texts, at_once, server.base_url)
         server.close()
-        raise BadInput(
-            f"--batch {options.texts}",
-            Text(
-                f"a request of more texts than a server computes at once can stop it for good, and {url} says: {limit}",
-                f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死，而 {url} 给出的是：{limit}",
-            ),
-            Text(f"leave it out: {MOST_TEXTS} are sent", f"去掉它，默认每次 {MOST_TEXTS} 条"),
-        )
+        raise refusal
     texts = min(options.texts, at_once or options.texts)
     requests = options.requests if at_once is None else min(options.requests, max(1, at_once // texts))
     return Replica(server, Pace(requests), options.seconds, texts, turn=turns(server.base_url, requests))
+
+
+def _too_many(texts: int, at_once: int | None, url: str) -> BadInput:
+    """The refusal of more texts a request than a server is sure to compute at once."""
+    limit = Text(f"{url} does not say how many that are", f"{url} 没有给出这个条数")
+    if at_once is not None:
+        limit = Text(f"{url} computes {at_once}", f"{url} 是 {at_once} 条")
+    return BadInput(
+        f"--batch {texts}",
+        Text(
+            f"a request of more texts than a server computes at once can stop it for good, and {limit.en}",
+            f"一次请求的条数超过服务同时计算的条数时可能让它彻底卡死，而 {limit.zh}",
+        ),
+        Text(f"leave it out: {MOST_TEXTS} are sent", f"去掉它，默认每次 {MOST_TEXTS} 条"),
+    )
 
 
 def _problem(replica: Replica, patience: float) -> Text | None:
@@ -170,6 +178,13 @@ def _alike(a: Replica, b: Replica) -> float:
 
 def _about(url: str, words: Words) -> Text:
     return Text(f"{url}: {{why}}", f"{url}：{{why}}").filled({"why": words})
+
+
+def _with_remedy(problems: Sequence[Text], urls: Sequence[str]) -> Text:
+    """Why no server answers, and the command that finds the cause."""
+    words = problems[0] if len(problems) == 1 else _joined(problems)
+    command = shlex.join(["bgecheck", "doctor", *(word for url in urls for word in ("--url", url))])
+    return Text(f"{words.en}; find the cause: {command}", f"{words.zh}；查原因：{command}")
 
 
 def _joined(problems: Sequence[Text]) -> Text:

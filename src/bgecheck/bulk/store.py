@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from bgecheck.bulk.window import Piece, Rejection, Window
-from bgecheck.model import BadInput, Text, Unavailable, clean
+from bgecheck.model import BadInput, Text, Unavailable, reason_of
 from bgecheck.textfile.matrix import HEAD
+from bgecheck.textfile.parquet import required
 from bgecheck.textfile.record import Record
 from bgecheck.textfile.tables import nothing
 
@@ -91,20 +92,39 @@ def place(out: str) -> Place:
             Text("its extension is not a supported format of vectors", "后缀不是支持的向量格式"),
             Text(f"choose: {listed}", f"可选：{listed}"),
         )
-    path = Path(out)
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    where = Place(Path(out), form)
+    why = _unusable(where)
+    if why is not None:
         raise BadInput(
             f"--to {out}",
-            Text("is a folder", "是目录") if path.is_dir() else Text("its folder does not exist", "所在目录不存在"),
-            Text("name a file in a folder that exists", "换成一个已有目录下的文件"),
+            why,
+            Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
         )
-    return Place(path, form)
+    if form == "parquet":
+        required(out)  # here, and not once all texts are embedded
+    return where
+
+
+def _unusable(where: Place) -> Text | None:
+    """Why nothing can be written there; None where it can."""
+    parent = where.out.absolute().parent
+    if where.out.is_dir():
+        return Text("is a folder", "是目录")
+    if not parent.is_dir():
+        return Text("its folder does not exist", "所在目录不存在")
+    if not os.access(parent, os.W_OK):
+        return Text("its folder cannot be written", "所在目录不可写")
+    if where.folder.exists() and not where.folder.is_dir():
+        name = where.folder.name
+        return Text(f"{name} beside it is no folder of an unfinished run", f"旁边的 {name} 不是未完成运行的目录")
+    return None
 
 
 def prepare(where: Place, *, resume: bool, overwrite: bool) -> bool:
     """Whether a run goes on that was begun; nothing that exists is touched unless it may be. Raises `BadInput`."""
     begun = where.journal.exists()
     if overwrite:
+        _require_nobody_there(where)
         with _disk(where.folder):
             if where.folder.exists():
                 shutil.rmtree(where.folder)
@@ -123,6 +143,13 @@ def prepare(where: Place, *, resume: bool, overwrite: bool) -> bool:
             else Text("give --overwrite, or another name", "加上 --overwrite，或换一个名字"),
         )
     return False
+
+
+def _require_nobody_there(where: Place) -> None:
+    """Raise `BadInput` where a run is at work, whose files would be removed below it."""
+    if where.journal.exists():
+        with suppress(OSError), where.journal.open("ab") as journal:
+            _lock(journal, where)
 
 
 class Store:
@@ -299,10 +326,10 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = clean(error.strerror or type(error).__name__, 80)
+        why = reason_of(error)
         raise Unavailable(
             Text(
-                f"{path} cannot be written: {why}; what was done so far is kept, go on with --resume",
-                f"{path} 无法写入：{why}；已完成的部分已保留，处理后用 --resume 继续",
+                f"{path} cannot be written: {why.en}; what was done is kept; mend that, then go on with --resume",
+                f"{path} 无法写入：{why.zh}；已完成的部分已保留，处理后用 --resume 继续",
             )
         ) from error

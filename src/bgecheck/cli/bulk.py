@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from typer import Context
 
-from bgecheck.cli.blank import source
+from bgecheck.cli.apart import require_apart
+from bgecheck.cli.blank import is_typed, source
 from bgecheck.cli.bulkshown import last_line, shown_progress
 from bgecheck.cli.duration import seconds
 from bgecheck.cli.examine import deliver, examine, job, target
@@ -55,12 +56,16 @@ class FileOptions:
     resume: bool = False
     overwrite: bool = False
 
-    def require_input(self) -> None:
-        """Raise `BadInput` for an option that means something only with a file."""
+    def require_input(self, *, records: bool) -> None:
+        """Raise `BadInput` for an option that means something only with a file, or where vectors are recorded."""
         for name, value in (("to", self.to), ("column", self.column), ("chunk", self.chunk), ("prefix", self.prefix)):
             if value is not None:
                 raise _needs_input(f"--{name} {value}")
-        for name, wanted in (("resume", self.resume), ("overwrite", self.overwrite), ("truncate", self.truncate)):
+        for name, wanted in (
+            ("resume", self.resume),
+            ("overwrite", self.overwrite and not records),
+            ("truncate", self.truncate),
+        ):
             if wanted:
                 raise _needs_input(f"--{name}")
 
@@ -83,13 +88,17 @@ def embed_whole_file(ctx: Context, shown: Callable[[Report], Report]) -> NoRetur
 
     options, chosen = given(FileOptions, ctx), subjects(ctx)
     where = place(_named(options))
+    for path in (where.out, where.rejected, where.pieces, where.run):
+        require_apart(f"--to {options.to}", str(path), options.input)
     bulk = _bulk_options(options, ctx)
     language = job("embed", ["launch", "embed"], chosen[0].run).language
+    if is_typed(ctx, "output"):
+        _require_files(chosen[0].run.output or [])
     with open_texts(options.input or "", options.column) as texts:
         _ = texts.count  # a line that cannot be read is found before anything is asked for
         resume = prepare(where, resume=options.resume, overwrite=options.overwrite)
         if options.resume and not resume:
-            _exit_if_whole(where, texts, bulk, language)
+            _exit_if_whole(where, texts, _as_made(where, bulk, options, chosen[0].options.model_path), language)
         targets = [under_name(target(one.options), one.name) for one in chosen]
         _require_right(chosen, targets, shown)
         run = _FileRun(where=where, texts=texts, targets=targets, options=options, language=language, resume=resume)
@@ -129,7 +138,7 @@ class _FileRun:
             raise typer.Exit(WRONG) from wrong
         except (KeyboardInterrupt, SystemExit, Unavailable):
             if self.where.journal.exists():
-                self.note(_go_on(self.where))
+                self.note(go_on(str(self.where.folder)))
             raise
         to_stdout(last_line(summary, self.where).to(self.language))
         everything_failed = sum(summary.rejected.values()) >= summary.rows
@@ -283,6 +292,22 @@ def _within(option: str, value: int | None, least: int, most: int) -> int | None
     return value
 
 
+def _as_made(where: Place, bulk: BulkOptions, options: FileOptions, model_path: str | None) -> BulkOptions:
+    """The options of a run whose output may be whole already: what a server would tell is taken from that output."""
+    from bgecheck.bulk.output import finished
+
+    about = finished(where) or {}
+    made = about.get("options", {})
+    prefix = options.prefix or ""
+    if options.as_ is not None:
+        try:
+            prefix = instruction(options.as_, None, model_path or about.get("model"), lambda words: None)
+        except BadInput:  # by another name than the model's own, behind which the server's process told which it is
+            prefix = made.get("prefix", "")
+    size = options.chunk or (made.get("size", 0) if options.truncate else 0)
+    return replace(bulk, prefix=prefix, size=size)
+
+
 def _exit_if_whole(where: Place, texts: Texts, bulk: BulkOptions, language: Language) -> None:
     """Exit where the output is whole already, as a script that always resumes finds it. Raises `BadInput`."""
     from bgecheck.bulk.embedding import already
@@ -304,12 +329,30 @@ def _exit_if_whole(where: Place, texts: Texts, bulk: BulkOptions, language: Lang
         )
 
 
+def _require_files(outputs: Sequence[str]) -> None:
+    """Raise `BadInput` for a report on stdout, where the line of the run goes."""
+    for one in outputs:
+        name, _, path = one.partition("=")
+        if name != "table" and path in ("", "-"):
+            raise BadInput(
+                f"--input -o {one}",
+                Text("the last line of the run goes to stdout", "stdout 留给本次运行的结果行"),
+                Text(f"write the report into a file: -o {name}=FILE", f"把报告写进文件：-o {name}=文件"),
+            )
+
+
 def _require_right(chosen: Sequence[Subject], targets: Sequence[Target], shown: Callable[[Report], Report]) -> None:
-    """Judge each server's vectors and settings by a few texts; where a row fails, deliver the reports and exit."""
+    """Judge each server's vectors and settings by a few texts; where a row fails, deliver the reports and exit.
+
+    Reports into files are written either way.
+    """
     jobs = [job("embed", ["launch", "embed"], replace(one.run, quick=True), cheap=True) for one in chosen]
     reports = [shown(examine(one.plan, at)) for one, at in zip(jobs, targets, strict=True)]
     if any(finding.status is Status.FAIL and not finding.ignored for report in reports for finding in report.findings):
         deliver(jobs[0], reports)
+    for sink in jobs[0].sinks:
+        if sink.path is not None:
+            sink.write(reports)
 
 
 def _model_of(server: Replica, at: Target) -> str | None:
@@ -327,6 +370,11 @@ def _doubtful(words: Text, since: int | None, where: Place) -> Text:
     """What is wrong, and from which record on vectors are in doubt."""
     if since is None:
         return words
+    if not since:
+        return Text(
+            f"{words.en}. No vector is sure, and none is kept. Mend the server, then begin anew with --overwrite",
+            f"{words.zh}。没有一条向量可以确认，都不保留。修好服务后用 --overwrite 重新开始",
+        )
     return Text(
         f"{words.en}. Vectors are doubtful from record {since + 1} on; the {since} before it lie between right answers "
         f"and are kept in {where.folder}. Mend the server, then go on with --resume",
@@ -335,11 +383,12 @@ def _doubtful(words: Text, since: int | None, where: Place) -> Text:
     )
 
 
-def _go_on(where: Place) -> Text:
+def go_on(kept: str) -> Text:
+    """Where the work of an interrupted run is kept, and the command that goes on with it."""
     words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
     hidden = any(word.startswith(("--api-key", "--against-key")) for word in words)
     line = "--resume" if hidden else f"bgecheck {shlex.join([*words, '--resume'])}"
     return Text(
-        f"what was done is kept in {where.folder}; go on with: {line}",
-        f"已完成的部分保存在 {where.folder}；继续：{line}",
+        f"what was done is kept in {kept}; go on with: {line}",
+        f"已完成的部分保存在 {kept}；继续：{line}",
     )

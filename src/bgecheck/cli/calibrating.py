@@ -21,7 +21,7 @@ from bgecheck.dedup.outcome import firsts
 from bgecheck.dedup.pairs import LabelledPair, read_pairs, write_pairs
 from bgecheck.dedup.proposals import proposed
 from bgecheck.dedup.vectorfile import open_vectors
-from bgecheck.model import BadInput, Text, clean
+from bgecheck.model import BadInput, Text, clean, reason_of
 from bgecheck.render.dedup.calibrated import calibration_as_json, drawn_calibration
 from bgecheck.render.screen import screen
 from bgecheck.textfile.reading import open_texts
@@ -32,6 +32,12 @@ _FORMATS = ("table", "json")
 def calibrate_threshold(asked: Request, path: str) -> None:
     """Write pairs to label where the file is not there yet, else find the threshold. Raises `BadInput`."""
     require_stdout()
+    if asked.write is not None:
+        raise BadInput(
+            f"--calibrate {path} --write {asked.write}",
+            Text("a calibration keeps and drops no texts", "校准不保留也不去除文本"),
+            Text("write with the threshold that it finds, in a run of its own", "先求出阈值，再单独运行 --write"),
+        )
     for name, _ in asked.reports:
         if name not in _FORMATS:
             raise BadInput(
@@ -61,7 +67,7 @@ def _propose(asked: Request, path: str) -> None:
     try:
         write_pairs(path, pairs)
     except OSError as error:
-        raise _unwritable(path, str(error.strerror)) from error
+        raise _unwritable(path, reason_of(error)) from error
     command = asked.again("--calibrate", path)
     words = Text(
         f"{len(pairs)} pairs to label are in {path}, most of them near {asked.threshold:g}. Put 1 (duplicates) or 0 "
@@ -94,7 +100,7 @@ def _calibrate(asked: Request, path: str) -> None:
         try:
             put_in_place(place, text)
         except OSError as error:
-            raise _unwritable(place, str(error.strerror)) from error
+            raise _unwritable(place, reason_of(error)) from error
 
 
 def _require_labels(path: str, labelled: Sequence[LabelledPair]) -> None:
@@ -160,12 +166,15 @@ def _asked_for(asked: Request, wanted: Sequence[str], stack: ExitStack) -> NDArr
 def _require_folder(path: str) -> None:
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise _unwritable(path, "no folder that can be written" if os.path.isdir(folder) else "no such folder")
+        there = os.path.isdir(folder)
+        raise _unwritable(
+            path, Text("permission denied", "没有写权限") if there else Text("no such folder", "目录不存在")
+        )
 
 
-def _unwritable(path: str, why: str) -> BadInput:
+def _unwritable(path: str, why: Text) -> BadInput:
     return BadInput(
         path,
-        Text(f"cannot be written: {why}", f"无法写入：{why}"),
+        Text(f"cannot be written: {why.en}", f"无法写入：{why.zh}"),
         Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
     )

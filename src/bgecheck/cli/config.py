@@ -44,7 +44,7 @@ from bgecheck.cli.options import (
 )
 from bgecheck.cli.stderr import refuse
 from bgecheck.cli.stdout import to_stdout
-from bgecheck.model import BadInput, Language, Redactor, Text, clean, say
+from bgecheck.model import BadInput, Language, Redactor, Text, clean, reason_of, say
 from bgecheck.model.report import USAGE
 
 if TYPE_CHECKING:
@@ -119,10 +119,10 @@ def _init(given: str | None, chosen: Language, force: bool) -> None:
             Text("to write over it: bgecheck config init --force", "要覆盖：bgecheck config init --force"),
         ) from None
     except OSError as error:
-        why = error.strerror or str(error)
+        why = reason_of(error)
         raise BadInput(
             path,
-            Text(f"it cannot be written ({why})", f"无法写入（{why}）"),
+            Text(f"it cannot be written ({why.en})", f"无法写入（{why.zh}）"),
             Text("run it in a folder that is yours to write", "换到可写的目录再运行"),
         ) from None
     count = len(servers)

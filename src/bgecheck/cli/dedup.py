@@ -184,6 +184,15 @@ def dedup(
         raise typer.Exit(INCONCLUSIVE)
 
 
+def _of_percent(given: str) -> str:
+    """The cosine that a percentage may have been meant for; the usual one where it is none."""
+    try:
+        value = float(given.removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    return f"{value / 100:g}" if 10 <= value <= 100 else "0.9"
+
+
 def _threshold(given: str | float) -> float:
     """A cosine. Raises `BadInput` for what is none."""
     try:
@@ -191,7 +200,7 @@ def _threshold(given: str | float) -> float:
     except ValueError:
         value = math.nan
     if not -1 <= value <= 1:
-        percent = f"{value / 100:g}" if 1 < value <= 100 else "0.9"
+        percent = _of_percent(str(given))
         raise BadInput(
             f"--threshold {given}",
             Text("not a cosine similarity from -1 to 1", "不是 -1 到 1 之间的余弦相似度"),

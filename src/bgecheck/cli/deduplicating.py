@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 from typer import Context
 
-from bgecheck.cli.blank import not_blank, source
+from bgecheck.cli.apart import require_apart
+from bgecheck.cli.blank import is_typed, not_blank, source
 from bgecheck.cli.comparing import comparing
 from bgecheck.cli.language import language
 from bgecheck.cli.nearest import one_of
 from bgecheck.cli.output import FOR_PROGRAMS, put_in_place, require_writable, stdout_screen
+from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.dedup.checkpoint import Checkpoint, Origin
 from bgecheck.dedup.deduplicated import deduplicated
@@ -23,7 +25,7 @@ from bgecheck.dedup.outcome import Outcome
 from bgecheck.dedup.vectorfile import digest, open_vectors
 from bgecheck.dedup.vectors import Vectors
 from bgecheck.dedup.writing import STDOUT, dropped_path, lines_of_texts, require_form, write
-from bgecheck.model import BadInput, Language, Text
+from bgecheck.model import BadInput, Language, Text, Unavailable, reason_of
 from bgecheck.render.dedup.payload import outcome_as_json
 from bgecheck.render.dedup.terminal import drawn_outcome
 from bgecheck.render.dedup.webpage import outcome_page
@@ -33,6 +35,20 @@ from bgecheck.textfile.reading import Texts, open_texts
 GUIDES = 0.85
 """The guide's threshold, which is taken where none is given."""
 FORMATS = ("table", "html", "json")
+
+
+_OF_SERVER = {
+    "as_": "--as",
+    "prefix": "--prefix",
+    "url": "--url",
+    "named": "--target",
+    "pid": "--pid",
+    "log": "--log",
+    "model": "--model",
+    "model_path": "--model-path",
+    "config": "--config",
+}
+"""Options that another run on the same texts needs too, to come to the same vectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +74,18 @@ class Request:
         """The command line of another run on the same texts, to be copied."""
         words = ["bgecheck", "dedup", *([self.path] if self.path else [])]
         words += ["--column", self.column] if self.column else []
-        words += ["--vectors", self.vectors] if self.vectors else []
+        words += ["--vectors", self.vectors] if self.vectors else self._server()
         return shlex.join([*words, *options])
+
+    def _server(self) -> list[str]:
+        """What the command line says of the server and of what is put before each text; a key is never shown."""
+        given = [(flag, self.ctx.params[name]) for name, flag in _OF_SERVER.items() if is_typed(self.ctx, name)]
+        return [
+            word
+            for flag, values in given
+            for value in (values if isinstance(values, list | tuple) else [values])
+            for word in (flag, str(value))
+        ]
 
 
 def request(ctx: Context) -> Request:
@@ -116,6 +142,7 @@ def deduplicate(asked: Request) -> bool:
     checkpoint_path = _require_place(asked)
     require_stdout()
     with open_texts(path, asked.column) as records, ExitStack() as stack:
+        stack.enter_context(_saying_how_to_go_on(asked))
         texts = texts_of(records)
         numbers_path = vectors_path(asked, records, stack)
         vectors = open_vectors(numbers_path, texts)
@@ -127,6 +154,21 @@ def deduplicate(asked: Request) -> bool:
         outcome = _decided(asked, texts, vectors, origin, checkpoint_path)
         _deliver(asked, outcome)
     return bool(outcome.apart)
+
+
+@contextmanager
+def _saying_how_to_go_on(asked: Request) -> Iterator[None]:
+    """Names the command that goes on, where a run that is interrupted has something to go on with."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, Unavailable):
+        kept = [f"{asked.write}.checkpoint", f"{asked.write}.vectors.npy.part"]
+        there = next((one for one in kept if asked.write and os.path.exists(one)), None)
+        if there is not None:
+            from bgecheck.cli.bulk import go_on
+
+            to_stderr(go_on(there), asked.language)
+        raise
 
 
 def require_path(asked: Request) -> str:
@@ -174,6 +216,8 @@ def _require_place(asked: Request) -> str | None:
             )
         return None
     require_form(path)
+    for one in (path, dropped_path(path)):
+        require_apart(f"--write {path}", one, asked.path, asked.vectors)
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         _cannot_write(path, Text("no such folder", "目录不存在"))
@@ -216,7 +260,7 @@ def _decided(
                 checkpoint.remove()
                 return outcome
         except OSError as error:
-            _cannot_write(str(error.filename or asked.write), Text(str(error.strerror), str(error.strerror)), kept=True)
+            _cannot_write(str(error.filename or asked.write), reason_of(error), kept=True)
 
 
 def _cannot_write(path: str, why: Text, *, kept: bool = False) -> NoReturn:
@@ -239,7 +283,7 @@ def _deliver(asked: Request, outcome: Outcome) -> None:
             try:
                 put_in_place(path, text)
             except OSError as error:
-                _cannot_write(path, Text(str(error.strerror), str(error.strerror)))
+                _cannot_write(path, reason_of(error))
     if asked.write == STDOUT:
         to_stdout("".join(lines_of_texts(outcome, asked.groups)), FOR_PROGRAMS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -71,6 +72,19 @@ class ReferenceOptions:
     against: str | None = None
     against_key: str | None = None
     record: str | None = None
+
+    def require_none(self, beside: str) -> None:
+        """Raise `BadInput` where one was given beside an option with which it means nothing."""
+        for name, value in (("reference", self.reference), ("against", self.against), ("record", self.record)):
+            if value is not None:
+                raise BadInput(
+                    f"{beside} --{name}",
+                    Text("they exclude each other", "两者不能同时使用"),
+                    Text(
+                        f"compare or record by a run of its own: bgecheck embed --{name} {value}",
+                        f"对比或记录要单独运行：bgecheck embed --{name} {value}",
+                    ),
+                )
 
 
 @command(
@@ -308,8 +322,10 @@ def embed(
     if input is not None:
         _no_text_beside(input, texts)
         given(StoreOptions, ctx).require_none(f"--input {input}")
+        given(ReferenceOptions, ctx).require_none(f"--input {input}")
         embed_whole_file(ctx, _shown)
-    given(FileOptions, ctx).require_input()
+    given(FileOptions, ctx).require_input(records=record is not None)
+    _require_new(record, overwrite)
     options, store = given(ReferenceOptions, ctx), named_store(given(StoreOptions, ctx))
     texts = _from_stdin() if texts == ["-"] else texts
     for text in texts or ():
@@ -326,6 +342,19 @@ def embed(
     if record is not None:
         _record(record, texts or (), looked_at, report, the_job)
     deliver(the_job, [report])
+
+
+def _require_new(record: str | None, overwrite: bool) -> None:
+    """Raise `BadInput` where vectors were recorded there before, which nothing could bring back."""
+    if record is not None and os.path.isfile(record) and not overwrite:
+        raise BadInput(
+            f"--record {record}",
+            Text("it is there already", "文件已存在"),
+            Text(
+                f"to compare with it: --reference {record}; to replace it: --overwrite",
+                f"与它对比：--reference {record}；要替换：--overwrite",
+            ),
+        )
 
 
 def _no_text_beside(path: str, texts: Sequence[str] | None) -> None:

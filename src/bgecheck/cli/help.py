@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
+from bgecheck.cli.apart import reports_apart
 from bgecheck.cli.blank import no_blank_options
 from bgecheck.cli.commands import COMMANDS
 from bgecheck.cli.completion import Installing
@@ -142,12 +143,13 @@ def _draw_examples(epilog: str, language: Language) -> None:
 
 
 class Command(_Help, TyperCommand):
-    """A command whose help is in the user's language, and whose options have no blank values."""
+    """A command whose help is in the user's language, whose options have values, and whose reports cover no input."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """What is left of the words. Raises `BadInput` for an option that is given a blank value."""
         left: list[str] = super().parse_args(ctx, args)
         no_blank_options(ctx, self.params)
+        reports_apart(ctx)
         return left
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.engines.sglang.launchline import typed
 from bgecheck.machine.child import Child
-from bgecheck.model import BadInput, Finding, Language, Redactor, Report, Text, clean
+from bgecheck.model import BadInput, Finding, Language, Redactor, Report, Text, clean, reason_of
 from bgecheck.model.report import OK, STARTING
 
 if TYPE_CHECKING:
@@ -162,11 +162,11 @@ def _started(words: Sequence[str], log: str | None) -> Child:
     except OSError as error:
         if log is None:
             os.unlink(path)
-        why = error.strerror or str(error)
+        why = reason_of(error)
         if error.filename == log:
-            reason, given = Text(f"cannot be written ({why})", f"无法写入（{why}）"), f"--log {log}"
+            reason, given = Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）"), f"--log {log}"
         else:
-            reason, given = Text(f"it cannot be started ({why})", f"无法启动（{why}）"), f"--launch {words[0]}"
+            reason, given = Text(f"it cannot be started ({why.en})", f"无法启动（{why.zh}）"), f"--launch {words[0]}"
         raise BadInput(given, reason, Text("see its first line and its permissions", "检查文件的首行和权限")) from error
 
 

@@ -20,7 +20,7 @@ from bgecheck.cli.stderr import refusal, refuse, to_stderr
 from bgecheck.cli.stdout import discard, to_stdout, unwritable
 from bgecheck.cli.unfinished import FIRST_OF_SIGNALS, start_anew, write_unfinished
 from bgecheck.cli.usage import bad_input
-from bgecheck.model import BadInput, Language, Text, Unavailable, clean, say
+from bgecheck.model import BadInput, Language, Text, Unavailable, clean, reason_of, say
 from bgecheck.model.report import INCONCLUSIVE, INTERRUPTED, NAGIOS, USAGE
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -110,10 +110,10 @@ def _as_plugin(words: Sequence[str]) -> bool:
 
 def _not_installed(option: str, error: OSError) -> BadInput:
     """The refusal for a completion script that Typer could not write into the shell's files."""
-    where, why = error.filename, error.strerror
+    where, why = error.filename, reason_of(error)
     return BadInput(
         option,
-        Text(f"{where} cannot be written ({why})", f"{where} 无法写入（{why}）"),
+        Text(f"{where} cannot be written ({why.en})", f"{where} 无法写入（{why.zh}）"),
         Text(
             "print the script with bgecheck --show-completion and install it by hand",
             "用 bgecheck --show-completion 打印脚本后自行安装",

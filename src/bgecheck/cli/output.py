@@ -14,7 +14,7 @@ from bgecheck.cli.nearest import choice
 from bgecheck.cli.options import RunOptions
 from bgecheck.cli.stdout import require_stdout, to_stdout
 from bgecheck.cli.step_summary import add_to_step_summary
-from bgecheck.model import BadInput, Language, Report, Text
+from bgecheck.model import BadInput, Language, Report, Text, reason_of
 from bgecheck.render.formats import FORMATS, USUAL, Render, renderer
 from bgecheck.render.screen import Screen, screen
 
@@ -187,8 +187,7 @@ def write_text(given: str, path: str, text: str) -> None:
 
 def unwritable_file(given: str, error: OSError) -> BadInput:
     """The refusal for a file that could not be written."""
-    why = error.strerror or str(error)
-    return _unwritable(given, Text(why, why))
+    return _unwritable(given, reason_of(error))
 
 
 def _unwritable(given: str, why: Text) -> BadInput:

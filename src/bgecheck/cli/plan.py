@@ -16,7 +16,7 @@ from bgecheck.cli.nearest import one_of
 from bgecheck.cli.options import REPORT, Lang, option, whole_number
 from bgecheck.cli.output import FOR_PROGRAMS, stdout_screen
 from bgecheck.cli.stdout import require_stdout, to_stdout
-from bgecheck.model import BadInput, Language, Text
+from bgecheck.model import BadInput, Language, Text, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -250,10 +250,10 @@ def _write(folder: str, texts: Mapping[str, str], overwrite: bool) -> None:
             if text.startswith("#!"):
                 os.chmod(path, 0o755)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = reason_of(error)
         raise BadInput(
             f"--write {folder}",
-            Text(f"cannot be written ({why})", f"无法写入（{why}）"),
+            Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）"),
             Text("name a folder that is yours to write", "换一个可写的目录"),
         ) from None
 

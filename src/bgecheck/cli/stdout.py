@@ -37,12 +37,14 @@ def require_stdout() -> None:
 
 def unwritable(error: OSError) -> BadInput:
     """The refusal for a stdout that is closed, or whose disk is full."""
-    from bgecheck.model import BadInput, Text
+    from bgecheck.model import BadInput, Text, reason_of
 
-    why = error.strerror
+    why = reason_of(error)
     return BadInput(
         "stdout",
-        Text(f"cannot be written ({why})", f"无法写入（{why}）") if why else Text("it is closed", "已被关闭"),
+        Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）")
+        if error.strerror
+        else Text("it is closed", "已被关闭"),
         Text(
             "send it to a terminal, a pipe, or a file on a disk with free space",
             "请输出到终端、管道，或有剩余空间的磁盘文件",

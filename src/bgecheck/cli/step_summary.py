@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from bgecheck.cli.stderr import to_stderr
-from bgecheck.model import Report, Text
+from bgecheck.model import Report, Text, reason_of
 from bgecheck.render.screen import Screen
 
 VARIABLE, MOST_BYTES = "GITHUB_STEP_SUMMARY", 2**20
@@ -25,6 +25,6 @@ def add_to_step_summary(reports: Sequence[Report], screen: Screen) -> None:
             text = within(reports, screen, MOST_BYTES - file.tell() - 1)
             file.write(f"\n{text}".encode() if text else b"")
     except OSError as error:
-        why = error.strerror or str(error)
-        words = Text(f"{VARIABLE}: cannot be written ({why})", f"{VARIABLE}：无法写入（{why}）")
+        why = reason_of(error)
+        words = Text(f"{VARIABLE}: cannot be written ({why.en})", f"{VARIABLE}：无法写入（{why.zh}）")
         to_stderr(words, screen.language)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from bgecheck.cli.apart import is_read
 from bgecheck.cli.commands import COMMANDS
 from bgecheck.model import BadInput, Finding, Language, Report, Target, Text
 
@@ -81,7 +82,7 @@ def write_unfinished(code: int, why: Text, words: Sequence[str], language: Langu
     if words and words[0] in _OTHER_REPORTS:
         return False
     sinks = running.sinks or understood(words, language)
-    chosen = [sink for sink in sinks if sink.is_for_a_reader]
+    chosen = [sink for sink in sinks if sink.is_for_a_reader and not is_read(sink.path, words)]
     reports = _reports(code, why, words) if chosen else []
     running.end()
     for sink in chosen:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from typer import Argument, Context
 
+from bgecheck.cli.apart import require_apart
 from bgecheck.cli.app import command
 from bgecheck.cli.blank import is_typed, not_blank
 from bgecheck.cli.duration import long_seconds
@@ -48,7 +49,7 @@ from bgecheck.cli.several import under_name
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.cli.subjects import subject
 from bgecheck.cli.unfinished import FIRST_OF_SIGNALS
-from bgecheck.model import BadInput, Redactor, Report, Target, Text, Words
+from bgecheck.model import BadInput, Redactor, Report, Target, Text, Words, reason_of
 from bgecheck.model.report import INTERRUPTED, PROBLEM
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ def watch(
     not_blank("--jsonl", jsonl)
     if report is not None:
         require_writable(f"--report {report}", report)
+        require_apart(f"--report {report}", report, saved)
     the_job = _job(ctx, wish)
     if saved is not None:
         _judge(ctx, the_job, saved, wish)
@@ -398,9 +400,11 @@ def _finish(the_job: Job, report: Report, facts: Facts, wish: _Wish) -> NoReturn
         try:
             put_in_place(wish.page, watch_page(report, facts, on))
         except OSError as error:  # a verdict after a night is not lost for the page
-            why = error.strerror or type(error).__name__
+            why = reason_of(error)
             to_stderr(
-                Text(f"--report {wish.page}: cannot be written ({why})", f"--report {wish.page}：无法写入（{why}）"),
+                Text(
+                    f"--report {wish.page}: cannot be written ({why.en})", f"--report {wish.page}：无法写入（{why.zh}）"
+                ),
                 the_job.language,
             )
     if not any(sink.path is None for sink in the_job.sinks):

@@ -11,6 +11,7 @@ from bgecheck.cli.progress import is_live
 from bgecheck.cli.stderr import to_stderr
 from bgecheck.model import Language, Target, Text, Unavailable, Words
 from bgecheck.render.watching import LOWEST, NARROWEST, event_line, live, status_line
+from bgecheck.watching.failures import failure_words
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -113,8 +114,9 @@ class Display:
                 f"{url} 因 key 不对拒绝了请求（{failure}）：export BGECHECK_API_KEY=...",
             )
         else:
+            why = failure_words(failure)
             words = Text(
-                f"{url} gives no vector ({failure}), and nothing to watch: see bgecheck doctor --url {url}",
-                f"{url} 没有返回向量（{failure}），没有可以观察的服务：先运行 bgecheck doctor --url {url}",
+                f"{url} gives no vector ({why.en}), and nothing to watch: see bgecheck doctor --url {url}",
+                f"{url} 没有返回向量（{why.zh}），没有可以观察的服务：先运行 bgecheck doctor --url {url}",
             )
         raise Unavailable(words)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgecheck.dedup.vectors import Vectors, vectors_of
-from bgecheck.model import BadInput, Text, Unavailable, clean
+from bgecheck.model import BadInput, Text, Unavailable, clean, reason_of
 from bgecheck.reference.mapped import Tensor, mapped
 from bgecheck.reference.weights import safetensors_of
 
@@ -47,7 +47,8 @@ def open_vectors(path: str, texts: Sequence[str]) -> Vectors:
     try:
         vectors = readers[ending](path, texts)
     except OSError as error:
-        _refuse(path, Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}"))
+        why = reason_of(error)
+        _refuse(path, Text(f"cannot be read: {why.en}", f"无法读取：{why.zh}"))
     if len(vectors) != len(texts):
         _refuse(
             path,
@@ -83,7 +84,7 @@ def _from_npy(path: str) -> Vectors:
         matrix = np.lib.format.open_memmap(path, mode="r")  # which refuses pickled objects
     except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:
         why = clean(str(error), 80)
-        _refuse(path, Text(f"not a .npy of numbers: {why}", f"不是数值 .npy：{why}"))
+        _refuse(path, Text(f"not a .npy of numbers: {why}", "不是数值 .npy，或不完整"))
     return Vectors(tensor=Tensor(_matrix(matrix, path)), file=matrix)
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from bgecheck.logfile import packed
 from bgecheck.logfile.packed import Readable
-from bgecheck.model import BadInput, Text
+from bgecheck.model import BadInput, Text, reason_of
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one line that are kept: the longest that matters, sglang's `server_args=`, has about 20 KB."""
@@ -54,8 +54,8 @@ def usable(path: str) -> None:
     except FileNotFoundError:
         raise _bad(path, Text("there is no such file", "文件不存在")) from None
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise _bad(path, Text(f"cannot be read: {why}", f"无法读取：{why}")) from error
+        why = reason_of(error)
+        raise _bad(path, Text(f"cannot be read: {why.en}", f"无法读取：{why.zh}")) from error
     # An empty log is one that nothing was written to yet: no wrong input, and nothing to judge.
     if any(piece.strip(BLANK) for piece in pieces) and _is_binary(pieces):
         raise _bad(path, Text("is a binary file, not a log", "是二进制文件，不是日志"))

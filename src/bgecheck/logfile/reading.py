@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 from bgecheck.logfile import packed
 from bgecheck.logfile.lines import STDIN, Block, blocks
 from bgecheck.logfile.packed import LONGEST_MARK, Readable
-from bgecheck.model import Text, Unavailable
+from bgecheck.model import Text, Unavailable, reason_of
 
 WHOLE = 2 * 2**30
 """Bytes of a file that are read whole; of a longer one the newest session, at most so much of its end."""
@@ -100,8 +100,8 @@ def read(
     try:
         return _opened(path, start, until, whole, seconds)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
+        why = reason_of(error)
+        raise Unavailable(Text(f"{path} cannot be read: {why.en}", f"无法读取 {path}：{why.zh}")) from error
 
 
 def _opened(

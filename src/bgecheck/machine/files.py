@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from bgecheck.model import Text, Unavailable
+from bgecheck.model import Text, Unavailable, reason_of
 
 
 def read_text(path: str, limit: int) -> str:
@@ -15,8 +15,8 @@ def read_text(path: str, limit: int) -> str:
         with open(path, "rb") as file:
             return file.read(limit).decode("utf-8", "replace")
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise Unavailable(Text(f"{path} cannot be read: {why}", f"无法读取 {path}：{why}")) from error
+        why = reason_of(error)
+        raise Unavailable(Text(f"{path} cannot be read: {why.en}", f"无法读取 {path}：{why.zh}")) from error
 
 
 def model_config(folder: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from bgecheck.machine.connect import Address, connect, resolve
-from bgecheck.model import Text, Unavailable
+from bgecheck.model import Text, Unavailable, reason_of
 from bgecheck.model.deadline import Deadline
 
 _NET = "/proc/net"
@@ -213,8 +213,9 @@ def _sockets(net: str, having: str = "") -> Iterator[list[str]]:
         except FileNotFoundError:
             continue  # IPv6 is switched off
         except OSError as error:
+            why = reason_of(error)
             raise Unavailable(
-                Text(f"{net}/{name} cannot be read: {error.strerror}", f"无法读取 {net}/{name}：{error.strerror}")
+                Text(f"{net}/{name} cannot be read: {why.en}", f"无法读取 {net}/{name}：{why.zh}")
             ) from error
         # A busy machine has thousands of connections, and a few listeners.
         yield from (fields for line in lines[1:] if having in line and len(fields := line.split()) > 9)

@@ -19,6 +19,7 @@ from bgecheck.model.checks import (
 )
 from bgecheck.model.errors import BadInput, Unavailable
 from bgecheck.model.hygiene import Redactor, clean
+from bgecheck.model.oserrors import reason_of
 from bgecheck.model.report import Finding, Report
 from bgecheck.model.target import Secret, ServerProcess, Target
 from bgecheck.model.words import (
@@ -67,6 +68,7 @@ __all__ = [
     "fill_commands",
     "holds",
     "not_yet",
+    "reason_of",
     "say",
     "unclear",
 ]

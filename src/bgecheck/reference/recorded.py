@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from bgecheck.model import BadInput, Text, clean
+from bgecheck.model import BadInput, Text, clean, reason_of
 from bgecheck.model.state import ServerState
 
 SCHEMA = 2
@@ -83,7 +83,8 @@ def read_recorded(path: str) -> Recorded:
     try:
         recorded = read(path)
     except OSError as error:
-        _refuse(path, Text(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}"))
+        why = reason_of(error)
+        _refuse(path, Text(f"cannot be read: {why.en}", f"无法读取：{why.zh}"))
     return _consistent(recorded._replace(path=path), path)
 
 
@@ -94,10 +95,10 @@ def write_recorded(path: str, recorded: Recorded) -> None:
     try:
         write(path, recorded)
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = reason_of(error)
         raise BadInput(
             path,
-            Text(f"cannot be written: {why}", f"无法写入：{why}"),
+            Text(f"cannot be written: {why.en}", f"无法写入：{why.zh}"),
             Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
         ) from error
 
@@ -253,7 +254,7 @@ def _read_npy(path: str) -> Recorded:
     try:
         matrix = np.lib.format.open_memmap(path, mode="r")  # which refuses pickled objects
     except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:
-        _refuse(path, Text(f"not a .npy of numbers: {str(error)[:80]}", f"不是数值 .npy：{str(error)[:80]}"))
+        _refuse(path, Text(f"not a .npy of numbers: {str(error)[:80]}", "不是数值 .npy，或不完整"))
     texts, head = _beside(path)
     return _headed(head, texts[:MOST_TEXTS], _rows(matrix, len(texts), path), path)
 
@@ -317,7 +318,7 @@ def _read_safetensors(path: str) -> Recorded:
             name = next((n for n in ("vectors", "embeddings") if n in names), names[0] if len(names) == 1 else None)
             matrix = file.get_tensor(name) if name else None
     except (safetensors.SafetensorError, TypeError, ValueError) as error:  # TypeError: bfloat16, which numpy lacks
-        _refuse(path, Text(f"not a safetensors file: {str(error)[:80]}", f"不是可读的 safetensors：{str(error)[:80]}"))
+        _refuse(path, Text(f"not a safetensors file: {str(error)[:80]}", "不是可读的 safetensors，或不完整"))
     if matrix is None:
         _refuse(path, Text("holds no tensor called vectors or embeddings", "没有名为 vectors 或 embeddings 的张量"))
     if "texts" not in head:

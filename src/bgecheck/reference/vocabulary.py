@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from bgecheck.model import Text
+from bgecheck.model import Text, reason_of
 from bgecheck.reference.damage import Damage, substitute
 from bgecheck.reference.listing import Listing
 
@@ -56,8 +56,8 @@ def vocabulary_of(folder: str, listing: Listing, at_most: int = _LARGEST) -> Voc
     try:
         read = _read(folder, name)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        read = Vocabulary(name, (Damage(name, Text(f"cannot be read: {why}", f"无法读取：{why}")),))
+        why = reason_of(error)
+        read = Vocabulary(name, (Damage(name, Text(f"cannot be read: {why.en}", f"无法读取：{why.zh}")),))
     lower = cased if cased is not None else read.lower
     return read._replace(damages=(*damages, *read.damages), lower=lower)
 

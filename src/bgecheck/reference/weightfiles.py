@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bgecheck.machine.files import read_text
-from bgecheck.model import Text, Unavailable
+from bgecheck.model import Text, Unavailable, reason_of
 from bgecheck.reference.config import Shape
 from bgecheck.reference.damage import Damage, substitute
 from bgecheck.reference.headers import Shaped, header_of, plain
@@ -108,8 +108,8 @@ def _heads(folder: str, names: list[str], listing: Listing) -> tuple[Heads, list
         try:
             tensors, damage = header_of(os.path.join(folder, name))
         except OSError as error:
-            why = error.strerror or type(error).__name__
-            tensors, damage = None, Text(f"cannot be read: {why}", f"无法读取：{why}")
+            why = reason_of(error)
+            tensors, damage = None, Text(f"cannot be read: {why.en}", f"无法读取：{why.zh}")
         if damage is None and f"{name}.aria2" in listing.entries:
             damage = Text(f"aria2 has not finished it: {name}.aria2 is there", f"aria2 还没下载完：{name}.aria2 还在")
         heads[name] = tensors

@@ -10,6 +10,7 @@ from bgecheck.model import Text
 from bgecheck.render.prose import Prose
 from bgecheck.render.screen import Screen
 from bgecheck.watching.amounts import clock_time, duration, size
+from bgecheck.watching.failures import failure_words
 from bgecheck.watching.history import History
 from bgecheck.watching.sample import Event, Sample
 
@@ -82,7 +83,8 @@ def status_line(sample: Sample, history: History, screen: Screen) -> str:
         if value and not math.isnan(value[0]):
             parts.append(f"{screen.say(words)} {shown(value[0])}")
     if sample.failure is not None:
-        parts.append(screen.say(Text(f"request failed: {sample.failure}", f"请求失败：{sample.failure}")))
+        why = failure_words(sample.failure)
+        parts.append(screen.say(Text(f"request failed: {why.en}", f"请求失败：{why.zh}")))
     if sample.held_back is not None:
         parts.append(screen.say(Text(f"held back: {sample.held_back}", f"未发送：{sample.held_back}")))
     return screen.separator.join(parts)

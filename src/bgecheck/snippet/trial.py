@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from bgecheck.machine.bounded import bounded
-from bgecheck.model import Language, Secret, Text, Words, clean
+from bgecheck.model import Language, Secret, Text, Words, clean, reason_of
 from bgecheck.model.hygiene import KEY_VARIABLE
 from bgecheck.snippet.clients import Client, Endpoint
 
@@ -46,7 +46,8 @@ def tried(client: Client, at: Endpoint, key: Secret | None, seconds: float, lang
     except subprocess.TimeoutExpired:
         return Trial(False, Text(f"it did not end within {seconds:g} s", f"{seconds:g} 秒内没有结束"))
     except OSError as error:
-        return Trial(None, Text(f"it could not be started: {error.strerror}", f"无法启动：{error.strerror}"))
+        why = reason_of(error)
+        return Trial(None, Text(f"it could not be started: {why.en}", f"无法启动：{why.zh}"))
     if done is None:
         return Trial(
             False,

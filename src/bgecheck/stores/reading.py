@@ -10,7 +10,7 @@ import tempfile
 from contextlib import closing
 
 from bgecheck.machine.bounded import Program
-from bgecheck.model import Text, Unavailable, clean
+from bgecheck.model import Text, Unavailable, clean, reason_of
 from bgecheck.stores.address import Address
 from bgecheck.stores.stored import Stored, Unreadable, decoded
 from bgecheck.stores.wanted import Wanted, packed
@@ -46,8 +46,8 @@ def read_store(address: Address, seconds: float) -> Stored | Unreadable:
             command = [sys.executable, "-I", *(["-B"] if sys.dont_write_bytecode else []), "-c", _BOOT]
             program = Program(command, _environment(address), OUTPUT_LIMIT, MEMORY_LIMIT, reads=True)
         except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise Unavailable(Text(f"no process can be started: {why}", f"无法启动进程：{why}")) from error
+            why = reason_of(error)
+            raise Unavailable(Text(f"no process can be started: {why.en}", f"无法启动进程：{why.zh}")) from error
         with closing(program):
             path = [os.path.abspath(entry) for entry in sys.path if entry]
             program.send(json.dumps(path).encode() + b"\n" + json.dumps(request).encode() + b"\n")

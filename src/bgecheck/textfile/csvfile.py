@@ -15,6 +15,9 @@ from bgecheck.textfile.refusal import refuse
 
 _DELIMITERS = (",", "\t", ";")
 
+_CHINESE = {"unexpected end of data": "引号没有闭合", "',' expected after '\"'": "引号之后不是逗号"}
+"""What Python's reader says of a damaged row."""
+
 
 def column(file: BinaryIO, name: str, encoding: str, wanted: str | None) -> str:
     """The column that holds the texts. Raises `BadInput` where it is not there."""
@@ -57,7 +60,7 @@ def _rows(file: BinaryIO, name: str, encoding: str, delimiter: str) -> Iterator[
                 name,
                 Text(
                     f"the row that begins on line {line} is not CSV: {error}",
-                    f"从第 {line} 行开始的一行不是合法的 CSV：{error}",
+                    f"从第 {line} 行开始的一行不是合法的 CSV：{_CHINESE.get(str(error), error)}",
                 ),
                 Text(
                     'put a text with quotes or line breaks in quotes, and write a quote in it twice: "say ""yes"""',

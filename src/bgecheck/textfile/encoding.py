@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import BinaryIO, NoReturn
 
-from bgecheck.model import Text
+from bgecheck.model import Text, clean
 from bgecheck.textfile.refusal import refuse, refuse_bytes
 
 BLOCK = 2**20
@@ -206,10 +206,13 @@ class _Lines:
                 f"是二进制文件，或没有 BOM 的 UTF-16：第 {self.byte + at + 1} 字节（第 {line} 行）是零字节",
             ),
             Text(
-                "give a file of texts: txt, CSV, JSONL or Parquet; of UTF-16: iconv -f UTF-16LE -t UTF-8",
-                "请给文本文件：txt、CSV、JSONL 或 Parquet；UTF-16 先转换：iconv -f UTF-16LE -t UTF-8",
+                f"give a file of texts: txt, CSV, JSONL or Parquet; of UTF-16: {self._from_utf16()}",
+                f"请给文本文件：txt、CSV、JSONL 或 Parquet；UTF-16 先转换：{self._from_utf16()}",
             ),
         )
+
+    def _from_utf16(self) -> str:
+        return f"iconv -f UTF-16LE -t UTF-8 {quote(clean(self.name, 200))} > utf8.txt"
 
     def _refuse_two(self) -> None:
         line, byte = self.other or (0, 0)

@@ -72,8 +72,9 @@ def _leniently(line: str, name: str, number: int) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         why = clean(getattr(error, "msg", str(error)), 80)
+        column = f"（第 {error.colno} 个字符处）" if isinstance(error, json.JSONDecodeError) else ""
         refuse(
             name,
-            Text(f"line {number} is not JSON: {why}", f"第 {number} 行不是 JSON：{why}"),
+            Text(f"line {number} is not JSON: {why}", f"第 {number} 行不是 JSON{column}"),
             Text(f"look at it: {look_at(name, number)}", f"看一下这一行：{look_at(name, number)}"),
         )

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from typing import BinaryIO
 
-from bgecheck.model import BadInput, Text
+from bgecheck.model import BadInput, Text, reason_of
 from bgecheck.textfile.refusal import refuse
 
 _BLOCK = 2**20
@@ -23,8 +23,8 @@ def opened(path: str) -> BinaryIO:
     try:
         file = _copied() if path == STDIN else _regular(path)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        refuse(path, Text(f"cannot be read: {why}", f"无法读取：{why}"), _NAME_ONE)
+        why = reason_of(error)
+        refuse(path, Text(f"cannot be read: {why.en}", f"无法读取：{why.zh}"), _NAME_ONE)
     if not file.seek(0, os.SEEK_END):
         file.close()
         refuse(path, Text("is empty", "是空的"), _NAME_ONE)
@@ -65,11 +65,11 @@ def _spooled(stream: BinaryIO) -> BinaryIO:
         kept.flush()
     except OSError as error:
         kept.close()
-        why = error.strerror or type(error).__name__
+        why = reason_of(error)
         folder = tempfile.gettempdir()
         raise BadInput(
             STDIN,
-            Text(f"cannot be kept in {folder}: {why}", f"无法暂存到 {folder}：{why}"),
+            Text(f"cannot be kept in {folder}: {why.en}", f"无法暂存到 {folder}：{why.zh}"),
             Text("make room there, or name another folder with TMPDIR", "清理空间，或用 TMPDIR 指定其他目录"),
         ) from error
     return kept

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bgecheck.model import Severity, Text
 from bgecheck.model.expected import AtLeast
+from bgecheck.watching.failures import failure_words
 from bgecheck.watching.history import Facts, is_wrong, newly_cached
 from bgecheck.watching.rows import AREA
 from bgecheck.watching.sample import Event, Sample
@@ -120,7 +121,8 @@ def _of_event(event: Event, elapsed: float) -> Alert | None:
 def _failed(sample: Sample) -> Text:
     if sample.failure is None:
         return Text("requests are answered again", "请求恢复正常")
-    return Text(f"requests fail: {sample.failure}", f"请求失败：{sample.failure}")
+    why = failure_words(sample.failure)
+    return Text(f"requests fail: {why.en}", f"请求失败：{why.zh}")
 
 
 def _other_vector(sample: Sample) -> Text:

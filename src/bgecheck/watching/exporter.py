@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
-from bgecheck.model import BadInput, Text
+from bgecheck.model import BadInput, Text, reason_of
 from bgecheck.watching.history import History
 from bgecheck.watching.sample import Sample
 
@@ -47,10 +46,10 @@ class Exporter:
         try:
             self._running: Any = start_http_server(port, addr=ADDRESS, registry=registry)
         except (OSError, OverflowError) as error:
-            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            why = reason_of(error)
             raise BadInput(
                 f"--prometheus {port}",
-                Text(f"the port cannot be had ({why})", f"端口无法使用（{why}）"),
+                Text(f"the port cannot be had ({why.en})", f"端口无法使用（{why.zh}）"),
                 Text("give one that is free: bgecheck ports", "换一个空闲的端口：bgecheck ports"),
             ) from None
 

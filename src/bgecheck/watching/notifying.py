@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from bgecheck.http.client import Http
 from bgecheck.http.failures import Failure
-from bgecheck.model import BadInput, Text, Words
+from bgecheck.model import BadInput, Text, Words, reason_of
 from bgecheck.watching.alerts import Alert
 
 SCHEMA = "bgecheck.alert/1"
@@ -100,8 +100,8 @@ class Notifier:
                 f"--on-alert {name}: killed after {_SECONDS:g} s", f"--on-alert {name}：{_SECONDS:g} 秒未结束，已终止"
             )
         except OSError as error:
-            why = error.strerror or type(error).__name__
-            return Text(f"--on-alert {name}: cannot be run ({why})", f"--on-alert {name}：无法运行（{why}）")
+            why = reason_of(error)
+            return Text(f"--on-alert {name}: cannot be run ({why.en})", f"--on-alert {name}：无法运行（{why.zh}）")
         if done is None:
             return Text(f"--on-alert {name}: killed, too large", f"--on-alert {name}：输出或内存超限，已终止")
         if done.returncode:

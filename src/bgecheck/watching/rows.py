@@ -18,6 +18,7 @@ from bgecheck.model import (
     unclear,
 )
 from bgecheck.watching.amounts import clock_time, duration, rate, size
+from bgecheck.watching.failures import counted_words
 from bgecheck.watching.history import SAME_VECTOR, Facts, Segment
 from bgecheck.watching.latency import FEWEST, SLOWER, Slowdown, slowdown
 from bgecheck.watching.memory import DAY, FALLS, Growth, growth
@@ -44,11 +45,11 @@ def server_was_watched(facts: Facts) -> Outcome:
     if not tally.samples:
         return unclear(Text("not one sample was taken", "一次采样都没有"))
     if tally.asked and tally.failed == tally.asked and not tally.seen_process:
-        kinds = ", ".join(f"{count} x {kind}" for kind, count in tally.failures.most_common(3))
+        kinds = counted_words(tally.failures, 3)
         return unclear(
             Text(
-                f"of {tally.asked} requests not one was answered, and no process of a server is seen: {kinds}",
-                f"{tally.asked} 次请求都没有得到响应，也看不到服务进程：{kinds}",
+                f"of {tally.asked} requests not one was answered, and no process of a server is seen: {kinds.en}",
+                f"{tally.asked} 次请求都没有得到响应，也看不到服务进程：{kinds.zh}",
             )
         )
     time = duration(facts.seconds)
@@ -60,8 +61,8 @@ def _interruptions(facts: Facts) -> list[Evidence]:
     """What the samples do not cover, each where it happened."""
     tally, interruptions = facts.tally, []
     if held := sum(tally.held_back.values()):
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in tally.held_back.most_common(3))
-        words = Text(f"{held} samples without a request: {reasons}", f"{held} 次采样没有发送请求：{reasons}")
+        reasons = counted_words(tally.held_back, 3)
+        words = Text(f"{held} samples without a request: {reasons.en}", f"{held} 次采样没有发送请求：{reasons.zh}")
         interruptions.append(Evidence(Text("held back", "未发送"), words))
     if tally.asleep:
         time = duration(tally.asleep)
@@ -322,9 +323,9 @@ def requests_are_answered(facts: Facts) -> Outcome:
         f"{tally.failed} of {tally.asked} failed ({share:.2%})",
         f"{tally.asked} 次中失败 {tally.failed} 次（{share:.2%}）",
     )
-    kinds = ", ".join(f"{count} x {kind}" for kind, count in tally.failures.most_common(5))
+    kinds = counted_words(tally.failures, 5)
     evidence = [Evidence(Text("requests", "请求"), words, f"<= {bound:.2%}")]
-    evidence += [Evidence(Text("failures", "失败原因"), kinds)] if kinds else []
+    evidence += [Evidence(Text("failures", "失败原因"), kinds)] if tally.failures else []
     if tally.failed < FEWEST_FAILED or share <= bound:
         return holds(*evidence)
     return broken(*evidence, failed=tally.failed, count=tally.asked, detail=kinds)

@@ -7,11 +7,29 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from bgecheck.model import BadInput, Text
+from bgecheck.model import BadInput, Text, reason_of
 from bgecheck.watching.history import Facts, History
 from bgecheck.watching.sample import LINE_LIMIT, Sample, Watched, as_line, from_line
 
 STDOUT = "-"
+
+
+_HEAD = b'"schema":"bgecheck.watch/'
+"""In each line of samples."""
+
+
+def _require_samples(path: str) -> None:
+    """Raise `BadInput` for a file that holds something else, which samples would be written behind."""
+    if not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        begun = file.read(LINE_LIMIT)
+    if begun and _HEAD not in begun:
+        raise BadInput(
+            f"--jsonl {path}",
+            Text("it is there already, and holds no samples of bgecheck watch", "已存在，且不是 bgecheck watch 的采样"),
+            Text("name another file", "换一个文件名"),
+        )
 
 
 class Lines:
@@ -30,12 +48,13 @@ class Lines:
         if path == STDOUT:
             return sys.stdout.buffer
         try:
+            _require_samples(path)
             return open(path, "ab", buffering=0)
         except OSError as error:
-            why = error.strerror or type(error).__name__
+            why = reason_of(error)
             raise BadInput(
                 f"--jsonl {path}",
-                Text(f"cannot be written ({why})", f"无法写入（{why}）"),
+                Text(f"cannot be written ({why.en})", f"无法写入（{why.zh}）"),
                 Text("name a file in a folder that exists and is yours to write", "换成一个可写目录下的文件"),
             ) from None
 
@@ -90,8 +109,8 @@ def read(path: str) -> tuple[Facts, int, float]:
                 else:
                     history.take(line.sample)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise _unusable(path, Text(f"cannot be read ({why})", f"无法读取（{why}）")) from None
+        why = reason_of(error)
+        raise _unusable(path, Text(f"cannot be read ({why.en})", f"无法读取（{why.zh}）")) from None
     if history is None:
         raise _unusable(path, Text("holds no sample of bgecheck watch", "里面没有 bgecheck watch 的采样"))
     return history.facts(unread, lines), watches - 1, began

@@ -16,7 +16,7 @@ from bgecheck.knowledge.models import Model, lookup
 from bgecheck.machine.access import Barred, barred, this_user
 from bgecheck.machine.files import read_text
 from bgecheck.machine.packages import version_of
-from bgecheck.model import ANY_TIME, Area, Text, Unavailable
+from bgecheck.model import ANY_TIME, Area, Text, Unavailable, reason_of
 from bgecheck.model.deadline import Deadline, deadline_exceeded
 from bgecheck.reference.config import Shape, pooled_dimension, pooling_of, shape_of
 from bgecheck.reference.damage import Damage, substitute
@@ -420,5 +420,5 @@ def digest_of(
         words = late.reason
         return words if isinstance(words, Text) else Text(words, words)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        return Text(f"{name} cannot be read: {why}", f"无法读取 {name}：{why}")
+        why = reason_of(error)
+        return Text(f"{name} cannot be read: {why.en}", f"无法读取 {name}：{why.zh}")

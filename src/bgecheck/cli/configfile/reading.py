@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bgecheck.cli.configfile.places import Path, Place, places
-from bgecheck.model import BadInput, Text, clean
+from bgecheck.model import BadInput, Text, clean, reason_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,8 +65,8 @@ def _text(path: str) -> str:
     except FileNotFoundError:
         raise _refused(path, "there is no such file", "没有这个文件") from None
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise _refused(path, f"it cannot be read ({why})", f"无法读取（{why}）") from None
+        why = reason_of(error)
+        raise _refused(path, f"it cannot be read ({why.en})", f"无法读取（{why.zh}）") from None
     if len(content) > _LONGEST:
         raise _refused(path, "it is longer than 1 MiB", "超过 1 MiB")
     try:

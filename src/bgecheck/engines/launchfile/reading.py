@@ -18,7 +18,7 @@ from bgecheck.engines.launchfile.unread import Names, nothing_launched, refuse_t
 from bgecheck.engines.launchfile.users import user_in
 from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import CUT, CutOff, Form, Spelling, Word, Written
-from bgecheck.model import BadInput, Text
+from bgecheck.model import BadInput, Text, reason_of
 
 LARGEST = 2**20
 """Bytes of a file: a launch script is some kilobytes long."""
@@ -101,8 +101,8 @@ def _text(path: str) -> str:
             with open(path, "rb") as file:
                 data = file.read(LARGEST + 1)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise _bad(path, Text(f"it cannot be read ({why})", f"无法读取（{why}）")) from error
+        why = reason_of(error)
+        raise _bad(path, Text(f"it cannot be read ({why.en})", f"无法读取（{why.zh}）")) from error
     if len(data) > LARGEST:
         raise _bad(path, Text("it is larger than 1 MiB", "超过 1 MiB"))
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from bgecheck.engines.planned import Configured, Entry
 from bgecheck.engines.sglang.launchline import parse_launch
 from bgecheck.engines.sglang.releases import newest
-from bgecheck.model import Text, clean
+from bgecheck.model import Text, reason_of
 
 LARGEST = 64 * 1024
 """Bytes of such a file: it has some dozens of lines."""
@@ -27,8 +27,8 @@ def configured(path: str, folder: str | None) -> Configured:
         with open(whole, encoding="utf-8", errors="replace") as file:
             text = file.read(LARGEST + 1)
     except OSError as error:
-        why = clean(error.strerror or type(error).__name__)
-        return Configured(path, why=Text(f"it cannot be read ({why})", f"无法读取（{why}）"))
+        why = reason_of(error)
+        return Configured(path, why=Text(f"it cannot be read ({why.en})", f"无法读取（{why.zh}）"))
     if len(text) > LARGEST:
         return Configured(path, whole=False)
     return _of_text(path, text)

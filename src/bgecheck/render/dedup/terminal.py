@@ -42,8 +42,10 @@ def drawn_outcome(
     console.print(table)
     for line in _body(outcome, screen, every_group):
         console.print(line, soft_wrap=True)
-    for remark in doubts(outcome, calibrated=calibrated, command=command):
+    for remark in doubts(outcome, calibrated=calibrated):
         console.print(Prose(screen.say(remark)))
+    if not calibrated:
+        console.print(f"  {command}", soft_wrap=True)
     if written:
         files = ", ".join(written)
         console.print(screen.say(Text(f"written: {files}", f"已写入：{files}")), soft_wrap=True)

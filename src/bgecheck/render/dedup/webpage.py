@@ -40,8 +40,9 @@ def outcome_page(outcome: Outcome, screen: Screen, *, subject: str, calibrated: 
     """The whole page; `subject` names the file of the texts."""
     title = screen.say(Text(f"De-duplication of {subject}", f"{subject} 的语义去重"))
     body = [f"<header>\n<h1>{escaped(title)}</h1>", _facts(outcome, screen)]
-    remarks = doubts(outcome, calibrated=calibrated, command=command)
+    remarks = doubts(outcome, calibrated=calibrated)
     body += [f'<p class="note">{escaped(screen.say(remark))}</p>' for remark in remarks]
+    body += [] if calibrated else [f"<pre>{escaped(command)}</pre>"]
     body += ["</header>", *_histograms(outcome, screen), *_calls(outcome, screen), *_groups(outcome, screen)]
     return page(f"bgecheck dedup · {subject}", "\n".join(body), screen.say(_LEGEND), screen, _style())
 

@@ -97,8 +97,9 @@ def _apart(numbers: Sequence[int]) -> Text:
     )
 
 
-def doubts(outcome: Outcome, *, calibrated: bool, command: str) -> list[Text]:
-    """Why the threshold may not be the right one; `calibrated`: the user has chosen it."""
+def doubts(outcome: Outcome, *, calibrated: bool) -> list[Text]:
+    """Why the threshold may not be the right one; `calibrated`: the user has chosen it, else the last ends
+    before the command that finds one."""
     remarks = []
     one, threshold = outcome.unrelated, f"{outcome.threshold:g}"
     if one is not None and one.above >= _TOO_MANY:
@@ -114,8 +115,8 @@ def doubts(outcome: Outcome, *, calibrated: bool, command: str) -> list[Text]:
         remarks.append(
             Text(
                 f"{threshold} is the guide's figure and no constant: a threshold belongs to a model and to how texts "
-                f"are encoded. Find yours: {command}",
-                f"{threshold} 只是教程里的数字，并不通用：阈值取决于模型和编码方式。校准阈值：{command}",
+                f"are encoded. Find yours:",
+                f"{threshold} 只是教程里的数字，并不通用：阈值取决于模型和编码方式。校准阈值：",
             )
         )
     return remarks
