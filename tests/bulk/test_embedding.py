@@ -352,3 +352,22 @@ def test_pieces_of_long_texts_are_kept_with_their_texts(tmp_path: Path) -> None:
         (2, 0, ""),
     ]
     assert (summary.texts, summary.rows) == (3, 4)
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_ctrl_c_while_a_thread_is_started_interrupts_the_run(
+    started: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not followed by an error about the thread that never ran."""
+    left = [started]
+
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            if self.name == "bulk" and not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= self.name == "bulk"
+            super().start()
+
+    monkeypatch.setattr("bgecheck.bulk.sending.threading.Thread", Interrupted)
+    with served(right) as targets, pytest.raises(KeyboardInterrupt):
+        embed(targets, [f"文本 {n}" for n in range(200)], tmp_path / "out.npy")

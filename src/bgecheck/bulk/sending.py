@@ -89,7 +89,8 @@ class Sending:
             self._changed.notify_all()
         ends = time.monotonic() + LAST_ANSWERS
         for thread in [thread for threads in self._threads.values() for thread in threads]:
-            thread.join(max(0.0, ends - time.monotonic()))
+            if thread.is_alive():  # Ctrl-C may have come while it was started
+                thread.join(max(0.0, ends - time.monotonic()))
 
     def _alive(self) -> list[Replica]:
         return [replica for replica in self.replicas if not replica.lost]
