@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -348,3 +349,15 @@ def test_big_reports_are_no_matter() -> None:
         assert len(parsed.rows) == number * 8
     assert len(within(reports, ON, 2**17).encode()) <= 2**17
     assert markdown(within(reports, ON, 2**17)).rows == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_reports_written_one_after_the_other_are_one_json_text(count: int) -> None:
+    """Line separators of other alphabets in a value are no lines of the text."""
+    target = {"url": "http://h:1", "model": "a\u2028b\x85c\x1cd"}
+    reports = [replace(wrong(), target=target), healthy(), several()][:count]
+    text = renderer("json")(reports, ON)
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"
+    payload = json.loads(text)
+    each = [payload] if count == 1 else payload["reports"]
+    assert [json.loads(renderer("json")([one], ON)) for one in reports] == each
