@@ -39,6 +39,7 @@ def write_plot(bench: Bench, path: str) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     usable = [one for one in sorted(bench.results.values(), key=lambda one: one.setting) if one.is_usable]
     figure = Figure(figsize=(11, 5), layout="tight")
@@ -50,11 +51,15 @@ def write_plot(bench: Bench, path: str) -> None:
             latencies = [1000 * one.quantile(share) for one in points]
             axes.plot(latencies, [one.rate for one in points], marker="o", label=f"batch {size}")
         axes.set_xscale("log")
+        # Powers of ten, as matplotlib writes them, overlap where latencies span less than two of them.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(bottom=0)
         axes.set_xlabel(f"{name} of a request, ms")
         axes.set_ylabel("texts/s")
         axes.grid(alpha=0.3)
     if usable:
-        figure.axes[0].legend()
+        figure.axes[0].legend(loc="lower right")
     figure.suptitle(f"{bench.tokens:.0f} tokens a text on average")
-    figure.savefig(path, format=path[-3:].lower())
+    figure.savefig(path, format=path[-3:].lower(), metadata={"Date": None} if path.lower().endswith(".svg") else {})
