@@ -21,6 +21,18 @@ from bgecheck.model import Secret, Target
 from bgecheck.model.deadline import Deadline
 
 
+@contextmanager
+def served_by(handler: type[BaseHTTPRequestHandler]) -> Iterator[Server]:
+    """The server that answers so, as the tool speaks to it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        address = parse_url(f"http://127.0.0.1:{serving.server_port}")
+        target = Target(url=address.url, host=address.host, port=address.port)
+        with closing(Server(target, Deadline(20), 5.0, PAGES)) as server:
+            yield server
+        serving.shutdown()
+
+
 @pytest.mark.parametrize(("owner", "marked"), [("sglang", True), ("vllm", False), ("custom", False)])
 def test_only_what_may_be_refused_is_marked_and_only_for_the_engine_whose_log_is_judged(
     owner: str, marked: bool
@@ -45,16 +57,11 @@ def test_only_what_may_be_refused_is_marked_and_only_for_the_engine_whose_log_is
             self.end_headers()
             self.wfile.write(body)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
-        address = parse_url(f"http://127.0.0.1:{serving.server_port}")
-        target = Target(url=address.url, host=address.host, port=address.port)
-        with closing(Server(target, Deadline(20), 5.0, PAGES)) as server:
-            server.embed(["text"])
-            server.get("/v1/models", key=Secret("EMPTY"))
-            server.embed([" "], probing=True)
-            server.embed_token_ids()
-        serving.shutdown()
+    with served_by(Handler) as server:
+        server.embed(["text"])
+        server.get("/v1/models", key=Secret("EMPTY"))
+        server.embed([" "], probing=True)
+        server.embed_token_ids()
     asked = [match[2] for line in lines if (match := ACCESS.search(line)) and match[2] not in PAGES.settings]
     mark = f"?{PROBE_MARK}" if marked else ""
     assert asked == [
@@ -82,13 +89,8 @@ def answering(pages: dict[str, Any]) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(body)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
-        address = parse_url(f"http://127.0.0.1:{serving.server_port}")
-        target = Target(url=address.url, host=address.host, port=address.port)
-        with closing(Server(target, Deadline(20), 5.0, PAGES)) as server:
-            yield server
-        serving.shutdown()
+    with served_by(Handler) as server:
+        yield server
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,7 @@ def user_in(words: Sequence[str]) -> str | None:
     for at, word in enumerate(words):
         program, rest = os.path.basename(word), words[at + 1 :]
         if program in _NAMING:
-            named = _named(rest, _NAMING[program])
-            return named or (_ROOT if program == "sudo" else None)
+            return _named(rest, _NAMING[program]) or (_ROOT if program == "sudo" else None)
         if program in _FIRST_WORD:
             return rest[0].partition(":")[0] if rest else None
         if program == "su":

@@ -138,8 +138,8 @@ def _of_words(words: Sequence[Word], first: int, release: Release, configured: C
     of_words += _twice(items, release)
     of_words += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
     hidden = any(item.name is None and (item.open or _unsplit(item.at[0], item.values[0])) for item in items)
-    named = hidden or any(_means(item, release, "model-path") for item in items)
-    if not named and not _named_by(configured, items, release):
+    has_model = hidden or any(_means(item, release, "model-path") for item in items)
+    if not has_model and not _named_by(configured, items, release):
         serves = first and words[first - 1].value == "serve" and items and items[0].name is None
         if not serves and not any(fault.kind == "ambiguous" for fault in of_words):
             of_words.append(_required())

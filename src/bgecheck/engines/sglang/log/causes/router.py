@@ -67,6 +67,14 @@ def _values(session: Session, hit: Hit) -> dict[str, str]:
     }
 
 
+_UNANSWERED = Text(
+    "this is the log of sglang's router: {workers} did not answer its health checks, and no other server was added; until one is, "
+    "it has none to pass requests on to. It asks again while a model loads, up to --worker-startup-timeout-secs",
+    "这是 sglang router 的日志：{workers} 没有通过健康检查，后面也没有别的服务，请求无处可转。"
+    "模型加载期间 router 会一直重试，直到 --worker-startup-timeout-secs",
+)
+
+
 cause(
     NO_WORKER,
     [
@@ -200,12 +208,7 @@ cause(
             ("curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' {worker}/health",),
         ),
         "grpc": Advice(
-            Text(
-                "this is the log of sglang's router: {workers} did not answer its health checks, and no other server was added; until one is, "
-                "it has none to pass requests on to. It asks again while a model loads, up to --worker-startup-timeout-secs",
-                "这是 sglang router 的日志：{workers} 没有通过健康检查，后面也没有别的服务，请求无处可转。"
-                "模型加载期间 router 会一直重试，直到 --worker-startup-timeout-secs",
-            ),
+            _UNANSWERED,
             Text(
                 "see whether the port is open from the router's machine, and read the server's own log if not: behind grpc:// sglang is started "
                 "with --grpc-mode, without it the router is given http://",
@@ -214,12 +217,7 @@ cause(
             ("timeout 5 bash -c '</dev/tcp/{worker_host}/{worker_port}' && echo open",),
         ),
         "asked": Advice(
-            Text(
-                "this is the log of sglang's router: {workers} did not answer its health checks, and no other server was added; until one is, "
-                "it has none to pass requests on to. It asks again while a model loads, up to --worker-startup-timeout-secs",
-                "这是 sglang router 的日志：{workers} 没有通过健康检查，后面也没有别的服务，请求无处可转。"
-                "模型加载期间 router 会一直重试，直到 --worker-startup-timeout-secs",
-            ),
+            _UNANSWERED,
             Text(
                 "see whether it answers from the router's machine, and read its own log if not; a server that listens on 127.0.0.1 alone is "
                 "reached from no other machine",
