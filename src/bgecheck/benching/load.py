@@ -17,6 +17,7 @@ from bgecheck.benching.statistics import arrivals
 from bgecheck.benching.texts import Source
 from bgecheck.bulk import control
 from bgecheck.bulk.replica import Kind, Outcome
+from bgecheck.model.deadline import ONE_WAIT
 
 CONTROL_EVERY = 16
 """Requests, of which one holds the control text, the first one too."""
@@ -174,7 +175,8 @@ class _State:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                while thread.is_alive():
+                    thread.join(ONE_WAIT)
         except BaseException:
             self.broken = True
             raise

@@ -17,7 +17,7 @@ from bgecheck.cli.progress import progress
 from bgecheck.cli.subjects import Subject, subjects
 from bgecheck.cli.unfinished import running
 from bgecheck.model import Report, Secret, Target, Text, Unavailable
-from bgecheck.model.deadline import Deadline
+from bgecheck.model.deadline import ONE_WAIT, Deadline
 from bgecheck.run.compared import compared
 from bgecheck.run.plan import Plan
 
@@ -188,7 +188,8 @@ def in_turn(tasks: Sequence[Callable[[], Made]], at_once: int) -> list[Made]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(ONE_WAIT)
     if raised:
         raise raised[0]
     return [made[number] for number in range(len(tasks))]

@@ -6,6 +6,10 @@ import time
 
 from bgecheck.model import Text, Unavailable
 
+ONE_WAIT = 0.5
+"""Seconds that the main thread waits at once where nothing else ends its wait. Python answers a signal between two of
+its own instructions, so that one which comes just before the system call would be answered when the wait is over."""
+
 
 class Deadline:
     """A moment that no wait may outlast."""

@@ -28,7 +28,7 @@ from bgecheck.model import (
     fill_commands,
     unclear,
 )
-from bgecheck.model.deadline import deadline_exceeded
+from bgecheck.model.deadline import ONE_WAIT, deadline_exceeded
 
 
 class _Blocked(Exception):
@@ -172,12 +172,14 @@ class _Run:
         self._inbox.put((collection.name, value))
 
     def _receive(self) -> str | None:
-        """Wait for the next collector and store its facts; None for one that had been given up on."""
+        """Wait for the next collector and store its facts; None where there is none yet, or it had been given up on."""
         name = min(self._due, key=self._due.__getitem__)
         wait = self._due[name] - self._clock()
         try:
-            name, value = self._inbox.get(timeout=max(0.0, wait))
+            name, value = self._inbox.get(timeout=max(0.0, min(wait, ONE_WAIT)))
         except queue.Empty:
+            if wait > ONE_WAIT:
+                return None
             given = f"{round(self._given[name], 2):g}"
             value = Unavailable(Text(f"no answer within {given} s", f"{given} 秒内没有结果"), looked=True)
         if self._due.pop(name, None) is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from bgecheck.model.deadline import ONE_WAIT
+
 SLEPT = 2.0
 """Seconds by which clocks must come apart before the machine is said to have slept, or its clock to have been set: a
 clock that is disciplined by NTP is slewed by less than 1 ms a second."""
@@ -40,7 +42,9 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         """Wait; a signal of the user ends it with its exception."""
-        time.sleep(seconds)
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            time.sleep(min(left, ONE_WAIT))
 
 
 def passed(before: Moment, after: Moment) -> Passed:
