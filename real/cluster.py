@@ -5,7 +5,9 @@ usage: cluster.py [TEXTS [VECTORS]]       (needs the extras `ray` and `approxima
 Embedding: what two workers give is, vector by vector and reason by reason, what `bgecheck embed --input` gives; the
 same after a worker is killed with SIGKILL in the middle, and after a whole node is. The requests in flight never exceed
 what the server takes. De-duplication: the records are those of one process, the same after a worker and a node are
-killed. In the end no process of the cluster is left.
+killed. Approximate: it runs through indexes on the cluster, each text that it drops has its exact similarity above the
+threshold to a text that is kept, it finds `RECALL` of the duplicates, and gives the same after a worker is killed. In
+the end no process of the cluster is left.
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ from bgecheck.cluster.deduplication import decisions, deduplicated  # noqa: E402
 from bgecheck.cluster.embedding import embedded, targets_of  # noqa: E402
 from bgecheck.cluster.gate import gate_of  # noqa: E402
 from bgecheck.cluster.sources import FileSource  # noqa: E402
-from bgecheck.dedup.greedy import DROPPED, Records  # noqa: E402
+from bgecheck.dedup.greedy import DROPPED, KEPT, Records  # noqa: E402
 from bgecheck.dedup.greedy import decisions as of_one_process  # noqa: E402
+from bgecheck.dedup.indexed import Search  # noqa: E402
 from bgecheck.dedup.vectors import vectors_of  # noqa: E402
 from bgecheck.demo.stage import Staged, stage  # noqa: E402
 
 THRESHOLD = 0.9
 BLOCK, GROUP = 256, 3
+RECALL = 0.99
 DIMS = 256
 LIMIT = 300.0
 """Seconds that anything may take."""
@@ -220,6 +224,9 @@ def hold_deduplication(cluster: Any, count: int, folder: Path) -> Iterator[bool]
     yield run(
         "de-duplication, a worker killed", {middle: lambda: kill_worker(cluster, "ray::_hold", "ray::_", "ray::IDLE")}
     )
+    yield from hold_approximation(
+        count, path, whole, lambda: kill_worker(cluster, "ray::_search", "ray::_", "ray::IDLE")
+    )
     yield run("de-duplication, a node killed", {middle: lambda: kill_node(cluster)})
     numbers = np.random.default_rng(1).permutation(count)
     items = [{"number": int(number), "vector": rows[number]} for number in numbers]
@@ -230,6 +237,41 @@ def hold_deduplication(cluster: Any, count: int, folder: Path) -> Iterator[bool]
     same = marked["outcome"].tolist() == outcomes and marked["representative"].tolist() == expected.tolist()
     print(f"a shuffled dataset: the same as one process: {same}", flush=True)
     yield same
+
+
+def hold_approximation(count: int, path: Path, whole: Records, kill: Callable[[], str]) -> Iterator[bool]:
+    """The approximate mode beside the exact records, twice: the second time a worker is killed in the middle."""
+    units = np.load(path)
+    units /= np.maximum(1e-30, np.linalg.norm(units, axis=1, keepdims=True))
+    kept, duplicates = whole["outcome"] == KEPT, int((whole["outcome"] == DROPPED).sum())
+    first: Records | None = None
+    for title, number in (("approximate", -1), ("approximate, a worker killed", count // BLOCK // 2)):
+        began, blocks = time.monotonic(), []
+        source = FileSource(str(path), block=BLOCK)
+        for at, block in enumerate(decisions(source, THRESHOLD, search=Search(), group=GROUP, patience=LIMIT)):
+            blocks.append(block)
+            if at == number:
+                print(f"after block {at}: {kill()}", flush=True)
+        records = np.concatenate(blocks)
+        dropped = np.flatnonzero(records["outcome"] == DROPPED)
+        representatives = records["other"][dropped]
+        cosines = np.einsum("ij,ij->i", units[dropped], units[representatives])
+        verified = bool(
+            (records["outcome"][representatives] == KEPT).all()
+            and (representatives < dropped).all()
+            and np.allclose(cosines, records["similarity"][dropped], atol=1e-5)
+            and (cosines > THRESHOLD - 1e-6).all()
+        )
+        missed = int(((records["outcome"] == KEPT) & ~kept).sum())
+        recall = 1 - missed / duplicates
+        same = first is None or records.tobytes() == first.tobytes()
+        first = records
+        print(
+            f"{title}: {time.monotonic() - began:.1f} s, recall {recall:.4f} ({missed} of {duplicates} missed), "
+            f"each dropped one verified: {verified}, as the run before: {same}",
+            flush=True,
+        )
+        yield verified and recall >= RECALL and same
 
 
 def tally(records: Records) -> str:
