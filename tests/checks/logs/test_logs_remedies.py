@@ -161,7 +161,25 @@ def test_what_the_server_failed_at_is_told_beside_more_refusals_of_clients(tmp_p
     assert "6 requests failed in the server itself" in _words(found)
     (found,) = _requests(tmp_path, *keys, failed[0])
     assert "--api-key" in _words(found)
-    assert _requests(tmp_path, failed[0], *(SERVED.format(n) for n in range(9))) == []
+
+
+@pytest.mark.parametrize(
+    ("failed", "answered", "severity", "words"),
+    [
+        (1, 899, Severity.WARNING, "(HTTP 500): 1, beside 900 that were answered"),
+        (3, 8, Severity.WARNING, "(HTTP 500): 3, beside 9 that"),
+        (4, 12, Severity.WARNING, "(HTTP 500): 4, beside 13 that"),
+        (4, 11, Severity.ERROR, "4 requests failed in the server itself"),
+    ],
+)
+def test_a_single_request_that_the_server_failed_at_is_no_pass(
+    failed: int, answered: int, severity: Severity, words: str, tmp_path: Path
+) -> None:
+    """The warm-up is one more that was answered."""
+    lines = [REFUSED.format(n).replace("400 Bad Request", "500 Internal Server Error") for n in range(failed)]
+    (found,) = _requests(tmp_path, *lines, *(SERVED.format(n) for n in range(answered)))
+    assert (found.id, found.severity) == ("logs.client-request-rejected", severity)
+    assert words in _words(found)
 
 
 @pytest.mark.parametrize("release", RELEASES)

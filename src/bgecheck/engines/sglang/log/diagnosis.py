@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from bgecheck.engines.sglang.log.explanation import Rival, rivals
 from bgecheck.engines.sglang.log.marks import WRITTEN
 from bgecheck.engines.sglang.log.pooling import pools_otherwise
-from bgecheck.engines.sglang.log.rejected import SERVER, fault_of, first_of
+from bgecheck.engines.sglang.log.rejected import SERVER, fault_of, first_of, is_no_accident
 from bgecheck.engines.sglang.log.reranker import served
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
 from bgecheck.engines.sglang.log.session import NO_WORKER, SOME_WORKER, Hit, Session
@@ -340,20 +340,14 @@ def _first(session: Session, wanted: Callable[[str, str], bool]) -> Hit | None:
 
 
 def _rejected(session: Session) -> Hit | None:
-    """A share of requests that is no accident: with none answered two, or one with a wrong key or path; else a quarter."""
+    """The first request that the server failed at, however few; else of the clients' a share that is no accident."""
     refused = {k: n for k, n in session.requests.items() if k in session.refused and _meant(*k.split(" ")[1:3])}
-    # What the server failed at is told even where more requests were the clients' fault.
     failed = {k: n for k, n in refused.items() if fault_of(k) == SERVER}
-    if _is_no_accident(session, failed):
+    theirs = {k: n for k, n in refused.items() if k not in failed}
+    # A few that the server failed at are no reason to pass over what most clients get.
+    if failed and (is_no_accident(session, failed) or not is_no_accident(session, theirs)):
         return first_of(session, failed)
-    return first_of(session, refused) if _is_no_accident(session, refused) else None
-
-
-def _is_no_accident(session: Session, refused: Mapping[str, int]) -> bool:
-    bad = sum(refused.values())
-    good = session.requests["ok"] + session.requests["other"] + session.requests["generated"]
-    plain = any(kind.endswith((" 401", " 403", " 404")) for kind in refused)
-    return bad >= (1 if plain else 2) if good == 0 else bad >= 4 and bad * 3 >= good
+    return first_of(session, refused) if is_no_accident(session, refused) else None
 
 
 def _meant(path: str, status: str) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from bgecheck.engines.sglang.log.session import Hit, Session
 
 SERVER = "server"
+SOME = "server-some"
+"""Where so few requests failed that the server is not broken as a whole."""
 
 _FAULTS = {
     "401": "key",
@@ -47,16 +49,34 @@ def fault(session: Session, hit: Hit) -> str | None:
     if any(_NO_TEXT in line for line in hit.before):
         return "payload"
     kind = _kind(session, hit)
-    return fault_of(kind) if kind else None
+    whose = fault_of(kind) if kind else None
+    return SOME if whose == SERVER and not is_no_accident(session, _same(session, SERVER)) else whose
+
+
+def is_no_accident(session: Session, refused: Mapping[str, int]) -> bool:
+    """Whether the share is none by chance: with none answered two, or one with a wrong key or path; else a quarter."""
+    bad, good = sum(refused.values()), answered(session)
+    plain = any(kind.endswith((" 401", " 403", " 404")) for kind in refused)
+    return bad >= (1 if plain else 2) if good == 0 else bad >= 4 and bad * 3 >= good
+
+
+def answered(session: Session) -> int:
+    """Requests that got what they asked for."""
+    return session.requests["ok"] + session.requests["other"] + session.requests["generated"]
+
+
+def _same(session: Session, whose: str | None) -> dict[str, int]:
+    """The refused requests of one fault, by kind."""
+    return {kind: session.requests[kind] for kind in session.refused if fault_of(kind) == whose}
 
 
 def values(session: Session, hit: Hit) -> dict[str, str]:
     """How many requests had the same fault, and the status of the one that is shown."""
     if (kind := _kind(session, hit)) is None:
         return {"count": str(hit.count)}
-    same = [k for k in session.refused if fault_of(k) == fault_of(kind)]
     status = kind.rpartition(" ")[2]
-    return {"count": str(sum(session.requests[k] for k in same)), "status": status, "written": f'" {status}'}
+    count = sum(_same(session, fault_of(kind)).values())
+    return {"count": str(count), "answered": str(answered(session)), "status": status, "written": f'" {status}'}
 
 
 def _kind(session: Session, hit: Hit) -> str | None:

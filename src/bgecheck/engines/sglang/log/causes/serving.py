@@ -1437,6 +1437,19 @@ cause(
             ("grep -n -m 1 -B 30 -F {written} {file}", "bgecheck embed --url http://127.0.0.1:{args_port}"),
             Severity.ERROR,
         ),
+        rejected.SOME: Advice(
+            Text(
+                "requests failed in the server itself (HTTP {status}): {count}, beside {answered} that were answered; what was "
+                "asked for in them has no vector, unless the client asked again",
+                "有 {count} 个请求在服务内部出错（HTTP {status}），另有 {answered} 个正常返回；出错的请求没有拿到向量，除非客户端重试过",
+            ),
+            Text(
+                "read what the log says before such a request: one text may fail every time; then have the client ask for "
+                "those texts again",
+                "先看日志里这类请求之前的报错（可能某条文本每次都会出错），再让客户端补发这些文本",
+            ),
+            ("grep -n -m 1 -B 30 -F {written} {file}",),
+        ),
         "key": Advice(
             Text(
                 "clients are refused for their key ({count} requests, HTTP {status}), while the server itself is fine",
