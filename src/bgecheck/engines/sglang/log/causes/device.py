@@ -120,6 +120,17 @@ cause(
             source="CUDA",
             choose=out_of_memory,
         ),
+        pattern(
+            "NVML_SUCCESS == ",
+            'RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at "../c10/cuda/CUDACachingAllocator.cpp":1090, '
+            "please report a bug to PyTorch. ",
+            regex=r"NVML_SUCCESS == .*INTERNAL ASSERT FAILED at \S*CUDACachingAllocator",
+            near='RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at "/pytorch/c10/cuda/driver_api.cpp":12, '
+            "please report a bug to PyTorch. ",
+            # torch asks NVML who holds the memory only when none is left; of a MIG slice or a Jetson NVML does not know.
+            source="torch (pytorch #112377, #185240)",
+            choose=out_of_memory,
+        ),
     ],
     shows=("load",),
     title=Text("the weights fit the GPU", "显存装得下模型权重"),
@@ -491,6 +502,15 @@ cause(
             "RuntimeError: CUDA error: invalid device ordinal",
             near="RuntimeError: CUDA error: invalid device function",
             source="CUDA",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "device >= 0 && device < num_gpus INTERNAL ASSERT FAILED",
+            'RuntimeError: device >= 0 && device < num_gpus INTERNAL ASSERT FAILED at "/pytorch/aten/src/ATen/cuda/'
+            'CUDAContext.cpp":49, please report a bug to PyTorch. device=1, num_gpus=1',
+            near='RuntimeError: num_gpus <= 16 INTERNAL ASSERT FAILED at "/pytorch/c10/cuda/CUDAFunctions.cpp":131, '
+            "please report a bug to PyTorch. ",
+            source="torch (pytorch #107300)",
             weight=SPECIFIC,
         ),
         pattern(

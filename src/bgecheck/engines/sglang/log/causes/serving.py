@@ -430,8 +430,17 @@ def _of_nothing(session: Session, text: str) -> str:
 
 EMPTY = "empty-text"
 _RANKS = "times world size"
+_ASSERTED = " INTERNAL ASSERT FAILED at "
 _ALONE: Mapping[str, str | None] = {"enable-dp-attention": None, "dp-size": None}
 """What divides the attention among the cards."""
+
+
+def _kind_of_bug(session: Session, hit: Hit) -> str | None:
+    """Whose code it is in, and what leaves it out."""
+    if _ASSERTED in hit.text:
+        return "torch"
+    return "ranks" if _RANKS in hit.text else optional.variant(session, hit)
+
 
 cause(
     EMPTY,
@@ -505,6 +514,15 @@ cause(
             source="--enable-dp-attention with --dp-size below --tp-size (sglang #19760)",
             choose=_among_ranks,
         ),
+        pattern(
+            _ASSERTED,
+            'RuntimeError: !block->expandable_segment_ INTERNAL ASSERT FAILED at "/pytorch/c10/cuda/CUDACachingAllocator'
+            '.cpp":2841, please report a bug to PyTorch. ',
+            regex=r"^(?:[\w.]+Error: |  what\(\):  ).* INTERNAL ASSERT FAILED at ",
+            near='[W1102 22:10:05] Warning: INTERNAL ASSERT FAILED at "x.cpp" was handled',
+            source="torch: TORCH_INTERNAL_ASSERT (pytorch #119452)",
+            weight=GENERAL,
+        ),
     ],
     shows=("serving",),
     title=Text("sglang's own checks hold", "sglang 的内部自检通过"),
@@ -531,8 +549,23 @@ cause(
             ),
             ("{launch_line}", "{pip} install --upgrade sglang"),
         ),
+        "torch": Advice(
+            Text(
+                "an assertion inside torch failed: a bug of torch, or of what is loaded into it (its CUDA build, the driver, "
+                "PYTORCH_CUDA_ALLOC_CONF); the line names the place in torch, not the cause",
+                "torch 内部断言失败：torch 自身的缺陷，或与它一起加载的东西有关（CUDA 版本、驱动、PYTORCH_CUDA_ALLOC_CONF）；"
+                "这一行只给出 torch 里的位置，不是原因",
+            ),
+            Text(
+                "unset PYTORCH_CUDA_ALLOC_CONF where it is set, see whether this torch is the one that sglang wants, and start the "
+                "server again; if it persists, search PyTorch's issues for the words before INTERNAL ASSERT",
+                "若设置了 PYTORCH_CUDA_ALLOC_CONF 就先取消，核对 torch 是否为 sglang 要求的版本，再重新启动；仍复现，用 INTERNAL ASSERT "
+                "前面的那段去搜 PyTorch 的 issue",
+            ),
+            ("unset PYTORCH_CUDA_ALLOC_CONF", "{pip} check"),
+        ),
     },
-    variant=lambda session, hit: "ranks" if _RANKS in hit.text else optional.variant(session, hit),
+    variant=_kind_of_bug,
     values=optional.values,
     changes=lambda session, hit: _ALONE if _RANKS in hit.text else optional.without(session, hit),
 )
