@@ -93,7 +93,6 @@ _WORDS = {
     "container": Text("container", "容器名"),
     "cosine": Text("cosine", "余弦值"),
     "allowed": Text("what it takes", "可选值"),
-    "answered": Text("N", "N"),
     "hub": Text("hub address", "hub 地址"),
     "architecture": Text("architecture", "模型结构"),
     "corrected": Text("the corrected command", "改好的命令"),
