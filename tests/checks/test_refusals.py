@@ -79,6 +79,7 @@ KINDS: list[tuple[int, Any, Mapping[str, str], str | None]] = [
     (503, b"no healthy upstream", {"server": "envoy"}, "no-backend"),
     (503, b"no available server", {}, "no-backend"),
     (503, b"upstream connect error or disconnect/reset before headers", {"server": "envoy"}, "no-connection"),
+    (500, b"Request failed: error sending request for url (http://10.0.0.7:8000/v1/embeddings)", {}, "no-connection"),
     (504, b"upstream request timeout", {"server": "istio-envoy"}, "gateway-timeout"),
     # nginx, Cloudflare
     (502, page("502 Bad Gateway"), {"server": "nginx"}, "bad-gateway"),

@@ -377,15 +377,15 @@ ADVICE: Mapping[str, Advice] = {
     "no-embeddings": Advice(
         Text(
             "the model list is there and {base_url}/embeddings is not: HTTP {status}, {message}. The engine was not "
-            "started for embeddings, or a gateway passes only some paths on",
+            "started for embeddings, or a gateway passes only some paths on, as sglang-router before 0.2 does",
             "模型列表正常，{base_url}/embeddings 却不存在：HTTP {status}，{message}。引擎启动时没有打开 embedding，"
-            "或网关只转发了部分路径",
+            "或网关只转发了部分路径（sglang-router 0.2 之前就没有这个路径）",
         ),
         Text(
             "start the engine for embeddings (vLLM: --runner pooling, up to 0.10 --task embed), or let the gateway "
-            "pass on everything below /v1",
+            "pass on everything below /v1 (sglang-router: upgrade it)",
             "以 embedding 方式启动引擎（vLLM：--runner pooling，0.10 及以前是 --task embed），或让网关转发 /v1 "
-            "下的全部路径",
+            "下的全部路径（sglang-router 则升级）",
         ),
         (_LISTED, WHO_LISTENS),
     ),
@@ -537,6 +537,7 @@ _GPU_MEMORY = re.compile(r"(?i)\b(?:CUDA|HIP|GPU)\b.{0,20}out of memory")
 _GPU = re.compile(r"(?i)\bCUDA|device-side assert|cublas|cudnn|\bHIP error|NCCL|illegal memory access")
 _UPSTREAM = re.compile(
     r"(?i)connection error|connection refused|cannot connect to host|dial tcp|upstream connect error|no route to host"
+    r"|error sending request for url"  # sglang's router, of a server that is gone
 )
 _LATE = re.compile(r"(?i)upstream (?:request )?time ?-?out|\btimed out\b|timeout")
 _ENCODING = re.compile(r"(?i)encoding_format")

@@ -91,6 +91,7 @@ _WORDS = {
     "characters": Text("N", "N"),
     "chunk": Text("tokens", "token 数"),
     "container": Text("container", "容器名"),
+    "router": Text("the router's address", "router 地址"),
     "cosine": Text("cosine", "余弦值"),
     "allowed": Text("what it takes", "可选值"),
     "hub": Text("hub address", "hub 地址"),

@@ -333,6 +333,7 @@ FOREIGN = (
     ("sglang-router", "INFO sglang_router_rs::server: starting"),
     ("sglang-router", "[Router (Rust)] 2026-11-26 - INFO"),
     ("sglang-router", "INFO smg::server: listening"),
+    ("sglang-router", "INFO sgl_model_gateway::server: Router ready"),
     ("sglang-router", "INFO smg_grpc::client: connected"),
     ("sglang-router", "python3 -m sglang_router.launch_router --worker-urls http://10.0.0.7:30000"),
     ("sglang-router", "Error starting router: Configuration error: Validation failed"),

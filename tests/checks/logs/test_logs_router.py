@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,48 @@ def test_a_server_that_is_called_so_is_none(tmp_path: Path) -> None:
     """The words alone, in a log of sglang itself, are no router's."""
     text = Snippet("", "serving", "", ("worker_urls: []", "[@] 1 out of 2 workers are healthy")).log("0.5.9")
     assert roots(judged(written(tmp_path / "sglang.log", text))) == []
+
+
+DIED = Path(__file__).parents[2] / "data" / "router"
+"""Logs of true routers by release, whose only server was killed; shortened."""
+LOST = {"0.1.9": ("Health check failed", 24959), "0.2.4": ("Failed to send", 29757), "0.3.2": ("Failed to send", 23215)}
+
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _lines(release: str) -> list[str]:
+    return (DIED / f"{release}.log").read_text().splitlines()
+
+
+@pytest.mark.parametrize("release", LOST)
+def test_a_server_that_is_lost_later_is_named(release: str, tmp_path: Path) -> None:
+    words, port = LOST[release]
+    (root,) = roots(judged(written(tmp_path / "router.log", "\n".join(_lines(release)) + "\n")))
+    assert root.id == ROW
+    assert words in str(root.evidence[0].observed)
+    assert f"http://127.0.0.1:{port} does not answer it any more" in str(root.cause)
+    assert root.commands[0].endswith(f"http://127.0.0.1:{port}/health")
+    assert root.commands[1] == "curl -sS --noproxy '*' http://127.0.0.1:31100/workers"
+
+
+@pytest.mark.parametrize("release", LOST)
+def test_before_it_was_lost_and_after_it_came_back_it_is_a_log_of_another_program(release: str, tmp_path: Path) -> None:
+    lines = [COLOURS.sub("", line) for line in _lines(release)]
+    lost = next(n for n, line in enumerate(lines) if LOST[release][0] in line)
+    assert _roots(tmp_path, *lines[:lost]) == ["logs.wrong-engine"]
+    again = next((line for line in lines if "method=POST" in line and "status_code=200" in line), "workers are healthy")
+    back = [line for line in lines if again in line][:1]
+    assert _roots(tmp_path, *lines, *back) == ["logs.wrong-engine"]
+    page = [line for line in lines if "method=GET" in line][:1]
+    assert _roots(tmp_path, *lines, *page) == [ROW]
+
+
+def test_a_health_check_that_fails_while_the_model_may_still_load_proves_nothing(tmp_path: Path) -> None:
+    lines = [
+        line
+        for line in map(partial(COLOURS.sub, ""), _lines("0.3.2"))
+        if "Starting router" in line or "HTTP health check failed" in line
+    ]
+    assert len(lines) == 2
+    assert _roots(tmp_path, *lines) == ["logs.wrong-engine"]

@@ -74,6 +74,7 @@ PLACEHOLDERS = {
     "script",
     "server_pid",
     "template",
+    "router",
     "worker_host",
     "worker_port",
     "unit",

@@ -64,7 +64,7 @@ ENGINES = {
     "LM Studio": ("lm studio", "lmstudio", "model has crashed without additional information"),
     "LiteLLM": ("litellm",),
     "New API": ("one api v", "new api v"),
-    "sglang-router": ("sglang_router", "[router (rust)]", "smg", "error starting router"),
+    "sglang-router": ("sglang_router", "[router (rust)]", "sgl_model_gateway", "smg", "error starting router"),
     "nginx": ("] #", "/::: "),
 }
 """What the marks of other engines hold, in lower case and without digits: one of these at least."""

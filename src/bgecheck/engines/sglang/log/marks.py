@@ -150,7 +150,7 @@ PROSE = re.compile(
 IMPORT = re.compile(r"Ignore import error when loading sglang\.srt\.models\.(\w+)[.:] ?(.*)")
 SGLANG = re.compile(
     r"\bsglang[/\\](?:srt|python|cli|lang|kernels|jit_kernel|launch_server|utils|version|__init__|__main__|global_config)\b|"
-    r"sglang\.srt|sglang::|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
+    r"sglang\.srt|sglang::(?!router)|sglang serve|sgl_kernel|sgl-kernel|'sglang(?:\.\w+)?'|launch_server\.py|"
     r"\bserver_args=|[Ll]oad weight (?:begin|end)\.|(?:Prefill|Decode|new fill) batch[.,] #|The server is fired up and ready to roll!|"
     r"Init torch distributed (?:begin|ends)\.|Capture cuda graph (?:begin|end)\.|KV Cache is allocated\. |"
     r"Received sigquit from a child proces|Scheduler hit an exception: |Gracefully exiting\.\.\. [Rr]emaining number"
@@ -232,7 +232,7 @@ OTHER_ENGINES = (
     (
         ROUTER,
         re.compile(
-            r"sglang_router_rs::|\[Router \(Rust\)\]|\bsmg(?:_\w+)?::|^Error starting router: |sglang_router[/\\.]launch_router"
+            r"\b(?:sglang_router_rs|sgl_model_gateway|smg)(?:_\w+)?::|\[Router \(Rust\)\]|^Error starting router: |sglang_router[/\\.]launch_router"
         ),
     ),
     (
@@ -265,6 +265,8 @@ LISTED = re.compile(
 """A command as a list of words, as Python and JSON write it."""
 WEIGHTS = re.compile(r"Load weight (begin|end)\..*?avail mem=(\d+\.?\d*) GB(?:, mem usage=(\d+\.?\d*) GB)?")
 """The free memory of the GPU before and after the weights were loaded, and what they take, in GiB."""
+ROUTED = re.compile(r"Starting router on ([\w.:\[\]-]+):(\d+) \|")
+"""The host and port that sglang's router listens on."""
 TYPE = re.compile(r"\btype=(\w+)")
 BEFORE_CLS = re.compile(r"Load weight end\. type=\w+, dtype=")
 """As releases before 0.5.9 end the loading; later ones tell first how long it took."""
@@ -301,5 +303,6 @@ EVENTS = (
     'sglang", "serve"',
     'sglang","serve"',
     "Automatically detected platform",
+    "Starting router on ",
 )
 """What a line holds that changes the state of a session."""

@@ -96,6 +96,8 @@ class Session:
         self.service = ""
         """What docker compose calls it."""
         self.engine: str | None = None
+        self.router = ("0.0.0.0", "30000")
+        """The host and port of a router, which are these where it does not write them."""
         self.hits: dict[str, Hit] = {}
         self.requests: Counter[str] = Counter()
         self.computed = False

@@ -239,6 +239,8 @@ class Sessions:
             session.weights = session.weights or (float(match[3]) if match[3] else None)
         if match := marks.PROCESS.search(text):
             session.pid = match[1]
+        if match := marks.ROUTED.search(text):
+            session.router = (match[1], match[2])
         if match := marks.TYPE.search(text.partition("Load weight end.")[2]):
             session.architecture = match[1]
             session.before_cls = number if marks.BEFORE_CLS.search(text) else None

@@ -1,4 +1,4 @@
-"""The cause in a log of sglang's router (sglang-router, later sgl-model-gateway): it has no server to pass requests on to."""
+"""The cause in a log of sglang's router (sglang-router, later sgl-model-gateway): no server to pass requests on to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from bgecheck.model import Advice, Text
 
 _AT = re.compile(r"(?:https?|grpc)://[\w.-]+(?::\d+)?")
 _OWN = re.compile(
-    r"(?:checks failed for|client for worker|check failed for|'worker_url':) ((?:https?|grpc)://[^\s:/]+(?::\d+)?)"
+    r"(?:checks failed for |client for worker |check failed for |'worker_url': |worker_url=|check failed for worker )"
+    r"((?:https?|grpc)://[^\s:/]+(?::\d+)?)"
 )
 """The server that a line is about; behind it stand the addresses that were tried."""
 
@@ -25,6 +26,11 @@ def _none(session: Session, text: str) -> str | None:
 def _none_yet(session: Session, text: str) -> str | None:
     """One server that does not answer is told only while no other was added: the router passes requests on to those."""
     return None if SOME_WORKER in session.hits else _none(session, text)
+
+
+def _none_any_more(session: Session, text: str) -> str | None:
+    """A failed health check says nothing while the model may still load; of a server that was taken in it does."""
+    return _none(session, text) if SOME_WORKER in session.hits else None
 
 
 def _some(session: Session, text: str) -> str | None:
@@ -42,9 +48,16 @@ def _kind(session: Session, hit: Hit) -> str | None:
         return "scheme"
     if not (servers := _servers(hit)):
         return None
+    if _LOST.search(hit.text):
+        return "lost"
     if servers[0].startswith("grpc"):
         return "grpc"
     return "asked" if "checks failed" in hit.text else "named"
+
+
+_LOCAL = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}
+_LOST = re.compile(r"Failed to send typed request worker_url=|ealth check failed for (?:worker )?https?://")
+"""That a server which was taken in does not answer: passing a request on, or asking for its health, failed."""
 
 
 def _servers(hit: Hit) -> list[str]:
@@ -55,11 +68,13 @@ def _servers(hit: Hit) -> list[str]:
 
 
 def _values(session: Session, hit: Hit) -> dict[str, str]:
-    """The servers that a line names, and one of them to ask."""
+    """The router, the servers that a line names, and one of them to ask."""
+    address, served = session.router
+    router = {"router": f"http://{_LOCAL.get(address, address)}:{served}"}
     if not (servers := _servers(hit)):
-        return {}
+        return router
     host, _, port = servers[0].partition("://")[2].partition(":")
-    return {
+    return router | {
         "workers": ", ".join(servers[:4]),
         "worker": servers[0],
         "worker_host": host,
@@ -133,6 +148,40 @@ cause(
             choose=_none,
         ),
         pattern(
+            "Failed to send typed request worker_url=",
+            "2026-11-29 10:02:36 ERROR smg::routers::http::router: src/routers/http/router.rs:563: Failed to send typed request "
+            "worker_url=http://10.0.0.7:8000 route=/v1/embeddings error=error sending request for url "
+            "(http://10.0.0.7:8000/v1/embeddings)",
+            near="2026-11-29 10:02:36 ERROR smg::response: src/middleware.rs:349: request failed with server error",
+            source="sglang-router 0.2.4, 0.3.2",
+            weight=LAST,
+            choose=_none,
+        ),
+        pattern(
+            "ealth check failed for ",
+            "2026-11-29 10:03:28  WARN smg::core::worker: src/core/worker.rs:948: HTTP health check failed for "
+            'http://10.0.0.7:8000/health: reqwest::Error { kind: Request, url: "http://10.0.0.7:8000/health", source: '
+            'hyper_util::client::legacy::Error(Connect, ConnectError("tcp connect error", 10.0.0.7:8000, Os { code: 111, kind: '
+            'ConnectionRefused, message: "Connection refused" })) }',
+            regex=r"(?:HTTP h|failed: H)ealth check failed for (?:worker )?https?://",
+            near="2026-11-29 10:03:28 DEBUG smg::core::worker: src/core/worker.rs:940: health check of http://10.0.0.7:8000/health",
+            source="sglang-router 0.1.9, 0.3.2",
+            weight=LAST,
+            choose=_none_any_more,
+        ),
+        pattern(
+            "finished processing request",
+            '2026-11-29 10:02:35  INFO http_request{method=POST uri=/v1/embeddings version=HTTP/1.1 module="smg" '
+            'request_id="req-MzqaaCCKMn2DoamPepaF3WEF" status_code=200 latency=1958}: smg::response: src/middleware.rs:359: '
+            "finished processing request",
+            regex=r"method=POST uri=/v1/\S+ .*\bstatus(?:_code)?=200\b.* finished processing request",
+            near="2026-11-29 10:04:18  INFO http_request{method=GET uri=/workers version=HTTP/1.1 status_code=200 latency=32}: "
+            "smg::response: src/middleware.rs:359: finished processing request",
+            source="sglang-router 0.1.9 to 0.3.2",
+            fatal=False,
+            choose=_some,
+        ),
+        pattern(
             "Configuration error: ",
             "Error starting router: Configuration error: Invalid value for field 'worker_url': http://10.0.0.7:30000,8998 - Invalid URL "
             "format: invalid port number",
@@ -143,19 +192,19 @@ cause(
             choose=_none,
         ),
         pattern(
-            " worker(s) (marked as healthy)",
+            " (marked as healthy)",
             "2026-02-26 13:55:39  INFO smg::core::steps::worker::shared::activate: src/core/steps/worker/shared/activate.rs:31: Activated "
             "1 worker(s) (marked as healthy)",
-            regex=r"Activated [1-9]\d* worker\(s\)",
+            regex=r"Activated (?:[1-9]\d* worker\(s\)|worker \S+)",
             near="2026-02-26 13:55:38  INFO smg::server: src/server.rs:875: Workers initialized: 0 total, 0 healthy",
-            source="sglang-router 0.3 (sglang 0.5.8)",
+            source="sglang-router 0.2.4, 0.3 (sglang 0.5.8)",
             fatal=False,
             choose=_some,
         ),
         pattern(
             "workers are healthy",
             "2025-11-04 10:05:37  INFO sglang_router_rs::routers::http::router: 1 out of 2 workers are healthy",
-            regex=r"[1-9]\d* out of \d+ workers are healthy",
+            regex=r"(?:All [1-9]\d*|[1-9]\d* out of \d+) workers are healthy",
             near="2025-11-04 10:05:37  INFO sglang_router_rs::routers::http::router: Waiting for at least 1 of 2 workers to become healthy",
             source="sglang-router 0.2",
             fatal=False,
@@ -190,7 +239,7 @@ cause(
         "看它现在有哪些服务；一个都没有就用 --worker-urls 写上每个服务的地址（带 http://，空格分隔）重新启动",
     ),
     commands=(
-        SHOW_WORKERS.format(url="http://127.0.0.1:30000"),
+        SHOW_WORKERS.format(url="{router}"),
         "python -m sglang_router.launch_router --worker-urls http://127.0.0.1:30001 --host 0.0.0.0 --port 30000",
     ),
     unknown=lambda session: Text("not a log of sglang's router", "不是 sglang router 的日志"),
@@ -224,6 +273,22 @@ cause(
                 "在 router 所在的机器上访问这个服务，不通就看它自己的日志；只监听 127.0.0.1 的服务，别的机器访问不到",
             ),
             ("curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' {worker}/health",),
+        ),
+        "lost": Advice(
+            Text(
+                "this is the log of sglang's router: {workers} does not answer it any more, and no request was answered with a vector "
+                "since then; with no other server, requests get HTTP 500 and then 503 (no available workers)",
+                "这是 sglang router 的日志：{workers} 不再响应，此后没有一个请求拿到向量；没有其他可用服务时，请求先返回 500，随后一律 503"
+                "（No available workers）",
+            ),
+            Text(
+                "see whether the server still runs, read its own log for the reason, and start it again; then see which servers the router has",
+                "看这个服务是否还在运行，在它自己的日志里找原因，重新启动，再看 router 里有哪些服务",
+            ),
+            (
+                "curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' {worker}/health",
+                SHOW_WORKERS.format(url="{router}"),
+            ),
         ),
         "scheme": Advice(
             Text(
