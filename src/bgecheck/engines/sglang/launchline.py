@@ -94,15 +94,18 @@ def launch_words(line: str, at: int = 0) -> tuple[str, ...]:
         words = [*_before(before), *takewhile(_of_a_command, shlex.split(command))]
     except ValueError:
         return ()
-    options = typed(words).options
-    return tuple(words) if options.get("model-path") or options.get("config") else ()
+    return launching(words)
 
 
 def listed_words(listed: str) -> tuple[str, ...]:
     """The words of a launch command that a program writes as a list, brackets and all; () where it starts no model."""
-    words = tuple(re.sub(r"\\(.)", r"\1", word[1:-1]) for word in _LISTED.findall(listed))
+    return launching([re.sub(r"\\(.)", r"\1", word[1:-1]) for word in _LISTED.findall(listed)])
+
+
+def launching(words: Sequence[str]) -> tuple[str, ...]:
+    """The words themselves where they start a model, else ()."""
     options = typed(words).options
-    return words if options.get("model-path") or options.get("config") else ()
+    return tuple(words) if options.get("model-path") or options.get("config") else ()
 
 
 _LISTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")

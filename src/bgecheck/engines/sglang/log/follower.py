@@ -110,7 +110,7 @@ class Follower:
     ) -> bool:
         """Take a block whose lines are calm, or repeat what earlier ones did; False when one does not."""
         stirring = [key for key in counts if not kinds[key].calm]
-        if self._sessions.waiting or self._unwrapper.waits or not all(map(self._settled, stirring)):
+        if self._sessions.needs_next or self._unwrapper.waits or not all(map(self._settled, stirring)):
             return False
         session = self.session
         self._count(session, counts, kinds)
@@ -152,7 +152,7 @@ class Follower:
         stirring = {key for key in counts if not kinds[key].calm}
         proving = {key for key in counts if kinds[key].answer == "embedding"}
         for index in chain((i for i, key in enumerate(keys) if key in stirring), (len(keys),)):
-            while at < len(keys) and (self._sessions.waiting or self._unwrapper.waits):
+            while at < len(keys) and (self._sessions.needs_next or self._unwrapper.waits):
                 left[keys[at]] -= 1
                 self._single(at, keys[at], kinds[keys[at]])
                 at += 1
@@ -177,7 +177,7 @@ class Follower:
         self._raws = self._raws or data.split(b"\n")
         passed = 0
         for index, kind in enumerate(map(kinds.__getitem__, islice(keys, at, None)), at):
-            if kind.blank:
+            if kind.blank and not self._sessions.word_lines.open:
                 continue
             if self._alone(kind, index):
                 self.session.lines += passed
@@ -201,7 +201,7 @@ class Follower:
     def _alone(self, kind: Kind, index: int) -> bool:
         """Whether a line has to be looked at itself, whatever lines of its kind did before."""
         session = self.session
-        if kind.each or self._sessions.waiting or not session.first[0] or self._unwrapper.waits:
+        if kind.each or self._sessions.needs_next or not session.first[0] or self._unwrapper.waits:
             return True
         if kind.quiet:
             return not session.first_stamp and session.lines < _OPENING
@@ -233,7 +233,7 @@ class Follower:
 
     def _single(self, index: int, key: bytes, kind: Kind) -> None:
         """Take one line itself; one of nothing but digits says no more than an empty one."""
-        if kind.blank:
+        if kind.blank and not self._sessions.word_lines.open:
             return
         self._sessions.settle_exception()
         self._catch_up(index, RECENT if kind.deep else ABOVE + 1)

@@ -304,5 +304,9 @@ EVENTS = (
     'sglang","serve"',
     "Automatically detected platform",
     "Starting router on ",
+    "Command:",
+    "command:",
+    "Args:",
+    "args:",
 )
 """What a line holds that changes the state of a session."""

@@ -12,6 +12,7 @@ from bgecheck.engines.sglang.log import marks
 from bgecheck.engines.sglang.log.kinds import JUDGED
 from bgecheck.engines.sglang.log.rules import GENERAL, Pattern
 from bgecheck.engines.sglang.log.session import RECENT, Hit, Session
+from bgecheck.engines.sglang.log.wordlines import WordLines
 from bgecheck.logfile.lines import Unwrapper
 from bgecheck.model.hygiene import values_hidden
 
@@ -57,10 +58,17 @@ class Sessions:
         """Whether there is something that an answered request proves to be over."""
         self.raised: tuple[int, bytes] | None = None
         """The last exception of a kind that was only counted."""
+        self.word_lines = WordLines()
+        """A command that is written one word to a line."""
         self._above: deque[str] = deque(maxlen=ABOVE + 1)
         """The lines above the next, and one more: that one may end with the option whose key is the first of them."""
         self._counted = 0
         """The number of the last line that was counted."""
+
+    @property
+    def needs_next(self) -> bool:
+        """Whether the next line counts for what stands above it."""
+        return bool(self.waiting) or self.word_lines.open
 
     def context(self, text: str) -> None:
         """Take a line that was only counted as one that stands above the next."""
@@ -106,6 +114,8 @@ class Sessions:
             session.sglang = marks.is_of_sglang(text)
         if session.engine is None and not session.sglang:
             session.engine = next((name for name, mark in marks.OTHER_ENGINES if mark.search(text)), None)
+        if words := self.word_lines.take(text):
+            session.command = words
         if not session.args and marks.ARGS.search(text):
             session.args, session.args_line = text, number
         text = text[:JUDGED]
