@@ -160,6 +160,17 @@ def test_the_files_of_a_run_hold_it_whole(tmp_path: Path, capsys: pytest.Capture
     assert all(one["throughput"]["low"] <= one["throughput"]["ratio"] for one in compared["settings"])
 
 
+@pytest.mark.parametrize("name", ["--save", "--html", "--plot"])
+def test_no_file_of_a_run_is_written_over_the_texts(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("如何重置密码\n", encoding="utf-8")
+    assert run(["bench", "--url", "http://127.0.0.1:9", "--input", str(texts), name, str(texts)]) == 2
+    assert f"{name} {texts}: {texts} is read in this run, and would be lost" in capsys.readouterr().err
+    assert texts.read_text(encoding="utf-8") == "如何重置密码\n"
+
+
 def test_a_plot_is_drawn_where_matplotlib_is_there(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     with planted(2, 10, 1, 64) as url:

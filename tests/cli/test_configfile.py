@@ -22,7 +22,8 @@ from bgecheck.cli.configfile.places import places
 from bgecheck.cli.configfile.reading import TomlFile, read
 from bgecheck.cli.main import run
 from bgecheck.cli.stderr import refusal
-from bgecheck.model import BadInput
+from bgecheck.model import BadInput, Target
+from bgecheck.model.target import ServerProcess
 from bgecheck.schema import config_schema
 
 if sys.version_info >= (3, 11):
@@ -375,6 +376,37 @@ def test_every_setting_that_the_starter_shows_as_a_comment_is_right(tmp_path: Pa
         lines = [line.removeprefix("# ") for line in text.splitlines() if re.match(r"# (\w+ = |\[\[)", line)]
         assert len(lines) > 12
         assert wrong(tmp_path, "\n".join(["[defaults]", *lines])) == []
+
+
+@pytest.mark.parametrize(
+    ("log", "folder", "shown"),
+    [
+        ("/var/log/sglang.log", "/models/bge", ['log = "/var/log/sglang.log"', 'model_path = "/models/bge"']),
+        ("/proc/7/root/var/log/sglang.log", "/proc/7/root/models/bge", []),
+        (None, None, []),
+    ],
+)
+def test_the_starter_names_only_files_that_outlive_the_process(
+    log: str | None, folder: str | None, shown: list[str]
+) -> None:
+    from bgecheck.cli.configfile.starter import starter
+
+    server = ServerProcess(
+        pid=7,
+        argv=(),
+        flags={},
+        host="127.0.0.1",
+        port=30000,
+        model_path=folder,
+        served_name="bge",
+        api_key=None,
+        cwd=None,
+        log=log,
+        started_at=0.0,
+    )
+    text = starter([(server, Target(url="http://127.0.0.1:30000", host="127.0.0.1", port=30000))], "en")
+    assert [line for line in text.splitlines() if line.startswith(("log", "model_path"))] == shown
+    assert "/proc/" not in text
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["probe"], ["ports"], ["gpu"], ["embed", "x"], ["snippet"], ["logs"]])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer import Context
 
+from bgecheck.cli.apart import require_apart
 from bgecheck.cli.app import command
 from bgecheck.cli.benchshown import shown_progress
 from bgecheck.cli.blank import not_blank, source
@@ -218,7 +219,7 @@ def bench(
     if compare is not None:
         _compare(compare, chosen, output)
     options, files = _options(ctx.params), _Files(save=save, html=html, plot=plot)
-    files.require()
+    files.require(input)
     count = None if texts is None else _count(texts)
     the_subject = subject(ctx)
     own = None if input is None else _own(input, column)
@@ -243,13 +244,14 @@ class _Files:
     html: str | None
     plot: str | None
 
-    def require(self) -> None:
-        """Refuse before the run what could not be written after it. Raises `BadInput`."""
+    def require(self, read: str | None) -> None:
+        """Refuse before the run what could not be written after it, or over what is `read`. Raises `BadInput`."""
         given = [("--save", self.save), ("--html", self.html), ("--plot", self.plot)]
         for name, path in given:
             not_blank(name, path)
             if path is not None:
                 require_writable(f"{name} {path}", path)
+                require_apart(f"{name} {path}", path, read)
         if self.plot is not None:
             from bgecheck.render.benchplot import require_plot
 

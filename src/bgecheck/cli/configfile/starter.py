@@ -88,8 +88,13 @@ def _name(server: ServerProcess, names: set[str]) -> str:
 
 
 def _lines(name: str, server: ServerProcess, target: Target, language: Language) -> list[str]:
-    values = {"name": name, "url": target.base_url, "model": server.served_name, "log": server.log}
-    values["model_path"] = server.model_path
+    values = {"name": name, "url": target.base_url, "model": server.served_name}
+    # What is seen through the process (/proc/PID/root, of a container) is gone with it.
+    values |= {
+        key: path
+        for key, path in (("log", server.log), ("model_path", server.model_path))
+        if path and not path.startswith("/proc/")
+    }
     lines = ["[[target]]", *(f"{key} = {json.dumps(clean(v), ensure_ascii=False)}" for key, v in values.items() if v)]
     lines.append(_DIM.to(language))
     if server.api_key:
