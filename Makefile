@@ -202,8 +202,8 @@ remedies: $(VENV)/.ready  ## Print the remedy of every log rule in both language
 pictures: $(VENV)/.ready  ## Make the pictures of docs/pictures anew, from the demo on a terminal
 	$(BIN)/python docs/pictures.py
 
-formats: $(VENV)/.ready  ## Make the examples of docs/formats.md and docs/formats.zh.md anew, from the demo
-	$(BIN)/python docs/formats.py
+formats: $(VENV)/.ready  ## Make the examples of docs/formats.md and docs/formats.zh.md anew, from the demo (FORMAT=tap: of one only)
+	$(BIN)/python docs/formats.py $(FORMAT)
 
 fuzz: fuzz/.venv/.ready  ## Fuzz the log reader and its rules with atheris, for FUZZ_SECONDS=300 (Linux, Python 3.11 to 3.13)
 	fuzz/.venv/bin/python fuzz/logs.py $(FUZZ_SECONDS)
