@@ -72,10 +72,10 @@ layers: $(VENV)/.ready  ## import-linter: imports go down only
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.ready  ## Compare the generated pages with the rows they come from
-	$(BIN)/bgecheck matrix --markdown --lang en | diff -u docs/matrix.md -
-	$(BIN)/bgecheck matrix --markdown --lang zh | diff -u docs/matrix.zh.md -
-	$(BIN)/bgecheck matrix --graph --lang en | diff -u docs/causes.md -
-	$(BIN)/bgecheck matrix --graph --lang zh | diff -u docs/causes.zh.md -
+	@for page in '--markdown en matrix.md' '--markdown zh matrix.zh.md' '--graph en causes.md' '--graph zh causes.zh.md'; do \
+		set -- $$page; \
+		$(BIN)/bgecheck matrix $$1 --lang $$2 | diff -u docs/$$3 - || { echo "docs/$$3 is not what the rows say: make format writes it anew"; exit 1; }; \
+	done
 
 format: $(VENV)/.ready  ## Format the code and regenerate the pages
 	$(BIN)/ruff check --fix .
@@ -202,8 +202,8 @@ remedies: $(VENV)/.ready  ## Print the remedy of every log rule in both language
 pictures: $(VENV)/.ready  ## Make the pictures of docs/pictures anew, from the demo on a terminal
 	$(BIN)/python docs/pictures.py
 
-formats: $(VENV)/.ready  ## Make the examples of docs/formats.md and docs/formats.zh.md anew, from the demo
-	$(BIN)/python docs/formats.py
+formats: $(VENV)/.ready  ## Make the examples of docs/formats.md and docs/formats.zh.md anew, from the demo (FORMAT=tap: of one only)
+	$(BIN)/python docs/formats.py $(FORMAT)
 
 fuzz: fuzz/.venv/.ready  ## Fuzz the log reader and its rules with atheris, for FUZZ_SECONDS=300 (Linux, Python 3.11 to 3.13)
 	fuzz/.venv/bin/python fuzz/logs.py $(FUZZ_SECONDS)

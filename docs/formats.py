@@ -1,6 +1,6 @@
 """Puts what a run against the demo server prints into the pages about the formats, under the heading of each.
 
-usage: python docs/formats.py        `make formats` runs it
+usage: python docs/formats.py [FORMAT ...]        `make formats` runs it for all, `make formats FORMAT=tap` for one
 """
 
 from __future__ import annotations
@@ -26,15 +26,18 @@ def printed(format_: str, language: str) -> str:
     return "".join(f"{line}\n" for line in lines[:MOST_LINES] + ["…"] * (len(lines) > MOST_LINES))
 
 
-def main() -> None:
-    """Make every example anew."""
+def main(wanted: list[str]) -> None:
+    """Make the examples of the wanted formats anew, of all where none is named: every run has other ports and times."""
     for language, name in (("en", "formats.md"), ("zh", "formats.zh.md")):
         page = (FOLDER / name).read_text(encoding="utf-8")
-        for match in reversed(list(EXAMPLE.finditer(page))):
+        found = [match for match in EXAMPLE.finditer(page) if not wanted or match[1] in wanted]
+        if missing := set(wanted) - {match[1] for match in found}:
+            sys.exit(f"docs/{name}: no section `## NAME` with a block of `text` below it: {', '.join(sorted(missing))}")
+        for match in reversed(found):
             page = page[: match.start(2)] + printed(match[1], language) + page[match.end(2) :]
         (FOLDER / name).write_text(page, encoding="utf-8")
         print(f"docs/{name}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

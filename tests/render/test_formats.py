@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +30,19 @@ ON = Screen(language="en", width=100)
 OTHERS = sorted(set(FORMATS) - {"table", "json"})
 """The formats that have a consumer in `consumers`; the screen and JSON are judged beside this module."""
 
+ROOT = Path(__file__).parents[2]
+
 SAMPLES = {"wrong": [wrong], "servers": [healthy, wrong]}
+
+
+def test_every_format_has_a_consumer() -> None:
+    assert sorted(CONSUMERS) == OTHERS, "in `tests/consumers.py` is one for each format"
+
+
+@pytest.mark.parametrize("page", ["docs/formats.md", "docs/formats.zh.md"])
+def test_every_format_has_its_section(page: str) -> None:
+    heads = re.findall(r"^## (\w+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(FORMATS) - {"table"} <= set(heads), "a section for each, whose example `make formats FORMAT=NAME` writes"
 
 
 def timeless(one: Report) -> Report:

@@ -58,6 +58,7 @@ def golden(name: str, shown: str) -> None:
     file = GOLDEN / name
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(shown, encoding="utf-8")
+    assert file.exists(), f"{file.name} is not there: UPDATE_GOLDEN=1 pytest tests/render writes it, to be read"
     assert shown == file.read_text(encoding="utf-8")
 
 
