@@ -68,7 +68,7 @@ RARE = (
     *("hf_unreachable", "weights_missing", "weights_corrupt", "trust_remote_code_required"),
     *("unsupported_architecture", "transformers_too_old", "tokenizer_missing", "port_in_use"),
     *("proxy_breaks_warmup", "kv_pool_exhausted", "scheduler_hang", "engine_internal_error"),
-    *("permission_denied", "disk_full", "python_env_broken"),
+    *("permission_denied", "disk_full", "python_env_broken", "rank_not_loaded"),
 )
 for fault in (*OFTEN, *RARE):
     dead(fault, f"logs.{fault.replace('_', '-')}")
@@ -681,5 +681,7 @@ def test_every_arrow_is_drawn_by_a_scene_or_listed_as_not_yet() -> None:
     failing = [{*roots, *folded} for _, roots, folded in SCENES.values()]
     left = {(above, row) for above, row in arrows if not any({above, row} <= rows for rows in failing)}
     assert {row for rows in failing for row in rows} <= {*explainers}
-    listed = [line.partition(": ") for line in NOT_YET.read_text("utf-8").splitlines() if not line.startswith("#")]
-    assert {(above, row) for above, _, rows in listed for row in rows.split()} == left
+    lines = [line.partition(": ") for line in NOT_YET.read_text("utf-8").splitlines() if not line.startswith("#")]
+    listed = {(above, row) for above, _, rows in lines for row in rows.split()}
+    names = sorted({above for above, _ in left ^ listed})
+    assert listed == left, f"{NOT_YET.name}: {names}; a cause that ends a start goes to RARE as well"

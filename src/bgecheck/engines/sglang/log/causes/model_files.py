@@ -1194,6 +1194,34 @@ cause(
 
 
 cause(
+    "rank-not-loaded",
+    [
+        pattern(
+            "could finish the model loading",
+            "ValueError: TP rank 0 could finish the model loading, but there are other ranks that didn't finish loading. "
+            "It is likely due to unexpected failures (e.g., OOM) or a slow node.",
+            near="[2026-11-02 22:10:05 TP0] Load weight end. type=BertModel, dtype=torch.float16, avail mem=21.80 GB",
+            source="0.4.10 to 0.5.23",
+            weight=LAST,
+        ),
+    ],
+    shows=span("load", "load"),
+    title=Text("all ranks load the weights in time", "所有 rank 都按时加载完权重"),
+    because=Text(
+        "one rank has loaded its weights, and another was not done within minutes: it has failed, or reads from a "
+        "slow disk",
+        "一个 rank 已加载完权重，另一个几分钟后还没完成：它出错了，或者在读慢速磁盘",
+    ),
+    fix=Text(
+        "look into the logs of the other ranks; put the model on a local disk; one rank is enough where one GPU fits "
+        "the model",
+        "查看其他 rank 的日志；把模型放到本地磁盘；单卡放得下模型时只用一个 rank",
+    ),
+    commands=("df -h {args_model}",),
+)
+
+
+cause(
     weights.NAME,
     [
         pattern(
