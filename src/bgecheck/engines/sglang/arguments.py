@@ -11,7 +11,7 @@ from typing import NamedTuple
 from bgecheck.engines.planned import CUT, Change, Configured, Word, Written
 from bgecheck.engines.sglang.launchline import long_name, options_at, parse_launch
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
-from bgecheck.engines.sglang.releases import RENAMED, Option, Release, releases
+from bgecheck.engines.sglang.releases import RENAMED, Option, Release, numbers, releases
 from bgecheck.model import Text
 from bgecheck.model.hygiene import KEY_VARIABLE
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
@@ -23,7 +23,8 @@ class Fault:
 
     kind: str
     """`unknown`, `ambiguous`, `choice`, `type`, `missing`, `switch`, `stray`, `required`, `retired`, `typography`,
-    `unsplit`, `file`, `unquoted`, which are refused; `deprecated`, `overridden`, `marks`, `cut-off`, which are not;
+    `unsplit`, `file`, `unquoted`, `exclusive`, `pages`, which are refused; `deprecated`, `overridden`, `marks`,
+    `cut-off`, which are not;
     `default`, `short`, which change nothing."""
     option: str
     """As it was typed."""
@@ -136,6 +137,8 @@ def _of_words(words: Sequence[Word], first: int, release: Release, configured: C
     for item in items:
         of_words += _judged(item, words, release)
     of_words += _twice(items, release)
+    of_words += _exclusive(items, release)
+    of_words += _pages(items, release)
     of_words += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
     hidden = any(item.name is None and (item.open or _unsplit(item.at[0], item.values[0])) for item in items)
     has_model = hidden or any(_means(item, release, "model-path") for item in items)
@@ -539,6 +542,50 @@ def _twice(items: Sequence[Item], release: Release) -> Iterator[Fault]:
                 kind="overridden", option=f"--{option.name}", value=old, why=why, change=Change(before.at, (), why)
             )
         last[option.name] = item
+
+
+_EXCLUSIVE = (
+    ("enable-hierarchical-cache", "disable-radix-cache"),
+    ("enable-tokenizer-batch-encode", "enable-dynamic-batch-tokenizer"),
+)
+"""Switches that a release refuses together (0.5.3 to 0.5.23); the first of each pair is the one to leave out."""
+
+
+def _exclusive(items: Sequence[Item], release: Release) -> Iterator[Fault]:
+    """Switches that exclude each other."""
+    given = {option.name: item for item in items if item.name and (option := release.option(item.name)) is not None}
+    for gone, stays in _EXCLUSIVE:
+        if gone in given and stays in given and numbers(release.version) >= _REFUSED_SINCE:
+            why = Text(f"--{gone} is not taken together with --{stays}", f"--{gone} 不能与 --{stays} 同时使用")
+            yield Fault(kind="exclusive", option=f"--{gone}", why=why, change=Change(given[gone].at, (), why))
+
+
+_REFUSED_SINCE = (0, 5, 3)
+
+
+def _pages(items: Sequence[Item], release: Release) -> Iterator[Fault]:
+    """A chunk that is no whole number of pages."""
+    sizes = {
+        option.name: item
+        for item in items
+        if item.name and (option := release.option(item.name)) is not None and option.name in _SIZED
+    }
+    values = [one.values[0] if (one := sizes.get(name)) and one.values else "" for name in _SIZED]
+    if not all(re.fullmatch(r"[1-9]\d{0,8}", value) for value in values):
+        return
+    chunk, page = map(int, values)
+    if chunk % page:
+        item, fitting = sizes[_SIZED[0]], str(-(-chunk // page) * page)
+        why = Text(
+            f"--chunked-prefill-size {chunk} is no multiple of --page-size {page}",
+            f"--chunked-prefill-size {chunk} 不是 --page-size {page} 的整数倍",
+        )
+        new = f"--{_SIZED[0]}={fitting}" if item.joined else fitting
+        change = Change(item.at if item.joined else item.at[1:], (new,), why)
+        yield Fault(kind="pages", option=f"--{_SIZED[0]}", value=str(chunk), why=why, change=change)
+
+
+_SIZED = ("chunked-prefill-size", "page-size")
 
 
 class Verdict(NamedTuple):
