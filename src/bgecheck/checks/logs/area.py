@@ -441,6 +441,31 @@ _WAIT = Text("wait, then check again", "稍等后再查")
             Text("see what it waits for, then start again", "看它在等什么，再重新启动"),
             ("tail -n 5 {file}",),
         ),
+        "expired": Advice(
+            Text(
+                "Slurm ended the server because the time of its job was over: nothing is wrong with the server itself",
+                "作业到了时间上限，服务被 Slurm 结束：服务本身没有问题",
+            ),
+            Text(
+                "submit the job again with a longer --time (sbatch, srun; sinfo shows what the partition allows), or "
+                "serve outside of Slurm",
+                "用更长的 --time 重新提交作业（sbatch、srun；sinfo 可看分区的上限），或不通过 Slurm 部署",
+            ),
+            ("sinfo -o '%P %l'",),
+        ),
+        "cut": Advice(
+            Text(
+                "the server of this log has exited, and the log begins behind the error: it holds only what sglang "
+                "writes as it ends itself",
+                "这份日志里的服务已经退出，但真正的报错在日志开头之前：这里只有 sglang 收尾时写的几行",
+            ),
+            Text(
+                "get the log from the start of the server on (docker logs and kubectl logs without --tail, journalctl "
+                "without -n; of a pod that was restarted kubectl logs --previous), and check that log",
+                "取从服务启动开始的完整日志（docker logs、kubectl logs 不加 --tail，journalctl 不加 -n；"
+                "重启过的 Pod 用 kubectl logs --previous）再检查",
+            ),
+        ),
         "graph": Advice(
             Text(
                 "the server of this log has exited while it captured CUDA graphs; the last error it wrote: {error}",
@@ -466,6 +491,9 @@ def _readiness(facts: LogFacts) -> Outcome:
     common: dict[str, Any] = {"state": state, "phase": phase, "older_sessions": facts.older}
     if state in ("foreign", "empty"):
         return absent(_NOTHING[state], **common)
+    if state == "stopped" and session.expired_line is not None:
+        ended = Evidence(_where(facts, session.expired_line), Text("DUE TO TIME LIMIT", "DUE TO TIME LIMIT"))
+        return broken(ended, advice="expired", **common)
     if state == "stopped":
         where = _where(facts, session.stopped_line or 0)
         return absent(Text(f"shut down cleanly by its operator ({where})", f"被正常停止（{where}）"), **common)
@@ -496,8 +524,9 @@ def _readiness(facts: LogFacts) -> Outcome:
         name, number = facts.origin.place(line)
         values: dict[str, Any] = {"error": text, "from_line": max(1, number - 20), "file": _file(facts, name)}
         values |= _arguments(session)
-        advice = "graph" if session.phase == "graph" else None
-        given = launched(session) if advice else None
+        begun = session.covered_from is not None or session.last_exception is not None or bool(session.args)
+        advice = "graph" if session.phase == "graph" else None if begun else "cut"
+        given = launched(session) if advice == "graph" else None
         changed = relaunch.without_graphs(session, Hit("", line, text, 0, True, session.phase))
         if given is not None and changed is not None:
             values["launch_line"] = launch_line(given, changed)

@@ -86,6 +86,8 @@ STOPPING = (
     "Deactivated successfully",
     "Gracefully stopping...",
 )
+EXPIRED = "DUE TO TIME LIMIT"
+"""How slurmstepd says that a job ends because its time is over, and nobody stopped it."""
 COMPOSE_STOPS = "Gracefully stopping..."
 """What docker compose writes as it gives up too, before it tells why no container was started."""
 DYING = (
