@@ -32,9 +32,20 @@ _DEFAULTS: Mapping[str, Value] = {
     "dp_size": 1,
     "ep_size": 1,
     "base_gpu_id": 0,
+    "gpu_id_step": 1,
     "nnodes": 1,
     "node_rank": 0,
     "dist_init_addr": None,
+    "dist_timeout": None,
+    "nccl_port": None,
+    "page_size": 1,
+    "prefill_max_requests": None,
+    "tokenizer_worker_num": 1,
+    "json_model_override_args": "{}",
+    "model_loader_extra_config": "{}",
+    "watchdog_timeout": 300,
+    "crash_dump_folder": None,
+    "fastapi_root_path": "",
     "attention_backend": None,
     "prefill_attention_backend": None,
     "api_key": None,
@@ -43,6 +54,7 @@ _DEFAULTS: Mapping[str, Value] = {
     "ssl_certfile": None,
     "download_dir": None,
     "log_level": "info",
+    "log_level_http": None,
 }
 """Options with a value that a user gives, and the value that says that nothing was given (0.4.6 to 0.5.23)."""
 
