@@ -141,6 +141,7 @@ KINDS: list[tuple[int, Any, Mapping[str, str], str | None]] = [
     (400, {"message": "Input cannot be empty"}, {}, None),
     (408, {"error": {"message": "litellm.Timeout: Connection timed out. Timeout passed=6.0"}}, {}, "gateway-timeout"),
     (408, b"Request Timeout", {}, None),
+    (530, "error code: 1033", {}, "bad-gateway"),
     (429, {"message": "slow down"}, {}, "rate"),
     (429, {"error": "Model is overloaded", "error_type": "overloaded"}, {}, "busy"),
     (418, {"message": "teapot"}, {}, None),

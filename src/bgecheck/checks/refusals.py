@@ -624,7 +624,7 @@ def _of_a_lock(answer: Refused) -> str:
     return "key" if answer.status == 401 else "forbidden"
 
 
-_ORIGIN_DOWN, _ORIGIN_LATE = (502, 520, 521, 522, 523, 525, 526), (504, 524)
+_ORIGIN_DOWN, _ORIGIN_LATE = (502, 520, 521, 522, 523, 525, 526, 530), (504, 524)
 """A gateway's, those above 519 Cloudflare's: no connection to the server behind it, and no answer in time."""
 
 
