@@ -221,6 +221,7 @@ OTHER_ENGINES = (
         "llama.cpp",
         re.compile(r"llama_model_loader|llama_server|llama_init|\b(?:update_slots|launch_slot_|log_server_r): "),
     ),
+    ("sentence-transformers", re.compile(r"sentence_transformers\.SentenceTransformer(?: - INFO|:)")),
     ("LMDeploy", re.compile(r"\blmdeploy\b", re.IGNORECASE)),
     ("text-generation-inference", re.compile(r"text_generation_(?:launcher|router)")),
     (
