@@ -124,8 +124,8 @@ def _instead(shown: Sequence[Fault]) -> Text:
             part = Text(f"give {fault.option} a value", f"给 {fault.option} 补上值")
         elif fault.kind == "unsplit":
             part = Text(
-                "part its options: leave out the quotes around the variable, or its braces in a unit",
-                "把参数分开：去掉变量两边的引号，在 unit 里去掉花括号",
+                "part its options: one item for each word in a list, no quotes around a variable, no braces in a unit",
+                "把参数分开：列表里每个词单独一项；变量两边不加引号；unit 里不用花括号",
             )
         elif fault.kind == "cut-off":
             part = Text(

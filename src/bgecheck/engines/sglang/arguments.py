@@ -373,8 +373,9 @@ def _unsplit(at: int, value: str) -> Fault | None:
     if not value.startswith("--") or len(parts) < _SEVERAL or any(mark in value for mark in "'\"\\"):
         return None
     why = Text(
-        f"{value} reaches sglang as one word: a variable in quotes, or as ${{NAME}} in a unit, is not split",
-        f"{value} 作为一个词传给了 sglang：变量加引号，或在 unit 里写成 ${{NAME}}，就不会拆分",
+        f"{value} reaches sglang as one word: an item of a list, a variable in quotes, or ${{NAME}} in a unit is not "
+        "split",
+        f"{value} 作为一个词传给了 sglang：列表的一项、带引号的变量、unit 里的 ${{NAME}} 都不会拆分",
     )
     return Fault(
         kind="unsplit", option=value, why=why, change=Change((at,), parts, Text("one word each", "各成一个词"))
