@@ -371,3 +371,88 @@ def test_a_job_whose_time_was_over(tmp_path: Path) -> None:
     assert "--time" in str(root.fix)
     by_hand = ended.replace(" DUE TO TIME LIMIT", "")
     assert roots(judged(written(tmp_path / "sglang.log", _log("0.5.9", "serving", by_hand)))) == []
+
+
+STOPPED = "[@] SIGTERM received. signum=None frame=None. Draining requests and shutting down..."
+
+
+def _load_stopped(release: str) -> str:
+    return _log(release, "load", STOPPED)
+
+
+@pytest.mark.parametrize(("starts", "told"), [(1, False), (2, False), (3, True), (5, True)])
+def test_starts_that_something_stops_again_and_again(starts: int, told: bool, tmp_path: Path) -> None:
+    found = roots(judged(written(tmp_path / "sglang.log", _load_stopped("0.5.9") * starts)))
+    assert [root.id for root in found] == (["logs.ready"] if told else [])
+    assert not told or (f"the last {starts} starts" in str(found[0].cause) and "startupProbe" in str(found[0].fix))
+
+
+def test_starts_that_ended_in_different_ways_are_no_series(tmp_path: Path) -> None:
+    ended = _log("0.5.9", "serving", STOPPED)
+    text = _load_stopped("0.5.9") + ended + _load_stopped("0.5.9")
+    assert roots(judged(written(tmp_path / "sglang.log", text))) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [(", dp_size=2", "asks for 2 GPUs"), (", pp_size=2, base_gpu_id=1", "asks for 3 GPUs"), ("", "")],
+)
+def test_more_cards_than_there_are(options: str, asked: str, tmp_path: Path) -> None:
+    error = "torch.AcceleratorError: CUDA error: invalid device ordinal"
+    root = _root(tmp_path, _log("0.5.9", "device", "@scheduler", error, "", DIED, options=options))
+    assert root.id == "logs.no-gpu-visible"
+    assert asked in str(root.cause)
+    assert ("lower --tp-size" in str(root.fix)) == bool(asked)
+
+
+def test_kernels_that_cannot_be_fetched_are_none_of_the_hubs(tmp_path: Path) -> None:
+    error = (
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='edge.urm.nvidia.com', port=443): Max retries "
+        "exceeded with url: /artifactory/x/checksums.txt (Caused by NameResolutionError('Failed to resolve'))"
+    )
+    root = _root(tmp_path, _log("0.5.9", "memory", "@scheduler", error, "", DIED))
+    assert root.id == "logs.kernel-package-mismatch"
+    assert "flashinfer-cubin" in str(root.fix)
+    assert root.commands[-1].endswith("--attention-backend triton")
+    assert "HF_ENDPOINT" not in _words(root)
+
+
+def test_a_template_that_is_no_file(tmp_path: Path) -> None:
+    error = "RuntimeError: Chat template ./t.jinja is not a built-in template name or a valid chat template file path."
+    frame = 'managers/template_manager.py", line 160, in _load_explicit_chat_template'
+    root = _root(tmp_path, _refused(f"{LAUNCH} --chat-template ./t.jinja", frame, error))
+    assert root.id == "logs.bad-cli-arguments"
+    assert root.commands[0] == LAUNCH
+
+
+def test_a_proxy_that_asks_for_a_password(tmp_path: Path) -> None:
+    error = (
+        "requests.exceptions.ProxyError: (MaxRetryError(\"HTTPSConnectionPool(host='huggingface.co', port=443): Max "
+        "retries exceeded with url: /BAAI/bge-m3/resolve/main/config.json (Caused by ProxyError('Unable to connect to "
+        "proxy', OSError('Tunnel connection failed: 407 Proxy Authentication Required')))\"))"
+    )
+    root = _root(tmp_path, _log("0.5.9", "load", "@scheduler", error, "", DIED))
+    assert root.id == "logs.hf-unreachable"
+    assert "HTTP 407" in str(root.cause)
+    assert "hf-mirror" not in _words(root)
+
+
+def test_a_cache_of_kernels_that_went_away_is_told_by_its_path(tmp_path: Path) -> None:
+    error = "OSError: [Errno 116] Stale file handle: '/root/.triton/cache/4HJ2K/launcher.so'"
+    root = _root(tmp_path, _log("0.5.9", "memory", "@scheduler", error, "", DIED))
+    assert "/root/.triton/cache/4HJ2K/launcher.so" in str(root.cause)
+    assert "TRITON_CACHE_DIR" in str(root.fix)
+
+
+def test_a_server_of_ones_own_is_not_sglang(tmp_path: Path) -> None:
+    text = (
+        "INFO:     Started server process [4121]\n"
+        "2026-02-12 09:00:01,201 - sentence_transformers.SentenceTransformer - INFO - Load pretrained "
+        "SentenceTransformer: /models/bge-large-zh-v1.5\n"
+        "INFO:     Application startup complete.\n"
+        'INFO:     10.0.0.3:40123 - "POST /v1/embeddings HTTP/1.1" 500 Internal Server Error\n'
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n"
+    )
+    root = _root(tmp_path, text)
+    assert root.id == "logs.wrong-engine"
+    assert "sentence-transformers" in str(root.cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from datetime import datetime
 from itertools import pairwise
@@ -62,6 +63,8 @@ class Told(NamedTuple):
     state: str
     cause: str | None
     """The cause that was decisive for it, as the name of a row."""
+    early: bool = False
+    """Whether it was stopped before it was ready, and not from a keyboard."""
 
 
 class LogFacts(NamedTuple):
@@ -188,7 +191,16 @@ def _older(session: Session) -> Told:
     """An older session; what was still starting when the next began has failed or was given up."""
     diagnosis = diagnose(session, 0.0, datetime.now())
     state = "given up" if diagnosis.state in ("starting", "stuck") else diagnosis.state
-    return Told(session.first_line, session.lines, session.first_stamp, state, next(iter(diagnosis.causes), None))
+    cause, early = next(iter(diagnosis.causes), None), state == "stopped" and _is_early(session)
+    return Told(session.first_line, session.lines, session.first_stamp, state, cause, early)
+
+
+def _is_early(session: Session) -> bool:
+    return session.ready_line is None and not session.interrupted
+
+
+_IN_A_ROW = 3
+"""Starts that were each stopped early: one or two may be an operator's doing."""
 
 
 def _where(facts: LogFacts, line: int) -> str:
@@ -453,6 +465,21 @@ _WAIT = Text("wait, then check again", "稍等后再查")
             ),
             ("sinfo -o '%P %l'",),
         ),
+        "early": Advice(
+            Text(
+                "the last {count} starts were each stopped from outside (SIGTERM) before the server was ready: a probe "
+                "of Kubernetes, a health check or a start timeout does not wait long enough",
+                "最近 {count} 次启动都在就绪前被外部停止（SIGTERM）：Kubernetes 探针、健康检查或启动超时等得不够久",
+            ),
+            Text(
+                "let it wait for the whole start: in a pod a startupProbe of 10 minutes (periodSeconds: 10, "
+                "failureThreshold: 60), in compose a longer start_period, in systemd TimeoutStartSec=600",
+                "把等待时间放宽到整个启动过程：Pod 用 10 分钟的 startupProbe"
+                "（periodSeconds: 10、failureThreshold: 60），compose 调大 start_period，"
+                "systemd 设 TimeoutStartSec=600",
+            ),
+            ("kubectl get events --field-selector reason=Unhealthy",),
+        ),
         "cut": Advice(
             Text(
                 "the server of this log has exited, and the log begins behind the error: it holds only what sglang "
@@ -494,6 +521,10 @@ def _readiness(facts: LogFacts) -> Outcome:
     if state == "stopped" and session.expired_line is not None:
         ended = Evidence(_where(facts, session.expired_line), Text("DUE TO TIME LIMIT", "DUE TO TIME LIMIT"))
         return broken(ended, advice="expired", **common)
+    if state == "stopped" and _is_early(session) and _stopped_early(facts) >= _IN_A_ROW:
+        where = _where(facts, session.stopped_line or 0)
+        stopped = Evidence(where, Text("stopped before it was ready", "就绪前被停止"))
+        return broken(stopped, advice="early", count=_stopped_early(facts), **common)
     if state == "stopped":
         where = _where(facts, session.stopped_line or 0)
         return absent(Text(f"shut down cleanly by its operator ({where})", f"被正常停止（{where}）"), **common)
@@ -535,6 +566,12 @@ def _readiness(facts: LogFacts) -> Outcome:
     values = {"file": _file(facts, facts.origin.name), "age": _age(facts), "hangs": _hangs(session)}
     outcome = not_yet if state == "starting" else broken
     return outcome(last, *came, advice=state, **values, **common)
+
+
+def _stopped_early(facts: LogFacts) -> int:
+    """How many starts in a row, the newest with them, were stopped before they were ready."""
+    before = list(itertools.takewhile(lambda told: told.early, reversed(facts.past)))
+    return len(before) + 1
 
 
 def _file(facts: LogFacts, name: str) -> str | None:

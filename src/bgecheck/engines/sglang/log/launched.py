@@ -17,6 +17,7 @@ _DEFAULTS: Mapping[str, Value] = {
     "served_model_name": None,
     "revision": None,
     "context_length": None,
+    "chat_template": None,
     "host": "127.0.0.1",
     "port": None,
     "device": "cuda",

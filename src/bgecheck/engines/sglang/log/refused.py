@@ -387,6 +387,11 @@ def _no_file(match: re.Match[str], session: Session) -> Refusal:
     return Refusal(variant="file", option=match[2], value=match[1])
 
 
+def _no_template(match: re.Match[str], session: Session) -> Refusal:
+    name = f"{match[1].lower()}-template"
+    return Refusal(variant="template", option=f"--{name}", value=match[2], changes={name: None})
+
+
 def _no_options(match: re.Match[str], session: Session) -> Refusal:
     return Refusal(variant="file", option="--config", value=match[1])
 
@@ -427,6 +432,7 @@ _READERS = tuple(
         (r"chunked_prefill_size must be divisible by page_size", _pages),
         (r"tp_size must be divisible by number of nodes", _nodes),
         (r"SSL [\w ]+ file not found: '([^']*)'\. Please check the (--[\w-]+) path", _no_file),
+        (r"(Chat|Completion) template (.*?) is not a built-in template name", _no_template),
         (r"Config file not found: (\S+)", _no_options),
         (r"Config file must be YAML format, got: (\S*)", _no_yaml),
     )

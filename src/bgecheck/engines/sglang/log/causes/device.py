@@ -448,6 +448,22 @@ cause(
     variant=lambda session, hit: "apart" if "driver combination" in hit.text else None,
 )
 
+_FEWER = re.compile(r"invalid device ordinal|device >= 0 && device < num_gpus")
+"""How CUDA and torch say that a GPU was asked for whose number there is none of."""
+
+
+def _cards_asked(session: Session) -> int:
+    """The GPUs that a launch asks for on this machine; 1 where its arguments do not tell."""
+    sizes = [session.argument(name) or "1" for name in ("tp_size", "pp_size", "dp_size", "nnodes")]
+    if not all(re.fullmatch(r"[1-9]\d{0,3}", size) for size in sizes):
+        return 1
+    tensor, pipeline, data, nodes = map(int, sizes)
+    first = session.argument("base_gpu_id") or "0"
+    # With attention in parallel over the data the replicas share the cards of one.
+    replicas = 1 if session.argument("enable_dp_attention") == "True" else data
+    return max(tensor * pipeline // nodes, 1) * replicas + (int(first) if first.isdigit() else 0)
+
+
 _NO_RUNTIME = re.compile(r"could not select device driver|unknown or invalid runtime name: nvidia")
 
 
@@ -457,6 +473,8 @@ def _unseen(session: Session, hit: Hit) -> str | None:
         return "mismatch"
     if "NVML: Unknown Error" in hit.text:
         return "lost"
+    if _FEWER.search(hit.text) and _cards_asked(session) > 1 and maker(session, hit) is None:
+        return "fewer"
     return "no-runtime" if _NO_RUNTIME.search(hit.text) else maker(session, hit)
 
 
@@ -688,6 +706,20 @@ cause(
             Text("reboot the host, or reload the NVIDIA kernel modules", "重启宿主机，或重新加载 NVIDIA 内核模块"),
             ("cat /proc/driver/nvidia/version", "nvidia-smi"),
         ),
+        "fewer": Advice(
+            Text(
+                "the launch asks for {asked} GPUs (--tp-size, --pp-size and --dp-size multiplied, counted from --base-gpu-id on), and the "
+                "process sees fewer",
+                "启动命令需要 {asked} 张 GPU（--tp-size、--pp-size、--dp-size 之积，再加上 --base-gpu-id），而进程看到的没有这么多",
+            ),
+            Text(
+                "lower --tp-size and --dp-size to the GPUs that there are (most embedding models fit one: leave both out), or show the "
+                "process more of them: docker --gpus all, CUDA_VISIBLE_DEVICES, in a pod the limit nvidia.com/gpu",
+                "把 --tp-size、--dp-size 降到实有的卡数（多数 embedding 模型一张卡就够，两个参数都可去掉）；或让进程看到更多卡："
+                "docker 用 --gpus all，另看 CUDA_VISIBLE_DEVICES，Pod 看 nvidia.com/gpu 的 limit",
+            ),
+            ("nvidia-smi -L",),
+        ),
         "lost": Advice(
             Text(
                 "where the host's own nvidia-smi works, the container had its GPUs and has lost them: a `systemctl daemon-reload` or an update "
@@ -721,6 +753,7 @@ cause(
         ),
     },
     variant=_unseen,
+    values=lambda session, hit: {"asked": str(_cards_asked(session))},
 )
 
 _TOO_OLD = re.compile(r"sm_?75 (?:and above|or (?:above|higher|newer|later))|\bis too old to be supported")
@@ -1039,9 +1072,21 @@ def _undefined_name(session: Session, text: str) -> str | None:
     return "kernel-package-mismatch" if missing else None
 
 
+_CUBINS = "edge.urm.nvidia.com"
+"""Where flashinfer fetches kernels from."""
+
 cause(
     "kernel-package-mismatch",
     [
+        pattern(
+            "edge.urm.nvidia.com",
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='edge.urm.nvidia.com', port=443): Max retries exceeded with url: "
+            "/artifactory/sw-kernelinferencelibrary-public-generic-local/x",
+            regex=r"(?:Error|Timeout): .*edge\.urm\.nvidia\.com",
+            near="2026-02-12 09:00:01,586 - INFO - cubin_loader.py:231 - flashinfer.jit: Fetching x.cubin from https://edge.urm.nvidia.com/x",
+            source="flashinfer (sglang #10933)",
+            weight=SPECIFIC,
+        ),
         pattern(
             "undefined symbol",
             "ImportError: /usr/lib/sgl_kernel/sm90/common_ops.abi3.so: undefined symbol: _ZNK3c106SymInt6sym_neERKS0_",
@@ -1172,6 +1217,18 @@ cause(
     fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
     commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang",),
     variants={
+        "cubins": Advice(
+            Text(
+                "flashinfer fetches finished kernels from edge.urm.nvidia.com when they are first needed, and cannot reach it from here; the "
+                "model and its hub have no part in it",
+                "flashinfer 首次用到时会从 edge.urm.nvidia.com 下载编译好的算子，这台机器连不上；与模型和 hub 无关",
+            ),
+            Text(
+                "install flashinfer-cubin, which brings them all, in exactly the version of flashinfer_python; or start it {changes}",
+                "安装与 flashinfer_python 版本完全相同的 flashinfer-cubin（自带全部算子）；或{changes} 启动",
+            ),
+            ("pip list | grep -i flashinfer", "{launch_line}"),
+        ),
         "amd": Advice(
             Text(
                 "aiter or another kernel package for ROCm is missing or of another version than this sglang asks for "
@@ -1202,7 +1259,8 @@ cause(
             ),
         ),
     },
-    variant=maker,
+    variant=lambda session, hit: "cubins" if _CUBINS in hit.text else maker(session, hit),
+    changes=lambda session, hit: {"attention-backend": "triton"} if _CUBINS in hit.text else None,
 )
 
 _NVRTC = re.compile(r"libnvrtc\.so\.(\d+)")

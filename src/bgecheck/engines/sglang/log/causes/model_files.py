@@ -160,6 +160,14 @@ cause(
             choose=_unset,
         ),
         pattern(
+            "is not a built-in template name",
+            "RuntimeError: Chat template ./bge.jinja is not a built-in template name or a valid chat template file path.",
+            regex=r"Error: (?:Chat|Completion) template .* is not a built-in template name",
+            near="[2026-11-02 22:10:05] Chat template chatml is a built-in template name",
+            source="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "No host supplied",
             "requests.exceptions.InvalidURL: Invalid URL 'http://:8000/model_info': No host supplied",
             regex=r"Invalid URL 'https?://:\d+/\w+': No host supplied",
@@ -382,6 +390,17 @@ cause(
                 "one `option: value` a line",
                 "改成 .yaml 扩展名：JSON 内容可以不动（YAML 兼容 JSON），其他格式要改写成每行一个 `参数: 值`",
             ),
+        ),
+        "template": Advice(
+            Text(
+                "{option} names {value}, which is no file here and no template of sglang's own",
+                "{option} 的值 {value} 既不是存在的文件，也不是 sglang 内置的模板名",
+            ),
+            Text(
+                "leave it out: embeddings of texts need no template; where it is needed (images), give the path as the server sees it",
+                "去掉它：文本 embedding 用不到模板；确实需要（图文模型）时，写服务能看到的文件路径",
+            ),
+            _CORRECTED,
         ),
         "json": Advice(
             Text(
@@ -833,6 +852,15 @@ def _mirror(hit: Hit) -> str:
     return "" if _ORIGINAL.search(address) else address
 
 
+def _far(session: Session, hit: Hit) -> str | None:
+    """`proxy` where that refuses to pass anything on, `mirror` where one failed."""
+    if _PROXY_KEY.search(hit.text):
+        return "proxy"
+    return "mirror" if _mirror(hit) else None
+
+
+_PROXY_KEY = re.compile(r"Tunnel connection failed: 407|407 Proxy Authentication Required")
+
 _AT_ONCE = r"^(?!.*thrown while requesting).*"
 """Opens the pattern of a failure that is not tried again."""
 _HUB = r"(?:huggingface\.co|hf-mirror\.com|modelscope|/resolve/main/|/api/models/)"
@@ -984,6 +1012,19 @@ cause(
     ),
     commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_repo}",),
     variants={
+        "proxy": Advice(
+            Text(
+                "the proxy between this machine and the hub asks for a name and a password (HTTP 407), and the server has none for it",
+                "这台机器到 hub 之间的代理要求用户名和密码（HTTP 407），而服务没有带上",
+            ),
+            Text(
+                "set HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT for the server (marks in the password as %40 and the like), with "
+                "NO_PROXY=127.0.0.1,localhost; or download the model elsewhere and give --model-path its folder",
+                "给服务设置 HTTPS_PROXY=http://用户名:密码@主机:端口（密码里的特殊字符写成 %40 这样的编码），并设 NO_PROXY=127.0.0.1,localhost；"
+                "或在别处下载模型，用 --model-path 指向目录",
+            ),
+            ("env | grep -i _proxy | cut -d= -f1",),
+        ),
         "mirror": Advice(
             Text(
                 "the mirror {hub} cannot be reached from here, or does not give the files, and {args_model} is not in the local cache",
@@ -998,7 +1039,7 @@ cause(
             ("curl -sSI -m 10 {hub}", "env -u HF_ENDPOINT hf download {args_repo}"),
         ),
     },
-    variant=lambda session, hit: "mirror" if _mirror(hit) else None,
+    variant=_far,
     values=lambda session, hit: {"hub": _mirror(hit)},
 )
 
@@ -1118,6 +1159,9 @@ def _hashes(session: Session, hit: Hit) -> dict[str, str]:
     """What a line tells of a file: its hash and the hub's, or its shape and that of config.json."""
     if match := _HASHES.search(hit.text):
         return dict(zip(("path", "expected", "actual"), match.groups(), strict=True))
+    if _OF_A_SHARE.search(hit.text):
+        named = re.search(r"'(/[^']{1,400})'", hit.text)
+        return {"path": named[1] if named else session.argument("model_path") or ""}
     shapes = _SHAPES.search(hit.text)
     return dict(zip(("actual", "expected"), shapes.groups(), strict=True)) if shapes else {}
 
@@ -1283,15 +1327,16 @@ cause(
         ),
         "share": Advice(
             Text(
-                "the file system that holds the model went away while it was read (NFS, FUSE): the weight files themselves are not damaged",
-                "读取模型时，它所在的文件系统失联了（NFS、FUSE）：权重文件本身没有损坏",
+                "a file system went away while a file of it was in use (NFS, FUSE): {path}. No weight file is damaged",
+                "使用中的文件所在的文件系统失联了（NFS、FUSE）：{path}。权重文件没有损坏",
             ),
             Text(
                 "mount it again on the host, and in a container recreate the container, whose mount still is the old one; then start the server. "
-                "A copy of the model on a local disk is not cut off",
-                "在宿主机上重新挂载；容器里的挂载仍是旧的，要重建容器；然后再启动。把模型复制到本地盘可避免再次失联",
+                "What lies on a local disk is not cut off: a copy of the model, and TRITON_CACHE_DIR for compiled kernels",
+                "在宿主机上重新挂载；容器里的挂载仍是旧的，要重建容器；然后再启动。放在本地盘可避免再次失联：复制一份模型，"
+                "编译缓存用 TRITON_CACHE_DIR 指到本地",
             ),
-            ("ls -l {args_model}", "findmnt -T {args_model}"),
+            ("ls -l {path}", "findmnt -T {path}"),
         ),
         "shape": Advice(
             Text(
