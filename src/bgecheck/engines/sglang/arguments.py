@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bgecheck.engines.planned import CUT, Change, Configured, Word, Written
+from bgecheck.engines.planned import CUT, Change, Configured, Form, Word, Written
 from bgecheck.engines.sglang.launchline import long_name, options_at, parse_launch
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.releases import RENAMED, Option, Release, numbers, releases
@@ -23,8 +23,8 @@ class Fault:
 
     kind: str
     """`unknown`, `ambiguous`, `choice`, `type`, `missing`, `switch`, `stray`, `required`, `retired`, `typography`,
-    `unsplit`, `file`, `unquoted`, `exclusive`, `pages`, which are refused; `deprecated`, `overridden`, `marks`,
-    `cut-off`, which are not;
+    `unsplit`, `file`, `unquoted`, `exclusive`, `pages`, `shell`, which are refused; `deprecated`, `overridden`,
+    `marks`, `cut-off`, which are not;
     `default`, `short`, which change nothing."""
     option: str
     """As it was typed."""
@@ -635,6 +635,29 @@ def cut_off(one: Written) -> tuple[Fault, ...]:
         )
         for each in one.cut_off
     )
+
+
+_OF_A_SHELL = frozenset({"&&", "||", "|", ">", ">>", "2>&1", "&"})
+"""Words that mean something to a shell alone."""
+_BUILT_IN = frozenset({"source", ".", "cd", "export", "ulimit", "set"})
+"""Commands that are no programs."""
+
+
+def without_shell(one: Written) -> tuple[Fault, ...]:
+    """What only a shell understands in a command that systemd or supervisord runs without one."""
+    if one.form not in (Form.SYSTEMD, Form.SUPERVISOR) or not one.words:
+        return ()
+    values = [word.value for word in one.words]
+    first = values[0].lstrip("-@:+!")
+    found = first if first in _BUILT_IN else next((value for value in values if value in _OF_A_SHELL), None)
+    if found is None or first.rpartition("/")[2] in ("sh", "bash", "dash", "zsh"):
+        return ()
+    runs = one.form.value.split()[0]
+    why = Text(
+        f"{runs} runs a command without a shell, to which alone {found} means something",
+        f"{runs} 不经过 shell 执行命令，而 {found} 只有 shell 才认识",
+    )
+    return (Fault(kind="shell", option=found, why=why),)
 
 
 def hidden_options(words: Sequence[Word], release: Release) -> str | None:
