@@ -624,11 +624,11 @@ _HASHES = (
                 "模型对所有文本都算出 NaN：权重损坏或没下全，或者服务用的是 fp16（最大只到 65504）而溢出",
             ),
             Text(
-                "check the weight files against their hash; where they are right, restart the server with --dtype "
-                "bfloat16 (float32 on a GPU below sm80)",
-                "核对权重文件的哈希；文件没问题就加 --dtype bfloat16 重启（sm80 以下的显卡用 float32）",
+                "check the weight files against their hash; where they are right, restart the server {changes} "
+                "(float32 on a GPU below sm80)",
+                "核对权重文件的哈希；文件没问题就{changes} 重启（sm80 以下的显卡用 float32）",
             ),
-            (_HASHES,),
+            (_HASHES, "{launch_line}"),
         ),
         "zero": Advice(
             Text(
@@ -674,7 +674,7 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
     odd = sum(not math.isfinite(x) for x in first)
     zeros = [n for n in bad if not any(vectors[n])]
     advice = "byte-order" if swapped else "zero" if len(zeros) == len(bad) else _of_precision(facts, bad)
-    changed = facts.running.restarted({"dtype": "bfloat16"}) if advice == "overflow" else {}
+    changed = facts.running.restarted({"dtype": "bfloat16"}) if advice in ("overflow", "either") else {}
     return broken(
         Evidence(
             Text("vectors with null, NaN, inf or only zeros", "含 null、NaN、inf 或全零的向量"),

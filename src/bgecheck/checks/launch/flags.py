@@ -135,10 +135,9 @@ def _instead(shown: Sequence[Fault]) -> Text:
             )
         elif fault.kind == "shell":
             part = Text(
-                "begin with the interpreter's whole path (/PATH/venv/bin/python -m sglang.launch_server ..., which "
+                "begin with the interpreter's whole path (/PATH/venv/bin/python -m ..., which "
                 "needs no activation), or with /bin/bash -c and the whole command in single quotes",
-                "直接写解释器的完整路径（/路径/venv/bin/python -m sglang.launch_server ...，"
-                "无需激活环境），或写成 /bin/bash -c '整条命令'",
+                "直接写解释器的完整路径（/路径/venv/bin/python -m ...，无需激活环境），或写成 /bin/bash -c '整条命令'",
             )
         elif fault.option == "\\":
             part = Text("leave out the blank behind the \\", "去掉 \\ 后面的空格")
