@@ -1018,9 +1018,9 @@ cause(
                 "这台机器到 hub 之间的代理要求用户名和密码（HTTP 407），而服务没有带上",
             ),
             Text(
-                "set HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT for the server (marks in the password as %40 and the like), with "
+                "write NAME:PASSWORD@ before the host in the server's HTTPS_PROXY (marks in the password as %40 and the like), with "
                 "NO_PROXY=127.0.0.1,localhost; or download the model elsewhere and give --model-path its folder",
-                "给服务设置 HTTPS_PROXY=http://用户名:密码@主机:端口（密码里的特殊字符写成 %40 这样的编码），并设 NO_PROXY=127.0.0.1,localhost；"
+                "在服务的 HTTPS_PROXY 里，主机前加上 用户名:密码@（密码里的特殊字符写成 %40 这样的编码），并设 NO_PROXY=127.0.0.1,localhost；"
                 "或在别处下载模型，用 --model-path 指向目录",
             ),
             ("env | grep -i _proxy | cut -d= -f1",),
