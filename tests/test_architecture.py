@@ -82,13 +82,14 @@ OF_OTHERS = {
         "--query-compute-apps",
         "--input-type",
     ),
-    *("--pooling", "--max-client-batch-size", "--url-prefix"),
+    *("--pooling", "--max-client-batch-size", "--max-concurrent-requests", "--url-prefix"),
+    *("--tail", "--previous", "--field-selector", "--time"),
     *("--local-dir", "--local", "--force-download", "--shm-size", "--ipc", "--gpus", "--ulimit", "--memory", "--sort"),
     "--detach",
     "--verify-hash",
     *("--task", "--runner", "--convert", "--hf-overrides", "--embedding", "--embeddings"),
 }
-"""Options of curl, hf, ps, docker, nvidia-smi, tsx; of text-embeddings-inference, Infinity, vLLM, llama.cpp."""
+"""Options of curl, hf, ps, docker, kubectl, srun, nvidia-smi, tsx; of other engines."""
 
 ELSEWHERE = {"cli", "demo", "engines"}
 """The program's own options, a server in sglang's dialect, and the place where sglang is spelled."""

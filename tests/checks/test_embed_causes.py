@@ -229,6 +229,9 @@ def test_where_no_vector_is_a_number_the_weights_are_the_reason() -> None:
     facts = right()._replace(asked=null, repeats=(null,) * 3, others=(null, null), batch=None, meaning=None, more=None)
     rows = judged(facts._replace(running=Running(dtype="float16")))
     assert "broken or half-downloaded" in words(rows["finite"])
+    assert "--dtype bfloat16" in words(rows["finite"])
+    known = judged(facts._replace(running=Running(dtype="float32")))
+    assert "bfloat16" not in words(known["finite"])
     assert "512 nulls and no number" in str(rows["answers"].evidence)
     assert "floats" not in str(rows["answers"].evidence)
 

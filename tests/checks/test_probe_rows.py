@@ -308,6 +308,7 @@ def test_the_largest_batch_is_learned(most: int, taken: int) -> None:
         (400, "between 10 and 20 texts", "request: between 8 and 31 ("),
         (400, "gateway-12 v1.15: the body may have 16 MB and 12 seconds, input[9] has 20 tokens", "between 8 and 31 ("),
         (500, "worker 12 failed", "between 8 and 31 ("),
+        (413, "batch size {n} > maximum allowed batch size 10", "request: 10 ("),
     ],
 )
 def test_a_refusal_that_names_the_largest_batch_is_read(status: int, message: str, words: str) -> None:

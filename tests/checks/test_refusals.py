@@ -142,7 +142,9 @@ KINDS: list[tuple[int, Any, Mapping[str, str], str | None]] = [
     (400, {"message": "Input cannot be empty"}, {}, None),
     (408, {"error": {"message": "litellm.Timeout: Connection timed out. Timeout passed=6.0"}}, {}, "gateway-timeout"),
     (408, b"Request Timeout", {}, None),
+    (530, "error code: 1033", {}, "bad-gateway"),
     (429, {"message": "slow down"}, {}, "rate"),
+    (429, {"error": "Model is overloaded", "error_type": "overloaded"}, {}, "busy"),
     (418, {"message": "teapot"}, {}, None),
     # success that is none
     (200, {"error": {"message": "当前分组 default 下对于模型 bge 无可用渠道"}}, ONE_API, "no-channel"),

@@ -71,6 +71,13 @@ def test_a_corrected_line_is_taken(version: str) -> None:
         ("--tensor-parallel-size=2", "--tensor-parallel-size=2"),
         ("--disable-radix-cahce", "--disable-radix-cache"),
         ("--disable_radix_cache", "--disable-radix-cache"),
+        ("-tp 2", "--tp-size 2"),
+        ("-port 30000", "--port 30000"),
+        ("--disable-radix-cache --enable-hierarchical-cache", "--disable-radix-cache"),
+        ("--page-size 64 --chunked-prefill-size 1000", "--page-size 64 --chunked-prefill-size 1024"),
+        ("--chunked-prefill-size=1000 --page-size 64", "--chunked-prefill-size=1024 --page-size 64"),
+        ("--page-size 64 --chunked-prefill-size 8192", "--page-size 64 --chunked-prefill-size 8192"),
+        ("--page-size 64 --chunked-prefill-size -1", "--page-size 64 --chunked-prefill-size -1"),
         ("--dtype fp16", "--dtype half"),
         ("--dtype=fp16", "--dtype=half"),
         ("--attention-backend sdpa", "--attention-backend torch_native"),
@@ -107,6 +114,12 @@ def test_what_was_meant(typed: str, becomes: str) -> None:
 )
 def test_what_a_variable_holds_is_not_judged(line: str) -> None:
     assert not [fault for fault in faults(words(f"{MODEL} {line}"), newest()) if fault.refused]
+
+
+def test_switches_that_exclude_each_other_are_refused_since_releases_look() -> None:
+    given = words(f"{MODEL} --disable-radix-cache --enable-hierarchical-cache")
+    refusing = [release.version for release in releases() if any(f.refused for f in faults(given, release))]
+    assert refusing == [release.version for release in releases()][1:]
 
 
 def test_between_two_releases_both_are_asked() -> None:

@@ -31,7 +31,7 @@ from bgecheck.engines.sglang.launchline import deciding, parse_launch
         ("python -m sglang.launch_server --port 1 --port 2", {"port": "2"}),
         ("python -m sglang.launch_server --chunked-prefill-size -1", {"chunked-prefill-size": "-1"}),
         ("python -m sglang.launch_server --disable-radix --is", {"disable-radix-cache": "", "is-embedding": ""}),
-        ("python -m sglang.launch_server --cuda-graph-bs 1 2 4 --tp 2", {"cuda-graph-bs": "1 2 4", "tp": "2"}),
+        ("python -m sglang.launch_server --cuda-graph-bs 1 2 4 --tp 2", {"cuda-graph-bs": "1 2 4", "tp-size": "2"}),
         ("python -m sglang.launch_server --model_path /m", {"model-path": "/m"}),
         ("python -m bgecheck.demo.server --port 5", {"port": "5"}),
         ("python -W ignore -m sglang.launch_server --port 5", {"port": "5"}),

@@ -21,7 +21,7 @@ from bgecheck.engines.launchfile.shell import commands
 from bgecheck.engines.launchfile.unread import not_judged
 from bgecheck.engines.launchfile.words import UnclosedQuote
 from bgecheck.engines.planned import Change, Planned
-from bgecheck.engines.sglang.arguments import faults
+from bgecheck.engines.sglang.arguments import faults, without_shell
 from bgecheck.engines.sglang.planned import all_as_typed, planned_as_typed, planned_in
 from bgecheck.engines.sglang.releases import newest
 from bgecheck.model import BadInput, Text
@@ -680,3 +680,22 @@ def test_bash_runs_what_was_read(text: str, tmp_path: Path) -> None:
     started = [line.split("\x1f")[:-1] for line in log.read_text().splitlines()] if log.exists() else []
     read = [list(one.written.values[one.written.values.index("-m") :]) for one in planned_in(str(script))]
     assert sorted(started) == sorted(read)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.service", "[Service]\nExecStart=source venv/bin/activate && {run}\n", "source"),
+        ("a.service", "[Service]\nExecStart={run} 2>&1\n", "2>&1"),
+        ("a.service", "[Service]\nExecStart=/opt/venv/bin/{run}\n", None),
+        ("a.service", '[Service]\nExecStart=/bin/bash -c "source venv/bin/activate && {run}"\n', None),
+        ("a.conf", "[program:bge]\ncommand=cd /srv && {run}\n", "cd"),
+        ("a.conf", "[program:bge]\ncommand={run}\n", None),
+        ("a.sh", "source venv/bin/activate && {run}\n", None),
+    ],
+)
+def test_what_only_a_shell_understands_is_told_where_none_runs(
+    name: str, text: str, found: str | None, tmp_path: Path
+) -> None:
+    (one,) = planned(tmp_path, text.format(run=f"{RUN} --model-path /m"), name)
+    assert [fault.option for fault in without_shell(one.written)] == ([found] if found else [])

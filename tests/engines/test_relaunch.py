@@ -202,7 +202,7 @@ def test_an_ambiguous_beginning_is_no_option() -> None:
     ("line", "options"),
     [
         ("python -m sglang.launch_server --model-path /m --port 1", {"model-path": "/m", "port": "1"}),
-        ("sglang serve /m --tp 2", {"model-path": "/m", "tp": "2"}),
+        ("sglang serve /m --tp 2", {"model-path": "/m", "tp-size": "2"}),
         ("python -m sglang.launch_server --model-path '/m/a b'", {"model-path": "/m/a b"}),
         ("python -m sglang.launch_server --help", None),
         ("sglang serve --model-path ", None),

@@ -185,6 +185,27 @@ def test_terminal_escapes_and_bidi_are_taken_out(foreign: str, harmless: str) ->
 @pytest.mark.parametrize(
     "line",
     [
+        "`pip install hf_transfer`",
+        '  File "/opt/sglang/srt/utils/hf_transformers_utils.py", line 12, in get_config',
+        "HF_ENDPOINT=https://hf-mirror.com",
+        "HF_DATASETS_OFFLINE=1",
+        "hf_overrides=None",
+    ],
+)
+def test_names_that_begin_like_a_key_of_the_hub_are_shown(line: str) -> None:
+    assert Redactor().text(line) == line
+
+
+@pytest.mark.parametrize("behind", ["", "=", "_x", ".py", '",'])
+def test_a_key_of_the_hub_is_hidden_whatever_follows(behind: str) -> None:
+    token = "hf_" + "AbCd" * 8 + "xY"
+    assert "AbCd" not in Redactor().text(f"HF_TOKEN={token}{behind}")
+    assert "AbCd" not in Redactor().text(f"Invalid user token {token}{behind}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
         "Authorization: Bearer abcdefgh12345",
         "server_args={'model_path': 'm', 'api_key': 'topsecret'}",
         "ServerArgs(api_key='topsecret', port=1)",

@@ -160,7 +160,10 @@ ADVICE: Mapping[str, Advice] = {
             "{front} is overloaded, as it says: HTTP {status}, {message}",
             "{front} 表示负载过高：HTTP {status}，{message}",
         ),
-        Text("send fewer requests at once, and try again", "降低并发后重试"),
+        Text(
+            "send fewer requests at once, and try again (text-embeddings-inference: --max-concurrent-requests)",
+            "降低并发后重试（text-embeddings-inference 的上限是 --max-concurrent-requests）",
+        ),
         ("bgecheck doctor --wait 5m --url {base_url}",),
     ),
     "loading": Advice(
@@ -530,6 +533,8 @@ _LOADING = re.compile(
     r"|正在(?:加载|启动)|启动中|加载中|预热"
 )
 _BUSY = re.compile(r"(?i)overload|over capacity|负载.{0,6}(?:饱和|过高)|too many requests|rate limit")
+_OVERLOADED = re.compile(r"(?i)overload|over capacity|负载.{0,6}(?:饱和|过高)")
+"""What an engine says of itself with 429, as text-embeddings-inference does: no rate is limited."""
 _MEMORY = re.compile(r"(?i)out of memory")
 _GPU_ERROR = re.compile(r"(?i)\b(?:CUDA|HIP|NCCL|cublas|cudnn) ?error|device-side assert|illegal memory access")
 _GPU_MEMORY = re.compile(r"(?i)\b(?:CUDA|HIP|GPU)\b.{0,20}out of memory")
@@ -590,7 +595,7 @@ def _of_status(answer: Refused, listed: bool) -> str | None:
     if status == 408 and (answer.gateway or "litellm" in message.lower()):
         return "gateway-timeout"
     if status == 429:
-        return "rate"
+        return "busy" if _OVERLOADED.search(message) else "rate"
     if status in (400, 422):
         return _of_the_gpu(message) or _of_the_request(message)
     return _of_the_server(answer, listed) if status >= 500 else None
@@ -620,7 +625,7 @@ def _of_a_lock(answer: Refused) -> str:
     return "key" if answer.status == 401 else "forbidden"
 
 
-_ORIGIN_DOWN, _ORIGIN_LATE = (502, 520, 521, 522, 523, 525, 526), (504, 524)
+_ORIGIN_DOWN, _ORIGIN_LATE = (502, 520, 521, 522, 523, 525, 526, 530), (504, 524)
 """A gateway's, those above 519 Cloudflare's: no connection to the server behind it, and no answer in time."""
 
 

@@ -60,7 +60,10 @@ _KEY_SHAPES = (
         rf"(?!(?-i:\"?\$[A-Z_]+\"?|\"{re.escape(KEY_IN_SHELL)}\"|\\)(?:\s|$))(?!(?-i:[A-Z_]+\]))"
         r"(?:\\*'[^']*'|\\*\"[^\"]*\"|\S+)"
     ),
-    re.compile(r"(?i)(\bhf_)[A-Za-z0-9]{8,}"),
+    # A token stands alone, and has 34 characters: hf_transformers_utils.py is a file, HF_ENDPOINT= a variable.
+    re.compile(
+        r"(?i)(\bhf_)(?!(?:transfer|endpoint|tokenizer|overrides)\b)(?:[a-z0-9]{20,}|[a-z0-9]{8,}(?![a-z0-9_=]))"
+    ),
     re.compile(r"(?i)(://[^/\s:@]*:)[^/\s]+(?=@)"),
     re.compile(r"\b(sk-)[A-Za-z0-9_\-]{4,}"),
 )

@@ -315,6 +315,12 @@ FOREIGN = (
     ("llama.cpp", "srv  update_slots: all slots are idle"),
     ("llama.cpp", "slot launch_slot_: id  0 | task 1 | processing task"),
     ("llama.cpp", "srv  log_server_r: request: POST /v1/embeddings"),
+    (
+        "sentence-transformers",
+        "2026-11-26 10:00:01,000 - sentence_transformers.SentenceTransformer - INFO - Load pretrained "
+        "SentenceTransformer: /m",
+    ),
+    ("sentence-transformers", "INFO:sentence_transformers.SentenceTransformer:Use pytorch device_name: cuda"),
     ("LMDeploy", "2026-11-26 10:00:01,000 - lmdeploy - INFO - start"),
     ("text-generation-inference", "INFO text_generation_launcher: Args {"),
     ("text-generation-inference", "INFO text_generation_router: listening"),

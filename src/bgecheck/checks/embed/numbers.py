@@ -584,6 +584,13 @@ def _swapped(facts: EmbedFacts) -> bool:
     return UNIT_NORM.admits(abs(norm(numbers) - 1))
 
 
+# find, since a glob without a match is an error, and most folders hold one kind of file only.
+_HASHES = (
+    "find -L {model_path} -maxdepth 1 -name '*.safetensors' -exec sha256sum {{}} + "
+    "-o -name '*.bin' -exec sha256sum {{}} +"
+)
+
+
 @AREA.check(
     "finite",
     title=Text("every number is finite, and no vector is zero", "数值中没有 NaN 和 inf，也没有零向量"),
@@ -596,11 +603,7 @@ def _swapped(facts: EmbedFacts) -> bool:
         f"check the weight files against their hash, then start without {NO_WARM_UP}",
         f"核对权重文件的哈希，再去掉 {NO_WARM_UP} 重启",
     ),
-    # find, since a glob without a match is an error, and most folders hold one kind of file only.
-    commands=(
-        "find -L {model_path} -maxdepth 1 -name '*.safetensors' -exec sha256sum {{}} + "
-        "-o -name '*.bin' -exec sha256sum {{}} +",
-    ),
+    commands=(_HASHES,),
     variants={
         "overflow": Advice(
             Text(
@@ -613,6 +616,19 @@ def _swapped(facts: EmbedFacts) -> bool:
                 "{changes} 重启（sm80 以下的显卡用 float32）" + AGAIN.zh,
             ),
             ("{launch_line}",),
+        ),
+        "either": Advice(
+            Text(
+                "the model computes NaN for every text: broken or half-downloaded weights, or fp16, if the server "
+                "computes in it, whose numbers end at 65504",
+                "模型对所有文本都算出 NaN：权重损坏或没下全，或者服务用的是 fp16（最大只到 65504）而溢出",
+            ),
+            Text(
+                "check the weight files against their hash; where they are right, restart the server {changes} "
+                "(float32 on a GPU below sm80)",
+                "核对权重文件的哈希；文件没问题就{changes} 重启（sm80 以下的显卡用 float32）",
+            ),
+            (_HASHES, "{launch_line}"),
         ),
         "zero": Advice(
             Text(
@@ -658,7 +674,7 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
     odd = sum(not math.isfinite(x) for x in first)
     zeros = [n for n in bad if not any(vectors[n])]
     advice = "byte-order" if swapped else "zero" if len(zeros) == len(bad) else _of_precision(facts, bad)
-    changed = facts.running.restarted({"dtype": "bfloat16"}) if advice == "overflow" else {}
+    changed = facts.running.restarted({"dtype": "bfloat16"}) if advice in ("overflow", "either") else {}
     return broken(
         Evidence(
             Text("vectors with null, NaN, inf or only zeros", "含 null、NaN、inf 或全零的向量"),
@@ -678,9 +694,11 @@ def every_number_is_finite(facts: EmbedFacts) -> Outcome:
 
 
 def _of_precision(facts: EmbedFacts, bad: Sequence[int]) -> str | None:
-    """The advice for vectors some of which are no numbers: fp16 is too small where the others show it."""
+    """The advice for vectors that are no numbers: fp16 is too small where others show it, or may be where all are."""
     good = [vector for n, vector in enumerate(facts.vectors()) if n not in bad]
     declared = _DTYPES.get(facts.running.dtype or "")
+    if not good and declared in (None, "fp16"):
+        return "either"
     return "overflow" if good and "fp16" in (declared, declared or dtype(good[:4])) else None
 
 

@@ -14,7 +14,7 @@ from bgecheck.engines.base import Changes, Launch, Setting, Sources
 from bgecheck.engines.planned import Planned
 from bgecheck.engines.server import Server
 from bgecheck.engines.sglang import engine as sglang
-from bgecheck.engines.sglang.arguments import Verdict, cut_off, mended, verdict
+from bgecheck.engines.sglang.arguments import Verdict, cut_off, mended, verdict, without_shell
 from bgecheck.engines.sglang.footprint import Footprint, fitting_share
 from bgecheck.engines.sglang.launchline import EXAMPLE, typed
 from bgecheck.engines.sglang.options import ENCODER_OPTIONS, FROM_MODELSCOPE, MEMORY_SHARE
@@ -163,7 +163,7 @@ def _of_plan(context: Context) -> LaunchFacts:
             looked=False,
         )
     judged = verdict(planned.written.words, around(planned.version), planned.configured)
-    judged = judged._replace(faults=(*judged.faults, *cut_off(planned.written)))
+    judged = judged._replace(faults=(*judged.faults, *cut_off(planned.written), *without_shell(planned.written)))
     of_file: Mapping[str, str] = planned.configured.options if planned.configured else {}
     options = {**of_file, **typed(mended(planned.written.words, judged.changes)).options}
     folder = _cached(context)

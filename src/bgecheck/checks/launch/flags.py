@@ -124,14 +124,20 @@ def _instead(shown: Sequence[Fault]) -> Text:
             part = Text(f"give {fault.option} a value", f"给 {fault.option} 补上值")
         elif fault.kind == "unsplit":
             part = Text(
-                "part its options: leave out the quotes around the variable, or its braces in a unit",
-                "把参数分开：去掉变量两边的引号，在 unit 里去掉花括号",
+                "part its options: one item for each word in a list, no quotes around a variable, no braces in a unit",
+                "把参数分开：列表里每个词单独一项；变量两边不加引号；unit 里不用花括号",
             )
         elif fault.kind == "cut-off":
             part = Text(
                 f"take away the remark or empty line above line {fault.value}, so that its options belong to the "
                 "command",
                 f"删掉第 {fault.value} 行上面的注释或空行，让这些参数接回命令",
+            )
+        elif fault.kind == "shell":
+            part = Text(
+                "begin with the interpreter's whole path (/PATH/venv/bin/python -m ..., which "
+                "needs no activation), or with /bin/bash -c and the whole command in single quotes",
+                "直接写解释器的完整路径（/路径/venv/bin/python -m ...，无需激活环境），或写成 /bin/bash -c '整条命令'",
             )
         elif fault.option == "\\":
             part = Text("leave out the blank behind the \\", "去掉 \\ 后面的空格")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from datetime import datetime
 from itertools import pairwise
@@ -62,6 +63,8 @@ class Told(NamedTuple):
     state: str
     cause: str | None
     """The cause that was decisive for it, as the name of a row."""
+    early: bool = False
+    """Whether it was stopped before it was ready, and not from a keyboard."""
 
 
 class LogFacts(NamedTuple):
@@ -188,7 +191,16 @@ def _older(session: Session) -> Told:
     """An older session; what was still starting when the next began has failed or was given up."""
     diagnosis = diagnose(session, 0.0, datetime.now())
     state = "given up" if diagnosis.state in ("starting", "stuck") else diagnosis.state
-    return Told(session.first_line, session.lines, session.first_stamp, state, next(iter(diagnosis.causes), None))
+    cause, early = next(iter(diagnosis.causes), None), state == "stopped" and _is_early(session)
+    return Told(session.first_line, session.lines, session.first_stamp, state, cause, early)
+
+
+def _is_early(session: Session) -> bool:
+    return session.ready_line is None and not session.interrupted
+
+
+_IN_A_ROW = 3
+"""Starts that were each stopped early: one or two may be an operator's doing."""
 
 
 def _where(facts: LogFacts, line: int) -> str:
@@ -441,6 +453,46 @@ _WAIT = Text("wait, then check again", "稍等后再查")
             Text("see what it waits for, then start again", "看它在等什么，再重新启动"),
             ("tail -n 5 {file}",),
         ),
+        "expired": Advice(
+            Text(
+                "Slurm ended the server because the time of its job was over: nothing is wrong with the server itself",
+                "作业到了时间上限，服务被 Slurm 结束：服务本身没有问题",
+            ),
+            Text(
+                "submit the job again with a longer --time (sbatch, srun; sinfo shows what the partition allows), or "
+                "serve outside of Slurm",
+                "用更长的 --time 重新提交作业（sbatch、srun；sinfo 可看分区的上限），或不通过 Slurm 部署",
+            ),
+            ("sinfo -o '%P %l'",),
+        ),
+        "early": Advice(
+            Text(
+                "the last {count} starts were each stopped from outside (SIGTERM) before the server was ready: a probe "
+                "of Kubernetes, a health check or a start timeout does not wait long enough",
+                "最近 {count} 次启动都在就绪前被外部停止（SIGTERM）：Kubernetes 探针、健康检查或启动超时等得不够久",
+            ),
+            Text(
+                "let it wait for the whole start: in a pod a startupProbe of 10 minutes (periodSeconds: 10, "
+                "failureThreshold: 60), in compose a longer start_period, in systemd TimeoutStartSec=600",
+                "把等待时间放宽到整个启动过程：Pod 用 10 分钟的 startupProbe"
+                "（periodSeconds: 10、failureThreshold: 60），compose 调大 start_period，"
+                "systemd 设 TimeoutStartSec=600",
+            ),
+            ("kubectl get events --field-selector reason=Unhealthy",),
+        ),
+        "cut": Advice(
+            Text(
+                "the server of this log has exited, and the log begins behind the error: it holds only what sglang "
+                "writes as it ends itself",
+                "这份日志里的服务已经退出，但真正的报错在日志开头之前：这里只有 sglang 收尾时写的几行",
+            ),
+            Text(
+                "get the log from the start of the server on (docker logs and kubectl logs without --tail, journalctl "
+                "without -n; of a pod that was restarted kubectl logs --previous), and check that log",
+                "取从服务启动开始的完整日志（docker logs、kubectl logs 不加 --tail，journalctl 不加 -n；"
+                "重启过的 Pod 用 kubectl logs --previous）再检查",
+            ),
+        ),
         "graph": Advice(
             Text(
                 "the server of this log has exited while it captured CUDA graphs; the last error it wrote: {error}",
@@ -466,6 +518,13 @@ def _readiness(facts: LogFacts) -> Outcome:
     common: dict[str, Any] = {"state": state, "phase": phase, "older_sessions": facts.older}
     if state in ("foreign", "empty"):
         return absent(_NOTHING[state], **common)
+    if state == "stopped" and session.expired_line is not None:
+        ended = Evidence(_where(facts, session.expired_line), Text("DUE TO TIME LIMIT", "DUE TO TIME LIMIT"))
+        return broken(ended, advice="expired", **common)
+    if state == "stopped" and _is_early(session) and _stopped_early(facts) >= _IN_A_ROW:
+        where = _where(facts, session.stopped_line or 0)
+        stopped = Evidence(where, Text("stopped before it was ready", "就绪前被停止"))
+        return broken(stopped, advice="early", count=_stopped_early(facts), **common)
     if state == "stopped":
         where = _where(facts, session.stopped_line or 0)
         return absent(Text(f"shut down cleanly by its operator ({where})", f"被正常停止（{where}）"), **common)
@@ -496,8 +555,9 @@ def _readiness(facts: LogFacts) -> Outcome:
         name, number = facts.origin.place(line)
         values: dict[str, Any] = {"error": text, "from_line": max(1, number - 20), "file": _file(facts, name)}
         values |= _arguments(session)
-        advice = "graph" if session.phase == "graph" else None
-        given = launched(session) if advice else None
+        begun = session.covered_from is not None or session.last_exception is not None or bool(session.args)
+        advice = "graph" if session.phase == "graph" else None if begun else "cut"
+        given = launched(session) if advice == "graph" else None
         changed = relaunch.without_graphs(session, Hit("", line, text, 0, True, session.phase))
         if given is not None and changed is not None:
             values["launch_line"] = launch_line(given, changed)
@@ -506,6 +566,12 @@ def _readiness(facts: LogFacts) -> Outcome:
     values = {"file": _file(facts, facts.origin.name), "age": _age(facts), "hangs": _hangs(session)}
     outcome = not_yet if state == "starting" else broken
     return outcome(last, *came, advice=state, **values, **common)
+
+
+def _stopped_early(facts: LogFacts) -> int:
+    """How many starts in a row, the newest with them, were stopped before they were ready."""
+    before = list(itertools.takewhile(lambda told: told.early, reversed(facts.past)))
+    return len(before) + 1
 
 
 def _file(facts: LogFacts, name: str) -> str | None:

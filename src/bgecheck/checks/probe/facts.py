@@ -474,7 +474,13 @@ def _call(client: OpenAIClient, context: Context, server: Server) -> bool:
 
 def is_lost(models: Reply, first: Answer) -> bool:
     """Whether there is no API below a base URL: no model list, or a web page in its place, and no embedding."""
-    return (models.status == 404 or (models.status == 200 and models.is_html)) and not isinstance(first, Embedded)
+    nothing = models.status == 404 or (models.status == 200 and models.is_html)
+    return nothing and not isinstance(first, Embedded) and not _is_of_an_api(first)
+
+
+def _is_of_an_api(first: Answer) -> bool:
+    """Whether a refusal comes from an embeddings route: an engine without a model list may be overloaded."""
+    return isinstance(first, Refused) and not first.html and first.status in (413, 422, 424, 429)
 
 
 def reply_of(facts: ProbeFacts) -> Reply:

@@ -323,8 +323,16 @@ def _spared(taken: int) -> Text:
     )
 
 
+_OWN_LIMIT = re.compile(r"(?i)\bbatch size\b|\btokens?\b")
+"""How text-embeddings-inference words its 413: by texts or tokens, where a gateway counts bytes."""
+
+
 def _too_large(answers: Iterable[Answer]) -> bool:
-    return any(isinstance(answer, Refused) and answer.status == 413 for answer in answers)
+    """Whether a gateway found a request too long."""
+    return any(
+        isinstance(answer, Refused) and answer.status == 413 and (answer.html or not _OWN_LIMIT.search(answer.message))
+        for answer in answers
+    )
 
 
 @AREA.check(

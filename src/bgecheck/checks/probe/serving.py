@@ -45,7 +45,7 @@ _LOG = "bgecheck logs {log}"
         "调高网关限额，或降低并发；在 {address} 所在的机器上看是哪个程序在监听",
     ),
     commands=(WHO_LISTENS,),
-    variants={kind: refusals.ADVICE[kind] for kind in sorted(refusals.NO_LIMIT)},
+    variants={kind: refusals.ADVICE[kind] for kind in (*sorted(refusals.NO_LIMIT), "busy")},
     needs=("probe.base-url",),
     explains=("probe.ready", "probe.openai-client", "embed.answers"),
 )
@@ -58,7 +58,8 @@ def nothing_limits_requests(facts: ProbeFacts) -> Outcome:
     count = Evidence(
         Text(f"HTTP 429 among {len(answers)} requests", f"{len(answers)} 个请求中的 HTTP 429"), str(limited), "0"
     )
-    if limited and isinstance(facts.first, Refused) and (kind := refusals.kind_of(facts.first)) in refusals.NO_LIMIT:
+    kind = refusals.kind_of(facts.first) if limited and isinstance(facts.first, Refused) else None
+    if isinstance(facts.first, Refused) and (kind in refusals.NO_LIMIT or kind == "busy"):
         return broken(count, advice=kind, **refusals.values_of(facts.first, facts.target.model))
     return broken(count) if limited else holds(count)
 

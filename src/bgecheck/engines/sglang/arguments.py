@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bgecheck.engines.planned import CUT, Change, Configured, Word, Written
+from bgecheck.engines.planned import CUT, Change, Configured, Form, Word, Written
 from bgecheck.engines.sglang.launchline import long_name, options_at, parse_launch
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
-from bgecheck.engines.sglang.releases import RENAMED, Option, Release, releases
+from bgecheck.engines.sglang.releases import RENAMED, Option, Release, numbers, releases
 from bgecheck.model import Text
 from bgecheck.model.hygiene import KEY_VARIABLE
 from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
@@ -23,7 +23,8 @@ class Fault:
 
     kind: str
     """`unknown`, `ambiguous`, `choice`, `type`, `missing`, `switch`, `stray`, `required`, `retired`, `typography`,
-    `unsplit`, `file`, `unquoted`, which are refused; `deprecated`, `overridden`, `marks`, `cut-off`, which are not;
+    `unsplit`, `file`, `unquoted`, `exclusive`, `pages`, `shell`, which are refused; `deprecated`, `overridden`,
+    `marks`, `cut-off`, which are not;
     `default`, `short`, which change nothing."""
     option: str
     """As it was typed."""
@@ -136,6 +137,8 @@ def _of_words(words: Sequence[Word], first: int, release: Release, configured: C
     for item in items:
         of_words += _judged(item, words, release)
     of_words += _twice(items, release)
+    of_words += _exclusive(items, release)
+    of_words += _pages(items, release)
     of_words += [_unquoted(at, word) for at, word in enumerate(words) if word.bare]
     hidden = any(item.name is None and (item.open or _unsplit(item.at[0], item.values[0])) for item in items)
     has_model = hidden or any(_means(item, release, "model-path") for item in items)
@@ -370,8 +373,9 @@ def _unsplit(at: int, value: str) -> Fault | None:
     if not value.startswith("--") or len(parts) < _SEVERAL or any(mark in value for mark in "'\"\\"):
         return None
     why = Text(
-        f"{value} reaches sglang as one word: a variable in quotes, or as ${{NAME}} in a unit, is not split",
-        f"{value} 作为一个词传给了 sglang：变量加引号，或在 unit 里写成 ${{NAME}}，就不会拆分",
+        f"{value} reaches sglang as one word: an item of a list, a variable in quotes, or ${{NAME}} in a unit is not "
+        "split",
+        f"{value} 作为一个词传给了 sglang：列表的一项、带引号的变量、unit 里的 ${{NAME}} 都不会拆分",
     )
     return Fault(
         kind="unsplit", option=value, why=why, change=Change((at,), parts, Text("one word each", "各成一个词"))
@@ -541,6 +545,50 @@ def _twice(items: Sequence[Item], release: Release) -> Iterator[Fault]:
         last[option.name] = item
 
 
+_EXCLUSIVE = (
+    ("enable-hierarchical-cache", "disable-radix-cache"),
+    ("enable-tokenizer-batch-encode", "enable-dynamic-batch-tokenizer"),
+)
+"""Switches that a release refuses together (0.5.3 to 0.5.23); the first of each pair is the one to leave out."""
+
+
+def _exclusive(items: Sequence[Item], release: Release) -> Iterator[Fault]:
+    """Switches that exclude each other."""
+    given = {option.name: item for item in items if item.name and (option := release.option(item.name)) is not None}
+    for gone, stays in _EXCLUSIVE:
+        if gone in given and stays in given and numbers(release.version) >= _REFUSED_SINCE:
+            why = Text(f"--{gone} is not taken together with --{stays}", f"--{gone} 不能与 --{stays} 同时使用")
+            yield Fault(kind="exclusive", option=f"--{gone}", why=why, change=Change(given[gone].at, (), why))
+
+
+_REFUSED_SINCE = (0, 5, 3)
+
+
+def _pages(items: Sequence[Item], release: Release) -> Iterator[Fault]:
+    """A chunk that is no whole number of pages."""
+    sizes = {
+        option.name: item
+        for item in items
+        if item.name and (option := release.option(item.name)) is not None and option.name in _SIZED
+    }
+    values = [one.values[0] if (one := sizes.get(name)) and one.values else "" for name in _SIZED]
+    if not all(re.fullmatch(r"[1-9]\d{0,8}", value) for value in values):
+        return
+    chunk, page = map(int, values)
+    if chunk % page:
+        item, fitting = sizes[_SIZED[0]], str(-(-chunk // page) * page)
+        why = Text(
+            f"--chunked-prefill-size {chunk} is no multiple of --page-size {page}",
+            f"--chunked-prefill-size {chunk} 不是 --page-size {page} 的整数倍",
+        )
+        new = f"--{_SIZED[0]}={fitting}" if item.joined else fitting
+        change = Change(item.at if item.joined else item.at[1:], (new,), why)
+        yield Fault(kind="pages", option=f"--{_SIZED[0]}", value=str(chunk), why=why, change=change)
+
+
+_SIZED = ("chunked-prefill-size", "page-size")
+
+
 class Verdict(NamedTuple):
     """What the releases that a line may run on make of it."""
 
@@ -587,6 +635,29 @@ def cut_off(one: Written) -> tuple[Fault, ...]:
         )
         for each in one.cut_off
     )
+
+
+_OF_A_SHELL = frozenset({"&&", "||", "|", ">", ">>", "2>&1", "&"})
+"""Words that mean something to a shell alone."""
+_BUILT_IN = frozenset({"source", ".", "cd", "export", "ulimit", "set"})
+"""Commands that are no programs."""
+
+
+def without_shell(one: Written) -> tuple[Fault, ...]:
+    """What only a shell understands in a command that systemd or supervisord runs without one."""
+    if one.form not in (Form.SYSTEMD, Form.SUPERVISOR) or not one.words:
+        return ()
+    values = [word.value for word in one.words]
+    first = values[0].lstrip("-@:+!")
+    found = first if first in _BUILT_IN else next((value for value in values if value in _OF_A_SHELL), None)
+    if found is None or first.rpartition("/")[2] in ("sh", "bash", "dash", "zsh"):
+        return ()
+    runs = one.form.value.split()[0]
+    why = Text(
+        f"{runs} runs a command without a shell, to which alone {found} means something",
+        f"{runs} 不经过 shell 执行命令，而 {found} 只有 shell 才认识",
+    )
+    return (Fault(kind="shell", option=found, why=why),)
 
 
 def hidden_options(words: Sequence[Word], release: Release) -> str | None:

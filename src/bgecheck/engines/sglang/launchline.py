@@ -39,6 +39,8 @@ SHORTEST = {
     "chu": "chunked-prefill-size",
     "mem": "mem-fraction-static",
     "conf": "config",
+    "tp": "tp-size",
+    "dp": "dp-size",
 }
 """The options that bgecheck judges by their shortest unique beginning, which argparse accepts (0.4.6 to 0.5.23)."""
 

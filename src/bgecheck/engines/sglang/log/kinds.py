@@ -52,6 +52,7 @@ ENGINES = {
         "launch_slot_: ",
         "log_server_r: ",
     ),
+    "sentence-transformers": ("sentence_transformers.sentencetransformer",),
     "LMDeploy": ("lmdeploy",),
     "text-generation-inference": ("text_generation_",),
     "Triton Inference Server": (

@@ -86,6 +86,8 @@ STOPPING = (
     "Deactivated successfully",
     "Gracefully stopping...",
 )
+EXPIRED = "DUE TO TIME LIMIT"
+"""How slurmstepd says that a job ends because its time is over, and nobody stopped it."""
 COMPOSE_STOPS = "Gracefully stopping..."
 """What docker compose writes as it gives up too, before it tells why no container was started."""
 DYING = (
@@ -219,6 +221,7 @@ OTHER_ENGINES = (
         "llama.cpp",
         re.compile(r"llama_model_loader|llama_server|llama_init|\b(?:update_slots|launch_slot_|log_server_r): "),
     ),
+    ("sentence-transformers", re.compile(r"sentence_transformers\.SentenceTransformer(?: - INFO|:)")),
     ("LMDeploy", re.compile(r"\blmdeploy\b", re.IGNORECASE)),
     ("text-generation-inference", re.compile(r"text_generation_(?:launcher|router)")),
     (

@@ -123,6 +123,10 @@ _REMARKS: Mapping[str, str] = {
         "驱动模块（nvidia_uvm）不可用，或 CUDA_VISIBLE_DEVICES 写错"
     ),
     "a vocabulary that is None": "词表为 None",
+    "bitsandbytes, gguf": "bitsandbytes、gguf",
+    "default_weight_loader": "default_weight_loader",
+    "the line below an empty `ImportError:`": "空的 `ImportError:` 下面一行",
+    "NFS, FUSE": "NFS、FUSE",
     "slow BERT tokenizer": "BERT 的慢速分词器",
     "the kernel's tiles are too large for this GPU": "算子的分块超出这块 GPU 的能力",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ def refusal(session: Session, hit: Hit) -> Refusal | None:
     for pattern, read in _READERS:
         if match := pattern.search(text):
             return read(match, session)
+    if "JSONDecodeError" in text:
+        return _no_json(session)
     return _unset(hit) if "'NoneType'" in text else None
 
 
@@ -68,6 +71,37 @@ def _unset(hit: Hit) -> Refusal | None:
     return None if name is None else Refusal(variant="unset", option=f"--{name}")
 
 
+IN_JSON = re.compile(
+    r"json\.loads\((?:\w+\.)*(?:json_)?"
+    r"(?:model_override_args|model_loader_extra_config|preferred_sampling_params|storage_backend_extra_config)\)"
+)
+"""The line of sglang's own code that reads an option whose value is JSON."""
+
+_JSON_OPTIONS = (
+    "json-model-override-args",
+    "model-loader-extra-config",
+    "preferred-sampling-params",
+    "hicache-storage-backend-extra-config",
+)
+
+
+def _no_json(session: Session) -> Refusal | None:
+    """The first option whose value should be JSON and is none."""
+    for name in _JSON_OPTIONS:
+        value = session.argument(name.replace("-", "_")) or _value_in(session.command, name)
+        if value and value != "None" and not _is_json(value):
+            return Refusal(variant="json", option=f"--{name}", value=value[:200])
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 _SHARE = "mem-fraction-static"
 _ON_CPU = {_SHARE: "0.3"}
 """What a model of this size needs where sglang cannot ask the device for its memory."""
@@ -81,6 +115,7 @@ def values(session: Session, hit: Hit) -> dict[str, Words]:
     return {
         "option": refused.option,
         "value": refused.value,
+        "path": refused.value if refused.variant == "file" else "",
         "allowed": refused.allowed,
         "elsewhere": refused.elsewhere,
         "instead": _instead(refused),
@@ -271,6 +306,10 @@ def _host(match: re.Match[str], session: Session) -> Refusal:
     return Refusal(variant="host", option="--host", value=match[1], changes={"host": "0.0.0.0"})
 
 
+def _family(match: re.Match[str], session: Session) -> Refusal:
+    return Refusal(variant="family", option="--host", value=match[1], changes={"host": "0.0.0.0"})
+
+
 def _blank_host(match: re.Match[str], session: Session) -> Refusal:
     return Refusal(variant="blank-host", option="--host", changes={"host": "0.0.0.0"})
 
@@ -283,6 +322,82 @@ def _colon(match: re.Match[str], session: Session) -> Refusal:
         value=name,
         changes={"served-model-name": name.replace(":", "-")} if name else None,
     )
+
+
+_KEPT = frozenset({"disable-radix-cache", "is-embedding", "api-key"})
+"""Of two options that exclude each other the one that an embedding server needs, or that guards it."""
+
+
+def _together(match: re.Match[str], session: Session) -> Refusal:
+    """Two options that exclude each other: the one that the message names first goes, unless it is needed."""
+    gone, stays = (match[n].lstrip("-").replace("_", "-") for n in (1, 2))
+    if gone in _KEPT:
+        gone, stays = stays, gone
+    return Refusal(variant="together", option=f"--{gone}", value=f"--{stays}", changes={gone: None})
+
+
+def _needs(match: re.Match[str], session: Session) -> Refusal:
+    """An option that is taken only with another one, which is added where its value is known."""
+    option, needed, value = match[1], match[2].lstrip("-"), match[3]
+    known = newest().option(needed)
+    switch = known is not None and known.switch
+    several = re.match(r" (?:and|or) --", match.string[match.end() :])
+    changes = {needed: value or ""} if (switch or value) and not several else None
+    return Refusal(
+        variant="needs" if changes else "needs-value",
+        option=option,
+        value=written({needed: value or ""}),
+        changes=changes,
+    )
+
+
+def _pages(match: re.Match[str], session: Session) -> Refusal:
+    """A chunk that is no whole number of pages: it is rounded up, or off where an encoder's texts must not be cut."""
+    page, chunk = (_whole(session.argument(name)) for name in ("page_size", "chunked_prefill_size"))
+    size = None if page is None or chunk is None else str(-(-chunk // page) * page)
+    if session.encoder is not None:
+        size = "-1"
+    return Refusal(
+        variant="pages",
+        option="--chunked-prefill-size",
+        value=str(chunk or ""),
+        allowed=str(page or "--page-size"),
+        changes=None if size is None else {"chunked-prefill-size": size},
+    )
+
+
+def _nodes(match: re.Match[str], session: Session) -> Refusal:
+    """Cards that cannot be dealt out to the machines evenly: as many as there are machines at least."""
+    nodes, cards = (_whole(session.argument(name)) for name in ("nnodes", "tp_size"))
+    fitting = None if nodes is None or cards is None else max(cards // nodes, 1) * nodes
+    return Refusal(
+        variant="nodes",
+        option="--tp-size",
+        value=str(cards or ""),
+        allowed=str(nodes or "--nnodes"),
+        changes=None if fitting is None else {"tp-size": str(fitting)},
+    )
+
+
+def _whole(argument: str | None) -> int | None:
+    return int(argument) if argument is not None and re.fullmatch(r"[1-9]\d{0,8}", argument) else None
+
+
+def _no_file(match: re.Match[str], session: Session) -> Refusal:
+    return Refusal(variant="file", option=match[2], value=match[1])
+
+
+def _no_template(match: re.Match[str], session: Session) -> Refusal:
+    name = f"{match[1].lower()}-template"
+    return Refusal(variant="template", option=f"--{name}", value=match[2], changes={name: None})
+
+
+def _no_options(match: re.Match[str], session: Session) -> Refusal:
+    return Refusal(variant="file", option="--config", value=match[1])
+
+
+def _no_yaml(match: re.Match[str], session: Session) -> Refusal:
+    return Refusal(variant="yaml", option="--config", value=match[1])
 
 
 def _long(typed: str) -> str:
@@ -306,8 +421,20 @@ _READERS = tuple(
         (r"AssertionError: (\d+) is not divisible by (\d+)", _heads),
         (r"in the model config \((\w+)\) does not match .{0,80}argument \((\w+)\)", _quantization),
         (r"attempting to bind on address \('([^']*)', \d+\): (?:\[[^\]]*\] )?(?:cannot|can't) assign", _host),
+        (r"attempting to bind on address \('([^']*)', \d+.*address family not supported", _family),
         (r"Invalid URL '(https?)://:\d+/", _blank_host),
         (r"served_model_name cannot contain a colon", _colon),
+        (r"arguments ([\w-]+) and ([\w-]+) are mutually exclusive", _together),
+        (r"(--[\w-]+) and (--[\w-]+) are mutually exclusive", _together),
+        (r"Cannot (?:enable|set) (?:both )?(--[\w-]+) and (--[\w-]+)", _together),
+        (r"(--[\w-]+) is incompatible with (--[\w-]+)", _together),
+        (r"Error: (--[\w-]+)(?: \w+)? (?:currently )?requires (--[\w-]+)(?:[= ](-?\d+)\b)?", _needs),
+        (r"chunked_prefill_size must be divisible by page_size", _pages),
+        (r"tp_size must be divisible by number of nodes", _nodes),
+        (r"SSL [\w ]+ file not found: '([^']*)'\. Please check the (--[\w-]+) path", _no_file),
+        (r"(Chat|Completion) template (.*?) is not a built-in template name", _no_template),
+        (r"Config file not found: (\S+)", _no_options),
+        (r"Config file must be YAML format, got: (\S*)", _no_yaml),
     )
 )
 """How each message is read."""

@@ -75,6 +75,8 @@ class Session:
         self.ready_line: int | None = None
         self.bind_failed = False
         self.stopped_line: int | None = None
+        self.expired_line: int | None = None
+        """Where Slurm says that the time of its job was over."""
         self.interrupted = False
         """Stopped by Ctrl-C, whose tracebacks look like those of a start."""
         self.gone = False

@@ -273,6 +273,8 @@ class Sessions:
         if started and any(mark in text for mark in marks.STOPPING) and session.died_line is None:
             session.stopped_line = session.stopped_line or number
             session.interrupted = session.interrupted or "KeyboardInterrupt" in text
+            if session.expired_line is None and marks.EXPIRED in text:
+                session.expired_line = number
         killed = marks.KILLED.match(text) is not None
         session.gone = session.gone or killed or "include_parent=True" in text
         dying = killed or any(mark in text for mark in marks.DYING)

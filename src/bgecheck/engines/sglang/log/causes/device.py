@@ -448,13 +448,33 @@ cause(
     variant=lambda session, hit: "apart" if "driver combination" in hit.text else None,
 )
 
+_FEWER = re.compile(r"invalid device ordinal|device >= 0 && device < num_gpus")
+"""How CUDA and torch say that a GPU was asked for whose number there is none of."""
+
+
+def _cards_asked(session: Session) -> int:
+    """The GPUs that a launch asks for on this machine; 1 where its arguments do not tell."""
+    sizes = [session.argument(name) or "1" for name in ("tp_size", "pp_size", "dp_size", "nnodes")]
+    if not all(re.fullmatch(r"[1-9]\d{0,3}", size) for size in sizes):
+        return 1
+    tensor, pipeline, data, nodes = map(int, sizes)
+    first = session.argument("base_gpu_id") or "0"
+    # With attention in parallel over the data the replicas share the cards of one.
+    replicas = 1 if session.argument("enable_dp_attention") == "True" else data
+    return max(tensor * pipeline // nodes, 1) * replicas + (int(first) if first.isdigit() else 0)
+
+
 _NO_RUNTIME = re.compile(r"could not select device driver|unknown or invalid runtime name: nvidia")
 
 
 def _unseen(session: Session, hit: Hit) -> str | None:
-    """Whose accelerators are not seen; `no-runtime` where Docker itself cannot give them, `mismatch` where no start helps."""
+    """Whose accelerators are not seen; `no-runtime` where Docker cannot give them, `mismatch` and `lost` where they went away."""
     if "driver/library version mismatch" in hit.text.lower():
         return "mismatch"
+    if "NVML: Unknown Error" in hit.text:
+        return "lost"
+    if _FEWER.search(hit.text) and _cards_asked(session) > 1 and maker(session, hit) is None:
+        return "fewer"
     return "no-runtime" if _NO_RUNTIME.search(hit.text) else maker(session, hit)
 
 
@@ -557,6 +577,21 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "Failed to initialize NVML",
+            "RuntimeError: nvidia-smi error: Failed to initialize NVML: Driver/library version mismatch",
+            regex=r"(?:^|Error: (?:nvidia-smi error: )?)Failed to initialize NVML: (?:Driver/library version mismatch|Unknown Error)",
+            near="UserWarning: Can't initialize NVML",
+            source="nvidia-smi",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "NPU device is not available or visible",
+            "RuntimeError: torch_npu detected, but NPU device is not available or visible.",
+            near="[2026-11-02 22:10:05] torch_npu detected, the attention backend is ascend",
+            source="0.5.6 to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "no known GPU vendor found",
             "docker: Error response from daemon: failed to discover GPU vendor from CDI: no known GPU vendor found",
             near="docker: Error response from daemon: No such container: sglang",
@@ -638,8 +673,9 @@ cause(
                 "进程看不到 AMD GPU，或数量不够：容器没有挂 /dev/kfd 和 /dev/dri、HIP_VISIBLE_DEVICES 设置有误，或装的是不带 ROCm 的 torch",
             ),
             Text(
-                "start the ROCm image of sglang with --device /dev/kfd --device /dev/dri --group-add video",
-                "用 ROCm 版 sglang 镜像启动，并加 --device /dev/kfd --device /dev/dri --group-add video",
+                "start the ROCm image of sglang with --device /dev/kfd --device /dev/dri --group-add video; without a container the user "
+                "has to be in the groups video and render",
+                "用 ROCm 版 sglang 镜像启动，并加 --device /dev/kfd --device /dev/dri --group-add video；不用容器时，用户要在 video 和 render 组里",
             ),
             ("rocm-smi", "ls -l /dev/kfd /dev/dri", "python -c 'import torch; print(torch.version.hip)'"),
         ),
@@ -670,6 +706,34 @@ cause(
             Text("reboot the host, or reload the NVIDIA kernel modules", "重启宿主机，或重新加载 NVIDIA 内核模块"),
             ("cat /proc/driver/nvidia/version", "nvidia-smi"),
         ),
+        "fewer": Advice(
+            Text(
+                "the launch asks for {asked} GPUs (--tp-size, --pp-size and --dp-size multiplied, counted from --base-gpu-id on), and the "
+                "process sees fewer",
+                "启动命令需要 {asked} 张 GPU（--tp-size、--pp-size、--dp-size 之积，再加上 --base-gpu-id），而进程看到的没有这么多",
+            ),
+            Text(
+                "lower --tp-size and --dp-size to the GPUs that there are (most embedding models fit one: leave both out), or show the "
+                "process more of them: docker --gpus all, CUDA_VISIBLE_DEVICES, in a pod the limit nvidia.com/gpu",
+                "把 --tp-size、--dp-size 降到实有的卡数（多数 embedding 模型一张卡就够，两个参数都可去掉）；或让进程看到更多卡："
+                "docker 用 --gpus all，另看 CUDA_VISIBLE_DEVICES，Pod 看 nvidia.com/gpu 的 limit",
+            ),
+            ("nvidia-smi -L",),
+        ),
+        "lost": Advice(
+            Text(
+                "where the host's own nvidia-smi works, the container had its GPUs and has lost them: a `systemctl daemon-reload` or an update "
+                "on the host does that where Docker leaves its cgroups to systemd",
+                "若宿主机上 nvidia-smi 正常，就是容器丢失了对 GPU 的访问权限：Docker 的 cgroup 由 systemd 管理时，"
+                "宿主机执行 systemctl daemon-reload 或更新软件就会这样",
+            ),
+            Text(
+                "restart the container, which gives them back (a pod: delete it); where it comes again, set "
+                '"exec-opts": ["native.cgroupdriver=cgroupfs"] in /etc/docker/daemon.json',
+                '重启容器即可恢复（Pod 则删掉让它重建）；反复出现时在 /etc/docker/daemon.json 里设 "exec-opts": ["native.cgroupdriver=cgroupfs"]',
+            ),
+            ("nvidia-smi -L", "docker ps"),
+        ),
         "no-runtime": Advice(
             Text(
                 "Docker was asked for GPUs and has nothing that gives them: the NVIDIA container toolkit is not installed, or not "
@@ -689,6 +753,7 @@ cause(
         ),
     },
     variant=_unseen,
+    values=lambda session, hit: {"asked": str(_cards_asked(session))},
 )
 
 _TOO_OLD = re.compile(r"sm_?75 (?:and above|or (?:above|higher|newer|later))|\bis too old to be supported")
@@ -1007,9 +1072,21 @@ def _undefined_name(session: Session, text: str) -> str | None:
     return "kernel-package-mismatch" if missing else None
 
 
+_CUBINS = "edge.urm.nvidia.com"
+"""Where flashinfer fetches kernels from."""
+
 cause(
     "kernel-package-mismatch",
     [
+        pattern(
+            "edge.urm.nvidia.com",
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='edge.urm.nvidia.com', port=443): Max retries exceeded with url: "
+            "/artifactory/sw-kernelinferencelibrary-public-generic-local/x",
+            regex=r"(?:Error|Timeout): .*edge\.urm\.nvidia\.com",
+            near="2026-02-12 09:00:01,586 - INFO - cubin_loader.py:231 - flashinfer.jit: Fetching x.cubin from https://edge.urm.nvidia.com/x",
+            source="flashinfer (sglang #10933)",
+            weight=SPECIFIC,
+        ),
         pattern(
             "undefined symbol",
             "ImportError: /usr/lib/sgl_kernel/sm90/common_ops.abi3.so: undefined symbol: _ZNK3c106SymInt6sym_neERKS0_",
@@ -1140,6 +1217,18 @@ cause(
     fix=Text("install sglang into a fresh environment, or use its image", "在干净环境重装 sglang，或用官方镜像"),
     commands=("python -m venv fresh && fresh/bin/pip install --upgrade pip sglang",),
     variants={
+        "cubins": Advice(
+            Text(
+                "flashinfer fetches finished kernels from edge.urm.nvidia.com when they are first needed, and cannot reach it from here; the "
+                "model and its hub have no part in it",
+                "flashinfer 首次用到时会从 edge.urm.nvidia.com 下载编译好的算子，这台机器连不上；与模型和 hub 无关",
+            ),
+            Text(
+                "install flashinfer-cubin, which brings them all, in exactly the version of flashinfer_python; or start it {changes}",
+                "安装与 flashinfer_python 版本完全相同的 flashinfer-cubin（自带全部算子）；或{changes} 启动",
+            ),
+            ("pip list | grep -i flashinfer", "{launch_line}"),
+        ),
         "amd": Advice(
             Text(
                 "aiter or another kernel package for ROCm is missing or of another version than this sglang asks for "
@@ -1170,7 +1259,8 @@ cause(
             ),
         ),
     },
-    variant=maker,
+    variant=lambda session, hit: "cubins" if _CUBINS in hit.text else maker(session, hit),
+    changes=lambda session, hit: {"attention-backend": "triton"} if _CUBINS in hit.text else None,
 )
 
 _NVRTC = re.compile(r"libnvrtc\.so\.(\d+)")
@@ -1561,8 +1651,34 @@ cause(
 
 
 def _collective(session: Session, hit: Hit) -> str | None:
-    """`network` where NCCL warns of a connection, or an option that the line names."""
-    return "network" if "NCCL WARN " in hit.text else optional.variant(session, hit)
+    """`rendezvous` where the machines do not find each other, `network` and `plugin` where NCCL tells of it, or an option."""
+    if "NCCL WARN " in hit.text:
+        return "network"
+    if _RENDEZVOUS.search(hit.text) and _first_machine(session, hit):
+        return "rendezvous"
+    if chosen := optional.variant(session, hit):
+        return chosen
+    return "plugin" if any(_PLUGIN.search(line) for line in session.recent) else None
+
+
+_RENDEZVOUS = re.compile(r"The client socket has |DistStoreError: Timed out")
+"""What torch says of processes that never met; NCCL comes later."""
+_MET_AT = re.compile(r"connect to(?: any network address of)? \(([\w.:-]{1,200}), (\d+)\)")
+_PLUGIN = re.compile(r"NCCL WARN NET/OFI .*(?:[Ff]ailing initialization|initialization failed)")
+
+
+def _first_machine(session: Session, hit: Hit) -> dict[str, str]:
+    """The address at which the machines of a server meet; nothing where it is within one machine."""
+    named = _MET_AT.search(hit.text) or next((m for _, text in hit.also.values() if (m := _MET_AT.search(text))), None)
+    given = (session.argument("dist_init_addr") or "").rpartition(":")
+    host, port = named.groups() if named else (given[0], given[2])
+    if not host or host in ("None", "localhost", "::1") or host.startswith("127."):
+        return {}
+    return {"first": host, "first_port": port}
+
+
+def _of_collectives(session: Session, hit: Hit) -> dict[str, str]:
+    return {**optional.values(session, hit), **_first_machine(session, hit)}
 
 
 cause(
@@ -1698,6 +1814,32 @@ cause(
     variants={
         "option": PART,
         "custom-all-reduce": OWN_ALL_REDUCE,
+        "rendezvous": Advice(
+            Text(
+                "the machines of this server did not find each other at {first} port {first_port} (--dist-init-addr), before NCCL had begun: "
+                "the name does not resolve here, a firewall closes the port, or the first machine (--node-rank 0) was not started",
+                "各台机器没有在 {first} 端口 {first_port}（--dist-init-addr）会合，还没轮到 NCCL：本机解析不了这个名字、防火墙没放行该端口，"
+                "或第一台机器（--node-rank 0）没有启动",
+            ),
+            Text(
+                "give all machines the same --dist-init-addr: the IP address of the one with --node-rank 0, and a free port of it that is "
+                "open to the others; start all of them within ten minutes. One machine is enough where its GPUs hold the model",
+                "所有机器的 --dist-init-addr 写成一样：--node-rank 0 那台的 IP，加它上面一个空闲且对其他机器放行的端口；十分钟内全部启动。单机显存够就不必多机",
+            ),
+            ("getent hosts {first}", "nc -vz -w 3 {first} {first_port}"),
+        ),
+        "plugin": Advice(
+            Text(
+                "NCCL has a network plugin for AWS (aws-ofi-nccl), which came with the image and finds no EFA adapter here: it ends the start "
+                "of NCCL",
+                "NCCL 加载了镜像自带的 AWS 网络插件（aws-ofi-nccl），而这台机器没有 EFA 网卡，NCCL 因此初始化失败",
+            ),
+            Text(
+                "set NCCL_NET_PLUGIN=none for the server (docker: -e), and start it as before; one GPU needs no NCCL",
+                "给服务设置 NCCL_NET_PLUGIN=none（docker 用 -e），再照原样启动；单卡用不到 NCCL",
+            ),
+            ("export NCCL_NET_PLUGIN=none",),
+        ),
         "network": Advice(
             Text(
                 "the processes of this server do not reach each other over the network: NCCL chose an interface that leads nowhere, or a "
@@ -1713,7 +1855,7 @@ cause(
         ),
     },
     variant=_collective,
-    values=optional.values,
+    values=_of_collectives,
     changes=optional.without,
 )
 
@@ -2042,7 +2184,13 @@ cause(
 def _host_memory(session: Session, text: str) -> str | None:
     """sglang kills its own tree with signal 9 after any failure: only without one before it is it the system's doing."""
     raised = session.last_exception is not None and session.last_exception[1] != text
-    return None if raised or session.bind_failed else "host-oom-killed"
+    own = any(_ASKED_TO_END in line for line in session.recent) and not _OF_A_CHILD.search(text)
+    return None if raised or own or session.bind_failed else "host-oom-killed"
+
+
+_ASKED_TO_END = "Received sigquit from a child process"
+"""After this sglang kills its own tree: a child that the system killed could not have asked for it."""
+_OF_A_CHILD = re.compile(r"\(exit code: -9\)|Exit code: -9|with exit code -9|Child process unexpectedly|exitcode  : -9")
 
 
 _IN_SO_MANY_WORDS = re.compile(r"[Oo]ut of memory|oom|OOM|annot allocate|t allocate memory|MemoryError|Errno 12\]")

@@ -139,7 +139,7 @@ cause(
         pattern(
             "while attempting to bind on address",
             "ERROR:    [Errno 99] error while attempting to bind on address ('10.0.0.8', 30000): cannot assign requested address",
-            regex=r"Errno (?:99|49|10049|-\d+)\] .*while attempting to bind|bind on address.*(?:cannot|can't) assign requested",
+            regex=r"Errno (?:97|99|49|10049|-\d+)\] .*while attempting to bind|bind on address.*(?:cannot|can't) assign requested",
             near="ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 30000): address already in use",
             source="asyncio: --host names an address that this machine does not have",
             weight=SPECIFIC,
@@ -158,6 +158,14 @@ cause(
             near="TypeError: '<' not supported between instances of 'str' and 'int'",
             source="0.5.x: an option that was not given, and that sglang could not settle (sglang #11103)",
             choose=_unset,
+        ),
+        pattern(
+            "is not a built-in template name",
+            "RuntimeError: Chat template ./bge.jinja is not a built-in template name or a valid chat template file path.",
+            regex=r"Error: (?:Chat|Completion) template .* is not a built-in template name",
+            near="[2026-11-02 22:10:05] Chat template chatml is a built-in template name",
+            source="0.4.x to 0.5.23",
+            weight=SPECIFIC,
         ),
         pattern(
             "No host supplied",
@@ -284,6 +292,14 @@ cause(
             ),
             (*_CORRECTED, "ip -brief address"),
         ),
+        "family": Advice(
+            Text(
+                "--host {value} is an address of IPv6, which this machine or container has switched off",
+                "--host {value} 是 IPv6 地址，而本机（或容器）没有启用 IPv6",
+            ),
+            Text("listen on IPv4: {instead}", "改用 IPv4 监听：{instead}"),
+            (*_CORRECTED, "cat /proc/sys/net/ipv6/conf/all/disable_ipv6"),
+        ),
         "unset": Advice(
             Text(
                 "sglang needs {option}, which the launch line does not give, and found no value for it by itself",
@@ -315,6 +331,86 @@ cause(
             Text("--served-model-name {value} holds a colon", "--served-model-name {value} 里有冒号"),
             _INSTEAD,
             _CORRECTED,
+        ),
+        "together": Advice(
+            Text(
+                "sglang does not take {option} together with {value}",
+                "sglang 不允许 {option} 和 {value} 同时使用",
+            ),
+            Text("leave out {option}; {value} stays", "去掉 {option}，保留 {value}"),
+            _CORRECTED,
+        ),
+        "needs": Advice(
+            Text("sglang takes {option} only with {value}", "sglang 要求 {option} 与 {value} 一起使用"),
+            Text("add {value}, or leave out {option}", "加上 {value}，或去掉 {option}"),
+            _CORRECTED,
+        ),
+        "needs-value": Advice(
+            Text("sglang takes {option} only with {value}", "sglang 要求 {option} 与 {value} 一起使用"),
+            Text("add {value} with its value, or leave out {option}", "补上 {value} 及其值，或去掉 {option}"),
+        ),
+        "pages": Advice(
+            Text(
+                "a chunk of {value} tokens ({option}) is no whole number of pages of {allowed} tokens",
+                "分块大小 {option} {value} 不是页大小 {allowed} 的整数倍",
+            ),
+            _INSTEAD,
+            _CORRECTED,
+        ),
+        "nodes": Advice(
+            Text(
+                "{option} {value} counts the cards of all machines together, and cannot be dealt out evenly to {allowed} of them",
+                "{option} {value} 是所有机器的总卡数，无法平分到 {allowed} 台机器",
+            ),
+            Text(
+                "make it a multiple of {allowed}, the same on each machine; where the cards of one machine hold the model, start it there "
+                "alone, without --nnodes, --node-rank and --dist-init-addr",
+                "改成 {allowed} 的倍数，每台机器都写一样；单机显存够时只在一台上启动，去掉 --nnodes、--node-rank 和 --dist-init-addr",
+            ),
+            _CORRECTED,
+        ),
+        "file": Advice(
+            Text(
+                "there is no file {value}, which {option} names, or not for this process: in a container the path is the container's",
+                "{option} 指定的文件 {value} 不存在，或当前进程看不到：容器里要写容器内的路径",
+            ),
+            Text(
+                "correct the path, or mount the file's folder into the container (docker: -v)",
+                "改正路径，或把文件所在目录挂进容器（docker 用 -v）",
+            ),
+            ("ls -l {path}",),
+        ),
+        "yaml": Advice(
+            Text(
+                "{option} names a file that ends in {value}, and sglang reads its options from .yaml or .yml alone",
+                "{option} 指定的文件扩展名是 {value}，而 sglang 只读 .yaml 或 .yml",
+            ),
+            Text(
+                "give the file such an ending: JSON may stay as it is, which YAML includes; a file of another form has to be written anew, "
+                "one `option: value` a line",
+                "改成 .yaml 扩展名：JSON 内容可以不动（YAML 兼容 JSON），其他格式要改写成每行一个 `参数: 值`",
+            ),
+        ),
+        "template": Advice(
+            Text(
+                "{option} names {value}, which is no file here and no template of sglang's own",
+                "{option} 的值 {value} 既不是存在的文件，也不是 sglang 内置的模板名",
+            ),
+            Text(
+                "leave it out: embeddings of texts need no template; where it is needed (images), give the path as the server sees it",
+                "去掉它：文本 embedding 用不到模板；确实需要（图文模型）时，写服务能看到的文件路径",
+            ),
+            _CORRECTED,
+        ),
+        "json": Advice(
+            Text(
+                "the value of {option} is no JSON: {value}. The shell takes away quotes that are not quoted themselves",
+                "{option} 的值不是合法的 JSON：{value}。没有用单引号包住时，shell 会去掉里面的双引号",
+            ),
+            Text(
+                "put single quotes round the whole value and double quotes round each name and text in it, as in '{{\"is_matryoshka\": true}}'",
+                "整个值用单引号包住，里面的键和字符串用双引号，如 '{{\"is_matryoshka\": true}}'",
+            ),
         ),
     },
     variant=refused.variant,
@@ -354,6 +450,8 @@ def _configuration(session: Session, text: str) -> str:
 def _in_configuration(session: Session, text: str) -> str | None:
     """A file of the model that is no JSON, by the frames above it."""
     frames = list(session.recent)[-12:]
+    if any(refused.IN_JSON.search(line) for line in frames):
+        return "bad-cli-arguments"
     if any("safetensors" in line or "index" in line for line in frames):
         return "weights-corrupt"
     return "model-path-not-found" if any("config" in line for line in frames) else None
@@ -754,6 +852,15 @@ def _mirror(hit: Hit) -> str:
     return "" if _ORIGINAL.search(address) else address
 
 
+def _far(session: Session, hit: Hit) -> str | None:
+    """`proxy` where that refuses to pass anything on, `mirror` where one failed."""
+    if _PROXY_KEY.search(hit.text):
+        return "proxy"
+    return "mirror" if _mirror(hit) else None
+
+
+_PROXY_KEY = re.compile(r"Tunnel connection failed: 407|407 Proxy Authentication Required")
+
 _AT_ONCE = r"^(?!.*thrown while requesting).*"
 """Opens the pattern of a failure that is not tried again."""
 _HUB = r"(?:huggingface\.co|hf-mirror\.com|modelscope|/resolve/main/|/api/models/)"
@@ -905,6 +1012,19 @@ cause(
     ),
     commands=("HF_ENDPOINT=https://hf-mirror.com hf download {args_repo}",),
     variants={
+        "proxy": Advice(
+            Text(
+                "the proxy between this machine and the hub asks for a name and a password (HTTP 407), and the server has none for it",
+                "这台机器到 hub 之间的代理要求用户名和密码（HTTP 407），而服务没有带上",
+            ),
+            Text(
+                "write NAME:PASSWORD@ before the host in the server's HTTPS_PROXY (marks in the password as %40 and the like), with "
+                "NO_PROXY=127.0.0.1,localhost; or download the model elsewhere and give --model-path its folder",
+                "在服务的 HTTPS_PROXY 里，主机前加上 用户名:密码@（密码里的特殊字符写成 %40 这样的编码），并设 NO_PROXY=127.0.0.1,localhost；"
+                "或在别处下载模型，用 --model-path 指向目录",
+            ),
+            ("env | grep -i _proxy | cut -d= -f1",),
+        ),
         "mirror": Advice(
             Text(
                 "the mirror {hub} cannot be reached from here, or does not give the files, and {args_model} is not in the local cache",
@@ -919,7 +1039,7 @@ cause(
             ("curl -sSI -m 10 {hub}", "env -u HF_ENDPOINT hf download {args_repo}"),
         ),
     },
-    variant=lambda session, hit: "mirror" if _mirror(hit) else None,
+    variant=_far,
     values=lambda session, hit: {"hub": _mirror(hit)},
 )
 
@@ -1012,14 +1132,23 @@ def _bus_error(session: Session, text: str) -> str:
 
 
 def _damage(session: Session, hit: Hit) -> str | None:
-    """`hash` where one is named; `overflow` where NaN may come from fp16 that was asked for."""
+    """`hash` where one is named, `share` and `shape` where no file is damaged, `overflow` where NaN may come from fp16."""
     if _HASHES.search(hit.text):
         return "hash"
+    if _OF_A_SHARE.search(hit.text):
+        return "share"
+    if _SHAPES.search(hit.text):
+        return "shape"
     return "overflow" if _NAN.search(hit.text) and session.argument("dtype") in ("float16", "half") else None
 
 
 _NAN = re.compile(r"POST /encode HTTP/\S+ 500|warm-?up|not JSON compliant")
 """How a vector shows that is not a number: the warm-up, or any request, is answered with 500."""
+
+_OF_A_SHARE = re.compile(r"Stale file handle|Transport endpoint is not connected")
+"""What Linux says of a file on a network or FUSE file system that has gone away under its reader."""
+
+_SHAPES = re.compile(r"Attempted to load weight \((torch\.Size\([^)]*\))\) into parameter \((torch\.Size\([^)]*\))\)")
 
 _HASHES = re.compile(
     r"File (\S+) integrity check failed, expected sha256 signature is (\w{8,128}), actual is (\w{8,128})"
@@ -1027,8 +1156,14 @@ _HASHES = re.compile(
 
 
 def _hashes(session: Session, hit: Hit) -> dict[str, str]:
-    match = _HASHES.search(hit.text)
-    return dict(zip(("path", "expected", "actual"), match.groups(), strict=True)) if match else {}
+    """What a line tells of a file: its hash and the hub's, or its shape and that of config.json."""
+    if match := _HASHES.search(hit.text):
+        return dict(zip(("path", "expected", "actual"), match.groups(), strict=True))
+    if _OF_A_SHARE.search(hit.text):
+        named = re.search(r"'(/[^']{1,400})'", hit.text)
+        return {"path": named[1] if named else session.argument("model_path") or ""}
+    shapes = _SHAPES.search(hit.text)
+    return dict(zip(("actual", "expected"), shapes.groups(), strict=True)) if shapes else {}
 
 
 cause(
@@ -1120,6 +1255,22 @@ cause(
             source="Linux",
         ),
         pattern(
+            "Errno 1",
+            "OSError: [Errno 116] Stale file handle: '/mnt/models/bge/model.safetensors'",
+            regex=r"Error: \[Errno (?:116\] Stale file handle|107\] Transport endpoint is not connected)",
+            near="ConnectionRefusedError: [Errno 111] Connection refused",
+            source="Linux: NFS, FUSE",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Attempted to load weight",
+            "AssertionError: Attempted to load weight (torch.Size([768])) into parameter (torch.Size([1024]))",
+            regex=r"Error: Attempted to load weight \(torch\.Size",
+            near="[2026-11-02 22:10:05] Load weight begin. avail mem=22.80 GB",
+            source="0.4.x to 0.5.23: default_weight_loader",
+            weight=SPECIFIC,
+        ),
+        pattern(
             '"POST /encode HTTP/1.1" 500',
             '[2026-11-02 22:10:18] INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 500 Internal Server Error',
             near='INFO:     127.0.0.1:50120 - "POST /encode HTTP/1.1" 200 OK',
@@ -1173,6 +1324,34 @@ cause(
                 "删除该文件后重新下载（modelscope 已删掉它的临时文件）；若再次得到同一个错误的哈希，说明代理或镜像改动了它：换个来源下载",
             ),
             ("hf download {args_repo}", "sha256sum {path}"),
+        ),
+        "share": Advice(
+            Text(
+                "a file system went away while a file of it was in use (NFS, FUSE): {path}. No weight file is damaged",
+                "使用中的文件所在的文件系统失联了（NFS、FUSE）：{path}。权重文件没有损坏",
+            ),
+            Text(
+                "mount it again on the host, and in a container recreate the container, whose mount still is the old one; then start the server. "
+                "What lies on a local disk is not cut off: a copy of the model, and TRITON_CACHE_DIR for compiled kernels",
+                "在宿主机上重新挂载；容器里的挂载仍是旧的，要重建容器；然后再启动。放在本地盘可避免再次失联：复制一份模型，"
+                "编译缓存用 TRITON_CACHE_DIR 指到本地",
+            ),
+            ("ls -l {path}", "findmnt -T {path}"),
+        ),
+        "shape": Advice(
+            Text(
+                "a weight in the file has the shape {actual}, and config.json asks for {expected}: config.json and the weights are of "
+                "different models",
+                "权重文件里某个张量的形状是 {actual}，按 config.json 应为 {expected}：config.json 和权重不是同一个模型的",
+            ),
+            Text(
+                "fetch the whole repository into an empty folder and give that as the model; a fine-tuned model needs the config.json that was saved with it",
+                "把整个仓库重新下载到一个空目录再启动；微调模型要用与它一起保存的 config.json",
+            ),
+            (
+                "grep -E 'hidden_size|vocab_size|num_hidden_layers|max_position' {args_model}/config.json",
+                "ls -l {args_model}",
+            ),
         ),
         "overflow": Advice(
             Text(
@@ -1548,6 +1727,13 @@ cause(
             weight=SPECIFIC,
         ),
         pattern(
+            "Unknown gguf model_type: ",
+            "RuntimeError: Unknown gguf model_type: xlm-roberta",
+            near="INFO: Unknown gguf file version",
+            source="0.4.x to 0.5.23",
+            weight=SPECIFIC,
+        ),
+        pattern(
             "KeyError: '",
             "KeyError: 'layers.3.mlp.gate_up_proj.weight'",
             regex=r"^KeyError: '[\w.]+\.\w+'$",
@@ -1581,6 +1767,19 @@ cause(
         "升级 sglang，或改用 text-embeddings-inference、vLLM 部署该模型",
     ),
     commands=("{pip} install --upgrade sglang",),
+    variants={
+        "gguf": Advice(
+            Text(
+                "the checkpoint is a GGUF file of an architecture that sglang cannot read from GGUF: it reads a few generating models so",
+                "权重是 GGUF 文件，而 sglang 不能从 GGUF 读取这种结构：它只支持少数生成模型的 GGUF",
+            ),
+            Text(
+                "serve the model's original repository, with its weights in safetensors; the GGUF file itself is for llama.cpp or Ollama",
+                "改用该模型原始仓库里 safetensors 格式的权重；GGUF 文件用 llama.cpp 或 Ollama 部署",
+            ),
+        ),
+    },
+    variant=lambda session, hit: "gguf" if "gguf" in hit.text.lower() else None,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bgecheck.engines.sglang.log import access, optional, ports, rejected, relaunch, reranker
+from bgecheck.engines.sglang.log import access, optional, packages, ports, rejected, relaunch, reranker
 from bgecheck.engines.sglang.log.cause import CONSEQUENCES, WRONG_VECTORS, cause
 from bgecheck.engines.sglang.log.causes.device import remains
 from bgecheck.engines.sglang.log.coverage import span, vectors_unknown
@@ -14,7 +14,7 @@ from bgecheck.engines.sglang.log.optional import NO_PACKAGE, OWN_ALL_REDUCE, PAR
 from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import Hit, Session
-from bgecheck.model import Advice, Severity, Text, Words
+from bgecheck.model import Advice, Severity, Shell, Text, Words
 
 cause(
     "port-in-use",
@@ -856,7 +856,7 @@ _WITHOUT_SGLANG = re.compile(r"(?:(?P<python>\S{0,200}python[\d.]*): .*)?No modu
 
 
 def _broken(session: Session, hit: Hit) -> str | None:
-    """`option` where an option needs a package, `pickled` where weights need a newer torch, `command` without Python."""
+    """`option` where one needs a package, `package` where only that is missing, `pickled` where weights need a newer torch."""
     if _NEWER_TORCH in hit.text:
         return "pickled"
     if "smg-grpc-servicer" in hit.text:
@@ -865,13 +865,18 @@ def _broken(session: Session, hit: Hit) -> str | None:
         return "command"
     if _WITHOUT_SGLANG.search(hit.text):
         return "elsewhere"
-    return "option" if optional.switches_in(session, hit.text) else None
+    if optional.switches_in(session, hit.text):
+        return "option"
+    if "HF_HUB_ENABLE_HF_TRANSFER" in hit.text:
+        return "fast-download"
+    return "package" if packages.wanted(hit.text) else None
 
 
 def _about_environment(session: Session, hit: Hit) -> dict[str, Words]:
     """The options that need a package, the command that the shell did not find, the Python that has no sglang."""
     missing, bare = _COMMAND.search(hit.text), _WITHOUT_SGLANG.search(hit.text)
     return {
+        "package": Shell.join([packages.wanted(hit.text) or ""]),
         "dropped": optional.written(optional.switches_in(session, hit.text)),
         "command": (missing["command"] or missing["last"]) if missing else "",
         "python": (bare["python"] if bare else None) or "python3",
@@ -927,6 +932,30 @@ cause(
             regex=r"^(?:Import|Runtime)Error: .*\brequires (?:the )?smg-grpc-servicer\b",
             near="[2026-11-02 22:10:05] gRPC HTTP sidecar disabled: this smg-grpc-servicer has no hook for it",
             source="0.5.10 to 0.5.23: --grpc-mode (sglang #21801, #28298)",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Fast download using 'hf_transfer' is enabled",
+            "ValueError: Fast download using 'hf_transfer' is enabled (HF_HUB_ENABLE_HF_TRANSFER=1) but 'hf_transfer' package is not "
+            "available in your environment. Try `pip install hf_transfer`.",
+            near="UserWarning: 'hf_transfer' does not support `resume_size`: falling back to regular download method",
+            source="huggingface_hub below 1.0",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            "Please install ",
+            "ImportError: Please install bitsandbytes>=0.44.0 via `pip install bitsandbytes>=0.44.0` to use bitsandbytes quantizer.",
+            regex=r"^(?:\[rank\d+\]: )?\w*Error: Please install \S+ via `pip install ",
+            near="[2026-11-02 22:10:05] Please install deep_ep via `pip install deep_ep` for expert parallelism.",
+            source="0.4.x to 0.5.23: bitsandbytes, gguf",
+            weight=SPECIFIC,
+        ),
+        pattern(
+            " library but it was not found in your environment",
+            "XLMRobertaConverter requires the protobuf library but it was not found in your environment. Check out the instructions on the",
+            regex=r"^\w+ requires the (?!SentencePiece )[\w-]+ library but it was not found in your environment",
+            near="ImportError: XLMRobertaTokenizer requires the SentencePiece library but it was not found in your environment.",
+            source="transformers: the line below an empty `ImportError:`",
             weight=SPECIFIC,
         ),
         pattern(
@@ -1136,6 +1165,29 @@ cause(
                 "ls -d ~/*/bin/sglang ~/*/envs/*/bin/sglang /opt/*/bin/sglang 2>/dev/null",
                 "{python} -m pip install --upgrade sglang",
             ),
+        ),
+        "package": Advice(
+            Text(
+                "one package is missing, or too old, in the Python environment of the server: {package}",
+                "服务所在的 Python 环境缺少一个包，或版本太旧：{package}",
+            ),
+            Text(
+                "install it into that environment (for a container into its image), then start the server as before",
+                "在该环境里安装（容器则装进镜像），再照原样启动",
+            ),
+            ("{pip} install {package}",),
+        ),
+        "fast-download": Advice(
+            Text(
+                "HF_HUB_ENABLE_HF_TRANSFER=1 asks for fast downloads, and the package hf_transfer, which makes them, is not installed; "
+                "the hub itself can be reached",
+                "设了 HF_HUB_ENABLE_HF_TRANSFER=1（加速下载），但没有装它依赖的 hf_transfer；与 hub 的网络无关",
+            ),
+            Text(
+                "install it in the environment of the server, or unset the variable: downloads work without it, at their usual speed",
+                "在服务所在的环境里安装它，或取消这个变量：没有它也能下载，只是速度一般",
+            ),
+            ("{pip} install hf_transfer", "unset HF_HUB_ENABLE_HF_TRANSFER"),
         ),
         "servicer": Advice(
             Text(
