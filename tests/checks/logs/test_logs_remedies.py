@@ -182,6 +182,21 @@ def test_a_single_request_that_the_server_failed_at_is_no_pass(
     assert words in _words(found)
 
 
+@pytest.mark.parametrize(
+    ("strange", "answered", "told"), [(4, 2, True), (3, 2, False), (4, 11, True), (4, 12, False), (30, 0, True)]
+)
+def test_clients_that_speak_https_to_an_http_port(strange: int, answered: int, told: bool, tmp_path: Path) -> None:
+    """A few are scanners, which every open port has; the warm-up is one more that was answered."""
+    lines = [f"[2026-11-02 22:11:{n:02}] WARNING:  Invalid HTTP request received." for n in range(strange)]
+    found = _requests(tmp_path, *lines, *(SERVED.format(n) for n in range(answered)))
+    assert [finding.id for finding in found] == ["logs.client-request-rejected"] * told
+    if told:
+        (finding,) = found
+        assert f"{strange} connections" in _words(finding)
+        assert "write http:// in the client's base URL" in _words(finding)
+        assert finding.severity is Severity.WARNING
+
+
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(
     "line",

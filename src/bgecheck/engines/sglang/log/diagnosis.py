@@ -13,7 +13,7 @@ from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rejected import SERVER, fault_of, first_of, is_no_accident
 from bgecheck.engines.sglang.log.reranker import served
 from bgecheck.engines.sglang.log.rules import GENERAL, LAST, PATTERNS, PLAIN, SPECIFIC
-from bgecheck.engines.sglang.log.session import NO_WORKER, SOME_WORKER, Hit, Session
+from bgecheck.engines.sglang.log.session import NO_HTTP, NO_WORKER, SOME_WORKER, Hit, Session
 from bgecheck.engines.sglang.log.weights import NAME as WEIGHTS
 from bgecheck.engines.sglang.log.weights import not_loaded
 from bgecheck.model import Text
@@ -234,6 +234,7 @@ def _while_ready(session: Session) -> dict[str, Hit]:
     hits = {h.cause: h for h in session.hits.values() if not h.fatal and (refused or h.weight > GENERAL)}
     hits |= {h.cause: h for h in _fatal(session) if h.weight > LAST and _goes_on(session, h)}
     upgrades = hits.pop(_REJECTED, None)
+    hits.pop(NO_HTTP, None)
     hits.pop(WEIGHTS, None)
     if unloaded := not_loaded(session):
         hits[WEIGHTS] = unloaded
@@ -245,9 +246,15 @@ def _while_ready(session: Session) -> dict[str, Hit]:
         hits.setdefault("generation-request-on-embedding", hit)
     if upgrades is not None and (hit := _lost_in_upgrade(session, upgrades)):
         hits[_REJECTED] = hit
-    if not hits and (hit := _rejected(session)):
+    if not hits and (hit := _rejected(session) or _no_http(session)):
         hits[_REJECTED] = hit
     return hits
+
+
+def _no_http(session: Session) -> Hit | None:
+    """Connections that spoke no HTTP/1.1, where they are too many to be those of scanners."""
+    hit = session.hits.get(NO_HTTP)
+    return hit if hit is not None and is_no_accident(session, {NO_HTTP: hit.count}) else None
 
 
 def _lost_in_upgrade(session: Session, upgrades: Hit) -> Hit | None:

@@ -46,6 +46,8 @@ def fault(session: Session, hit: Hit) -> str | None:
     """The variant that fits: a client that asks for another protocol, else whose fault the shown request is."""
     if "upgrade request" in hit.text:
         return "upgrade"
+    if "Invalid HTTP request" in hit.text:
+        return "no-http"
     if any(_NO_TEXT in line for line in hit.before):
         return "payload"
     kind = _kind(session, hit)
@@ -73,7 +75,7 @@ def _same(session: Session, whose: str | None) -> dict[str, int]:
 def values(session: Session, hit: Hit) -> dict[str, str]:
     """How many requests had the same fault, and the status of the one that is shown."""
     if (kind := _kind(session, hit)) is None:
-        return {"count": str(hit.count)}
+        return {"count": str(hit.count), "answered": str(answered(session))}
     status = kind.rpartition(" ")[2]
     count = sum(_same(session, fault_of(kind)).values())
     return {"count": str(count), "answered": str(answered(session)), "status": status, "written": f'" {status}'}

@@ -23,6 +23,9 @@ def _telltale(chunk: str) -> re.Pattern[bytes]:
 NO_WORKER, SOME_WORKER = "router-without-workers", "router-with-workers"
 """What lines of sglang's router tell of: the first is a cause, the second says that it is over."""
 
+NO_HTTP = "no-http"
+"""What a line tells of that begins no request of HTTP/1.1; a cause only where it is no accident."""
+
 Readiness = Literal["ready", "starting", "ended"]
 RECENT = 60
 """Lines above the current one that are kept: a traceback's frames."""

@@ -13,7 +13,7 @@ from bgecheck.engines.sglang.log.marks import BATCH
 from bgecheck.engines.sglang.log.optional import NO_PACKAGE, OWN_ALL_REDUCE, PART
 from bgecheck.engines.sglang.log.pooling import pools_otherwise
 from bgecheck.engines.sglang.log.rules import GENERAL, SPECIFIC, pattern
-from bgecheck.engines.sglang.log.session import Hit, Session
+from bgecheck.engines.sglang.log.session import NO_HTTP, Hit, Session
 from bgecheck.model import Advice, Severity, Shell, Text, Words
 
 cause(
@@ -1481,6 +1481,15 @@ cause(
             fatal=False,
             choose=lambda session, text: "client-request-rejected",
         ),
+        pattern(
+            "Invalid HTTP request received.",
+            "[2026-11-02 22:10:20] WARNING:  Invalid HTTP request received.",
+            near="[2026-11-02 22:10:05] httpx.RemoteProtocolError: illegal request line",
+            source="uvicorn",
+            weight=GENERAL,
+            fatal=False,
+            choose=lambda session, text: NO_HTTP,
+        ),
     ],
     shows=("serving",),
     title=Text("clients' requests are accepted", "客户端请求被接受"),
@@ -1507,6 +1516,19 @@ cause(
                 "set HTTP/1.1 in that client (Java: HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)), or put a proxy "
                 "that speaks HTTP/1.1 to the server in between",
                 "让该客户端使用 HTTP/1.1（Java：HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)），或在中间加一层以 HTTP/1.1 转发的代理",
+            ),
+            ("curl -sS --http1.1 --noproxy '*' http://127.0.0.1:{args_port}/v1/models",),
+        ),
+        "no-http": Advice(
+            Text(
+                "clients opened {count} connections to this http port and spoke another protocol (`Invalid HTTP request received.`), beside "
+                "{answered} requests that were answered: https is the usual one, then HTTP/2 without TLS, or gRPC",
+                "有客户端用别的协议连接这个 http 端口（`Invalid HTTP request received.`，{count} 次，另有 {answered} 个请求正常返回）："
+                "最常见的是 https，其次是不带 TLS 的 HTTP/2 或 gRPC",
+            ),
+            Text(
+                "write http:// in the client's base URL, or put a proxy in front that speaks https (nginx)",
+                "客户端的 base URL 写 http://，或在前面加一层支持 https 的代理（nginx）",
             ),
             ("curl -sS --http1.1 --noproxy '*' http://127.0.0.1:{args_port}/v1/models",),
         ),
