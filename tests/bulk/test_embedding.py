@@ -298,6 +298,13 @@ def test_replicas_that_disagree_share_nothing(tmp_path: Path) -> None:
     assert other.texts < 10
 
 
+def test_replicas_of_which_one_does_not_normalise_share_nothing(tmp_path: Path) -> None:
+    other = Counting(lambda _, sent: (200, embedded(*([3 * x for x in v] for v in vectors(sent)))))
+    with served(Counting(), other) as targets, pytest.raises(WrongVectors, match=r"different length .*1\.0000 and 3\."):
+        embed(targets, TEXTS, tmp_path / "out.npy")
+    assert other.texts < 10
+
+
 def test_a_replica_that_dies_is_left_out_and_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "GONE_SECONDS", 0.2)
     dying = Counting(lambda server, _: (401, b"") if server.texts > 150 else None)
