@@ -154,6 +154,7 @@ def test_bad_input_is_one_line_and_exit_2(file: str, tmp_path: Path, capsys: pyt
     (tmp_path / "other.jsonl").write_text('{"text": "x", "vector": [1, 2]}\n')
     (tmp_path / "blank.txt").write_text("\n \n")
     (tmp_path / "there.txt").write_text("x")
+    (tmp_path / "two.csv").write_text('text\na\n"b\nc"\n')
     cases: list[tuple[list[str], str]] = [
         (["dedup"], "no file of texts is given"),
         (["dedup", str(tmp_path)], "is a folder"),
@@ -175,6 +176,13 @@ def test_bad_input_is_one_line_and_exit_2(file: str, tmp_path: Path, capsys: pyt
         ([*given(file), "--write", str(tmp_path / "k.xlsx")], "its extension is not a supported format"),
         ([*given(file), "--write", str(tmp_path / "no/k.txt")], "no such folder"),
         ([*given(file), "--resume"], "there is no output to go on with"),
+        ([*given(file), "--write", str(tmp_path / "there.txt"), "--resume"], "no run that was interrupted"),
+        ([*given(file), "--as", "query"], "no text is embedded"),
+        ([*given(file), "--prefix", "问："], "no text is embedded"),
+        (
+            ["dedup", str(tmp_path / "two.csv"), "--vectors", "no.npy", "--write", "-"],
+            "text 1 (from 0) has several lines",
+        ),
         ([*given(file), "-o", "html2"], "did you mean html"),
         ([*given(file), "--as", "doc"], "choose: query, passage"),
     ]
