@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bgecheck.bulk.options import BulkOptions
-from bgecheck.bulk.output import finish
+from bgecheck.bulk.output import finish, finished
 from bgecheck.bulk.store import Place, Store, identity_of, place, prepare
 from bgecheck.bulk.tokens import Estimated
 from bgecheck.bulk.window import Rejection, Window, prepared
@@ -88,6 +88,20 @@ def test_finishing_after_a_kill_within_it_gives_the_same(tmp_path: Path) -> None
     finish(where, IDENTITY, store.done, [])
     assert where.out.read_bytes() == first
     assert where.rejected.exists()
+
+
+def test_an_output_that_was_cut_off_is_not_whole(tmp_path: Path) -> None:
+    for name in ("out.npy", "out.safetensors"):
+        where = place(str(tmp_path / name))
+        store = opened(where)
+        store.write(window(0), unit=False)
+        store.sync()
+        store.close()
+        assert finished(where) is None
+        finish(where, {**IDENTITY, "form": where.form}, store.done, [])
+        assert (finished(where) or {})["records"] == 2
+        os.truncate(where.out, where.out.stat().st_size - 1)
+        assert finished(where) is None
 
 
 def test_a_file_shorter_than_the_journal_says_is_refused(tmp_path: Path) -> None:
