@@ -63,8 +63,8 @@ def test_the_screen_shows_what_is_kept_and_says_that_the_threshold_is_no_constan
     assert "\x1b" not in done.stdout
     assert "<b>[red]软件</b>" in done.stdout
     for words in {
-        "en": ("3 of 7", "letter by letter", "just dropped", "0.85 is the guide's figure and no constant"),
-        "zh": ("3 / 7", "逐字相同", "刚好去除", "0.85 只是教程里的数字"),
+        "en": ("3 of 6 (50.0%)", "letter by letter", "just dropped", "0.85 is the guide's figure and no constant"),
+        "zh": ("3 / 6（50.0%）", "逐字相同", "刚好去除", "0.85 只是教程里的数字"),
     }[language]:
         assert words in done.stdout
     chosen = run(*given(file), "--lang", language, "--threshold", "0.85").stdout
