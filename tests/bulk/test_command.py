@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -149,6 +150,36 @@ def test_the_models_own_instruction_is_put_before_each_text(tmp_path: Path) -> N
     assert (refused.returncode, "no instruction is on record for mine" in refused.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("more", [(), ("--truncate",), ("--keep-chunks",)])
+def test_pieces_longer_than_the_model_reads_are_refused(more: tuple[str, ...], url: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "t.txt", tmp_path / "o.npy"
+    source.write_text("一\n二\n", encoding="utf-8")
+    done = run(*words(url, source, out, "--chunk", "512", *more))
+    assert (done.returncode, "reads 511 tokens at most" in done.stderr) == (2, True)
+    assert "give --chunk 511" in done.stderr
+    assert run(*words(url, source, out, "--chunk", "511", *more)).returncode == 0
+
+
+def test_a_server_that_hangs_is_not_waited_for_beyond_the_patience_given(url: str, tmp_path: Path) -> None:
+    source = tmp_path / "t.txt"
+    source.write_text("\n".join(TEXTS[:600]), encoding="utf-8")
+    hanging = threading.Event()
+    sent = [0]
+
+    def odd(body: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        sent[0] += len(body["input"])
+        if sent[0] > 100:
+            hanging.wait(60)
+        return right(body, headers)
+
+    began = time.monotonic()
+    with serving(pages(), odd) as stuck:
+        done = run(*words(stuck, source, tmp_path / "o.npy", "--patience", "1s"))
+        hanging.set()
+    assert (done.returncode, "--resume" in done.stderr) == (4, True)
+    assert time.monotonic() - began < 30
+
+
 def test_a_server_that_is_not_right_is_sent_no_file(tmp_path: Path, source: Path) -> None:
     """The report of the smoke test says why, as without a file."""
     count = [0]
@@ -181,6 +212,8 @@ def test_nobody_there_is_told_without_a_file(tmp_path: Path, source: Path) -> No
         (("--to", "out.npy", "--as", "document"), "query, passage"),
         (("--to", "out.npy", "--keep-chunks"), "only with --chunk"),
         (("--to", "out.npy", "--chunk", "3"), "not between 16 and"),
+        (("--to", "out.npy", "--overlap", "5"), "only with --chunk"),
+        (("--to", "out.npy", "--truncate", "--chunk", "50", "--overlap", "5"), "without --truncate"),
         (("--to", "out.npy", "--batch", "0"), "not between 1 and"),
         (("--to", "out.npy", "a text"), "texts are given on the command line as well"),
     ],

@@ -244,6 +244,26 @@ def test_a_server_that_is_busy_for_too_long_ends_the_run_and_it_goes_on_later(tm
     assert is_right(tmp_path / "out.npy", TEXTS)
 
 
+def test_a_server_that_gives_no_vectors_is_told_once_while_it_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "SILENT_SECONDS", 0.2)
+    began: list[float] = []
+
+    def odd(server: Counting, sent: list[str]) -> Answer | None:
+        if server.texts > 100:
+            began.append(time.monotonic())
+        busy = began and time.monotonic() - began[0] < 1
+        return (503, b"", {"Retry-After": "0"}) if busy else None
+
+    with served(Counting(odd)) as targets:
+        _, notes = embed(targets, TEXTS, tmp_path / "out.npy")
+    (note,) = [note for note in notes if "no vectors for" in note]
+    assert "HTTP 503" in note
+    assert "given up after 5 s" in note
+    assert is_right(tmp_path / "out.npy", TEXTS)
+
+
 def test_a_key_that_is_refused_ends_the_run_at_once(tmp_path: Path) -> None:
     with served(Counting(lambda server, sent: (401, {"error": "Unauthorized"}))) as targets:
         began = time.monotonic()
@@ -294,6 +314,13 @@ def test_replicas_that_agree_share_the_texts(tmp_path: Path) -> None:
 def test_replicas_that_disagree_share_nothing(tmp_path: Path) -> None:
     other = Counting(lambda _, sent: (200, embedded(*(v[::-1] for v in vectors(sent)))))
     with served(Counting(), other) as targets, pytest.raises(WrongVectors, match="different vectors of the same texts"):
+        embed(targets, TEXTS, tmp_path / "out.npy")
+    assert other.texts < 10
+
+
+def test_replicas_of_which_one_does_not_normalise_share_nothing(tmp_path: Path) -> None:
+    other = Counting(lambda _, sent: (200, embedded(*([3 * x for x in v] for v in vectors(sent)))))
+    with served(Counting(), other) as targets, pytest.raises(WrongVectors, match=r"different length .*1\.0000 and 3\."):
         embed(targets, TEXTS, tmp_path / "out.npy")
     assert other.texts < 10
 

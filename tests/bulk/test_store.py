@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ import numpy as np
 import pytest
 
 from bgecheck.bulk.options import BulkOptions
-from bgecheck.bulk.output import finish
-from bgecheck.bulk.store import Place, Store, place, prepare
+from bgecheck.bulk.output import finish, finished
+from bgecheck.bulk.store import Place, Store, identity_of, place, prepare
 from bgecheck.bulk.tokens import Estimated
 from bgecheck.bulk.window import Rejection, Window, prepared
-from bgecheck.model import BadInput, Unavailable
+from bgecheck.model import BadInput, Unavailable, say
 from bgecheck.textfile.record import Record
 
 DIMS = 4
@@ -87,6 +88,20 @@ def test_finishing_after_a_kill_within_it_gives_the_same(tmp_path: Path) -> None
     finish(where, IDENTITY, store.done, [])
     assert where.out.read_bytes() == first
     assert where.rejected.exists()
+
+
+def test_an_output_that_was_cut_off_is_not_whole(tmp_path: Path) -> None:
+    for name in ("out.npy", "out.safetensors"):
+        where = place(str(tmp_path / name))
+        store = opened(where)
+        store.write(window(0), unit=False)
+        store.sync()
+        store.close()
+        assert finished(where) is None
+        finish(where, {**IDENTITY, "form": where.form}, store.done, [])
+        assert (finished(where) or {})["records"] == 2
+        os.truncate(where.out, where.out.stat().st_size - 1)
+        assert finished(where) is None
 
 
 def test_a_file_shorter_than_the_journal_says_is_refused(tmp_path: Path) -> None:
@@ -208,3 +223,43 @@ def test_parquet_without_its_library_is_refused_before_a_text_is_sent(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(BadInput, match=r"needs pyarrow.*bgecheck\[parquet\]"):
         place(str(tmp_path / "out.parquet"))
+
+
+def test_a_folder_that_is_removed_below_a_run_ends_it_within_a_second_and_nothing_is_promised(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    store.write(window(0), unit=False)
+    shutil.rmtree(where.folder)
+    with pytest.raises(Unavailable, match=r"No such file.*nothing of this run is kept") as caught:
+        store.sync()
+    assert "没有留下任何结果" in say(caught.value.reason, "zh")
+    store.close()
+
+
+def test_a_folder_that_cannot_be_made_promises_nothing(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    where.folder.symlink_to(tmp_path / "none" / "folder")
+    with pytest.raises(Unavailable, match="nothing of this run is kept"):
+        opened(where)
+
+
+def test_a_run_that_ends_just_before_another_goes_on_with_it_is_one_line(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    opened(where).close()
+    assert prepare(where, resume=True, overwrite=False) is True
+    shutil.rmtree(where.folder)
+    with pytest.raises(BadInput, match="give the same command again"):
+        identity_of(where)
+
+
+def test_a_line_that_a_run_at_work_is_writing_is_not_cut_off_by_another(tmp_path: Path) -> None:
+    where = place(str(tmp_path / "out.npy"))
+    store = opened(where)
+    with where.journal.open("ab") as journal:
+        journal.write(b'{"records": 4')
+    before = where.journal.read_bytes()
+    assert identity_of(where) == IDENTITY
+    with pytest.raises(BadInput, match="another run"):
+        opened(where)
+    assert where.journal.read_bytes() == before
+    store.close()

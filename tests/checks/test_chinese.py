@@ -54,15 +54,15 @@ AS_IT_STANDS = frozenset(
     actual address age aim allowed answered architecture args_fraction args_model args_port asked available backend
     bad base_url belong beside bound build built_for bundle bundle_variable capability card characters chunk code
     collection command connections container cosine count covered create cuda days declared degrees detail device
-    dims distance driver dropped dtype each engine error exception expected failed first first_port folder foreign
-    formula found free front given gpu held hidden highest holders host hub image index inside keys left length
-    lengths limit link location log longer longest lowest made margin matching message missing model model_weights
-    most mounted moved ms name names needed norm one one_expected one_url openai option other other_expected
-    other_free other_url outside own own_port owner owner_pid owners package page path pids place plain pool pooled
-    pooling port positions process program python query_norm range ranks rate read_as reader real refused release
-    releases right rival rows running script seconds seen sent served server_pid server_port share shared shortest
-    signs source start_pid status step store stored taken tensor times tokens told total unit used value variable
-    version visible wanted why worker workers wrong
+    dims distance driver dropped dtype each empty engine error exception expected failed first first_port folder
+    foreign formula found free front given gpu held hidden highest holders host hub image index inside keys left
+    length lengths limit link location log longer longest lowest made margin matching message missing model
+    model_weights most mounted moved ms name names needed norm one one_expected one_url openai option other
+    other_expected other_free other_url outside own own_port owner owner_pid owners package page path pids place
+    plain pool pooled pooling port positions process program python query_norm range ranks rate read_as reader real
+    refused release releases right rival rows running script seconds seen sent served server_pid server_port share
+    shared shortest signs source start_pid status step store stored taken tensor times tokens told total unit used
+    value variable version visible wanted why worker workers wrong
     """.split()  # noqa: SIM905  # 100 names, which a list would spread over as many lines
 )
 """Placeholders for numbers, names, paths, ids, options and foreign text, which keep their spelling."""

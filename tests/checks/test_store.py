@@ -339,6 +339,17 @@ def test_a_vector_that_is_not_finite_is_not_the_same() -> None:
     assert of(vectors)["vectors"].status is Status.FAIL
 
 
+@pytest.mark.parametrize("nothing", [(0.0,) * DIMS, (math.nan,) * DIMS, (math.inf, *RIGHT[3][1:])])
+def test_a_vector_stored_for_a_text_that_had_none_is_no_other_model(nothing: Vector) -> None:
+    row = of([*RIGHT[:3], nothing, *RIGHT[4:]])["vectors"]
+    assert (row.status, row.values["pattern"]) == (Status.FAIL, "===0====")
+    assert "1 of 8 stored vectors are zero, or hold NaN" in en(row.cause)
+    assert say(row.fix or "", "zh").startswith("把这些行重新编码（id3 [第 4 行]）")
+    both = of([*RIGHT[:3], nothing, axis(20), *RIGHT[5:]])["vectors"]
+    assert "6 of 8 stored texts get their stored vector again, and 1 have" in en(both.cause)
+    assert any("0 zero, NaN or infinite" in en(evidence.subject) for evidence in both.evidence)
+
+
 # What is shown beside a verdict.
 
 

@@ -63,8 +63,8 @@ def test_the_screen_shows_what_is_kept_and_says_that_the_threshold_is_no_constan
     assert "\x1b" not in done.stdout
     assert "<b>[red]软件</b>" in done.stdout
     for words in {
-        "en": ("3 of 7", "letter by letter", "just dropped", "0.85 is the guide's figure and no constant"),
-        "zh": ("3 / 7", "逐字相同", "刚好去除", "0.85 只是教程里的数字"),
+        "en": ("3 of 6 (50.0%)", "letter by letter", "just dropped", "0.85 is the guide's figure and no constant"),
+        "zh": ("3 / 6（50.0%）", "逐字相同", "刚好去除", "0.85 只是教程里的数字"),
     }[language]:
         assert words in done.stdout
     chosen = run(*given(file), "--lang", language, "--threshold", "0.85").stdout
@@ -154,6 +154,7 @@ def test_bad_input_is_one_line_and_exit_2(file: str, tmp_path: Path, capsys: pyt
     (tmp_path / "other.jsonl").write_text('{"text": "x", "vector": [1, 2]}\n')
     (tmp_path / "blank.txt").write_text("\n \n")
     (tmp_path / "there.txt").write_text("x")
+    (tmp_path / "two.csv").write_text('text\na\n"b\nc"\n')
     cases: list[tuple[list[str], str]] = [
         (["dedup"], "no file of texts is given"),
         (["dedup", str(tmp_path)], "is a folder"),
@@ -175,6 +176,13 @@ def test_bad_input_is_one_line_and_exit_2(file: str, tmp_path: Path, capsys: pyt
         ([*given(file), "--write", str(tmp_path / "k.xlsx")], "its extension is not a supported format"),
         ([*given(file), "--write", str(tmp_path / "no/k.txt")], "no such folder"),
         ([*given(file), "--resume"], "there is no output to go on with"),
+        ([*given(file), "--write", str(tmp_path / "there.txt"), "--resume"], "no run that was interrupted"),
+        ([*given(file), "--as", "query"], "no text is embedded"),
+        ([*given(file), "--prefix", "问："], "no text is embedded"),
+        (
+            ["dedup", str(tmp_path / "two.csv"), "--vectors", "no.npy", "--write", "-"],
+            "text 1 (from 0) has several lines",
+        ),
         ([*given(file), "-o", "html2"], "did you mean html"),
         ([*given(file), "--as", "doc"], "choose: query, passage"),
     ]

@@ -150,6 +150,12 @@ def test_a_cluster_that_does_not_decide_is_one_line(
     assert "ray status" in str(unavailable.value.reason)
 
 
+@pytest.mark.parametrize("threshold", [90, 1.5, float("nan")])
+def test_a_threshold_that_is_no_cosine_is_refused(threshold: float, tasks: list[str]) -> None:
+    with pytest.raises(BadInput, match=r"write it as 0\.9"):
+        deduplication.deduplicated(None, threshold)
+
+
 @pytest.mark.parametrize("numbers", [np.array([0, 1, 1]), np.array([0.0, 1.0])])
 def test_an_order_that_is_none(numbers: Any) -> None:
     with pytest.raises(BadInput):

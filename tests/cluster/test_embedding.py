@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from bgecheck.bulk.options import BulkOptions
 from bgecheck.cluster.embedding import Embedder, EmbeddingStopped, Names, targets_of
+from bgecheck.cluster.required import require_columns
 from bgecheck.model import BadInput, Secret
 from fakes.answering import Answer, embedded, pages, serving, vector
 
@@ -108,6 +110,17 @@ def test_a_long_text_is_averaged_and_a_prefix_put_before() -> None:
 def test_what_gives_no_row_for_a_text_is_refused(options: BulkOptions) -> None:
     with pytest.raises(BadInput):
         Local(targets_of(["http://127.0.0.1:9"]), options)
+
+
+def test_a_column_that_is_not_there_is_refused_in_a_way_that_reaches_the_driver() -> None:
+    with embedder(names=Names(text="body")) as one, pytest.raises(BadInput, match="there are: number, text") as refused:
+        one(batch("好"))
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+    known = SimpleNamespace(schema=lambda fetch_if_missing: SimpleNamespace(names=["number", "text"]))
+    require_columns(known, order="number", vector="text")
+    with pytest.raises(BadInput, match=r"^vector='v': there is no such column"):
+        require_columns(known, order="number", vector="v")
+    require_columns(SimpleNamespace(schema=lambda fetch_if_missing: None), vector="v")
 
 
 def test_a_server_that_is_gone_is_one_line_that_survives_the_way_to_the_driver() -> None:

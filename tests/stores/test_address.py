@@ -110,6 +110,20 @@ def test_what_is_no_address_is_refused_in_one_line(uri: str, words: str) -> None
     assert caught.value.reason.zh != caught.value.reason.en
 
 
+def test_a_folder_of_another_store_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "meta.json").touch()
+    (tmp_path / "texts.txt").touch()
+    for uri, words in (
+        (f"chroma:{tmp_path}/docs", f"{tmp_path} is no store of Chroma: it has no chroma.sqlite3"),
+        (f"milvus:{tmp_path}/texts.txt/docs", "texts.txt is no store of Milvus: its name does not end in .db"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            parse(uri, environment={})
+        assert words in caught.value.reason.en
+        assert "没有这个目录或文件，而" in caught.value.reason.zh
+    assert parse(f"qdrant:{tmp_path}/docs", environment={}).collection == "docs"
+
+
 @given(st.text(max_size=60), st.sampled_from(["", "qdrant:", "qdrant://", "chroma:/", "milvus://", "postgresql://"]))
 def test_any_text_is_an_address_or_bad_input(text: str, begins: str) -> None:
     outcome: object

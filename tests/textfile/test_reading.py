@@ -155,6 +155,20 @@ def test_a_quote_that_is_never_closed_is_refused_with_its_line(tmp_path: Path) -
     assert "begins on line 3 is not CSV" in refused(path).reason.en
 
 
+@pytest.mark.parametrize(("content", "line"), [("text\n好\n今天,天气\n", 3), ("id;text\n1;a\n\n2;b;c\n", 4)])
+def test_a_row_of_csv_with_more_cells_than_columns_is_refused_and_not_cut(
+    content: str, line: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text(content, encoding="utf-8")
+    bad = refused(path)
+    assert f"line {line} has" in bad.reason.en
+    assert f"第 {line} 行" in bad.reason.zh
+    assert "quotes" in bad.remedy.en
+    path.write_text("id,text\n1,a,\n2,b,,\n", encoding="utf-8")
+    assert words(path) == ["a", "b"], "a comma at the end of each row cuts nothing"
+
+
 def test_a_field_of_jsonl_is_chosen_and_what_is_no_string_is_marked(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     lines = ['{"text": "a", "id": 1}', "", '{"text": null}', '{"id": NaN, "text": 3}', '{"text": "\\ud83d"}', "[]"]
@@ -225,6 +239,28 @@ def test_a_column_of_parquet_is_read(tmp_path: Path) -> None:
     assert bad.remedy.en.endswith("text")
     path.write_bytes(path.read_bytes()[:-20])
     assert "not a whole Parquet file" in refused(path).reason.en
+
+
+@pytest.mark.parametrize("kind", ["null", "nested", "number"])
+def test_parquet_without_a_column_of_strings_says_what_to_write(kind: str, tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    library = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "texts.parquet"
+    values = {"null": arrow.array([None], arrow.null()), "nested": arrow.array([{"a": "b"}]), "number": [1]}
+    library.write_table(arrow.table({"text": values[kind]}), path)
+    assert "write the texts as a column of strings" in refused(path).remedy.en
+    assert "没有一列是字符串" in refused(path).remedy.zh
+
+
+def test_every_kind_of_string_of_parquet_is_read(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    library = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "texts.parquet"
+    for kind in (arrow.string(), arrow.large_string(), arrow.string_view()):
+        library.write_table(arrow.table({"text": arrow.array(["你好", "你好"], kind)}), path)
+        assert words(path) == ["你好", "你好"]
+    library.write_table(arrow.table({"text": arrow.array(["你好", "b", "你好"]).dictionary_encode()}), path)
+    assert words(path) == ["你好", "b", "你好"]
 
 
 def test_parquet_without_pyarrow_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,14 +48,19 @@ def finish(where: Place, identity: Mapping[str, Any], done: Done, records: Itera
 
 
 def finished(where: Place) -> Mapping[str, Any] | None:
-    """What an output was made of, where it and its side file are there."""
-    if not where.out.exists():
-        return None
+    """What an output was made of, where it and its side file are there, and of a matrix all of its bytes."""
     try:
+        size = where.out.stat().st_size
         about = json.loads(where.run.read_bytes())
     except (OSError, ValueError):
         return None
-    return about if isinstance(about, dict) else None
+    if not isinstance(about, dict):
+        return None
+    if where.form in ("npy", "safetensors"):
+        rows, dims = about.get("rows"), about.get("dims")
+        whole = isinstance(rows, int) and isinstance(dims, int) and size == HEAD_BYTES[where.form] + 4 * rows * dims
+        return about if whole else None
+    return about
 
 
 def _write_head(rows: Path, where: Place, identity: Mapping[str, Any], done: Done) -> None:

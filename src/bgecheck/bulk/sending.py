@@ -28,6 +28,9 @@ GONE_SECONDS = 15.0
 MANY_BAD = 0.5
 """Share of the vectors of a window that cannot be right, from which on it is the server and not the texts."""
 
+SILENT_SECONDS = 10.0
+"""After which it is said that a server gives no vectors, and why: until then it may just be busy."""
+
 LAST_ANSWERS = 1.0
 """Seconds for which answers are waited for that nobody needs any more, so that their connections are closed."""
 
@@ -176,9 +179,16 @@ class Sending:
         replica.failing = now if replica.failing is None else replica.failing
         replica.reason = outcome.words
         others = len(self._alive()) > 1
-        patience = min(GONE_SECONDS, self._options.patience) if others and outcome.kind == "gone" else None
-        if outcome.kind == "barred" or now - replica.failing > (patience or self._options.patience):
+        patience = self._options.patience
+        if others and outcome.kind == "gone":
+            patience = min(GONE_SECONDS, patience)
+        if outcome.kind == "barred" or now - replica.failing > patience:
             self._lose(replica)
+            return
+        silent = now - replica.failing + outcome.seconds
+        if silent > SILENT_SECONDS and replica.told != replica.failing:
+            replica.told = replica.failing
+            self._note(_waiting(replica, silent, patience))
 
     def _lose(self, replica: Replica) -> None:
         if replica.lost:
@@ -311,3 +321,11 @@ class Sending:
             )
             raise WrongVectors(words)
         return True
+
+
+def _waiting(replica: Replica, silent: float, patience: float) -> Text:
+    """What is told, once, of a server that is still waited for."""
+    return Text(
+        f"{replica.url}: no vectors for {silent:.0f} s: {{why}}; it is asked again, and given up after {patience:g} s",
+        f"{replica.url}：已有 {silent:.0f} 秒没有返回向量：{{why}}；会继续重试，满 {patience:g} 秒就放弃",
+    ).filled({"why": replica.reason})

@@ -154,6 +154,7 @@ def _require_agreement(ready: Sequence[Replica]) -> None:
     for other in others:
         cosine, command = _alike(first, other), f"bgecheck embed --url {first.url} --against {other.url}"
         if control.SAME.admits(cosine):
+            _require_one_length(first, other)
             continue
         raise WrongVectors(
             Text(
@@ -165,14 +166,36 @@ def _require_agreement(ready: Sequence[Replica]) -> None:
         )
 
 
-def _alike(a: Replica, b: Replica) -> float:
-    """The lowest cosine of their vectors of the same texts."""
+def _require_one_length(first: Replica, other: Replica) -> None:
+    """Raise `WrongVectors` where one server normalises and the other does not: a cosine does not see that."""
+    import numpy as np
+
+    for one, same in _pairs(first, other):
+        length, another = (float(np.linalg.norm(vector.astype(np.float64))) for vector in (one, same))
+        if not control.UNIT.admits(abs(another / length - 1)):
+            raise WrongVectors(
+                Text(
+                    f"{first.url} and {other.url} give vectors of different length for the same text ({length:.4f} and "
+                    f"{another:.4f}), so they cannot share a file; leave one of them out",
+                    f"{first.url} 和 {other.url} 对同一段文本给出的向量长度不同（{length:.4f} 和 {another:.4f}），"
+                    "不能分担同一个文件；去掉其中一个",
+                )
+            )
+
+
+def _pairs(a: Replica, b: Replica) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Their vectors of the same texts."""
     assert a.control is not None, "it is proved"
     assert b.control is not None, "it is proved"
     pairs = [(a.control, b.control)]
     if a.probes is not None and b.probes is not None:
         pairs += zip(a.probes, b.probes, strict=True)
-    cosines = [control.cosine(one, other) for one, other in pairs]
+    return pairs
+
+
+def _alike(a: Replica, b: Replica) -> float:
+    """The lowest cosine of their vectors of the same texts."""
+    cosines = [control.cosine(one, other) for one, other in _pairs(a, b)]
     return min(cosines, key=lambda cosine: -2.0 if cosine != cosine else cosine)
 
 

@@ -164,9 +164,10 @@ class Store:
         self._files = ExitStack()
         with self._files, _disk(where.folder):
             where.folder.mkdir(exist_ok=True)
-            self.identity, self.done = _opened(where, identity)
+            _begin(where, identity)
             self._journal = self._files.enter_context(where.journal.open("ab"))
-            _lock(self._journal, where)
+            _lock(self._journal, where)  # first of all: what is cut off below would be cut off below another run
+            self.identity, self.done = _read(where, cut=True)
             self._rows = self._at("rows", HEAD_BYTES[where.form] + self.done.rows * self._row_bytes)
             self._rejected = self._at("rejected.jsonl", self.done.rejected_bytes)
             self._pieces = self._at("pieces.jsonl", self.done.pieces_bytes)
@@ -198,6 +199,7 @@ class Store:
             self._journal.write(_line(asdict(self.done)))
             self._journal.flush()
             os.fsync(self._journal.fileno())
+            self.where.journal.stat()  # files that were removed can be written to the end, for nothing
         self._synced = time.monotonic()
 
     def close(self) -> None:
@@ -275,16 +277,19 @@ def _line(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _opened(where: Place, identity: Mapping[str, Any]) -> tuple[dict[str, Any], Done]:
-    """The identity in the journal, a new one where there is none, and how far the run has come."""
+def _begin(where: Place, identity: Mapping[str, Any]) -> None:
+    """Make the journal where there is none; it is never there without its first line."""
     if not where.journal.exists():
         partial = where.folder / "journal.new"
         partial.write_bytes(_line(identity))
         os.replace(partial, where.journal)
-        return dict(identity), Done()
+
+
+def _read(where: Place, *, cut: bool) -> tuple[dict[str, Any], Done]:
+    """The identity in the journal, and how far the run has come; `cut` takes the half of a line at its end away."""
     lines = where.journal.read_bytes().splitlines(keepends=True)
     whole = [line for line in lines if line.endswith(b"\n")]
-    if len(whole) < len(lines):  # cut off within the last one
+    if cut and len(whole) < len(lines):
         os.truncate(where.journal, sum(map(len, whole)))
     try:
         begun, *steps = map(json.loads, whole)
@@ -298,8 +303,18 @@ def _opened(where: Place, identity: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 
 def identity_of(where: Place) -> Mapping[str, Any]:
-    """What an unfinished run was begun with. Raises `BadInput` where that cannot be read."""
-    return _opened(where, {})[0]
+    """What an unfinished run was begun with, which may be at work. Raises `BadInput` where that cannot be read."""
+    try:
+        return _read(where, cut=False)[0]
+    except FileNotFoundError:
+        raise BadInput(
+            str(where.folder),
+            Text("was there when this run began, and is not any more", "开始时还在，现在已经没有了"),
+            Text(
+                "another run has ended, or removed it: give the same command again",
+                "另一个进程已经跑完，或把它删掉了：重新运行同一条命令",
+            ),
+        ) from None
 
 
 def _lock(file: BinaryIO, where: Place) -> None:
@@ -322,14 +337,19 @@ def _lock(file: BinaryIO, where: Place) -> None:
 
 @contextmanager
 def _disk(path: Path) -> Iterator[None]:
-    """Turns what the system says of a disk into one line."""
+    """Turns what the system says of a disk into one line, which promises only what is still there."""
     try:
         yield
     except OSError as error:
         why = reason_of(error)
-        raise Unavailable(
+        kept = (
             Text(
-                f"{path} cannot be written: {why.en}; what was done is kept; mend that, then go on with --resume",
-                f"{path} 无法写入：{why.zh}；已完成的部分已保留，处理后用 --resume 继续",
+                "what was done is kept; mend that, then go on with --resume",
+                "已完成的部分已保留，处理后用 --resume 继续",
             )
+            if path.is_dir()
+            else Text("nothing of this run is kept; mend that, then begin anew", "没有留下任何结果，处理后重新开始")
+        )
+        raise Unavailable(
+            Text(f"{path} cannot be written: {why.en}; {kept.en}", f"{path} 无法写入：{why.zh}；{kept.zh}")
         ) from error

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from bgecheck.textfile.reading import Texts
 
 SIDES = ("query", "passage")
+USUAL_SECONDS = 120.0
+"""That a request may take where no --timeout is given: for a server that is slow, and never longer than --patience."""
+
 MOST_IN_BATCH, MOST_REQUESTS = 1024, 64
 WRONG = 1
 """The exit code where vectors are wrong."""
@@ -154,13 +157,23 @@ class _FileRun:
 
     def _size(self, server: Replica) -> int:
         """Tokens of a text or piece at most; 0 where texts are not cut. Raises `BadInput` where it is not known."""
-        if self.options.chunk is not None:
-            return self.options.chunk
-        if not self.options.truncate:
+        chunk = self.options.chunk
+        if chunk is None and not self.options.truncate:
             return 0
         from bgecheck.knowledge.models import lookup
 
         longest = server.server.longest_text(lookup(_model_of(server, self.targets[0])))
+        if chunk is not None and longest is not None and chunk > longest:
+            raise BadInput(
+                f"--chunk {chunk}",
+                Text(
+                    f"this model reads {longest} tokens at most, so longer pieces would be refused",
+                    f"这个模型最多读 {longest} 个 token，更长的块会被拒绝",
+                ),
+                Text(f"give --chunk {longest}, or less", f"改为 --chunk {longest} 或更小"),
+            )
+        if chunk is not None:
+            return chunk
         if longest is None:
             raise BadInput(
                 "--truncate",
@@ -256,6 +269,13 @@ def _bulk_options(options: FileOptions, ctx: Context) -> BulkOptions:
             Text("give --chunk 500", "加上 --chunk 500"),
         )
     overlap = _within("--overlap", options.overlap, 0, 1_000_000)
+    if overlap is not None and (options.truncate or chunk is None):
+        raise BadInput(
+            f"--overlap {overlap}",
+            Text("there are pieces only with --chunk", "只有 --chunk 才会分块"),
+            Text("give --chunk 500, without --truncate", "加上 --chunk 500，去掉 --truncate"),
+        )
+    patience = seconds("--patience", options.patience)
     usual = (chunk or 0) // 8 if chunk is not None and not options.truncate else 0
     return BulkOptions(
         too_long="truncate"
@@ -263,11 +283,13 @@ def _bulk_options(options: FileOptions, ctx: Context) -> BulkOptions:
         else ("apart" if options.keep_chunks else "average")
         if cut
         else "refuse",
-        overlap=usual if overlap is None or options.truncate else overlap,
+        overlap=usual if overlap is None else overlap,
         texts=_within("--batch", options.batch, 1, MOST_IN_BATCH) or MOST_TEXTS,
         requests=_within("--concurrency", options.concurrency, 1, MOST_REQUESTS) or 16,
-        seconds=seconds("--timeout", "2m" if source(ctx, "timeout") == "DEFAULT" else ctx.params["timeout"]),
-        patience=seconds("--patience", options.patience),
+        seconds=min(USUAL_SECONDS, patience)
+        if source(ctx, "timeout") == "DEFAULT"
+        else seconds("--timeout", ctx.params["timeout"]),
+        patience=patience,
     )
 
 

@@ -24,7 +24,7 @@ from bgecheck.dedup.deduplicated import deduplicated
 from bgecheck.dedup.outcome import Outcome
 from bgecheck.dedup.vectorfile import digest, open_vectors
 from bgecheck.dedup.vectors import Vectors
-from bgecheck.dedup.writing import STDOUT, dropped_path, lines_of_texts, require_form, write
+from bgecheck.dedup.writing import STDOUT, dropped_path, lines_of_texts, require_form, require_lines, write
 from bgecheck.model import BadInput, Language, Text, Unavailable, reason_of
 from bgecheck.render.dedup.payload import outcome_as_json
 from bgecheck.render.dedup.terminal import drawn_outcome
@@ -97,6 +97,8 @@ def request(ctx: Context) -> Request:
         from bgecheck.cli.bulk import require_side
 
         require_side(given["as_"], given["prefix"])
+    if given["vectors"] is not None:
+        _require_nothing_before(ctx)
     threshold = given["threshold"]
     return Request(
         ctx=ctx,
@@ -112,6 +114,19 @@ def request(ctx: Context) -> Request:
         overwrite=given["overwrite"],
         reports=_reports(ctx),
     )
+
+
+def _require_nothing_before(ctx: Context) -> None:
+    """Raise `BadInput` for what would be put before texts that are not embedded."""
+    for name, flag in (("as_", "--as"), ("prefix", "--prefix")):
+        if is_typed(ctx, name):
+            raise BadInput(
+                flag,
+                Text(
+                    "--vectors are taken as they are, and no text is embedded", "--vectors 的向量直接使用，不再编码文本"
+                ),
+                Text("leave one of the two out", "两个只留一个"),
+            )
 
 
 def _reports(ctx: Context) -> tuple[tuple[str, str | None], ...]:
@@ -144,6 +159,8 @@ def deduplicate(asked: Request) -> bool:
     with open_texts(path, asked.column) as records, ExitStack() as stack:
         stack.enter_context(_saying_how_to_go_on(asked))
         texts = texts_of(records)
+        if asked.write is not None:
+            require_lines(asked.write, texts)
         numbers_path = vectors_path(asked, records, stack)
         vectors = open_vectors(numbers_path, texts)
         origin = {
@@ -234,7 +251,9 @@ def _require_place(asked: Request) -> str | None:
     if there is not None and not (asked.resume and os.path.exists(checkpoint)):
         raise BadInput(
             there,
-            Text("it is there already", "文件已存在"),
+            Text("it is there already, and no run that was interrupted", "文件已存在，也没有被中断的运行可以继续")
+            if asked.resume
+            else Text("it is there already", "文件已存在"),
             Text("add --overwrite, or name another file", "加 --overwrite，或换一个文件名"),
         )
     if os.path.exists(checkpoint) and not asked.resume:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bgecheck.cluster.required import required
+from bgecheck.cluster.required import require_columns, required
 from bgecheck.cluster.sources import BLOCK, DatasetSource, FileSource, Source
 from bgecheck.dedup import indexed as approximate
 from bgecheck.dedup.blockwise import Given, Held, Kept, decided, held
@@ -197,6 +197,8 @@ def deduplicated(
     of the cluster. What to keep is that whose outcome is not "dropped". Raises `BadInput`, `Unavailable`.
     """
     ray = required()
+    _require_threshold(threshold)
+    require_columns(dataset, order=order, vector=vector)
     columns = dataset.select_columns([order, vector]).sort(order).materialize()
     count = columns.count()
     if not count:
@@ -210,6 +212,15 @@ def deduplicated(
     records = np.concatenate(list(decisions(source, threshold, search=search)))
     about = (ray.put(np.concatenate(numbers)), ray.put(records), order)
     return dataset.map_batches(_marked, fn_args=about, batch_format="numpy")
+
+
+def _require_threshold(threshold: float) -> None:
+    if not -1 <= threshold <= 1:  # NaN too; beyond 1 nothing would be dropped, without a word
+        raise BadInput(
+            f"threshold={threshold}",
+            Text("not a cosine similarity from -1 to 1", "不是 -1 到 1 之间的余弦相似度"),
+            Text("write it as 0.9", "写成 0.9 这样"),
+        )
 
 
 def _require_order(numbers: Indexes, order: str) -> None:

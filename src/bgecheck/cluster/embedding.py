@@ -18,7 +18,7 @@ from bgecheck.bulk.store import averaged
 from bgecheck.bulk.tokens import Estimated
 from bgecheck.bulk.window import RECORDS, Rejection, Window, prepared, windows
 from bgecheck.cluster.gate import turns
-from bgecheck.cluster.required import required
+from bgecheck.cluster.required import require_among, require_columns, required
 from bgecheck.http.address import parse_url
 from bgecheck.model import BadInput, Language, Redactor, Secret, Target, Text, Unavailable
 from bgecheck.textfile.record import Problem, Record
@@ -92,7 +92,11 @@ class Embedder:
         return turns(self._options.patience + self._options.seconds)
 
     def __call__(self, batch: Columns) -> dict[str, NDArray[Any]]:
-        """The batch with a float32 row for each text, NaN where it has none, and why. Raises `EmbeddingStopped`."""
+        """The batch with a float32 row for each text, NaN where it has none, and why.
+
+        Raises `EmbeddingStopped`, and `BadInput` where the column of texts is not there.
+        """
+        require_among(list(batch), text=self._names.text)
         records = _records(batch[self._names.text])
         some = [prepared(part, Estimated(), self._options) for part in windows(records)]
         try:
@@ -175,6 +179,7 @@ def embedded(
     """
     ray = required()
     require_rows(options or BulkOptions())
+    require_columns(dataset, text=(names or Names()).text)
     return dataset.map_batches(
         Embedder,
         fn_constructor_kwargs={"targets": targets, "options": options, "names": names, "language": language},

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from bgecheck.dedup.outcome import Group, Outcome
@@ -58,18 +58,29 @@ def similarity(value: float, threshold: float) -> str:
     return repr(value)
 
 
+def require_lines(path: str, texts: Sequence[str]) -> None:
+    """Raise `BadInput` where an output has one line for each text, and a text has several: before they are compared."""
+    if path == STDOUT or os.path.splitext(path)[1].lower() == ".txt":
+        for number, text in enumerate(texts):
+            _require_line(path, number, text)
+
+
 def _one_line(outcome: Outcome, number: int) -> str:
     text = outcome.texts[number]
+    _require_line("*.txt", number, text)
+    return text
+
+
+def _require_line(path: str, number: int, text: str) -> None:
     if "\n" in text or "\r" in text:
         raise BadInput(
-            f"--write *.txt ({number})",
+            f"--write {path}",
             Text(
-                f"text {number} (from 0) has several lines, and a .txt has one for each text",
-                f"第 {number} 条文本（从 0 数起）有多行，而 .txt 每行一条",
+                f"text {number} (from 0) has several lines, and each text is written on one",
+                f"第 {number} 条文本（从 0 数起）有多行，而这里每行写一条",
             ),
             Text("write .jsonl or .csv", "改用 .jsonl 或 .csv"),
         )
-    return text
 
 
 def _json_lines(outcome: Outcome, groups: bool) -> Iterator[str]:

@@ -31,3 +31,7 @@ class BadInput(Exception):
         self.given = given
         self.reason = reason
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[str, Text, Text]]:
+        """As it was made: the usual way gives the line alone, and a worker's refusal would not reach the driver."""
+        return type(self), (self.given, self.reason, self.remedy)

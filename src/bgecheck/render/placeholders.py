@@ -20,6 +20,7 @@ _WORDS = {
     "create": Text("how it is made", "创建方式"),
     "distance": Text("distance", "距离"),
     "foreign": Text("N", "N"),
+    "empty": Text("N", "N"),
     "formula": Text("formula", "公式"),
     "highest": Text("cosine", "余弦值"),
     "keys": Text("ids", "编号"),

@@ -32,6 +32,9 @@ _KEYS: Mapping[Store, tuple[str, ...]] = {
 }
 """Variables that hold the key where the address has none."""
 
+_MARKS: Mapping[Store, str] = {"chroma": "chroma.sqlite3", "qdrant": "meta.json"}
+"""The file that a folder of a store has."""
+
 _DRIVERS = ("http", "https", "psycopg", "psycopg2", "asyncpg", "pg8000")
 """What may stand behind a plus: how a server is asked, or a driver of SQLAlchemy, which is ignored."""
 
@@ -240,9 +243,12 @@ def _local(given: str, parts: SplitResult, made: Address) -> Address:
     above, _, name = path.rstrip("/").rpartition("/")
     if made.collection is None and above and os.path.exists(above) and _may_be(made.store, above):
         return replace(made, path=above, collection=name)
+    reason = Text("there is no such folder or file on this machine", "本机没有这个目录或文件")
+    if made.collection is None and above and os.path.exists(above):
+        reason = _no_store(made.store, clean(above, 200))
     raise BadInput(
         f"--check-store {made.shown}",
-        Text("there is no such folder or file on this machine", "本机没有这个目录或文件"),
+        reason,
         Text(
             "name the folder or file that the store's client was given, or a server: "
             f"{made.store}://HOST:{_PORTS[made.store]}/COLLECTION",
@@ -251,9 +257,20 @@ def _local(given: str, parts: SplitResult, made: Address) -> Address:
     )
 
 
+def _no_store(store: Store, path: str) -> Text:
+    """Why the folder or file above the last part is not taken for the store, and the last part for its collection."""
+    name, mark = NAMES[store], _MARKS.get(store)
+    why = Text("its name does not end in .db", "文件名不以 .db 结尾")
+    if mark is not None:
+        why = Text(f"it has no {mark}", f"里面没有 {mark}")
+    return Text(
+        f"there is no such folder or file, and {path} is no store of {name}: {why.en}",
+        f"没有这个目录或文件，而 {path} 也不是 {name} 的库：{why.zh}",
+    )
+
+
 def _may_be(store: Store, path: str) -> bool:
     """Whether a path may be such a store, so that what follows it is a collection."""
     if store == "milvus":
         return path.endswith(".db")
-    mark = "chroma.sqlite3" if store == "chroma" else "meta.json"
-    return os.path.exists(os.path.join(path, mark))
+    return os.path.exists(os.path.join(path, _MARKS[store]))

@@ -21,7 +21,6 @@ def chosen(name: str, columns: Sequence[str], wanted: str | None) -> str:
     column = USUAL if wanted is None else wanted
     if columns.count(column) == 1:
         return column
-    listed = clean(", ".join(map(str, columns[:_SHOWN])), 400) + (", ..." if len(columns) > _SHOWN else "")
     shown = clean(column, 60)
     if column in columns:
         reason = Text(
@@ -31,7 +30,12 @@ def chosen(name: str, columns: Sequence[str], wanted: str | None) -> str:
     refuse(
         name,
         Text(f"it has no column {shown}", f"没有列 {shown}"),
-        Text(f"choose with --column: {listed}", f"用 --column 选择：{listed}")
+        Text(f"choose with --column: {listed(columns)}", f"用 --column 选择：{listed(columns)}")
         if columns
         else Text("its first row names the columns", "第一行应是列名"),
     )
+
+
+def listed(columns: Sequence[str]) -> str:
+    """The names of columns as a refusal lists them."""
+    return clean(", ".join(map(str, columns[:_SHOWN])), 400) + (", ..." if len(columns) > _SHOWN else "")

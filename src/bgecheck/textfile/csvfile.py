@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from bgecheck.model import Text
 from bgecheck.textfile.columns import chosen
@@ -31,6 +31,8 @@ def records(file: BinaryIO, name: str, encoding: str, wanted: str) -> Iterator[R
     rows = _rows(file, name, encoding, delimiter)
     next(rows)
     for number, (line, row) in enumerate(rows):
+        if any(row[len(header) :]):
+            _refuse_row(name, line, len(row), len(header), delimiter)
         if at < len(row):
             yield Record(number, line, row[at])
         else:
@@ -45,6 +47,25 @@ def _header(file: BinaryIO, name: str, encoding: str) -> tuple[str, list[str]]:
     delimiter = max(_DELIMITERS, key=first.count)
     _, row = next(_rows(file, name, encoding, delimiter), (0, []))
     return delimiter, [cell.strip() for cell in row]
+
+
+def _refuse_row(name: str, line: int, cells: int, columns: int, delimiter: str) -> NoReturn:
+    """Refuse a row with more cells than there are columns: most often a text that holds the delimiter, without quotes.
+
+    It would be cut at its first comma, or another cell be taken for it.
+    """
+    shown = {"\t": Text("tab", "制表符"), ";": Text("semicolon", "分号")}.get(delimiter, Text("comma", "逗号"))
+    refuse(
+        name,
+        Text(
+            f"the row that begins on line {line} has {cells} cells, and the first row names {columns}",
+            f"从第 {line} 行开始的一行有 {cells} 格，而第一行只有 {columns} 个列名",
+        ),
+        Text(
+            f"put a text that holds a {shown.en} in quotes; a file without columns, of a text a line, is a .txt",
+            f"含{shown.zh}的文本要整体加引号；如果本来就不分列，改成每行一条的 .txt",
+        ),
+    )
 
 
 def _rows(file: BinaryIO, name: str, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, NoReturn
 
 from bgecheck.model import Text, clean
-from bgecheck.textfile.columns import chosen
+from bgecheck.textfile.columns import chosen, listed
 from bgecheck.textfile.record import Record
 from bgecheck.textfile.refusal import refuse
 
@@ -38,13 +38,24 @@ def column(file: BinaryIO, name: str, wanted: str | None) -> str:
     strings = [field.name for field in schema if _is_string(arrow, field.type)]
     picked = chosen(name, strings if wanted is None and len(strings) == 1 else schema.names, wanted)
     if picked not in strings:
-        kind = clean(str(schema.field(picked).type), 60)
+        kind, shown = clean(str(schema.field(picked).type), 60), clean(picked, 60)
         refuse(
             name,
-            Text(f"the column {picked} holds {kind}, not strings", f"列 {picked} 的类型是 {kind}，不是字符串"),
-            Text(f"choose with --column: {', '.join(strings)}", f"用 --column 选择：{', '.join(strings)}"),
+            Text(f"the column {shown} holds {kind}, not strings", f"列 {shown} 的类型是 {kind}，不是字符串"),
+            _other_column(strings),
         )
     return picked
+
+
+def _other_column(strings: Sequence[str]) -> Text:
+    """What to do where the column holds no strings: another one, or, where none does, a file with one."""
+    if not strings:
+        return Text(
+            "no column of it holds strings: write the texts as a column of strings, a nested field as one of its own",
+            "没有一列是字符串：导出时把文本写成字符串列，嵌套字段先展开成单独的列",
+        )
+    shown = listed(strings)
+    return Text(f"choose with --column: {shown}", f"用 --column 选择：{shown}")
 
 
 def count(file: BinaryIO, name: str) -> int:
@@ -79,7 +90,8 @@ def _opened(file: BinaryIO, name: str) -> Any:
 def _is_string(arrow: Any, kind: Any) -> bool:
     types = arrow.types
     inner = kind.value_type if types.is_dictionary(kind) else kind
-    return bool(types.is_string(inner) or types.is_large_string(inner))
+    kinds = ("is_string", "is_large_string", "is_string_view")  # the last one is not there before pyarrow 16
+    return any(getattr(types, kind)(inner) for kind in kinds if hasattr(types, kind))
 
 
 def _damaged(name: str, error: Exception) -> NoReturn:

@@ -53,6 +53,11 @@ def comparable(stored: Stored, dims: int) -> bool:
     return fit(stored, dims) in ("same", "padded", "cut", "several")
 
 
+def has_direction(row: Row) -> bool:
+    """Whether a stored vector can be compared at all: it is finite, and not zero."""
+    return any(row.vector) and all(map(math.isfinite, row.vector))
+
+
 def likeness(row: Row, vector: Sequence[float]) -> float:
     """The cosine of the components that both have; NaN where one of them is zero or not finite."""
     shared = min(len(row.vector), len(vector))

@@ -9,7 +9,7 @@ from typing import Any
 from bgecheck.checks.likeness import NEAR, SAME_INDEX, recipe_words
 from bgecheck.checks.store.dimension import RE_EMBED
 from bgecheck.checks.store.facts import AREA, StoreFacts, served_of, stored_of
-from bgecheck.checks.store.measures import best, comparable, cosines, own_is_nearest
+from bgecheck.checks.store.measures import best, comparable, cosines, has_direction, own_is_nearest
 from bgecheck.checks.store.readable import values_of
 from bgecheck.checks.store.served import Remade, Served
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds, unclear
@@ -25,6 +25,9 @@ FEWEST = 4
 """Texts of which the nearest is looked for: of fewer it is the own one by chance."""
 
 MOST_KEYS = 6
+
+FOREIGN, NOTHING = "x", "0"
+"""How a row is drawn whose vector is not of this server at all, and one whose vector has no direction."""
 
 _NEW_COLLECTION = Text(
     "export the texts, embed them anew with this server, and write them into a new collection; do not mix the two",
@@ -90,7 +93,7 @@ _NEW_COLLECTION = Text(
             ),
             Text(
                 "embed the rows that differ anew: {keys}",
-                "把不一致的行重新编码：{keys}",
+                "把不一致的行重新编码（{keys}）",
             ),
             severity=Severity.WARNING,
         ),
@@ -105,7 +108,20 @@ _NEW_COLLECTION = Text(
             ),
             Text(
                 "find out since when the other model wrote into it, and embed those rows anew; they are among: {keys}",
-                "查明另一个模型从何时起写入，把那些行重新编码；其中包括：{keys}",
+                "查明另一个模型从何时起写入，把那些行重新编码（其中有 {keys}）",
+            ),
+            (RE_EMBED,),
+        ),
+        "no-direction": Advice(
+            Text(
+                "{empty} of {count} stored vectors are zero, or hold NaN or infinity, so that no search finds these "
+                "rows: most often their texts could not be embedded, and something was stored in place of the vector",
+                "{count} 条库中向量有 {empty} 条为零，或含 NaN、无穷，这些行检索不到："
+                "多半是当时编码失败，写入了占位的向量",
+            ),
+            Text(
+                "embed these rows anew, and let the import stop where a text gets no vector: {keys}",
+                "把这些行重新编码（{keys}），导入程序遇到没有向量的文本应报错",
             ),
             (RE_EMBED,),
         ),
@@ -219,6 +235,7 @@ def _values(facts: StoreFacts, served: Served, nearest: Remade) -> dict[str, Any
     differing = [row for row, value in zip(served.compared, of_rows, strict=True) if not SAME_INDEX.admits(value)]
     finite = [value for value in of_rows if math.isfinite(value)] or [math.nan]
     plain = cosines(served, served.remade[0])
+    empty = [not has_direction(row) for row in served.compared]
     return {
         **values_of(facts),
         "name": served.model.name if served.model else "?",
@@ -226,23 +243,30 @@ def _values(facts: StoreFacts, served: Served, nearest: Remade) -> dict[str, Any
         "matching": sum(map(SAME_INDEX.admits, of_rows)),
         "plain": sum(map(SAME_INDEX.admits, plain)),
         "own": sum(own),
-        "foreign": sum(not mine and not SAME_INDEX.admits(value) for mine, value in zip(own, of_rows, strict=True)),
+        "empty": sum(empty),
+        "foreign": _pattern(of_rows, own, empty).count(FOREIGN),
         "lowest": f"{min(finite):.4f}",
         "highest": f"{max(finite):.4f}",
         "keys": _keys(differing),
-        "pattern": _pattern(of_rows, own),
+        "pattern": _pattern(of_rows, own, empty),
     }
 
 
-def _keys(rows: Sequence[Row]) -> str:
+def _keys(rows: Sequence[Row]) -> Text:
     """The first ids of rows, with their places where these are known."""
-    shown = [row.key + (f" (row {row.place})" if row.place else "") for row in rows[:MOST_KEYS]]
-    return ", ".join(shown) + ", ..." * (len(rows) > MOST_KEYS)
+    shown, more = rows[:MOST_KEYS], ", ..." * (len(rows) > MOST_KEYS)
+    return Text(
+        ", ".join(row.key + (f" (row {row.place})" if row.place else "") for row in shown) + more,
+        ", ".join(row.key + (f" [第 {row.place} 行]" if row.place else "") for row in shown) + more,
+    )
 
 
-def _pattern(values: Sequence[float], own: Sequence[bool]) -> str:
-    """Row by row in the order of the store: the same, near to its own text, or foreign."""
-    return "".join("=" if SAME_INDEX.admits(v) else "~" if mine else "x" for v, mine in zip(values, own, strict=True))
+def _pattern(values: Sequence[float], own: Sequence[bool], empty: Sequence[bool]) -> str:
+    """Row by row in the order of the store: the same, near to its own text, foreign, or without a direction."""
+    signs = []
+    for value, mine, nothing in zip(values, own, empty, strict=True):
+        signs.append(NOTHING if nothing else "=" if SAME_INDEX.admits(value) else "~" if mine else FOREIGN)
+    return "".join(signs)
 
 
 def _evidence(served: Served, nearest: Remade, values: dict[str, Any]) -> list[Evidence]:
@@ -254,9 +278,10 @@ def _evidence(served: Served, nearest: Remade, values: dict[str, Any]) -> list[E
     if values["matching"] < count:
         same = Text("the same, of all", "一致的条数")
         evidence.append(Evidence(same, f"{values['matching']} / {count}", f"{count} / {count}"))
+        nothing = Text(", 0 zero, NaN or infinite", "，0 为零或含 NaN、无穷") if values["empty"] else Text("", "")
         order = Text(
-            "in the order of the store (= same, ~ its own text is nearest, x foreign)",
-            "按库中顺序（= 一致，~ 最近的是自己，x 无关）",
+            f"in the order of the store (= same, ~ its own text is nearest, x foreign{nothing.en})",
+            f"按库中顺序（= 一致，~ 最近的是自己，x 无关{nothing.zh}）",
         )
         evidence.append(Evidence(order, values["pattern"]))
     if served.left_out:
@@ -293,6 +318,8 @@ def _advice(served: Served, nearest: Remade, values: dict[str, Any]) -> str | No
     count, matching = values["count"], values["matching"]
     if all(map(NEAR.admits, cosines(served, nearest))):
         return "near"
+    if values["empty"] and matching + values["empty"] == count:
+        return "no-direction"
     if count < FEWEST:
         return "few"
     if matching:

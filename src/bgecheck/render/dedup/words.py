@@ -46,12 +46,12 @@ def number(value: float, outcome: Outcome) -> str:
 
 def facts(outcome: Outcome) -> list[tuple[Text, Text]]:
     """The figures of a run, each with its name."""
-    kept, dropped, total = len(outcome.kept), len(outcome.dropped), len(outcome.texts)
-    compared = max(1, total - len(outcome.blank))
+    kept, dropped = len(outcome.kept), len(outcome.dropped)
+    total = len(outcome.texts) - len(outcome.blank)
     rows = [
         (
             KEPT,
-            Text(f"{kept:,} of {total:,} ({kept / compared:.1%})", f"{kept:,} / {total:,}（{kept / compared:.1%}）"),
+            Text(f"{kept:,} of {total:,} ({kept / total:.1%})", f"{kept:,} / {total:,}（{kept / total:.1%}）"),
         ),
         (DROPPED, _dropped(dropped, outcome)),
     ]
