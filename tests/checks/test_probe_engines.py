@@ -7,11 +7,18 @@ sockets: the engines themselves are run by `make real-http`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from bgecheck.model import Secret, Status
+from bgecheck.checks.answering import Engine
+from bgecheck.checks.probe.engines import engine_of
+from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.pages import PAGES
+from bgecheck.http.reply import Reply
+from bgecheck.model import Secret, Status, Target
+from bgecheck.model.deadline import Deadline
 from fakes.answering import Answer, bad, found, pages, same, serving
 
 LITELLM: dict[str, Answer] = {
@@ -89,3 +96,40 @@ def test_a_wrong_key_of_litellm_is_told_although_its_status_is_400(key: str | No
 def test_a_gateway_does_not_make_of_sglang_another_engine() -> None:
     with serving(pages(), same) as url:
         assert found(url, "probe")["probe.engine"].status is Status.PASS
+
+
+def identified(answers: Mapping[str, Answer]) -> Engine:
+    """The engine that the pages of a server show."""
+    with serving(answers, same) as url:
+        target = Target(url=url, host="127.0.0.1", port=int(url.rsplit(":", 1)[1]))
+        with closing(Server(target, Deadline(20), 5.0, PAGES)) as server:
+            models = server.models()
+            assert isinstance(models, Reply)
+            return engine_of(server, models)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "pages_of", "engine"),
+    [
+        ({"error": "Unauthorized"}, {"/version": (200, {"version": "0.11.0"})}, Engine("vLLM", "0.11.0")),
+        ({"error": "Unauthorized"}, {"/version": (401, {"error": "Unauthorized"})}, Engine("sglang", None)),
+        ({"error": "no such key"}, {"/version": (200, {"version": "0.11.0"})}, Engine(None, None)),
+    ],
+    ids=["vLLM", "sglang", "somebody"],
+)
+def test_who_refuses_the_key_is_known_by_words_and_by_what_is_open(
+    refusal: Any, pages_of: dict[str, Answer], engine: Engine
+) -> None:
+    """The words are those of both engines and of nobody else; vLLM leaves its version open."""
+    assert identified({"/v1/models": (401, refusal), **pages_of}) == engine
+
+
+@pytest.mark.parametrize(("status", "name"), [(499, "sglang"), (500, None), (501, None), (599, None)])
+def test_a_list_that_ends_in_a_server_error_tells_no_engine(status: int, name: str | None) -> None:
+    """Pages beside it may be those of another server: what fails may be in front of it."""
+    assert identified(pages(**{"/v1/models": (status, b"oops")})).name == name
+
+
+def test_of_models_of_several_owners_the_first_decides_which_is_the_one_that_is_requested() -> None:
+    cards = [{"id": "bge-base-zh-v1.5", "owned_by": "infinity"}, {"id": "gpt-4", "owned_by": "library"}]
+    assert identified({"/v1/models": (200, {"data": cards})}).name == "Infinity"
