@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from bgecheck.engines.sglang.installed import interpreter, with_version
 from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, secrets
 from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.machine.gpus import Gpu
-from bgecheck.model import BadInput, Finding, Secret, Status, Target
+from bgecheck.model import BadInput, Finding, Secret, Status, Target, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
@@ -179,6 +180,13 @@ def test_a_release_between_two_is_judged_by_both() -> None:
     row = judged(f"{RIGHT} --context-length 1k", "0.5.10")["flags"]
     assert row.status is Status.WARN
     assert "--sglang-version" in str(row.fix)
+
+
+def test_where_the_release_is_not_known_the_oldest_and_the_newest_compared_are_named() -> None:
+    observed = say(judged(RIGHT, None)["flags"].evidence[0].observed, "en")
+    oldest, newest = re.findall(r"\d+\.\d+\.[\w.]+", observed)
+    assert observed == f"taken by sglang {oldest} to {newest} (the release is not known)"
+    assert (oldest.startswith("0.4."), newest) == (True, "0.5.23")
 
 
 @pytest.mark.parametrize(
