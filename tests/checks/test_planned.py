@@ -370,6 +370,14 @@ def test_a_backend_is_for_device_and_card(
     assert again.get("attention-backend") == (written or planned.options.get("attention-backend"))
 
 
+def test_which_backend_will_be_taken_is_left_open_where_the_release_is_not_known() -> None:
+    """Whatever the card: on it the choice differs by release."""
+    facts: LaunchFacts = collect(context(typed(RIGHT)))
+    for known in (facts, facts._replace(gpus=(ROOMY,))):
+        outcome = attention_looks_both_ways(known)
+        assert (outcome.holds, say(outcome.reason or "", "en")) == (None, "sglang's version is not known")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "names"),
     [

@@ -243,6 +243,6 @@ def test_each_area_has_rows_whose_numbers_stand_for_it() -> None:
     headlines = {
         *("embed.repeatable", "embed.batch-equals-single", "embed.reference", "gpu.memory", "launch.pooling"),
         *("launch.prefix-cache", "launch.chunked-prefill", "logs.ready", "ports.address", "ports.listening"),
-        *("ports.owner", "probe.ready"),
+        *("ports.owner", "probe.ready", "store.readable"),
     }
     assert headlines <= {check.id for check in catalog.rows() if check.headline}
