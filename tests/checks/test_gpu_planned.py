@@ -92,6 +92,13 @@ def test_a_launch_for_more_cards_than_there_are_is_put_on_one_where_that_has_roo
     assert not any("launch_server" in command for command in rows(card(used=22), line=asked)["devices"].commands)
 
 
+def test_of_a_model_whose_size_is_not_known_the_missing_cards_are_told_and_no_line_for_fewer() -> None:
+    seen = planned(card(), line="python -m sglang.launch_server --model-path acme/own-model --tp-size 2")
+    found = judged(seen)["devices"]
+    assert str(found.status) == "fail"
+    assert not any("launch_server" in command for command in found.commands)
+
+
 def test_the_cards_that_the_line_leaves_are_counted() -> None:
     two = (card(0), card(1))
     assert str(rows(*two, line="--tp-size 2", visible="1", chosen=two[1:])["devices"].status) == "fail"

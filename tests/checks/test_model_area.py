@@ -851,6 +851,23 @@ def test_how_an_encoder_is_pooled_without_a_file_depends_on_the_release(tmp_path
     assert reasons[1] == "1_Pooling/config.json: missing"
 
 
+@pytest.mark.parametrize(
+    ("python", "command"),
+    [("/opt/venv/bin/python3", "/opt/venv/bin/python3 -m pip show torch"), (None, "python -m pip show torch")],
+)
+def test_torch_is_asked_for_where_the_server_runs(tmp_path: Path, python: str | None, command: str) -> None:
+    facts = facts_of(str(by_torch(tmp_path / "bge-tiny")))._replace(torch="2.5.1", python=python)
+    assert commands(facts, "loadable") == [command]
+
+
+def test_of_several_classes_the_first_is_named(tmp_path: Path) -> None:
+    """It decides what the model is taken for."""
+    folder = write_model(tmp_path / "m")
+    changed(architectures=["BertForSequenceClassification", "BertModel"])(folder)
+    outcome = outcomes(facts_of(str(folder)))["config"]
+    assert (outcome.advice, outcome.evidence[0].observed) == ("reranker", "BertForSequenceClassification")
+
+
 def test_the_torch_that_was_found_is_shown(tmp_path: Path) -> None:
     facts = facts_of(str(by_torch(tmp_path / "bge-tiny")))._replace(torch="2.5.1+cu124")
     [evidence] = outcomes(facts)["loadable"].evidence

@@ -31,6 +31,7 @@ from gpucards import card
 
 MODEL = "python -m sglang.launch_server --model-path /m/bge-large-zh-v1.5"
 EXACT = "--is-embedding --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"
+WITHOUT = EXACT.removeprefix("--is-embedding ")
 RIGHT = f"{MODEL} --host 0.0.0.0 --port 30000 {EXACT}"
 GIB = 2**30
 ROOMY = card(used=0.4)
@@ -157,6 +158,30 @@ def test_the_line_carries_its_marks() -> None:
     assert isinstance(row.data, CorrectedLine)
     assert row.commands == (f"{MODEL} --max-running-requests 16 {EXACT}",)
     assert all(evidence.observed for evidence in row.evidence)
+
+
+@pytest.mark.parametrize(
+    ("options", "version", "changes"),
+    [
+        (f"--max-batch-size 16 {EXACT}", "0.5.23", ["--max-batch-size 16 -> --max-running-requests 16"]),
+        (WITHOUT, "0.5.16", ["+ --is-embedding"]),
+        (WITHOUT, "0.5.17", []),
+        (f"{EXACT} --mem-fraction-static 1", "0.5.23", ["- --mem-fraction-static 0.3", "1 -> 0.3"]),
+        (f"{WITHOUT} --is-embedding true", "0.5.23", ["- true"]),
+    ],
+    ids=["other name", "missing", "needless from 0.5.17 on", "twice, and no share", "too much"],
+)
+def test_each_change_of_the_line_is_shown_as_what_is_added_replaced_or_taken_away(
+    options: str, version: str, changes: list[str]
+) -> None:
+    row = judged(f"{MODEL} {options}", version)["line"]
+    assert row.status is (Status.WARN if changes else Status.PASS)
+    assert [say(e.subject, "en") for e in row.evidence if say(e.subject, "en") != "changes"] == changes
+
+
+def test_a_share_that_is_none_is_told_as_it_was_given() -> None:
+    row = judged(f"{MODEL} {EXACT} --mem-fraction-static 30")["memory-fraction"]
+    assert say(row.cause, "en").startswith("30 is no share")
 
 
 def test_a_key_is_never_shown() -> None:
