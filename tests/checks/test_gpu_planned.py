@@ -195,6 +195,14 @@ def test_most_of_a_card_is_not_reserved_beside_others(share: str, holders: tuple
         assert float(launched(found["share"])["mem-fraction-static"]) < 0.3
 
 
+@pytest.mark.parametrize(("times", "status"), [(3.9, "pass"), (4.1, "warn"), (4.9, "warn")])
+def test_a_share_of_which_the_model_fills_a_quarter_is_not_too_much_beside_others(times: float, status: str) -> None:
+    """Of a card that has just room there is no smaller share that would leave others more."""
+    used = 24 - times * NEED.static / GIB
+    found = rows(card(0, held(2), used=used), line=f"{NEEDS} 0.6")["share"]
+    assert str(found.status) == status, words(found)
+
+
 def test_a_model_whose_size_is_not_known_is_not_judged() -> None:
     found = judged(planned(card(used=23.9), line=LINE.replace("BAAI/bge-large-zh-v1.5", "somebody/some-model")))
     assert str(found["memory"].status) == "skip"
