@@ -206,6 +206,15 @@ def held_by(pid: int, name: str = "python3", address: str = "127.0.0.1", **more:
     return Owner(Listener(address, 30000, pid), name, more.pop("sglang", False), **more)
 
 
+@pytest.mark.parametrize(
+    ("over_ipv6", "told"), [(True, "the same server"), (False, "refused, clients fall back to 127.0.0.1")]
+)
+def test_what_a_client_meets_that_tries_ipv6_first_is_told(over_ipv6: bool, told: str) -> None:
+    row = judged(held(held_by(7, sglang=True), server=launched(), over_ipv6=over_ipv6))["ports.localhost"]
+    assert row.status is Status.PASS
+    assert words_of(row).endswith(f"::1: {told}")
+
+
 WORKER = Orphan(41, "sglang::tokenizer_worker:90"), Orphan(42, "sglang::detokenizer")
 REMAINS = held_by(41, "sglang::tokeniz", "0.0.0.0", left_over=True, command="sglang::tokenizer_worker:90")
 
