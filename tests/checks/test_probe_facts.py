@@ -16,7 +16,9 @@ from bgecheck.checks.probe.facts import EDGE, Limits
 from bgecheck.checks.probe.vitals import Vitals
 from bgecheck.http.embeddings import Answer, Refused
 from bgecheck.http.failures import Failure
+from bgecheck.http.proxies import Way
 from bgecheck.http.reply import Reply
+from bgecheck.http.tls import Certificate
 from bgecheck.machine.sockets import Listener
 from bgecheck.model import Finding, Status, say
 from bgecheck.model.processes import Process, ProcessTable
@@ -243,3 +245,105 @@ def test_texts_that_all_get_one_vector_do_not_show_where_the_server_cuts() -> No
     assert "nothing in common" in reason(row("token-limit", limits=alike))
     cut = LIMITS._replace(lengths=lengths, tails=(OTHER, OTHER))
     assert "silently cuts" in cause(row("token-limit", limits=cut))
+
+
+REFUSED = Failure("refused", "connection refused")
+
+
+@pytest.mark.parametrize(
+    ("alive", "log", "words", "pending"),
+    [
+        (True, None, "pid 7 runs and does not listen", True),
+        (True, "ready", "pid 7 runs and the log says that it is ready", False),
+        (False, None, "nothing listens at", True),
+        (False, "ready", "became ready and nothing listens", False),
+        (None, None, "nothing listens at", True),
+    ],
+)
+def test_a_port_on_which_nobody_listens_is_explained_by_process_and_log(
+    alive: bool | None, log: Any, words: str, pending: bool
+) -> None:
+    """Only a server that has yet to open its port is waited for; one that is ready and does not listen is lost."""
+    vital = Vitals({}, process=None if alive is None else 7, alive=alive, owners=(), family=(), log=log)
+    finding = row("reachable", models=REFUSED, vitals=vital)
+    assert finding.status is Status.FAIL
+    told = cause(finding).replace("{server_pid}", str(finding.values.get("server_pid")))
+    assert (words in told, finding.pending) == (True, pending)
+
+
+@pytest.mark.parametrize(("days", "status"), [(13.99, Status.FAIL), (14.0, Status.PASS)])
+def test_a_certificate_that_ends_within_two_weeks_is_told_with_its_days(days: float, status: Status) -> None:
+    shown_one = Certificate(days * 86400, "TLSv1.3")
+    finding = row("tls", target=replace(TARGET, url="https://h:1"), certificate=shown_one)
+    assert finding.status is status
+    if status is Status.FAIL:
+        assert "expires in 13 days" in cause(finding)
+
+
+LISTED, ANOTHER = reply(200, b'{"data": [{"id": "m"}]}'), reply(200, b'{"data": []}')
+
+
+@pytest.mark.parametrize(
+    ("direct", "through", "status"),
+    [
+        (LISTED, LISTED, Status.PASS),
+        (LISTED, ANOTHER, Status.WARN),
+        (LISTED, reply(502), Status.WARN),
+        (reply(401, b'{"error": 1}'), reply(401, b'{"error": 2}'), Status.PASS),
+        (reply(401), reply(502), Status.WARN),
+        (LISTED, None, Status.WARN),
+    ],
+)
+def test_a_proxy_is_harmless_only_where_it_passes_on_what_the_server_answers(
+    direct: Reply, through: Reply | None, status: Status
+) -> None:
+    """Without the key: of a refusal the status is enough, its words may hold the number of the request."""
+    near = replace(TARGET, url="http://10.1.2.3:1", host="10.1.2.3")
+    assert row("proxy", target=near, models=direct, way=Way("http_proxy"), through=through).status is status
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("url", "location", "circle"),
+    [
+        ("http://h", "http://h:80/v1/models", True),
+        ("http://h:80", "http://h/v1/models", True),
+        ("https://h", "https://h:443/v1/models", True),
+        ("http://h", "http://h:81/v1/models", False),
+        ("http://h:81", "http://h:82/v1/models", False),
+        ("http://h", "https://h/v1/models", False),
+    ],
+)
+def test_a_redirect_to_the_same_address_has_no_end_however_its_port_is_written(
+    status: int, url: str, location: str, circle: bool
+) -> None:
+    finding = row("base-url", target=replace(TARGET, url=url), models=reply(status, location=location))
+    assert finding.status is Status.FAIL
+    assert ("this redirect has no end" in cause(finding)) is circle
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("0.5.23", "sglang 0.5.23"), (None, "sglang (version unknown)")], ids=["told", "untold"]
+)
+def test_the_engine_is_named_with_its_release(version: str | None, told: str) -> None:
+    assert shown(row("engine", engine=Engine("sglang", version))) == {"engine": told}
+
+
+@pytest.mark.parametrize(
+    ("listed", "without", "first", "status", "checked"),
+    [
+        (200, 200, VECTOR, Status.PASS, False),
+        (200, 401, VECTOR, Status.PASS, True),
+        (200, 403, VECTOR, Status.PASS, True),
+        (200, 404, VECTOR, Status.PASS, False),
+        (400, 401, VECTOR, Status.FAIL, True),  # LiteLLM without a database
+        (400, 400, VECTOR, Status.PASS, False),
+        (200, 200, Refused(401, "no", False, "", 0.01), Status.FAIL, True),
+    ],
+)
+def test_whether_the_key_is_checked_is_told_by_what_each_key_gets(
+    listed: int, without: int, first: Answer, status: Status, checked: bool
+) -> None:
+    finding = row("api-key", models=reply(listed), keys={"no key": reply(without)}, first=first)
+    assert (finding.status, finding.values["key_checked"]) == (status, checked)
+    assert ("POST /v1/embeddings" in shown(finding)) is isinstance(first, Refused)
