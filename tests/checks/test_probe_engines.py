@@ -133,3 +133,44 @@ def test_a_list_that_ends_in_a_server_error_tells_no_engine(status: int, name: s
 def test_of_models_of_several_owners_the_first_decides_which_is_the_one_that_is_requested() -> None:
     cards = [{"id": "bge-base-zh-v1.5", "owned_by": "infinity"}, {"id": "gpt-4", "owned_by": "library"}]
     assert identified({"/v1/models": (200, {"data": cards})}).name == "Infinity"
+
+
+CARD_OF_SGLANG: dict[str, Answer] = {"/v1/models": owned("sglang")}
+OLD_INFO, NEW_INFO = {"model_path": "/m", "is_generation": False}, {"model_path": "/m", "embedding": {"dim": 768}}
+
+
+@pytest.mark.parametrize(
+    ("more", "version"),
+    [
+        ({"/model_info": (200, OLD_INFO), "/server_info": (200, {"version": "0.5.10"})}, "0.5.10"),
+        ({"/model_info": (200, NEW_INFO)}, ">= 0.5.17"),
+        ({"/model_info": (200, OLD_INFO)}, ">= 0.5.6"),
+        ({"/get_model_info": (200, OLD_INFO)}, "< 0.5.6"),
+        ({}, None),
+    ],
+    ids=["told", "by the object of embeddings", "by the newer page", "by the older page", "untold"],
+)
+def test_the_release_of_sglang_is_told_as_near_as_its_pages_show_it(
+    more: dict[str, Answer], version: str | None
+) -> None:
+    assert identified({**CARD_OF_SGLANG, **more}) == Engine("sglang", version)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "name"),
+    [
+        (200, {"data": [{"id": "m", "owned_by": "openai"}]}, "LiteLLM"),
+        (400, {"error": {"message": "No connected db."}}, "LiteLLM"),
+        (401, {"error": {"message": "Authentication Error"}}, "LiteLLM"),
+        (401, {"error": "Unauthorized"}, "sglang"),
+        (403, {"error": "Unauthorized"}, "sglang"),
+        (402, {"error": {"message": "no credit"}}, None),
+        (403, {"error": {"message": "forbidden"}}, None),
+    ],
+)
+def test_litellm_is_asked_for_its_version_only_where_the_answer_may_be_its_own(
+    status: int, body: Any, name: str | None
+) -> None:
+    """Its page tells the version without a key; other servers are not asked for a page that is none of theirs."""
+    readiness: Answer = (200, {"litellm_version": "1.80.0"})
+    assert identified({"/v1/models": (status, body), "/health/readiness": readiness}).name == name
