@@ -347,3 +347,49 @@ def test_whether_the_key_is_checked_is_told_by_what_each_key_gets(
     finding = row("api-key", models=reply(listed), keys={"no key": reply(without)}, first=first)
     assert (finding.status, finding.values["key_checked"]) == (status, checked)
     assert ("POST /v1/embeddings" in shown(finding)) is isinstance(first, Refused)
+
+
+def no(status: int) -> Refused:
+    return Refused(status, "no", False, "", 0.01)
+
+
+@pytest.mark.parametrize("name", ["base64", "token-limit", "blank-input", "batch-limit", "dimensions", "token-ids"])
+def test_what_a_quick_run_leaves_out_is_skipped_and_no_error(name: str) -> None:
+    assert row(name, limits=None).status is Status.SKIP
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "takes"),
+    [
+        (no(400), Status.PASS, False),
+        (no(499), Status.PASS, False),
+        (no(500), Status.WARN, None),
+        (replace(VECTOR, vectors=((1.0,),)), Status.PASS, True),
+        (replace(VECTOR, vectors=((-0.991,),)), Status.PASS, True),
+        (replace(VECTOR, vectors=((0.989,),)), Status.WARN, None),
+        (VECTOR, Status.WARN, None),
+    ],
+)
+def test_fewer_dimensions_are_refused_or_come_with_length_one(
+    answer: Answer, status: Status, takes: bool | None
+) -> None:
+    """Half of the two that the vector has."""
+    finding = row("dimensions", limits=LIMITS._replace(fewer=answer))
+    assert (finding.status, finding.values.get("takes")) == (status, takes)
+
+
+@pytest.mark.parametrize(
+    ("batches", "most", "most_zh"),
+    [
+        ({64: no(422), 4: no(422), 2: no(422)}, "request: 1 (", "上限：1（"),
+        ({64: no(422), 4: no(422), 2: VECTOR}, "request: between 2 and 3 (", "上限：2 到 3 之间（"),
+        ({64: no(422), 32: VECTOR}, "request: between 32 and 63 (", "上限：32 到 63 之间（"),
+    ],
+)
+def test_the_most_texts_of_one_request_are_told_in_both_languages(
+    batches: dict[int, Answer], most: str, most_zh: str
+) -> None:
+    finding = row("batch-limit", limits=LIMITS._replace(batches=batches))
+    assert finding.status is Status.WARN
+    assert most in cause(finding)
+    assert most_zh in say(finding.cause, "zh")
