@@ -260,3 +260,33 @@ def test_numbers_of_the_vectors_that_are_no_count_from_zero_are_shown(
     given = facts(ONE, ONE)._replace(batch=replace(THREE, indexes=indexes))
     finding = row("order", given)
     assert (finding.status, finding.evidence[0].observed) == (Status.FAIL, shown)
+
+
+def test_how_long_another_text_took_is_told_beside_one_that_hangs() -> None:
+    quick, late = replace(ONE, seconds=0.8), Failure("timeout", "late", 20.0)
+    finding = row("answers", facts(quick, quick, quick, late, late))
+    assert (finding.values["ms"], finding.values["seconds"]) == (800, "20.0")
+
+
+@pytest.mark.parametrize(
+    ("served", "expected", "words"),
+    [
+        (("bge-m3",), 768, "another model is served under this name"),
+        (("somebody/my-model",), 768, "which one this server has is not known"),
+    ],
+)
+def test_a_dimension_that_is_neither_the_indexs_nor_the_models_is_another_model(
+    served: tuple[str, ...], expected: int, words: str
+) -> None:
+    """512 numbers, where bge-m3 has 1024 and the index 768."""
+    finding = row("dimension", facts(ONE, ONE, served=served, expect_dim=expected))
+    assert finding.status is Status.FAIL
+    assert words in say(finding.cause, "en")
+
+
+def test_a_fresh_text_that_got_no_vector_is_not_compared_with_its_batch() -> None:
+    """Its first answer is the one that a cache could not have had; a later one does not stand in."""
+    late = Failure("timeout", "late", 5.0)
+    given = facts(ONE, late, ONE, ONE, others=(ONE, ONE))._replace(batch=THREE)
+    finding = row("batch-equals-single", given)
+    assert (finding.status, say(finding.reason or "", "en")) == (Status.SKIP, "the text alone got no vector")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ def test_the_driver_by_its_cuda(cuda: tuple[int, int] | None, running: bool, sta
     """CUDA 12 runs sglang up to 0.5.9 only, so it says nothing alone; a server that computes proves its driver."""
     holder = held(20, WORKER)
     assert statuses(facts(card(0, holder), cuda=cuda, running=running))["driver"] == status
+
+
+def test_the_driver_is_named_by_its_release_where_it_tells_it() -> None:
+    seen = facts(card())
+    assert judged(seen)["driver"].evidence[0].subject == "driver 580.65.06"
+    unnamed = seen._replace(nvml=replace(seen.nvml, driver=None))
+    assert judged(unnamed)["driver"].evidence[0].subject == "driver ?"
 
 
 def test_memory_is_measured_against_what_the_model_needs() -> None:

@@ -92,6 +92,13 @@ def test_a_launch_for_more_cards_than_there_are_is_put_on_one_where_that_has_roo
     assert not any("launch_server" in command for command in rows(card(used=22), line=asked)["devices"].commands)
 
 
+def test_of_a_model_whose_size_is_not_known_the_missing_cards_are_told_and_no_line_for_fewer() -> None:
+    seen = planned(card(), line="python -m sglang.launch_server --model-path acme/own-model --tp-size 2")
+    found = judged(seen)["devices"]
+    assert str(found.status) == "fail"
+    assert not any("launch_server" in command for command in found.commands)
+
+
 def test_the_cards_that_the_line_leaves_are_counted() -> None:
     two = (card(0), card(1))
     assert str(rows(*two, line="--tp-size 2", visible="1", chosen=two[1:])["devices"].status) == "fail"
@@ -186,6 +193,14 @@ def test_most_of_a_card_is_not_reserved_beside_others(share: str, holders: tuple
     assert str(found["share"].status) == status
     if status == "warn":
         assert float(launched(found["share"])["mem-fraction-static"]) < 0.3
+
+
+@pytest.mark.parametrize(("times", "status"), [(3.9, "pass"), (4.1, "warn"), (4.9, "warn")])
+def test_a_share_of_which_the_model_fills_a_quarter_is_not_too_much_beside_others(times: float, status: str) -> None:
+    """Of a card that has just room there is no smaller share that would leave others more."""
+    used = 24 - times * NEED.static / GIB
+    found = rows(card(0, held(2), used=used), line=f"{NEEDS} 0.6")["share"]
+    assert str(found.status) == status, words(found)
 
 
 def test_a_model_whose_size_is_not_known_is_not_judged() -> None:

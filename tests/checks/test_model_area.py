@@ -802,6 +802,34 @@ def test_the_first_damaged_file_is_the_one_to_fetch(tmp_path: Path) -> None:
     assert commands(facts, "tokenizer")[-1].split()[3] == first
 
 
+def test_what_belongs_to_another_model_is_fetched_over_the_files_that_are_there(tmp_path: Path) -> None:
+    """Without --force-download `hf` leaves a file that it has written before."""
+    other = write_model(tmp_path / "bge-m3", **LARGE)
+    mispooled = write_model(tmp_path / "bge-large-zh-v1.5", **{**LARGE, "pooling": "last"})
+    for folder, row in ((other, "config"), (mispooled, "pooling")):
+        facts = facts_of(str(folder))
+        assert bad(facts).keys() >= {row}
+        [fetch] = [line for line in commands(facts, row) if line.startswith("hf download")]
+        assert fetch.endswith("--force-download")
+
+
+def test_a_table_of_no_rows_is_not_measured_by_its_share(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "m")
+    changed(vocab_size=0)(folder)
+    assert outcomes(facts_of(str(folder)))["tokenizer"].holds is True
+
+
+@pytest.mark.parametrize(("name", "looked"), [("bge-large-zh-v1.5", True), ("bge-tiny", False)])
+def test_a_hash_that_could_not_be_taken_is_no_verdict_and_of_an_unknown_model_nothing_to_do(
+    tmp_path: Path, name: str, looked: bool
+) -> None:
+    folder = write_model(tmp_path / name, **LARGE)
+    torch_file(folder)
+    why = Text("the time was over", "时间到了")
+    outcome = outcomes(facts_of(str(folder))._replace(digest=why))["weights-hash"]
+    assert (outcome.holds, outcome.looked, outcome.reason) == (None, looked, why)
+
+
 def test_a_broken_pooling_file_is_fetched_over_the_one_that_is_there(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "bge-large-zh-v1.5", **LARGE)
     (folder / "1_Pooling" / "config.json").write_text("{")
@@ -821,6 +849,23 @@ def test_how_an_encoder_is_pooled_without_a_file_depends_on_the_release(tmp_path
         reasons.append(say(outcome.reason or "", "en"))
     assert "the model pools CLS; " in reasons[0]
     assert reasons[1] == "1_Pooling/config.json: missing"
+
+
+@pytest.mark.parametrize(
+    ("python", "command"),
+    [("/opt/venv/bin/python3", "/opt/venv/bin/python3 -m pip show torch"), (None, "python -m pip show torch")],
+)
+def test_torch_is_asked_for_where_the_server_runs(tmp_path: Path, python: str | None, command: str) -> None:
+    facts = facts_of(str(by_torch(tmp_path / "bge-tiny")))._replace(torch="2.5.1", python=python)
+    assert commands(facts, "loadable") == [command]
+
+
+def test_of_several_classes_the_first_is_named(tmp_path: Path) -> None:
+    """It decides what the model is taken for."""
+    folder = write_model(tmp_path / "m")
+    changed(architectures=["BertForSequenceClassification", "BertModel"])(folder)
+    outcome = outcomes(facts_of(str(folder)))["config"]
+    assert (outcome.advice, outcome.evidence[0].observed) == ("reranker", "BertForSequenceClassification")
 
 
 def test_the_torch_that_was_found_is_shown(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from bgecheck.http.authorities import Authorities, Verification
 from bgecheck.http.embeddings import Embedded
 from bgecheck.http.openai_client import Cause, OpenAIResult, Raised, Vectors, outcome_of
 from bgecheck.http.openai_vectors import NORM_RATIO, misread
+from bgecheck.http.proxies import Way
 from bgecheck.http.reply import Reply
 from bgecheck.model import Finding, Status, Target, Unavailable, say
 from bgecheck.run import engine
@@ -245,6 +246,105 @@ def test_the_system_s_authorities_are_named_by_the_variable_that_takes_them(vari
     system = replace(YES, bundle=command, variable=variable)
     row = judged(facts(GOT, Authorities(certifi=NO, system=system, used="certifi")))
     assert row.commands == (f"export {variable}={command}",)
+
+
+@pytest.mark.parametrize(
+    ("vector", "observed", "expected"),
+    [
+        (tuple(vector("你好")) * 2, "1536 dims", "768 dims"),
+        (tuple(100 * number for number in vector("你好")), "norm 100", "norm 1"),
+    ],
+    ids=["too many", "too long"],
+)
+def test_a_vector_that_openai_misreads_is_shown_beside_the_servers(
+    vector: tuple[float, ...], observed: str, expected: str
+) -> None:
+    row = judged(facts(Vectors(vectors=(vector,), tokens=4)))
+    assert row.status is Status.FAIL
+    assert [(say(e.observed, "en"), say(e.expected or "", "en")) for e in row.evidence] == [(observed, expected)]
+
+
+@pytest.mark.parametrize(
+    ("http", "range_", "told"),
+    [("httpx", None, True), ("httpx2", None, True), ("httpx", "10.0.0.0/8", True), ("httpx2", "10.0.0.0/8", False)],
+)
+def test_that_this_call_went_past_a_proxy_is_told_where_a_program_would_not(
+    http: str, range_: str | None, told: bool
+) -> None:
+    given = facts(GOT)
+    assert isinstance(given.openai, OpenAIResult)
+    proxied = replace(given, openai=replace(given.openai, http=http), way=Way("http_proxy", range_))
+    subjects = [say(e.subject, "en") for e in judged(proxied).evidence]
+    assert ("proxy of http_proxy" in subjects) is told
+    assert [say(e.subject, "en") for e in judged(given).evidence] == ["openai 2.8.0 (httpx 0.28.1)"]
+
+
+@pytest.mark.parametrize(("measured", "ms"), [(12.34, 12.3), (None, None)])
+def test_how_long_openai_took_is_told_to_a_tenth_of_a_millisecond(measured: float | None, ms: float | None) -> None:
+    given = facts(GOT)
+    assert isinstance(given.openai, OpenAIResult)
+    assert judged(replace(given, openai=replace(given.openai, milliseconds=measured))).values["ms"] == ms
+
+
+# The row of the area `embed`, of facts made by hand.
+
+
+def compared(outcome: Vectors | Raised, *ours: tuple[float, ...], indexes: tuple[int, ...] | None = None) -> Finding:
+    """What is said where openai made this of texts whose vectors a plain request got, in the order of their texts."""
+    count = len(ours)
+    asked = Embedded(ours, (0,) * count, indexes or tuple(range(count)), 4, "m", 0.01)
+    one = replace(asked, vectors=ours[:1], nulls=(0,), indexes=(0,))
+    result = OpenAIResult(openai="2.8.0", http="httpx", http_version="0.28.1", outcome=outcome, milliseconds=9.0)
+    given = EmbedFacts(
+        Target(url="http://h:1", host="h", port=1), ("m",), ("文本",) * count, asked, (one,) * 3, one, openai=result
+    )
+    area = replace(embed.AREA, collector=lambda context: given, needs=())
+    return {f.id: f for f in engine.run([area], None)}[EMBED]
+
+
+def turned(cosine: float) -> tuple[float, ...]:
+    """A vector with this cosine to the first axis."""
+    return (cosine, math.sqrt(1 - cosine * cosine), 0.0)
+
+
+AXIS, ASIDE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "shown"),
+    [
+        ((turned(0.9), turned(0.3), turned(0.95)), "0.3000"),
+        ((turned(0.2), turned(0.3), AXIS), "0.2000"),
+    ],
+    ids=["the second", "the first"],
+)
+def test_of_several_texts_the_one_that_differs_most_is_told(theirs: tuple[tuple[float, ...], ...], shown: str) -> None:
+    row = compared(Vectors(vectors=theirs, tokens=4), AXIS, AXIS, AXIS)
+    assert row.status is Status.FAIL
+    assert "another vector than a plain request gets" in say(row.cause, "en")
+    assert say(row.evidence[0].observed, "en") == shown
+
+
+def test_vectors_that_come_in_another_order_are_compared_as_a_program_takes_them() -> None:
+    """The first text has the first vector by its `index`, wherever it stands in the answer; openai does not sort."""
+    came = Vectors(vectors=(ASIDE, AXIS), tokens=4)
+    assert compared(came, AXIS, ASIDE, indexes=(1, 0)).status is Status.PASS
+    assert compared(came, AXIS, ASIDE).status is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    ("theirs", "unit"), [((*AXIS, 0.0), "dims"), ((50.0, 0.0, 0.0), "norm")], ids=["too many", "too long"]
+)
+def test_what_is_misread_is_told_by_its_measure(theirs: tuple[float, ...], unit: str) -> None:
+    row = compared(Vectors(vectors=(theirs,), tokens=4), AXIS)
+    assert row.status is Status.FAIL
+    assert say(row.evidence[0].subject, "en") == unit
+
+
+def test_the_exception_of_a_program_is_named_where_a_plain_request_gets_a_vector() -> None:
+    row = compared(Raised(name="RecursionError", message="too deep", stage="read"), AXIS)
+    assert row.status is Status.FAIL
+    assert say(row.cause, "en").startswith("RecursionError: too deep: the answer is not JSON")
 
 
 # The smoke test.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from bgecheck.engines.sglang.installed import interpreter, with_version
 from bgecheck.engines.sglang.planned import planned_as_typed, planned_in, secrets
 from bgecheck.engines.sglang.settings import COMMAND_LINE
 from bgecheck.machine.gpus import Gpu
-from bgecheck.model import BadInput, Finding, Secret, Status, Target
+from bgecheck.model import BadInput, Finding, Secret, Status, Target, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.run import catalog, engine
 from bgecheck.run.context import Context
@@ -30,6 +31,7 @@ from gpucards import card
 
 MODEL = "python -m sglang.launch_server --model-path /m/bge-large-zh-v1.5"
 EXACT = "--is-embedding --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3"
+WITHOUT = EXACT.removeprefix("--is-embedding ")
 RIGHT = f"{MODEL} --host 0.0.0.0 --port 30000 {EXACT}"
 GIB = 2**30
 ROOMY = card(used=0.4)
@@ -158,6 +160,30 @@ def test_the_line_carries_its_marks() -> None:
     assert all(evidence.observed for evidence in row.evidence)
 
 
+@pytest.mark.parametrize(
+    ("options", "version", "changes"),
+    [
+        (f"--max-batch-size 16 {EXACT}", "0.5.23", ["--max-batch-size 16 -> --max-running-requests 16"]),
+        (WITHOUT, "0.5.16", ["+ --is-embedding"]),
+        (WITHOUT, "0.5.17", []),
+        (f"{EXACT} --mem-fraction-static 1", "0.5.23", ["- --mem-fraction-static 0.3", "1 -> 0.3"]),
+        (f"{WITHOUT} --is-embedding true", "0.5.23", ["- true"]),
+    ],
+    ids=["other name", "missing", "needless from 0.5.17 on", "twice, and no share", "too much"],
+)
+def test_each_change_of_the_line_is_shown_as_what_is_added_replaced_or_taken_away(
+    options: str, version: str, changes: list[str]
+) -> None:
+    row = judged(f"{MODEL} {options}", version)["line"]
+    assert row.status is (Status.WARN if changes else Status.PASS)
+    assert [say(e.subject, "en") for e in row.evidence if say(e.subject, "en") != "changes"] == changes
+
+
+def test_a_share_that_is_none_is_told_as_it_was_given() -> None:
+    row = judged(f"{MODEL} {EXACT} --mem-fraction-static 30")["memory-fraction"]
+    assert say(row.cause, "en").startswith("30 is no share")
+
+
 def test_a_key_is_never_shown() -> None:
     rows = judged(f"{MODEL} --api-key very-secret-thing --max-batch-size 16")
     shown = " ".join(str((f.evidence, f.cause, f.fix, f.commands, f.values)) for f in rows.values())
@@ -179,6 +205,13 @@ def test_a_release_between_two_is_judged_by_both() -> None:
     row = judged(f"{RIGHT} --context-length 1k", "0.5.10")["flags"]
     assert row.status is Status.WARN
     assert "--sglang-version" in str(row.fix)
+
+
+def test_where_the_release_is_not_known_the_oldest_and_the_newest_compared_are_named() -> None:
+    observed = say(judged(RIGHT, None)["flags"].evidence[0].observed, "en")
+    oldest, newest = re.findall(r"\d+\.\d+\.[\w.]+", observed)
+    assert observed == f"taken by sglang {oldest} to {newest} (the release is not known)"
+    assert (oldest.startswith("0.4."), newest) == (True, "0.5.23")
 
 
 @pytest.mark.parametrize(
@@ -360,6 +393,14 @@ def test_a_backend_is_for_device_and_card(
     assert (attention_looks_both_ways(facts).holds is False) is (written is not None)
     again = typed(shlex.join(mended(planned.written.words, corrections(facts)))).options
     assert again.get("attention-backend") == (written or planned.options.get("attention-backend"))
+
+
+def test_which_backend_will_be_taken_is_left_open_where_the_release_is_not_known() -> None:
+    """Whatever the card: on it the choice differs by release."""
+    facts: LaunchFacts = collect(context(typed(RIGHT)))
+    for known in (facts, facts._replace(gpus=(ROOMY,))):
+        outcome = attention_looks_both_ways(known)
+        assert (outcome.holds, say(outcome.reason or "", "en")) == (None, "sglang's version is not known")
 
 
 @pytest.mark.parametrize(

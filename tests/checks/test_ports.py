@@ -206,6 +206,15 @@ def held_by(pid: int, name: str = "python3", address: str = "127.0.0.1", **more:
     return Owner(Listener(address, 30000, pid), name, more.pop("sglang", False), **more)
 
 
+@pytest.mark.parametrize(
+    ("over_ipv6", "told"), [(True, "the same server"), (False, "refused, clients fall back to 127.0.0.1")]
+)
+def test_what_a_client_meets_that_tries_ipv6_first_is_told(over_ipv6: bool, told: str) -> None:
+    row = judged(held(held_by(7, sglang=True), server=launched(), over_ipv6=over_ipv6))["ports.localhost"]
+    assert row.status is Status.PASS
+    assert words_of(row).endswith(f"::1: {told}")
+
+
 WORKER = Orphan(41, "sglang::tokenizer_worker:90"), Orphan(42, "sglang::detokenizer")
 REMAINS = held_by(41, "sglang::tokeniz", "0.0.0.0", left_over=True, command="sglang::tokenizer_worker:90")
 
@@ -547,3 +556,22 @@ def test_a_server_that_a_signal_has_stopped_is_let_go_on(tmp_path: Path) -> None
             assert found(resolve(pid=process.pid))["ports.workers"].status is not Status.FAIL
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(
+    ("handed_over", "given_url", "words"),
+    [
+        (True, None, "pid 7, has ended (exit code 0), and no sglang server is seen"),
+        (True, "http://127.0.0.1:30000", "the server was not started, has exited"),
+        (False, None, "pid 7, whose server is waited for, has started no sglang server"),
+    ],
+)
+def test_a_launcher_that_has_ended_is_told_from_one_that_has_yet_to_begin(
+    handed_over: bool, given_url: str | None, words: str
+) -> None:
+    facts = held(reached=False, given_url=given_url)
+    start = Start(7, 0.0, launched=True, handed_over=handed_over)
+    row = judged(facts._replace(target=replace(facts.target, start=start)))["ports.listening"]
+    assert row.status is Status.FAIL
+    assert words in say(row.cause, "en")
+    assert ("pid 7" in say(row.cause, "en")) is (not handed_over or given_url is None)

@@ -310,6 +310,39 @@ def test_at_most_four_holders_of_a_port_are_listed() -> None:
     assert [f"pid {pid}" in listed for pid in range(800, 805)] == [True] * 4 + [False]
 
 
+@pytest.mark.parametrize(
+    ("more", "end", "end_zh"),
+    [
+        ({}, "pid 812 python", "pid 812 python"),
+        ({"user": "li"}, ", user li", "，用户 li"),
+        ({"container": "4a464b4ecc66"}, ", container 4a464b4ecc66", "，容器 4a464b4ecc66"),
+        (
+            {"user": "li", "container": "4a464b4ecc66"},
+            ", user li, container 4a464b4ecc66",
+            "，用户 li，容器 4a464b4ecc66",
+        ),
+    ],
+)
+def test_whose_the_holder_is_and_in_which_container_is_told_where_it_is_known(
+    more: dict[str, object], end: str, end_zh: str
+) -> None:
+    evidence = judged(facts(tried=IN_USE, owners=(owner(**more),))).evidence
+    (listener,) = (item.observed for item in evidence if say(item.subject, "en") == "listener")
+    assert say(listener, "en").endswith(end)
+    assert say(listener, "zh").endswith(end_zh)
+
+
+@pytest.mark.parametrize(
+    ("tried", "shown"),
+    [((Binding("0.0.0.0", None), Binding("::", None)), "0.0.0.0, ::"), ((), "gpu-01")],
+    ids=["addresses", "a name that has none"],
+)
+def test_the_addresses_that_are_taken_are_shown(tried: tuple[Binding, ...], shown: str) -> None:
+    machine = replace(AREA, collector=lambda context: facts("gpu-01", tried))
+    row = {f.id: f for f in engine.run([machine], None)}["ports.ipv4"]
+    assert [(say(e.subject, "en"), say(e.observed, "en")) for e in row.evidence] == [("bound to", shown)]
+
+
 def test_a_fixed_port_is_said_to_be_held_by_whom() -> None:
     with listening() as held:
         found = rows(f"--port {closed_port()} --nccl-port {held}")["internal"]

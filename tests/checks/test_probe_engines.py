@@ -7,11 +7,18 @@ sockets: the engines themselves are run by `make real-http`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from bgecheck.model import Secret, Status
+from bgecheck.checks.answering import Engine
+from bgecheck.checks.probe.engines import engine_of
+from bgecheck.engines.server import Server
+from bgecheck.engines.sglang.pages import PAGES
+from bgecheck.http.reply import Reply
+from bgecheck.model import Secret, Status, Target
+from bgecheck.model.deadline import Deadline
 from fakes.answering import Answer, bad, found, pages, same, serving
 
 LITELLM: dict[str, Answer] = {
@@ -89,3 +96,81 @@ def test_a_wrong_key_of_litellm_is_told_although_its_status_is_400(key: str | No
 def test_a_gateway_does_not_make_of_sglang_another_engine() -> None:
     with serving(pages(), same) as url:
         assert found(url, "probe")["probe.engine"].status is Status.PASS
+
+
+def identified(answers: Mapping[str, Answer]) -> Engine:
+    """The engine that the pages of a server show."""
+    with serving(answers, same) as url:
+        target = Target(url=url, host="127.0.0.1", port=int(url.rsplit(":", 1)[1]))
+        with closing(Server(target, Deadline(20), 5.0, PAGES)) as server:
+            models = server.models()
+            assert isinstance(models, Reply)
+            return engine_of(server, models)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "pages_of", "engine"),
+    [
+        ({"error": "Unauthorized"}, {"/version": (200, {"version": "0.11.0"})}, Engine("vLLM", "0.11.0")),
+        ({"error": "Unauthorized"}, {"/version": (401, {"error": "Unauthorized"})}, Engine("sglang", None)),
+        ({"error": "no such key"}, {"/version": (200, {"version": "0.11.0"})}, Engine(None, None)),
+    ],
+    ids=["vLLM", "sglang", "somebody"],
+)
+def test_who_refuses_the_key_is_known_by_words_and_by_what_is_open(
+    refusal: Any, pages_of: dict[str, Answer], engine: Engine
+) -> None:
+    """The words are those of both engines and of nobody else; vLLM leaves its version open."""
+    assert identified({"/v1/models": (401, refusal), **pages_of}) == engine
+
+
+@pytest.mark.parametrize(("status", "name"), [(499, "sglang"), (500, None), (501, None), (599, None)])
+def test_a_list_that_ends_in_a_server_error_tells_no_engine(status: int, name: str | None) -> None:
+    """Pages beside it may be those of another server: what fails may be in front of it."""
+    assert identified(pages(**{"/v1/models": (status, b"oops")})).name == name
+
+
+def test_of_models_of_several_owners_the_first_decides_which_is_the_one_that_is_requested() -> None:
+    cards = [{"id": "bge-base-zh-v1.5", "owned_by": "infinity"}, {"id": "gpt-4", "owned_by": "library"}]
+    assert identified({"/v1/models": (200, {"data": cards})}).name == "Infinity"
+
+
+CARD_OF_SGLANG: dict[str, Answer] = {"/v1/models": owned("sglang")}
+OLD_INFO, NEW_INFO = {"model_path": "/m", "is_generation": False}, {"model_path": "/m", "embedding": {"dim": 768}}
+
+
+@pytest.mark.parametrize(
+    ("more", "version"),
+    [
+        ({"/model_info": (200, OLD_INFO), "/server_info": (200, {"version": "0.5.10"})}, "0.5.10"),
+        ({"/model_info": (200, NEW_INFO)}, ">= 0.5.17"),
+        ({"/model_info": (200, OLD_INFO)}, ">= 0.5.6"),
+        ({"/get_model_info": (200, OLD_INFO)}, "< 0.5.6"),
+        ({}, None),
+    ],
+    ids=["told", "by the object of embeddings", "by the newer page", "by the older page", "untold"],
+)
+def test_the_release_of_sglang_is_told_as_near_as_its_pages_show_it(
+    more: dict[str, Answer], version: str | None
+) -> None:
+    assert identified({**CARD_OF_SGLANG, **more}) == Engine("sglang", version)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "name"),
+    [
+        (200, {"data": [{"id": "m", "owned_by": "openai"}]}, "LiteLLM"),
+        (400, {"error": {"message": "No connected db."}}, "LiteLLM"),
+        (401, {"error": {"message": "Authentication Error"}}, "LiteLLM"),
+        (401, {"error": "Unauthorized"}, "sglang"),
+        (403, {"error": "Unauthorized"}, "sglang"),
+        (402, {"error": {"message": "no credit"}}, None),
+        (403, {"error": {"message": "forbidden"}}, None),
+    ],
+)
+def test_litellm_is_asked_for_its_version_only_where_the_answer_may_be_its_own(
+    status: int, body: Any, name: str | None
+) -> None:
+    """Its page tells the version without a key; other servers are not asked for a page that is none of theirs."""
+    readiness: Answer = (200, {"litellm_version": "1.80.0"})
+    assert identified({"/v1/models": (status, body), "/health/readiness": readiness}).name == name

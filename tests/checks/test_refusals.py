@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bgecheck.checks.refusals import ADVICE, LOCKS, PENDING, end_of_redirect, kind_of, longer, values_of
+from bgecheck.checks.refusals import ADVICE, LOCKS, PENDING, end_of_redirect, kind_of, leads_nowhere, longer, values_of
 from bgecheck.http.embeddings import Embedded, Refused, Unusable, read
 from bgecheck.http.failures import Failure, NotSent
 from bgecheck.http.reply import Reply
@@ -146,6 +146,10 @@ KINDS: list[tuple[int, Any, Mapping[str, str], str | None]] = [
     (429, {"message": "slow down"}, {}, "rate"),
     (429, {"error": "Model is overloaded", "error_type": "overloaded"}, {}, "busy"),
     (418, {"message": "teapot"}, {}, None),
+    # a timeout is a gateway's where one has named itself, and else may be the engine's own
+    (500, {"message": "Request timed out."}, LITELLM, "gateway-timeout"),
+    (500, {"message": "Request timed out."}, {}, "server-error"),
+    (500, {"message": "something went wrong"}, LITELLM, "server-error"),
     # success that is none
     (200, {"error": {"message": "当前分组 default 下对于模型 bge 无可用渠道"}}, ONE_API, "no-channel"),
     (200, {"code": 500, "msg": "系统异常", "data": None}, {}, "error-in-200"),
@@ -225,3 +229,22 @@ def test_where_a_redirect_ends_is_a_base_url_or_nothing(location: str, leads_to:
 )
 def test_who_answers_is_named_as_far_as_it_tells(headers: dict[str, str], front: str) -> None:
     assert say(values_of(answer(503, {}, **headers), "bge")["front"], "en") == front
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "served", "nowhere"),
+    [
+        (404, {"detail": "Not Found"}, (), True),
+        (405, {"detail": "Method Not Allowed"}, (), True),
+        (200, page("Open WebUI"), (), True),
+        (404, {"detail": "Not Found"}, ("bge-m3",), False),
+        (401, {"error": "Unauthorized"}, (), False),
+        (503, {"message": "full"}, (), False),
+    ],
+)
+def test_another_address_is_looked_for_only_where_there_is_no_api_at_the_one_given(
+    status: int, body: Any, served: tuple[str, ...], nowhere: bool
+) -> None:
+    """What refuses the key, is busy or lists a model is the right address."""
+    assert leads_nowhere(answer(status, body), served) is nowhere
+    assert not leads_nowhere(Failure("timeout", "late"), served)

@@ -230,15 +230,18 @@ def test_chromas_own_default_is_told() -> None:
     assert "create_collection" in en(row.fix)
 
 
-@pytest.mark.parametrize(
-    ("count", "status"), [(MANY_ROWS - 1, Status.PASS), (MANY_ROWS, Status.WARN), (None, Status.WARN)]
-)
+@pytest.mark.parametrize(("count", "status"), [(9_999, Status.PASS), (10_000, Status.WARN), (None, Status.WARN)])
 def test_a_large_table_wants_an_index(count: int | None, status: Status) -> None:
     held = stored(metric=None, metric_source="", count=count)
     row = judged(held, served(held), POSTGRES)["metric"]
     assert row.status is status
     if status is Status.WARN:
         assert "CREATE INDEX ON docs USING hnsw (v vector_cosine_ops)" in en(row.fix)
+
+
+def test_what_is_compared_with_the_server_waits_until_it_has_answered() -> None:
+    """Judged at once these rows would say that nothing was asked; whether the store can be read is known before."""
+    assert {check.id for check in store.AREA.checks if not check.late} == {"store.readable"}
 
 
 def test_an_index_that_was_not_built_to_its_end_is_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from bgecheck.http.embeddings import Embedded, Refused
 from bgecheck.http.failures import Failure
 from bgecheck.model import Finding, Status, Target, say
 from bgecheck.model.state import ServerState
+from bgecheck.reference.recipes import Match, Recipe
 from bgecheck.run import engine
 
 DIMS = 512
@@ -345,3 +347,87 @@ def test_tokens_are_as_many_as_the_texts_have(off: int, wanted: Status) -> None:
     shown = finding.evidence[0]
     assert (shown.observed, shown.expected) == (str(total + off), str(total))
     assert ("are added to each" in say(finding.cause, "en")) is (off == len(COUNTED))
+
+
+THIRD = tuple(math.sqrt((n + 1) / (DIMS * (DIMS + 1) / 2)) for n in range(DIMS))
+"""A unit vector whose numbers need all the bits of fp32."""
+
+
+def computed(lowest: float, *, served: Vector = THIRD, length: float = 1.0, complete: bool = True) -> EmbedFacts:
+    """A comparison with the weights, of which the right recipe is the nearest, by so much."""
+    match = Match(Recipe("cls"), lowest, lowest, (), length, length, complete=complete)
+    proof = Proof("weights", "/m/bge", answer(served), DIMS, match=match, wanted="cls")
+    return facts()._replace(proof=proof)
+
+
+def to_bf16(number: float) -> float:
+    return float(struct.unpack("<f", b"\0\0" + struct.pack("<f", number)[2:])[0])
+
+
+def to_fp16(number: float) -> float:
+    return float(struct.unpack("<e", struct.pack("<e", number))[0])
+
+
+@pytest.mark.parametrize(
+    ("rounds", "bound"), [(to_fp16, 0.999), (to_bf16, 0.998), (float, 0.998)], ids=["fp16", "bf16", "fp32"]
+)
+def test_the_same_weights_give_the_same_vectors_within_the_precision_that_the_bits_show(
+    rounds: Callable[[float], float], bound: float
+) -> None:
+    """A gateway that writes fp32 may hide a server in bf16."""
+    served = tuple(map(rounds, THIRD))
+    assert status("reference", computed(bound + 0.0001, served=served)) is Status.PASS
+    assert status("reference", computed(bound - 0.0001, served=served)) is Status.FAIL
+
+
+@pytest.mark.parametrize("declared", ["float16", "half", "float32"])
+def test_a_server_that_was_started_in_more_than_bf16_is_held_to_it(declared: str) -> None:
+    given = computed(0.9985)
+    assert given.more is not None
+    assert status("reference", given) is Status.PASS
+    assert status("reference", given._replace(more=replace(given.more, declared=declared))) is Status.FAIL
+
+
+@pytest.mark.parametrize(("length", "normalized"), [(1.0, True), (1.0049, True), (1.0051, False), (2.0, False)])
+def test_that_the_servers_vectors_are_not_normalised_is_told_beside_a_right_recipe(
+    length: float, normalized: bool
+) -> None:
+    finding = judged("reference", computed(1.0, length=length))
+    assert finding.status is Status.PASS
+    assert finding.values["normalized"] is normalized
+    assert any("norm of the server's vector" in say(e.subject, "en") for e in finding.evidence) is not normalized
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_recipes_that_were_not_tried_for_lack_of_time_are_named(complete: bool) -> None:
+    told = [say(e.observed, "en") for e in judged("reference", computed(0.5, complete=complete)).evidence]
+    assert ("not finished for lack of time" in told) is not complete
+
+
+def test_how_far_long_texts_were_read_is_told_with_their_length() -> None:
+    """Two texts of 300 characters, of which the last 40 differ."""
+    subject = judged("whole-text", facts()).evidence[0].subject
+    assert say(subject, "en") == "2 texts that differ after 260 of 300 characters: cosine"
+    assert "300 字" in say(subject, "zh")
+    unknown = judged("whole-text", facts(whole=None))
+    assert unknown.status is Status.SKIP
+    assert "takes 300 characters" in say(unknown.reason or "", "en")
+
+
+@pytest.mark.parametrize(
+    ("declared", "rounds", "told"),
+    [
+        ("float16", float, True),
+        ("bfloat16", to_fp16, False),
+        (None, to_fp16, True),
+        (None, float, False),
+    ],
+)
+def test_numbers_that_overflow_are_blamed_on_fp16_where_it_was_declared_or_the_bits_show_it(
+    declared: str | None, rounds: Callable[[float], float], told: bool
+) -> None:
+    good = answer(tuple(map(rounds, THIRD)))
+    given = EmbedFacts(
+        Target(url="http://h:1", host="h", port=1), ("m",), ("文本",), good, (good, HURT, good), None
+    )._replace(running=Running(dtype=declared))
+    assert ("beyond the range of fp16" in cause("finite", given)) is told

@@ -48,6 +48,8 @@ from bgecheck.engines.sglang.launchline import deciding, parse_launch
         ("python -u -- /srv/sglang/launch_server.py --port 5", {"port": "5"}),
         ("python3.13t -m sglang.launch_server --port 5", {"port": "5"}),
         ("python3-dbg -m sglang.launch_server --port 5", {"port": "5"}),
+        ("$PYTHON -m sglang.launch_server --port 5", {"port": "5"}),
+        ("$PYTHON -m sglang.launch_server --is-embedding --port 5", {"is-embedding": "", "port": "5"}),
     ],
 )
 def test_a_server_is_understood(line: str, expected: dict[str, str]) -> None:

@@ -330,6 +330,8 @@ def test_a_server_in_a_container_is_stopped_and_mended_where_it_was_started(
     where = place(server)
     assert stands in where.en
     assert ("runs inside" in where.en) is ("容器内" in where.zh) is bool(stands)
+    if stands:  # as docker lists it, twelve digits: neither cut nor followed by more
+        assert re.findall("[0-9a-f]{8,}", f"{where.en} {where.zh}") == ["4a464b4ecc66"] * 2
 
 
 def test_a_server_in_a_container_is_stopped_by_its_container(monkeypatch: pytest.MonkeyPatch) -> None:

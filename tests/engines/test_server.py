@@ -25,7 +25,7 @@ from bgecheck.model.deadline import Deadline
 def served_by(handler: type[BaseHTTPRequestHandler]) -> Iterator[Server]:
     """The server that answers so, as the tool speaks to it."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         address = parse_url(f"http://127.0.0.1:{serving.server_port}")
         target = Target(url=address.url, host=address.host, port=address.port)
         with closing(Server(target, Deadline(20), 5.0, PAGES)) as server:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bgecheck.model import Area, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet, unclear
+from bgecheck.model import Advice, Area, Evidence, Outcome, Severity, Text, absent, broken, holds, not_yet, unclear
 
 T = Text("words", "文字")
 
@@ -42,3 +42,17 @@ def test_only_what_starting_explains_is_pending(
 
 def test_evidence_is_a_symptom_where_nothing_else_is_said() -> None:
     assert not Evidence("subject", "observed").background
+
+
+def test_what_mends_it_before_the_launch_restarts_nothing() -> None:
+    running, planned = Text("restart it with the option", "加参数重启"), Text("start it with the option", "加参数启动")
+    advice = Advice(T, running, ("bgecheck doctor",), before=planned)
+    assert advice.before_launch() == advice._replace(fix=planned)
+    assert Advice(T, running).before_launch().fix == running
+
+
+def test_a_row_is_judged_at_the_moments_of_its_area_unless_it_names_its_own() -> None:
+    area = Area("x", moments=frozenset({"before"}))
+    area.check("usual", title=T, cause=T, fix=T)(lambda facts: holds())
+    area.check("own", title=T, cause=T, fix=T, moments=frozenset({"before", "after"}))(lambda facts: holds())
+    assert [check.moments for check in area.checks] == [{"before"}, {"before", "after"}]

@@ -76,6 +76,45 @@ def test_a_warning_fails_the_run_only_when_asked() -> None:
     assert report("error", fail_on=Severity.WARNING).exit_code == 4
 
 
+@pytest.mark.parametrize(
+    ("status", "ignored", "strict", "fails"),
+    [
+        ("fail", None, False, True),
+        ("fail", None, True, True),
+        ("warn", None, False, False),
+        ("warn", None, True, True),
+        ("fail", "known", True, False),
+        ("error", None, True, False),
+        ("skip", None, True, False),
+        ("pass", None, True, False),
+    ],
+)
+def test_a_row_that_fails_the_run_is_marked_so_in_the_formats_of_ci(
+    status: str, ignored: str | None, strict: bool, fails: bool
+) -> None:
+    """As a failure of JUnit, an error of GitHub: a warning only where warnings fail the run."""
+    row = finding(status, ignored=ignored)
+    assert reported([row], fail_on=Severity.WARNING if strict else Severity.ERROR).fails(row) is fails
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"),
+    [
+        ([finding("pass")], True),
+        ([finding("pass"), finding("warn")], True),
+        ([finding("pass"), finding("fail")], True),
+        ([finding("pass"), finding("error")], True),
+        ([finding("skip")], False),
+        ([finding("skip"), finding("skip")], False),
+    ],
+)
+def test_where_no_row_shows_that_a_run_is_not_all_right_a_reader_of_rows_is_told_by_one_more(
+    rows: list[Finding], shown: bool
+) -> None:
+    """Of a run that could look at nothing every row is skipped, which a reader takes for success."""
+    assert reported(rows).is_shown_by_rows is shown
+
+
 PENDING = finding("fail", name="x.pending", pending=True)
 FOLLOWS = finding("fail", name="x.follows", caused_by="x.pending")
 OTHER = finding("fail", name="x.other")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgecheck.model import Advice, BadInput, Check, Status, Text, Unavailable, fill_command
+from bgecheck.model import Advice, BadInput, Check, Moment, Status, Text, Unavailable, fill_command
 from bgecheck.run import catalog, engine
 from cases import failures
 
@@ -210,6 +210,18 @@ def test_areas_come_in_the_order_of_a_report_whatever_the_order_asked() -> None:
     assert [catalog.area(name).name for name in catalog.AREAS] == list(catalog.AREAS)
 
 
+def test_before_the_launch_the_remedies_restart_nothing_and_a_running_server_has_its_own() -> None:
+    def pooling(moment: Moment) -> Check:
+        (area,) = catalog.select(catalog.at(moment, catalog.areas(["launch"])), only=("launch.pooling",))
+        return area.checks[0]
+
+    row = next(check for check in ROWS if check.id == "launch.pooling")
+    assert row.advice.before is not None
+    assert pooling("before").advice.fix == row.advice.before
+    assert pooling("before").variants["flag"].fix == row.variants["flag"].before
+    assert pooling("after") == row
+
+
 def test_what_is_costly_is_left_out_only_where_quick_was_asked_for() -> None:
     every = {check.id for area in catalog.select(catalog.areas()) for check in area.checks}
     quick = {check.id for area in catalog.select(catalog.areas(), quick=True) for check in area.checks}
@@ -231,6 +243,6 @@ def test_each_area_has_rows_whose_numbers_stand_for_it() -> None:
     headlines = {
         *("embed.repeatable", "embed.batch-equals-single", "embed.reference", "gpu.memory", "launch.pooling"),
         *("launch.prefix-cache", "launch.chunked-prefill", "logs.ready", "ports.address", "ports.listening"),
-        *("ports.owner", "probe.ready"),
+        *("ports.owner", "probe.ready", "store.readable"),
     }
     assert headlines <= {check.id for check in catalog.rows() if check.headline}

@@ -274,10 +274,15 @@ def test_a_row_has_the_seconds_that_judging_it_took() -> None:
         now[0] += 0.25
         return holds()
 
+    def wrong(facts: Any) -> Outcome:
+        now[0] += 0.5
+        return broken(advice="no such variant")
+
     area = Area("x", collector=lambda context: None)
     area.check("a", title=T, cause=T, fix=T)(judge)
     area.check("b", title=T, cause=T, fix=T)(OUTCOMES["holds"])
-    assert [f.seconds for f in engine.run([area], None, clock=lambda: now[0])] == [0.25, 0.0]
+    area.check("c", title=T, cause=T, fix=T)(wrong)
+    assert [f.seconds for f in engine.run([area], None, clock=lambda: now[0])] == [0.25, 0.0, 0.5]
 
 
 @pytest.mark.parametrize(("looked", "status"), [(True, Status.ERROR), (False, Status.SKIP)])

@@ -194,7 +194,48 @@ def test_an_older_session_that_was_ready_is_not_this_one(port: int, log: Path) -
     assert (waited.report.outcome, waited.report.unseen) == (3, False)
 
 
+def test_a_log_of_an_earlier_start_is_no_sign_that_a_server_that_is_not_seen_is_ready(port: int, log: Path) -> None:
+    """Nothing runs and nothing listens: what served a minute ago is over, whatever its log says."""
+    then = time.time() - 60
+    log.write_text(session(dialect.READY, begun=then))
+    os.utime(log, (then, then))
+    waited = wait(0.5, url=at(port), log=str(log))
+    assert (waited.report.outcome, waited.report.unseen) == (3, True)
+    assert "saw nothing" in waited.notes
+
+
+def test_the_log_of_a_server_that_is_ready_at_once_and_not_seen_is_judged(log: Path) -> None:
+    """Of one in a container for instance: it answers here, its process is not seen, and its log is older than this."""
+    then = time.time() - 60
+    log.write_text(session(dialect.READY, begun=then))
+    os.utime(log, (then, then))
+    with serving(pages(), same) as url:
+        waited = wait(20, url=url, log=str(log))
+    assert waited.report.outcome == 0, waited.roots
+    assert "earlier start" not in waited.notes
+    assert waited.values("logs.ready")["state"] == "ready"
+
+
 # Lost.
+
+
+def test_a_process_that_ends_before_it_has_started_a_server_is_lost(port: int) -> None:
+    with subprocess.Popen(["sleep", "0.3"]) as process:
+        waited = wait(20, pid=process.pid, url=at(port))
+    assert (waited.report.outcome, waited.roots) == (1, ["ports.process"])
+    assert waited.report.seconds < EARLY
+
+
+def test_a_process_that_was_given_is_not_said_to_have_been_launched_here(log: Path) -> None:
+    """What its log begins with is another program's, not what this one has yet to write."""
+    log.write_text("hello\n")
+    with subprocess.Popen(["sleep", "20"]) as process:
+        try:
+            waited = wait(0.3, pid=process.pid, log=str(log))
+        finally:
+            process.kill()
+    row = next(finding for finding in waited.report.findings if finding.id == "logs.wrong-engine")
+    assert "no line of this file was written by sglang" in say(row.cause, "en")
 
 
 @pytest.mark.parametrize(("ends", "status"), [("0.8:7", 7), ("0.8:killed", -9), ("0.8:0", 0)])

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bgecheck.engines.sglang.log.diagnosis import ANY_ZONE, QUIET, diagnose
+from bgecheck.engines.sglang.log.diagnosis import ANY_ZONE, diagnose
 from bgecheck.engines.sglang.log.rules import PLAIN
 from bgecheck.engines.sglang.log.session import NO_WORKER, SOME_WORKER, Hit, Session
 
 AT = datetime(2026, 11, 2, 22, 10, 5)
 STAMP = "2026-11-02 22:10:05"
+MINUTES = 3 * 60.0
 
 
 def session(*hits: Hit, **changed: object) -> Session:
@@ -28,11 +29,11 @@ def session(*hits: Hit, **changed: object) -> Session:
 @pytest.mark.parametrize(
     ("stamp", "age", "later", "state"),
     [
-        (STAMP, QUIET, 0.0, "starting"),
-        (STAMP, QUIET + 1, 0.0, "stuck"),
-        (STAMP, None, QUIET, "starting"),
-        (STAMP, None, QUIET + 1, "stuck"),
-        (STAMP.replace(" ", "T"), None, QUIET + 1, "stuck"),
+        (STAMP, MINUTES, 0.0, "starting"),
+        (STAMP, MINUTES + 1, 0.0, "stuck"),
+        (STAMP, None, MINUTES, "starting"),
+        (STAMP, None, MINUTES + 1, "stuck"),
+        (STAMP.replace(" ", "T"), None, MINUTES + 1, "stuck"),
         (STAMP, 1.0, ANY_ZONE, "starting"),  # copied from a machine of another zone
         (STAMP, 1.0, ANY_ZONE + 1, "stuck"),  # the file is a copy: its own age is that of the copying
         ("", 1.0, 0.0, "starting"),

@@ -8,16 +8,19 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bgecheck.checks.log_age import LogAge
 from bgecheck.checks.logs import AREA
+from bgecheck.checks.logs.area import collect
 from bgecheck.engines.sglang.discovery import resolve
 from bgecheck.engines.sglang.log.age import DAY, HOUR, age_of, age_of_file, ago
-from bgecheck.model import Finding, Status, Target
+from bgecheck.model import Finding, ServerProcess, Status, Target, say
 from bgecheck.model.deadline import Deadline
 from bgecheck.model.processes import ProcessTable
 from bgecheck.run import engine
@@ -164,6 +167,52 @@ def test_a_named_log_of_another_day_does_not_explain_that_nothing_runs(
     reason = str(rows["logs.readable"].reason)
     assert ("to judge it by itself: bgecheck logs s.log" in reason) is (status is Status.SKIP)
     assert _judge(Target(url="", host="", port=0, log="s.log"))["logs.readable"].status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "days", "judged"),
+    [
+        ("127.0.0.1", "option", 3, False),
+        ("127.0.0.1", "option", 0.9, True),
+        ("127.0.0.1", "found", 3, True),
+        ("10.1.2.3", "option", 3, True),
+    ],
+    ids=["old", "of today", "found", "of another machine"],
+)
+def test_an_old_log_is_set_aside_only_where_it_is_named_for_a_server_of_this_machine(
+    host: str, origin: str, days: float, judged: bool, tmp_path: Path
+) -> None:
+    """Here it is seen that nothing runs; of another machine's server a copy of its log is all there is."""
+    path = tmp_path / "s.log"
+    path.write_text(_log(*FAILED, ago=3 * DAY))
+    os.utime(path, (time.time() - days * DAY,) * 2)
+    target = Target(url=f"http://{host}:1", host=host, port=1, log=str(path), origins={"log": origin})
+    assert (_judge(target)["logs.gpu-oom-weights"].status is Status.FAIL) is judged
+
+
+def test_how_much_of_a_large_log_was_not_read_is_told_in_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    path.write_text(_log(*SERVES))
+    facts = collect(Context(Target(url="", host="", port=0, log=str(path)), Deadline(30)))
+    skipped = facts._replace(origin=replace(facts.origin, skipped=300 * 2**20))
+    area = replace(AREA, collector=lambda context: skipped)
+    row = {finding.id: finding for finding in engine.run([area], None)}["logs.readable"]
+    (told,) = (item.observed for item in row.evidence if say(item.subject, "en") == "not read")
+    assert say(told, "en").startswith("the first 300 MiB of the file")
+
+
+def test_a_container_whose_output_is_not_seen_is_named_as_docker_lists_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By twelve characters, in both languages."""
+    monkeypatch.setattr("bgecheck.checks.logs.area.container_of", lambda pid: "0123456789abcdef" * 4)
+    unknown: dict[str, Any] = dict.fromkeys(("model_path", "served_name", "api_key", "cwd", "log"))
+    server = ServerProcess(pid=7, argv=(), flags={}, host="127.0.0.1", port=1, started_at=0.0, **unknown)
+    row = _judge(Target(url="http://127.0.0.1:1", host="127.0.0.1", port=1, server=server))["logs.readable"]
+    assert row.status is Status.SKIP
+    for language in ("en", "zh"):
+        told = say(row.reason or "", language)
+        assert f"{'容器' if language == 'zh' else 'container'} 0123456789ab" in told
+        assert "docker logs 0123456789ab 2>&1 | bgecheck logs -" in told
+        assert "0123456789abc" not in told
 
 
 def test_an_age_of_a_file_that_is_gone_is_not_known(tmp_path: Path) -> None:

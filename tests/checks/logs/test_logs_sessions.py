@@ -83,6 +83,34 @@ def test_a_session_that_the_next_one_replaced_was_given_up(log: Path) -> None:
     assert [t["state"] for t in rows["logs.readable"].values["sessions"]] == ["given up"]
 
 
+@pytest.mark.parametrize(("older", "more"), [(4, ""), (5, ""), (6, "1 more, and "), (8, "3 more, and ")])
+def test_of_many_older_sessions_the_last_five_are_told_and_the_others_counted(older: int, more: str, log: Path) -> None:
+    """Somebody who counts the starts in the file must not miss one."""
+    rows = _judge(log, *(_args(), LOADING, READY, SERVED) * (older + 1))
+    (told,) = (say(e.observed, "en") for e in rows["logs.readable"].evidence if say(e.subject, "en") == "before it")
+    assert told.startswith(f"{more}sglang.log:")
+    assert told.count(" ready") == min(older, 5)
+
+
+def _shown(row: Finding) -> dict[str, str]:
+    return {say(item.subject, "en"): say(item.observed, "en") for item in row.evidence}
+
+
+def test_how_far_a_start_came_and_how_long_it_took_is_told_where_it_failed(log: Path) -> None:
+    row = _judge(log, _args(), LOADING, OOM, DIED)["logs.ready"]
+    assert row.status is Status.FAIL
+    assert _shown(row)["start-up"] == "imports 10 s"
+    assert "start-up" not in _shown(_judge(log, _args(), OOM, DIED)["logs.ready"])
+
+
+def test_what_a_server_warned_of_is_told_beside_its_requests(log: Path) -> None:
+    long = "ValueError: The input (514 tokens) is longer than the model's context length (512 tokens)."
+    refused = SERVED.replace("200 OK", "400 Bad Request")
+    row = _judge(log, _args(radix_off=True), LOADING, READY, SERVED, *(long, refused) * 2)["logs.ready"]
+    assert "input-too-long 2" in _shown(row)["warnings"]
+    assert "warnings" not in _shown(_judge(log, _args(radix_off=True), LOADING, READY, SERVED)["logs.ready"])
+
+
 def test_the_start_is_told_by_its_stages(log: Path) -> None:
     """From the time stamps: how long each stage took until the next that was seen."""
     loaded = "[2026-11-02 22:10:16] Load weight end. type=Qwen3ForCausalLM, dtype=torch.float16, avail mem=21.30 GB"

@@ -66,6 +66,15 @@ def test_without_embedding_mode_the_last_token_is_pooled(release: str, tmp_path:
     assert "is_embedding=False" in _why(tmp_path, text)
 
 
+@pytest.mark.parametrize(("options", "switch"), [("encoder", "False"), ("encoder, radix off", "True")])
+def test_a_warm_up_that_generates_is_shown_beside_the_switch_of_the_cache_which_is_named_once(
+    options: str, switch: str, tmp_path: Path
+) -> None:
+    """A server that does not run as one of embeddings warms itself up by generating text."""
+    text = _log("0.5.9", options).replace("POST /encode", "POST /generate")
+    assert _why(tmp_path, text).startswith(f'disable_radix_cache={switch}, warm-up by "POST /generate"')
+
+
 @pytest.mark.parametrize("release", ["0.5.9", "0.5.23"])
 def test_a_batch_that_fills_a_chunk_has_cut_a_text(release: str, tmp_path: Path) -> None:
     size = {"0.5.9": 8192, "0.5.23": 4096}[release]
