@@ -21,7 +21,7 @@ _STORES: Mapping[str, Store] = {
     "postgresql": "pgvector",
     "postgres": "pgvector",
 }
-NAMES: Mapping[Store, str] = {"chroma": "Chroma", "milvus": "Milvus", "qdrant": "Qdrant", "pgvector": "pgvector"}
+NAMES: Mapping[Store, str] = {"chroma": "Chroma", "milvus": "Milvus", "qdrant": "Qdrant", "pgvector": "PostgreSQL"}
 """What people call them."""
 _PORTS: Mapping[Store, int] = {"chroma": 8000, "milvus": 19530, "qdrant": 6333, "pgvector": 5432}
 _KEYS: Mapping[Store, tuple[str, ...]] = {
