@@ -91,14 +91,15 @@ def test_finishing_after_a_kill_within_it_gives_the_same(tmp_path: Path) -> None
 
 
 def test_an_output_that_was_cut_off_is_not_whole(tmp_path: Path) -> None:
-    for name in ("out.npy", "out.safetensors"):
+    texts = [Record(number, number + 1, f"文本 {number}") for number in range(2)]
+    for name in ("out.npy", "out.safetensors", "out.jsonl"):
         where = place(str(tmp_path / name))
         store = opened(where)
         store.write(window(0), unit=False)
         store.sync()
         store.close()
         assert finished(where) is None
-        finish(where, {**IDENTITY, "form": where.form}, store.done, [])
+        finish(where, {**IDENTITY, "form": where.form}, store.done, texts)
         assert (finished(where) or {})["records"] == 2
         os.truncate(where.out, where.out.stat().st_size - 1)
         assert finished(where) is None

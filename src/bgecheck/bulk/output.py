@@ -41,6 +41,7 @@ def finish(where: Place, identity: Mapping[str, Any], done: Done, records: Itera
             place.unlink()  # of an earlier run, whose output is overwritten
     about = {key: value for key, value in identity.items() if key != "control"}
     summary = {"records": done.records, "rows": done.rows, "tokens": done.tokens, "rejected": done.rejected}
+    summary["bytes"] = where.out.stat().st_size
     partial = where.folder / "run.json"
     partial.write_text(json.dumps({**about, **summary}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _moved(partial, where.run)
@@ -48,19 +49,13 @@ def finish(where: Place, identity: Mapping[str, Any], done: Done, records: Itera
 
 
 def finished(where: Place) -> Mapping[str, Any] | None:
-    """What an output was made of, where it and its side file are there, and of a matrix all of its bytes."""
+    """What an output was made of, where it and its side file are there, and all of its bytes."""
     try:
         size = where.out.stat().st_size
         about = json.loads(where.run.read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(about, dict):
-        return None
-    if where.form in ("npy", "safetensors"):
-        rows, dims = about.get("rows"), about.get("dims")
-        whole = isinstance(rows, int) and isinstance(dims, int) and size == HEAD_BYTES[where.form] + 4 * rows * dims
-        return about if whole else None
-    return about
+    return about if isinstance(about, dict) and about.get("bytes") == size else None
 
 
 def _write_head(rows: Path, where: Place, identity: Mapping[str, Any], done: Done) -> None:
