@@ -17,7 +17,7 @@ from bgecheck.benching.statistics import arrivals
 from bgecheck.benching.texts import Source
 from bgecheck.bulk import control
 from bgecheck.bulk.replica import Kind, Outcome
-from bgecheck.model.deadline import ONE_WAIT
+from bgecheck.machine.sidebyside import wait_for
 
 CONTROL_EVERY = 16
 """Requests, of which one holds the control text, the first one too."""
@@ -174,9 +174,7 @@ class _State:
         try:
             for thread in threads:
                 thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(ONE_WAIT)
+            wait_for(threads)
         except BaseException:
             self.broken = True
             raise

@@ -71,7 +71,7 @@ class Replica:
     """Of the texts beside it, with which servers are compared; None where it takes too few at once."""
     failing: float | None = None
     """Since when, by the monotonic clock, it gives no vectors; None while it does."""
-    told: float | None = None
+    reported: float | None = None
     """The `failing` of which the user was told; None where of none yet."""
     reason: Words = ""
     """What it last said in place of vectors."""

@@ -186,8 +186,8 @@ class Sending:
             self._lose(replica)
             return
         silent = now - replica.failing + outcome.seconds
-        if silent > SILENT_SECONDS and replica.told != replica.failing:
-            replica.told = replica.failing
+        if silent > SILENT_SECONDS and replica.reported != replica.failing:
+            replica.reported = replica.failing
             self._note(_waiting(replica, silent, patience))
 
     def _lose(self, replica: Replica) -> None:

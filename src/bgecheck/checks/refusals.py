@@ -532,9 +532,9 @@ _LOADING = re.compile(
     r"(?i)\bloading\b|\bstarting\b|warming up|not ready|initiali[sz]ing"
     r"|正在(?:加载|启动)|启动中|加载中|预热"
 )
-_BUSY = re.compile(r"(?i)overload|over capacity|负载.{0,6}(?:饱和|过高)|too many requests|rate limit")
 _OVERLOADED = re.compile(r"(?i)overload|over capacity|负载.{0,6}(?:饱和|过高)")
 """What an engine says of itself with 429, as text-embeddings-inference does: no rate is limited."""
+_BUSY = re.compile(f"{_OVERLOADED.pattern}|too many requests|rate limit")
 _MEMORY = re.compile(r"(?i)out of memory")
 _GPU_ERROR = re.compile(r"(?i)\b(?:CUDA|HIP|NCCL|cublas|cudnn) ?error|device-side assert|illegal memory access")
 _GPU_MEMORY = re.compile(r"(?i)\b(?:CUDA|HIP|GPU)\b.{0,20}out of memory")

@@ -16,8 +16,9 @@ from bgecheck.cli.options import RunOptions, TargetOptions
 from bgecheck.cli.progress import progress
 from bgecheck.cli.subjects import Subject, subjects
 from bgecheck.cli.unfinished import running
+from bgecheck.machine.sidebyside import wait_for
 from bgecheck.model import Report, Secret, Target, Text, Unavailable
-from bgecheck.model.deadline import ONE_WAIT, Deadline
+from bgecheck.model.deadline import Deadline
 from bgecheck.run.compared import compared
 from bgecheck.run.plan import Plan
 
@@ -187,9 +188,7 @@ def in_turn(tasks: Sequence[Callable[[], Made]], at_once: int) -> list[Made]:
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(tasks)))]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(ONE_WAIT)
+    wait_for(threads)
     if raised:
         raise raised[0]
     return [made[number] for number in range(len(tasks))]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from bgecheck.model import BadInput, Text
-from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, asked_at
 
 ROUTES = ("/chat/completions", "/embeddings", "/models", "/completions", "/health")
 """Routes that users paste along with the base URL."""
@@ -127,8 +127,8 @@ def _host(given: str, parts: SplitResult) -> str:
     except ValueError:
         host += percent + zone
     else:
-        # A client cannot be connected to the wildcard address: the server's own host option was pasted.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(literal), host)
+        if literal.is_unspecified:  # the server's own host option was pasted
+            host = asked_at(str(literal))
         return f"{host}%{_zone(given, literal, zone)}" if percent else host
     digits = re.fullmatch(r"[\d.]+", host)
     if digits or len(host) > 253 or not re.fullmatch(r"(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?", host):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bgecheck.model import Unavailable
+from bgecheck.model.deadline import ONE_WAIT
 
 
 def side_by_side(tasks: Mapping[Any, Callable[[], Any]]) -> dict[Any, Any]:
@@ -31,8 +32,14 @@ def side_by_side(tasks: Mapping[Any, Callable[[], Any]]) -> dict[Any, Any]:
         thread.start()
     for name in own:
         run(name)
-    for thread in threads:
-        thread.join()
+    wait_for(threads)
     if raised:
         raise raised[0]
     return done
+
+
+def wait_for(threads: Iterable[threading.Thread]) -> None:
+    """Wait until all have ended, in steps: a signal ends the wait within one (`ONE_WAIT`)."""
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(ONE_WAIT)

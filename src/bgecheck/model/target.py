@@ -18,6 +18,11 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def asked_at(host: str) -> str:
+    """Where this machine reaches what listens on `host`: no client can be connected to the address of all."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 class Secret:
     """A key: usable, never printable."""
 

@@ -12,7 +12,7 @@ from bgecheck.engines.sglang.relaunch import launch_line
 from bgecheck.engines.sglang.releases import release_of
 from bgecheck.engines.sglang.served import options_for
 from bgecheck.model import BadInput, Shell, Text
-from bgecheck.model.target import authority
+from bgecheck.model.target import asked_at, authority
 from bgecheck.placing.models import PlacedModel
 
 
@@ -43,7 +43,7 @@ class Machine:
     @property
     def reached_at(self) -> str:
         """The address by which this machine itself reaches what listens on `host`."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return asked_at(self.host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from bgecheck.checks.ports.listening import INSIDE, listens_inside
 from bgecheck.engines.sglang.options import ALL_ADDRESSES, HOST_OF_ALL
 from bgecheck.machine.sockets import Listener
 from bgecheck.model import Advice, Evidence, Outcome, Severity, Text, absent, broken, holds
-from bgecheck.model.target import authority
+from bgecheck.model.target import asked_at, authority
 
 _AGAIN = ("ss -ltn sport = :{port}", "kill {server_pid}", "{launch_line}")
 
@@ -81,8 +81,7 @@ def _takes(listener: Listener, facts: PortFacts) -> bool:
 
 def _url(listener: Listener) -> str:
     """Where this machine itself reaches a listener."""
-    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.address, listener.address)
-    return f"http://{authority(address, listener.port)}"
+    return f"http://{authority(asked_at(listener.address), listener.port)}"
 
 
 @AREA.check(

@@ -14,7 +14,7 @@ from bgecheck.machine.access import this_user
 from bgecheck.machine.containers import PORTS_SHOWN
 from bgecheck.machine.sockets import FORWARDERS
 from bgecheck.model import BEFORE, Advice, Evidence, Outcome, Severity, Text, Words, absent, broken, holds
-from bgecheck.model.target import authority
+from bgecheck.model.target import asked_at, authority
 
 _MOVED = ("{launch_line}",)
 _LOOK = ("ps -o pid,ppid,lstart,args -p {owner_pid}",)
@@ -237,7 +237,7 @@ def _moved(plan: PlannedPorts, free: int | None) -> dict[str, Any]:
         return {"port": plan.planned.port, "free": "PORT", "base_url": "URL"}
     planned = plan.planned
     scheme = "https" if "ssl-certfile" in planned.options else "http"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(planned.host, planned.host)
+    host = asked_at(planned.host)
     line = launch_line(planned.launch, {"port": str(free)})
     url = f"{scheme}://{authority(host, free)}/v1"
     return {"port": planned.port, "free": free, "base_url": url, "launch_line": line}

@@ -552,9 +552,14 @@ _EXCLUSIVE = (
 """Switches that a release refuses together (0.5.3 to 0.5.23); the first of each pair is the one to leave out."""
 
 
+def _by_name(items: Sequence[Item], release: Release) -> dict[str, Item]:
+    """The last item of each option that the release knows."""
+    return {option.name: item for item in items if item.name and (option := release.option(item.name)) is not None}
+
+
 def _exclusive(items: Sequence[Item], release: Release) -> Iterator[Fault]:
     """Switches that exclude each other."""
-    given = {option.name: item for item in items if item.name and (option := release.option(item.name)) is not None}
+    given = _by_name(items, release)
     for gone, stays in _EXCLUSIVE:
         if gone in given and stays in given and numbers(release.version) >= _REFUSED_SINCE:
             why = Text(f"--{gone} is not taken together with --{stays}", f"--{gone} 不能与 --{stays} 同时使用")
@@ -566,11 +571,7 @@ _REFUSED_SINCE = (0, 5, 3)
 
 def _pages(items: Sequence[Item], release: Release) -> Iterator[Fault]:
     """A chunk that is no whole number of pages."""
-    sizes = {
-        option.name: item
-        for item in items
-        if item.name and (option := release.option(item.name)) is not None and option.name in _SIZED
-    }
+    sizes = _by_name(items, release)
     values = [one.values[0] if (one := sizes.get(name)) and one.values else "" for name in _SIZED]
     if not all(re.fullmatch(r"[1-9]\d{0,8}", value) for value in values):
         return
@@ -649,15 +650,15 @@ def without_shell(one: Written) -> tuple[Fault, ...]:
         return ()
     values = [word.value for word in one.words]
     first = values[0].lstrip("-@:+!")
-    found = first if first in _BUILT_IN else next((value for value in values if value in _OF_A_SHELL), None)
-    if found is None or first.rpartition("/")[2] in ("sh", "bash", "dash", "zsh"):
+    mark = first if first in _BUILT_IN else next((value for value in values if value in _OF_A_SHELL), None)
+    if mark is None or first.rpartition("/")[2] in ("sh", "bash", "dash", "zsh"):
         return ()
     runs = one.form.value.split()[0]
     why = Text(
-        f"{runs} runs a command without a shell, to which alone {found} means something",
-        f"{runs} 不经过 shell 执行命令，而 {found} 只有 shell 才认识",
+        f"{runs} runs a command without a shell, to which alone {mark} means something",
+        f"{runs} 不经过 shell 执行命令，而 {mark} 只有 shell 才认识",
     )
-    return (Fault(kind="shell", option=found, why=why),)
+    return (Fault(kind="shell", option=mark, why=why),)
 
 
 def hidden_options(words: Sequence[Word], release: Release) -> str | None:

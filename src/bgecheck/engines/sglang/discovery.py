@@ -16,7 +16,7 @@ from bgecheck.machine.processes import group_of, output_file, snapshot, variable
 from bgecheck.machine.sockets import inside
 from bgecheck.model import BadInput, Secret, ServerProcess, Target, Text, Words
 from bgecheck.model.processes import Process, ProcessTable
-from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, authority
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, asked_at, authority
 
 TITLE = "sglang::"
 """How sglang's child processes name themselves (setproctitle); their command line holds no options."""
@@ -275,7 +275,7 @@ def _by_pid(servers: list[ServerProcess], table: ProcessTable, pid: int) -> Serv
 
 def _address_of(server: ServerProcess, table: ProcessTable) -> Address:
     """Where a client on this machine reaches a server that was bound to `host`, or whose port Docker publishes."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    host = asked_at(server.host)
     # Bound to one address of its container, it is asked there; else where Docker publishes it.
     port = (reached_at(server, table) if host in ("127.0.0.1", "::1") else None) or server.port
     scheme = "https" if "ssl-certfile" in server.flags else "http"

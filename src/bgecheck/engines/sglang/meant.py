@@ -68,9 +68,9 @@ def nearest(name: str, value: str, release: Release | None = None) -> dict[str, 
     if plain in FOREIGN:
         meant, own = FOREIGN[plain]
         return _accepted(release, meant, value if own is None else own)
-    known = release.option(plain)
-    if known is not None:  # one dash was typed, or it is spelled with an underscore: -tp 2
-        return _accepted(release, known.name, value)
+    option = release.option(plain)
+    if option is not None:  # one dash was typed, or it is spelled with an underscore: -tp 2
+        return _accepted(release, option.name, value)
     slips = [option for option in release.options if _is_one_slip(plain, option)]
     candidates = [*RENAMED.get(plain, ()), *get_close_matches(plain, release.options, n=3, cutoff=0.85), *slips]
     for candidate in candidates:

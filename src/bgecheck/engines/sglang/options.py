@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from bgecheck.model import Text
-from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT
+from bgecheck.model.target import DEFAULT_HOST, DEFAULT_PORT, asked_at
 
 
 def written(options: Mapping[str, str | None]) -> str:
@@ -113,5 +113,4 @@ def attention(options: Mapping[str, str]) -> str | None:
 def address(options: Mapping[str, str]) -> tuple[str, int]:
     """Host and port at which a server reaches itself, to warm up."""
     host, port = options.get("host", DEFAULT_HOST), options.get("port", "")
-    near = {HOST_OF_ALL: DEFAULT_HOST, "::": "::1"}.get(host, host)
-    return near, int(port) if re.fullmatch(r"[0-9]{1,5}", port) else DEFAULT_PORT
+    return asked_at(host), int(port) if re.fullmatch(r"[0-9]{1,5}", port) else DEFAULT_PORT

@@ -51,7 +51,7 @@ class Option:
         if self.choices and value not in self.choices:
             return False
         if self.type == "json":
-            return _is_json(value)
+            return is_json(value)
         pattern = _NUMBERS.get(self.type or "")
         return pattern is None or re.fullmatch(pattern, value.strip()) is not None
 
@@ -65,7 +65,8 @@ _NUMBERS = {
 }
 
 
-def _is_json(value: str) -> bool:
+def is_json(value: str) -> bool:
+    """Whether the value of an option can be read as JSON, as sglang reads it."""
     try:
         json.loads(value)
     except (ValueError, RecursionError):

@@ -268,7 +268,7 @@ LISTED = re.compile(
 """A command as a list of words, as Python and JSON write it."""
 WEIGHTS = re.compile(r"Load weight (begin|end)\..*?avail mem=(\d+\.?\d*) GB(?:, mem usage=(\d+\.?\d*) GB)?")
 """The free memory of the GPU before and after the weights were loaded, and what they take, in GiB."""
-ROUTED = re.compile(r"Starting router on ([\w.:\[\]-]+):(\d+) \|")
+ROUTED = re.compile(r"Starting router on ([\w.:\[\]-]+):(\d{1,5}) \|")
 """The host and port that sglang's router listens on."""
 TYPE = re.compile(r"\btype=(\w+)")
 BEFORE_CLS = re.compile(r"Load weight end\. type=\w+, dtype=")

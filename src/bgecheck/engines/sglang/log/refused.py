@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from bgecheck.engines.base import Changes
 from bgecheck.engines.sglang.log.session import Hit, Session
 from bgecheck.engines.sglang.meant import FOREIGN, as_number, choice, nearest
 from bgecheck.engines.sglang.options import written
-from bgecheck.engines.sglang.releases import RENAMED, newest, releases
+from bgecheck.engines.sglang.releases import RENAMED, is_json, newest, releases
 from bgecheck.model import Text, Words
 
 _NOTHING = Text("", "")
@@ -89,17 +88,9 @@ def _no_json(session: Session) -> Refusal | None:
     """The first option whose value should be JSON and is none."""
     for name in _JSON_OPTIONS:
         value = session.argument(name.replace("-", "_")) or _value_in(session.command, name)
-        if value and value != "None" and not _is_json(value):
+        if value and value != "None" and not is_json(value):
             return Refusal(variant="json", option=f"--{name}", value=value[:200])
     return None
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 _SHARE = "mem-fraction-static"
@@ -339,8 +330,8 @@ def _together(match: re.Match[str], session: Session) -> Refusal:
 def _needs(match: re.Match[str], session: Session) -> Refusal:
     """An option that is taken only with another one, which is added where its value is known."""
     option, needed, value = match[1], match[2].lstrip("-"), match[3]
-    known = newest().option(needed)
-    switch = known is not None and known.switch
+    taken = newest().option(needed)
+    switch = taken is not None and taken.switch
     several = re.match(r" (?:and|or) --", match.string[match.end() :])
     changes = {needed: value or ""} if (switch or value) and not several else None
     return Refusal(

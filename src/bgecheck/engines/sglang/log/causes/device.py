@@ -1669,9 +1669,9 @@ _PLUGIN = re.compile(r"NCCL WARN NET/OFI .*(?:[Ff]ailing initialization|initiali
 
 def _first_machine(session: Session, hit: Hit) -> dict[str, str]:
     """The address at which the machines of a server meet; nothing where it is within one machine."""
-    named = _MET_AT.search(hit.text) or next((m for _, text in hit.also.values() if (m := _MET_AT.search(text))), None)
+    met = _MET_AT.search(hit.text) or next((m for _, text in hit.also.values() if (m := _MET_AT.search(text))), None)
     given = (session.argument("dist_init_addr") or "").rpartition(":")
-    host, port = named.groups() if named else (given[0], given[2])
+    host, port = met.groups() if met else (given[0], given[2])
     if not host or host in ("None", "localhost", "::1") or host.startswith("127."):
         return {}
     return {"first": host, "first_port": port}

@@ -1160,8 +1160,8 @@ def _hashes(session: Session, hit: Hit) -> dict[str, str]:
     if match := _HASHES.search(hit.text):
         return dict(zip(("path", "expected", "actual"), match.groups(), strict=True))
     if _OF_A_SHARE.search(hit.text):
-        named = re.search(r"'(/[^']{1,400})'", hit.text)
-        return {"path": named[1] if named else session.argument("model_path") or ""}
+        path = re.search(r"'(/[^']{1,400})'", hit.text)
+        return {"path": path[1] if path else session.argument("model_path") or ""}
     shapes = _SHAPES.search(hit.text)
     return dict(zip(("actual", "expected"), shapes.groups(), strict=True)) if shapes else {}
 

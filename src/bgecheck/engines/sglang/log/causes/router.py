@@ -10,6 +10,7 @@ from bgecheck.engines.sglang.log.rules import LAST, SPECIFIC, pattern
 from bgecheck.engines.sglang.log.session import NO_WORKER, SOME_WORKER, Hit, Session
 from bgecheck.engines.sglang.pages import SHOW_WORKERS
 from bgecheck.model import Advice, Text
+from bgecheck.model.target import asked_at, authority
 
 _AT = re.compile(r"(?:https?|grpc)://[\w.-]+(?::\d+)?")
 _OWN = re.compile(
@@ -55,7 +56,6 @@ def _kind(session: Session, hit: Hit) -> str | None:
     return "asked" if "checks failed" in hit.text else "named"
 
 
-_LOCAL = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}
 _LOST = re.compile(r"Failed to send typed request worker_url=|ealth check failed for (?:worker )?https?://")
 """That a server which was taken in does not answer: passing a request on, or asking for its health, failed."""
 
@@ -69,8 +69,8 @@ def _servers(hit: Hit) -> list[str]:
 
 def _values(session: Session, hit: Hit) -> dict[str, str]:
     """The router, the servers that a line names, and one of them to ask."""
-    address, served = session.router
-    router = {"router": f"http://{_LOCAL.get(address, address)}:{served}"}
+    host, port = session.router
+    router = {"router": f"http://{authority(asked_at(host.strip('[]')), int(port))}"}
     if not (servers := _servers(hit)):
         return router
     host, _, port = servers[0].partition("://")[2].partition(":")
